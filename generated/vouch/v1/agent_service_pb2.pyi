@@ -1,0 +1,145 @@
+import datetime
+
+from generated.buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from generated.vouch.v1 import scoring_service_pb2 as _scoring_service_pb2
+from generated.vouch.v1 import transaction_pb2 as _transaction_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_UNSPECIFIED: _ClassVar[Decision]
+    DECISION_APPROVE: _ClassVar[Decision]
+    DECISION_DENY: _ClassVar[Decision]
+    DECISION_REVIEW: _ClassVar[Decision]
+
+class DecisionMaker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_MAKER_UNSPECIFIED: _ClassVar[DecisionMaker]
+    DECISION_MAKER_ML_MODEL: _ClassVar[DecisionMaker]
+    DECISION_MAKER_AGENT: _ClassVar[DecisionMaker]
+    DECISION_MAKER_REVIEW_REQUIRED: _ClassVar[DecisionMaker]
+
+class Recommendation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RECOMMENDATION_UNSPECIFIED: _ClassVar[Recommendation]
+    RECOMMENDATION_APPROVE: _ClassVar[Recommendation]
+    RECOMMENDATION_DENY: _ClassVar[Recommendation]
+    RECOMMENDATION_ESCALATE: _ClassVar[Recommendation]
+
+class AgentStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AGENT_STATUS_UNSPECIFIED: _ClassVar[AgentStatus]
+    AGENT_STATUS_AVAILABLE: _ClassVar[AgentStatus]
+    AGENT_STATUS_DEGRADED: _ClassVar[AgentStatus]
+DECISION_UNSPECIFIED: Decision
+DECISION_APPROVE: Decision
+DECISION_DENY: Decision
+DECISION_REVIEW: Decision
+DECISION_MAKER_UNSPECIFIED: DecisionMaker
+DECISION_MAKER_ML_MODEL: DecisionMaker
+DECISION_MAKER_AGENT: DecisionMaker
+DECISION_MAKER_REVIEW_REQUIRED: DecisionMaker
+RECOMMENDATION_UNSPECIFIED: Recommendation
+RECOMMENDATION_APPROVE: Recommendation
+RECOMMENDATION_DENY: Recommendation
+RECOMMENDATION_ESCALATE: Recommendation
+AGENT_STATUS_UNSPECIFIED: AgentStatus
+AGENT_STATUS_AVAILABLE: AgentStatus
+AGENT_STATUS_DEGRADED: AgentStatus
+
+class ReviewRequest(_message.Message):
+    __slots__ = ("transaction",)
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
+
+class ReviewResponse(_message.Message):
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_MAKER_FIELD_NUMBER: _ClassVar[int]
+    REASONING_FIELD_NUMBER: _ClassVar[int]
+    ML_PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ANALYSIS_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    decision: Decision
+    legitimacy_score: float
+    decision_maker: DecisionMaker
+    reasoning: str
+    ml_prediction: _scoring_service_pb2.PredictResponse
+    agent_analysis: AgentAnalysis
+    reasons: _containers.RepeatedCompositeFieldContainer[_scoring_service_pb2.Reason]
+    case_id: str
+    policy_version: str
+    decision_id: str
+    decided_at: _timestamp_pb2.Timestamp
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetDecisionRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+
+class GetDecisionResponse(_message.Message):
+    __slots__ = ("review",)
+    REVIEW_FIELD_NUMBER: _ClassVar[int]
+    review: ReviewResponse
+    def __init__(self, review: _Optional[_Union[ReviewResponse, _Mapping]] = ...) -> None: ...
+
+class GetAgentInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetAgentInfoResponse(_message.Message):
+    __slots__ = ("service_name", "version", "auto_approve_threshold", "auto_deny_threshold", "agent_status", "policy_version")
+    SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AUTO_APPROVE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    AUTO_DENY_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    AGENT_STATUS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    service_name: str
+    version: str
+    auto_approve_threshold: float
+    auto_deny_threshold: float
+    agent_status: AgentStatus
+    policy_version: str
+    def __init__(self, service_name: _Optional[str] = ..., version: _Optional[str] = ..., auto_approve_threshold: _Optional[float] = ..., auto_deny_threshold: _Optional[float] = ..., agent_status: _Optional[_Union[AgentStatus, str]] = ..., policy_version: _Optional[str] = ...) -> None: ...
+
+class AgentAnalysis(_message.Message):
+    __slots__ = ("recommendation", "summary", "evidence")
+    RECOMMENDATION_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    recommendation: Recommendation
+    summary: str
+    evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
+    def __init__(self, recommendation: _Optional[_Union[Recommendation, str]] = ..., summary: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("group", "contribution", "finding", "reasons")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    group: _scoring_service_pb2.FeatureGroup
+    contribution: float
+    finding: str
+    reasons: _containers.RepeatedCompositeFieldContainer[_scoring_service_pb2.Reason]
+    def __init__(self, group: _Optional[_Union[_scoring_service_pb2.FeatureGroup, str]] = ..., contribution: _Optional[float] = ..., finding: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ...) -> None: ...

@@ -1,0 +1,132 @@
+import datetime
+
+from generated.buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from generated.vouch.v1 import agent_service_pb2 as _agent_service_pb2
+from generated.vouch.v1 import transaction_pb2 as _transaction_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CaseStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CASE_STATUS_UNSPECIFIED: _ClassVar[CaseStatus]
+    CASE_STATUS_OPEN: _ClassVar[CaseStatus]
+    CASE_STATUS_CLAIMED: _ClassVar[CaseStatus]
+    CASE_STATUS_RESOLVED: _ClassVar[CaseStatus]
+CASE_STATUS_UNSPECIFIED: CaseStatus
+CASE_STATUS_OPEN: CaseStatus
+CASE_STATUS_CLAIMED: CaseStatus
+CASE_STATUS_RESOLVED: CaseStatus
+
+class Case(_message.Message):
+    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
+    RECOMMENDATION_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    transaction_id: str
+    status: CaseStatus
+    opened_at: _timestamp_pb2.Timestamp
+    legitimacy_score: float
+    recommendation: _agent_service_pb2.Recommendation
+    reviewer: str
+    resolved_at: _timestamp_pb2.Timestamp
+    verdict: _agent_service_pb2.Decision
+    note: str
+    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class ListCasesRequest(_message.Message):
+    __slots__ = ("status", "page_size", "page_token")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    status: CaseStatus
+    page_size: int
+    page_token: str
+    def __init__(self, status: _Optional[_Union[CaseStatus, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListCasesResponse(_message.Message):
+    __slots__ = ("cases", "next_page_token")
+    CASES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    cases: _containers.RepeatedCompositeFieldContainer[Case]
+    next_page_token: str
+    def __init__(self, cases: _Optional[_Iterable[_Union[Case, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetCaseRequest(_message.Message):
+    __slots__ = ("case_id",)
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    def __init__(self, case_id: _Optional[str] = ...) -> None: ...
+
+class GetCaseResponse(_message.Message):
+    __slots__ = ("case", "transaction", "review")
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_FIELD_NUMBER: _ClassVar[int]
+    case: Case
+    transaction: _transaction_pb2.Transaction
+    review: _agent_service_pb2.ReviewResponse
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., review: _Optional[_Union[_agent_service_pb2.ReviewResponse, _Mapping]] = ...) -> None: ...
+
+class ClaimCaseRequest(_message.Message):
+    __slots__ = ("case_id", "reviewer")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    reviewer: str
+    def __init__(self, case_id: _Optional[str] = ..., reviewer: _Optional[str] = ...) -> None: ...
+
+class ClaimCaseResponse(_message.Message):
+    __slots__ = ("case",)
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    case: Case
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ...) -> None: ...
+
+class ResolveCaseRequest(_message.Message):
+    __slots__ = ("case_id", "reviewer", "verdict", "note")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    reviewer: str
+    verdict: _agent_service_pb2.Decision
+    note: str
+    def __init__(self, case_id: _Optional[str] = ..., reviewer: _Optional[str] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class ResolveCaseResponse(_message.Message):
+    __slots__ = ("case",)
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    case: Case
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ...) -> None: ...
+
+class ExportLabelsRequest(_message.Message):
+    __slots__ = ("since",)
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ExportLabelsResponse(_message.Message):
+    __slots__ = ("transaction", "is_abuse", "resolved_at")
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    IS_ABUSE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    is_abuse: bool
+    resolved_at: _timestamp_pb2.Timestamp
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

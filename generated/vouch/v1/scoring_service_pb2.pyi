@@ -1,0 +1,186 @@
+import datetime
+
+from generated.buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
+from generated.vouch.v1 import transaction_pb2 as _transaction_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Prediction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PREDICTION_UNSPECIFIED: _ClassVar[Prediction]
+    PREDICTION_LEGITIMATE: _ClassVar[Prediction]
+    PREDICTION_FRAUD: _ClassVar[Prediction]
+
+class BatchErrorPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BATCH_ERROR_POLICY_UNSPECIFIED: _ClassVar[BatchErrorPolicy]
+    BATCH_ERROR_POLICY_FAIL_CALL: _ClassVar[BatchErrorPolicy]
+    BATCH_ERROR_POLICY_FAIL_ITEM: _ClassVar[BatchErrorPolicy]
+
+class FeatureGroup(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEATURE_GROUP_UNSPECIFIED: _ClassVar[FeatureGroup]
+    FEATURE_GROUP_ACCOUNT: _ClassVar[FeatureGroup]
+    FEATURE_GROUP_AUTHENTICATION: _ClassVar[FeatureGroup]
+    FEATURE_GROUP_PAYMENT: _ClassVar[FeatureGroup]
+    FEATURE_GROUP_BEHAVIOUR: _ClassVar[FeatureGroup]
+    FEATURE_GROUP_NETWORK: _ClassVar[FeatureGroup]
+PREDICTION_UNSPECIFIED: Prediction
+PREDICTION_LEGITIMATE: Prediction
+PREDICTION_FRAUD: Prediction
+BATCH_ERROR_POLICY_UNSPECIFIED: BatchErrorPolicy
+BATCH_ERROR_POLICY_FAIL_CALL: BatchErrorPolicy
+BATCH_ERROR_POLICY_FAIL_ITEM: BatchErrorPolicy
+FEATURE_GROUP_UNSPECIFIED: FeatureGroup
+FEATURE_GROUP_ACCOUNT: FeatureGroup
+FEATURE_GROUP_AUTHENTICATION: FeatureGroup
+FEATURE_GROUP_PAYMENT: FeatureGroup
+FEATURE_GROUP_BEHAVIOUR: FeatureGroup
+FEATURE_GROUP_NETWORK: FeatureGroup
+
+class PredictRequest(_message.Message):
+    __slots__ = ("transaction", "explain")
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    explain: bool
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
+
+class PredictResponse(_message.Message):
+    __slots__ = ("transaction_id", "legitimacy_score", "prediction", "confidence", "model_version", "abuse_type_scores", "reasons", "explanation")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ABUSE_TYPE_SCORES_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    legitimacy_score: float
+    prediction: Prediction
+    confidence: float
+    model_version: str
+    abuse_type_scores: AbuseTypeScores
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    explanation: Explanation
+    def __init__(self, transaction_id: _Optional[str] = ..., legitimacy_score: _Optional[float] = ..., prediction: _Optional[_Union[Prediction, str]] = ..., confidence: _Optional[float] = ..., model_version: _Optional[str] = ..., abuse_type_scores: _Optional[_Union[AbuseTypeScores, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+
+class PredictBatchRequest(_message.Message):
+    __slots__ = ("transactions", "explain", "error_policy")
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    ERROR_POLICY_FIELD_NUMBER: _ClassVar[int]
+    transactions: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transaction]
+    explain: bool
+    error_policy: BatchErrorPolicy
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ...) -> None: ...
+
+class PredictBatchResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[PredictBatchResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[PredictBatchResult, _Mapping]]] = ...) -> None: ...
+
+class PredictBatchResult(_message.Message):
+    __slots__ = ("index", "prediction", "error")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    prediction: PredictResponse
+    error: _status_pb2.Status
+    def __init__(self, index: _Optional[int] = ..., prediction: _Optional[_Union[PredictResponse, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class GetModelInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetModelInfoResponse(_message.Message):
+    __slots__ = ("model_version", "training_date", "n_features", "feature_names", "model_classes", "metrics", "dataset")
+    class MetricsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_DATE_FIELD_NUMBER: _ClassVar[int]
+    N_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_NAMES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    model_version: str
+    training_date: _timestamp_pb2.Timestamp
+    n_features: int
+    feature_names: _containers.RepeatedScalarFieldContainer[str]
+    model_classes: _containers.RepeatedScalarFieldContainer[str]
+    metrics: _containers.ScalarMap[str, float]
+    dataset: Dataset
+    def __init__(self, model_version: _Optional[str] = ..., training_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., n_features: _Optional[int] = ..., feature_names: _Optional[_Iterable[str]] = ..., model_classes: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ...) -> None: ...
+
+class Dataset(_message.Message):
+    __slots__ = ("name", "rows", "abuse_rate", "sha256")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    ABUSE_RATE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    rows: int
+    abuse_rate: float
+    sha256: str
+    def __init__(self, name: _Optional[str] = ..., rows: _Optional[int] = ..., abuse_rate: _Optional[float] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class AbuseTypeScores(_message.Message):
+    __slots__ = ("fake_account", "account_takeover", "payment_fraud")
+    FAKE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_TAKEOVER_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_FRAUD_FIELD_NUMBER: _ClassVar[int]
+    fake_account: float
+    account_takeover: float
+    payment_fraud: float
+    def __init__(self, fake_account: _Optional[float] = ..., account_takeover: _Optional[float] = ..., payment_fraud: _Optional[float] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("feature", "field", "value", "contribution", "group", "sentence")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    field: str
+    value: str
+    contribution: float
+    group: FeatureGroup
+    sentence: str
+    def __init__(self, feature: _Optional[str] = ..., field: _Optional[str] = ..., value: _Optional[str] = ..., contribution: _Optional[float] = ..., group: _Optional[_Union[FeatureGroup, str]] = ..., sentence: _Optional[str] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("base_value", "raw_score", "contributions")
+    class ContributionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    BASE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    RAW_SCORE_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    base_value: float
+    raw_score: float
+    contributions: _containers.ScalarMap[str, float]
+    def __init__(self, base_value: _Optional[float] = ..., raw_score: _Optional[float] = ..., contributions: _Optional[_Mapping[str, float]] = ...) -> None: ...
