@@ -1,0 +1,1 @@
+"""Labelled synthetic orders from declared patterns, with the exact probability of abuse of each row."""

@@ -1,0 +1,192 @@
+"""Patterns, and the Bayesian network that all patterns together make.
+
+A pattern names a distribution for every node. `Network` puts the patterns side by side, with the pattern itself as the
+first condition of every node, and turns each node into tables of QUANTA equally likely entries. The sampler draws an
+entry, the posterior counts entries; so the stated probabilities are exact by construction and need no floating point
+that could differ between machines.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_gen.distributions import Distribution, Mix, Probabilities
+from data_gen.timeline import Week
+from data_gen.variables import LATENT, NODES, domain_of, inputs_of
+
+QUANTA = 1 << 16
+FAMILIES = ("legitimate", "suspicious_but_legitimate", "fake_account", "account_takeover", "payment_fraud")
+TIERS = {"easy": 0.3, "medium": 0.5, "hard": 0.2}
+
+
+class PatternError(ValueError):
+    """A declaration that makes no sense; the message names pattern and node."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One way in which orders come about.
+
+    `share` is its part of its family's rows; `tier` is how hard it is to tell (n/a where it is no abuse).
+    """
+
+    name: str
+    family: str
+    tier: str
+    share: float
+    week: Week
+    nodes: Mapping[str, Distribution]
+
+    @property
+    def is_abuse(self) -> bool:
+        """Whether rows of this pattern are labelled abuse."""
+        return self.family not in ("legitimate", "suspicious_but_legitimate")
+
+    def but(
+        self,
+        name: str,
+        *,
+        family: str | None = None,
+        tier: str | None = None,
+        share: float | None = None,
+        week: Week | None = None,
+        **nodes: Distribution,
+    ) -> "Pattern":
+        """This pattern under another name, with some nodes declared anew: only the differences are written."""
+        return replace(
+            self,
+            name=name,
+            family=family or self.family,
+            tier=tier or self.tier,
+            share=self.share if share is None else share,
+            week=week or self.week,
+            nodes={**self.nodes, **nodes},
+        )
+
+    def faded(self, towards: "Pattern", shown: float) -> "Pattern":
+        """This pattern with each sign shown only with probability `shown`, and otherwise as `towards` has it."""
+        return replace(
+            self,
+            nodes={
+                name: own if own == towards.nodes[name] else Mix(shown, own, towards.nodes[name])
+                for name, own in self.nodes.items()
+            },
+        )
+
+
+def quantise(probabilities: Probabilities) -> NDArray[np.int64]:
+    """Whole shares of QUANTA nearest to the probabilities, by largest remainder; ties go to the lower code."""
+    exact = probabilities * QUANTA
+    result = np.floor(exact).astype(np.int64)
+    missing = QUANTA - int(result.sum())
+    order = np.argsort(-(exact - result), kind="stable")
+    result[order[:missing]] += 1
+    return result
+
+
+class Node:
+    """One node of the network: who its parents are, and its tables by pattern and by the parents' values."""
+
+    def __init__(self, name: str, patterns: Sequence[Pattern]) -> None:
+        self.name = name
+        self.domain = domain_of(name)
+        declared = [pattern.nodes[name] for pattern in patterns]
+        self.parents = tuple(sorted(frozenset().union(*(each.parents() for each in declared))))
+        parent_domains = [domain_of(parent) for parent in self.parents]
+        self.parent_sizes = tuple(domain.size for domain in parent_domains)
+        self.configurations = int(np.prod(self.parent_sizes, initial=1))
+        unique: dict[bytes, int] = {}
+        quanta: list[NDArray[np.int64]] = []
+        self.table_of = np.empty((len(patterns), self.configurations), dtype=np.int64)
+        values = [[domain.label(code) for code in range(domain.size)] for domain in parent_domains]
+        for row, (pattern, distribution) in enumerate(zip(patterns, declared, strict=True)):
+            for column, assignment in enumerate(itertools.product(*values)):
+                given = dict(zip(self.parents, assignment, strict=True))
+                try:
+                    shares = quantise(distribution.pmf(self.domain, given))
+                except ValueError as error:
+                    raise PatternError(f"pattern {pattern.name}, node {name}: {error}") from error
+                key = shares.tobytes()
+                if key not in unique:
+                    unique[key] = len(quanta)
+                    quanta.append(shares)
+                self.table_of[row, column] = unique[key]
+        self.quanta = np.stack(quanta)
+
+    @property
+    def informative(self) -> bool:
+        """Whether any two patterns differ in this node; otherwise it cancels in the posterior."""
+        return bool((self.table_of != self.table_of[0]).any())
+
+    @cached_property
+    def entries(self) -> NDArray[np.uint8]:
+        """The tables, each of QUANTA codes: shape (tables * QUANTA,)."""
+        codes = np.arange(self.domain.size, dtype=np.uint8)
+        return np.concatenate([np.repeat(codes, shares) for shares in self.quanta])
+
+    @cached_property
+    def log_probability(self) -> NDArray[np.float64]:
+        """Natural log of each probability: shape (configurations * codes, patterns), -inf where impossible."""
+        with np.errstate(divide="ignore"):
+            log = np.log(self.quanta / QUANTA)
+        stacked = log[self.table_of]  # patterns, configurations, codes
+        return np.ascontiguousarray(stacked.transpose(1, 2, 0).reshape(-1, stacked.shape[0]))
+
+
+class Network:
+    """All patterns side by side, in a fixed order, with the nodes in an order in which they can be drawn."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self.patterns = tuple(patterns)
+        for pattern in patterns:
+            check_nodes(pattern)
+        nodes = {name: Node(name, patterns) for name in [*LATENT, *NODES]}
+        self.nodes = tuple(nodes[name] for name in drawing_order(nodes))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, over everything that the patterns determine."""
+        digest = hashlib.sha256()
+        for pattern in self.patterns:
+            digest.update(f"{pattern.name}|{pattern.family}|{pattern.tier}|{pattern.share!r}|".encode())
+            digest.update(np.ascontiguousarray(pattern.week.weights).tobytes())
+        for node in self.nodes:
+            digest.update(f"{node.name}|{node.parents}|".encode())
+            digest.update(node.table_of.tobytes() + node.quanta.tobytes())
+        return digest.hexdigest()
+
+
+def check_nodes(pattern: Pattern) -> None:
+    """Raise PatternError when a pattern leaves a node out, names one that does not exist, or is in no family."""
+    known = {*LATENT, *NODES}
+    if unknown := sorted(set(pattern.nodes) - known):
+        raise PatternError(f"pattern {pattern.name}, node {unknown[0]}: there is no such column")
+    if missing := sorted(known - set(pattern.nodes)):
+        raise PatternError(f"pattern {pattern.name}, node {missing[0]}: it is not declared")
+    if pattern.family not in FAMILIES:
+        raise PatternError(f"pattern {pattern.name}: family {pattern.family!r} is not one of {', '.join(FAMILIES)}")
+    for name, distribution in pattern.nodes.items():
+        for parent in sorted(distribution.parents()):
+            try:
+                domain_of(parent)
+            except ValueError as error:
+                raise PatternError(f"pattern {pattern.name}, node {name}: {error}") from error
+
+
+def drawing_order(nodes: Mapping[str, Node]) -> list[str]:
+    """Names of the nodes, parents first; raise PatternError naming the nodes of a cycle."""
+    waiting = {name: {source for parent in node.parents for source in inputs_of(parent)} for name, node in nodes.items()}
+    order: list[str] = []
+    while waiting:
+        ready = [name for name, sources in waiting.items() if not sources & waiting.keys()]
+        if not ready:
+            raise PatternError(f"nodes {', '.join(sorted(waiting))}: they depend on one another in a circle")
+        order += ready
+        for name in ready:
+            del waiting[name]
+    return order

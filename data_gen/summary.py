@@ -1,0 +1,97 @@
+"""What validation needs to know of a file, gathered batch by batch in constant memory."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from data_gen.network import FAMILIES
+
+ALL = "all rows"
+
+
+@dataclass
+class ColumnSummary:
+    """One column: absent values, extremes, and by abuse type the number and the sum of the present values."""
+
+    nulls: int = 0
+    lowest: float = float("inf")
+    highest: float = float("-inf")
+    present: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(FAMILIES) + 1))
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(FAMILIES) + 1))
+
+
+@dataclass
+class Summary:
+    """A whole file. Rows without a known abuse type count under the last place of each array only."""
+
+    rows: int = 0
+    by_type: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(FAMILIES) + 1, dtype=np.int64))
+    columns: dict[str, ColumnSummary] = field(default_factory=dict)
+    labelled: bool = True
+    ordered: bool = True
+    _last_time: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in a batch. Text columns count as the indicator of the value that speaks for abuse, see INDICATORS."""
+        self.rows += batch.num_rows
+        kind = _abuse_types(batch)
+        self.labelled &= kind is not None
+        groups = kind if kind is not None else np.full(batch.num_rows, len(FAMILIES))
+        self.by_type += np.bincount(groups, minlength=len(FAMILIES) + 1)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            summary = self.columns.setdefault(name, ColumnSummary())
+            summary.nulls += column.null_count
+            numbers = _numbers(name, column)
+            if numbers is None:
+                continue
+            valid = ~np.isnan(numbers)
+            if not valid.all():
+                numbers, where = numbers[valid], groups[valid]
+            else:
+                where = groups
+            if len(numbers):
+                summary.lowest = min(summary.lowest, float(numbers.min()))
+                summary.highest = max(summary.highest, float(numbers.max()))
+                summary.present += np.bincount(where, minlength=len(FAMILIES) + 1)
+                summary.sums += np.bincount(where, weights=numbers, minlength=len(FAMILIES) + 1)
+        times = batch.column("timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False)
+        if len(times):
+            self.ordered &= bool(times[0] >= self._last_time and (np.diff(times) >= 0).all())
+            self._last_time = int(times[-1])
+
+    def mean(self, column: str, family: str) -> float:
+        """Mean of a column's present values in a family; NaN when there are none."""
+        place, summary = FAMILIES.index(family), self.columns[column]
+        return float(summary.sums[place] / summary.present[place]) if summary.present[place] else float("nan")
+
+
+INDICATORS = {
+    "cvv_check_result": "fail",
+    "avs_result": "no_match",
+    "three_ds_result": "failed",
+    "payment_processor_response": "suspected_fraud",
+    "payment_method": "crypto",
+}
+"""Text columns are summarised as the share of one value."""
+
+
+def _abuse_types(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
+    if "abuse_type" not in batch.schema.names:
+        return None
+    places = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=pa.array(FAMILIES))
+    result: NDArray[np.int64] = pc.fill_null(places, len(FAMILIES)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return result
+
+
+def _numbers(name: str, column: pa.Array) -> NDArray[np.float64] | None:
+    if name in INDICATORS:
+        column = pc.equal(column.cast(pa.string()), INDICATORS[name])
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return None
+    result: NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return result
