@@ -1,0 +1,1 @@
+"""The scorer: features, training, evaluation, and the gRPC service that serves the model."""

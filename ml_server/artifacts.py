@@ -1,0 +1,150 @@
+"""Models on disk: one folder for each version, `current` pointing to the one that serves, every byte accounted for.
+
+    models/<version>/  model.txt features.json calibration.json                    what serving reads
+                       fraud_model.joblib preprocessor.joblib                      for notebooks, never read by serving
+                       metadata.json SHA256SUMS                                    what it is, and the digest of each file
+    models/current  -> <version>
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_server.booster import Booster, BoosterError
+from ml_server.calibration import Calibration
+from ml_server.classes import Classes
+from ml_server.features import FeatureSet
+
+CURRENT, SUMS, METADATA = "current", "SHA256SUMS", "metadata.json"
+MODEL, FEATURES, CALIBRATION = "model.txt", "features.json", "calibration.json"
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+
+
+class ArtifactError(Exception):
+    """A model that cannot be loaded; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: everything that serving needs."""
+
+    version: str
+    features: FeatureSet
+    booster: Booster
+    classes: Classes
+    calibration: Calibration
+    prior_shift: float
+    metadata: Mapping[str, Any]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def resolve(models: Path, version: str | None = None) -> Path:
+    """Folder of a version, or of the current one; raise ArtifactError when there is none."""
+    if version is not None and not _VERSION.fullmatch(version):
+        raise ArtifactError(f"{version!r} is no version of a model")
+    folder = models / (version or CURRENT)
+    if not folder.is_dir():
+        if version is None:
+            raise ArtifactError(f"{models} holds no current model: run `vouch train` or `vouch models promote VERSION`")
+        raise ArtifactError(f"{models} holds no version {version}; there are {', '.join(versions(models)) or 'none'}")
+    return folder.resolve()
+
+
+def versions(models: Path) -> list[str]:
+    """All versions in a folder of models, oldest first."""
+    if not models.is_dir():
+        return []
+    found = [path for path in models.iterdir() if not path.is_symlink() and (path / METADATA).is_file()]
+    return sorted(path.name for path in found if _VERSION.fullmatch(path.name))
+
+
+def promote(models: Path, version: str) -> None:
+    """Make a version the current one, in one step that readers see whole."""
+    resolve(models, version)
+    pointer = models / f".{CURRENT}.{os.getpid()}"
+    pointer.unlink(missing_ok=True)
+    pointer.symlink_to(version)
+    pointer.replace(models / CURRENT)
+
+
+def verify(folder: Path) -> None:
+    """Compare every file with SHA256SUMS; raise ArtifactError naming the first that differs, is missing or extra."""
+    try:
+        lines = (folder / SUMS).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{folder / SUMS} cannot be read: train or copy the model again") from error
+    wanted = {}
+    for line in lines:
+        found = re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line)
+        if not found:
+            raise ArtifactError(f"{folder / SUMS} has a broken line: train or copy the model again")
+        wanted[found[2]] = found[1]
+    if missing := sorted({MODEL, FEATURES, CALIBRATION, METADATA} - wanted.keys()):
+        raise ArtifactError(f"{folder / SUMS} does not name {missing[0]}: train or copy the model again")
+    for name, expected in wanted.items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing: train or copy the model again")
+        if digest(path) != expected:
+            raise ArtifactError(f"{path} was changed since it was written: train or copy the model again")
+    for path in sorted(folder.iterdir()):
+        if path.name not in wanted and path.name != SUMS:
+            raise ArtifactError(f"{path} does not belong to this model: remove it")
+
+
+def load(models: Path, version: str | None = None) -> Model:
+    """Read and check a version, the current one by default; raise ArtifactError naming the file that is wrong."""
+    folder = resolve(models, version)
+    verify(folder)
+    try:
+        metadata = json.loads((folder / METADATA).read_text())
+        features = json.loads((folder / FEATURES).read_text())
+        curve = json.loads((folder / CALIBRATION).read_text())
+        model = Model(
+            version=metadata["model_version"],
+            features=FeatureSet(features["orders"]),
+            booster=Booster((folder / MODEL).read_text()),
+            classes=Classes(tuple(features["classes"])),
+            calibration=Calibration(tuple(curve["raw"]), tuple(curve["true"])),
+            prior_shift=float(curve["prior_shift"]),
+            metadata=metadata,
+        )
+    except (OSError, KeyError, TypeError, ValueError, BoosterError) as error:
+        raise ArtifactError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from error
+    fits = model.booster.features == len(model.features.names) and model.booster.classes == len(model.classes.names)
+    if features["names"] != list(model.features.names) or not fits:
+        raise ArtifactError(f"{folder / FEATURES} is of another version of this software: train again")
+    return model
+
+
+def save(models: Path, version: str, files: Mapping[str, bytes | str], metadata: Mapping[str, Any]) -> Path:
+    """Write a version whole or not at all; the first one in a folder becomes current by itself."""
+    models.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
+    try:
+        for name, content in files.items():
+            (stage / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        digests = {name: digest(stage / name) for name in sorted(files)}
+        (stage / METADATA).write_text(json.dumps({**metadata, "files": digests}, indent=2) + "\n")
+        sums = {**digests, METADATA: digest(stage / METADATA)}
+        (stage / SUMS).write_text("".join(f"{value}  {name}\n" for name, value in sums.items()))
+        stage.chmod(0o755)
+        stage.replace(models / version)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    if not (models / CURRENT).is_dir():
+        promote(models, version)
+    return models / version

@@ -1,0 +1,98 @@
+"""The classes that the booster tells apart, and how their scores become one log-odds of legitimacy.
+
+Abuse is several different things, each with signs of its own that add up. So the booster gives each class a score of its
+own, and the raw log-odds of legitimacy is
+
+    raw = log sum exp(scores of honest classes) - log sum exp(scores of abuse classes)
+
+One score for abuse as such would have to learn that "or" by deep trees: it was measured to need more rows for the same
+regret.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.contract import ABUSE_TYPES
+
+HONEST = ("legitimate", "suspicious_but_legitimate")
+ABUSE = "abuse"
+
+# Gauss-Legendre points on 0..1: the integrand is smooth, and 12 points leave less than the rounding of the sums.
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+_POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names of the booster's classes in its order: honest ones first, then abuse types, or just `abuse`."""
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.honest < len(self.names):
+            raise ValueError(f"classes must be honest ones and abuse ones, not {', '.join(self.names)}")
+
+    @cached_property
+    def honest(self) -> int:
+        """How many of the classes are honest."""
+        return sum(name in HONEST for name in self.names)
+
+    @cached_property
+    def type_places(self) -> tuple[int | None, ...]:
+        """Place of each of ABUSE_TYPES among the classes."""
+        return tuple(self.names.index(name) if name in self.names else None for name in ABUSE_TYPES)
+
+    def raw(self, scores: Sequence[float]) -> float:
+        """Raw log-odds of legitimacy of one order."""
+        return _log_sum_exp(scores[: self.honest]) - _log_sum_exp(scores[self.honest :])
+
+    def raws(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As `raw`, for scores of shape (rows, classes)."""
+        honest, abuse = scores[:, : self.honest], scores[:, self.honest :]
+        result: NDArray[np.float64] = np.logaddexp.reduce(honest, axis=1) - np.logaddexp.reduce(abuse, axis=1)
+        return result
+
+    def type_shares(self, scores: Sequence[float]) -> list[float]:
+        """Probability of each of ABUSE_TYPES, given that it is abuse; they sum to 1, or are empty if not told apart."""
+        if all(place is None for place in self.type_places):
+            return []
+        highest = max(scores[self.honest :])
+        weights = [0.0 if place is None else math.exp(scores[place] - highest) for place in self.type_places]
+        total = sum(weights)
+        return [weight / total for weight in weights]
+
+    def contributions(self, by_class: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Contributions to the raw log-odds, from those to each class's score: shape (classes, features + 1) in, (features + 1,) out.
+
+        The last column is the base value. On the straight way from the base values to the scores each feature earns the
+        integral of the raw log-odds' slope along its own part (Aumann and Shapley, Values of Non-Atomic Games, 1974).
+        What quadrature leaves over is shared in proportion, so that the sum is exact.
+        """
+        base, parts = by_class[:, -1], by_class[:, :-1]
+        total = parts.sum(axis=1)
+        way = base + _POINTS[:, None] * total  # points, classes
+        slope = np.concatenate([_softmax(way[:, : self.honest]), -_softmax(way[:, self.honest :])], axis=1)
+        earned = (_WEIGHTS @ slope) @ parts
+        start, end = self.raw(base.tolist()), self.raw((base + total).tolist())
+        size = np.abs(earned).sum()
+        if size > 0:
+            earned += (end - start - earned.sum()) * np.abs(earned) / size
+        return np.append(earned, start)
+
+
+def _log_sum_exp(values: Sequence[float]) -> float:
+    if len(values) == 1:
+        return values[0]
+    highest = max(values)
+    return highest + math.log(sum([math.exp(value - highest) for value in values]))
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return result

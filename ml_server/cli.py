@@ -1,0 +1,68 @@
+"""`vouch train`: train a model from a dataset and keep it."""
+
+import argparse
+import datetime as dt
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ml_server.artifacts import CURRENT, digest, promote, save
+from ml_server.training import Parameters, TrainingError, abuse_of, train
+from runtime.settings import Shared
+from runtime.tables import TableError, read_table
+
+DATASET = Path("abuse_dataset_50000.csv")
+LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "pyarrow")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `vouch train`."""
+    result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
+    result.add_argument("--dataset", type=Path, default=DATASET, help=f"CSV or Parquet (default: {DATASET})")
+    result.add_argument("--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)")
+    result.add_argument("--seed", type=int, default=42, help="same data and seed, same model (default: 42)")
+    result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    models = options.models_dir or Shared().models_dir
+    try:
+        table = read_table(options.dataset, required=("transaction_id", "timestamp", "user_id", "is_abuse"))
+        parameters = Parameters(seed=options.seed)
+        trained = train(table, parameters, tell=lambda line: print(line, flush=True))
+    except (TableError, TrainingError) as error:
+        print(f"vouch train: {error}", file=sys.stderr)
+        return 2
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    sha256 = digest(options.dataset)
+    name = f"{now:%Y%m%d-%H%M%S}-{sha256[:8]}"
+    metadata: dict[str, Any] = {
+        "model_version": name,
+        "training_date": now.isoformat().replace("+00:00", "Z"),
+        "classes": trained.classes.names,
+        "n_features": len(trained.feature_names),
+        "rounds": trained.rounds,
+        "parameters": vars(parameters),
+        "metrics": trained.metrics,
+        "dataset": {
+            "name": options.dataset.name,
+            "rows": table.num_rows,
+            "abuse_rate": float(abuse_of(table).mean()),
+            "sha256": sha256,
+        },
+        "libraries": {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()},
+    }
+    folder = save(models, name, trained.files, metadata)
+    if options.promote:
+        promote(models, name)
+    for key, value in trained.metrics.items():
+        print(f"{key:22} {value:.5g}")
+    serving = (models / CURRENT).resolve() == folder.resolve()
+    print(f"{folder} {'is the current model' if serving else f'is kept; make it current by `vouch models promote {name}`'}")
+    return 0

@@ -1,0 +1,45 @@
+"""The features as a scikit-learn transformer, for notebooks: a DataFrame of transactions in, the model's matrix out."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ml_server.features import RANKED, FeatureSet
+from ml_server.inputs import Columns, Numbers
+from ml_server.operations import rank_texts
+
+
+class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Computes the features. Learned state: `orders_`, the order of each RANKED field's texts by abuse rate."""
+
+    def __init__(self, at_least: int = 30) -> None:
+        self.at_least = at_least
+
+    def fit(self, X: pd.DataFrame | pa.Table, y: Any) -> Self:
+        """Learn the orders; `y` is 1 for abuse, shape (rows,)."""
+        columns = Columns(_table(X))
+        target = np.asarray(y, dtype=np.float64)
+        self.orders_: Mapping[str, Mapping[str, float]] = {
+            name: rank_texts(columns, name, target, self.at_least) for name in RANKED
+        }
+        return self
+
+    def transform(self, X: pd.DataFrame | pa.Table) -> Numbers:
+        """The matrix, shape (rows, features), NaN for unknown."""
+        return self.feature_set().matrix(Columns(_table(X)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> Numbers:
+        """Names of the matrix's columns."""
+        return np.array(self.feature_set().names)
+
+    def feature_set(self) -> FeatureSet:
+        """The features with what was learned."""
+        return FeatureSet(self.orders_)
+
+
+def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
+    return data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)

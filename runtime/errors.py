@@ -1,0 +1,126 @@
+"""Errors that a caller is meant to see. Each knows its status; one place, the interceptor, turns them into answers.
+
+    VouchError
+    |-- InvalidRequest      a rule of the contract is broken             INVALID_ARGUMENT
+    |-- Unavailable         something behind is away; try again          UNAVAILABLE
+    |-- NotFound            there is no such thing                       NOT_FOUND
+    |-- NotAvailable        it is there, but not in the needed state     FAILED_PRECONDITION
+    |-- Overloaded          too much in flight; try again later          RESOURCE_EXHAUSTED
+    |-- Unauthenticated     no API key, or one that is not known         UNAUTHENTICATED
+    |-- DeadlinePassed      the caller no longer waits                   DEADLINE_EXCEEDED
+    `-- Unimplemented       in the contract, not yet in the server       UNIMPLEMENTED
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
+
+DOMAIN = "vouch"
+_PREFIX = "ERROR_REASON_"
+
+
+class VouchError(Exception):
+    """An error with a status, a reason of the contract, and metadata that holds nothing personal."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    reason: ErrorReason = ErrorReason.ERROR_REASON_INTERNAL
+
+    def __init__(self, message: str, *, reason: ErrorReason | None = None, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+        if reason is not None:
+            self.reason = reason
+
+    def details(self) -> Sequence[Message]:
+        """Details beside the ErrorInfo that every error carries."""
+        return ()
+
+
+class InvalidRequest(VouchError):
+    """One or more fields break a rule; `violations` are pairs of field path and description."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = ErrorReason.ERROR_REASON_INVALID_REQUEST
+
+    def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
+        first = "; ".join(f"{field}: {description}" for field, description in violations[:3])
+        super().__init__(f"invalid request: {first}", field=violations[0][0])
+        self.violations = violations
+
+    def details(self) -> Sequence[Message]:
+        """The violations as google.rpc.BadRequest."""
+        violation = error_details_pb2.BadRequest.FieldViolation
+        found = [violation(field=field, description=text) for field, text in self.violations]
+        return (error_details_pb2.BadRequest(field_violations=found),)
+
+
+class Unavailable(VouchError):
+    """Something that this service needs is away."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class NotFound(VouchError):
+    """There is no such thing."""
+
+    code = grpc.StatusCode.NOT_FOUND
+
+
+class NotAvailable(VouchError):
+    """The thing is there, but its state does not allow this."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class Overloaded(VouchError):
+    """Too many requests are in flight; tells when to try again."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = ErrorReason.ERROR_REASON_OVERLOADED
+    retry_after_seconds: ClassVar[float] = 1.0
+
+    def details(self) -> Sequence[Message]:
+        """When to try again, as google.rpc.RetryInfo."""
+        return (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=int(self.retry_after_seconds))),)
+
+
+class Unauthenticated(VouchError):
+    """No API key, or one that is not known."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = ErrorReason.ERROR_REASON_API_KEY_INVALID
+
+
+class DeadlinePassed(VouchError):
+    """The caller's deadline passed; nobody waits for the answer."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    reason = ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
+
+
+class Unimplemented(VouchError):
+    """The contract has this RPC, the server does not yet."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    reason = ErrorReason.ERROR_REASON_NOT_IMPLEMENTED
+
+
+def to_status(error: VouchError) -> status_pb2.Status:
+    """The error as google.rpc.Status with its details."""
+    info = error_details_pb2.ErrorInfo(
+        reason=ErrorReason.Name(error.reason).removeprefix(_PREFIX), domain=DOMAIN, metadata=error.metadata
+    )
+    details = []
+    for message in (info, *error.details()):
+        packed = any_pb2.Any()
+        packed.Pack(message)
+        details.append(packed)
+    return status_pb2.Status(code=error.code.value[0], message=error.message, details=details)

@@ -1,0 +1,24 @@
+"""Runs the rules that the contract states in its protovalidate options."""
+
+from google.protobuf.message import Message
+from protovalidate import Validator
+
+from runtime.errors import InvalidRequest
+
+_validator = Validator()
+
+
+def check(message: Message) -> None:
+    """Raise InvalidRequest naming every field that breaks a rule."""
+    found = _validator.collect_violations(message)
+    if found:
+        raise InvalidRequest([(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found])
+
+
+def _path(field: object) -> str:
+    parts = []
+    for element in field.elements:  # type: ignore[attr-defined]
+        subscript = element.subscript
+        index = f"[{subscript.value}]" if subscript is not None else ""
+        parts.append(element.field_name + index)
+    return ".".join(parts)
