@@ -169,7 +169,7 @@ class Reason(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., field: _Optional[str] = ..., value: _Optional[str] = ..., contribution: _Optional[float] = ..., group: _Optional[_Union[FeatureGroup, str]] = ..., sentence: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("base_value", "raw_score", "contributions")
+    __slots__ = ("base_value", "raw_score", "contributions", "groups")
     class ContributionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -180,7 +180,17 @@ class Explanation(_message.Message):
     BASE_VALUE_FIELD_NUMBER: _ClassVar[int]
     RAW_SCORE_FIELD_NUMBER: _ClassVar[int]
     CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     base_value: float
     raw_score: float
     contributions: _containers.ScalarMap[str, float]
-    def __init__(self, base_value: _Optional[float] = ..., raw_score: _Optional[float] = ..., contributions: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    groups: _containers.RepeatedCompositeFieldContainer[GroupContribution]
+    def __init__(self, base_value: _Optional[float] = ..., raw_score: _Optional[float] = ..., contributions: _Optional[_Mapping[str, float]] = ..., groups: _Optional[_Iterable[_Union[GroupContribution, _Mapping]]] = ...) -> None: ...
+
+class GroupContribution(_message.Message):
+    __slots__ = ("group", "contribution")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    group: FeatureGroup
+    contribution: float
+    def __init__(self, group: _Optional[_Union[FeatureGroup, str]] = ..., contribution: _Optional[float] = ...) -> None: ...

@@ -1,0 +1,49 @@
+# `make demo` and `make test` need nothing but Python >= 3.11 and make; everything else comes into .tools and .venv.
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
+RUN := .venv/bin/
+SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack protos/generate.py envoy/run.py vouch.py \
+	test_api.py test_review_transactions.py tests
+
+.PHONY: setup demo up test check protos lock clean
+
+setup: .venv/.done  ## prepare .venv
+
+.tools/uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit("Vouch needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv .tools/uv || { echo "python3 has no venv: install it (Debian: python3-venv)"; exit 1; }
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/.done: requirements.lock pyproject.toml | $(filter .tools/%,$(UV))
+	@test -x .venv/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: setup  ## generate, train, serve, stream 20 s of orders, stop
+	@$(RUN)vouch demo
+
+up: setup  ## start everything in this terminal
+	@$(RUN)vouch up
+
+protos: setup  ## regenerate generated/ from protos/
+	@$(RUN)python protos/generate.py
+
+check: setup  ## everything that needs no running server
+	@$(RUN)ruff format --quiet --check $(SOURCES)
+	@$(RUN)ruff check --quiet $(SOURCES)
+	@$(RUN)mypy $(SOURCES)
+	@$(RUN)lint-imports --no-cache
+	@$(RUN)python protos/generate.py --check
+	@$(RUN)python protos/lint.py
+	@$(RUN)python envoy/run.py --check
+
+test: check  ## the checks and the tests
+	@$(RUN)pytest
+
+lock: setup  ## pin what pyproject.toml allows
+	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:  ## remove what was made, but not data, models and ledgers
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The agent: scores through the scorer, applies the policy, keeps every decision, opens cases for people."""

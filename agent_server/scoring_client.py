@@ -1,0 +1,62 @@
+"""The agent's way to the scorer."""
+
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.errors import DeadlinePassed, Unavailable
+
+HEALTH_SECONDS = 0.5
+_NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+_OPTIONS = [
+    # A scorer that comes back is found within a second, not after gRPC's default two minutes of growing pauses.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+_log = structlog.get_logger()
+
+
+class ScoringClient:
+    """Asks the scorer; what goes wrong on the way becomes an error that a caller of the agent understands."""
+
+    def __init__(self, target: str, timeout_seconds: float) -> None:
+        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        self._stub: Any = ScoringServiceStub(self._channel)
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)
+        self._timeout = timeout_seconds
+
+    async def predict(self, transaction: Transaction, remaining: float | None) -> pb.PredictResponse:
+        """Score with reasons, within the caller's remaining seconds. Raises Unavailable or DeadlinePassed."""
+        timeout = self._timeout if remaining is None else min(self._timeout, remaining)
+        try:
+            request = pb.PredictRequest(transaction=transaction, explain=True)
+            response: pb.PredictResponse = await self._stub.Predict(request, timeout=timeout)
+            return response
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            _log.warning("scorer failed", code=code.name)
+            if code == grpc.StatusCode.DEADLINE_EXCEEDED and remaining is not None and remaining <= self._timeout:
+                raise DeadlinePassed("the scorer did not answer before the deadline") from error
+            raise Unavailable(
+                "the scorer is away, so there is no decision: try again",
+                reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE,
+            ) from error
+
+    async def available(self) -> bool:
+        """Whether the scorer says that it serves."""
+        try:
+            answer = await self._health.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=HEALTH_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()

@@ -1,0 +1,34 @@
+"""Settings of the agent, from VOUCH_AGENT_..."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from runtime.settings import Settings
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class AgentSettings(Settings):
+    """Where the agent listens, whom it asks, what policy it applies, where it keeps decisions."""
+
+    model_config = SettingsConfigDict(env_prefix="VOUCH_AGENT_", extra="forbid", frozen=True)
+
+    listen: str = "127.0.0.1:50052"
+    scorer: str = "127.0.0.1:50051"
+    scorer_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    approve_threshold: Share = 0.7
+    deny_threshold: Share = 0.4
+    decides: bool = False
+    """Whether the agent itself may decide clear cases between the thresholds."""
+    ledger_url: str = "sqlite:///vouch_ledger.db"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.deny_threshold >= self.approve_threshold:
+            raise ValueError(
+                f"VOUCH_AGENT_DENY_THRESHOLD ({self.deny_threshold:g}) must be below "
+                f"VOUCH_AGENT_APPROVE_THRESHOLD ({self.approve_threshold:g})"
+            )
+        return self

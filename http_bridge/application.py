@@ -1,0 +1,67 @@
+"""What both apps share: a channel for their lifetime, reading a transaction, answering with a message."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from fastapi import FastAPI, Request, Response
+from google.protobuf.message import Message
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from generated.vouch.v1.transaction_pb2 import Transaction
+from http_bridge.bodies import parse
+from http_bridge.dialect import to_rest, to_transaction
+from http_bridge.errors import BodyTooLarge, install
+from http_bridge.settings import HttpSettings
+from runtime import logging
+
+_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+
+
+def application(title: str, summary: str, target: str) -> FastAPI:
+    """An app whose `state.channel` leads to `target`."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logging.configure(title.lower().replace(" ", "_"))
+        async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
+            app.state.channel = channel
+            yield
+
+    app = FastAPI(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
+    install(app)
+    return app
+
+
+async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:
+    """The transaction in a request's body; errors name the field."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPException(415, f"content type is {kind}, wanted is application/json")
+    return to_transaction(parse(await read_body(request, settings.max_body_bytes)))
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The body; raise BodyTooLarge as soon as it is known to be larger than `most` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most:
+        raise BodyTooLarge(most)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise BodyTooLarge(most)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def respond(message: Message) -> Response:
+    """A message as REST shows it."""
+    return respond_json(to_rest(message))
+
+
+def respond_json(values: Any, status: int = 200) -> Response:
+    """Plain values as JSON."""
+    return Response(to_json(values), status, media_type="application/json")

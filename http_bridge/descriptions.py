@@ -1,0 +1,16 @@
+"""The contract's comments at run time, for the documentation of REST."""
+
+import json
+from functools import cache
+from importlib import resources
+
+
+@cache
+def _all() -> dict[str, str]:
+    found: dict[str, str] = json.loads(resources.files("generated").joinpath("descriptions.json").read_text())
+    return found
+
+
+def description(full_name: str) -> str:
+    """The comment of a message, field or method by its full name; empty if it has none."""
+    return _all().get(full_name, "")

@@ -1,0 +1,97 @@
+"""Errors as REST shows them: FastAPI's `detail` list for bad input, a sentence otherwise, never anything internal."""
+
+from typing import Any
+
+import grpc
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: 422,
+    grpc.StatusCode.OUT_OF_RANGE: 422,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+INTERNAL = "internal error; the log has it"
+AWAY = "a service behind is away: try again"
+LATE = "the service behind did not answer in time"
+_log = structlog.get_logger()
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than VOUCH_HTTP_MAX_BODY_BYTES."""
+
+
+def install(app: FastAPI) -> None:
+    """Answer every kind of error of an app."""
+    app.add_exception_handler(ValidationError, _invalid)
+    app.add_exception_handler(grpc.aio.AioRpcError, _from_grpc)
+    app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _problem(status: int, detail: Any, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status_code=status, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ValidationError)
+    # Without the input: it may be NaN, which JSON cannot say, or personal, which nobody needs twice.
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return _problem(422, [{"loc": ["body", *each["loc"]], "msg": each["msg"], "type": each["type"]} for each in found])
+
+
+async def _too_large(request: Request, error: Exception) -> JSONResponse:
+    return _problem(413, f"the body is larger than {error.args[0]:,} bytes")
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    return _problem(500, INTERNAL)
+
+
+async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, grpc.aio.AioRpcError)
+    code = error.code()
+    status = STATUS.get(code, 500)
+    rich = rpc_status.from_call(error)
+    if rich is None:  # gRPC's own words, which may name addresses
+        words = {503: AWAY, 504: LATE}
+        return _problem(status, words.get(status, INTERNAL if status == 500 else code.name.lower()))
+    if code == grpc.StatusCode.INVALID_ARGUMENT:
+        return _problem(422, _violations(rich))
+    headers = {"Retry-After": "1"} if status == 429 else None
+    return _problem(status, INTERNAL if status == 500 else rich.message, headers)
+
+
+def _violations(rich: status_pb2.Status) -> list[dict[str, Any]]:
+    found = error_details_pb2.BadRequest()
+    for detail in rich.details:
+        if detail.Is(found.DESCRIPTOR):
+            detail.Unpack(found)
+    return [
+        {
+            "loc": ["body", *each.field.removeprefix("transaction.").split(".")],
+            "msg": each.description,
+            "type": "contract",
+        }
+        for each in found.field_violations
+    ] or [{"loc": ["body"], "msg": rich.message, "type": "contract"}]

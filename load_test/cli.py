@@ -1,0 +1,86 @@
+"""`vouch load`, documented as `python test_api.py`: stream labelled orders at an agent and count what it decides."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from load_test.display import display_for
+from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
+from load_test.outcomes import Outcome, Tally, summary
+from load_test.sending import run
+from runtime.tables import TableError
+
+DEFAULT_URL = "http://localhost:8001"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The documented options, and two more."""
+    result = argparse.ArgumentParser(prog="test_api.py", description="Stream labelled orders at a running agent.")
+    result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
+    result.add_argument("--rate", type=float, default=1.0, help="requests per second (default: 1.0)")
+    result.add_argument("--fraud-ratio", type=float, default=0.5, help="share of abuse, 0 to 1 (default: 0.5)")
+    result.add_argument("--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})")
+    result.add_argument("--duration", type=float, default=None, help="seconds (default: until Ctrl-C)")
+    result.add_argument("--concurrency", type=int, default=64, help="most requests under way (default: 64)")
+    result.add_argument("--seed", type=int, default=1, help="order of the orders (default: 1)")
+    return result
+
+
+def checked(options: argparse.Namespace) -> str:
+    """What is wrong with the options; empty when nothing is."""
+    if not options.rate > 0 or options.rate == float("inf"):
+        return f"--rate must be above 0, not {options.rate:g}"
+    if not 0 <= options.fraud_ratio <= 1:
+        return f"--fraud-ratio must lie in 0..1, not {options.fraud_ratio:g}"
+    if options.duration is not None and not options.duration > 0:
+        return f"--duration must be above 0, not {options.duration:g}"
+    if options.concurrency < 1:
+        return f"--concurrency must be at least 1, not {options.concurrency}"
+    if not options.api_url.startswith(("http://", "https://")):
+        return f"--api-url must start with http:// or https://, not {options.api_url}"
+    return ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 answers came, 1 none came, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    if problem := checked(options):
+        print(f"test_api.py: {problem}", file=sys.stderr)
+        return 2
+    try:
+        ensure_dataset(options.dataset)
+        orders = stream(read_orders(options.dataset), options.fraud_ratio, options.seed)
+        first = next(orders)  # a class that is missing shows before anything is sent
+    except TableError as error:
+        print(f"test_api.py: {error}", file=sys.stderr)
+        return 2
+    tally, display = Tally(), display_for(options.rate)
+
+    def done(outcome: Outcome) -> None:
+        tally.add(outcome)
+        display.show(outcome, tally)
+
+    def all_orders():  # type: ignore[no-untyped-def]
+        yield first
+        yield from orders
+
+    started = time.monotonic()
+    url = options.api_url.rstrip("/") + "/api/v1/review"
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(
+            run(
+                url,
+                all_orders(),
+                rate=options.rate,
+                duration=options.duration,
+                concurrency=options.concurrency,
+                done=done,
+            )
+        )
+    display.close()
+    print("\n".join(summary(tally, time.monotonic() - started)), flush=True)
+    return 0 if tally.latencies else 1

@@ -1,0 +1,71 @@
+"""Orders to send: rows of a dataset as request bodies, with the truth kept aside."""
+
+import datetime as dt
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.contract import FIELDS, LABELS, REQUIRED
+from runtime.tables import TableError, read_table
+
+DEFAULT_DATASET = Path("abuse_dataset_5000_v2.csv")
+DEFAULT_SIZE, DEFAULT_SEED = 5000, 7
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request body without any label, and the truth about it."""
+
+    body: dict[str, Any]
+    is_abuse: bool
+    kind: str
+
+
+def ensure_dataset(path: Path) -> None:
+    """Generate the documented default dataset if it is missing; any other missing file is an error."""
+    if path.exists() or path != DEFAULT_DATASET:
+        return
+    print(f"{path} is missing: generating {DEFAULT_SIZE:,} rows", flush=True)
+    command = [sys.executable, "-m", "data_gen", "--size", str(DEFAULT_SIZE), "--seed", str(DEFAULT_SEED), "--output", str(path)]
+    subprocess.run([*command, "--no-validate"], check=True, stderr=subprocess.DEVNULL)
+
+
+def read_orders(path: Path) -> list[Order]:
+    """All orders of a labelled file; raise TableError when it cannot be read or has no label."""
+    table = read_table(path, required=(*REQUIRED, "is_abuse"))
+    fields = table.select([name for name in table.column_names if name not in LABELS])
+    truth = table.column("is_abuse").to_pylist()
+    kinds = table.column("abuse_type").to_pylist() if "abuse_type" in table.column_names else [""] * len(truth)
+    rows = zip(fields.to_pylist(), truth, kinds, strict=True)
+    return [Order(as_body(row), bool(abuse), kind or "") for row, abuse, kind in rows]
+
+
+def as_body(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as REST wants it: unknowns left out, whole numbers whole, times in ISO 8601."""
+    body: dict[str, Any] = {}
+    for name, value in row.items():
+        if value is None:
+            continue
+        if isinstance(value, dt.datetime):
+            value = value.isoformat()
+        elif FIELDS[name].kind == "count":
+            value = int(value)
+        body[name] = value
+    return body
+
+
+def stream(orders: list[Order], fraud_ratio: float, seed: int) -> Iterator[Order]:
+    """Endless orders, each abuse with probability `fraud_ratio`; raise TableError when a class is needed and missing."""
+    classes = {abuse: [order for order in orders if order.is_abuse == abuse] for abuse in (True, False)}
+    for abuse, share in ((True, fraud_ratio), (False, 1 - fraud_ratio)):
+        if share > 0 and not classes[abuse]:
+            raise TableError(f"the dataset holds no {'abuse' if abuse else 'legitimate orders'}")
+    rng = random.Random(seed)
+    while True:
+        yield rng.choice(classes[rng.random() < fraud_ratio])
+
+

@@ -1,0 +1,68 @@
+"""`vouch review-zone`, documented as `python test_review_transactions.py`: orders that the score alone does not decide."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from load_test.cli import DEFAULT_URL
+from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders
+from runtime.tables import TableError
+
+LOW, HIGH = 0.4, 0.7
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    result = argparse.ArgumentParser(
+        prog="test_review_transactions.py", description=f"Show orders whose score lies in {LOW}-{HIGH}."
+    )
+    result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
+    result.add_argument("--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})")
+    result.add_argument("--count", type=int, default=5, help="orders to show (default: 5)")
+    result.add_argument("--search", type=int, default=1000, help="orders to look through at most (default: 1000)")
+    return result
+
+
+def describe(order: Order, answer: dict[str, Any]) -> list[str]:
+    """One order of the review zone as lines of text."""
+    lines = [
+        "",
+        f"{answer['transaction_id']}  score {answer['legitimacy_score']:.3f}  (truth: {order.kind or order.is_abuse})",
+        f"  decision   {answer['decision']} by {answer['decision_maker']}, case {answer['case_id'] or '-'}",
+        f"  reasoning  {answer['reasoning']}",
+    ]
+    analysis = answer["agent_analysis"] or {"evidence": [], "recommendation": "-"}
+    lines.append(f"  agent      recommends {analysis['recommendation']}")
+    lines += [f"  evidence   {each['finding']}" for each in analysis["evidence"]]
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 found some, 1 found none, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    found = looked = 0
+    try:
+        ensure_dataset(options.dataset)
+        orders = read_orders(options.dataset)
+        with httpx.Client(base_url=options.api_url, timeout=10.0) as client:
+            for order in orders[: options.search]:
+                answer = client.post("/api/v1/review", json=order.body)
+                answer.raise_for_status()
+                looked += 1
+                values = answer.json()
+                if LOW < values["legitimacy_score"] < HIGH:
+                    print("\n".join(describe(order, values)), flush=True)
+                    found += 1
+                    if found == options.count:
+                        break
+    except KeyboardInterrupt:
+        pass
+    except (TableError, httpx.HTTPError) as error:
+        print(f"test_review_transactions.py: {error or type(error).__name__}", file=sys.stderr)
+        return 2
+    print(f"\n{found} of {looked} orders lie between {LOW} and {HIGH}")
+    return 0 if found else 1

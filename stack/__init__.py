@@ -1,0 +1,1 @@
+"""All services together on one machine: `vouch up` and the demonstration."""

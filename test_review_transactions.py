@@ -1,0 +1,6 @@
+"""The documented look at the review zone: `python test_review_transactions.py`. See load_test."""
+
+from load_test.review_zone import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,39 @@
+"""The command line: `vouch COMMAND`. Each command is a package's own; this file only knows where it lives."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "generate": ("data_gen.cli", "write a labelled synthetic dataset"),
+    "train": ("ml_server.cli", "train a model from a dataset"),
+    "up": ("stack.up", "start every service in this terminal"),
+    "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),
+    "load": ("load_test.cli", "send a stream of labelled orders (test_api.py)"),
+    "review-zone": ("load_test.review_zone", "show orders between the thresholds (test_review_transactions.py)"),
+}
+
+
+def usage() -> str:
+    """What commands there are."""
+    lines = [f"  {name:12} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(["usage: vouch COMMAND [OPTION ...]", "", *lines, "", "vouch COMMAND --help tells the options."])
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        print(f"vouch: there is no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(COMMANDS[arguments[0]][0])
+    code: int = module.main(arguments[1:])
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
