@@ -2,10 +2,10 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack protos/generate.py envoy/run.py vouch.py \
+SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-.PHONY: setup demo up test check protos lock clean
+.PHONY: format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -37,6 +37,10 @@ check: setup  ## everything that needs no running server
 	@$(RUN)python protos/generate.py --check
 	@$(RUN)python protos/lint.py
 	@$(RUN)python envoy/run.py --check
+
+format: setup  ## format and mend what can be mended
+	@$(RUN)ruff format --quiet $(SOURCES)
+	@$(RUN)ruff check --quiet --fix $(SOURCES)
 
 test: check  ## the checks and the tests
 	@$(RUN)pytest

@@ -52,7 +52,9 @@ def _evidence(group: FeatureGroup, name: str, total: float, reasons: list[Reason
         return pb.Evidence(group=group, contribution=total, finding=f"{name}: nothing is known")
     side = "speaks for abuse" if total < -NEUTRAL else "speaks for the customer" if total > NEUTRAL else "is neutral"
     said = "; ".join(_quote(reason) for reason in reasons[:_MOST_NAMED])
-    return pb.Evidence(group=group, contribution=total, finding=f"{name} {side} ({total:+.2f}): {said}", reasons=reasons)
+    return pb.Evidence(
+        group=group, contribution=total, finding=f"{name} {side} ({total:+.2f}): {said}", reasons=reasons
+    )
 
 
 def _quote(reason: Reason) -> str:

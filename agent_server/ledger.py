@@ -69,7 +69,9 @@ def open_engine(url: str) -> Engine:
         METADATA.create_all(engine)
     except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
         cause = str(error).splitlines()[0]
-        raise LedgerError(f"the ledger at VOUCH_AGENT_LEDGER_URL={sa.engine.make_url(url)!r} cannot be opened: {cause}") from error
+        raise LedgerError(
+            f"the ledger at VOUCH_AGENT_LEDGER_URL={sa.engine.make_url(url)!r} cannot be opened: {cause}"
+        ) from error
     return engine
 
 

@@ -11,7 +11,9 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 
-def keep(review: agent.ReviewResponse, transaction: Transaction, case: cases.Case | None) -> Callable[[Connection], None]:
+def keep(
+    review: agent.ReviewResponse, transaction: Transaction, case: cases.Case | None
+) -> Callable[[Connection], None]:
     """Write a decision, its order, and the case that hangs on it."""
 
     def work(connection: Connection) -> None:
@@ -24,7 +26,9 @@ def keep(review: agent.ReviewResponse, transaction: Transaction, case: cases.Cas
                 review=review.SerializeToString(),
             )
         )
-        connection.execute(ORDERS.insert().values(decision_id=review.decision_id, transaction=transaction.SerializeToString()))
+        connection.execute(
+            ORDERS.insert().values(decision_id=review.decision_id, transaction=transaction.SerializeToString())
+        )
         if case is not None:
             connection.execute(
                 CASES.insert().values(
@@ -53,7 +57,9 @@ def latest_review(transaction_id: str) -> Callable[[Connection], agent.ReviewRes
     return work
 
 
-def case_page(status: int, before: int | None, size: int) -> Callable[[Connection], tuple[list[cases.Case], int | None]]:
+def case_page(
+    status: int, before: int | None, size: int
+) -> Callable[[Connection], tuple[list[cases.Case], int | None]]:
     """Read a page of cases, newest first, and the sequence number that the next page starts before."""
 
     def work(connection: Connection) -> tuple[list[cases.Case], int | None]:

@@ -26,7 +26,9 @@ def now() -> Timestamp:
 class Reviewer:
     """Scores, decides, keeps; in this order, and nothing is answered that was not kept."""
 
-    def __init__(self, scoring: ScoringClient, policy: Policy, ledger: Ledger, clock: Callable[[], Timestamp] = now) -> None:
+    def __init__(
+        self, scoring: ScoringClient, policy: Policy, ledger: Ledger, clock: Callable[[], Timestamp] = now
+    ) -> None:
         self._scoring = scoring
         self.policy = policy
         self._ledger = ledger

@@ -36,7 +36,9 @@ class AgentService:
         """The latest decision of a transaction."""
         found = await self._ledger.read(records.latest_review(request.transaction_id))
         if found is None:
-            raise NotFound("there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND)
+            raise NotFound(
+                "there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND
+            )
         return pb.GetDecisionResponse(review=found)
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, context: Context) -> pb.GetAgentInfoResponse:

@@ -26,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--seed", type=int, default=42, help="same seed, same bytes (default: 42)")
     for family in FAMILIES:
         flag = f"--{family.replace('_', '-')}-ratio"
-        result.add_argument(flag, type=float, default=DEFAULT_RATIOS[family], help=f"default: {DEFAULT_RATIOS[family]:g}")
+        result.add_argument(
+            flag, type=float, default=DEFAULT_RATIOS[family], help=f"default: {DEFAULT_RATIOS[family]:g}"
+        )
     result.add_argument("--no-validate", action="store_true", help="skip the checks at the end")
     return result
 

@@ -111,7 +111,7 @@ class Geometric(Continuous):
 
     def cdf(self, value: float) -> float:
         """See Continuous."""
-        return 1 - (self.mean / (1 + self.mean)) ** max(value - self.start, 0)
+        return 1 - float((self.mean / (1 + self.mean)) ** max(value - self.start, 0))
 
 
 @dataclass(frozen=True)

@@ -78,5 +78,5 @@ def counts(highest: int) -> Bins:
 def widening(start: int, stop: int, bins: int, step: int = 1) -> Bins:
     """About `bins` bins from `start` to `stop` whose widths grow in proportion to the value, rounded to `step`."""
     raw = np.geomspace(max(start, step), stop, bins)
-    edges: Sequence[int] = sorted({start, *(int(round(edge / step)) * step for edge in raw)})
+    edges: Sequence[int] = sorted({start, *(round(edge / step) * step for edge in raw)})
     return Bins(tuple(edges))

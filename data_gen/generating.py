@@ -28,6 +28,7 @@ class Maker:
         self.seed = seed
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
+        """Rows of a chunk in order of time."""
         return make_rows(self.network, self.posterior, chunk, self.seed)
 
 
@@ -37,13 +38,11 @@ def generate(maker: Maker, plan: Plan, workers: int = 1) -> Iterator[pa.RecordBa
         yield from map(maker, plan.chunks)
         return
     # Forked workers share the maker's tables; nothing else runs in this process yet that a fork could upset.
-    global _maker
+    global _maker  # noqa: PLW0603
     _maker = maker
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
         chunks = iter(plan.chunks)
-        pending = collections.deque(
-            pool.submit(_make, chunk) for chunk in itertools.islice(chunks, workers * _AHEAD)
-        )
+        pending = collections.deque(pool.submit(_make, chunk) for chunk in itertools.islice(chunks, workers * _AHEAD))
         while pending:
             batch = pending.popleft().result()
             if (chunk := next(chunks, None)) is not None:

@@ -180,7 +180,9 @@ def check_nodes(pattern: Pattern) -> None:
 
 def drawing_order(nodes: Mapping[str, Node]) -> list[str]:
     """Names of the nodes, parents first; raise PatternError naming the nodes of a cycle."""
-    waiting = {name: {source for parent in node.parents for source in inputs_of(parent)} for name, node in nodes.items()}
+    waiting = {
+        name: {source for parent in node.parents for source in inputs_of(parent)} for name, node in nodes.items()
+    }
     order: list[str] = []
     while waiting:
         ready = [name for name, sources in waiting.items() if not sources & waiting.keys()]

@@ -45,7 +45,9 @@ def pattern_counts(size: int, ratios: Mapping[str, float], patterns: Sequence[Pa
         if rows and not members:
             raise PlanError(f"there is no pattern of family {family}")
         total = sum(patterns[index].share for index in members)
-        for index, part in zip(members, largest_remainder(rows, [patterns[i].share / total for i in members]), strict=True):
+        for index, part in zip(
+            members, largest_remainder(rows, [patterns[i].share / total for i in members]), strict=True
+        ):
             counts[index] = part
     return counts
 
@@ -102,7 +104,10 @@ def make_plan(
     full = np.floor(np.interp(np.arange(1, number) * (size / number), expected, hours)).astype(np.int64)
     limits = [first, *(int(limit) for limit in full), last]
     before = np.array(
-        [[rows * t.weight_before(limit) // t.total for limit in limits] for rows, t in zip(counts, timelines, strict=True)]
+        [
+            [rows * t.weight_before(limit) // t.total for limit in limits]
+            for rows, t in zip(counts, timelines, strict=True)
+        ]
     )
     by_chunk = np.diff(before, axis=1)
     first_rows = np.concatenate([[0], np.cumsum(by_chunk.sum(axis=0))])

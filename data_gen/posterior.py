@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from data_gen.network import Network, Node, PatternError
+from data_gen.network import Network, PatternError
 from data_gen.sampling import configuration
 from data_gen.timeline import Timeline, hour_of_week
 from data_gen.variables import LATENT, Codes, domain_of, inputs_of, read
@@ -55,11 +55,14 @@ class Posterior:
         return list(parts)
 
     def log_joint(self, codes: Mapping[str, Codes], times: NDArray[np.int64]) -> LogTable:
-        """log P(pattern, row) but for factors that are alike in all patterns: shape (rows, patterns)."""
+        """Log P(pattern, row) but for factors that are alike in all patterns: shape (rows, patterns)."""
         rows = len(times)
         result = np.empty((rows, len(self.network.patterns)))
         hours = hour_of_week(times)
-        indices = [(node.log_probability, configuration(node, codes) * node.domain.size + codes[node.name]) for node in self.plain]
+        indices = [
+            (node.log_probability, configuration(node, codes) * node.domain.size + codes[node.name])
+            for node in self.plain
+        ]
         combination, sums = self._latent_sums(codes)
         for start in range(0, rows, _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -83,7 +86,9 @@ class Posterior:
                 given = {**shown, latent.name: np.full(len(first), value)}
                 term = latent.log_probability[value] + np.zeros_like(total)
                 for node in self.hidden:
-                    term += node.log_probability.take(configuration(node, given) * node.domain.size + shown[node.name], axis=0)
+                    term += node.log_probability.take(
+                        configuration(node, given) * node.domain.size + shown[node.name], axis=0
+                    )
                 total += np.exp(term)
         with np.errstate(divide="ignore"):
             return combination, np.log(total)
@@ -94,4 +99,5 @@ class Posterior:
         joint -= joint.max(axis=1, keepdims=True)
         np.exp(joint, out=joint)
         is_abuse = np.array([pattern.is_abuse for pattern in self.network.patterns])
-        return joint[:, is_abuse].sum(axis=1) / joint.sum(axis=1)
+        result: NDArray[np.float64] = joint[:, is_abuse].sum(axis=1) / joint.sum(axis=1)
+        return result

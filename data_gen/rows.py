@@ -8,7 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data_gen import vocabulary as words
-from data_gen.domains import Bins, Categories
+from data_gen.arrow import coded, fixed_texts, flags, numbers, texts
+from data_gen.domains import Categories
 from data_gen.network import Network
 from data_gen.plan import Chunk
 from data_gen.posterior import Posterior
@@ -78,11 +79,11 @@ REQUIRED = tuple(field.name for field in SCHEMA if not field.nullable)
 
 def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -> pa.RecordBatch:
     """The rows of one chunk in order of time. Depends on nothing but its arguments."""
-    numbers = RawNumbers(np.random.SeedSequence(seed, spawn_key=(chunk.index,)))
+    draws = RawNumbers(np.random.SeedSequence(seed, spawn_key=(chunk.index,)))
     pattern = np.repeat(np.arange(len(network.patterns)), chunk.counts)
     times = np.concatenate(
         [
-            _times(Timeline(p.week, chunk.start, chunk.end), int(rows), numbers)
+            _times(Timeline(p.week, chunk.start, chunk.end), int(rows), draws)
             for p, rows in zip(network.patterns, chunk.counts, strict=True)
             if rows
         ]
@@ -90,105 +91,106 @@ def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -
     )
     order = np.argsort(times, kind="stable")
     pattern, times = pattern[order], times[order]
-    codes = draw(network, pattern, numbers)
-    columns = _columns(codes, times, chunk, numbers)
+    codes = draw(network, pattern, draws)
+    columns = _columns(codes, times, chunk, draws)
     columns |= _labels(network, pattern, posterior.abuse(codes, times))
     return pa.RecordBatch.from_arrays([_cast(columns[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
 
 
-def _times(timeline: Timeline, rows: int, numbers: RawNumbers) -> NDArray[np.int64]:
-    return timeline.times_at(numbers.up_to(timeline.total, rows))
+def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64]:
+    return timeline.times_at(draws.up_to(timeline.total, rows))
 
 
-def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk, numbers: RawNumbers) -> dict[str, Any]:
+def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk, draws: RawNumbers) -> dict[str, Any]:
     rows = len(times)
-    values = {name: _values(name, codes[name], numbers) for name in NODES if name in codes}
-    today, week, before = (values.pop(name) for name in ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days"))
+    values = {name: _values(name, codes[name], draws) for name in NODES if name in codes}
+    today, week, before = (
+        values.pop(name) for name in ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days")
+    )
     age = values["account_age_days"]
     billing = codes["billing_country"]
     octet = np.array([words.IP_BLOCKS[country] for country in COUNTRY.values])
-    block = octet[codes["ip_country"], numbers.below(octet.shape[1], rows)] * 256 + numbers.below(256, rows)
+    block = octet[codes["ip_country"], draws.below(octet.shape[1], rows)] * 256 + draws.below(256, rows)
     card = codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY
-    card += numbers.below(words.CARD_BINS_PER_COUNTRY, rows)
+    card += draws.below(words.CARD_BINS_PER_COUNTRY, rows)
     return values | {
         "transaction_id": _identifiers("txn_", np.arange(rows) + chunk.first_row, 12, decimal=True),
         "timestamp": times,
-        "user_id": _identifiers("user_", numbers.sixty_four(rows), 10),
-        "device_id": _identifiers("dev_", numbers.sixty_four(rows), 12),
-        "account_created_date": times - age * DAY - numbers.below(DAY, rows),
+        "user_id": _identifiers("user_", draws.sixty_four(rows), 10),
+        "device_id": _identifiers("dev_", draws.sixty_four(rows), 12),
+        "account_created_date": times - age * DAY - draws.below(DAY, rows),
         "currency": _named(billing, _CURRENCY),
         "ip_address": _named(block, _IP_ADDRESS),
         "card_bin": _named(card, _CARD_BIN),
         "orders_last_24h": today,
         "orders_last_7d": today + week,
         "total_orders_lifetime": today + week + before,
-        "days_since_account_first_purchase": _first_purchase(age, today + week, before, numbers),
+        "days_since_account_first_purchase": _first_purchase(age, today + week, before, draws),
         "order_amount": values["order_amount"] / 100,
         "avg_order_value": values["avg_order_value"] / 100,
     }
 
 
-def _values(name: str, codes: Codes, numbers: RawNumbers) -> Any:
+def _values(name: str, codes: Codes, draws: RawNumbers) -> Any:
     """What a node's codes stand for; inside a bin every value is alike."""
     domain = NODES[name]
     if isinstance(domain, Categories):
         return _named(codes, domain.values)
     if domain.width.max() == 1:
         return domain.lower[codes]
-    return domain.lower[codes] + numbers.below(domain.width[codes], len(codes))
+    return domain.lower[codes] + draws.below(domain.width[codes], len(codes))
 
 
 def _named(codes: Codes, values: Any) -> pa.Array:
-    if isinstance(values, tuple) and values == (False, True):
-        return pa.array(codes.astype(bool))
-    names = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), names)
+    if values == (False, True):
+        return flags(codes)
+    return coded(codes, values if isinstance(values, pa.Array) else texts(values))
 
 
-def _first_purchase(age: Codes, recent: Codes, before: Codes, numbers: RawNumbers) -> Codes:
+def _first_purchase(age: Codes, recent: Codes, before: Codes, draws: RawNumbers) -> Codes:
     """Days since the first purchase: 0 without one, within the week if all orders are recent, early in life otherwise."""
     rows = len(age)
-    fraction = numbers.below(1 << 20, rows)
+    fraction = draws.below(1 << 20, rows)
     late = (np.minimum(age, 7) * fraction) >> 20
     early = 7 + (((age - 7) * ((1 << 20) - ((fraction * fraction) >> 20))) >> 20)
     return np.where(before > 0, early, np.where(recent > 0, late, 0))
 
 
-def _identifiers(prefix: str, numbers: Codes, digits: int, *, decimal: bool = False) -> pa.Array:
+def _identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = False) -> pa.Array:
     """Prefix and a fixed number of digits: built as bytes, since a Python string each would take most of the time."""
-    rows, width = len(numbers), len(prefix) + digits
+    rows, width = len(serial), len(prefix) + digits
     text = np.empty((rows, width), dtype=np.uint8)
     text[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)
-    rest = numbers.astype(np.uint64)
+    rest = serial.astype(np.uint64)
     for place in range(width - 1, len(prefix) - 1, -1):
         if decimal:
             rest, digit = np.divmod(rest, np.uint64(10))
         else:
             digit, rest = rest & np.uint64(15), rest >> np.uint64(4)
         text[:, place] = _HEX[digit.astype(np.intp)]
-    offsets = pa.py_buffer(np.arange(rows + 1, dtype=np.int32) * width)
-    return pa.StringArray.from_buffers(rows, offsets, pa.py_buffer(np.ascontiguousarray(text)))
+    return fixed_texts(text)
 
 
 def _labels(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -> dict[str, Any]:
     patterns = network.patterns
     return {
-        "is_abuse": np.array([p.is_abuse for p in patterns])[pattern],
-        "abuse_type": _named(pattern, pa.array([p.family for p in patterns])),
+        "is_abuse": flags(np.array([p.is_abuse for p in patterns])[pattern]),
+        "abuse_type": _named(pattern, texts([p.family for p in patterns])),
         # Six digits are far more than any use of a label needs, and the same on every machine.
         "abuse_confidence": np.round(confidence, 6),
-        "difficulty_tier": _named(pattern, pa.array([p.tier for p in patterns])),
+        "difficulty_tier": _named(pattern, texts([p.tier for p in patterns])),
     }
 
 
 def _cast(column: Any, wanted: pa.DataType) -> pa.Array:
-    array = column if isinstance(column, pa.Array) else pa.array(column)
-    return array if array.type == wanted else array.cast(wanted)
+    if not isinstance(column, pa.Array):
+        return numbers(column, wanted)
+    return column if column.type == wanted else column.cast(wanted)
 
 
-_CURRENCY = pa.array([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
-_IP_ADDRESS = pa.array([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
-_CARD_BIN = pa.array(
+_CURRENCY = texts([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
+_IP_ADDRESS = texts([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
+_CARD_BIN = texts(
     [
         # 4 and 5 are the ranges of the two large card schemes; the rest is made up but stable.
         f"{4 + bank % 2}{(country * words.CARD_BINS_PER_COUNTRY + bank) * 7919 % 100_000:05d}"
@@ -197,8 +199,3 @@ _CARD_BIN = pa.array(
     ]
     + [None] * words.CARD_BINS_PER_COUNTRY
 )
-
-
-def bin_widths() -> dict[str, Bins]:
-    """The numeric nodes and their bins, for whoever wants to read a file back into codes."""
-    return {name: domain for name, domain in NODES.items() if isinstance(domain, Bins)}

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from data_gen.arrow import texts
 from data_gen.network import FAMILIES
 
 ALL = "all rows"
@@ -81,7 +82,7 @@ INDICATORS = {
 def _abuse_types(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
     if "abuse_type" not in batch.schema.names:
         return None
-    places = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=pa.array(FAMILIES))
+    places = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=texts(FAMILIES))
     result: NDArray[np.int64] = pc.fill_null(places, len(FAMILIES)).to_numpy(zero_copy_only=False).astype(np.int64)
     return result
 

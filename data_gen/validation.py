@@ -52,7 +52,9 @@ def validate(summary: Summary, ratios: Mapping[str, float] | None = None) -> Ite
     """Run all checks that apply; `ratios` are the class shares asked for, where they are known."""
     yield _no_nulls(summary)
     yield from _ranges(summary)
-    yield Check("rows are ordered in time", summary.ordered, "" if summary.ordered else "a timestamp is before the one above")
+    yield Check(
+        "rows are ordered in time", summary.ordered, "" if summary.ordered else "a timestamp is before the one above"
+    )
     if not summary.labelled:
         return
     if ratios is not None:
@@ -92,8 +94,9 @@ def _characteristics(summary: Summary) -> Iterator[Check]:
         if min(rows) < ENOUGH_ROWS:
             continue
         abuse, honest = summary.mean(each.column, each.family), summary.mean(each.column, "legitimate")
-        passed = abuse >= honest * each.factor if each.factor > 1 else abuse <= honest * each.factor
-        relation = f"{abuse:.3g} against {honest:.3g} of honest orders, wanted {'>=' if each.factor > 1 else '<='}"
+        passed = abuse > honest * each.factor if each.factor > 1 else abuse < honest * each.factor
+        side = "more than" if each.factor > 1 else "less than"
+        relation = f"{abuse:.3g} against {honest:.3g} of honest orders, wanted {side}"
         yield Check(f"pattern of {each.family}: {each.column}", passed, f"{relation} {each.factor:g} times")
 
 

@@ -99,9 +99,7 @@ DERIVED: dict[str, Derived] = {
         BOOLEAN,
         lambda card, billing: ((card != billing) & (card < COUNTRY.size)).astype(np.int64),
     ),
-    "ships_abroad": Derived(
-        ("billing_country", "shipping_country"), BOOLEAN, lambda a, b: (a != b).astype(np.int64)
-    ),
+    "ships_abroad": Derived(("billing_country", "shipping_country"), BOOLEAN, lambda a, b: (a != b).astype(np.int64)),
 }
 
 

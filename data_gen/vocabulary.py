@@ -75,5 +75,7 @@ BOT_AGENTS = {
 }
 
 # First octets that stand for a country's networks; made up but stable.
-IP_BLOCKS = {country: tuple(11 + (index * 10 + step) % 200 for step in range(10)) for index, country in enumerate(COUNTRIES)}
+IP_BLOCKS = {
+    country: tuple(11 + (index * 10 + step) % 200 for step in range(10)) for index, country in enumerate(COUNTRIES)
+}
 CARD_BINS_PER_COUNTRY = 24

@@ -51,7 +51,9 @@ class CsvSink:
 
 def _parquet(path: str, schema: pa.Schema) -> Any:
     # Identifiers never repeat: a dictionary of them would only cost time and space.
-    repeating = [f.name for f in schema if f.type == pa.string() and f.name not in ("transaction_id", "user_id", "device_id")]
+    repeating = [
+        f.name for f in schema if f.type == pa.string() and f.name not in ("transaction_id", "user_id", "device_id")
+    ]
     return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False)
 
 

@@ -54,7 +54,7 @@ def main() -> int:
     arguments = [path, "--config-yaml", configuration(options), "--log-level", "warn", "--disable-hot-restart"]
     arguments += ["--mode", "validate"] if check else ["--concurrency", "1"]
     sys.stdout.flush()
-    os.execv(path, arguments)
+    return os.execv(path, arguments)
 
 
 if __name__ == "__main__":

@@ -79,9 +79,9 @@ async def list_cases(
 ) -> Response:
     """A page; `next_page_token` of the answer leads to the next one."""
     stub = CaseServiceStub(request.app.state.channel)
-    message = cases.ListCasesRequest(
-        status=_STATUSES[status] if status else None, page_size=page_size, page_token=page_token
-    )
+    message = cases.ListCasesRequest(page_size=page_size, page_token=page_token)
+    if status is not None:
+        message.status = _STATUSES[status]  # type: ignore[assignment]
     return respond(await stub.ListCases(message, timeout=SETTINGS.timeout_seconds))
 
 

@@ -30,7 +30,7 @@ _RULES = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le", "min_len": "min_leng
 
 
 def _rules(field: FieldDescriptor) -> dict[str, Any]:
-    options = field.GetOptions().Extensions[validate_pb2.field]
+    options: Any = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[index]
     kind = options.WhichOneof("type")
     if kind not in ("double", "int32", "string"):
         return {}
@@ -43,20 +43,19 @@ def _rules(field: FieldDescriptor) -> dict[str, Any]:
     return rules
 
 
-def _field(descriptor: FieldDescriptor) -> tuple[Any, Any]:
+def _field(descriptor: Any) -> tuple[Any, Any]:
     field = FIELDS[descriptor.name]
     python = Literal[tuple(field.names)] if field.kind == "name" else _PYTHON[field.kind]
-    about = Field(description=description(descriptor.full_name), **_rules(descriptor))
+    ruled, about = Annotated[python, Field(**_rules(descriptor))], description(descriptor.full_name)
     if field.name in REQUIRED:
-        return Annotated[python, about], ...
+        return ruled, Field(description=about)
     # JSON null is REST's way to say unknown, like leaving the field out.
-    return Annotated[python, about] | None, None
+    return ruled | None, Field(None, description=about)
 
 
+_definitions: Any = {descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields}
 TransactionBody: type[BaseModel] = create_model(
-    "Transaction",
-    __config__=ConfigDict(extra="forbid", strict=True),
-    **{descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields},
+    "Transaction", __config__=ConfigDict(extra="forbid", strict=True), **_definitions
 )
 _adapter = TypeAdapter(TransactionBody)
 

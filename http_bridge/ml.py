@@ -35,7 +35,9 @@ async def health(request: Request) -> Response:
     return respond_json(values, 200 if loaded else 503)
 
 
-@app.get("/api/v1/model/info", summary="The model that is serving", responses=answer(pb.GetModelInfoResponse.DESCRIPTOR))
+@app.get(
+    "/api/v1/model/info", summary="The model that is serving", responses=answer(pb.GetModelInfoResponse.DESCRIPTOR)
+)
 async def model_info(request: Request) -> Response:
     """Version, features, classes, figures and data of the model."""
     stub = ScoringServiceStub(request.app.state.channel)

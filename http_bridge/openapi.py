@@ -43,7 +43,8 @@ def schema_of(descriptor: Descriptor) -> dict[str, Any]:
 def _property(field: FieldDescriptor) -> dict[str, Any]:
     about = {"description": description(field.full_name)}
     if is_map(field):
-        value = _single(field.message_type.fields_by_name["value"])
+        entry: Any = field.message_type
+        value = _single(entry.fields_by_name["value"])
         return {"type": "object", "additionalProperties": value, **about}
     if field.is_repeated:
         return {"type": "array", "items": _single(field), **about}
@@ -62,7 +63,7 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
     return schema_of(field.message_type)
 
 
-def answer(descriptor: Descriptor) -> dict[str, Any]:
+def answer(descriptor: Descriptor | Any) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that answers with this message."""
     content = {"application/json": {"schema": schema_of(descriptor)}}
     return {

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +24,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
     result.add_argument("--rate", type=float, default=1.0, help="requests per second (default: 1.0)")
     result.add_argument("--fraud-ratio", type=float, default=0.5, help="share of abuse, 0 to 1 (default: 0.5)")
-    result.add_argument("--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})")
+    result.add_argument(
+        "--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})"
+    )
     result.add_argument("--duration", type=float, default=None, help="seconds (default: until Ctrl-C)")
     result.add_argument("--concurrency", type=int, default=64, help="most requests under way (default: 64)")
     result.add_argument("--seed", type=int, default=1, help="order of the orders (default: 1)")
@@ -64,17 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tally.add(outcome)
         display.show(outcome, tally)
 
-    def all_orders():  # type: ignore[no-untyped-def]
-        yield first
-        yield from orders
-
     started = time.monotonic()
     url = options.api_url.rstrip("/") + "/api/v1/review"
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(
             run(
                 url,
-                all_orders(),
+                itertools.chain([first], orders),
                 rate=options.rate,
                 duration=options.duration,
                 concurrency=options.concurrency,

@@ -29,7 +29,10 @@ class Lines:
         """See Display."""
         truth = "abuse" if outcome.is_abuse else "legitimate"
         said = outcome.error or f"{outcome.decision:8} score {outcome.score:.3f}"
-        print(f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {said} {outcome.seconds * 1000:8.1f} ms", flush=True)
+        print(
+            f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {said} {outcome.seconds * 1000:8.1f} ms",
+            flush=True,
+        )
 
     def close(self) -> None:
         """See Display."""
@@ -40,7 +43,9 @@ class LiveTable:
 
     def __init__(self) -> None:
         self._console = Console()
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
+        self._live = (
+            Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
+        )
         self._told = time.monotonic()
         if self._live:
             self._live.start()
@@ -68,7 +73,9 @@ def _table(tally: Tally) -> Table:
     for name, abuse in (("legitimate", False), ("abuse", True)):
         table.add_row(name, *(f"{tally.decided(abuse, decision):,}" for decision in DECISIONS))
     latency = (f"{tally.percentile(share) * 1000:.1f}" for share in (0.5, 0.99))
-    table.add_row("all", *(f"{tally.decided(decision=d):,}" for d in DECISIONS), f"{sum(tally.errors.values()):,}", *latency)
+    table.add_row(
+        "all", *(f"{tally.decided(decision=d):,}" for d in DECISIONS), f"{sum(tally.errors.values()):,}", *latency
+    )
     return table
 
 

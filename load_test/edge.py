@@ -6,12 +6,13 @@ from google.protobuf import json_format
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
 from load_test.orders import Order
 from runtime.contract import FIELDS
 
 _PREFIXES = {
     field.name: field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
-    for field in pb.PredictRequest.DESCRIPTOR.fields_by_name["transaction"].message_type.fields
+    for field in Transaction.DESCRIPTOR.fields
     if field.enum_type is not None
 }
 

@@ -30,7 +30,17 @@ def ensure_dataset(path: Path) -> None:
     if path.exists() or path != DEFAULT_DATASET:
         return
     print(f"{path} is missing: generating {DEFAULT_SIZE:,} rows", flush=True)
-    command = [sys.executable, "-m", "data_gen", "--size", str(DEFAULT_SIZE), "--seed", str(DEFAULT_SEED), "--output", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "data_gen",
+        "--size",
+        str(DEFAULT_SIZE),
+        "--seed",
+        str(DEFAULT_SEED),
+        "--output",
+        str(path),
+    ]
     subprocess.run([*command, "--no-validate"], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -67,5 +77,3 @@ def stream(orders: list[Order], fraud_ratio: float, seed: int) -> Iterator[Order
     rng = random.Random(seed)
     while True:
         yield rng.choice(classes[rng.random() < fraud_ratio])
-
-

@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
         prog="test_review_transactions.py", description=f"Show orders whose score lies in {LOW}-{HIGH}."
     )
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
-    result.add_argument("--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})")
+    result.add_argument(
+        "--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})"
+    )
     result.add_argument("--count", type=int, default=5, help="orders to show (default: 5)")
     result.add_argument("--search", type=int, default=1000, help="orders to look through at most (default: 1000)")
     return result

@@ -25,9 +25,13 @@ async def send(client: httpx.AsyncClient, url: str, order: Order, due: float) ->
         found = answer.json()
         return Outcome(identity, order.is_abuse, seconds, found["decision"], found["legitimacy_score"])
     except httpx.HTTPError as error:
-        return Outcome(identity, order.is_abuse, time.monotonic() - due, error=f"{type(error).__name__}: {error}".strip(": "))
+        return Outcome(
+            identity, order.is_abuse, time.monotonic() - due, error=f"{type(error).__name__}: {error}".strip(": ")
+        )
     except (ValueError, KeyError, TypeError) as error:
-        return Outcome(identity, order.is_abuse, time.monotonic() - due, error=f"not an answer of Vouch: {type(error).__name__}")
+        return Outcome(
+            identity, order.is_abuse, time.monotonic() - due, error=f"not an answer of Vouch: {type(error).__name__}"
+        )
 
 
 def _detail(answer: httpx.Response) -> str:

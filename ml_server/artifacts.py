@@ -1,9 +1,9 @@
 """Models on disk: one folder for each version, `current` pointing to the one that serves, every byte accounted for.
 
-    models/<version>/  model.txt features.json calibration.json                    what serving reads
-                       fraud_model.joblib preprocessor.joblib                      for notebooks, never read by serving
-                       metadata.json SHA256SUMS                                    what it is, and the digest of each file
-    models/current  -> <version>
+models/<version>/  model.txt features.json calibration.json                    what serving reads
+                   fraud_model.joblib preprocessor.joblib                      for notebooks, never read by serving
+                   metadata.json SHA256SUMS                                    what it is, and the digest of each file
+models/current  -> <version>
 """
 
 import hashlib

@@ -6,7 +6,6 @@ no code on loading.
 
 import ctypes
 import importlib.util
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -57,9 +56,9 @@ class _Fast:
         self._predict.argtypes = [ctypes.c_void_p] * 4
         self._arguments = (self._config, ctypes.byref(self._row), ctypes.byref(self._length), ctypes.byref(self._out))
 
-    def __call__(self, row: Sequence[float]) -> ctypes.Array[ctypes.c_double]:
+    def __call__(self, row: list[float]) -> ctypes.Array[ctypes.c_double]:
         """Outputs for one row; the array is overwritten by the next call."""
-        self._row[:] = row
+        self._row[:] = row  # type: ignore[assignment]
         if self._predict(*self._arguments):
             raise BoosterError(_library().LGBM_GetLastError().decode(errors="replace"))
         return self._out

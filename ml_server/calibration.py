@@ -1,5 +1,6 @@
 """From the booster's raw log-odds to a probability of legitimacy: a monotone curve through a few measured points."""
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class Calibration:
     def __post_init__(self) -> None:
         if len(self.raw) != len(self.true) or not self.raw:
             raise ValueError("a calibration needs as many raw as true log-odds, and at least one")
-        if any(b <= a for a, b in zip(self.raw, self.raw[1:])) or any(b < a for a, b in zip(self.true, self.true[1:])):
+        if any(b <= a for a, b in itertools.pairwise(self.raw)) or any(b < a for a, b in itertools.pairwise(self.true)):
             raise ValueError("the points of a calibration must rise")
 
     def score(self, raw: float, shift: float = 0.0) -> float:
@@ -66,7 +67,10 @@ def fit_calibration(
     order = np.argsort(raw, kind="stable")
     groups = [group for group in np.array_split(order, min(bins, max(1, len(raw) // 200))) if len(group)]
     stated = 1 / (1 + np.exp(-raw))
-    points = [(float(raw[g].mean()), float((is_legitimate[g].sum() + strength * stated[g].mean()) / (len(g) + strength))) for g in groups]
+    points = [
+        (float(raw[g].mean()), float((is_legitimate[g].sum() + strength * stated[g].mean()) / (len(g) + strength)))
+        for g in groups
+    ]
     points = [point for place, point in enumerate(points) if place == 0 or point[0] > points[place - 1][0]]
     x = np.array([point[0] for point in points])
     share = np.clip([point[1] for point in points], LOWEST, HIGHEST)
@@ -86,7 +90,9 @@ def expected_calibration_error(scores: NDArray[np.float64], outcomes: NDArray[np
     return float(np.abs(stated - observed).sum() / rows.sum())
 
 
-def reliability(scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15) -> Sequence[tuple[float, float, int]]:
+def reliability(
+    scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15
+) -> Sequence[tuple[float, float, int]]:
     """The reliability curve: mean score, observed share and rows of each bin of equal width that has rows."""
     place = np.minimum((scores * bins).astype(int), bins - 1)
     return [

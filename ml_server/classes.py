@@ -67,9 +67,9 @@ class Classes:
         return [weight / total for weight in weights]
 
     def contributions(self, by_class: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Contributions to the raw log-odds, from those to each class's score: shape (classes, features + 1) in, (features + 1,) out.
+        """Contributions to the raw log-odds, shape (features + 1,), from those to each class, shape (classes, features + 1).
 
-        The last column is the base value. On the straight way from the base values to the scores each feature earns the
+        The last place is the base value. On the straight way from the base values to the scores each feature earns the
         integral of the raw log-odds' slope along its own part (Aumann and Shapley, Values of Non-Atomic Games, 1974).
         What quadrature leaves over is shared in proportion, so that the sum is exact.
         """

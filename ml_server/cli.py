@@ -22,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     """The options of `vouch train`."""
     result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
     result.add_argument("--dataset", type=Path, default=DATASET, help=f"CSV or Parquet (default: {DATASET})")
-    result.add_argument("--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)")
+    result.add_argument(
+        "--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)"
+    )
     result.add_argument("--seed", type=int, default=42, help="same data and seed, same model (default: 42)")
     result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
     return result
@@ -64,5 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for key, value in trained.metrics.items():
         print(f"{key:22} {value:.5g}")
     serving = (models / CURRENT).resolve() == folder.resolve()
-    print(f"{folder} {'is the current model' if serving else f'is kept; make it current by `vouch models promote {name}`'}")
+    print(
+        f"{folder} {'is the current model' if serving else f'is kept; make it current by `vouch models promote {name}`'}"
+    )
     return 0

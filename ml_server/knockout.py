@@ -32,4 +32,6 @@ def knock_out(table: pa.Table, rng: np.random.Generator) -> pa.Table:
 
 def keep_only(table: pa.Table, fields: tuple[str, ...]) -> pa.Table:
     """The table with every optional field but these taken away."""
-    return table.select([name for name in table.column_names if name in fields or name in REQUIRED or name not in FIELDS])
+    return table.select(
+        [name for name in table.column_names if name in fields or name in REQUIRED or name not in FIELDS]
+    )

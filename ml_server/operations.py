@@ -180,11 +180,15 @@ class AccountAge(Operation):
         return float(math.floor((now.seconds - opened.seconds) / DAY))
 
 
-FREE_MAIL = frozenset(
-    "gmail.com googlemail.com yahoo.com ymail.com hotmail.com outlook.com live.com msn.com icloud.com me.com aol.com "
-    "gmx.de gmx.net gmx.at web.de protonmail.com proton.me mail.com mail.ru yandex.ru orange.fr free.fr laposte.net "
-    "libero.it virgilio.it wp.pl o2.pl onet.pl seznam.cz qq.com 163.com naver.com zoho.com fastmail.com".split()
-)
+# fmt: off
+FREE_MAIL = frozenset((
+    "gmail.com", "googlemail.com", "yahoo.com", "ymail.com", "hotmail.com", "outlook.com", "live.com",
+    "msn.com", "icloud.com", "me.com", "aol.com", "gmx.de", "gmx.net", "gmx.at", "web.de", "protonmail.com",
+    "proton.me", "mail.com", "mail.ru", "yandex.ru", "orange.fr", "free.fr", "laposte.net", "libero.it",
+    "virgilio.it", "wp.pl", "o2.pl", "onet.pl", "seznam.cz", "qq.com", "163.com", "naver.com", "zoho.com",
+    "fastmail.com",
+))
+# fmt: on
 DOCUMENTED_DISPOSABLE = frozenset(("tempmail.net", "throwaway.email", "tempmail.com", "throwaway.com"))
 PRIVATE, FREE, DISPOSABLE = 0.0, 1.0, 2.0
 
@@ -209,7 +213,9 @@ def mail_kind(domain: str) -> float:
     return PRIVATE
 
 
-_BOT = re.compile(r"headless|bot\b|bot/|spider|crawl|python|curl|wget|okhttp|scrapy|phantom|selenium|puppeteer|java/|go-http")
+_BOT = re.compile(
+    r"headless|bot\b|bot/|spider|crawl|python|curl|wget|okhttp|scrapy|phantom|selenium|puppeteer|java/|go-http"
+)
 
 
 @lru_cache(maxsize=4096)

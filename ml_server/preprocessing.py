@@ -19,7 +19,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, at_least: int = 30) -> None:
         self.at_least = at_least
 
-    def fit(self, X: pd.DataFrame | pa.Table, y: Any) -> Self:
+    def fit(self, X: pd.DataFrame | pa.Table, y: Any) -> Self:  # noqa: N803
         """Learn the orders; `y` is 1 for abuse, shape (rows,)."""
         columns = Columns(_table(X))
         target = np.asarray(y, dtype=np.float64)
@@ -28,7 +28,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
         return self
 
-    def transform(self, X: pd.DataFrame | pa.Table) -> Numbers:
+    def transform(self, X: pd.DataFrame | pa.Table) -> Numbers:  # noqa: N803
         """The matrix, shape (rows, features), NaN for unknown."""
         return self.feature_set().matrix(Columns(_table(X)))
 

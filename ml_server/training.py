@@ -107,7 +107,9 @@ def abuse_of(table: pa.Table) -> Numbers:
         raise TrainingError("column is_abuse is missing: training needs labels")
     label = table.column("is_abuse")
     if label.null_count:
-        raise TrainingError(f"column is_abuse has {label.null_count:,} empty values: training needs a label in each row")
+        raise TrainingError(
+            f"column is_abuse has {label.null_count:,} empty values: training needs a label in each row"
+        )
     result: Numbers = label.combine_chunks().cast(pa.uint8()).to_numpy(zero_copy_only=False).astype(np.float64)
     return result
 

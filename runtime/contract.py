@@ -1,7 +1,7 @@
 """The contract, read from its own descriptors, so that no list of columns or enum names is written twice."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
@@ -21,7 +21,7 @@ _KINDS = {
 }
 
 
-def short_names(enum: EnumDescriptor) -> dict[str, int]:
+def short_names(enum: EnumDescriptor | Any) -> dict[str, int]:
     """Numbers of an enum by the short lower-case names of files and REST: DEVICE_TYPE_MOBILE is `mobile`."""
     prefix = len(enum.values_by_number[0].name) - len("UNSPECIFIED")
     return {value.name[prefix:].lower(): value.number for value in enum.values if value.number}

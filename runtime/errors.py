@@ -1,14 +1,14 @@
 """Errors that a caller is meant to see. Each knows its status; one place, the interceptor, turns them into answers.
 
-    VouchError
-    |-- InvalidRequest      a rule of the contract is broken             INVALID_ARGUMENT
-    |-- Unavailable         something behind is away; try again          UNAVAILABLE
-    |-- NotFound            there is no such thing                       NOT_FOUND
-    |-- NotAvailable        it is there, but not in the needed state     FAILED_PRECONDITION
-    |-- Overloaded          too much in flight; try again later          RESOURCE_EXHAUSTED
-    |-- Unauthenticated     no API key, or one that is not known         UNAUTHENTICATED
-    |-- DeadlinePassed      the caller no longer waits                   DEADLINE_EXCEEDED
-    `-- Unimplemented       in the contract, not yet in the server       UNIMPLEMENTED
+VouchError
+|-- InvalidRequest      a rule of the contract is broken             INVALID_ARGUMENT
+|-- Unavailable         something behind is away; try again          UNAVAILABLE
+|-- NotFound            there is no such thing                       NOT_FOUND
+|-- NotAvailable        it is there, but not in the needed state     FAILED_PRECONDITION
+|-- Overloaded          too much in flight; try again later          RESOURCE_EXHAUSTED
+|-- Unauthenticated     no API key, or one that is not known         UNAUTHENTICATED
+|-- DeadlinePassed      the caller no longer waits                   DEADLINE_EXCEEDED
+`-- Unimplemented       in the contract, not yet in the server       UNIMPLEMENTED
 """
 
 from collections.abc import Sequence

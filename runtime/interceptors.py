@@ -39,7 +39,9 @@ async def _fail(context: grpc.aio.ServicerContext[Any, Any], method: str, error:
     if known:
         assert isinstance(error, VouchError)
         # The message may name a value the caller sent; the log gets only what is never personal.
-        _log.warning("request failed", method=method, code=error.code.name, request_id=identity, **error.metadata)
+        _log.warning(
+            "request failed", method=method, code=error.code.name, request_id=identity, metadata=error.metadata
+        )
         answer = error
     else:
         _log.error("request failed", method=method, code="INTERNAL", request_id=identity, exc_info=error)

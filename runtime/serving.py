@@ -50,7 +50,9 @@ class Server:
         try:
             self.port = self._server.add_insecure_port(self.address)
         except RuntimeError as error:
-            raise PortTaken(f"cannot listen on {self.address}: the port is in use or the address is not here") from error
+            raise PortTaken(
+                f"cannot listen on {self.address}: the port is in use or the address is not here"
+            ) from error
         for name in self.names:
             await self.health.set(name, NOT_SERVING)
         await self._server.start()

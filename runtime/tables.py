@@ -122,7 +122,9 @@ def _cast(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataTy
             try:
                 column.slice(place, 1).cast(wanted)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                raise TableError(f"{_place(path, first + place, name)}: {column[place].as_py()!r} is no {wanted}") from error
+                raise TableError(
+                    f"{_place(path, first + place, name)}: {column[place].as_py()!r} is no {wanted}"
+                ) from error
         raise
 
 
@@ -142,7 +144,9 @@ def _check(path: Path, first: int, batch: pa.RecordBatch) -> None:
             _refuse(path, first, name, column, bad, "0 or more" + (", whole" if field.kind == "count" else ""))
 
 
-def _refuse(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str) -> None:
+def _refuse(  # noqa: PLR0917
+    path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str
+) -> None:
     where = pc.index(pc.fill_null(bad, False), True).as_py()
     if where >= 0:
         raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}, wanted {wanted}")

@@ -43,7 +43,9 @@ def _wait_until_up(up: "subprocess.Popen[str]") -> bool:
         for line in up.stdout:
             print(line, end="", flush=True)
             if READY in line:
-                threading.Thread(target=lambda: [print(rest, end="", flush=True) for rest in up.stdout or ()], daemon=True).start()
+                threading.Thread(
+                    target=lambda: [print(rest, end="", flush=True) for rest in up.stdout or ()], daemon=True
+                ).start()
                 return True
     finally:
         timer.cancel()

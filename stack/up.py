@@ -20,7 +20,11 @@ from stack.ports import PORTS, taken
 ROOT = Path(__file__).resolve().parent.parent
 HEALTHY_SECONDS = 60.0
 READY = "vouch is up"
-_CHECKS = ("http://127.0.0.1:8000/api/v1/health", "http://127.0.0.1:8001/api/v1/health", "http://127.0.0.1:8080/v1/agent")
+_CHECKS = (
+    "http://127.0.0.1:8000/api/v1/health",
+    "http://127.0.0.1:8001/api/v1/health",
+    "http://127.0.0.1:8080/v1/agent",
+)
 _STOPPED = (130, 143)  # what honcho reports when a person pressed Ctrl-C or sent SIGTERM
 ADDRESSES = """
   scorer  REST http://localhost:8000/docs     gRPC localhost:50051
@@ -45,7 +49,9 @@ def _announce(stopping: threading.Event, failed: threading.Event) -> None:
             print(f"{READY} after {time.monotonic() - started:.1f} s{ADDRESSES}  Ctrl-C stops everything.", flush=True)
             return
         if time.monotonic() - started > HEALTHY_SECONDS:
-            print(f"vouch up: not healthy after {HEALTHY_SECONDS:.0f} s; see the lines above", file=sys.stderr, flush=True)
+            print(
+                f"vouch up: not healthy after {HEALTHY_SECONDS:.0f} s; see the lines above", file=sys.stderr, flush=True
+            )
             failed.set()
             os.kill(os.getpid(), signal.SIGTERM)
             return
@@ -61,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
     if not (models / "current").is_dir():
-        print(f"vouch up: {models} holds no current model: run `vouch generate` and `vouch train` first", file=sys.stderr)
+        print(
+            f"vouch up: {models} holds no current model: run `vouch generate` and `vouch train` first", file=sys.stderr
+        )
         return 2
     # The services are started from this installation, whatever is on the caller's path.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

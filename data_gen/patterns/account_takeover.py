@@ -47,7 +47,12 @@ EASY = LEGITIMATE.but(
     payment_processor_response=processor(declined=0.09, suspected=0.04),
     orders_last_24h=Geometric(0.5),
     orders_before_7_days=by_age(
-        days0=always(0), week1=always(0), month1=Geometric(0.5), quarter1=Geometric(1), year1=Geometric(2.5), **_FORGOTTEN
+        days0=always(0),
+        week1=always(0),
+        month1=Geometric(0.5),
+        quarter1=Geometric(1),
+        year1=Geometric(2.5),
+        **_FORGOTTEN,
     ),
     high_risk_category=yes(0.58),
     order_amount=spends(first=15000, ratio=2.8, sigma=0.7),

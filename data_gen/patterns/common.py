@@ -1,6 +1,7 @@
 """Phrases that several patterns use."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from data_gen import vocabulary as words
 from data_gen.distributions import By, Choice, Distribution, Each, Frequencies, LogNormal, Mix, SameAs, always
@@ -31,7 +32,7 @@ AGENTS = By(
 
 def mail(free: float, private: float, disposable: float) -> Distribution:
     """A mail domain: how probable a free provider, a private or company domain, and a throw-away one is."""
-    weights = {}
+    weights: dict[Any, float] = {}
     for total, group in ((free, words.FREE_MAIL), (private, words.PRIVATE_MAIL), (disposable, words.DISPOSABLE_MAIL)):
         weights |= {name: total * weight / sum(group.values()) for name, weight in group.items()}
     return Choice(weights)
@@ -54,9 +55,7 @@ def card_from(country: Distribution) -> Distribution:
 
 def seen_from(at_home: float, behind_vpn: float) -> Distribution:
     """Country of the internet address: home with the first probability, or the second behind a VPN."""
-    return By(
-        "vpn_proxy_detected", {False: near_home(at_home), True: SameAs("home_country", behind_vpn, PROXY_EXIT)}
-    )
+    return By("vpn_proxy_detected", {False: near_home(at_home), True: SameAs("home_country", behind_vpn, PROXY_EXIT)})
 
 
 def card_check(passed: float, failed: float) -> Distribution:

@@ -53,9 +53,14 @@ HARD = EASY.faded(LEGITIMATE, shown=0.55).but(
     share=TIERS["hard"],
     account_age_days=Geometric(16),
     orders_before_7_days=by_age(
-        days0=always(0), week1=always(0), month1=Geometric(0.1), quarter1=Geometric(0.2), year1=Geometric(0.4),
-        years3=Geometric(0.8), older=Geometric(1.2),
-    ),  # fmt: skip
+        days0=always(0),
+        week1=always(0),
+        month1=Geometric(0.1),
+        quarter1=Geometric(0.2),
+        year1=Geometric(0.4),
+        years3=Geometric(0.8),
+        older=Geometric(1.2),
+    ),
     promo_code_used=yes(0.52),
 )
 

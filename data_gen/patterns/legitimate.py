@@ -31,27 +31,47 @@ LEGITIMATE = Pattern(
         "account_age_days": Mix(0.19, Geometric(7), LogNormal(median=400, sigma=1.25)),
         "email_domain": mail(free=0.66, private=0.325, disposable=0.015),
         "phone_verified": by_age(
-            days0=yes(0.34), week1=yes(0.46), month1=yes(0.66), quarter1=yes(0.80), year1=yes(0.84),
-            years3=yes(0.87), older=yes(0.88),
-        ),  # fmt: skip
+            days0=yes(0.34),
+            week1=yes(0.46),
+            month1=yes(0.66),
+            quarter1=yes(0.80),
+            year1=yes(0.84),
+            years3=yes(0.87),
+            older=yes(0.88),
+        ),
         "email_verified": by_age(
-            days0=yes(0.58), week1=yes(0.74), month1=yes(0.88), quarter1=yes(0.94), year1=yes(0.96),
-            years3=yes(0.97), older=yes(0.97),
-        ),  # fmt: skip
+            days0=yes(0.58),
+            week1=yes(0.74),
+            month1=yes(0.88),
+            quarter1=yes(0.94),
+            year1=yes(0.96),
+            years3=yes(0.97),
+            older=yes(0.97),
+        ),
         "profile_complete": By("phone_verified", {True: yes(0.84), False: yes(0.42)}),
         # A new device means forgotten passwords.
         "failed_login_attempts_24h": By("new_device", {True: Geometric(1.1), False: Geometric(0.14)}),
         "successful_logins_7d": by_age(
-            days0=Geometric(0.6, start=1), week1=Geometric(1.6, start=1), month1=Geometric(2.0), quarter1=Geometric(2.2),
-            year1=Geometric(2.6), years3=Geometric(2.9), older=Geometric(3.0),
-        ),  # fmt: skip
+            days0=Geometric(0.6, start=1),
+            week1=Geometric(1.6, start=1),
+            month1=Geometric(2.0),
+            quarter1=Geometric(2.2),
+            year1=Geometric(2.6),
+            years3=Geometric(2.9),
+            older=Geometric(3.0),
+        ),
         "password_reset_count_30d": By("new_device", {True: Geometric(0.34), False: Geometric(0.04)}),
         "device_type": Choice({"desktop": 0.40, "mobile": 0.52, "tablet": 0.08}),
         "user_agent": agents(bots=0.002),
         "new_device": by_age(
-            days0=yes(0.97), week1=yes(0.42), month1=yes(0.22), quarter1=yes(0.18), year1=yes(0.17), years3=yes(0.17),
+            days0=yes(0.97),
+            week1=yes(0.42),
+            month1=yes(0.22),
+            quarter1=yes(0.18),
+            year1=yes(0.17),
+            years3=yes(0.17),
             older=yes(0.18),
-        ),  # fmt: skip
+        ),
         "vpn_proxy_detected": yes(0.06),
         "ip_country": seen_from(at_home=0.97, behind_vpn=0.45),
         "accounts_on_device_30d": Mix(0.13, Geometric(1.7, start=1), Geometric(0.14, start=1)),
@@ -73,9 +93,14 @@ LEGITIMATE = Pattern(
         "orders_last_24h": Geometric(0.06),
         "orders_2_to_7_days_ago": once_there(Geometric(0.16), from_band=7),
         "orders_before_7_days": by_age(
-            days0=always(0), week1=always(0), month1=Geometric(0.5), quarter1=Geometric(1.2), year1=Geometric(3),
-            years3=Geometric(9), older=Geometric(22),
-        ),  # fmt: skip
+            days0=always(0),
+            week1=always(0),
+            month1=Geometric(0.5),
+            quarter1=Geometric(1.2),
+            year1=Geometric(3),
+            years3=Geometric(9),
+            older=Geometric(22),
+        ),
         "avg_order_value": By("has_history", {False: always(0), True: LogNormal(median=6200, sigma=0.75)}),
         "high_risk_category": yes(0.16),
         "order_amount": spends(first=5500, ratio=0.95, sigma=0.82),
@@ -83,8 +108,13 @@ LEGITIMATE = Pattern(
         "cart_additions_session": Geometric(2.1, start=1),
         # Welcome codes go to new customers.
         "promo_code_used": by_age(
-            days0=yes(0.52), week1=yes(0.38), month1=yes(0.24), quarter1=yes(0.18), year1=yes(0.17), years3=yes(0.16),
+            days0=yes(0.52),
+            week1=yes(0.38),
+            month1=yes(0.24),
+            quarter1=yes(0.18),
+            year1=yes(0.17),
+            years3=yes(0.16),
             older=yes(0.16),
-        ),  # fmt: skip
+        ),
     },
 )

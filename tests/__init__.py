@@ -1,0 +1,1 @@
+"""Promises of the project, one a test, shown with the real parts."""

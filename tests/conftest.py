@@ -1,0 +1,62 @@
+"""What tests share: one dataset, one model, one running stack."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ml_server.artifacts import Model, load
+from runtime.tables import read_table
+from tests.processes import Stack, run
+
+ROWS = 20_000
+
+
+def pytest_configure() -> None:
+    """Tests must not depend on the settings of whoever runs them."""
+    for name in [name for name in os.environ if name.startswith("VOUCH_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled dataset, made by the command."""
+    path = tmp_path_factory.mktemp("data") / "orders.csv"
+    done = run("-m", "data_gen", "--size", str(ROWS), "--output", str(path))
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def table(dataset: Path) -> pa.Table:
+    """The dataset as a table."""
+    return read_table(dataset)
+
+
+@pytest.fixture(scope="session")
+def models(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models with one in it, made by the command."""
+    folder = tmp_path_factory.mktemp("work") / "models"
+    done = run("-m", "ml_server.train_and_save", "--dataset", str(dataset), "--models-dir", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(models: Path) -> Model:
+    """The model, loaded as serving loads it."""
+    return load(models)
+
+
+@pytest.fixture(scope="session")
+def stack(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """All services, running."""
+    running = Stack(tmp_path_factory.mktemp("stack"), models)
+    try:
+        running.start("ml", "agent", "rest_ml", "rest_agent", "edge")
+        running.wait_until_healthy()
+        yield running
+    finally:
+        running.close()

@@ -1,0 +1,181 @@
+"""Policy, evidence, settings and ledger."""
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_server import records
+from agent_server.evidence import GROUPS, analyse
+from agent_server.ledger import CASES, DECISIONS, Ledger, LedgerError, open_engine
+from agent_server.policy import Policy
+from agent_server.reviewer import decide, now, open_case
+from agent_server.settings import AgentSettings
+from generated.vouch.v1 import agent_service_pb2 as pb
+from ml_server.artifacts import Model
+from ml_server.scorer import Scorer
+from runtime.errors import Unavailable
+from runtime.settings import SettingsError
+from tests.orders import message
+
+POLICY = Policy(0.7, 0.4)
+shares = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("score", "decision"),
+    [
+        (0.7, pb.DECISION_APPROVE),
+        (0.4, pb.DECISION_DENY),
+        (0.55, pb.DECISION_REVIEW),
+        (math.nextafter(0.7, 0), pb.DECISION_REVIEW),
+        (math.nextafter(0.4, 1), pb.DECISION_REVIEW),
+        (1.0, pb.DECISION_APPROVE),
+        (0.0, pb.DECISION_DENY),
+    ],
+)
+def test_thresholds_are_inclusive(score: float, decision: pb.Decision) -> None:
+    """A score on a threshold is decided by it; only what lies strictly between is reviewed."""
+    assert POLICY.decide(score) == decision
+
+
+@given(shares, shares, shares, shares)
+def test_a_better_score_never_fares_worse(low: float, high: float, first: float, second: float) -> None:
+    """For any thresholds, a higher score never gets a harsher decision."""
+    if low == high:
+        return
+    policy = Policy(max(low, high), min(low, high))
+    order = [pb.DECISION_DENY, pb.DECISION_REVIEW, pb.DECISION_APPROVE]
+    first, second = sorted((first, second))
+    assert order.index(policy.decide(first)) <= order.index(policy.decide(second))
+
+
+@pytest.mark.parametrize(("approve", "deny"), [(0.4, 0.7), (0.5, 0.5), (1.1, 0.4), (0.7, -0.1)])
+def test_senseless_thresholds_are_refused(approve: float, deny: float) -> None:
+    """Deny must lie below approve, both within 0..1."""
+    with pytest.raises(ValueError, match="deny < approve"):
+        Policy(approve, deny)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"VOUCH_AGENT_APPROVE_THRESHOLD": "0.3"}, "must be below"),
+        ({"VOUCH_AGENT_APPROVE_THRESHOLD": "nan"}, "VOUCH_AGENT_APPROVE_THRESHOLD='nan'"),
+        ({"VOUCH_AGENT_DENY_THRESHOLD": "low"}, "VOUCH_AGENT_DENY_THRESHOLD='low'"),
+        ({"VOUCH_AGENT_APROVE_THRESHOLD": "0.8"}, "VOUCH_AGENT_APROVE_THRESHOLD is no setting"),
+    ],
+)
+def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
+    """A setting with a bad value or an unknown name is an error that names the variable."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        AgentSettings.read()
+    assert words in str(caught.value)
+
+
+def test_evidence_covers_all_groups_and_names_values(model: Model) -> None:
+    """The analysis has each of the five groups once, and its text names fields and values of the order."""
+    analysis = analyse(
+        Scorer(model).predict(message(ip_country="RO", cart_additions_session=1, avs_result=3), explain=True)
+    )
+    assert {each.group for each in analysis.evidence} == set(GROUPS)
+    said = " ".join(each.finding for each in analysis.evidence)
+    assert "[email_domain = tempmail.net]" in said
+    assert "[new_device = true]" in said
+    strengths = [abs(each.contribution) for each in analysis.evidence]
+    assert strengths == sorted(strengths, reverse=True)
+
+
+def test_evidence_sums_to_the_score(model: Model) -> None:
+    """The groups' contributions and the base value are the raw score: nothing is left out."""
+    prediction = Scorer(model).predict(message(), explain=True)
+    total = sum(each.contribution for each in analyse(prediction).evidence)
+    explanation = prediction.explanation
+    assert total + explanation.base_value == pytest.approx(explanation.raw_score, abs=1e-6)
+
+
+def test_the_agent_decides_only_where_it_may(model: Model) -> None:
+    """Between the thresholds a person decides, unless the agent is allowed to and its evidence is clear."""
+    prediction = Scorer(model).predict(message(), explain=True)
+    prediction.legitimacy_score = 0.45
+    careful = decide(Policy(0.7, 0.4), prediction)
+    assert (careful.decision, careful.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
+    assert careful.agent_analysis.recommendation == pb.RECOMMENDATION_DENY
+    bold = decide(Policy(0.7, 0.4, agent_decides=True), prediction)
+    assert (bold.decision, bold.decision_maker) == (pb.DECISION_DENY, pb.DECISION_MAKER_AGENT)
+    assert careful.agent_analysis.summary in careful.reasoning
+
+
+@pytest.mark.parametrize(("score", "decision"), [(0.95, pb.DECISION_APPROVE), (0.05, pb.DECISION_DENY)])
+def test_clear_scores_are_decided_by_the_model(model: Model, score: float, decision: pb.Decision) -> None:
+    """Beyond a threshold the model decides and there is no analysis."""
+    prediction = Scorer(model).predict(message(), explain=True)
+    prediction.legitimacy_score = score
+    review = decide(POLICY, prediction)
+    assert (review.decision, review.decision_maker) == (decision, pb.DECISION_MAKER_ML_MODEL)
+    assert not review.HasField("agent_analysis")
+    assert f"{score:.3f}" in review.reasoning
+
+
+def _review(number: int, decision: pb.Decision = pb.DECISION_REVIEW) -> pb.ReviewResponse:
+    return pb.ReviewResponse(
+        transaction_id=f"t{number}", decision=decision, decision_id=f"d{number}", decided_at=now(), legitimacy_score=0.5
+    )
+
+
+async def test_decisions_and_cases_are_kept(tmp_path: Path) -> None:
+    """What was written is read back as it was, also by another process's connection."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = Ledger(open_engine(url))
+    reviews = [_review(number) for number in range(7)]
+    kept = [open_case(review) for review in reviews]
+    work = [records.keep(review, message(), case) for review, case in zip(reviews, kept, strict=True)]
+    await asyncio.gather(*(ledger.write(each) for each in work))
+    assert await ledger.read(records.latest_review("t3")) == reviews[3]
+    assert await ledger.read(records.latest_review("none")) is None
+    page, following = await ledger.read(records.case_page(0, None, 5))
+    rest, end = await ledger.read(records.case_page(0, following, 5))
+    assert {case.transaction_id for case in (*page, *rest)} == {f"t{number}" for number in range(7)}
+    assert (len(page), len(rest), end) == (5, 2, None)
+    whole = await ledger.read(records.whole_case(kept[2].case_id))
+    assert (whole.case, whole.transaction, whole.review) == (kept[2], message(), reviews[2])
+    ledger.close()
+    with sa.create_engine(url).connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(DECISIONS)).scalar() == 7
+
+
+async def test_one_bad_write_does_not_undo_its_neighbours(tmp_path: Path) -> None:
+    """In a group commit a write that breaks a rule of the tables fails alone."""
+    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    numbers = [1, 2, 2, 3]  # the second 2 has a decision id that is taken
+    work = [ledger.write(records.keep(_review(number), message(), None)) for number in numbers]
+    results = await asyncio.gather(*work, return_exceptions=True)
+    assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
+    assert await ledger.read(records.latest_review("t3")) is not None
+    ledger.close()
+
+
+async def test_a_lost_database_is_unavailable(tmp_path: Path) -> None:
+    """When the database refuses, the decision is not given: UNAVAILABLE, and later writes work again."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger = Ledger(engine)
+    with engine.begin() as connection:
+        CASES.drop(connection)
+        DECISIONS.drop(connection)
+    with pytest.raises(Unavailable):
+        await ledger.write(records.keep(_review(1), message(), None))
+    DECISIONS.create(engine)
+    await ledger.write(records.keep(_review(1), message(), None))
+    ledger.close()
+
+
+def test_a_ledger_that_cannot_be_opened_says_where() -> None:
+    """A wrong URL is an error that names the setting."""
+    with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_URL"):
+        open_engine("sqlite:////no/such/folder/ledger.db")
