@@ -2,10 +2,10 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack protos/generate.py protos/lint.py envoy/run.py vouch.py \
+SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack bench protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-.PHONY: format setup demo up test check protos lock clean
+.PHONY: bench-generate format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -44,6 +44,9 @@ format: setup  ## format and mend what can be mended
 
 test: check  ## the checks and the tests
 	@$(RUN)pytest
+
+bench-generate: setup  ## how fast rows are made
+	@$(RUN)python -m bench.generate
 
 lock: setup  ## pin what pyproject.toml allows
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

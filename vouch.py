@@ -7,6 +7,7 @@ from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "generate": ("data_gen.cli", "write a labelled synthetic dataset"),
+    "validate": ("data_gen.validate_cli", "check any file of orders"),
     "train": ("ml_server.cli", "train a model from a dataset"),
     "up": ("stack.up", "start every service in this terminal"),
     "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),

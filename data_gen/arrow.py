@@ -42,7 +42,43 @@ def fixed_texts(characters: NDArray[np.uint8]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), rows, buffers)
 
 
-def coded(codes: NDArray[Any], values: pa.Array) -> pa.Array:
-    """Texts by their codes, as an array of plain text."""
-    indices = numbers(codes, pa.int32())
-    return pa.DictionaryArray.from_arrays(indices, values)
+class Words:
+    """Texts by code. Codes may share a text; None is absent."""
+
+    def __init__(self, values: Sequence[str | None]) -> None:
+        # Parquet would encode a dictionary that holds a text twice in more than one way, and the bytes would differ.
+        known = {text: place for place, text in enumerate(dict.fromkeys(text for text in values if text is not None))}
+        self._dictionary = texts(list(known))
+        self._place = np.array([-1 if text is None else known[text] for text in values], dtype=np.int32)
+
+    def coded(self, codes: NDArray[Any]) -> pa.Array:
+        """The texts of codes, as a dictionary array."""
+        places = self._place[codes]
+        # Absent values belong into the codes: Parquet takes none in the dictionary.
+        absent = bool((self._place < 0).any())
+        valid = pa.py_buffer(np.packbits(places >= 0, bitorder="little")) if absent else None
+        buffers = [valid, pa.py_buffer(np.maximum(places, 0))]
+        indices = pa.Array.from_buffers(pa.int32(), len(places), buffers)
+        return pa.DictionaryArray.from_arrays(indices, self._dictionary)
+
+
+def unpack(array: pa.Array) -> NDArray[Any]:
+    """The numbers of an array of numbers, flags or times; NaN, and then float64, where absent.
+
+    `to_numpy` would import pandas, like `pa.array`.
+    """
+    first, rows, (validity, data) = array.offset, len(array), array.buffers()[-2:]
+    if pa.types.is_boolean(array.type):
+        result: NDArray[Any] = _bits(data, first, rows)
+    else:
+        kind = np.int64 if pa.types.is_timestamp(array.type) else array.type.to_pandas_dtype()
+        result = np.frombuffer(data, dtype=kind)[first : first + rows] if rows else np.empty(0, dtype=kind)
+    if array.null_count:
+        result = np.where(_bits(validity, first, rows).astype(bool), result.astype(np.float64), np.nan)
+    return result
+
+
+def _bits(buffer: pa.Buffer | None, first: int, rows: int) -> NDArray[np.uint8]:
+    if buffer is None or not rows:
+        return np.ones(rows, dtype=np.uint8)
+    return np.unpackbits(np.frombuffer(buffer, dtype=np.uint8), bitorder="little", count=first + rows)[first:]

@@ -1,21 +1,31 @@
-"""`vouch generate`: write a labelled dataset and check it."""
+"""`vouch generate`: write a labelled dataset, check it, say what it is."""
 
 import argparse
+import contextlib
+import datetime as dt
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
-import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data_gen.generating import Maker, generate
+from data_gen.audit import audit
+from data_gen.custom import load_patterns
+from data_gen.generating import Maker, write_dataset
+from data_gen.manifest import write_manifest
 from data_gen.network import FAMILIES, PatternError
-from data_gen.plan import DEFAULT_RATIOS, PlanError, make_plan
-from data_gen.rows import SCHEMA
-from data_gen.summary import Summary
-from data_gen.validation import statistics, validate
-from data_gen.writing import OutputError, complete_or_nothing, ending_of
+from data_gen.plan import DAYS, DEFAULT_RATIOS, END, PlanError, make_plan
+from data_gen.report import write_report
+from data_gen.reporting import all_checks, tell
+from data_gen.rows import BATCH_SCHEMA
+from data_gen.writing import OutputError, format_of
+
+
+def _date(text: str) -> dt.datetime:
+    return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,68 +39,83 @@ def parser() -> argparse.ArgumentParser:
         result.add_argument(
             flag, type=float, default=DEFAULT_RATIOS[family], help=f"default: {DEFAULT_RATIOS[family]:g}"
         )
+    result.add_argument("--days", type=int, default=DAYS, help=f"days that the orders span (default: {DAYS})")
+    result.add_argument(
+        "--end-date", type=_date, default=END, help=f"day after the last order (default: {END:%Y-%m-%d})"
+    )
+    result.add_argument(
+        "--workers", type=int, default=1, help="processes; any number gives the same bytes (default: 1)"
+    )
+    result.add_argument("--patterns", type=Path, help="Python file with your own PATTERNS")
+    result.add_argument("--report", type=Path, help="write a page about the data, HTML")
     result.add_argument("--no-validate", action="store_true", help="skip the checks at the end")
     return result
 
 
-def show_progress(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Pass batches on; a bar on a terminal, a plain line for each tenth otherwise. On standard error."""
+@contextlib.contextmanager
+def progress_of(total: int) -> Iterator[Callable[[int], None]]:
+    """A function to tell finished rows: a bar on a terminal, a plain line for each tenth otherwise. On standard error."""
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task("rows", total=rows)
-            for batch in batches:
-                yield batch
-                progress.advance(task, batch.num_rows)
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("rows", total=total)
+            yield lambda rows: bar.advance(task, rows)
         return
-    done, told = 0, 0
-    for batch in batches:
-        yield batch
-        done += batch.num_rows
-        if done * 10 // rows > told:
-            told = done * 10 // rows
-            print(f"generated {done:,} of {rows:,} rows", file=sys.stderr)
+    done = told = 0
+
+    def tell_tenths(rows: int) -> None:
+        nonlocal done, told
+        done += rows
+        if done * 10 // total > told:
+            told = done * 10 // total
+            print(f"generated {done:,} of {total:,} rows", file=sys.stderr)
+
+    yield tell_tenths
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 1 a check failed, 2 it could not run."""
+    """Run the command; return its exit code: 0 well, 1 a check failed, 2 it could not run, 130 stopped."""
     options = parser().parse_args(arguments)
-    output = options.output or Path(f"abuse_dataset_{options.size}.csv")
-    ratios = {family: getattr(options, f"{family}_ratio") for family in FAMILIES}
-    summary = Summary()
+    output: Path = options.output or Path(f"abuse_dataset_{options.size}.csv")
+    signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped run takes its half file away
     try:
-        ending_of(output)
-        if options.seed < 0:
-            raise PlanError(f"seed must be 0 or more, not {options.seed}")
-        from data_gen.patterns import PATTERNS
-
-        plan = make_plan(options.size, ratios, PATTERNS)
-        maker = Maker(plan, options.seed)
-        with complete_or_nothing(output) as open_sink:
-            sink = open_sink(SCHEMA)
-            for batch in show_progress(generate(maker, plan), plan.rows):
-                sink.write_batch(batch)
-                if not options.no_validate:
-                    summary.add(batch)
+        return _run(options, output)
     except (PlanError, PatternError, OutputError) as error:
         print(f"vouch generate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"vouch generate: stopped, {output} was not written", file=sys.stderr)
         return 130
-    print(f"{output}: {plan.rows:,} rows, {len(SCHEMA)} columns, seed {options.seed}")
-    return 0 if options.no_validate else report(summary, ratios)
 
 
-def report(summary: Summary, ratios: dict[str, float]) -> int:
-    """Print statistics and checks; return 1 when one failed, else 0."""
-    for line in statistics(summary):
-        print(line)
-    failed = 0
-    for check in validate(summary, ratios):
-        failed += not check.passed
-        print(f"{'ok  ' if check.passed else 'FAIL'} {check.name}{': ' + check.finding if check.finding else ''}")
-    if failed:
-        print(f"vouch generate: {failed} check{'s' if failed > 1 else ''} failed", file=sys.stderr)
-    return 1 if failed else 0
+def _run(options: argparse.Namespace, output: Path) -> int:
+    format_of(output)
+    if options.seed < 0:
+        raise PlanError(f"seed must be 0 or more, not {options.seed}")
+    if options.workers < 1:
+        raise PlanError(f"workers must be at least 1, not {options.workers}")
+    ratios = {family: getattr(options, f"{family}_ratio") for family in FAMILIES}
+    patterns = load_patterns(options.patterns)
+    plan = make_plan(options.size, ratios, patterns, options.end_date, options.days)
+    maker = Maker(plan, options.seed, patterns)
+    with progress_of(plan.rows) as progress:
+        summary, sample = write_dataset(maker, plan, output, options.workers, progress)
+    found = None if options.no_validate and not options.report else audit(sample)
+    told = {
+        "size": options.size,
+        "ratios": ratios,
+        "days": options.days,
+        "end_date": f"{options.end_date:%Y-%m-%d}",
+        "patterns": options.patterns.name if options.patterns else None,
+    }
+    write_manifest(output, maker.network, plan, options.seed, told, found)
+    checks = all_checks(summary, found, ratios)
+    if options.report:
+        write_report(options.report, output.name, options.seed, summary, sample, found, checks)
+    print(f"{output}: {plan.rows:,} rows, {len(BATCH_SCHEMA)} columns, seed {options.seed}")
+    return 0 if options.no_validate else tell("vouch generate", summary, checks, found)

@@ -8,6 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,11 +82,18 @@ class Continuous(Distribution):
         """Mass between neighbouring edges; what lies outside the bins goes to the first and the last."""
         if not isinstance(domain, Bins):
             raise ValueError(f"{type(self).__name__} needs a number, this column has named values")
-        inner = [self.cdf(edge) for edge in domain.edges[1:-1]]
-        result = np.diff(np.array([0.0, *inner, 1.0]))
-        if not np.all(np.isfinite(result)) or result.min() < 0:
-            raise ValueError(f"{self!r} is not a distribution: check its parameters")
-        return result
+        return _binned(self, domain)
+
+
+@lru_cache(maxsize=4096)
+def _binned(distribution: Continuous, domain: Bins) -> Probabilities:
+    """Probability of each bin. Kept, since patterns that fade into one another ask for the same many times."""
+    inner = [distribution.cdf(edge) for edge in domain.edges[1:-1]]
+    result = np.diff(np.array([0.0, *inner, 1.0]))
+    if not np.all(np.isfinite(result)) or result.min() < 0:
+        raise ValueError(f"{distribution!r} is not a distribution: check its parameters")
+    result.flags.writeable = False
+    return result
 
 
 @dataclass(frozen=True)

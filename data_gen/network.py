@@ -127,7 +127,7 @@ class Node:
     def entries(self) -> NDArray[np.uint8]:
         """The tables, each of QUANTA codes: shape (tables * QUANTA,)."""
         codes = np.arange(self.domain.size, dtype=np.uint8)
-        return np.concatenate([np.repeat(codes, shares) for shares in self.quanta])
+        return np.repeat(np.tile(codes, len(self.quanta)), self.quanta.ravel())
 
     @cached_property
     def log_probability(self) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data_gen import vocabulary as words
-from data_gen.arrow import coded, fixed_texts, flags, numbers, texts
+from data_gen.arrow import Words, fixed_texts, flags, numbers
 from data_gen.domains import Categories
 from data_gen.network import Network
 from data_gen.plan import Chunk
@@ -74,6 +74,16 @@ SCHEMA = pa.schema(
         pa.field("difficulty_tier", _TEXT, nullable=False),
     ]
 )
+_UNIQUE = ("transaction_id", "user_id", "device_id")
+BATCH_SCHEMA = pa.schema(
+    [
+        field.with_type(pa.dictionary(pa.int32(), pa.string()))
+        if field.type == _TEXT and field.name not in _UNIQUE
+        else field
+        for field in SCHEMA
+    ]
+)
+"""As the rows are made: text that repeats is kept as codes, which Parquet takes as they are."""
 REQUIRED = tuple(field.name for field in SCHEMA if not field.nullable)
 
 
@@ -94,7 +104,8 @@ def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -
     codes = draw(network, pattern, draws)
     columns = _columns(codes, times, chunk, draws)
     columns |= _labels(network, pattern, posterior.abuse(codes, times))
-    return pa.RecordBatch.from_arrays([_cast(columns[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
+    arrays = [_typed(columns[field.name], field.type) for field in BATCH_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
 
 
 def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64]:
@@ -144,7 +155,7 @@ def _values(name: str, codes: Codes, draws: RawNumbers) -> Any:
 def _named(codes: Codes, values: Any) -> pa.Array:
     if values == (False, True):
         return flags(codes)
-    return coded(codes, values if isinstance(values, pa.Array) else texts(values))
+    return (values if isinstance(values, Words) else Words(values)).coded(codes)
 
 
 def _first_purchase(age: Codes, recent: Codes, before: Codes, draws: RawNumbers) -> Codes:
@@ -175,22 +186,20 @@ def _labels(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -
     patterns = network.patterns
     return {
         "is_abuse": flags(np.array([p.is_abuse for p in patterns])[pattern]),
-        "abuse_type": _named(pattern, texts([p.family for p in patterns])),
+        "abuse_type": _named(pattern, Words([p.family for p in patterns])),
         # Six digits are far more than any use of a label needs, and the same on every machine.
         "abuse_confidence": np.round(confidence, 6),
-        "difficulty_tier": _named(pattern, texts([p.tier for p in patterns])),
+        "difficulty_tier": _named(pattern, Words([p.tier for p in patterns])),
     }
 
 
-def _cast(column: Any, wanted: pa.DataType) -> pa.Array:
-    if not isinstance(column, pa.Array):
-        return numbers(column, wanted)
-    return column if column.type == wanted else column.cast(wanted)
+def _typed(column: Any, wanted: pa.DataType) -> pa.Array:
+    return column if isinstance(column, pa.Array) else numbers(column, wanted)
 
 
-_CURRENCY = texts([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
-_IP_ADDRESS = texts([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
-_CARD_BIN = texts(
+_CURRENCY = Words([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
+_IP_ADDRESS = Words([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
+_CARD_BIN = Words(
     [
         # 4 and 5 are the ranges of the two large card schemes; the rest is made up but stable.
         f"{4 + bank % 2}{(country * words.CARD_BINS_PER_COUNTRY + bank) * 7919 % 100_000:05d}"

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data_gen.arrow import texts
+from data_gen.arrow import texts, unpack
 from data_gen.network import FAMILIES
 
 ALL = "all rows"
@@ -33,7 +33,8 @@ class Summary:
     columns: dict[str, ColumnSummary] = field(default_factory=dict)
     labelled: bool = True
     ordered: bool = True
-    _last_time: int = 0
+    first_time: int | None = None
+    last_time: int | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in a batch. Text columns count as the indicator of the value that speaks for abuse, see INDICATORS."""
@@ -58,10 +59,35 @@ class Summary:
                 summary.highest = max(summary.highest, float(numbers.max()))
                 summary.present += np.bincount(where, minlength=len(FAMILIES) + 1)
                 summary.sums += np.bincount(where, weights=numbers, minlength=len(FAMILIES) + 1)
-        times = batch.column("timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False)
+        times = unpack(batch.column("timestamp"))
         if len(times):
-            self.ordered &= bool(times[0] >= self._last_time and (np.diff(times) >= 0).all())
-            self._last_time = int(times[-1])
+            part = Summary(
+                first_time=int(times[0]), last_time=int(times[-1]), ordered=bool((np.diff(times) >= 0).all())
+            )
+            self._follow(part)
+
+    def merge(self, later: "Summary") -> None:
+        """Take in the summary of the rows that come after these."""
+        self.rows += later.rows
+        self.by_type += later.by_type
+        self.labelled &= later.labelled
+        for name, other in later.columns.items():
+            column = self.columns.setdefault(name, ColumnSummary())
+            column.nulls += other.nulls
+            column.lowest = min(column.lowest, other.lowest)
+            column.highest = max(column.highest, other.highest)
+            column.present += other.present
+            column.sums += other.sums
+        self._follow(later)
+
+    def _follow(self, later: "Summary") -> None:
+        """Extend the span of time, and notice when it runs backwards."""
+        if later.first_time is None:
+            return
+        follows = self.last_time is None or later.first_time >= self.last_time
+        self.ordered = self.ordered and later.ordered and follows
+        self.first_time = later.first_time if self.first_time is None else self.first_time
+        self.last_time = later.last_time
 
     def mean(self, column: str, family: str) -> float:
         """Mean of a column's present values in a family; NaN when there are none."""
@@ -83,16 +109,14 @@ def _abuse_types(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
     if "abuse_type" not in batch.schema.names:
         return None
     places = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=texts(FAMILIES))
-    result: NDArray[np.int64] = pc.fill_null(places, len(FAMILIES)).to_numpy(zero_copy_only=False).astype(np.int64)
+    # NaN where the type is none that we know
+    result: NDArray[np.int64] = np.nan_to_num(unpack(places), nan=len(FAMILIES)).astype(np.int64)
     return result
 
 
 def _numbers(name: str, column: pa.Array) -> NDArray[np.float64] | None:
     if name in INDICATORS:
-        column = pc.equal(column.cast(pa.string()), INDICATORS[name])
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        column = pc.equal(column.cast(pa.string()), texts([INDICATORS[name]])[0])
+    if not (pa.types.is_boolean(column.type) or pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return None
-    result: NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)
-    return result
+    return unpack(column).astype(np.float64)

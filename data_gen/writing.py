@@ -1,10 +1,14 @@
-"""Files: CSV and Parquet by the name's ending, complete or not there at all."""
+"""Files: CSV and Parquet by the name's ending, complete or not there at all.
+
+A format has two halves. `encode` turns a batch into bytes and runs wherever the batch was made; `append` adds them to the
+file in order and runs in the one process that writes. CSV is encoded by the makers, compressed too, since members of gzip
+and frames of zstd may follow one another; Parquet keeps its index at the end, so the writer has to encode it.
+"""
 
 import contextlib
 import hashlib
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,94 +17,126 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
-_CODECS = {".gz": "gzip", ".zst": "zstd"}
+_CODECS = {".csv.gz": "gzip", ".csv.zst": "zstd"}
 
 
 class OutputError(Exception):
     """The file cannot be written; the message says which and why."""
 
 
-class Sink(Protocol):
-    """Takes batches in order."""
+class Format(Protocol):
+    """How batches of one schema become bytes of a file."""
 
-    def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Append a batch."""
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """A batch as the bytes that `append` takes; may run in another process."""
+
+    def open(self, path: str, schema: pa.Schema) -> None:
+        """Begin the file."""
+
+    def append(self, encoded: pa.Buffer) -> None:
+        """Add an encoded batch."""
 
     def close(self) -> None:
         """Finish the file."""
 
 
-class CsvSink:
-    """CSV in UTF-8 with a header; times as `YYYY-MM-DD HH:MM:SS`, absent values empty."""
+class CsvFormat:
+    """CSV in UTF-8 with a header; times as `YYYY-MM-DD HH:MM:SS`, absent values empty, text in quotes."""
 
-    def __init__(self, path: str, codec: str | None, schema: pa.Schema) -> None:
-        raw = pa.OSFile(path, "wb")
-        self._stream = pa.CompressedOutputStream(raw, codec) if codec else raw
-        self._writer = pa_csv.CSVWriter(self._stream, schema, write_options=pa_csv.WriteOptions(quoting_style="needed"))
-        self._schema = schema
+    def __init__(self, codec: str | None) -> None:
+        self._codec = codec
+        self._file: Any = None
 
-    def write_batch(self, batch: pa.RecordBatch) -> None:
-        """See Sink."""
-        self._writer.write_batch(batch.cast(self._schema))
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """See Format."""
+        return self._rendered(batch.cast(_plain(batch.schema)), header=False)
+
+    def open(self, path: str, schema: pa.Schema) -> None:
+        """See Format."""
+        self._file = pa.OSFile(path, "wb")
+        plain = _plain(schema)
+        empty = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in plain], schema=plain)
+        self.append(self._rendered(empty, header=True))
+
+    def append(self, encoded: pa.Buffer) -> None:
+        """See Format."""
+        self._file.write(encoded)
 
     def close(self) -> None:
-        """See Sink."""
+        """See Format."""
+        self._file.close()
+
+    def _rendered(self, batch: pa.RecordBatch, *, header: bool) -> pa.Buffer:
+        target = pa.BufferOutputStream()
+        stream = pa.CompressedOutputStream(target, self._codec) if self._codec else target
+        options = pa_csv.WriteOptions(include_header=header, quoting_style="needed", quoting_header="none")
+        pa_csv.write_csv(batch, stream, options)
+        if self._codec:
+            stream.close()
+        return target.getvalue()
+
+
+class ParquetFormat:
+    """Parquet with zstd, one row group a chunk; text that repeats as dictionaries."""
+
+    def __init__(self) -> None:
+        self._writer: Any = None
+
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """See Format: Arrow's own stream, which the writer reads without copying."""
+        target = pa.BufferOutputStream()
+        with pa.ipc.new_stream(target, batch.schema) as stream:
+            stream.write_batch(batch)
+        return target.getvalue()
+
+    def open(self, path: str, schema: pa.Schema) -> None:
+        """See Format."""
+        # Identifiers never repeat: a dictionary of them would only cost time and space.
+        repeating = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False)
+
+    def append(self, encoded: pa.Buffer) -> None:
+        """See Format."""
+        with pa.ipc.open_stream(encoded) as stream:
+            for batch in stream:
+                self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """See Format."""
         self._writer.close()
-        self._stream.close()
 
 
-def _parquet(path: str, schema: pa.Schema) -> Any:
-    # Identifiers never repeat: a dictionary of them would only cost time and space.
-    repeating = [
-        f.name for f in schema if f.type == pa.string() and f.name not in ("transaction_id", "user_id", "device_id")
-    ]
-    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False)
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain text for coded text."""
+    return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
 
 
-def ending_of(path: Path) -> str:
-    """The known ending of a file's name; raise OutputError when there is none."""
-    for ending in sorted(ENDINGS, key=len, reverse=True):
+def format_of(path: Path) -> Format:
+    """The format that a file's name asks for; raise OutputError when there is none."""
+    for ending in ENDINGS[1:]:
         if path.name.endswith(ending):
-            return ending
+            return ParquetFormat() if ending == ".parquet" else CsvFormat(_CODECS[ending])
+    if path.name.endswith(".csv"):
+        return CsvFormat(None)
     raise OutputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
 
 
-def open_sink(path: str, ending: str, schema: pa.Schema) -> Sink:
-    """A sink for the format that `ending` stands for."""
-    if ending == ".parquet":
-        sink: Sink = _parquet(path, schema)
-        return sink
-    return CsvSink(path, _CODECS.get(ending.removeprefix(".csv")), schema)
-
-
 @contextlib.contextmanager
-def complete_or_nothing(path: Path) -> Iterator[Callable[[pa.Schema], Sink]]:
-    """Give a function that opens a sink; move the file under its final name only when the block ends well."""
-    ending = ending_of(path)
+def complete_or_nothing(path: Path) -> Iterator[Path]:
+    """A path to write to; it becomes `path` only when the block ends well, and else is removed."""
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
         raise OutputError(f"{path}: this is a folder")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    opened: list[Sink] = []
-
-    def open_once(schema: pa.Schema) -> Sink:
-        opened.append(open_sink(str(partial), ending, schema))
-        return opened[-1]
-
     try:
-        yield open_once
-        for sink in opened:
-            sink.close()
+        yield partial
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
-        if sys.exc_info()[0] is not None:
-            for sink in opened:
-                with contextlib.suppress(Exception):
-                    sink.close()
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

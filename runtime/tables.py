@@ -144,9 +144,7 @@ def _check(path: Path, first: int, batch: pa.RecordBatch) -> None:
             _refuse(path, first, name, column, bad, "0 or more" + (", whole" if field.kind == "count" else ""))
 
 
-def _refuse(  # noqa: PLR0917
-    path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str
-) -> None:
+def _refuse(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str) -> None:
     where = pc.index(pc.fill_null(bad, False), True).as_py()
     if where >= 0:
         raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}, wanted {wanted}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from data_gen.distributions import By, Choice, Geometric, LogNormal, Mix, Poisson, SameAs, Uniform, always, yes
 from data_gen.domains import Bins, Categories, counts
-from data_gen.generating import Maker, generate
+from data_gen.generating import Maker, batches
 from data_gen.network import FAMILIES, QUANTA, Network, PatternError, quantise
 from data_gen.patterns import PATTERNS
 from data_gen.patterns.legitimate import LEGITIMATE
@@ -28,7 +28,7 @@ from tests.processes import run
 def make(size: int, seed: int = 42) -> pa.Table:
     """A table of `size` rows."""
     plan = make_plan(size, DEFAULT_RATIOS, PATTERNS)
-    return pa.Table.from_batches(list(generate(Maker(plan, seed), plan)))
+    return pa.Table.from_batches(list(batches(Maker(plan, seed), plan)))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,99 @@
+"""`make bench-generate`: how fast rows are made, against the limit of Arrow writing a finished table.
+
+Every figure is of a process of its own, pinned to one core unless it uses two workers. Rounds are interleaved.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.results import entry, write
+
+SIZES = {"one": 1_000_000, "large": 10_000_000}
+ROUNDS = 3
+
+
+def measure(job: str, size: int, target: str) -> list[float]:
+    """Rows per second, peak memory (MB) and set-up (s) of a job in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.generate", "--job", job, "--size", str(size), "--target", target],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [float(figure) for figure in done.stdout.split()[-3:]]
+
+
+def job(name: str, size: int, target: Path) -> None:
+    """Do one job and print rows per second, peak memory, and the seconds of set-up (imports and tables) before it."""
+    workers = 2 if name == "two_workers" else 1
+    if workers == 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {0})
+    setup, started = 0.0, time.perf_counter()
+    from data_gen.generating import Maker, batches, write_dataset
+    from data_gen.patterns import PATTERNS
+    from data_gen.plan import DEFAULT_RATIOS, make_plan
+    from data_gen.rows import BATCH_SCHEMA
+    from data_gen.writing import format_of
+
+    plan = make_plan(size, DEFAULT_RATIOS, PATTERNS)
+    maker = Maker(plan, 42)
+    if name == "writer":
+        made = list(batches(maker, plan))
+        output = format_of(target)
+        started = time.perf_counter()
+        output.open(str(target), BATCH_SCHEMA)
+        for batch in made:
+            output.append(output.encode(batch))
+        output.close()
+    else:
+        setup, started = time.perf_counter() - started, time.perf_counter()
+        write_dataset(maker, plan, target, workers)
+    seconds = time.perf_counter() - started
+    usage = resource.getrusage
+    peak = usage(resource.RUSAGE_SELF).ru_maxrss + workers // 2 * 2 * usage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(size / seconds, peak / 1024, setup)
+
+
+def main() -> None:
+    """Run all rounds and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--job", choices=("one_worker", "two_workers", "writer"))
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--target", type=Path)
+    options = parser.parse_args()
+    if options.job:
+        job(options.job, options.size, options.target)
+        return
+    found: dict[str, list[float]] = {}
+    setups: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(ROUNDS):
+            for ending in ("parquet", "csv"):
+                for name in ("one_worker", "two_workers", "writer"):
+                    rate, _, setup = measure(name, SIZES["one"], f"{folder}/x.{ending}")
+                    setups += [setup] if setup else []
+                    found.setdefault(f"{ending}_{name}", []).append(rate)
+        rate, peak, _ = measure("one_worker", SIZES["large"], f"{folder}/x.parquet")
+    results = {key: entry(values, "rows/s") for key, values in found.items()}
+    for ending in ("parquet", "csv"):
+        pairs = zip(
+            found[f"{ending}_one_worker"], found[f"{ending}_writer"], found[f"{ending}_two_workers"], strict=True
+        )
+        ratios = [(one / limit, two / one) for one, limit, two in pairs]
+        results[f"{ending}_vs_writer"] = entry([each[0] for each in ratios], "ratio")
+        results[f"{ending}_two_vs_one"] = entry([each[1] for each in ratios], "ratio")
+    results["setup"] = entry(setups, "s")
+    results["parquet_10m"] = entry([rate], "rows/s")
+    results["parquet_10m_vs_1m"] = entry([rate / results["parquet_one_worker"]["median"]], "ratio")
+    results["parquet_10m_peak_memory"] = entry([peak], "MB")
+    write("generate", results)
+
+
+if __name__ == "__main__":
+    main()
