@@ -21,7 +21,8 @@ from data_gen.plan import DAYS, DEFAULT_RATIOS, END, PlanError, make_plan
 from data_gen.report import write_report
 from data_gen.reporting import all_checks, tell
 from data_gen.rows import BATCH_SCHEMA
-from data_gen.writing import OutputError, format_of
+from data_gen.writing import format_of
+from runtime.files import OutputError
 
 
 def _date(text: str) -> dt.datetime:

@@ -24,7 +24,8 @@ from data_gen.posterior import Posterior
 from data_gen.rows import BATCH_SCHEMA, make_rows
 from data_gen.sample import Sample
 from data_gen.summary import Summary
-from data_gen.writing import Format, complete_or_nothing, format_of
+from data_gen.writing import Format, format_of
+from runtime.files import complete_or_nothing
 
 _AHEAD = 2  # chunks that each worker may be ahead of the writer: what bounds the memory
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where there is one, encoded chunks never touch a disk

@@ -9,7 +9,7 @@ from typing import Any
 from data_gen.audit import Audit
 from data_gen.network import Network
 from data_gen.plan import Plan
-from data_gen.writing import complete_or_nothing, sha256
+from runtime.files import complete_or_nothing, sha256
 
 
 def manifest_path(path: Path) -> Path:

@@ -16,7 +16,7 @@ from data_gen.network import FAMILIES
 from data_gen.sample import Sample
 from data_gen.summary import Summary
 from data_gen.validation import Check
-from data_gen.writing import complete_or_nothing
+from runtime.files import complete_or_nothing
 
 _BINS, _MOST_NAMES, _SAMPLE_ROWS = 28, 8, 12
 _STYLE = """

@@ -5,10 +5,6 @@ file in order and runs in the one process that writes. CSV is encoded by the mak
 and frames of zstd may follow one another; Parquet keeps its index at the end, so the writer has to encode it.
 """
 
-import contextlib
-import hashlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +12,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from runtime.files import OutputError
+
 ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 _CODECS = {".csv.gz": "gzip", ".csv.zst": "zstd"}
-
-
-class OutputError(Exception):
-    """The file cannot be written; the message says which and why."""
 
 
 class Format(Protocol):
@@ -119,27 +113,3 @@ def format_of(path: Path) -> Format:
     if path.name.endswith(".csv"):
         return CsvFormat(None)
     raise OutputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
-
-
-@contextlib.contextmanager
-def complete_or_nothing(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` only when the block ends well, and else is removed."""
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise OutputError(f"{path}: this is a folder")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

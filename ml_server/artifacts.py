@@ -6,7 +6,6 @@ models/<version>/  model.txt features.json calibration.json                    w
 models/current  -> <version>
 """
 
-import hashlib
 import json
 import os
 import re
@@ -20,7 +19,8 @@ from typing import Any
 from ml_server.booster import Booster, BoosterError
 from ml_server.calibration import Calibration
 from ml_server.classes import Classes
-from ml_server.features import FeatureSet
+from ml_server.features import Extra, FeatureSet
+from runtime.files import sha256
 
 CURRENT, SUMS, METADATA = "current", "SHA256SUMS", "metadata.json"
 MODEL, FEATURES, CALIBRATION = "model.txt", "features.json", "calibration.json"
@@ -42,12 +42,6 @@ class Model:
     calibration: Calibration
     prior_shift: float
     metadata: Mapping[str, Any]
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resolve(models: Path, version: str | None = None) -> Path:
@@ -97,7 +91,7 @@ def verify(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise ArtifactError(f"{path} is missing: train or copy the model again")
-        if digest(path) != expected:
+        if sha256(path) != expected:
             raise ArtifactError(f"{path} was changed since it was written: train or copy the model again")
     for path in sorted(folder.iterdir()):
         if path.name not in wanted and path.name != SUMS:
@@ -114,7 +108,7 @@ def load(models: Path, version: str | None = None) -> Model:
         curve = json.loads((folder / CALIBRATION).read_text())
         model = Model(
             version=metadata["model_version"],
-            features=FeatureSet(features["orders"]),
+            features=FeatureSet(features["orders"], Extra(**features["extra"])),
             booster=Booster((folder / MODEL).read_text()),
             classes=Classes(tuple(features["classes"])),
             calibration=Calibration(tuple(curve["raw"]), tuple(curve["true"])),
@@ -136,9 +130,9 @@ def save(models: Path, version: str, files: Mapping[str, bytes | str], metadata:
     try:
         for name, content in files.items():
             (stage / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        digests = {name: digest(stage / name) for name in sorted(files)}
+        digests = {name: sha256(stage / name) for name in sorted(files)}
         (stage / METADATA).write_text(json.dumps({**metadata, "files": digests}, indent=2) + "\n")
-        sums = {**digests, METADATA: digest(stage / METADATA)}
+        sums = {**digests, METADATA: sha256(stage / METADATA)}
         (stage / SUMS).write_text("".join(f"{value}  {name}\n" for name, value in sums.items()))
         stage.chmod(0o755)
         stage.replace(models / version)

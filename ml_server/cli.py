@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -9,10 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ml_server.artifacts import CURRENT, digest, promote, save
+from ml_server.artifacts import CURRENT, promote, save
+from ml_server.mapping import MappingError, Report, read_mapping
+from ml_server.reading import read_dataset
 from ml_server.training import Parameters, TrainingError, abuse_of, train
+from runtime.files import sha256
 from runtime.settings import Shared
-from runtime.tables import TableError, read_table
+from runtime.tables import TableError
 
 DATASET = Path("abuse_dataset_50000.csv")
 LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "pyarrow")
@@ -25,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)"
     )
+    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
+    result.add_argument("--target", choices=("hard", "soft"), default="hard", help="label to learn (default: hard)")
+    result.add_argument(
+        "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"
+    )
     result.add_argument("--seed", type=int, default=42, help="same data and seed, same model (default: 42)")
     result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
     return result
@@ -34,30 +43,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     options = parser().parse_args(arguments)
     models = options.models_dir or Shared().models_dir
+    report = Report()
     try:
-        table = read_table(options.dataset, required=("transaction_id", "timestamp", "user_id", "is_abuse"))
-        parameters = Parameters(seed=options.seed)
-        trained = train(table, parameters, tell=lambda line: print(line, flush=True))
-    except (TableError, TrainingError) as error:
+        if options.prevalence is not None and not 0 < options.prevalence < 1:
+            raise TrainingError(f"--prevalence must lie between 0 and 1, not {options.prevalence:g}")
+        mapping = read_mapping(options.mapping) if options.mapping else None
+        table = read_dataset(options.dataset, mapping, report)
+        parameters = Parameters(seed=options.seed, target=options.target, prevalence=options.prevalence)
+        for line in report.lines:
+            print(line)
+        extra = mapping.extra if mapping else None
+        trained = train(table, parameters, extra, tell=lambda line: print(line, flush=True))
+    except (TableError, TrainingError, MappingError) as error:
         print(f"vouch train: {error}", file=sys.stderr)
         return 2
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    sha256 = digest(options.dataset)
-    name = f"{now:%Y%m%d-%H%M%S}-{sha256[:8]}"
+    file_digest = sha256(options.dataset)
+    name = f"{now:%Y%m%d-%H%M%S}-{file_digest[:8]}"
     metadata: dict[str, Any] = {
         "model_version": name,
         "training_date": now.isoformat().replace("+00:00", "Z"),
         "classes": trained.classes.names,
         "n_features": len(trained.feature_names),
         "rounds": trained.rounds,
+        "importance": trained.importance,
         "parameters": vars(parameters),
         "metrics": trained.metrics,
         "dataset": {
             "name": options.dataset.name,
             "rows": table.num_rows,
             "abuse_rate": float(abuse_of(table).mean()),
-            "sha256": sha256,
+            "sha256": file_digest,
         },
+        "data_manifest": _manifest(options.dataset),
         "libraries": {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()},
     }
     folder = save(models, name, trained.files, metadata)
@@ -70,3 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{folder} {'is the current model' if serving else f'is kept; make it current by `vouch models promote {name}`'}"
     )
     return 0
+
+
+def _manifest(dataset: Path) -> Any:
+    """The manifest beside a generated dataset; None where there is none."""
+    path = dataset.with_name(dataset.name + ".manifest.json")
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

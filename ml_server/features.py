@@ -72,9 +72,10 @@ def show(name: str, fields: Fields) -> str:
         return "unknown"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if FIELDS[name].kind == "name":
+    kind = FIELDS[name].kind if name in FIELDS else ""
+    if kind == "name":
         return next((short for short, number in FIELDS[name].names.items() if number == value), str(value))
-    if FIELDS[name].kind == "time":
+    if kind == "time":
         return str(value.ToJsonString())
     if isinstance(value, float):
         return f"{value:.2f}"
@@ -223,12 +224,28 @@ def declare(orders: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Extra:
+    """Columns of foreign data that are no field of Transaction, used as they are; unknown in a single message."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    def features(self, orders: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
+        """A feature for each of the columns."""
+        return (
+            *(Feature(name, BEHAVIOUR, Value(name), f"{name} is {{value:g}}") for name in self.numeric),
+            *(_ranked(name, BEHAVIOUR, orders, f"{name} is {{{name}}}") for name in self.categorical),
+        )
+
+
 class FeatureSet:
     """The features with their learned orders: the one way from orders to the model's numbers."""
 
-    def __init__(self, orders: Mapping[str, Mapping[str, float]]) -> None:
+    def __init__(self, orders: Mapping[str, Mapping[str, float]], extra: Extra | None = None) -> None:
         self.orders = orders
-        self.features = declare(orders)
+        self.extra = extra or Extra()
+        self.features = (*declare(orders), *self.extra.features(orders))
         self.names = tuple(feature.name for feature in self.features)
         self._values = tuple(feature.operation.value for feature in self.features)
 

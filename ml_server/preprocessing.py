@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ml_server.features import RANKED, FeatureSet
+from ml_server.features import RANKED, Extra, FeatureSet
 from ml_server.inputs import Columns, Numbers
 from ml_server.operations import rank_texts
 
@@ -16,15 +16,19 @@ from ml_server.operations import rank_texts
 class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Computes the features. Learned state: `orders_`, the order of each RANKED field's texts by abuse rate."""
 
-    def __init__(self, at_least: int = 30) -> None:
+    def __init__(
+        self, at_least: int = 30, extra_numeric: tuple[str, ...] = (), extra_categorical: tuple[str, ...] = ()
+    ) -> None:
         self.at_least = at_least
+        self.extra_numeric = extra_numeric
+        self.extra_categorical = extra_categorical
 
     def fit(self, X: pd.DataFrame | pa.Table, y: Any) -> Self:  # noqa: N803
         """Learn the orders; `y` is 1 for abuse, shape (rows,)."""
         columns = Columns(_table(X))
         target = np.asarray(y, dtype=np.float64)
         self.orders_: Mapping[str, Mapping[str, float]] = {
-            name: rank_texts(columns, name, target, self.at_least) for name in RANKED
+            name: rank_texts(columns, name, target, self.at_least) for name in (*RANKED, *self.extra_categorical)
         }
         return self
 
@@ -38,7 +42,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def feature_set(self) -> FeatureSet:
         """The features with what was learned."""
-        return FeatureSet(self.orders_)
+        return FeatureSet(self.orders_, Extra(self.extra_numeric, self.extra_categorical))
 
 
 def _table(data: pd.DataFrame | pa.Table) -> pa.Table:

@@ -2,8 +2,9 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import joblib
@@ -15,9 +16,11 @@ import pyarrow.compute as pc
 from ml_server.calibration import Calibration, fit_calibration
 from ml_server.classes import ABUSE, HONEST, Classes
 from ml_server.evaluation import against_limit, figures
+from ml_server.features import Extra
 from ml_server.inputs import Columns, Numbers
 from ml_server.knockout import DOCUMENTED_REQUEST, keep_only, knock_out
 from ml_server.preprocessing import Preprocessor
+from ml_server.soft import class_weights, expand
 from runtime.contract import ABUSE_TYPES
 
 LEAST_ROWS = 200
@@ -30,9 +33,15 @@ class TrainingError(ValueError):
 
 @dataclass(frozen=True)
 class Parameters:
-    """What training can be told."""
+    """What training can be told.
+
+    `target` is the label to learn: hard (is_abuse, abuse_type) or soft (abuse_confidence). `prevalence` is the share of
+    abuse among the orders of the shop, where that differs from the training data's.
+    """
 
     seed: int = 42
+    target: str = "hard"
+    prevalence: float | None = None
     rounds: int = 900
     patience: int = 30
     learning_rate: float = 0.1
@@ -49,25 +58,34 @@ class Trained:
     classes: Classes
     feature_names: tuple[str, ...]
     rounds: int
+    importance: Mapping[str, float]
 
 
-def train(table: pa.Table, parameters: Parameters, tell: Callable[[str], None] = lambda line: None) -> Trained:
+def train(
+    table: pa.Table, parameters: Parameters, extra: Extra | None = None, tell: Callable[[str], None] = lambda line: None
+) -> Trained:
     """Split in time, fit with early stopping, calibrate, measure on the held-out part. Raises TrainingError."""
     table = table.sort_by("timestamp")
     fit_part, tune_part, test_part = split_in_time(table)
-    classes = classes_of(table)
+    classes, extra = classes_of(table), extra or Extra()
+    if parameters.target == "soft":
+        soft_labels(table)  # missing ones show before the work begins
     rng = np.random.default_rng(parameters.seed)
-    preprocessor = Preprocessor().fit(fit_part, abuse_of(fit_part))
+    preprocessor = Preprocessor(extra_numeric=extra.numeric, extra_categorical=extra.categorical)
+    preprocessor.fit(fit_part, abuse_of(fit_part))
     tell(f"fitting on {fit_part.num_rows:,} rows, classes {', '.join(classes.names)}")
     sample = rng.random(fit_part.num_rows) < parameters.sparse_copies
     fit_rows = pa.concat_tables([fit_part, knock_out(fit_part.filter(pa.array(sample)), rng)])
     tune_rows = pa.concat_tables([tune_part, knock_out(tune_part, rng)])
-    model = _fit(preprocessor, classes, fit_rows, tune_rows, parameters)
+    fitting = Fitting(preprocessor, classes, parameters)
+    model = fitting.hard(fit_rows, tune_rows)
+    if parameters.target == "soft":
+        tell("fitting again on the soft label")
+        model = fitting.soft(model, fit_part, fit_rows, tune_rows)
     rounds = int(model.best_iteration_ or parameters.rounds)
 
     def raw(part: pa.Table) -> Numbers:
-        scores = model.predict(preprocessor.transform(part), raw_score=True)
-        return classes.raws(_two_columns(np.asarray(scores)))
+        return classes.raws(raw_scores(model, preprocessor.transform(part)))
 
     calibration = fit_calibration(raw(tune_rows), 1 - abuse_of(tune_rows))
     metrics = _measure(test_part, lambda part: calibration.scores(raw(part)))
@@ -75,8 +93,10 @@ def train(table: pa.Table, parameters: Parameters, tell: Callable[[str], None] =
     return Trained(
         files={
             "model.txt": model.booster_.model_to_string(num_iteration=rounds),
-            "features.json": json.dumps({"names": features.names, "classes": classes.names, "orders": features.orders}),
-            "calibration.json": calibration_json(calibration, 0.0),
+            "features.json": json.dumps(
+                {"names": features.names, "classes": classes.names, "orders": features.orders, "extra": asdict(extra)}
+            ),
+            "calibration.json": calibration_json(calibration, prior_shift(table, parameters.prevalence)),
             "fraud_model.joblib": _dumped(model),
             "preprocessor.joblib": _dumped(preprocessor),
         },
@@ -84,7 +104,33 @@ def train(table: pa.Table, parameters: Parameters, tell: Callable[[str], None] =
         classes=classes,
         feature_names=features.names,
         rounds=rounds,
+        importance=importance(model, classes, preprocessor.transform(test_part.slice(0, 1000)), features.names),
     )
+
+
+def importance(model: lgb.LGBMClassifier, classes: Classes, matrix: Numbers, names: Sequence[str]) -> dict[str, float]:
+    """Mean size of each feature's contribution to the raw log-odds over some rows."""
+    by_class = np.asarray(model.predict(matrix, pred_contrib=True)).reshape(len(matrix), len(classes.names), -1)
+    sizes = np.mean([np.abs(classes.contributions(row)[:-1]) for row in by_class], axis=0)
+    return {name: round(float(size), 4) for name, size in zip(names, sizes, strict=True)}
+
+
+def prior_shift(table: pa.Table, prevalence: float | None) -> float:
+    """What is added to the log-odds of legitimacy where the shop has another share of abuse than the training data.
+
+    Saerens, Latinne, Decaestecker: Adjusting the Outputs of a Classifier to New a Priori Probabilities, 2002.
+    """
+    if prevalence is None:
+        return 0.0
+    rate = float(abuse_of(table).mean())
+    return math.log((1 - prevalence) / prevalence) - math.log((1 - rate) / rate)
+
+
+def soft_labels(table: pa.Table) -> Numbers:
+    """The exact probabilities of abuse, shape (rows,). Raises TrainingError where the table has none."""
+    if "abuse_confidence" not in table.column_names or table.column("abuse_confidence").null_count:
+        raise TrainingError("--target soft needs abuse_confidence in every row")
+    return Columns(table).number("abuse_confidence")
 
 
 def split_in_time(table: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -132,35 +178,65 @@ def _targets(table: pa.Table, classes: Classes) -> Numbers:
     return result
 
 
-def _fit(
-    preprocessor: Preprocessor, classes: Classes, fit_rows: pa.Table, tune_rows: pa.Table, parameters: Parameters
-) -> lgb.LGBMClassifier:
-    model = lgb.LGBMClassifier(
-        objective="multiclass",
-        num_class=len(classes.names),
-        n_estimators=parameters.rounds,
-        learning_rate=parameters.learning_rate,
-        num_leaves=parameters.leaves,
-        min_child_samples=40,
-        subsample=0.8,
-        subsample_freq=1,
-        colsample_bytree=0.5,
-        random_state=parameters.seed,
-        deterministic=True,
-        force_row_wise=True,
-        verbose=-1,
-    )
-    model.fit(
-        preprocessor.transform(fit_rows),
-        _targets(fit_rows, classes),
-        eval_X=preprocessor.transform(tune_rows),
-        eval_y=_targets(tune_rows, classes),
-        callbacks=[lgb.early_stopping(parameters.patience, verbose=False)],
-    )
-    return model
+@dataclass(frozen=True)
+class Fitting:
+    """The booster's part of training."""
+
+    preprocessor: Preprocessor
+    classes: Classes
+    parameters: Parameters
+
+    def hard(self, fit_rows: pa.Table, tune_rows: pa.Table) -> lgb.LGBMClassifier:
+        """Fit on the classes that the labels name."""
+        return self._fit(self.preprocessor.transform(fit_rows), _targets(fit_rows, self.classes), None, tune_rows)
+
+    def soft(
+        self, first: lgb.LGBMClassifier, fit_part: pa.Table, fit_rows: pa.Table, tune_rows: pa.Table
+    ) -> lgb.LGBMClassifier:
+        """Fit on the exact probabilities. Knocked-out copies keep their hard labels: the exact ones saw all fields."""
+        full = self.preprocessor.transform(fit_part)
+        weights = class_weights(raw_scores(first, full), soft_labels(fit_part), self.classes)
+        matrix, kinds, weight = expand(full, weights)
+        sparse = fit_rows.slice(fit_part.num_rows)
+        matrix = np.concatenate([matrix, self.preprocessor.transform(sparse)])
+        targets = np.concatenate([kinds, _targets(sparse, self.classes)])
+        weight = np.concatenate([weight, np.ones(sparse.num_rows)])
+        return self._fit(matrix, targets, weight, tune_rows)
+
+    def _fit(
+        self, matrix: Numbers, targets: Numbers, weight: Numbers | None, tune_rows: pa.Table
+    ) -> lgb.LGBMClassifier:
+        parameters = self.parameters
+        model = lgb.LGBMClassifier(
+            objective="multiclass",
+            num_class=len(self.classes.names),
+            n_estimators=parameters.rounds,
+            learning_rate=parameters.learning_rate,
+            num_leaves=parameters.leaves,
+            min_child_samples=40,
+            subsample=0.8,
+            subsample_freq=1,
+            colsample_bytree=0.5,
+            random_state=parameters.seed,
+            deterministic=True,
+            force_row_wise=True,
+            n_jobs=0,  # as many threads as OMP_NUM_THREADS says, else all cores
+            verbose=-1,
+        )
+        model.fit(
+            matrix,
+            targets,
+            sample_weight=weight,
+            eval_X=self.preprocessor.transform(tune_rows),
+            eval_y=_targets(tune_rows, self.classes),
+            callbacks=[lgb.early_stopping(parameters.patience, verbose=False)],
+        )
+        return model
 
 
-def _two_columns(scores: Numbers) -> Numbers:
+def raw_scores(model: lgb.LGBMClassifier, matrix: Numbers) -> Numbers:
+    """Scores of the classes before softmax, shape (rows, classes)."""
+    scores = np.asarray(model.predict(matrix, raw_score=True))
     return scores if scores.ndim == 2 else np.stack([np.zeros(len(scores)), scores], axis=1)
 
 

@@ -1,5 +1,7 @@
 """What tests share: one dataset, one model, one running stack."""
 
+import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from runtime.tables import read_table
 from tests.processes import Stack, run
 
 ROWS = 20_000
+# Two test processes on two cores: threads of OpenMP that wait for one another by spinning would slow all down.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_configure() -> None:
@@ -21,11 +25,29 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all of pytest's worker processes share."""
+    folder = tmp_path_factory.getbasetemp().parent / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time: the others wait, and find the work done."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def dataset(shared: Path) -> Path:
     """A labelled dataset, made by the command."""
-    path = tmp_path_factory.mktemp("data") / "orders.csv"
-    done = run("-m", "data_gen", "--size", str(ROWS), "--output", str(path))
-    assert done.returncode == 0, done.stderr
+    path = shared / "orders.csv"
+    with alone(shared):
+        if not path.exists():
+            done = run("-m", "data_gen", "--size", str(ROWS), "--output", str(path))
+            assert done.returncode == 0, done.stderr
     return path
 
 
@@ -36,11 +58,13 @@ def table(dataset: Path) -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def models(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(dataset: Path, shared: Path) -> Path:
     """A folder of models with one in it, made by the command."""
-    folder = tmp_path_factory.mktemp("work") / "models"
-    done = run("-m", "ml_server.train_and_save", "--dataset", str(dataset), "--models-dir", str(folder))
-    assert done.returncode == 0, done.stderr
+    folder = shared / "models"
+    with alone(shared):
+        if not (folder / "current").exists():
+            done = run("-m", "ml_server.train_and_save", "--dataset", str(dataset), "--models-dir", str(folder))
+            assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -19,7 +19,7 @@ from data_gen.manifest import manifest_path
 from data_gen.patterns import PATTERNS
 from data_gen.plan import DEFAULT_RATIOS, make_plan
 from data_gen.sample import Sample
-from data_gen.writing import sha256
+from runtime.files import sha256
 from runtime.tables import read_table
 from tests.processes import PYTHON, ROOT, run
 

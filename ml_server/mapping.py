@@ -1,0 +1,191 @@
+"""Foreign data as Transactions: a YAML file says which column is which field.
+
+columns:
+  transaction_id: {from: order_no}
+  timestamp: {from: placed, format: "%d/%m/%Y %H:%M"}     # or {from: secs, unit: seconds, since: 2024-01-01}
+  order_amount: {from: cents, scale: 0.01}
+  device_type: {from: dev, values: {PC: desktop, Phone: mobile}}
+  user_id: customer                                       # short for {from: customer}
+label: {from: chargeback, abuse: "Y"}                     # any two values; abuse_type may be a column of its own
+extra: {numeric: [v1, v2], categorical: [product]}        # columns that are no field, as features of their own
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import yaml
+
+from ml_server.features import Extra
+from runtime.contract import FIELDS, REQUIRED
+from runtime.tables import TRUE, TYPES, TableError
+
+_OPTIONS = {"from", "format", "unit", "since", "scale", "values"}
+_FLAGS = {
+    **dict.fromkeys([*TRUE, "yes", "y", "t"], True),
+    **dict.fromkeys(["false", "0", "0.0", "no", "n", "f"], False),
+}
+
+
+class MappingError(ValueError):
+    """A mapping that cannot be used; the message names the entry."""
+
+
+@dataclass(frozen=True)
+class FieldMapping:
+    """A checked mapping: options by field, the label's column and abuse value, and the extra columns."""
+
+    columns: Mapping[str, Mapping[str, Any]]
+    label: Mapping[str, Any] | None
+    extra: Extra
+
+
+@dataclass
+class Report:
+    """What was noticed about the columns, each with its count."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def note(self, column: str, count: int, total: int, what: str) -> None:
+        """Tell something about `count` of `total` values."""
+        if count:
+            self.lines.append(f"{column}: {count:,} of {total:,} {what}")
+
+
+def read_mapping(path: Path) -> FieldMapping:
+    """Read and check a mapping file. Raises MappingError naming the entry that is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MappingError(f"{path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("columns"), dict):
+        raise MappingError(f"{path}: it needs an entry `columns`")
+    if unknown := set(content) - {"columns", "label", "extra"}:
+        raise MappingError(f"{path}: there is no entry {sorted(unknown)[0]!r}")
+    columns = {}
+    for name, options in content["columns"].items():
+        chosen = {"from": options} if isinstance(options, str) else options
+        if name not in FIELDS and name != "abuse_type":
+            raise MappingError(f"{path}: {name} is no field of Transaction")
+        if not isinstance(chosen, dict) or "from" not in chosen or set(chosen) - _OPTIONS:
+            raise MappingError(f"{path}: {name} takes {', '.join(sorted(_OPTIONS))}, and needs from")
+        columns[name] = chosen
+    if "timestamp" not in columns:
+        raise MappingError(f"{path}: timestamp must be mapped: training and evaluation split in time")
+    label = content.get("label")
+    if label is not None and not (isinstance(label, dict) and {"from", "abuse"} == set(label)):
+        raise MappingError(f"{path}: label takes from and abuse")
+    extra = content.get("extra") or {}
+    chosen_extra = Extra(tuple(extra.get("numeric", ())), tuple(extra.get("categorical", ())))
+    if clash := [name for name in (*chosen_extra.numeric, *chosen_extra.categorical) if name in TYPES]:
+        raise MappingError(f"{path}: extra column {clash[0]} has the name of a field: rename it in the data")
+    return FieldMapping(columns, label, chosen_extra)
+
+
+def apply(mapping: FieldMapping, frame: pd.DataFrame, report: Report) -> pa.Table:
+    """A table of Transactions from foreign columns. Values that cannot be read become unknown and are counted.
+
+    Raises TableError where a mapped column is missing, a required one has unreadable values, or the label has not two.
+    """
+    wanted = [options["from"] for options in mapping.columns.values()]
+    wanted += [*mapping.extra.numeric, *mapping.extra.categorical, *([mapping.label["from"]] if mapping.label else [])]
+    if missing := [name for name in dict.fromkeys(wanted) if name not in frame.columns]:
+        raise TableError(
+            f"column {', '.join(missing)} is missing; the file has {', '.join(map(str, frame.columns[:50]))}"
+        )
+    result: dict[str, pa.Array] = {}
+    for name, options in mapping.columns.items():
+        series = _converted(name, options, frame[options["from"]], report)
+        if name in REQUIRED and series.isna().any():
+            raise TableError(f"column {options['from']}: {int(series.isna().sum()):,} values cannot be a {name}")
+        result[name] = pa.array(series, TYPES[name], from_pandas=True)
+    _fill_required(result, len(frame), report)
+    for name in mapping.extra.numeric:
+        series = pd.to_numeric(frame[name], errors="coerce")
+        report.note(
+            name, int((series.isna() & frame[name].notna()).sum()), len(frame), "are no number, read as unknown"
+        )
+        result[name] = pa.array(series.astype("float64"), from_pandas=True)
+    for name in mapping.extra.categorical:
+        result[name] = pa.array(frame[name].astype("string"), pa.string(), from_pandas=True)
+    if mapping.label:
+        result["is_abuse"] = _label(mapping.label, frame[mapping.label["from"]])
+    unused = [str(name) for name in frame.columns if name not in wanted]
+    if unused and not any(line.startswith("unused") for line in report.lines):
+        report.lines.append(f"unused columns: {', '.join(unused)}")
+    report.lines += [
+        f"{name}: has the name of a field, but is not mapped to it"
+        for name in unused
+        if name in FIELDS and not any(line.startswith(f"{name}:") for line in report.lines)
+    ]
+    return pa.table(result)
+
+
+def _converted(name: str, options: Mapping[str, Any], source: "pd.Series[Any]", report: Report) -> "pd.Series[Any]":
+    kind = FIELDS[name].kind if name in FIELDS else "text"
+    series, column, total = source, str(options["from"]), len(source)
+    if "values" in options:
+        known = {str(key): value for key, value in options["values"].items()}
+        text = series.astype("string")
+        report.note(
+            column, int((text.notna() & ~text.isin(list(known))).sum()), total, f"are no value of the mapping to {name}"
+        )
+        series = text.map(known)
+    if kind == "time":
+        result = _times(options, series)
+    elif kind in ("number", "count"):
+        result = pd.to_numeric(series, errors="coerce").astype("float64") * float(options.get("scale", 1))
+        below = result < 0
+        report.note(column, int(below.sum()), total, f"are below 0, which {name} cannot be: read as unknown")
+        result = result.mask(below)
+        if kind == "count":
+            result = result.floordiv(1)
+    elif kind == "flag":
+        result = series.astype("string").str.strip().str.lower().map(_FLAGS).astype("boolean")
+    else:
+        result = series.astype("string")
+        if kind == "name":
+            result = result.where(result.isin(list(FIELDS[name].names)))
+    lost = int((series.notna() & result.isna()).sum())
+    if kind not in ("number", "count") or lost:
+        report.note(
+            column,
+            lost - (int(below.sum()) if kind in ("number", "count") else 0),
+            total,
+            f"are no {name}, read as unknown",
+        )
+    return result
+
+
+def _times(options: Mapping[str, Any], series: "pd.Series[Any]") -> "pd.Series[Any]":
+    if "unit" in options:
+        since = pd.Timestamp(str(options.get("since", "1970-01-01")))
+        parsed: Any = pd.to_timedelta(pd.to_numeric(series, errors="coerce"), unit=options["unit"]) + since
+    else:
+        parsed = pd.to_datetime(series, errors="coerce", format=options.get("format"), utc=True).dt.tz_localize(None)
+    result: pd.Series[Any] = parsed.astype("datetime64[s]")
+    return result
+
+
+def _fill_required(result: dict[str, pa.Array], rows: int, report: Report) -> None:
+    """Ids that the data does not have: numbers of rows, and one user for each."""
+    for name in ("transaction_id", "user_id"):
+        if name not in result:
+            result[name] = pa.array([f"row-{row + 1}" for row in range(rows)])
+            report.note(name, rows, rows, "are not mapped: numbered by row")
+
+
+def _label(label: Mapping[str, Any], source: "pd.Series[Any]") -> pa.Array:
+    text = source.astype("string").str.strip()
+    values: Sequence[str] = sorted(text.dropna().unique())
+    if len(values) > 2:
+        counts = ", ".join(f"{value} ({int((text == value).sum()):,})" for value in values[:6])
+        raise TableError(f"label column {label['from']} has {len(values)} values, wanted two: {counts}")
+    if text.isna().any():
+        raise TableError(f"label column {label['from']}: {int(text.isna().sum()):,} values are empty")
+    if str(label["abuse"]) not in values:
+        raise TableError(f"label column {label['from']} has no value {label['abuse']!r}; it has {', '.join(values)}")
+    return pa.array((text == str(label["abuse"])).to_numpy(dtype=bool))

@@ -1,0 +1,23 @@
+"""Scores for tables: features in columns, the booster over many rows."""
+
+import numpy as np
+import pyarrow as pa
+
+from ml_server.artifacts import Model
+from ml_server.inputs import Columns, Numbers
+
+
+def class_scores(model: Model, table: pa.Table, threads: int = 1) -> Numbers:
+    """Scores of the classes before softmax, shape (rows, classes)."""
+    return model.booster.many(model.features.matrix(Columns(table)), threads=threads)
+
+
+def legitimacy(model: Model, table: pa.Table, threads: int = 1) -> Numbers:
+    """Calibrated legitimacy scores, shape (rows,)."""
+    return calibrated(model, class_scores(model, table, threads))
+
+
+def calibrated(model: Model, scores: Numbers) -> Numbers:
+    """Calibrated legitimacy scores from those of the classes."""
+    result: Numbers = np.asarray(model.calibration.scores(model.classes.raws(scores), model.prior_shift))
+    return result
