@@ -5,7 +5,7 @@ RUN := .venv/bin/
 SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack bench protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-.PHONY: bench-generate format setup demo up test check protos lock clean
+.PHONY: bench-generate bench-model format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -47,6 +47,9 @@ test: check  ## the checks and the tests
 
 bench-generate: setup  ## how fast rows are made
 	@$(RUN)python -m bench.generate
+
+bench-model: setup  ## how fast features and model are
+	@$(RUN)python -m bench.model
 
 lock: setup  ## pin what pyproject.toml allows
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

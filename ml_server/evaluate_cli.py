@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ml_server.artifacts import ArtifactError, load
+from ml_server.columns import Columns
 from ml_server.costs import Prices, cheapest, cost_of
 from ml_server.evaluation import against_limit, by_kind, figures, intervals
-from ml_server.inputs import Columns
 from ml_server.mapping import MappingError, Report, read_mapping
 from ml_server.reading import read_dataset
 from ml_server.report import write_report

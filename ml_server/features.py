@@ -13,7 +13,7 @@ import numpy as np
 
 from generated.vouch.v1.scoring_service_pb2 import FeatureGroup
 from generated.vouch.v1.transaction_pb2 import Transaction
-from ml_server.inputs import Columns, Fields, Numbers, fields_of
+from ml_server.inputs import ColumnSource, Fields, Numbers, fields_of
 from ml_server.operations import (
     DISPOSABLE,
     FREE,
@@ -249,7 +249,7 @@ class FeatureSet:
         self.names = tuple(feature.name for feature in self.features)
         self._values = tuple(feature.operation.value for feature in self.features)
 
-    def matrix(self, columns: Columns) -> Numbers:
+    def matrix(self, columns: ColumnSource) -> Numbers:
         """Features of a table, shape (rows, features), NaN for unknown."""
         return np.stack([feature.operation.column(columns) for feature in self.features], axis=1)
 

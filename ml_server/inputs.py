@@ -1,18 +1,16 @@
-"""The two shapes in which features get their inputs: the columns of a table and the fields of one message."""
+"""What features get their values from: the fields of one message here, columns in `columns` and `batch`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.contract import FIELDS
 
 Numbers = NDArray[np.float64]
+Fields = Mapping[str, Any]
 NAN = float("nan")
 
 
@@ -24,49 +22,14 @@ class Text:
     values: list[str]
 
 
-class Columns:
-    """A table's columns as features read them: float64 with NaN for unknown, and Text. Absent columns are unknown."""
-
-    def __init__(self, table: pa.Table | pa.RecordBatch) -> None:
-        self.rows: int = table.num_rows
-        self._table = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
-        self._numbers: dict[str, Numbers] = {}
-        self._texts: dict[str, Text] = {}
+class ColumnSource(Protocol):
+    """Many orders as columns, of a table (`columns`) or of a batch of messages (`batch`)."""
 
     def number(self, name: str) -> Numbers:
         """Numbers, flags (0 and 1), names (their enum numbers) and times (seconds since 1970), shape (rows,)."""
-        if name not in self._numbers:
-            self._numbers[name] = self._read_number(name)
-        return self._numbers[name]
-
-    def _read_number(self, name: str) -> Numbers:
-        if name not in self._table.column_names:
-            return np.full(self.rows, NAN)
-        column = self._table.column(name).combine_chunks()
-        kind = FIELDS[name].kind if name in FIELDS else "number"
-        if kind == "name":
-            column = pc.index_in(column, value_set=pa.array(FIELDS[name].names))
-            column = pc.add(column, 1)  # enum numbers start at 1, in the order of the names
-        elif kind == "time":
-            column = column.cast(pa.int64())
-        elif kind == "flag":
-            column = column.cast(pa.uint8())
-        result: Numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return result
 
     def text(self, name: str) -> Text:
         """A column of text."""
-        if name not in self._texts:
-            if name not in self._table.column_names:
-                self._texts[name] = Text(np.full(self.rows, -1), [])
-            else:
-                coded = self._table.column(name).combine_chunks().dictionary_encode()
-                codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-                self._texts[name] = Text(codes, coded.dictionary.to_pylist())
-        return self._texts[name]
-
-
-Fields = Mapping[str, Any]
 
 
 def fields_of(transaction: Transaction) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ml_server.inputs import NAN, Columns, Fields, Numbers
+from ml_server.inputs import NAN, ColumnSource, Fields, Numbers
 
 DAY = 86_400
 
@@ -24,7 +24,7 @@ class Operation(ABC):
     inputs: tuple[str, ...]
 
     @abstractmethod
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """Values for a table, shape (rows,)."""
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Value(Operation):
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", (self.name,))
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         return columns.number(self.name)
 
@@ -58,7 +58,7 @@ class Arithmetic(Operation):
     inputs: tuple[str, ...]
     formula: Callable[..., Any]
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         with np.errstate(all="ignore"):
             result = np.asarray(self.formula(*(columns.number(name) for name in self.inputs)), dtype=np.float64)
@@ -79,7 +79,7 @@ class Differs(Operation):
 
     inputs: tuple[str, str]
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         first, second = (columns.text(name) for name in self.inputs)
         place = {text: code for code, text in enumerate(first.values)}
@@ -107,7 +107,7 @@ class TextScore(Operation):
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", (self.name,))
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         text = columns.text(self.name)
         return np.array([*(self.score(value) for value in text.values), NAN], dtype=np.float64)[text.codes]
@@ -129,7 +129,7 @@ class Ranked(Operation):
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", (self.name,))
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         text = columns.text(self.name)
         return np.array([*(self.order.get(value, NAN) for value in text.values), NAN], dtype=np.float64)[text.codes]
@@ -146,7 +146,7 @@ class FromTime(Operation):
     formula: Callable[[Any], Any]
     inputs: tuple[str, ...] = ("timestamp",)
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         return np.asarray(self.formula(columns.number("timestamp")), dtype=np.float64)
 
@@ -162,7 +162,7 @@ class AccountAge(Operation):
 
     inputs: tuple[str, ...] = ("account_age_days", "account_created_date", "timestamp")
 
-    def column(self, columns: Columns) -> Numbers:
+    def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
         given = columns.number("account_age_days")
         seconds = columns.number("timestamp") - columns.number("account_created_date")
@@ -224,7 +224,7 @@ def is_bot(user_agent: str) -> float:
     return float(_BOT.search(user_agent.lower()) is not None)
 
 
-def rank_texts(columns: Columns, name: str, is_abuse: Numbers, at_least: int) -> dict[str, float]:
+def rank_texts(columns: ColumnSource, name: str, is_abuse: Numbers, at_least: int) -> dict[str, float]:
     """Order of a column's texts by their abuse rate, smoothed towards the mean; texts with fewer rows are left out."""
     text = columns.text(name)
     known = text.codes >= 0

@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ml_server.columns import Columns
 from ml_server.features import RANKED, Extra, FeatureSet
-from ml_server.inputs import Columns, Numbers
+from ml_server.inputs import Numbers
 from ml_server.operations import rank_texts
 
 

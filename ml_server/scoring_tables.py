@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from ml_server.artifacts import Model
-from ml_server.inputs import Columns, Numbers
+from ml_server.columns import Columns
+from ml_server.inputs import Numbers
 
 
 def class_scores(model: Model, table: pa.Table, threads: int = 1) -> Numbers:

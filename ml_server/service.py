@@ -1,5 +1,6 @@
 """ScoringService: the thin gRPC edge around the scorer."""
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -8,7 +9,8 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from ml_server.artifacts import Model
 from ml_server.scorer import Scorer
-from runtime.errors import Unavailable, Unimplemented
+from runtime.errors import InvalidRequest, Unavailable, to_status
+from runtime.validation import violations
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -35,8 +37,24 @@ class ScoringService:
         return self._ready().predict(request.transaction, request.explain)
 
     async def PredictBatch(self, request: pb.PredictBatchRequest, context: Context) -> pb.PredictBatchResponse:
-        """Score many transactions."""
-        raise Unimplemented("PredictBatch is not served yet", method="/vouch.v1.ScoringService/PredictBatch")
+        """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses."""
+        scorer = self._ready()
+        problems = {place: found for place, order in enumerate(request.transactions) if (found := violations(order))}
+        if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
+            raise InvalidRequest(
+                [(f"transactions[{place}].{field}", text) for place, found in problems.items() for field, text in found]
+            )
+        good = [place for place in range(len(request.transactions)) if place not in problems]
+        # In a thread, so that single requests do not wait for a batch.
+        orders = [request.transactions[place] for place in good]
+        answers = await asyncio.to_thread(scorer.predict_batch, orders, request.explain) if orders else []
+        results = {
+            place: pb.PredictBatchResult(index=place, prediction=answer)
+            for place, answer in zip(good, answers, strict=True)
+        }
+        for place, found in problems.items():
+            results[place] = pb.PredictBatchResult(index=place, error=to_status(InvalidRequest(found)))
+        return pb.PredictBatchResponse(results=[results[place] for place in sorted(results)])
 
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, context: Context) -> pb.GetModelInfoResponse:
         """Describe the model that is serving."""

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from ml_server.calibration import Calibration, fit_calibration
 from ml_server.classes import ABUSE, HONEST, Classes
+from ml_server.columns import Columns
 from ml_server.evaluation import against_limit, figures
 from ml_server.features import Extra
-from ml_server.inputs import Columns, Numbers
+from ml_server.inputs import Numbers
 from ml_server.knockout import DOCUMENTED_REQUEST, keep_only, knock_out
 from ml_server.preprocessing import Preprocessor
 from ml_server.soft import class_weights, expand

@@ -10,9 +10,14 @@ _validator = Validator()
 
 def check(message: Message) -> None:
     """Raise InvalidRequest naming every field that breaks a rule."""
+    if found := violations(message):
+        raise InvalidRequest(found)
+
+
+def violations(message: Message) -> list[tuple[str, str]]:
+    """Field path and description of every rule that is broken."""
     found = _validator.collect_violations(message)
-    if found:
-        raise InvalidRequest([(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found])
+    return [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
 
 
 def _path(field: object) -> str:

@@ -16,7 +16,7 @@ from ml_server.artifacts import ArtifactError, Model, load, promote, versions
 from ml_server.booster import CONTRIBUTIONS
 from ml_server.calibration import Calibration, expected_calibration_error, fit_calibration
 from ml_server.classes import Classes
-from ml_server.inputs import Columns
+from ml_server.columns import Columns
 from ml_server.knockout import knock_out
 from ml_server.operations import DISPOSABLE, FREE, PRIVATE, is_bot, mail_kind
 from ml_server.scorer import Scorer

@@ -21,6 +21,7 @@ from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from load_test.edge import compare
 from load_test.orders import read_orders
+from tests.messages import messages
 from tests.orders import ALL_DOCUMENTED, DOCUMENTED, message
 from tests.processes import Stack
 
@@ -346,3 +347,43 @@ def test_a_huge_message_is_refused(stack: Stack) -> None:
             stub.Predict(scoring.PredictRequest(transaction=message(user_agent="x" * 10_000_000)), timeout=5)
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
         assert stub.Predict(scoring.PredictRequest(transaction=message()), timeout=5).legitimacy_score > 0
+
+
+def batch(stack: Stack, orders: list[Any], **options: Any) -> scoring.PredictBatchResponse:
+    """Score a batch over gRPC."""
+    with grpc.insecure_channel(stack.address("ml")) as channel:
+        request = scoring.PredictBatchRequest(transactions=orders, **options)
+        answer: scoring.PredictBatchResponse = ScoringServiceStub(channel).PredictBatch(request, timeout=30)
+        return answer
+
+
+def test_a_batch_is_scored_like_its_orders(stack: Stack, table: Any) -> None:
+    """A batch of sparse and full orders gets, in order, what each alone gets, with and without reasons."""
+    orders = [message(), *messages(table.slice(0, 60)), message(new_device=None)]
+    with grpc.insecure_channel(stack.address("ml")) as channel:
+        alone = [
+            ScoringServiceStub(channel).Predict(scoring.PredictRequest(transaction=each, explain=True))
+            for each in orders
+        ]
+    together = batch(stack, orders, explain=True)
+    assert [each.index for each in together.results] == list(range(len(orders)))
+    for one, result in zip(alone, together.results, strict=True):
+        assert result.prediction.legitimacy_score == pytest.approx(one.legitimacy_score, abs=1e-12)
+        assert [r.feature for r in result.prediction.reasons] == [r.feature for r in one.reasons]
+    assert not batch(stack, orders[:2]).results[0].prediction.reasons
+
+
+def test_a_bad_order_of_a_batch_fails_as_chosen(stack: Stack) -> None:
+    """A bad order fails the call, named by its index, or alone in its place; none and too many are refused."""
+    orders = [message(), message(order_amount=-1.0), message()]
+    with pytest.raises(grpc.RpcError) as caught:
+        batch(stack, orders)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
+    assert "transactions[1].order_amount" in caught.value.details()  # type: ignore[operator]
+    found = batch(stack, orders, error_policy=scoring.BATCH_ERROR_POLICY_FAIL_ITEM).results
+    assert [each.WhichOneof("outcome") for each in found] == ["prediction", "error", "prediction"]
+    assert found[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    for wrong in ([], [message()] * 4097):
+        with pytest.raises(grpc.RpcError) as caught:
+            batch(stack, wrong)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]

@@ -1,0 +1,116 @@
+"""`make bench-model`: features and model in one process, without a server: one message, many rows, explanations, loading.
+
+Uses the current model and a generated dataset; everything runs on one core.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bench.results import entry, write
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.artifacts import load
+from ml_server.columns import Columns
+from ml_server.scorer import Scorer
+from runtime.contract import FIELDS
+from runtime.settings import Shared
+from runtime.tables import read_table
+
+ROUNDS, ONE, ROWS = 5, 3000, 20_000
+_LOAD = """
+import sys, time
+started = time.perf_counter()
+from pathlib import Path
+from ml_server.artifacts import load
+load(Path(sys.argv[1]))
+print(time.perf_counter() - started, any(name in sys.modules for name in ("pandas", "sklearn", "pyarrow", "lightgbm")))
+"""
+
+
+def as_messages(table: pa.Table) -> list[Transaction]:
+    """Rows as messages with all their fields."""
+    result = []
+    for row in table.select([name for name in table.column_names if name in FIELDS]).to_pylist():
+        order = Transaction()
+        for name, value in row.items():
+            if value is None:
+                continue
+            if FIELDS[name].kind == "time":
+                getattr(order, name).FromDatetime(value)
+            else:
+                setattr(
+                    order, name, FIELDS[name].names[value] if FIELDS[name].names else type(getattr(order, name))(value)
+                )
+        result.append(order)
+    return result
+
+
+def microseconds(work: Callable[[Transaction], object], orders: list[Transaction]) -> np.ndarray:
+    """Time of each call, shape (orders,)."""
+    found = np.empty(len(orders))
+    for place, order in enumerate(orders):
+        started = time.perf_counter()
+        work(order)
+        found[place] = (time.perf_counter() - started) * 1e6
+    return found
+
+
+def rate(work: Callable[[], object], rows: int) -> float:
+    """Rows per second of one call."""
+    started = time.perf_counter()
+    work()
+    return rows / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Run all rounds, interleaved, and write the results."""
+    import lightgbm as lgb
+
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {0})
+    models = Shared().models_dir
+    model = load(models)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        command = [sys.executable, "-m", "data_gen", "--size", str(ROWS), "--output", str(path), "--no-validate"]
+        subprocess.run(command, check=True, capture_output=True)
+        table = read_table(path)
+    orders = as_messages(table.slice(0, ONE))
+    scorer = Scorer(model)
+    python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
+    matrix = model.features.matrix(Columns(table))
+    found: dict[str, list[float]] = {}
+
+    def keep(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
+    microseconds(scorer.predict, orders[:500])
+    for _ in range(ROUNDS):
+        for name, work in (("predict", scorer.predict), ("explain", lambda order: scorer.predict(order, True))):
+            times = microseconds(work, orders if name == "predict" else orders[:300])
+            keep(f"{name}_p50", float(np.percentile(times, 50)))
+            keep(f"{name}_p99", float(np.percentile(times, 99)))
+        keep("features_p50", float(np.percentile(microseconds(model.features.vector, orders), 50)))
+        columns = rate(lambda: model.features.matrix(Columns(table)), ROWS)
+        keep("features_columns", 1e6 / columns)
+        ours = rate(lambda: model.booster.many(model.features.matrix(Columns(table))), ROWS)
+        keep("bulk", ours)
+        keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), ROWS))
+        done = subprocess.run([sys.executable, "-c", _LOAD, str(models)], capture_output=True, text=True, check=True)
+        seconds, heavy = done.stdout.split()
+        assert heavy == "False", "loading a model imports a heavy library"
+        keep("load", float(seconds))
+    units = {"bulk": "rows/s", "bulk_vs_booster": "ratio", "load": "s", "features_columns": "us/row"}
+    write("model", {name: entry(values, units.get(name, "us")) for name, values in found.items()})
+    print(f"model {model.version}, {model.metadata['rounds']} rounds of {len(model.classes.names)} classes")
+
+
+if __name__ == "__main__":
+    main()
