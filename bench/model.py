@@ -12,44 +12,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from bench.results import entry, write
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.artifacts import load
 from ml_server.columns import Columns
 from ml_server.scorer import Scorer
-from runtime.contract import FIELDS
+from runtime.messages import messages
 from runtime.settings import Shared
 from runtime.tables import read_table
 
 ROUNDS, ONE, ROWS = 5, 3000, 20_000
+HEAVY = ("pandas", "sklearn", "pyarrow", "lightgbm")  # what serving must not import
 _LOAD = """
 import sys, time
 started = time.perf_counter()
 from pathlib import Path
 from ml_server.artifacts import load
+imported = time.perf_counter()
 load(Path(sys.argv[1]))
-print(time.perf_counter() - started, any(name in sys.modules for name in ("pandas", "sklearn", "pyarrow", "lightgbm")))
+print(imported - started, time.perf_counter() - imported, any(name in sys.modules for name in sys.argv[2:]))
 """
-
-
-def as_messages(table: pa.Table) -> list[Transaction]:
-    """Rows as messages with all their fields."""
-    result = []
-    for row in table.select([name for name in table.column_names if name in FIELDS]).to_pylist():
-        order = Transaction()
-        for name, value in row.items():
-            if value is None:
-                continue
-            if FIELDS[name].kind == "time":
-                getattr(order, name).FromDatetime(value)
-            else:
-                setattr(
-                    order, name, FIELDS[name].names[value] if FIELDS[name].names else type(getattr(order, name))(value)
-                )
-        result.append(order)
-    return result
 
 
 def microseconds(work: Callable[[Transaction], object], orders: list[Transaction]) -> np.ndarray:
@@ -82,7 +65,7 @@ def main() -> None:
         command = [sys.executable, "-m", "data_gen", "--size", str(ROWS), "--output", str(path), "--no-validate"]
         subprocess.run(command, check=True, capture_output=True)
         table = read_table(path)
-    orders = as_messages(table.slice(0, ONE))
+    orders = list(messages(table.slice(0, ONE)))
     scorer = Scorer(model)
     python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
     matrix = model.features.matrix(Columns(table))
@@ -103,11 +86,20 @@ def main() -> None:
         ours = rate(lambda: model.booster.many(model.features.matrix(Columns(table))), ROWS)
         keep("bulk", ours)
         keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), ROWS))
-        done = subprocess.run([sys.executable, "-c", _LOAD, str(models)], capture_output=True, text=True, check=True)
-        seconds, heavy = done.stdout.split()
+        done = subprocess.run(
+            [sys.executable, "-c", _LOAD, str(models), *HEAVY], capture_output=True, text=True, check=True
+        )
+        imports, seconds, heavy = done.stdout.split()
         assert heavy == "False", "loading a model imports a heavy library"
+        keep("load_imports", float(imports))
         keep("load", float(seconds))
-    units = {"bulk": "rows/s", "bulk_vs_booster": "ratio", "load": "s", "features_columns": "us/row"}
+    units = {
+        "bulk": "rows/s",
+        "bulk_vs_booster": "ratio",
+        "load": "s",
+        "load_imports": "s",
+        "features_columns": "us/row",
+    }
     write("model", {name: entry(values, units.get(name, "us")) for name, values in found.items()})
     print(f"model {model.version}, {model.metadata['rounds']} rounds of {len(model.classes.names)} classes")
 

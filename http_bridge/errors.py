@@ -64,7 +64,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request failed", path=request.url.path, exc_info=error)
+    route = request.scope.get("route")  # not the path itself, which holds ids
+    _log.error("request failed", route=getattr(route, "path", None), exc_info=error)
     return _problem(500, INTERNAL)
 
 

@@ -15,8 +15,8 @@ from ml_server.mapping import MappingError, Report, apply, read_mapping
 from ml_server.scorer import Scorer
 from ml_server.soft import class_weights
 from ml_server.training import Parameters, prior_shift, train
+from runtime.messages import messages
 from runtime.tables import TableError, read_table
-from tests.messages import messages
 from tests.processes import run
 
 

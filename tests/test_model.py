@@ -22,7 +22,7 @@ from ml_server.operations import DISPOSABLE, FREE, PRIVATE, is_bot, mail_kind
 from ml_server.scorer import Scorer
 from ml_server.training import Parameters, TrainingError, train
 from runtime.contract import FIELDS
-from tests.messages import messages
+from runtime.messages import messages
 from tests.orders import message
 
 

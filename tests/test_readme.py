@@ -2,8 +2,11 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 import vouch
 from agent_server.settings import AgentSettings
@@ -16,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_curl_command_works(stack: Stack) -> None:
     """Each curl example of the README, run as it stands but for the ports, answers 200."""
     commands = re.findall(r"^curl .*?(?=\n(?!  ))", TEXT.replace("\\\n", ""), re.MULTILINE | re.DOTALL)

@@ -1,6 +1,7 @@
 """The running services: every endpoint, every error, gRPC, REST and the edge."""
 
 import json
+import shutil
 import subprocess
 from typing import Any
 
@@ -21,7 +22,7 @@ from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from load_test.edge import compare
 from load_test.orders import read_orders
-from tests.messages import messages
+from runtime.messages import messages
 from tests.orders import ALL_DOCUMENTED, DOCUMENTED, message
 from tests.processes import Stack
 
@@ -35,6 +36,7 @@ def post(stack: Stack, where: tuple[str, str], body: Any, **options: Any) -> htt
     return httpx.post(stack.url(where[0]) + where[1], headers=headers, timeout=10, **sent, **options)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_documented_curl_works(stack: Stack) -> None:
     """The documented curl command gives 200 on both services, with the documented fields."""
     answered = {

@@ -9,7 +9,7 @@ from runtime.contract import FIELDS
 
 
 def messages(table: pa.Table) -> Iterator[Transaction]:
-    """One message for each row; absent values stay absent."""
+    """One Transaction for each row of a table as `tables` reads it; absent values stay absent."""
     for row in table.select([name for name in table.column_names if name in FIELDS]).to_pylist():
         order = Transaction()
         for name, value in row.items():
@@ -18,9 +18,8 @@ def messages(table: pa.Table) -> Iterator[Transaction]:
                 continue
             if field.kind == "time":
                 getattr(order, name).FromDatetime(value)
+            elif field.kind == "name":
+                setattr(order, name, field.names[value])
             else:
-                converted = (
-                    field.names[value] if field.kind == "name" else int(value) if field.kind == "count" else value
-                )
-                setattr(order, name, converted)
+                setattr(order, name, int(value) if field.kind == "count" else value)
         yield order
