@@ -69,9 +69,8 @@ def open_engine(url: str) -> Engine:
         METADATA.create_all(engine)
     except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
         cause = str(error).splitlines()[0]
-        raise LedgerError(
-            f"the ledger at VOUCH_AGENT_LEDGER_URL={sa.engine.make_url(url)!r} cannot be opened: {cause}"
-        ) from error
+        # Without the URL itself, which may hold a password.
+        raise LedgerError(f"the ledger that VOUCH_AGENT_LEDGER_URL names cannot be opened: {cause}") from error
     return engine
 
 

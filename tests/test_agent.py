@@ -146,8 +146,10 @@ async def test_decisions_and_cases_are_kept(tmp_path: Path) -> None:
     whole = await ledger.read(records.whole_case(kept[2].case_id))
     assert (whole.case, whole.transaction, whole.review) == (kept[2], message(), reviews[2])
     ledger.close()
-    with sa.create_engine(url).connect() as connection:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(DECISIONS)).scalar() == 7
+    engine.dispose()
 
 
 async def test_one_bad_write_does_not_undo_its_neighbours(tmp_path: Path) -> None:
@@ -175,7 +177,9 @@ async def test_a_lost_database_is_unavailable(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_a_ledger_that_cannot_be_opened_says_where() -> None:
-    """A wrong URL is an error that names the setting."""
-    with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_URL"):
-        open_engine("sqlite:////no/such/folder/ledger.db")
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/ledger.db", "no url", "nosuch://user:hunter2@host/db"])
+def test_a_ledger_that_cannot_be_opened_says_so(url: str) -> None:
+    """A wrong URL is an error that names the setting, and never the password in it."""
+    with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_URL") as caught:
+        open_engine(url)
+    assert "hunter2" not in str(caught.value)
