@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 from google.protobuf.message import Message
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -30,7 +31,7 @@ def application(title: str, summary: str, target: str) -> FastAPI:
             app.state.channel = channel
             yield
 
-    app = FastAPI(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
+    app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
     install(app)
     return app
 

@@ -12,6 +12,7 @@ import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ml_server.calibration import Calibration, fit_calibration
 from ml_server.classes import ABUSE, HONEST, Classes
@@ -47,6 +48,7 @@ class Parameters:
     patience: int = 30
     learning_rate: float = 0.1
     leaves: int = 7
+    soft_leaves: int = 24
     sparse_copies: float = 0.5
 
 
@@ -75,14 +77,16 @@ def train(
     preprocessor = Preprocessor(extra_numeric=extra.numeric, extra_categorical=extra.categorical)
     preprocessor.fit(fit_part, abuse_of(fit_part))
     tell(f"fitting on {fit_part.num_rows:,} rows, classes {', '.join(classes.names)}")
-    sample = rng.random(fit_part.num_rows) < parameters.sparse_copies
-    fit_rows = pa.concat_tables([fit_part, knock_out(fit_part.filter(pa.array(sample)), rng)])
+    chosen = np.flatnonzero(rng.random(fit_part.num_rows) < parameters.sparse_copies)
+    fit_rows = pa.concat_tables([fit_part, knock_out(fit_part.take(pa.array(chosen)), rng)])
     tune_rows = pa.concat_tables([tune_part, knock_out(tune_part, rng)])
     fitting = Fitting(preprocessor, classes, parameters)
     model = fitting.hard(fit_rows, tune_rows)
     if parameters.target == "soft":
         tell("fitting again on the soft label")
-        model = fitting.soft(model, fit_part, fit_rows, tune_rows)
+        fit_whole = np.concatenate([np.arange(fit_part.num_rows), chosen])
+        tune_whole = np.tile(np.arange(tune_part.num_rows), 2)
+        model = fitting.soft(model, (fit_part, fit_rows, fit_whole), (tune_part, tune_rows, tune_whole))
     rounds = int(model.best_iteration_ or parameters.rounds)
 
     def raw(part: pa.Table) -> Numbers:
@@ -179,6 +183,12 @@ def _targets(table: pa.Table, classes: Classes) -> Numbers:
     return result
 
 
+Part = tuple[Numbers, Numbers, Numbers]
+"""Matrix, class and weight of rows."""
+Copies = tuple[pa.Table, pa.Table, NDArray[np.intp]]
+"""Whole rows, the rows to fit on (some of them knocked-out copies), and the whole row of each."""
+
+
 @dataclass(frozen=True)
 class Fitting:
     """The booster's part of training."""
@@ -189,31 +199,35 @@ class Fitting:
 
     def hard(self, fit_rows: pa.Table, tune_rows: pa.Table) -> lgb.LGBMClassifier:
         """Fit on the classes that the labels name."""
-        return self._fit(self.preprocessor.transform(fit_rows), _targets(fit_rows, self.classes), None, tune_rows)
+        parts = [self._hard_part(rows) for rows in (fit_rows, tune_rows)]
+        return self._fit(parts[0], parts[1], self.parameters.leaves)
 
-    def soft(
-        self, first: lgb.LGBMClassifier, fit_part: pa.Table, fit_rows: pa.Table, tune_rows: pa.Table
-    ) -> lgb.LGBMClassifier:
-        """Fit on the exact probabilities. Knocked-out copies keep their hard labels: the exact ones saw all fields."""
-        full = self.preprocessor.transform(fit_part)
-        weights = class_weights(raw_scores(first, full), soft_labels(fit_part), self.classes)
-        matrix, kinds, weight = expand(full, weights)
-        sparse = fit_rows.slice(fit_part.num_rows)
-        matrix = np.concatenate([matrix, self.preprocessor.transform(sparse)])
-        targets = np.concatenate([kinds, _targets(sparse, self.classes)])
-        weight = np.concatenate([weight, np.ones(sparse.num_rows)])
-        return self._fit(matrix, targets, weight, tune_rows)
+    def soft(self, first: lgb.LGBMClassifier, fit_rows: Copies, tune_rows: Copies) -> lgb.LGBMClassifier:
+        """Fit on the exact probabilities; smooth labels carry larger trees.
 
-    def _fit(
-        self, matrix: Numbers, targets: Numbers, weight: Numbers | None, tune_rows: pa.Table
-    ) -> lgb.LGBMClassifier:
+        Knocked-out copies take the exact probability of their whole row: its mean over all rows that look alike without
+        the missing fields is the exact probability given what is left.
+        """
+        parts = [self._soft_part(first, rows) for rows in (fit_rows, tune_rows)]
+        return self._fit(parts[0], parts[1], self.parameters.soft_leaves)
+
+    def _hard_part(self, rows: pa.Table) -> Part:
+        return self.preprocessor.transform(rows), _targets(rows, self.classes), np.ones(rows.num_rows)
+
+    def _soft_part(self, first: lgb.LGBMClassifier, copies: Copies) -> Part:
+        whole, rows, place = copies
+        scores = raw_scores(first, self.preprocessor.transform(whole))
+        weights = class_weights(scores, soft_labels(whole), self.classes)
+        return expand(self.preprocessor.transform(rows), weights[place])
+
+    def _fit(self, fit: Part, tune: Part, leaves: int) -> lgb.LGBMClassifier:
         parameters = self.parameters
         model = lgb.LGBMClassifier(
             objective="multiclass",
             num_class=len(self.classes.names),
             n_estimators=parameters.rounds,
             learning_rate=parameters.learning_rate,
-            num_leaves=parameters.leaves,
+            num_leaves=leaves,
             min_child_samples=40,
             subsample=0.8,
             subsample_freq=1,
@@ -225,11 +239,12 @@ class Fitting:
             verbose=-1,
         )
         model.fit(
-            matrix,
-            targets,
-            sample_weight=weight,
-            eval_X=self.preprocessor.transform(tune_rows),
-            eval_y=_targets(tune_rows, self.classes),
+            fit[0],
+            fit[1],
+            sample_weight=fit[2],
+            eval_X=tune[0],
+            eval_y=tune[1],
+            eval_sample_weight=[tune[2]],
             callbacks=[lgb.early_stopping(parameters.patience, verbose=False)],
         )
         return model
