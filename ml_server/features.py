@@ -7,13 +7,14 @@ computed for a table and for one message.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 
 from generated.vouch.v1.scoring_service_pb2 import FeatureGroup
 from generated.vouch.v1.transaction_pb2 import Transaction
-from ml_server.inputs import ColumnSource, Fields, Numbers, fields_of
+from ml_server.inputs import NAN, ColumnSource, Fields, Numbers, fields_of
 from ml_server.operations import (
     DISPOSABLE,
     FREE,
@@ -247,7 +248,15 @@ class FeatureSet:
         self.extra = extra or Extra()
         self.features = (*declare(orders), *self.extra.features(orders))
         self.names = tuple(feature.name for feature in self.features)
-        self._values = tuple(feature.operation.value for feature in self.features)
+        # Values that stand as they are come out of the fields in one step; only the others are computed one by one.
+        plain = [place for place, each in enumerate(self.features) if isinstance(each.operation, Value)]
+        computed = [place for place in range(len(self.features)) if place not in plain]
+        names = [self.features[place].operation.inputs[0] for place in plain]
+        self._unknown = dict.fromkeys(names, NAN)
+        self._plain = itemgetter(*names)
+        self._computed = tuple(self.features[place].operation.value for place in computed)
+        where = {place: index for index, place in enumerate([*plain, *computed])}
+        self._in_order = itemgetter(*(where[place] for place in range(len(self.features))))
 
     def matrix(self, columns: ColumnSource) -> Numbers:
         """Features of a table, shape (rows, features), NaN for unknown."""
@@ -259,4 +268,5 @@ class FeatureSet:
 
     def of_fields(self, fields: Fields) -> list[float]:
         """As `vector`, for fields that were read already."""
-        return [value(fields) for value in self._values]
+        found = [*self._plain({**self._unknown, **fields}), *[value(fields) for value in self._computed]]
+        return list(self._in_order(found))

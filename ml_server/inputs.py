@@ -34,4 +34,8 @@ class ColumnSource(Protocol):
 
 def fields_of(transaction: Transaction) -> dict[str, Any]:
     """The fields that a message holds, by name, as Python values; absent ones are not there."""
-    return {descriptor.name: value for descriptor, value in transaction.ListFields()}
+    return {_NAMES[descriptor]: value for descriptor, value in transaction.ListFields()}
+
+
+# Asking a descriptor for its name costs more than reading the field.
+_NAMES: dict[Any, str] = {descriptor: descriptor.name for descriptor in Transaction.DESCRIPTOR.fields}

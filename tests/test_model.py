@@ -99,7 +99,7 @@ def test_the_model_is_good_and_calibrated(model: Model) -> None:
     """On the held-out part of 20,000 rows the model comes near the limit, and its scores are probabilities."""
     metrics = model.metadata["metrics"]
     assert metrics["roc_auc"] > 0.955
-    assert metrics["regret_roc_auc"] < 0.015
+    assert -0.002 < metrics["regret_roc_auc"] < 0.015  # no model beats the exact posterior by more than noise
     assert metrics["ece"] < 0.025
     assert metrics["sparse_ece"] < 0.04
 
