@@ -24,7 +24,7 @@ from data_gen.posterior import Posterior
 from data_gen.rows import BATCH_SCHEMA, make_rows
 from data_gen.sample import Sample
 from data_gen.summary import Summary
-from data_gen.writing import Format, format_of
+from data_gen.writing import format_of
 from runtime.files import complete_or_nothing
 
 _AHEAD = 2  # chunks that each worker may be ahead of the writer: what bounds the memory
@@ -103,14 +103,10 @@ def write_dataset(
                 progress(made.rows)
         except BaseException:
             with contextlib.suppress(Exception):
-                _give_up(output)
+                output.close()
             raise
         output.close()
     return summary, sample
-
-
-def _give_up(output: Format) -> None:
-    output.close()
 
 
 def _done(work: Work, chunks: Sequence[Chunk], workers: int) -> Iterator[Made]:

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from data_gen.arrow import texts, unpack
 from data_gen.network import FAMILIES
 
-ALL = "all rows"
-
 
 @dataclass
 class ColumnSummary:

@@ -22,7 +22,6 @@ _TYPES = {
 _LABEL_TYPES = dict(zip(LABELS, (pa.bool_(), pa.string(), pa.float64(), pa.string()), strict=True))
 TYPES = {name: _TYPES[field.kind] for name, field in FIELDS.items()} | _LABEL_TYPES
 TRUE, FALSE = ["true", "True", "TRUE", "1", "1.0"], ["false", "False", "FALSE", "0", "0.0"]
-TIMES = [pa_csv.ISO8601, "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
 NULLS = ["", "NA", "NaN", "nan", "null", "None"]
 
 
