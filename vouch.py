@@ -12,6 +12,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "evaluate": ("ml_server.evaluate_cli", "measure a model on a labelled dataset"),
     "models": ("ml_server.models_cli", "list, compare and promote models"),
     "score": ("ml_server.score_cli", "score every order of a file"),
+    "keys": ("runtime.keys_cli", "make, list and remove API keys"),
     "up": ("stack.up", "start every service in this terminal"),
     "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),
     "load": ("load_test.cli", "send a stream of labelled orders (test_api.py)"),

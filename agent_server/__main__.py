@@ -1,8 +1,4 @@
-"""`python -m agent_server` serves AgentService and CaseService."""
-
-import sys
-
-import structlog
+"""`python -m agent_server` serves AgentService and CaseService; `--workers N` in several processes."""
 
 from agent_server.ledger import Ledger, LedgerError, open_engine
 from agent_server.policy import Policy
@@ -11,52 +7,37 @@ from agent_server.scoring_client import ScoringClient
 from agent_server.service import AgentService, CaseService
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2
-from runtime import logging
-from runtime.loop import run
-from runtime.serving import PortTaken, Server, stop_signal
-from runtime.settings import SettingsError
+from runtime.process import main
+from runtime.serving import Server
+from runtime.tls import ClientTls
 
-_log = structlog.get_logger()
+AGENT = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
+CASES = case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]
 
 
-async def serve(settings: AgentSettings) -> None:
+async def serve(settings: AgentSettings, worker: bool) -> None:
     """Serve until a signal. Starts without the scorer too; reviews answer UNAVAILABLE until it is there."""
     ledger = Ledger(open_engine(settings.ledger_url))
-    scoring = ScoringClient(settings.scorer, settings.scorer_timeout_seconds)
+    scoring = scoring_client(settings)
     policy = Policy(settings.approve_threshold, settings.deny_threshold, settings.decides)
-    server = Server(
-        settings.listen,
-        {
-            agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]: AgentService(
-                Reviewer(scoring, policy, ledger), ledger, scoring
-            ),
-            case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]: CaseService(ledger),
-        },
-    )
+    agent = AgentService(Reviewer(scoring, policy, ledger), ledger, scoring)
     try:
-        await server.start()
-        async with stop_signal() as stopped:
+        async with Server(settings, {AGENT: agent, CASES: CaseService(ledger)}, worker=worker) as server:
             await server.set_serving(True)
-            _log.info("listening", address=settings.listen, port=server.port, policy=policy.version)
-            await stopped.wait()
-            _log.info("draining")
-            await server.stop()
+            await server.stopping.wait()
     finally:
         await scoring.close()
         ledger.close()
-    _log.info("stopped")
 
 
-def main() -> int:
-    """Run the agent; return its exit code: 0 stopped by a signal, 2 it could not start."""
-    logging.configure("agent_server")
-    try:
-        run(serve(AgentSettings.read()))
-    except (SettingsError, PortTaken, LedgerError) as error:
-        print(f"agent_server: {error}", file=sys.stderr)
-        return 2
-    return 0
+def scoring_client(settings: AgentSettings) -> ScoringClient:
+    """The way to the scorer, with TLS and an API key where settings name them."""
+    tls = None
+    if settings.scorer_tls_ca:
+        tls = ClientTls(settings.scorer_tls_ca, settings.scorer_tls_certificate, settings.scorer_tls_key)
+    key = settings.scorer_api_key.get_secret_value() if settings.scorer_api_key else ""
+    return ScoringClient(settings.scorer, settings.scorer_timeout_seconds, key, tls)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main("agent_server", AgentSettings, serve, (LedgerError,)))

@@ -34,9 +34,11 @@ class Reviewer:
         self._ledger = ledger
         self._clock = clock
 
-    async def review(self, transaction: Transaction, remaining: float | None) -> pb.ReviewResponse:
+    async def review(
+        self, transaction: Transaction, remaining: float | None, request_id: str = ""
+    ) -> pb.ReviewResponse:
         """Decide one transaction within the caller's remaining seconds."""
-        prediction = await self._scoring.predict(transaction, remaining)
+        prediction = await self._scoring.predict(transaction, remaining, request_id)
         review = decide(self.policy, prediction)
         review.decision_id = uuid.uuid4().hex
         review.decided_at.CopyFrom(self._clock())

@@ -10,40 +10,43 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.errors import DeadlinePassed, Unavailable
+from runtime.channels import open_channel
+from runtime.errors import DeadlinePassed, Overloaded, Unavailable
+from runtime.interceptors import REQUEST_ID
+from runtime.tls import ClientTls
 
 HEALTH_SECONDS = 0.5
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
-_OPTIONS = [
-    # A scorer that comes back is found within a second, not after gRPC's default two minutes of growing pauses.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
 _log = structlog.get_logger()
 
 
 class ScoringClient:
     """Asks the scorer; what goes wrong on the way becomes an error that a caller of the agent understands."""
 
-    def __init__(self, target: str, timeout_seconds: float) -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+    def __init__(self, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None) -> None:
+        self._channel = open_channel(target, tls, health_service=_NAME)
         self._stub: Any = ScoringServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
         self._timeout = timeout_seconds
+        self._key = (("x-api-key", api_key),) if api_key else ()
 
-    async def predict(self, transaction: Transaction, remaining: float | None) -> pb.PredictResponse:
-        """Score with reasons, within the caller's remaining seconds. Raises Unavailable or DeadlinePassed."""
+    async def predict(
+        self, transaction: Transaction, remaining: float | None, request_id: str = ""
+    ) -> pb.PredictResponse:
+        """Score with reasons, within the caller's remaining seconds. Raises Unavailable, Overloaded or DeadlinePassed."""
         timeout = self._timeout if remaining is None else min(self._timeout, remaining)
         try:
             request = pb.PredictRequest(transaction=transaction, explain=True)
-            response: pb.PredictResponse = await self._stub.Predict(request, timeout=timeout)
+            metadata = (*self._key, (REQUEST_ID, request_id)) if request_id else self._key
+            response: pb.PredictResponse = await self._stub.Predict(request, timeout=timeout, metadata=metadata)
             return response
         except grpc.aio.AioRpcError as error:
             code = error.code()
-            _log.warning("scorer failed", code=code.name)
+            _log.warning("scorer failed", code=code.name, request_id=request_id)
             if code == grpc.StatusCode.DEADLINE_EXCEEDED and remaining is not None and remaining <= self._timeout:
                 raise DeadlinePassed("the scorer did not answer before the deadline") from error
+            if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise Overloaded("the scorer has too much to do: try again in a second") from error
             raise Unavailable(
                 "the scorer is away, so there is no decision: try again",
                 reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE,

@@ -8,12 +8,14 @@ import grpc
 
 from agent_server import records
 from agent_server.ledger import Ledger
+from agent_server.metrics import count
 from agent_server.reviewer import Reviewer
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.errors import InvalidRequest, NotFound, Unimplemented
+from runtime.interceptors import request_id
 
 Context = grpc.aio.ServicerContext[Any, Any]
 DEFAULT_PAGE = 50
@@ -30,7 +32,10 @@ class AgentService:
 
     async def Review(self, request: pb.ReviewRequest, context: Context) -> pb.ReviewResponse:
         """Decide one transaction."""
-        return await self._reviewer.review(request.transaction, context.time_remaining())
+        identity = request_id(context)
+        review = await self._reviewer.review(request.transaction, context.time_remaining(), identity)
+        count(review)
+        return review
 
     async def GetDecision(self, request: pb.GetDecisionRequest, context: Context) -> pb.GetDecisionResponse:
         """The latest decision of a transaction."""

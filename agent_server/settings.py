@@ -1,23 +1,29 @@
 """Settings of the agent, from VOUCH_AGENT_..."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from runtime.settings import Settings
+from runtime.settings import ServerSettings
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class AgentSettings(Settings):
+class AgentSettings(ServerSettings):
     """Where the agent listens, whom it asks, what policy it applies, where it keeps decisions."""
 
     model_config = SettingsConfigDict(env_prefix="VOUCH_AGENT_", extra="forbid", frozen=True)
 
     listen: str = "127.0.0.1:50052"
+    metrics_listen: str = "127.0.0.1:9052"
     scorer: str = "127.0.0.1:50051"
     scorer_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    scorer_api_key: SecretStr | None = None
+    scorer_tls_ca: Path | None = None
+    scorer_tls_certificate: Path | None = None
+    scorer_tls_key: Path | None = None
     approve_threshold: Share = 0.7
     deny_threshold: Share = 0.4
     decides: bool = False

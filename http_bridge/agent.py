@@ -9,7 +9,8 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
-from http_bridge.application import application, read_transaction, respond, respond_json
+from http_bridge.application import application, ask, read_transaction, respond_json
+from http_bridge.gate import metadata
 from http_bridge.openapi import answer, body
 from http_bridge.settings import HttpSettings
 from runtime.contract import short_names
@@ -17,15 +18,22 @@ from runtime.contract import short_names
 SETTINGS = HttpSettings.read()
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
 
-app = application("Vouch Agent", "Decisions on orders: approve, deny or review.", SETTINGS.agent)
+app = application(
+    "Vouch Agent",
+    "Decisions on orders: approve, deny or review.",
+    SETTINGS.agent,
+    SETTINGS,
+    {"agent": AgentServiceStub, "cases": CaseServiceStub},
+)
 
 
 @app.get("/api/v1/health", summary="Whether the agent can decide")
 async def health(request: Request) -> Response:
     """`degraded` when the agent or the scorer behind it is away; always 200, so that the fields can be read."""
-    stub = AgentServiceStub(request.app.state.channel)
     try:
-        info = await stub.GetAgentInfo(pb.GetAgentInfoRequest(), timeout=1.0)
+        info = await request.app.state.agent.GetAgentInfo(
+            pb.GetAgentInfoRequest(), timeout=1.0, metadata=metadata(request)
+        )
     except grpc.aio.AioRpcError:
         return respond_json({"status": "degraded", "ml_service_available": False, "agent_service_version": None})
     available = info.agent_status == pb.AGENT_STATUS_AVAILABLE
@@ -41,8 +49,7 @@ async def health(request: Request) -> Response:
 @app.get("/api/v1/agent/info", summary="How the agent is set up", responses=answer(pb.GetAgentInfoResponse.DESCRIPTOR))
 async def agent_info(request: Request) -> Response:
     """Thresholds, policy and state."""
-    stub = AgentServiceStub(request.app.state.channel)
-    return respond(await stub.GetAgentInfo(pb.GetAgentInfoRequest(), timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.agent.GetAgentInfo, pb.GetAgentInfoRequest(), SETTINGS)
 
 
 @app.post(
@@ -54,8 +61,7 @@ async def agent_info(request: Request) -> Response:
 async def review(request: Request) -> Response:
     """Approve, deny or review, with the reasons. The decision is kept before it is answered."""
     message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS))
-    stub = AgentServiceStub(request.app.state.channel)
-    return respond(await stub.Review(message, timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.agent.Review, message, SETTINGS)
 
 
 @app.get(
@@ -65,9 +71,8 @@ async def review(request: Request) -> Response:
 )
 async def decision(request: Request, transaction_id: str) -> Response:
     """As it was answered."""
-    stub = AgentServiceStub(request.app.state.channel)
     message = pb.GetDecisionRequest(transaction_id=transaction_id)
-    return respond(await stub.GetDecision(message, timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.agent.GetDecision, message, SETTINGS)
 
 
 @app.get("/api/v1/cases", summary="Cases, newest first", responses=answer(cases.ListCasesResponse.DESCRIPTOR))
@@ -78,15 +83,13 @@ async def list_cases(
     page_token: Annotated[str, Query(max_length=256)] = "",
 ) -> Response:
     """A page; `next_page_token` of the answer leads to the next one."""
-    stub = CaseServiceStub(request.app.state.channel)
     message = cases.ListCasesRequest(page_size=page_size, page_token=page_token)
     if status is not None:
         message.status = _STATUSES[status]  # type: ignore[assignment]
-    return respond(await stub.ListCases(message, timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.cases.ListCases, message, SETTINGS)
 
 
 @app.get("/api/v1/cases/{case_id}", summary="One case", responses=answer(cases.GetCaseResponse.DESCRIPTOR))
 async def get_case(request: Request, case_id: str) -> Response:
     """With the order and the decision that it hangs on."""
-    stub = CaseServiceStub(request.app.state.channel)
-    return respond(await stub.GetCase(cases.GetCaseRequest(case_id=case_id), timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.cases.GetCase, cases.GetCaseRequest(case_id=case_id), SETTINGS)

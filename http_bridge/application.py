@@ -1,10 +1,9 @@
 """What both apps share: a channel for their lifetime, reading a transaction, answering with a message."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-import grpc
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from google.protobuf.message import Message
@@ -15,25 +14,34 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.bodies import parse
 from http_bridge.dialect import to_rest, to_transaction
 from http_bridge.errors import BodyTooLarge, install
+from http_bridge.gate import Gate, metadata
 from http_bridge.settings import HttpSettings
 from runtime import logging
+from runtime.channels import open_channel
 
-_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
 
-
-def application(title: str, summary: str, target: str) -> FastAPI:
-    """An app whose `state.channel` leads to `target`."""
+def application(
+    title: str, summary: str, target: str, settings: HttpSettings, stubs: Mapping[str, Callable[[Any], Any]]
+) -> FastAPI:
+    """An app with a channel to `target`; each of `stubs` is made once and stands in `state` under its name."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logging.configure(title.lower().replace(" ", "_"))
-        async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
-            app.state.channel = channel
+        async with open_channel(target, settings.tls) as channel:
+            for name, stub in stubs.items():
+                setattr(app.state, name, stub(channel))
             yield
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
     install(app)
+    app.add_middleware(Gate, settings=settings)
     return app
+
+
+async def ask(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
+    """Call a service with the caller's request id and key, and answer as it does."""
+    return respond(await method(message, timeout=settings.timeout_seconds, metadata=metadata(request)))
 
 
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:

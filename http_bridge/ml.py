@@ -8,22 +8,27 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from http_bridge.application import application, read_transaction, respond, respond_json
+from http_bridge.application import application, ask, read_transaction, respond_json
 from http_bridge.openapi import answer, body
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 
-app = application("Vouch ML", "Legitimacy scores with reasons.", SETTINGS.scorer)
+app = application(
+    "Vouch ML",
+    "Legitimacy scores with reasons.",
+    SETTINGS.scorer,
+    SETTINGS,
+    {"scoring": ScoringServiceStub, "health": health_pb2_grpc.HealthStub},
+)
 
 
 @app.get("/api/v1/health", summary="Whether the scorer has a model and answers")
 async def health(request: Request) -> Response:
     """Answers 200 when healthy and 503 when not, with the same fields."""
-    stub = health_pb2_grpc.HealthStub(request.app.state.channel)
     try:
-        found = await stub.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=1.0)
+        found = await request.app.state.health.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=1.0)
         loaded = found.status == health_pb2.HealthCheckResponse.SERVING
     except grpc.aio.AioRpcError:
         loaded = False
@@ -40,8 +45,7 @@ async def health(request: Request) -> Response:
 )
 async def model_info(request: Request) -> Response:
     """Version, features, classes, figures and data of the model."""
-    stub = ScoringServiceStub(request.app.state.channel)
-    return respond(await stub.GetModelInfo(pb.GetModelInfoRequest(), timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.scoring.GetModelInfo, pb.GetModelInfoRequest(), SETTINGS)
 
 
 @app.post(
@@ -53,5 +57,4 @@ async def model_info(request: Request) -> Response:
 async def predict(request: Request, explain: bool = True) -> Response:
     """Calibrated legitimacy, 0 to 1. With `explain=false` there are no reasons, and the answer is faster."""
     message = pb.PredictRequest(transaction=await read_transaction(request, SETTINGS), explain=explain)
-    stub = ScoringServiceStub(request.app.state.channel)
-    return respond(await stub.Predict(message, timeout=SETTINGS.timeout_seconds))
+    return await ask(request, request.app.state.scoring.Predict, message, SETTINGS)

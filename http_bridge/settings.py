@@ -1,11 +1,13 @@
 """Settings of the bridge, from VOUCH_HTTP_..."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from runtime.settings import Settings
+from runtime.tls import ClientTls
 
 
 class HttpSettings(Settings):
@@ -17,3 +19,16 @@ class HttpSettings(Settings):
     agent: str = "127.0.0.1:50052"
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     max_body_bytes: Annotated[int, Field(gt=0)] = 1 << 20
+    api_keys: Path | None = None
+    """File of `vouch keys`; with it every path but health and /docs needs a key, which also goes on to the service."""
+    api_key: SecretStr | None = None
+    """The bridge's own key for the services, for callers that show none: for health, say."""
+    insecure: bool = False
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """How to reach the services by TLS; None for plain connections."""
+        return ClientTls(self.tls_ca, self.tls_certificate, self.tls_key) if self.tls_ca else None

@@ -1,7 +1,7 @@
 """Models on disk: one folder for each version, `current` pointing to the one that serves, every byte accounted for.
 
-models/<version>/  model.txt features.json calibration.json                    what serving reads
-                   fraud_model.joblib preprocessor.joblib                      for notebooks, never read by serving
+models/<version>/  terms.npz features.json calibration.json examples.json     what serving reads
+                   model.txt fraud_model.joblib preprocessor.joblib           for notebooks, never read by serving
                    metadata.json SHA256SUMS                                    what it is, and the digest of each file
 models/current  -> <version>
 """
@@ -11,19 +11,21 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_server.booster import Booster, BoosterError
+from ml_server.additive import Additive
 from ml_server.calibration import Calibration
 from ml_server.classes import Classes
 from ml_server.features import Extra, FeatureSet
+from ml_server.terms import Terms
 from runtime.files import sha256
 
 CURRENT, SUMS, METADATA = "current", "SHA256SUMS", "metadata.json"
-MODEL, FEATURES, CALIBRATION = "model.txt", "features.json", "calibration.json"
+TERMS, FEATURES, CALIBRATION, EXAMPLES = "terms.npz", "features.json", "calibration.json", "examples.json"
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -37,10 +39,11 @@ class Model:
 
     version: str
     features: FeatureSet
-    booster: Booster
+    additive: Additive
     classes: Classes
     calibration: Calibration
     prior_shift: float
+    examples: Sequence[Mapping[str, Any]]
     metadata: Mapping[str, Any]
 
 
@@ -85,7 +88,7 @@ def verify(folder: Path) -> None:
         if not found:
             raise ArtifactError(f"{folder / SUMS} has a broken line: train or copy the model again")
         wanted[found[2]] = found[1]
-    if missing := sorted({MODEL, FEATURES, CALIBRATION, METADATA} - wanted.keys()):
+    if missing := sorted({TERMS, FEATURES, CALIBRATION, EXAMPLES, METADATA} - wanted.keys()):
         raise ArtifactError(f"{folder / SUMS} does not name {missing[0]}: train or copy the model again")
     for name, expected in wanted.items():
         path = folder / name
@@ -109,23 +112,33 @@ def load(models: Path, version: str | None = None) -> Model:
         model = Model(
             version=metadata["model_version"],
             features=FeatureSet(features["orders"], Extra(**features["extra"])),
-            booster=Booster((folder / MODEL).read_text()),
+            additive=Additive(Terms.parse((folder / TERMS).read_bytes())),
             classes=Classes(tuple(features["classes"])),
             calibration=Calibration(tuple(curve["raw"]), tuple(curve["true"])),
             prior_shift=float(curve["prior_shift"]),
+            examples=json.loads((folder / EXAMPLES).read_text()),
             metadata=metadata,
         )
-    except (OSError, KeyError, TypeError, ValueError, BoosterError) as error:
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from error
-    fits = model.booster.features == len(model.features.names) and model.booster.classes == len(model.classes.names)
+    fits = model.additive.features == len(model.features.names) and model.additive.classes == len(model.classes.names)
     if features["names"] != list(model.features.names) or not fits:
         raise ArtifactError(f"{folder / FEATURES} is of another version of this software: train again")
     return model
 
 
 def save(models: Path, version: str, files: Mapping[str, bytes | str], metadata: Mapping[str, Any]) -> Path:
-    """Write a version whole or not at all; the first one in a folder becomes current by itself."""
+    """Write a version whole or not at all; the first one in a folder becomes current by itself. Raises ArtifactError."""
+    try:
+        return _save(models, version, files, metadata)
+    except OSError as error:
+        raise ArtifactError(f"{models / version} cannot be written: {error.strerror or error}") from error
+
+
+def _save(models: Path, version: str, files: Mapping[str, bytes | str], metadata: Mapping[str, Any]) -> Path:
     models.mkdir(parents=True, exist_ok=True)
+    if (models / version).exists():
+        raise ArtifactError(f"{models / version} is there already: wait a second and train again")
     stage = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
     try:
         for name, content in files.items():

@@ -9,10 +9,10 @@ One score for abuse as such would have to learn that "or" by deep trees: it was 
 regret.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,12 +59,16 @@ class Classes:
 
     def type_shares(self, scores: Sequence[float]) -> list[float]:
         """Probability of each of ABUSE_TYPES, given that it is abuse; they sum to 1, or are empty if not told apart."""
-        if all(place is None for place in self.type_places):
+        if not self._told_apart:
             return []
         highest = max(scores[self.honest :])
-        weights = [0.0 if place is None else math.exp(scores[place] - highest) for place in self.type_places]
+        weights = [0.0 if place is None else exp(scores[place] - highest) for place in self.type_places]
         total = sum(weights)
         return [weight / total for weight in weights]
+
+    @cached_property
+    def _told_apart(self) -> bool:
+        return any(place is not None for place in self.type_places)
 
     def contributions(self, by_class: NDArray[np.float64]) -> NDArray[np.float64]:
         """Contributions to the raw log-odds, shape (features + 1,), from those to each class, shape (classes, features + 1).
@@ -86,10 +90,8 @@ class Classes:
 
 
 def _log_sum_exp(values: Sequence[float]) -> float:
-    if len(values) == 1:
-        return values[0]
     highest = max(values)
-    return highest + math.log(sum([math.exp(value - highest) for value in values]))
+    return highest + log(sum([exp(value - highest) for value in values]))
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

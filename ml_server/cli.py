@@ -10,10 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ml_server.artifacts import CURRENT, promote, save
+import pyarrow as pa
+
+from ml_server.artifacts import CURRENT, ArtifactError, promote, save
 from ml_server.mapping import MappingError, Report, read_mapping
 from ml_server.reading import read_dataset
-from ml_server.training import Parameters, TrainingError, abuse_of, train
+from ml_server.training import Parameters, Trained, TrainingError, abuse_of, train
 from runtime.files import sha256
 from runtime.settings import Shared
 from runtime.tables import TableError
@@ -54,9 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(line)
         extra = mapping.extra if mapping else None
         trained = train(table, parameters, extra, tell=lambda line: print(line, flush=True))
-    except (TableError, TrainingError, MappingError) as error:
+        return _keep(options, models, table, parameters, trained)
+    except (TableError, TrainingError, MappingError, ArtifactError) as error:
         print(f"vouch train: {error}", file=sys.stderr)
         return 2
+
+
+def _keep(options: argparse.Namespace, models: Path, table: pa.Table, parameters: Parameters, trained: Trained) -> int:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     file_digest = sha256(options.dataset)
     name = f"{now:%Y%m%d-%H%M%S}-{file_digest[:8]}"

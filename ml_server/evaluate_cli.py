@@ -1,7 +1,6 @@
 """`vouch evaluate`: how good a model is on a labelled dataset, and what its thresholds cost."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = load(options.models_dir or Shared().models_dir, options.model)
         table = read_dataset(options.dataset, mapping, report)
         is_abuse = abuse_of(table)
-        scores = legitimacy(model, table, threads=os.cpu_count() or 1)
+        scores = legitimacy(model, table)
         prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
         columns = Columns(table)
         amounts = columns.number("order_amount")

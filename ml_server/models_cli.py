@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_server.artifacts import CURRENT, METADATA, ArtifactError, load, promote, versions
+from ml_server.examples import check
 from runtime.settings import Shared
 
 FIGURES = ("roc_auc", "pr_auc", "log_loss", "ece", "sparse_ece", "regret_roc_auc")
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     models = options.models_dir or Shared().models_dir
     try:
         if options.action == "promote":
-            load(models, options.version)  # a broken model is refused before anybody is asked to serve it
+            check(load(models, options.version))  # a broken model is refused before anybody is asked to serve it
             promote(models, options.version)
             print(f"{options.version} is the current model")
             return 0

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ class Arithmetic(Operation):
 
     inputs: tuple[str, ...]
     formula: Callable[..., Any]
+    _read: Callable[[Fields], tuple[Any, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_read", itemgetter(*self.inputs))
 
     def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
@@ -67,10 +72,10 @@ class Arithmetic(Operation):
     def value(self, fields: Fields) -> float:
         """See Operation."""
         try:
-            result = float(self.formula(*[float(fields[name]) for name in self.inputs]))
+            result = self.formula(*self._read(fields))
         except (KeyError, ZeroDivisionError, OverflowError):
             return NAN
-        return NAN if math.isinf(result) else result
+        return NAN if math.isinf(result) else result  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,8 @@ class Differs(Operation):
     def value(self, fields: Fields) -> float:
         """See Operation."""
         first, second = self.inputs
-        if first not in fields or second not in fields:
-            return NAN
-        return float(fields[first] != fields[second])
+        one, other = fields.get(first), fields.get(second)
+        return NAN if one is None or other is None else one != other
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """`vouch score`: scores for a whole file, streamed."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,9 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 def scored(model: Model, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
     """Ids and scores of tables, in order."""
-    threads = os.cpu_count() or 1
     for table in tables:
-        scores = class_scores(model, table, threads)
+        scores = class_scores(model, table)
         legitimacy = calibrated(model, scores)
         columns: dict[str, Any] = {
             "transaction_id": table.column("transaction_id").combine_chunks(),

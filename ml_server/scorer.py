@@ -1,6 +1,6 @@
 """The use case: a transaction in, a score with its reasons out. No transport, no I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +9,26 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.artifacts import Model
 from ml_server.batch import MessageColumns
-from ml_server.booster import CONTRIBUTIONS
 from ml_server.explain import explanation, reasons
 from ml_server.inputs import Fields, fields_of
 
 LEGITIMATE_FROM = 0.5
+Watch = Callable[[Fields, float], None]
+"""Told the fields and the score of every order."""
+
+
+def ignore(fields: Fields, score: float) -> None:
+    """Watch nothing."""
 
 
 class Scorer:
-    """Scores transactions with one model. `predict` is not for two threads at once: the booster's row buffer is shared."""
+    """Scores transactions with one model."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, watch: Watch = ignore) -> None:
         self.model = model
+        self._watch = watch
         self._features = model.features
-        self._booster = model.booster
+        self._additive = model.additive
         self._classes = model.classes
         self._calibrated = model.calibration.score
 
@@ -30,31 +36,34 @@ class Scorer:
         """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score."""
         fields = fields_of(transaction)
         vector = self._features.of_fields(fields)
-        scores = self._booster.one(vector)[:]
+        scores = self._additive.one(vector)
         score = self._calibrated(self._classes.raw(scores), self.model.prior_shift)
         response = self.respond(transaction.transaction_id, score, scores)
+        self._watch(fields, score)
         if explain:
-            self._explain(response, np.array(self._booster.one_contributions(vector)), vector, fields)
+            self._explain(response, self._additive.one_contributions(vector), vector, fields)
         return response
 
     def predict_batch(self, transactions: Sequence[Transaction], explain: bool = False) -> list[pb.PredictResponse]:
-        """Score many transactions in columns: the same answers as one by one. May run beside `predict`."""
+        """Score many transactions in columns: the same answers as one by one."""
         fields = [fields_of(each) for each in transactions]
         matrix = self._features.matrix(MessageColumns(fields))
-        scores = self._booster.many(matrix)
-        legitimacy = self.model.calibration.scores(self._classes.raws(scores), self.model.prior_shift)
+        scores = self._additive.many(matrix)
+        legitimacy = self.model.calibration.scores(self._classes.raws(scores), self.model.prior_shift).tolist()
         ids = (each.transaction_id for each in transactions)
-        responses = [self.respond(*each) for each in zip(ids, legitimacy.tolist(), scores.tolist(), strict=True)]
+        responses = [self.respond(*each) for each in zip(ids, legitimacy, scores.tolist(), strict=True)]
+        for known, score in zip(fields, legitimacy, strict=True):
+            self._watch(known, score)
         if explain:
-            flat = self._booster.many(matrix, CONTRIBUTIONS)
-            for response, row, vector, own in zip(responses, flat, matrix.tolist(), fields, strict=True):
+            by_class = self._additive.many_contributions(matrix)
+            for response, row, vector, own in zip(responses, by_class, matrix.tolist(), fields, strict=True):
                 self._explain(response, row, vector, own)
         return responses
 
     def _explain(
         self, response: pb.PredictResponse, by_class: NDArray[np.float64], vector: list[float], fields: Fields
     ) -> None:
-        contributions = self._classes.contributions(by_class.reshape(self._booster.classes, -1)).tolist()
+        contributions = self._classes.contributions(by_class).tolist()
         response.reasons.extend(reasons(self._features.features, vector, contributions, fields))
         response.explanation.CopyFrom(explanation(self._features.features, contributions))
 

@@ -1,4 +1,4 @@
-"""Scores for tables: features in columns, the booster over many rows."""
+"""Scores for tables: features in columns, the terms of many rows."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,14 +8,14 @@ from ml_server.columns import Columns
 from ml_server.inputs import Numbers
 
 
-def class_scores(model: Model, table: pa.Table, threads: int = 1) -> Numbers:
+def class_scores(model: Model, table: pa.Table) -> Numbers:
     """Scores of the classes before softmax, shape (rows, classes)."""
-    return model.booster.many(model.features.matrix(Columns(table)), threads=threads)
+    return model.additive.many(model.features.matrix(Columns(table)))
 
 
-def legitimacy(model: Model, table: pa.Table, threads: int = 1) -> Numbers:
+def legitimacy(model: Model, table: pa.Table) -> Numbers:
     """Calibrated legitimacy scores, shape (rows,)."""
-    return calibrated(model, class_scores(model, table, threads))
+    return calibrated(model, class_scores(model, table))
 
 
 def calibrated(model: Model, scores: Numbers) -> Numbers:

@@ -8,7 +8,7 @@ import grpc
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from ml_server.artifacts import Model
-from ml_server.scorer import Scorer
+from ml_server.scorer import Scorer, Watch, ignore
 from runtime.errors import InvalidRequest, Unavailable, to_status
 from runtime.validation import violations
 
@@ -18,12 +18,18 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ScoringService:
     """Answers with the scorer it holds; UNAVAILABLE while it holds none."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch = ignore) -> None:
         self._scorer: Scorer | None = None
+        self._watch = watch
 
     def serve(self, model: Model) -> None:
-        """Answer with this model from now on."""
-        self._scorer = Scorer(model)
+        """Answer with this model from now on: one assignment, so that each answer is made by one model."""
+        self._scorer = Scorer(model, self._watch)
+
+    @property
+    def version(self) -> str:
+        """Version of the model that answers; empty where there is none."""
+        return self._scorer.model.version if self._scorer else ""
 
     def _ready(self) -> Scorer:
         if self._scorer is None:

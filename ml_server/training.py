@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ml_server.additive import Additive
 from ml_server.calibration import Calibration, fit_calibration
 from ml_server.classes import ABUSE, HONEST, Classes
+from ml_server.collapse import collapse
 from ml_server.columns import Columns
 from ml_server.evaluation import against_limit, figures
+from ml_server.examples import record
 from ml_server.features import Extra
 from ml_server.inputs import Numbers
 from ml_server.knockout import DOCUMENTED_REQUEST, keep_only, knock_out
@@ -44,11 +47,11 @@ class Parameters:
     seed: int = 42
     target: str = "hard"
     prevalence: float | None = None
-    rounds: int = 900
-    patience: int = 30
-    learning_rate: float = 0.1
-    leaves: int = 7
-    soft_leaves: int = 24
+    rounds: int = 3000
+    patience: int = 40
+    learning_rate: float = 0.3
+    bins: int = 31
+    shrinkage: float = 10.0
     sparse_copies: float = 0.5
 
 
@@ -89,19 +92,32 @@ def train(
         model = fitting.soft(model, (fit_part, fit_rows, fit_whole), (tune_part, tune_rows, tune_whole))
     rounds = int(model.best_iteration_ or parameters.rounds)
 
+    features = preprocessor.feature_set()
+    text = model.booster_.model_to_string(num_iteration=rounds)
+    terms = collapse(text, len(classes.names), len(features.names), preprocessor.transform(fit_rows))
+    additive = Additive(terms)
+
     def raw(part: pa.Table) -> Numbers:
-        return classes.raws(raw_scores(model, preprocessor.transform(part)))
+        return classes.raws(additive.many(preprocessor.transform(part)))
 
     calibration = fit_calibration(raw(tune_rows), 1 - abuse_of(tune_rows))
     metrics = _measure(test_part, lambda part: calibration.scores(raw(part)))
-    features = preprocessor.feature_set()
+    shift = prior_shift(table, parameters.prevalence)
+
+    def scores(part: pa.Table) -> Numbers:
+        # By the booster itself: serving has to come to the same by its own way, at every load.
+        by_class = raw_scores(model, preprocessor.transform(part))
+        return calibration.scores(classes.raws(by_class), shift)
+
     return Trained(
         files={
-            "model.txt": model.booster_.model_to_string(num_iteration=rounds),
+            "model.txt": text,
+            "terms.npz": terms.dump(),
             "features.json": json.dumps(
                 {"names": features.names, "classes": classes.names, "orders": features.orders, "extra": asdict(extra)}
             ),
-            "calibration.json": calibration_json(calibration, prior_shift(table, parameters.prevalence)),
+            "calibration.json": calibration_json(calibration, shift),
+            "examples.json": json.dumps(record(test_part, scores)),
             "fraud_model.joblib": _dumped(model),
             "preprocessor.joblib": _dumped(preprocessor),
         },
@@ -109,13 +125,13 @@ def train(
         classes=classes,
         feature_names=features.names,
         rounds=rounds,
-        importance=importance(model, classes, preprocessor.transform(test_part.slice(0, 1000)), features.names),
+        importance=importance(additive, classes, preprocessor.transform(test_part.slice(0, 1000)), features.names),
     )
 
 
-def importance(model: lgb.LGBMClassifier, classes: Classes, matrix: Numbers, names: Sequence[str]) -> dict[str, float]:
+def importance(additive: Additive, classes: Classes, matrix: Numbers, names: Sequence[str]) -> dict[str, float]:
     """Mean size of each feature's contribution to the raw log-odds over some rows."""
-    by_class = np.asarray(model.predict(matrix, pred_contrib=True)).reshape(len(matrix), len(classes.names), -1)
+    by_class = additive.many_contributions(matrix)
     sizes = np.mean([np.abs(classes.contributions(row)[:-1]) for row in by_class], axis=0)
     return {name: round(float(size), 4) for name, size in zip(names, sizes, strict=True)}
 
@@ -200,16 +216,16 @@ class Fitting:
     def hard(self, fit_rows: pa.Table, tune_rows: pa.Table) -> lgb.LGBMClassifier:
         """Fit on the classes that the labels name."""
         parts = [self._hard_part(rows) for rows in (fit_rows, tune_rows)]
-        return self._fit(parts[0], parts[1], self.parameters.leaves)
+        return self._fit(parts[0], parts[1])
 
     def soft(self, first: lgb.LGBMClassifier, fit_rows: Copies, tune_rows: Copies) -> lgb.LGBMClassifier:
-        """Fit on the exact probabilities; smooth labels carry larger trees.
+        """Fit on the exact probabilities.
 
         Knocked-out copies take the exact probability of their whole row: its mean over all rows that look alike without
         the missing fields is the exact probability given what is left.
         """
         parts = [self._soft_part(first, rows) for rows in (fit_rows, tune_rows)]
-        return self._fit(parts[0], parts[1], self.parameters.soft_leaves)
+        return self._fit(parts[0], parts[1])
 
     def _hard_part(self, rows: pa.Table) -> Part:
         return self.preprocessor.transform(rows), _targets(rows, self.classes), np.ones(rows.num_rows)
@@ -220,14 +236,17 @@ class Fitting:
         weights = class_weights(scores, soft_labels(whole), self.classes)
         return expand(self.preprocessor.transform(rows), weights[place])
 
-    def _fit(self, fit: Part, tune: Part, leaves: int) -> lgb.LGBMClassifier:
+    def _fit(self, fit: Part, tune: Part) -> lgb.LGBMClassifier:
         parameters = self.parameters
         model = lgb.LGBMClassifier(
             objective="multiclass",
             num_class=len(self.classes.names),
             n_estimators=parameters.rounds,
             learning_rate=parameters.learning_rate,
-            num_leaves=leaves,
+            max_depth=2,  # two features at most on any way: such trees are tables (see collapse)
+            num_leaves=4,
+            max_bin=parameters.bins,
+            reg_lambda=parameters.shrinkage,
             min_child_samples=40,
             subsample=0.8,
             subsample_freq=1,

@@ -1,11 +1,15 @@
-"""What happens around every RPC: validation, deadline, error mapping, one log line for each failure.
+"""What happens around every RPC: admission, deadline, API key, validation, error mapping, metrics, one line for a failure.
 
 One wrapper put around each handler when it is registered does all of it. As a chain of grpc.aio interceptors the same
 would cost an extra coroutine and a lookup for each link and each call.
 """
 
+import asyncio
+import time
+import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -15,93 +19,192 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from runtime.errors import DeadlinePassed, VouchError, to_status
+from runtime.errors import DeadlinePassed, Overloaded, Unauthenticated, VouchError, to_status
+from runtime.metrics import MethodMetrics
+from runtime.security import ApiKeys, presented_key
 from runtime.validation import check
 
+Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Any], Awaitable[Message]]
 INTERNAL_MESSAGE = "internal error; the log has it under the request id"
 REQUEST_ID = "x-request-id"
+MAX_IN_FLIGHT = 256
+_OVERLOAD_LOG_SECONDS = 1.0
 
 _log = structlog.get_logger()
 
 
-def request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+def headers(context: Context) -> dict[str, str]:
+    """The text metadata of a call, names in lower case as gRPC sends them."""
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+def request_id(context: Context) -> str:
     """The caller's request id, or a new one."""
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and isinstance(value, str) and 0 < len(value) <= 128 and value.isprintable():
-            return value
-    return uuid.uuid4().hex
+    given = headers(context).get(REQUEST_ID, "")
+    return given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else uuid.uuid4().hex
 
 
-async def _fail(context: grpc.aio.ServicerContext[Any, Any], method: str, error: Exception) -> None:
-    known = isinstance(error, VouchError)
-    identity = request_id(context)
-    if known:
-        assert isinstance(error, VouchError)
-        # The message may name a value the caller sent; the log gets only what is never personal.
-        _log.warning(
-            "request failed", method=method, code=error.code.name, request_id=identity, metadata=error.metadata
-        )
-        answer = error
-    else:
-        _log.error("request failed", method=method, code="INTERNAL", request_id=identity, exc_info=error)
-        answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
-    await context.abort_with_status(rpc_status.to_status(to_status(answer)))
+def where(error: BaseException) -> list[str]:
+    """File, line and function of each step to an error. Not its message, which could hold a value of an order."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-def around(behaviour: Behaviour, method: str) -> Behaviour:
-    """A unary handler with everything around it."""
+class Guard:
+    """Stands around all RPCs of one server. `log_every` says which successes get a line: every so many; 0 for none."""
 
-    async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+    def __init__(
+        self,
+        *,
+        keys: ApiKeys | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        log_every: int = 0,
+        validate: Callable[[Message], None] = check,
+    ) -> None:
+        self.in_flight = 0
+        self._keys = keys
+        self._most = max_in_flight
+        self._log_every = log_every
+        self._until_line = log_every
+        self._validate = validate
+        self._refused, self._tell_refused = 0, 0.0
+
+    def unary(self, behaviour: Behaviour, method: MethodDescriptor) -> Behaviour:
+        """A unary handler with everything around it."""
+        path, counted = _path(method), _counted(method, "unary")
+        ok, observe = counted.ok.inc, counted.seconds.observe
+        validate, clock = self._validate, time.perf_counter
+
+        async def call(request: Message, context: Context) -> Message:
+            begun = clock()
+            if self.in_flight >= self._most:
+                await self._overloaded(context, path, counted)
+            self.in_flight += 1
+            try:
+                remaining = context.time_remaining()
+                if remaining is not None and remaining <= 0:
+                    raise DeadlinePassed("the deadline passed before the work began")
+                if self._keys is not None:
+                    self._authenticate(context, self._keys)
+                validate(request)
+                response = await behaviour(request, context)
+            except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:  # the caller went away or its deadline passed
+                counted.ended(grpc.StatusCode.CANCELLED, clock() - begun)
+                raise
+            except Exception as error:
+                await self._fail(context, path, error, counted, begun)
+                raise  # not reached: abort raises
+            finally:
+                self.in_flight -= 1
+            ok()
+            observe(clock() - begun)
+            if self._log_every:
+                self._sample(context, path, begun)
+            return response
+
+        return call
+
+    def stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Message]], method: MethodDescriptor) -> Any:
+        """A server-streaming handler with everything around it."""
+        path, counted = _path(method), _counted(method, "server_stream")
+
+        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+            begun = time.perf_counter()
+            if self.in_flight >= self._most:
+                await self._overloaded(context, path, counted)
+            with self._one_more():
+                try:
+                    if self._keys is not None:
+                        self._authenticate(context, self._keys)
+                    self._validate(request)
+                    async for message in behaviour(request, context):
+                        yield message
+                except grpc.aio.AbortError:
+                    raise
+                except Exception as error:
+                    await self._fail(context, path, error, counted, begun)
+            counted.ended(grpc.StatusCode.OK, time.perf_counter() - begun)
+
+        return call
+
+    @contextmanager
+    def _one_more(self) -> Iterator[None]:
+        self.in_flight += 1
         try:
-            remaining = context.time_remaining()
-            if remaining is not None and remaining <= 0:
-                raise DeadlinePassed("the deadline passed before the work began")
-            check(request)
-            return await behaviour(request, context)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:
-            await _fail(context, method, error)
-            raise  # not reached: abort raises
+            yield
+        finally:
+            self.in_flight -= 1
 
-    return call
+    def _authenticate(self, context: Context, keys: ApiKeys) -> None:
+        key = presented_key(headers(context))
+        if not key:
+            raise Unauthenticated("an API key is needed: send it as x-api-key")
+        if keys.name_of(key) is None:
+            raise Unauthenticated("this API key is not known")
+
+    def _sample(self, context: Context, path: str, begun: float) -> None:
+        self._until_line -= 1
+        if self._until_line <= 0:
+            self._until_line = self._log_every
+            took = round(time.perf_counter() - begun, 6)
+            _log.info("request answered", method=path, code="OK", request_id=request_id(context), seconds=took)
+
+    async def _overloaded(self, context: Context, path: str, counted: MethodMetrics) -> None:
+        """Refuse at once. One line a second tells how many: a line for each would be load of its own."""
+        self._refused += 1
+        if time.monotonic() >= self._tell_refused:
+            _log.warning("overloaded", method=path, refused=self._refused, in_flight=self.in_flight)
+            self._refused, self._tell_refused = 0, time.monotonic() + _OVERLOAD_LOG_SECONDS
+        counted.ended(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
+        await context.abort_with_status(_OVERLOADED)
+
+    async def _fail(self, context: Context, path: str, error: Exception, counted: MethodMetrics, begun: float) -> None:
+        identity, answer = request_id(context), error
+        if isinstance(error, VouchError):
+            # The message may name a value the caller sent; the log gets only what is never personal.
+            _log.warning(
+                "request failed", method=path, code=error.code.name, request_id=identity, metadata=error.metadata
+            )
+        else:
+            _log.error(
+                "request failed", method=path, code="INTERNAL", request_id=identity,
+                error=type(error).__name__, where=where(error),
+            )  # fmt: skip
+            answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
+        assert isinstance(answer, VouchError)
+        counted.ended(answer.code, time.perf_counter() - begun)
+        await context.abort_with_status(rpc_status.to_status(to_status(answer)))
 
 
-def around_stream(behaviour: Callable[[Any, Any], AsyncIterator[Message]], method: str) -> Any:
-    """A server-streaming handler with everything around it."""
-
-    async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-        try:
-            check(request)
-            async for message in behaviour(request, context):
-                yield message
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:
-            await _fail(context, method, error)
-
-    return call
+_OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))
 
 
-def handlers(service: ServiceDescriptor, servicer: Any) -> grpc.GenericRpcHandler:
-    """The handlers of a service: each RPC of the contract and the servicer's method of that name, wrapped."""
-    return grpc.method_handlers_generic_handler(
-        service.full_name, {method.name: _handler(method, getattr(servicer, method.name)) for method in service.methods}
-    )
+def handlers(service: ServiceDescriptor, servicer: Any, guard: Guard) -> grpc.GenericRpcHandler:
+    """The handlers of a service: each RPC of the contract and the servicer's method of that name, guarded."""
+    found = {method.name: _handler(method, getattr(servicer, method.name), guard) for method in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, found)
 
 
-def _handler(method: MethodDescriptor, behaviour: Any) -> Any:
-    path = f"/{method.containing_service.full_name}/{method.name}"
+def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
     reads = GetMessageClass(method.input_type).FromString
+    writes = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(
-            around_stream(behaviour, path),  # type: ignore[arg-type]
-            request_deserializer=reads,
-            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+            guard.stream(behaviour, method), request_deserializer=reads, response_serializer=writes
         )
     return grpc.unary_unary_rpc_method_handler(
-        around(behaviour, path),  # type: ignore[arg-type]
+        guard.unary(behaviour, method),  # type: ignore[arg-type]
         request_deserializer=reads,
-        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        response_serializer=writes,
     )
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _counted(method: MethodDescriptor, kind: str) -> MethodMetrics:
+    return MethodMetrics(kind, method.containing_service.full_name, method.name)

@@ -3,17 +3,19 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 if sys.platform == "win32":
 
-    def run(main: Coroutine[Any, Any, None]) -> None:
+    def run(main: Coroutine[Any, Any, T]) -> T:
         """Run to the end on asyncio's own loop."""
-        asyncio.run(main)
+        return asyncio.run(main)
 
 else:
     import uvloop
 
-    def run(main: Coroutine[Any, Any, None]) -> None:
+    def run(main: Coroutine[Any, Any, T]) -> T:
         """Run to the end on uvloop."""
-        uvloop.run(main)
+        return uvloop.run(main)

@@ -1,10 +1,12 @@
-"""A gRPC server from start to a clean end: port, health, reflection, signals, drain."""
+"""A gRPC server from start to a clean end: port, credentials, health, reflection, signals, drain."""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
 
 import grpc
 import structlog
@@ -12,70 +14,131 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from runtime.interceptors import handlers
+from runtime.interceptors import Guard, handlers
+from runtime.metrics import IN_FLIGHT
+from runtime.security import ApiKeys, require_loopback
+from runtime.settings import ServerSettings
+from runtime.tls import server_credentials
+from runtime.workers import PortTaken
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-MAX_MESSAGE_BYTES = 4 << 20
-DRAIN_SECONDS = 10.0
+_GAUGE_SECONDS = 0.5
 
 _log = structlog.get_logger()
 
 
-class PortTaken(Exception):
-    """The address to listen on is in use; the message names it."""
+def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]:
+    """What gRPC is told: every bound that keeps one caller from taking what belongs to all."""
+    return [
+        ("grpc.so_reuseport", int(share_port)),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", 8 * settings.max_message_bytes),
+        ("grpc.max_metadata_size", 16 << 10),
+        # Connections end in peace after a while, so that callers spread anew over workers and replicas.
+        ("grpc.max_connection_age_ms", settings.max_connection_age_seconds * 1000),
+        ("grpc.max_connection_age_grace_ms", 30_000),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Calls that arrived and that Python has not come to. Over the bound gRPC's core refuses them by itself.
+        ("grpc.server.max_pending_requests", settings.max_queued),
+        ("grpc.server.max_pending_requests_hard_limit", settings.max_queued),
+    ]
 
 
 class Server:
-    """A grpc.aio server with health and reflection. Health starts NOT_SERVING: whoever owns the service flips it."""
+    """A guarded grpc.aio server. Health starts NOT_SERVING: whoever owns the service flips it.
 
-    def __init__(self, address: str, services: Mapping[ServiceDescriptor, Any]) -> None:
-        self.address = address
+    As a context manager it listens, hears signals, and on leaving drains. A worker shares its port with others and also
+    stops when its standard input ends, which is when its supervisor is gone.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, services: Mapping[ServiceDescriptor, Any], *, worker: bool = False
+    ) -> None:
+        keys = ApiKeys(settings.api_keys) if settings.api_keys else None
+        guarded = keys is not None or settings.tls_client_ca is not None
+        prefix = settings.model_config["env_prefix"]
+        require_loopback(settings.listen, guarded=guarded, insecure=settings.insecure, variable=f"{prefix}LISTEN")
+        self.settings, self.port = settings, 0
+        self.guard = Guard(keys=keys, max_in_flight=settings.max_in_flight, log_every=settings.log_every)
         self.health = health.aio.HealthServicer()
         self.names = [service.full_name for service in services]
-        self._server = grpc.aio.server(
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", 4 * MAX_MESSAGE_BYTES),
-            ]
+        self.stopping, self._now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._worker = worker
+        self._server = grpc.aio.server(options=options(settings, worker))
+        self._server.add_generic_rpc_handlers(
+            [handlers(service, servicer, self.guard) for service, servicer in services.items()]
         )
-        self._server.add_generic_rpc_handlers([handlers(service, servicer) for service, servicer in services.items()])
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         reflection.enable_server_reflection([*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        self.port = 0
+        self._gauge: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Listen; raise PortTaken when the address is in use."""
+    async def __aenter__(self) -> Self:
+        """Listen; raise PortTaken when the address is in use, SecurityError where certificates cannot be used."""
+        settings = self.settings
         try:
-            self.port = self._server.add_insecure_port(self.address)
+            if settings.tls_certificate and settings.tls_key:
+                credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+                self.port = self._server.add_secure_port(settings.listen, credentials)
+            else:
+                self.port = self._server.add_insecure_port(settings.listen)
         except RuntimeError as error:
             raise PortTaken(
-                f"cannot listen on {self.address}: the port is in use or the address is not here"
+                f"cannot listen on {settings.listen}: the port is in use or the address is not here"
             ) from error
         for name in self.names:
             await self.health.set(name, NOT_SERVING)
         await self._server.start()
+        self._hear()
+        self._gauge = asyncio.create_task(self._show_in_flight())
+        _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
+        return self
+
+    def _hear(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        if hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+        if self._worker:
+            loop.add_reader(sys.stdin.fileno(), self._supervisor_gone)
+
+    def _supervisor_gone(self) -> None:
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        self.stopping.set()
+
+    def stop(self) -> None:
+        """Drain and stop; a second time: stop now."""
+        (self._now if self.stopping.is_set() else self.stopping).set()
 
     async def set_serving(self, serving: bool) -> None:
         """Tell health checks, for each service and for the server as a whole."""
         for name in ("", *self.names):
             await self.health.set(name, SERVING if serving else NOT_SERVING)
 
-    async def stop(self, grace: float = DRAIN_SECONDS) -> None:
-        """Say NOT_SERVING, take nothing new, finish what is in flight within `grace` seconds."""
+    async def _show_in_flight(self) -> None:
+        while True:
+            IN_FLIGHT.set(self.guard.in_flight)
+            await asyncio.sleep(_GAUGE_SECONDS)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say NOT_SERVING, give callers the time to notice, take nothing new, finish what is in flight."""
+        _log.info("draining", in_flight=self.guard.in_flight)
+        if self._gauge:
+            self._gauge.cancel()
         await self.health.enter_graceful_shutdown()
-        await self._server.stop(grace)
-
-
-@contextlib.asynccontextmanager
-async def stop_signal() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM or SIGINT sets."""
-    event, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, event.set)
-    try:
-        yield event
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._now.wait(), self.settings.lame_duck_seconds)
+        draining = asyncio.create_task(self._server.stop(self.settings.drain_seconds))
+        hurry = asyncio.create_task(self._now.wait())
+        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        if not draining.done():
+            await self._server.stop(0)
+        hurry.cancel()
+        await draining
+        _log.info("stopped")

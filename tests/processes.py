@@ -74,6 +74,8 @@ class Stack:
         return clean | {
             "VOUCH_MODELS_DIR": str(self.models),
             "VOUCH_ML_LISTEN": self.address("ml"),
+            "VOUCH_ML_METRICS_LISTEN": "",
+            "VOUCH_AGENT_METRICS_LISTEN": "",
             "VOUCH_AGENT_LISTEN": self.address("agent"),
             "VOUCH_AGENT_SCORER": self.address("ml"),
             "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{self.folder / 'ledger.db'}",

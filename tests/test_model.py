@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_server.additive import Additive
 from ml_server.artifacts import ArtifactError, Model, load, promote, versions
-from ml_server.booster import CONTRIBUTIONS
 from ml_server.calibration import Calibration, expected_calibration_error, fit_calibration
 from ml_server.classes import Classes
+from ml_server.collapse import collapse
 from ml_server.columns import Columns
+from ml_server.examples import check
+from ml_server.features import FeatureSet
 from ml_server.knockout import knock_out
 from ml_server.operations import DISPOSABLE, FREE, PRIVATE, is_bot, mail_kind
 from ml_server.scorer import Scorer
+from ml_server.terms import Terms
 from ml_server.training import Parameters, TrainingError, train
 from runtime.contract import FIELDS
 from runtime.messages import messages
@@ -79,20 +84,71 @@ def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Model) -> None
         assert response.confidence == max(response.legitimacy_score, 1 - response.legitimacy_score)
 
 
-def test_the_c_library_agrees_with_the_python_package(table: pa.Table, models: Path, model: Model) -> None:
-    """Serving's booster and the notebook's joblib file give the same raw scores."""
+def test_terms_are_the_trees(table: pa.Table, models: Path, model: Model) -> None:
+    """Serving's tables and the notebook's LightGBM model give the same scores, for one order, for many, and sparse ones."""
     import joblib
 
     folder = models / "current"
-    matrix = joblib.load(folder / "preprocessor.joblib").transform(table.slice(0, 500))
+    sparse = knock_out(table.slice(0, 1500), np.random.default_rng(3))
+    matrix = joblib.load(folder / "preprocessor.joblib").transform(pa.concat_tables([table.slice(0, 500), sparse]))
     wanted = joblib.load(folder / "fraud_model.joblib").predict(matrix, raw_score=True)
-    found = model.booster.many(matrix)
-    np.testing.assert_allclose(found, wanted, atol=1e-9)
-    np.testing.assert_allclose([model.booster.one(list(row))[:] for row in matrix[:50]], wanted[:50], atol=1e-12)
-    assert model.booster.many(matrix[:3], CONTRIBUTIONS).shape == (
-        3,
-        model.booster.classes * (model.booster.features + 1),
-    )
+    np.testing.assert_allclose(model.additive.many(matrix), wanted, atol=1e-9)
+    np.testing.assert_allclose([model.additive.one(row) for row in matrix.tolist()], wanted, atol=1e-9)
+
+
+def test_contributions_are_shapley_values(table: pa.Table, model: Model) -> None:
+    """Contributions to each class sum to its score; by one and by many; and a feature no table asks for gets none."""
+    matrix = model.features.matrix(Columns(table.slice(0, 300)))
+    found = model.additive.many_contributions(matrix)
+    np.testing.assert_allclose(found.sum(axis=2), model.additive.many(matrix), atol=1e-9)
+    for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
+        np.testing.assert_allclose(model.additive.one_contributions(row), wanted, atol=1e-12)
+
+
+def test_average_contributions_are_nothing(table: pa.Table) -> None:
+    """On the rows that say what is average, each feature's contributions have the mean zero: they are distances."""
+    small = table.slice(0, 3000)
+    trained = train(small, Parameters(rounds=20, sparse_copies=0.0))
+    terms = Terms.parse(trained.files["terms.npz"])  # type: ignore[arg-type]
+    features = FeatureSet(json.loads(trained.files["features.json"])["orders"])
+    found = Additive(terms).many_contributions(features.matrix(Columns(small.sort_by("timestamp").slice(0, 2100))))
+    assert np.abs(found[:, :, :-1].mean(axis=0)).max() < 0.02
+    assert np.abs(found[:, :, :-1]).max() > 0.3
+
+
+def test_deeper_trees_are_refused() -> None:
+    """Trees that ask for three features on one way are no tables of two: an error, not a wrong score."""
+    import lightgbm as lgb
+
+    rng = np.random.default_rng(0)
+    rows = rng.random((500, 4))
+    kinds = (rows.sum(axis=1) > 2).astype(int)
+    fitted = lgb.LGBMClassifier(objective="multiclass", num_class=2, n_estimators=3, num_leaves=12, verbose=-1)
+    with pytest.raises(ValueError, match="deeper than 2"):
+        collapse(fitted.fit(rows, kinds).booster_.model_to_string(), 2, 4, rows)
+
+
+@pytest.mark.parametrize("spoil", ["score", "curve"])
+def test_a_model_that_scores_otherwise_is_refused(model: Model, spoil: str) -> None:
+    """Recorded examples: a model whose tables or curve are not those of its training does not serve."""
+    check(model)
+    if spoil == "curve":
+        other = replace(
+            model, calibration=Calibration(model.calibration.raw, tuple(v + 0.1 for v in model.calibration.true))
+        )
+    else:
+        other = replace(model, examples=[{**model.examples[0], "score": 0.123}])
+    with pytest.raises(ArtifactError, match="example 1"):
+        check(other)
+
+
+def test_examples_hold_nothing_personal(model: Model) -> None:
+    """What is recorded with a model names no person, device, address or card."""
+    text = json.dumps(model.examples)
+    assert len(model.examples) >= 20
+    for name in ("device_id", "ip_address", "card_bin", "user_agent"):
+        assert name not in text
+    assert {example["transaction"]["user_id"] for example in model.examples} == {"example"}
 
 
 def test_the_model_is_good_and_calibrated(model: Model) -> None:
@@ -108,7 +164,7 @@ def test_training_is_reproducible(table: pa.Table) -> None:
     """The same data and seed give the same model bytes, another seed others."""
     small, parameters = table.slice(0, 3000), Parameters(rounds=15)
     first, second = train(small, parameters).files, train(small, parameters).files
-    for name in ("model.txt", "features.json", "calibration.json"):
+    for name in ("model.txt", "terms.npz", "features.json", "calibration.json", "examples.json"):
         assert first[name] == second[name], name
     assert train(small, Parameters(rounds=15, seed=7)).files["model.txt"] != first["model.txt"]
 
@@ -165,7 +221,7 @@ def test_metadata_says_where_the_model_comes_from(models: Path) -> None:
     metadata = json.loads((models / "current" / "metadata.json").read_text())
     assert metadata["dataset"]["rows"] == 20_000
     assert metadata["metrics"]["roc_auc"] > 0.9
-    assert {"model.txt", "fraud_model.joblib", "preprocessor.joblib"} <= metadata["files"].keys()
+    assert {"terms.npz", "model.txt", "fraud_model.joblib", "preprocessor.joblib"} <= metadata["files"].keys()
     assert "lightgbm" in metadata["libraries"]
 
 

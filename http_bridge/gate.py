@@ -1,0 +1,66 @@
+"""In front of both apps: who may come in, and the id that a request is known by in all logs."""
+
+import uuid
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from http_bridge.settings import HttpSettings
+from runtime.interceptors import REQUEST_ID
+from runtime.security import ApiKeys, is_loopback, presented_key
+
+OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
+_NEEDED = "an API key is needed: send it as x-api-key"
+_UNKNOWN = "this API key is not known"
+_EXPOSED = (
+    "this bridge is open to other machines, and nothing asks who calls: set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
+    "listen on 127.0.0.1, or set VOUCH_HTTP_INSECURE=true"
+)
+_PASSED_ON = ("x-api-key", "authorization")
+
+
+class Gate:
+    """ASGI middleware: 401 without a known key where keys are set; 403 beyond loopback where none are."""
+
+    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
+        self._app = app
+        self._keys = ApiKeys(settings.api_keys) if settings.api_keys else None
+        self._own = [("x-api-key", settings.api_key.get_secret_value())] if settings.api_key else []
+        self._anywhere = settings.insecure or self._keys is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = headers.get(REQUEST_ID, "")
+        identity = given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else uuid.uuid4().hex
+        passed = [(name, headers[name]) for name in _PASSED_ON if name in headers] or self._own
+        scope.setdefault("state", {})["metadata"] = ((REQUEST_ID, identity), *passed)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (REQUEST_ID.encode(), identity.encode())]
+            await send(message)
+
+        refusal = self._refusal(scope, headers)
+        await (refusal or self._app)(scope, receive, answer)
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
+        server = scope.get("server")
+        if not self._anywhere and server and server[1] is not None and not is_loopback(server[0]):
+            return JSONResponse({"detail": _EXPOSED}, 403)
+        if self._keys is None or scope["path"].startswith(OPEN):
+            return None
+        key = presented_key(headers)
+        if key and self._keys.name_of(key) is not None:
+            return None
+        return JSONResponse({"detail": _UNKNOWN if key else _NEEDED}, 401, {"WWW-Authenticate": "Bearer"})
+
+
+def metadata(request: Any) -> tuple[tuple[str, str], ...]:
+    """What goes on to the service behind: the request's id, and the caller's key where there is one."""
+    found: tuple[tuple[str, str], ...] = request.scope["state"]["metadata"]
+    return found

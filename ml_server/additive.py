@@ -1,0 +1,67 @@
+"""Scores from terms: for one order, for many, and what each feature contributed."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml_server.lookup import Blocks, of_terms
+from ml_server.terms import Floats, Places, Terms
+
+_CHUNK = 256  # orders looked up at once: more would leave the cache
+
+
+class Additive:
+    """A model of terms. `one` and `one_contributions` are not for two threads at once; the others may run beside them."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.features, self.classes = len(terms.thresholds), len(terms.base)
+        self._thresholds, self._base = terms.thresholds, terms.base
+        self._terms, self._blocks = of_terms(terms), Blocks(terms)
+        # Who earns what: a term of one feature is that feature's, a term of two is shared in halves (Shapley's value).
+        places = np.arange(len(terms.first))
+        self._shares = np.zeros((self.features, len(places)))
+        np.add.at(self._shares, (terms.first, places), 0.5)
+        np.add.at(self._shares, (terms.second, places), 0.5)
+
+    def one(self, row: Sequence[float]) -> list[float]:
+        """Scores of the classes for one row of features, NaN for unknown."""
+        scores = self._blocks.lookup.sum_of_one(self._blocks.of_one(self._bins(row)))
+        scores += self._base
+        result: list[float] = scores.tolist()
+        return result
+
+    def one_contributions(self, row: Sequence[float]) -> Floats:
+        """What each feature adds to each class's score, and the base at the end: shape (classes, features + 1)."""
+        earned = self._shares @ self._terms.one(np.array([*self._bins(row), 0]))
+        return np.vstack([earned, self._base]).T
+
+    def many(self, matrix: Floats) -> Floats:
+        """Scores of the classes for rows of features, shape (rows, classes)."""
+        bins = self._blocks.of_many(self._bins_of_many(matrix)[:, :-1])
+        result = np.empty((len(matrix), self.classes))
+        for start in range(0, len(matrix), _CHUNK):
+            result[start : start + _CHUNK] = self._blocks.lookup.sums_of_many(bins[start : start + _CHUNK])
+        return result + self._base
+
+    def many_contributions(self, matrix: Floats) -> Floats:
+        """As `one_contributions` for rows: shape (rows, classes, features + 1)."""
+        bins = self._bins_of_many(matrix)
+        result = np.empty((len(matrix), self.classes, self.features + 1))
+        result[:, :, -1] = self._base
+        for start in range(0, len(matrix), _CHUNK):
+            earned = np.matmul(self._shares, self._terms.many(bins[start : start + _CHUNK]))
+            result[start : start + _CHUNK, :, :-1] = earned.transpose(0, 2, 1)
+        return result
+
+    def _bins(self, row: Sequence[float]) -> list[int]:
+        return list(map(bisect_left, self._thresholds, row))
+
+    def _bins_of_many(self, matrix: Floats) -> Places:
+        if matrix.shape[1] != self.features:
+            raise ValueError(f"the model reads {self.features} features, not {matrix.shape[1]}")
+        bins = np.zeros((len(matrix), self.features + 1), dtype=np.intp)
+        for place, thresholds in enumerate(self._thresholds):
+            column = matrix[:, place]
+            bins[:, place] = np.where(np.isnan(column), 0, np.searchsorted(thresholds, column))
+        return bins

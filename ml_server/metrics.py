@@ -1,0 +1,62 @@
+"""What the scorer shows to Prometheus beside its RPCs: scores, unknown fields, the model. Never a value of an order.
+
+The share of orders that lack a field is vouch_unknown_fields_total / vouch_scored_orders_total.
+"""
+
+import asyncio
+from collections import Counter as Tally
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from ml_server.inputs import Fields
+from runtime.contract import FIELDS, REQUIRED
+
+SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 20 for place in range(1, 21)])
+ORDERS = Counter("vouch_scored_orders", "Orders scored")
+UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, by field", ["field"])
+MODEL = Gauge("vouch_model_info", "Workers that serve a model version", ["model_version"], multiprocess_mode="livesum")
+SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were refused")
+
+_FIELDS = tuple(name for name in FIELDS if name not in REQUIRED)
+_UNKNOWN = {name: UNKNOWN.labels(name) for name in _FIELDS}
+_MOST_PATTERNS = 500
+
+
+def show_model(version: str, earlier: str) -> None:
+    """Show which version this worker serves."""
+    if earlier:
+        MODEL.labels(earlier).set(0)
+    MODEL.labels(version).set(1)
+
+
+class Watched:
+    """Counts scores and the fields that orders have.
+
+    Orders of one shop have a handful of patterns of known fields; counting a pattern takes one step, counting its absent
+    fields forty. So patterns are counted, and turned into counts by field every now and then.
+    """
+
+    def __init__(self) -> None:
+        self._patterns: Tally[tuple[str, ...]] = Tally()
+        self._score = SCORES.observe
+
+    def __call__(self, fields: Fields, score: float) -> None:
+        """Count an order."""
+        self._score(score)
+        self._patterns[tuple(fields)] += 1
+        if len(self._patterns) >= _MOST_PATTERNS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring the counts by field up to date."""
+        patterns, self._patterns = self._patterns, Tally()
+        for fields, orders in patterns.items():
+            ORDERS.inc(orders)
+            for name in _UNKNOWN.keys() - set(fields):
+                _UNKNOWN[name].inc(orders)
+
+    async def keep_flushing(self, seconds: float = 1.0) -> None:
+        """Flush for ever."""
+        while True:
+            await asyncio.sleep(seconds)
+            self.flush()

@@ -1,0 +1,91 @@
+"""The model as serving reads it: scores of the classes as sums of terms, each a table over one or two features.
+
+Trees of depth 2 ask for at most two features on any way from root to leaf, so a sum of such trees is exactly a sum of such
+tables (`collapse` makes them). Models of this form: Lou, Caruana, Gehrke, Hooker, Accurate Intelligible Models with
+Pairwise Interactions, KDD 2013.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The arrays of an additive model.
+
+    thresholds: for each feature, rising, after a leading -inf; a value's bin is how many of them lie below it, and
+        bin 0 is unknown, since none lies below NaN.
+    first, second: the features of each term, shape (terms,), first < second; the same twice for a term of one feature.
+    offsets: where the table of each term begins in `cells`, shape (terms,).
+    cells: scores of the classes, all tables row by row, shape (cells, classes).
+    base: scores where every term is at its mean, shape (classes,).
+    """
+
+    thresholds: tuple[tuple[float, ...], ...]
+    first: Places
+    second: Places
+    offsets: Places
+    cells: Floats
+    base: Floats
+
+    @property
+    def bins(self) -> Places:
+        """How many bins each feature has, shape (features,)."""
+        return np.array([len(each) + 1 for each in self.thresholds], dtype=np.intp)
+
+    @property
+    def sizes(self) -> Places:
+        """Cells of each term, shape (terms,)."""
+        bins = self.bins
+        return np.where(self.first == self.second, bins[self.first], bins[self.first] * bins[self.second])
+
+    def table(self, term: int) -> Floats:
+        """The table of a term, shape (bins, classes) or (bins, bins, classes)."""
+        bins, first, second = self.bins, self.first[term], self.second[term]
+        shape = (bins[first],) if first == second else (bins[first], bins[second])
+        return self.cells[self.offsets[term] :][: np.prod(shape)].reshape(*shape, -1)
+
+    def dump(self) -> bytes:
+        """As bytes that `parse` reads: NumPy's archive of plain arrays. Equal terms give equal bytes."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            allow_pickle=False,
+            thresholds=np.concatenate([np.asarray(each) for each in self.thresholds]),
+            bins=self.bins,
+            first=self.first,
+            second=self.second,
+            cells=self.cells,
+            base=self.base,
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Terms":
+        """Terms from bytes. Raises ValueError, KeyError, OSError or BadZipFile where they are none."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            ends = np.cumsum(arrays["bins"] - 1)[:-1]
+            thresholds = tuple(tuple(each.tolist()) for each in np.split(arrays["thresholds"], ends))
+            first, second = arrays["first"].astype(np.intp), arrays["second"].astype(np.intp)
+            return cls.of(thresholds, first, second, arrays["cells"], arrays["base"])
+
+    @classmethod
+    def of(
+        cls, thresholds: tuple[tuple[float, ...], ...], first: Places, second: Places, cells: Floats, base: Floats
+    ) -> "Terms":
+        """Terms whose tables follow one another. Raises ValueError where a lookup could leave them."""
+        if any(each[0] != -np.inf or np.any(np.diff(each) <= 0) for each in thresholds):
+            raise ValueError("thresholds must rise from -inf")
+        if not len(first) or first.min() < 0 or second.max() >= len(thresholds) or np.any(first > second):
+            raise ValueError("a term names a feature that is not there")
+        terms = cls(thresholds, first, second, np.zeros_like(first), cells, base)
+        ends = np.cumsum(terms.sizes)
+        if cells.ndim != 2 or ends[-1] != len(cells) or base.shape != cells.shape[1:] or not np.isfinite(cells).all():
+            raise ValueError("the tables must hold one finite score a class for each cell")
+        return cls(thresholds, first, second, ends - terms.sizes, cells, base)

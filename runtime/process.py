@@ -1,0 +1,97 @@
+"""The command of a server, `python -m ml_server` say: options, settings, one process or several."""
+
+import argparse
+import gc
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from runtime import logging
+from runtime.loop import run
+from runtime.metrics import Exposition
+from runtime.security import SecurityError, require_loopback
+from runtime.settings import ServerSettings, SettingsError
+from runtime.workers import CANNOT_START, PortTaken, Supervisor, cores, reserve, worker_command
+
+S = TypeVar("S", bound=ServerSettings)
+_FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
+# gRPC's calls are cycles of a few dozen objects; looking for them every 700 objects, as is the default, costs a tenth.
+_GARBAGE = (10_000, 20, 50)
+Serve = Callable[[S, bool], Coroutine[Any, Any, None]]
+"""Serves until a signal; told the settings, and whether this process is one worker of several."""
+
+
+def main(
+    module: str,
+    settings_type: type[S],
+    serve: Serve[S],
+    failures: tuple[type[Exception], ...] = (),
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run a server; return its exit code: 0 stopped by a signal, 2 it could not start.
+
+    `failures` are errors of the service's own that a user can mend.
+    """
+    prefix = settings_type.model_config["env_prefix"]
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=f"Settings: {prefix}..., see README.md.")
+    parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
+    parser.add_argument("--insecure", action="store_true", help="be open to other machines and ask nobody for a key")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    given = {"workers": options.workers} if options.workers else {}
+    logging.configure(module)
+    try:
+        settings = settings_type.read(**given, **({"insecure": True} if options.insecure else {}))
+        if settings.metrics_listen:
+            require_loopback(
+                settings.metrics_listen,
+                guarded=False,
+                insecure=settings.insecure,
+                variable=f"{prefix}METRICS_LISTEN",
+            )
+        count = settings.workers or cores()
+        if options.worker or count == 1:
+            return run(_one(settings, serve, worker=options.worker))
+        return _several(module, settings, count)
+    except failures + _FAILURES as error:
+        print(f"{module}: {error}", file=sys.stderr)
+        return CANNOT_START
+
+
+async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
+    gc.set_threshold(*_GARBAGE)
+    shown = None if worker or not settings.metrics_listen else _shown(settings.metrics_listen)
+    try:
+        await serve(settings, worker)
+    finally:
+        if shown:
+            shown.close()
+    return 0
+
+
+def _several(module: str, settings: ServerSettings, count: int) -> int:
+    prefix = settings.model_config["env_prefix"]
+    with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
+        host = settings.listen.rpartition(":")[0]
+        environment = {
+            **os.environ,
+            f"{prefix}LISTEN": f"{host}:{held.getsockname()[1]}",
+            f"{prefix}WORKERS": "1",
+            f"{prefix}METRICS_LISTEN": "",
+            "PROMETHEUS_MULTIPROC_DIR": folder,
+        }
+        shown = _shown(settings.metrics_listen, folder) if settings.metrics_listen else None
+        try:
+            return run(Supervisor(worker_command(module, settings.insecure), environment, count, shown).run())
+        finally:
+            if shown:
+                shown.close()
+
+
+def _shown(address: str, folder: str | None = None) -> Exposition:
+    try:
+        return Exposition(address, folder)
+    except (OSError, ValueError) as error:
+        raise PortTaken(f"cannot show metrics on {address}: the port is in use or the address is not here") from error
