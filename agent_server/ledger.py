@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.engine import Connection, Engine
 
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.errors import Unavailable
+from runtime.logging import get_logger
 
 METADATA = sa.MetaData()
 
@@ -53,7 +53,7 @@ CASES = sa.Table(
 
 Work = Callable[[Connection], Any]
 _LARGEST_GROUP = 512
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class LedgerError(Exception):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import grpc
-import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
@@ -13,11 +12,12 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.channels import open_channel
 from runtime.errors import DeadlinePassed, Overloaded, Unavailable
 from runtime.interceptors import REQUEST_ID
+from runtime.logging import get_logger
 from runtime.tls import ClientTls
 
 HEALTH_SECONDS = 0.5
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class ScoringClient:

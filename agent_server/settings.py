@@ -1,10 +1,9 @@
 """Settings of the agent, from VOUCH_AGENT_..."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from runtime.settings import ServerSettings
 
@@ -14,10 +13,11 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 class AgentSettings(ServerSettings):
     """Where the agent listens, whom it asks, what policy it applies, where it keeps decisions."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_AGENT_", extra="forbid", frozen=True)
+    prefix: ClassVar[str] = "VOUCH_AGENT_"
 
     listen: str = "127.0.0.1:50052"
     metrics_listen: str = "127.0.0.1:9052"
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 32
     scorer: str = "127.0.0.1:50051"
     scorer_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     scorer_api_key: SecretStr | None = None

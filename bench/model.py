@@ -58,7 +58,7 @@ def main() -> None:
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {0})
-    models = Shared().models_dir
+    models = Shared.read().models_dir
     model = load(models)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"

@@ -3,13 +3,14 @@
 from typing import Any
 
 import grpc
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+
+from runtime.logging import get_logger
 
 STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 422,
@@ -27,7 +28,7 @@ STATUS = {
 INTERNAL = "internal error; the log has it"
 AWAY = "a service behind is away: try again"
 LATE = "the service behind did not answer in time"
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BodyTooLarge(Exception):

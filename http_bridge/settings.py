@@ -1,10 +1,9 @@
 """Settings of the bridge, from VOUCH_HTTP_..."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 
 from runtime.settings import Settings
 from runtime.tls import ClientTls
@@ -13,7 +12,7 @@ from runtime.tls import ClientTls
 class HttpSettings(Settings):
     """Where the services behind are, and how long to wait for them."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_HTTP_", extra="forbid", frozen=True)
+    prefix: ClassVar[str] = "VOUCH_HTTP_"
 
     scorer: str = "127.0.0.1:50051"
     agent: str = "127.0.0.1:50052"

@@ -16,7 +16,7 @@ SERVICE = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"]
 async def serve(settings: MlSettings, worker: bool) -> None:
     """Serve until a signal; without a model, answer UNAVAILABLE and look for one."""
     watched = Watched()
-    service = ScoringService(watched)
+    service = ScoringService(watched, settings.max_batches)
     async with Server(settings, {SERVICE: service}, worker=worker) as server:
         current = asyncio.create_task(keep_current(service, server, settings.models_dir))
         counts = asyncio.create_task(watched.keep_flushing())

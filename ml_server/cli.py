@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     options = parser().parse_args(arguments)
-    models = options.models_dir or Shared().models_dir
+    models = options.models_dir or Shared.read().models_dir
     report = Report()
     try:
         if options.prevalence is not None and not 0 < options.prevalence < 1:

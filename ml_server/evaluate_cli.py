@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report()
     try:
         mapping = read_mapping(options.mapping) if options.mapping else None
-        model = load(options.models_dir or Shared().models_dir, options.model)
+        model = load(options.models_dir or Shared.read().models_dir, options.model)
         table = read_dataset(options.dataset, mapping, report)
         is_abuse = abuse_of(table)
         scores = legitimacy(model, table)

@@ -37,18 +37,20 @@ class Lookup:
         found: Floats = self._ones @ self.one(bins)
         return found
 
-    def many(self, bins: Places) -> Floats:
-        """The rows for many orders, shape (orders, tables, classes); `bins` has shape (orders, sources)."""
-        places = bins.take(self._first, axis=1)
-        places *= self._width
-        places += bins.take(self._second, axis=1)
-        places += self._offsets
+    def rows_of(self, table: int, bins: Places) -> Floats:
+        """The rows of one table for many orders, shape (orders, classes); `bins` has shape (sources, orders)."""
+        places = bins[self._first[table]] * self._width[table]
+        places += bins[self._second[table]]
+        places += self._offsets[table]
         found: Floats = self._cells.take(places, axis=0)
         return found
 
     def sums_of_many(self, bins: Places) -> Floats:
-        """The sums of those rows, shape (orders, classes)."""
-        return np.matmul(self._ones, self.many(bins))
+        """The sums of the rows of all tables, shape (orders, classes): table after table, so that each stays in cache."""
+        total = np.zeros((bins.shape[1], self._cells.shape[1]))
+        for table in range(len(self._first)):
+            total += self.rows_of(table, bins)
+        return total
 
 
 def of_terms(terms: Terms) -> Lookup:
@@ -114,11 +116,11 @@ class Blocks:
         return np.array([*joint, *[bins[feature] for feature in self._alone], 0])
 
     def of_many(self, bins: Places) -> Places:
-        """As `of_one`, shape (orders, blocks + 1) from (orders, features)."""
-        found = np.zeros((len(bins), len(self._together) + len(self._alone) + 1), dtype=np.intp)
+        """As `of_one`, shape (blocks + 1, orders) from (features, orders)."""
+        found = np.zeros((len(self._together) + len(self._alone) + 1, bins.shape[1]), dtype=np.intp)
         for place, block in enumerate([*self._together, *([feature] for feature in self._alone)]):
             for feature in block:
-                found[:, place] = found[:, place] * self._widths[feature] + bins[:, feature]
+                found[place] = found[place] * self._widths[feature] + bins[feature]
         return found
 
 

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     actions.add_parser("list", help="all versions with their figures (the default)")
     actions.add_parser("promote", help="make a version the current one").add_argument("version")
     options = parser.parse_args(arguments)
-    models = options.models_dir or Shared().models_dir
+    models = options.models_dir or Shared.read().models_dir
     try:
         if options.action == "promote":
             check(load(models, options.version))  # a broken model is refused before anybody is asked to serve it

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.output.suffix not in (".csv", ".parquet"):
             raise OutputError(f"{options.output}: the name must end in .csv or .parquet")
         mapping = read_mapping(options.mapping) if options.mapping else None
-        model = load(options.models_dir or Shared().models_dir, options.model)
+        model = load(options.models_dir or Shared.read().models_dir, options.model)
         tables = read_for_scoring(options.file, mapping, model.features.extra, report)
         with complete_or_nothing(options.output) as partial:
             writer: Any = None

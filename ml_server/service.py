@@ -1,15 +1,18 @@
 """ScoringService: the thin gRPC edge around the scorer."""
 
 import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.artifacts import Model
 from ml_server.scorer import Scorer, Watch, ignore
-from runtime.errors import InvalidRequest, Unavailable, to_status
+from runtime.errors import InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.validation import violations
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -18,9 +21,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ScoringService:
     """Answers with the scorer it holds; UNAVAILABLE while it holds none."""
 
-    def __init__(self, watch: Watch = ignore) -> None:
+    def __init__(self, watch: Watch = ignore, max_batches: int = 4) -> None:
         self._scorer: Scorer | None = None
         self._watch = watch
+        self._batches, self._max_batches = 0, max_batches
+        self._thread = ThreadPoolExecutor(1, "batch")
 
     def serve(self, model: Model) -> None:
         """Answer with this model from now on: one assignment, so that each answer is made by one model."""
@@ -51,9 +56,7 @@ class ScoringService:
                 [(f"transactions[{place}].{field}", text) for place, found in problems.items() for field, text in found]
             )
         good = [place for place in range(len(request.transactions)) if place not in problems]
-        # In a thread, so that single requests do not wait for a batch.
-        orders = [request.transactions[place] for place in good]
-        answers = await asyncio.to_thread(scorer.predict_batch, orders, request.explain) if orders else []
+        answers = await self._batch(scorer, [request.transactions[place] for place in good], request.explain)
         results = {
             place: pb.PredictBatchResult(index=place, prediction=answer)
             for place, answer in zip(good, answers, strict=True)
@@ -61,6 +64,19 @@ class ScoringService:
         for place, found in problems.items():
             results[place] = pb.PredictBatchResult(index=place, error=to_status(InvalidRequest(found)))
         return pb.PredictBatchResponse(results=[results[place] for place in sorted(results)])
+
+    async def _batch(self, scorer: Scorer, orders: list[Transaction], explain: bool) -> Sequence[pb.PredictResponse]:
+        """Scores in a thread, so that single requests do not wait for a batch; no more batches than are soon done."""
+        if not orders:
+            return ()
+        if self._batches >= self._max_batches:
+            raise Overloaded("too many batches are in flight: try again in a second")
+        self._batches += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, scorer.predict_batch, orders, explain)
+        finally:
+            self._batches -= 1
 
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, context: Context) -> pb.GetModelInfoResponse:
         """Describe the model that is serving."""

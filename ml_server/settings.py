@@ -1,9 +1,9 @@
 """Settings of the scorer, from VOUCH_ML_... and VOUCH_MODELS_DIR."""
 
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from pydantic import Field
-from pydantic_settings import SettingsConfigDict
 
 from runtime.settings import ServerSettings
 
@@ -11,8 +11,9 @@ from runtime.settings import ServerSettings
 class MlSettings(ServerSettings):
     """Where the scorer listens and what it serves."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_ML_", extra="forbid", frozen=True)
+    prefix: ClassVar[str] = "VOUCH_ML_"
 
     listen: str = "127.0.0.1:50051"
     metrics_listen: str = "127.0.0.1:9051"
-    models_dir: Path = Field(default=Path("models"), validation_alias="VOUCH_MODELS_DIR")
+    max_batches: Annotated[int, Field(ge=1, le=1000)] = 4
+    models_dir: Path = Field(default=Path("models"), alias="VOUCH_MODELS_DIR")

@@ -9,16 +9,15 @@ import gc
 import os
 from pathlib import Path
 
-import structlog
-
 from ml_server.artifacts import CURRENT, ArtifactError, Model, load
 from ml_server.examples import check
 from ml_server.metrics import SWAP_FAILURES, show_model
 from ml_server.service import ScoringService
+from runtime.logging import get_logger
 from runtime.serving import Server
 
 LOOK_SECONDS = 1.0
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def proven(models: Path) -> Model:

@@ -20,11 +20,11 @@ from ml_server.classes import ABUSE, HONEST, Classes
 from ml_server.collapse import collapse
 from ml_server.columns import Columns
 from ml_server.evaluation import against_limit, figures
-from ml_server.examples import record
 from ml_server.features import Extra
 from ml_server.inputs import Numbers
 from ml_server.knockout import DOCUMENTED_REQUEST, keep_only, knock_out
 from ml_server.preprocessing import Preprocessor
+from ml_server.recording import record
 from ml_server.soft import class_weights, expand
 from runtime.contract import ABUSE_TYPES
 

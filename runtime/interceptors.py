@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from runtime.errors import DeadlinePassed, Overloaded, Unauthenticated, VouchError, to_status
+from runtime.logging import get_logger
 from runtime.metrics import MethodMetrics
 from runtime.security import ApiKeys, presented_key
 from runtime.validation import check
@@ -31,7 +31,7 @@ REQUEST_ID = "x-request-id"
 MAX_IN_FLIGHT = 256
 _OVERLOAD_LOG_SECONDS = 1.0
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def headers(context: Context) -> dict[str, str]:

@@ -34,7 +34,7 @@ def main(
 
     `failures` are errors of the service's own that a user can mend.
     """
-    prefix = settings_type.model_config["env_prefix"]
+    prefix = settings_type.prefix
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=f"Settings: {prefix}..., see README.md.")
     parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
     parser.add_argument("--insecure", action="store_true", help="be open to other machines and ask nobody for a key")
@@ -72,7 +72,7 @@ async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
 
 
 def _several(module: str, settings: ServerSettings, count: int) -> int:
-    prefix = settings.model_config["env_prefix"]
+    prefix = settings.prefix
     with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
         host = settings.listen.rpartition(":")[0]
         environment = {

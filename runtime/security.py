@@ -8,11 +8,11 @@ import secrets
 import time
 from pathlib import Path
 
-import structlog
+from runtime.logging import get_logger
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
 _LOOK_AGAIN_SECONDS = 1.0
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class SecurityError(Exception):

@@ -9,23 +9,24 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from runtime.interceptors import Guard, handlers
+from runtime.logging import get_logger
 from runtime.metrics import IN_FLIGHT
 from runtime.security import ApiKeys, require_loopback
 from runtime.settings import ServerSettings
 from runtime.tls import server_credentials
+from runtime.validation import validator
 from runtime.workers import PortTaken
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _GAUGE_SECONDS = 0.5
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]:
@@ -42,9 +43,8 @@ def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # Calls that arrived and that Python has not come to. Over the bound gRPC's core refuses them by itself.
-        ("grpc.server.max_pending_requests", settings.max_queued),
-        ("grpc.server.max_pending_requests_hard_limit", settings.max_queued),
+        # Refusing a call costs Python as much as a score does, so a flood has to wait where it comes from.
+        ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
     ]
 
 
@@ -60,7 +60,7 @@ class Server:
     ) -> None:
         keys = ApiKeys(settings.api_keys) if settings.api_keys else None
         guarded = keys is not None or settings.tls_client_ca is not None
-        prefix = settings.model_config["env_prefix"]
+        prefix = settings.prefix
         require_loopback(settings.listen, guarded=guarded, insecure=settings.insecure, variable=f"{prefix}LISTEN")
         self.settings, self.port = settings, 0
         self.guard = Guard(keys=keys, max_in_flight=settings.max_in_flight, log_every=settings.log_every)
@@ -94,6 +94,7 @@ class Server:
         await self._server.start()
         self._hear()
         self._gauge = asyncio.create_task(self._show_in_flight())
+        self._warm = asyncio.get_running_loop().run_in_executor(None, validator)
         _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
         return self
 

@@ -2,10 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -14,10 +13,16 @@ class SettingsError(Exception):
     """A variable that cannot be used; the message names it and says what is wanted."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Base of each service's settings. Every service has a prefix of its own, VOUCH_ML_ say."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    prefix: ClassVar[str] = "VOUCH_"
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """The variable of each setting."""
+        return {name: field.alias or cls.prefix + name.upper() for name, field in cls.model_fields.items()}
 
     @classmethod
     def read(cls, **given: Any) -> Self:
@@ -25,22 +30,19 @@ class Settings(BaseSettings):
 
         Raises SettingsError for a bad value and for an unknown name.
         """
-        prefix = cls.model_config["env_prefix"]
-        known = {
-            (str(field.validation_alias) if field.validation_alias else prefix + name).upper()
-            for name, field in cls.model_fields.items()
-        }
+        known = set(cls.variables().values())
         for name in sorted(os.environ):
-            if name.upper().startswith(prefix) and name.upper() not in known:
+            if name.upper().startswith(cls.prefix) and name.upper() not in known and cls.prefix != Settings.prefix:
                 raise SettingsError(f"{name} is no setting; there are {', '.join(sorted(known))}")
+        found = {name: os.environ[variable] for name, variable in cls.variables().items() if variable in os.environ}
         try:
-            return cls(**given)
+            return cls.model_validate(found | given, by_name=True)
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
-            variable = name.upper() if name.upper() in known else prefix + name.upper()
-            shown = f"{variable}={os.environ.get(variable, '')!r}: " if name else ""
-            raise SettingsError(f"{shown}{first['msg']}") from error
+            variable = cls.variables().get(name, name)
+            value = "" if "key" in name else f"={found.get(name, '')!r}"  # a secret is not shown
+            raise SettingsError(f"{variable}{value}: {first['msg']}" if name else str(first["msg"]).removeprefix("Value error, ")) from error
 
 
 class ServerSettings(Settings):
@@ -52,7 +54,8 @@ class ServerSettings(Settings):
     workers: Annotated[int, BeforeValidator(lambda value: 0 if value == "auto" else value), Field(ge=0, le=256)] = 1
     """Processes that share the port; 0 or `auto` for one on each core."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
-    max_queued: Annotated[int, Field(ge=1, le=100_000)] = 64
+    max_concurrent_streams: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Calls under way on one connection; gRPC keeps the caller's others waiting with the caller."""
     max_message_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
     max_connection_age_seconds: Annotated[int, Field(ge=1)] = 600
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
@@ -67,7 +70,7 @@ class ServerSettings(Settings):
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Self:
-        prefix = self.model_config["env_prefix"]
+        prefix = self.prefix
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError(f"{prefix}TLS_CERTIFICATE and {prefix}TLS_KEY belong together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
@@ -75,9 +78,7 @@ class ServerSettings(Settings):
         return self
 
 
-class Shared(BaseSettings):
+class Shared(Settings):
     """What several commands need and no service owns."""
-
-    model_config = SettingsConfigDict(env_prefix="VOUCH_", frozen=True)
 
     models_dir: Path = Path("models")

@@ -12,12 +12,10 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from protovalidate import Validator
 
 from generated.buf.validate import validate_pb2
 from runtime.errors import InvalidRequest
 
-_validator = Validator()
 _TIMESTAMP = "google.protobuf.Timestamp"
 _BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -33,8 +31,16 @@ def violations(message: Message) -> list[tuple[str, str]]:
     accepts = _ACCEPTS.get(message.DESCRIPTOR) or _remember(message.DESCRIPTOR)
     if accepts(message):
         return []
-    found = _validator.collect_violations(message)
+    found = validator().collect_violations(message)
     return [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
+
+
+@cache
+def validator() -> Any:
+    """protovalidate, imported when it is first needed: a quarter of a server's start would else go to it."""
+    from protovalidate import Validator
+
+    return Validator()
 
 
 def _path(field: object) -> str:

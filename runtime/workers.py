@@ -12,8 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-import structlog
-
+from runtime.logging import get_logger
 from runtime.metrics import Exposition
 
 CANNOT_START = 2
@@ -21,7 +20,7 @@ _STEADY_SECONDS = 2.0  # who lived as long had started well
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _KILL_AFTER = 5.0
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class PortTaken(Exception):
@@ -73,7 +72,7 @@ class Supervisor:
         while not self._stopping.is_set():
             started = time.monotonic()
             worker = await asyncio.create_subprocess_exec(
-                *self._command, env=self._environment, stdin=asyncio.subprocess.PIPE
+                *self._command, env=self._environment, stdin=asyncio.subprocess.PIPE, preexec_fn=_deaf_to_hangup
             )
             self._running[worker.pid] = worker
             self._show()
@@ -84,7 +83,8 @@ class Supervisor:
             if self._shown:
                 self._shown.forget(worker.pid)
             if self._stopping.is_set():
-                self._codes.append(code)
+                # One that was told to stop while it was starting had nothing to drain.
+                self._codes.append(0 if code == -signal.SIGTERM else code)
                 return
             _log.error("worker died", slot=slot, pid=worker.pid, code=code)
             if code == CANNOT_START:  # it has said why; another one would say the same
@@ -117,6 +117,11 @@ class Supervisor:
     def _show(self) -> None:
         if self._shown:
             self._shown.workers.set(len(self._running))
+
+
+def _deaf_to_hangup() -> None:
+    """A worker that is still starting must not die of a SIGHUP: it will read the current model anyway."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def worker_command(module: str, insecure: bool) -> list[str]:

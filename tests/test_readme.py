@@ -47,8 +47,7 @@ def test_every_column_and_setting_is_told() -> None:
     assert all(name in TEXT for name in (*FIELDS, *LABELS))
     known = {"VOUCH_MODELS_DIR"}
     for settings in (AgentSettings, HttpSettings, MlSettings):
-        prefix = settings.model_config["env_prefix"]
-        known |= {prefix + name.upper() for name in settings.model_fields if name != "models_dir"}
+        known |= set(settings.variables().values())
     assert set(re.findall(r"VOUCH_[A-Z_]+", TEXT)) - {"VOUCH_"} == known
 
 
