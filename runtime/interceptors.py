@@ -14,11 +14,11 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from runtime.errors import DeadlinePassed, Overloaded, Unauthenticated, VouchError, to_status
+from runtime.errors import DeadlinePassed, InvalidRequest, Overloaded, Unauthenticated, VouchError, to_status
 from runtime.logging import get_logger
 from runtime.metrics import MethodMetrics
 from runtime.security import ApiKeys, presented_key
@@ -75,8 +75,9 @@ class Guard:
         path, counted = _path(method), _counted(method, "unary")
         ok, observe = counted.ok.inc, counted.seconds.observe
         validate, clock = self._validate, time.perf_counter
+        undecodable = InvalidRequest([("", f"the bytes are no {method.input_type.full_name}")])
 
-        async def call(request: Message, context: Context) -> Message:
+        async def call(request: Message | None, context: Context) -> Message:
             begun = clock()
             if self.in_flight >= self._most:
                 await self._overloaded(context, path, counted)
@@ -87,6 +88,8 @@ class Guard:
                     raise DeadlinePassed("the deadline passed before the work began")
                 if self._keys is not None:
                     self._authenticate(context, self._keys)
+                if request is None:
+                    raise undecodable
                 validate(request)
                 response = await behaviour(request, context)
             except grpc.aio.AbortError:
@@ -110,8 +113,9 @@ class Guard:
     def stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Message]], method: MethodDescriptor) -> Any:
         """A server-streaming handler with everything around it."""
         path, counted = _path(method), _counted(method, "server_stream")
+        undecodable = InvalidRequest([("", f"the bytes are no {method.input_type.full_name}")])
 
-        async def call(request: Message, context: Context) -> AsyncIterator[Message]:
+        async def call(request: Message | None, context: Context) -> AsyncIterator[Message]:
             begun = time.perf_counter()
             if self.in_flight >= self._most:
                 await self._overloaded(context, path, counted)
@@ -119,6 +123,8 @@ class Guard:
                 try:
                     if self._keys is not None:
                         self._authenticate(context, self._keys)
+                    if request is None:
+                        raise undecodable
                     self._validate(request)
                     async for message in behaviour(request, context):
                         yield message
@@ -189,7 +195,7 @@ def handlers(service: ServiceDescriptor, servicer: Any, guard: Guard) -> grpc.Ge
 
 
 def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
-    reads = GetMessageClass(method.input_type).FromString
+    reads = _lenient(GetMessageClass(method.input_type).FromString)
     writes = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(
@@ -200,6 +206,18 @@ def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
         request_deserializer=reads,
         response_serializer=writes,
     )
+
+
+def _lenient(reads: Callable[[bytes], Message]) -> Callable[[bytes], Message | None]:
+    """None for bytes that are no such message: raised from here, the error would reach the caller as gRPC words it."""
+
+    def read(content: bytes) -> Message | None:
+        try:
+            return reads(content)
+        except DecodeError:
+            return None
+
+    return read
 
 
 def _path(method: MethodDescriptor) -> str:

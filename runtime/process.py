@@ -13,7 +13,7 @@ from runtime.loop import run
 from runtime.metrics import Exposition
 from runtime.security import SecurityError, require_loopback
 from runtime.settings import ServerSettings, SettingsError
-from runtime.workers import CANNOT_START, PortTaken, Supervisor, cores, reserve, worker_command
+from runtime.workers import CANNOT_START, PortTaken, Supervisor, cores, reserve
 
 S = TypeVar("S", bound=ServerSettings)
 _FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
@@ -38,7 +38,6 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=f"Settings: {prefix}..., see README.md.")
     parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
     parser.add_argument("--insecure", action="store_true", help="be open to other machines and ask nobody for a key")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     given = {"workers": options.workers} if options.workers else {}
     logging.configure(module)
@@ -52,9 +51,9 @@ def main(
                 variable=f"{prefix}METRICS_LISTEN",
             )
         count = settings.workers or cores()
-        if options.worker or count == 1:
-            return run(_one(settings, serve, worker=options.worker))
-        return _several(module, settings, count)
+        if count == 1:
+            return run(_one(settings, serve, worker=False))
+        return _several(module, settings, serve, count)
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         return CANNOT_START
@@ -71,23 +70,28 @@ async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
     return 0
 
 
-def _several(module: str, settings: ServerSettings, count: int) -> int:
-    prefix = settings.prefix
+def _several(module: str, settings: S, serve: Serve[S], count: int) -> int:
     with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
-        host = settings.listen.rpartition(":")[0]
-        environment = {
-            **os.environ,
-            f"{prefix}LISTEN": f"{host}:{held.getsockname()[1]}",
-            f"{prefix}WORKERS": "1",
-            f"{prefix}METRICS_LISTEN": "",
-            "PROMETHEUS_MULTIPROC_DIR": folder,
-        }
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers: here the metrics are made already
+        listen = f"{settings.listen.rpartition(':')[0]}:{held.getsockname()[1]}"
         shown = _shown(settings.metrics_listen, folder) if settings.metrics_listen else None
+        own = settings.model_copy(update={"listen": listen})
         try:
-            return run(Supervisor(worker_command(module, settings.insecure), environment, count, shown).run())
+            return run(Supervisor(_work, (module, own, serve), f"{module}.__main__", count, shown).run())
         finally:
             if shown:
                 shown.close()
+
+
+def _work(module: str, settings: S, serve: Serve[S]) -> None:
+    """What a worker process does."""
+    logging.configure(module)
+    try:
+        code = run(_one(settings, serve, worker=True))
+    except (SecurityError, PortTaken) as error:
+        print(f"{module}: {error}", file=sys.stderr)
+        code = CANNOT_START
+    raise SystemExit(code)
 
 
 def _shown(address: str, folder: str | None = None) -> Exposition:

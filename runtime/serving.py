@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import signal
-import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -52,7 +52,7 @@ class Server:
     """A guarded grpc.aio server. Health starts NOT_SERVING: whoever owns the service flips it.
 
     As a context manager it listens, hears signals, and on leaving drains. A worker shares its port with others and also
-    stops when its standard input ends, which is when its supervisor is gone.
+    stops when its supervisor is gone.
     """
 
     def __init__(
@@ -104,11 +104,12 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, self.reload.set)
-        if self._worker:
-            loop.add_reader(sys.stdin.fileno(), self._supervisor_gone)
+        supervisor = multiprocessing.parent_process() if self._worker else None
+        if supervisor:
+            loop.add_reader(supervisor.sentinel, self._supervisor_gone, supervisor.sentinel)
 
-    def _supervisor_gone(self) -> None:
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    def _supervisor_gone(self, sentinel: int) -> None:
+        asyncio.get_running_loop().remove_reader(sentinel)
         self.stopping.set()
 
     def stop(self) -> None:

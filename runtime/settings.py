@@ -42,7 +42,9 @@ class Settings(BaseModel):
             name = str(first["loc"][0]) if first["loc"] else ""
             variable = cls.variables().get(name, name)
             value = "" if "key" in name else f"={found.get(name, '')!r}"  # a secret is not shown
-            raise SettingsError(f"{variable}{value}: {first['msg']}" if name else str(first["msg"]).removeprefix("Value error, ")) from error
+            raise SettingsError(
+                f"{variable}{value}: {first['msg']}" if name else str(first["msg"]).removeprefix("Value error, ")
+            ) from error
 
 
 class ServerSettings(Settings):

@@ -1,0 +1,72 @@
+"""Clients as the contract's users have them: the client policy of `runtime.channels`, several replicas behind one name."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Sequence
+
+import grpc
+from google.protobuf.message import Message
+
+from chaos.load import Call
+from generated.vouch.v1 import agent_service_pb2 as agent
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.channels import open_channel
+
+SCORING = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+SECONDS = 10.0
+
+
+def order(transaction_id: str = "chaos-1") -> Transaction:
+    """An order with the documented fields."""
+    found = Transaction(
+        transaction_id=transaction_id,
+        user_id="chaos",
+        account_age_days=5,
+        email_domain="tempmail.net",
+        phone_verified=False,
+        order_amount=299.99,
+        new_device=True,
+    )
+    found.timestamp.FromJsonString("2025-02-11T10:00:00Z")
+    return found
+
+
+@contextlib.asynccontextmanager
+async def predict(addresses: Sequence[str], seconds: float = SECONDS) -> AsyncIterator[Call]:
+    """Predict over all replicas, with the client policy."""
+    async with channel(addresses, SCORING) as found:
+        stub, request = ScoringServiceStub(found), pb.PredictRequest(transaction=order())
+        yield lambda: stub.Predict(request, timeout=seconds)
+
+
+@contextlib.asynccontextmanager
+async def predict_batch(address: str, orders: Sequence[Transaction]) -> AsyncIterator[Call]:
+    """PredictBatch of the same orders, without retries."""
+    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as found:
+        stub, request = ScoringServiceStub(found), pb.PredictBatchRequest(transactions=orders)
+        yield lambda: stub.PredictBatch(request, timeout=SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def review(address: str) -> AsyncIterator[Call]:
+    """Review, without retries; several connections, as several callers have."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address, options)) for _ in range(8)]
+        stubs, request = [AgentServiceStub(each) for each in channels], agent.ReviewRequest(transaction=order())
+        number = 0
+
+        def call() -> Awaitable[Message]:
+            nonlocal number
+            number += 1
+            answer: Awaitable[Message] = stubs[number % len(stubs)].Review(request, timeout=SECONDS)
+            return answer
+
+        yield call
+
+
+def channel(addresses: Sequence[str], health_service: str = "") -> grpc.aio.Channel:
+    """One channel to several replicas."""
+    return open_channel(f"ipv4:{','.join(addresses)}", health_service=health_service)

@@ -1,0 +1,88 @@
+"""Three times what a server can do: what it accepts it answers in time, the rest it refuses at once, and recovers."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from chaos.clients import order, predict_batch, review
+from chaos.cluster import Replica, agent, running, scorer, wait_for
+from chaos.load import Call, Outcome, capacity, for_seconds
+
+TIMES = 3.0
+BATCH = 512
+_SERVER, _CLIENT = frozenset({0}), frozenset({1})
+
+
+@dataclass(frozen=True)
+class Overloaded:
+    """Latencies in seconds, rates a second, resident bytes."""
+
+    unloaded_p99: float
+    capacity: float
+    flood: Outcome
+    after: Outcome
+    resident_before: int
+    resident_peak: int
+    resident_after: int
+
+    @property
+    def p99_ratio(self) -> float:
+        """p99 of accepted calls under the flood against the unloaded one."""
+        return self.flood.latency(0.99) / self.unloaded_p99
+
+    @property
+    def with_retry_info(self) -> int:
+        """Refusals that told when to try again."""
+        found = 0
+        for error in self.flood.errors:
+            rich = rpc_status.from_call(error)  # type: ignore[arg-type]
+            found += rich is not None and any(each.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for each in rich.details)
+        return found
+
+
+async def overload_reviews(folder: Path, models: Path, seconds: float) -> Overloaded:
+    """Reviews, through agent, scorer and ledger."""
+    behind = scorer(folder, models, cores=_SERVER)
+    front = agent(folder, behind.address, cores=_SERVER)
+    return await _flooded([behind, front], front, lambda: review(front.address), seconds)
+
+
+async def overload_batches(folder: Path, models: Path, seconds: float) -> Overloaded:
+    """Batches, on the scorer alone."""
+    server = scorer(folder, models, cores=_SERVER)
+    orders = [order(f"chaos-{number}") for number in range(BATCH)]
+    return await _flooded([server], server, lambda: predict_batch(server.address, orders), seconds)
+
+
+async def _flooded(
+    replicas: list[Replica], watched: Replica, client: Callable[[], AbstractAsyncContextManager[Call]], seconds: float
+) -> Overloaded:
+    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    with running(*replicas):
+        try:
+            if mine and len(mine) > 1:
+                os.sched_setaffinity(0, _CLIENT)
+            await asyncio.to_thread(wait_for, replicas[0].serving, what="the scorer serving")
+            async with client() as call:
+                await for_seconds(call, 20, 1.5)
+                most = await capacity(call, 4, min(seconds, 4.0))
+                await asyncio.sleep(0.5)
+                quiet = await for_seconds(call, max(5.0, most / 20), min(seconds, 8.0))
+                resident = [watched.resident_bytes()]
+                task = asyncio.create_task(for_seconds(call, TIMES * most, seconds))
+                while not task.done():
+                    await asyncio.sleep(0.25)
+                    resident.append(watched.resident_bytes())
+                flood = await task
+                await asyncio.sleep(1.0)
+                after = await for_seconds(call, max(5.0, most / 20), min(seconds, 4.0))
+        finally:
+            if mine:
+                os.sched_setaffinity(0, mine)
+        return Overloaded(quiet.latency(0.99), most, flood, after, resident[0], max(resident), watched.resident_bytes())
