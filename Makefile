@@ -2,10 +2,10 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack bench protos/generate.py protos/lint.py envoy/run.py vouch.py \
+SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack bench chaos protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-.PHONY: bench-generate bench-model format setup demo up test check protos lock clean
+.PHONY: bench bench-generate bench-model chaos format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -50,6 +50,9 @@ bench-generate: setup  ## how fast rows are made
 
 bench-model: setup  ## how fast features and model are
 	@$(RUN)python -m bench.model
+
+chaos: setup  ## full counts of what must not fall over
+	@$(RUN)python -m chaos
 
 lock: setup  ## pin what pyproject.toml allows
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

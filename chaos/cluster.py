@@ -146,6 +146,20 @@ def running(*replicas: Replica) -> Iterator[None]:
                 replica.stop()
 
 
+@contextlib.contextmanager
+def edge(folder: Path, behind: Replica, front: Replica) -> Iterator[str]:
+    """Envoy in front of a scorer and an agent; its address."""
+    port = free_port()
+    ports = [f"--edge={port}", f"--scorer={behind.port}", f"--agent={front.port}"]
+    with (folder / "envoy.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "envoy/run.py", *ports], cwd=ROOT, stdout=log, stderr=log)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
 def scorer(folder: Path, models: Path, **rest: object) -> Replica:
     """A scorer that serves the models of a folder."""
     settings = {"VOUCH_MODELS_DIR": str(models), "OMP_NUM_THREADS": "1"}

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from chaos.clients import order, predict_batch, review
-from chaos.cluster import Replica, agent, running, scorer, wait_for
+from chaos.cluster import Replica, agent, edge, running, scorer, wait_for
 from chaos.load import Call, Outcome, capacity, for_seconds
 
 TIMES = 3.0
@@ -47,17 +47,19 @@ class Overloaded:
 
 
 async def overload_reviews(folder: Path, models: Path, seconds: float) -> Overloaded:
-    """Reviews, through agent, scorer and ledger."""
+    """Reviews, through the edge, agent, scorer and ledger."""
     behind = scorer(folder, models, cores=_SERVER)
     front = agent(folder, behind.address, cores=_SERVER)
-    return await _flooded([behind, front], front, lambda: review(front.address), seconds)
+    with edge(folder, behind, front) as address:
+        return await _flooded([behind, front], front, lambda: review(address), seconds)
 
 
 async def overload_batches(folder: Path, models: Path, seconds: float) -> Overloaded:
-    """Batches, on the scorer alone."""
+    """Batches, through the edge and the scorer."""
     server = scorer(folder, models, cores=_SERVER)
     orders = [order(f"chaos-{number}") for number in range(BATCH)]
-    return await _flooded([server], server, lambda: predict_batch(server.address, orders), seconds)
+    with edge(folder, server, server) as address:
+        return await _flooded([server], server, lambda: predict_batch(address, orders), seconds)
 
 
 async def _flooded(

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import importlib
 import os
 import sys
 import tempfile
@@ -53,7 +54,7 @@ def main(
         count = settings.workers or cores()
         if count == 1:
             return run(_one(settings, serve, worker=False))
-        return _several(module, settings, serve, count)
+        return _several(module, settings, count)
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         return CANNOT_START
@@ -70,22 +71,23 @@ async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
     return 0
 
 
-def _several(module: str, settings: S, serve: Serve[S], count: int) -> int:
+def _several(module: str, settings: ServerSettings, count: int) -> int:
     with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers: here the metrics are made already
         listen = f"{settings.listen.rpartition(':')[0]}:{held.getsockname()[1]}"
         shown = _shown(settings.metrics_listen, folder) if settings.metrics_listen else None
         own = settings.model_copy(update={"listen": listen})
         try:
-            return run(Supervisor(_work, (module, own, serve), f"{module}.__main__", count, shown).run())
+            return run(Supervisor(_work, (module, own), f"{module}.__main__", count, shown).run())
         finally:
             if shown:
                 shown.close()
 
 
-def _work(module: str, settings: S, serve: Serve[S]) -> None:
-    """What a worker process does."""
+def _work(module: str, settings: ServerSettings) -> None:
+    """What a worker process does. The fork server has imported the module already."""
     logging.configure(module)
+    serve: Serve[ServerSettings] = importlib.import_module(f"{module}.__main__").serve
     try:
         code = run(_one(settings, serve, worker=True))
     except (SecurityError, PortTaken) as error:

@@ -1,0 +1,100 @@
+"""`make chaos`: every scenario with its full counts, within a quarter of an hour. Writes bench/results/chaos.json."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.results import entry, write
+from chaos.drains import drain_replicas
+from chaos.fuzz import fuzz
+from chaos.kills import kill_workers
+from chaos.load import Outcome
+from chaos.overload import Overloaded, overload_batches, overload_reviews
+from chaos.swaps import swap_models
+from runtime.settings import Shared
+
+KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
+_MEGABYTE = 1e6
+
+
+class Report:
+    """Collects figures and says which are not what they must be."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, dict[str, object]] = {}
+        self.failed: list[str] = []
+
+    def keep(self, name: str, values: float | Sequence[float], unit: str, most: float | None = None) -> None:
+        """Keep a figure; with `most`, its largest value must not be above it."""
+        found = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)]
+        self.entries[name] = entry(found, unit)
+        if most is not None and not max(found) <= most:
+            self.failed.append(f"{name} is {max(found):g} {unit}, at most {most:g} was wanted")
+
+    def outcome(self, name: str, outcome: Outcome) -> None:
+        """Calls of a scenario: none may fail, none may be lost."""
+        self.keep(f"{name}_calls", outcome.sent, "calls")
+        self.keep(f"{name}_failures", outcome.failures.total(), "calls", 0)
+        self.keep(f"{name}_lost", outcome.lost, "calls", 0)
+
+    def flood(self, name: str, found: Overloaded) -> None:
+        """Figures of an overload."""
+        self.keep(f"{name}_p99_ratio", found.p99_ratio, "ratio", 5)
+        self.keep(f"{name}_unloaded_p99", found.unloaded_p99 * 1000, "ms")
+        self.keep(f"{name}_capacity", found.capacity, "calls/s")
+        self.keep(f"{name}_accepted", len(found.flood.answers), "calls")
+        self.keep(f"{name}_refused", found.flood.failures["RESOURCE_EXHAUSTED"], "calls")
+        others = found.flood.failures.total() - found.flood.failures["RESOURCE_EXHAUSTED"]
+        self.keep(f"{name}_other_failures", others, "calls", 0)
+        self.keep(f"{name}_without_retry_info", len(found.flood.errors) - found.with_retry_info, "calls", 0)
+        growth = (found.resident_peak - found.resident_before) / _MEGABYTE
+        self.keep(f"{name}_growth", growth, "MB", 100)
+        self.keep(f"{name}_failures_1s_after", found.after.failures.total(), "calls", 0)
+        self.keep(f"{name}_p99_1s_after_ratio", found.after.latency(0.99) / found.unloaded_p99, "ratio")
+
+
+async def experiments(folder: Path, models: Path) -> Report:
+    """Run everything, one scenario after another."""
+    report = Report()
+
+    def place(name: str) -> Path:
+        (folder / name).mkdir()
+        print(f"-- {name}", flush=True)
+        return folder / name
+
+    killed = await kill_workers(place("kills"), models, KILLS, rate=500)
+    report.outcome("kill", killed.outcome)
+    report.keep("kill_recovery", killed.recoveries, "s", 2)
+    swapped = await swap_models(place("swaps"), models, SWAPS, rate=200)
+    report.outcome("swap", swapped.outcome)
+    report.keep("swap_wrong_version", swapped.wrong, "answers", 0)
+    report.keep("swap_seconds", swapped.seconds, "s")
+    drained = await drain_replicas(place("drains"), models, DRAINS, rate=300)
+    report.outcome("drain", drained.outcome)
+    report.keep("drain_exit_code", drained.codes, "code", 0)
+    report.flood("overload_review", await overload_reviews(place("reviews"), models, FLOOD_SECONDS))
+    report.flood("overload_batch", await overload_batches(place("batches"), models, FLOOD_SECONDS))
+    fuzzed = await fuzz(place("fuzz"), models, CASES)
+    report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
+    report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
+    report.keep("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / _MEGABYTE, "MB", 30)
+    if not fuzzed.alive:
+        report.failed.append("a server died of fuzzing")
+    return report
+
+
+def main() -> int:
+    """Run; return the exit code: 0 all as wanted, 1 something was not."""
+    models = Shared.read().models_dir.resolve()
+    with tempfile.TemporaryDirectory(prefix="vouch-chaos-") as folder:
+        report = asyncio.run(experiments(Path(folder), models))
+    write("chaos", report.entries)
+    for line in report.failed:
+        print(f"chaos: {line}", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
