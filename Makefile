@@ -45,6 +45,9 @@ format: setup  ## format and mend what can be mended
 test: check  ## the checks and the tests
 	@$(RUN)pytest
 
+bench: setup  ## serving against its baselines; needs h2load, wrk and two cores
+	@$(RUN)python -m bench.serving
+
 bench-generate: setup  ## how fast rows are made
 	@$(RUN)python -m bench.generate
 

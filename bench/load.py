@@ -1,0 +1,72 @@
+"""Load generators: h2load for gRPC and HTTP/2, wrk for HTTP/1.1, both from Debian's packages."""
+
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+PACKAGES = {"h2load": "nghttp2-client", "wrk": "wrk"}
+GRPC = ("-H", "content-type: application/grpc", "-H", "te: trailers")
+JSON = ("-H", "content-type: application/json")
+
+
+class LoadError(RuntimeError):
+    """A load generator is missing or what it measured was not answered well."""
+
+
+def missing() -> list[str]:
+    """A sentence for each load generator that is not there."""
+    return [
+        f"{name} is missing: apt-get install {package}" for name, package in PACKAGES.items() if not shutil.which(name)
+    ]
+
+
+def frame(message: bytes) -> bytes:
+    """A gRPC message as it goes over the wire: a flag, the length, the bytes."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def h2load(
+    url: str, body: Path, headers: tuple[str, ...], core: int | None, requests: int, clients: int, streams: int
+) -> float:
+    """Requests a second."""
+    output = _run(
+        core, "h2load", "-n", str(requests), "-c", str(clients), "-m", str(streams), "-d", str(body), *headers, url
+    )
+    done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", output)
+    rate = re.search(r"finished in [^,]*, ([\d.]+) req/s", output)
+    if not done or not rate or int(done[1]) != requests:
+        raise LoadError(f"{url}: {output[-600:]}")
+    return float(rate[1])
+
+
+def h2load_p50(url: str, body: Path, headers: tuple[str, ...], core: int | None, requests: int) -> float:
+    """Median latency of one request after another, in microseconds."""
+    with tempfile.NamedTemporaryFile() as log:
+        _run(
+            core, "h2load", "-n", str(requests), "-c1", "-m1", f"--log-file={log.name}", "-d", str(body), *headers, url
+        )
+        return statistics.median(int(line.split()[2]) for line in Path(log.name).read_text().splitlines())
+
+
+def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int) -> float:
+    """Requests a second over HTTP/1.1."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        text = body.read_text().replace("\\", "\\\\").replace("'", "\\'")
+        script.write(f"wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\nwrk.body='{text}'\n")
+        script.flush()
+        output = _run(core, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script.name, url)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    if not rate or "Non-2xx" in output:
+        raise LoadError(f"{url}: {output[-600:]}")
+    return float(rate[1])
+
+
+def _run(core: int | None, *command: str) -> str:
+    pinned = ["taskset", "-c", str(core)] if core is not None else []
+    done = subprocess.run([*pinned, *command], capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode:
+        raise LoadError(f"{command[0]}: {done.stderr[-300:]}")
+    return done.stdout

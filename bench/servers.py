@@ -1,0 +1,117 @@
+"""Baselines and variants that `bench.serving` measures, each a server of its own: python -m bench.servers NAME PORT."""
+
+import asyncio
+import importlib
+import sys
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceServicer, add_ScoringServiceServicer_to_server
+
+
+class Empty(ScoringServiceServicer):  # type: ignore[misc]
+    """Does nothing with what it got."""
+
+    async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
+        """An empty answer."""
+        return pb.PredictResponse()
+
+
+async def _empty(port: int) -> None:
+    server = grpc.aio.server()
+    add_ScoringServiceServicer_to_server(Empty(), server)
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    await server.wait_for_termination()
+
+
+def empty(port: int) -> None:
+    """An empty grpc.aio handler as the gRPC documentation writes one."""
+    asyncio.run(_empty(port))
+
+
+def empty_uvloop(port: int) -> None:
+    """The same on uvloop, which the scorer uses."""
+    import uvloop
+
+    uvloop.run(_empty(port))
+
+
+def echo(port: int) -> None:
+    """FastAPI with the same body, pydantic in and out, and nothing between."""
+    import uvicorn
+    from fastapi import FastAPI
+
+    from http_bridge.bodies import TransactionBody
+
+    app = FastAPI()
+
+    @app.post("/api/v1/predict")
+    async def predict(body: TransactionBody) -> TransactionBody:  # type: ignore[valid-type]
+        return body
+
+    uvicorn.run(app, port=port, log_level="warning")
+
+
+def unmeasured(port: int) -> None:
+    """The scorer without metrics."""
+    from runtime.metrics import MethodMetrics
+
+    class Uncounted(MethodMetrics):
+        def __init__(self, kind: str, service: str, method: str) -> None:
+            super().__init__(kind, service, method)
+            self.ok = self.seconds = _Nothing()  # type: ignore[assignment]
+
+    interceptors: Any = importlib.import_module("runtime.interceptors")
+    interceptors.MethodMetrics = Uncounted
+    _scorer(port, watched=False)
+
+
+class _Nothing:
+    def inc(self) -> None:
+        """Count nothing."""
+
+    def observe(self, value: float) -> None:
+        """Observe nothing."""
+
+
+def unchecked(port: int) -> None:
+    """The scorer without validation."""
+    from runtime.interceptors import Guard
+
+    def accept(message: Message) -> None:
+        """Accept all."""
+
+    assert Guard.__init__.__kwdefaults__ is not None
+    Guard.__init__.__kwdefaults__["validate"] = accept
+    _scorer(port)
+
+
+def _scorer(port: int, watched: bool = True) -> None:
+    from ml_server.metrics import Watched
+    from ml_server.scorer import ignore
+    from ml_server.settings import MlSettings
+    from runtime.loop import run
+
+    class Blind(Watched):
+        __call__ = staticmethod(ignore)  # type: ignore[assignment]
+
+    scorer: Any = importlib.import_module("ml_server.__main__")
+    if not watched:
+        scorer.Watched = Blind
+    run(scorer.serve(MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen=""), False))
+
+
+SERVERS = {
+    "empty": empty,
+    "empty_uvloop": empty_uvloop,
+    "echo": echo,
+    "unmeasured": unmeasured,
+    "unchecked": unchecked,
+}
+
+if __name__ == "__main__":
+    SERVERS[sys.argv[1]](int(sys.argv[2]))
