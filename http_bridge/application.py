@@ -18,6 +18,7 @@ from http_bridge.gate import Gate, metadata
 from http_bridge.settings import HttpSettings
 from runtime import logging
 from runtime.channels import open_channel
+from runtime.loop import settle_garbage
 
 
 def application(
@@ -31,6 +32,7 @@ def application(
         async with open_channel(target, settings.tls) as channel:
             for name, stub in stubs.items():
                 setattr(app.state, name, stub(channel))
+            settle_garbage()
             yield
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)

@@ -18,12 +18,8 @@ class Additive:
         self.features, self.classes = len(terms.thresholds), len(terms.base)
         self._thresholds, self._base = terms.thresholds, terms.base
         self._terms, self._blocks = of_terms(terms), Blocks(terms)
-        self._pairs = list(zip(terms.first.tolist(), terms.second.tolist(), strict=True))
-        # Who earns what: a term of one feature is that feature's, a term of two is shared in halves (Shapley's value).
-        places = np.arange(len(terms.first))
-        self._shares = np.zeros((self.features, len(places)))
-        np.add.at(self._shares, (terms.first, places), 0.5)
-        np.add.at(self._shares, (terms.second, places), 0.5)
+        self._first, self._second = terms.first, terms.second
+        self.base: list[float] = terms.base.tolist()
 
     def one(self, row: Sequence[float]) -> list[float]:
         """Scores of the classes for one row of features, NaN for unknown."""
@@ -32,10 +28,13 @@ class Additive:
         result: list[float] = scores.tolist()
         return result
 
-    def one_contributions(self, row: Sequence[float]) -> Floats:
-        """What each feature adds to each class's score, and the base at the end: shape (classes, features + 1)."""
-        earned = self._shares @ self._terms.one(np.array([*self._bins(row), 0]))
-        return np.vstack([earned, self._base]).T
+    def one_earned(self, row: Sequence[float], slopes: Sequence[float]) -> Floats:
+        """What each feature adds to the scores of the classes, weighted by their slopes: shape (features,).
+
+        A term of one feature is that feature's; a term of two is shared in halves, which is Shapley's value.
+        """
+        halves = self._terms.one(np.array([*self._bins(row), 0])) @ np.multiply(slopes, 0.5)
+        return self._by_feature(halves)
 
     def many(self, matrix: Floats) -> Floats:
         """Scores of the classes for rows of features, shape (rows, classes)."""
@@ -45,16 +44,20 @@ class Additive:
             result[start : start + _CHUNK] = self._blocks.lookup.sums_of_many(bins)
         return result + self._base
 
-    def many_contributions(self, matrix: Floats) -> Floats:
-        """As `one_contributions` for rows: shape (rows, classes, features + 1)."""
-        result = np.zeros((self.features + 1, len(matrix), self.classes))
-        result[-1] = self._base
-        bins = self._bins_of_many(matrix)
-        for term, (first, second) in enumerate(self._pairs):
-            earned = self._terms.rows_of(term, bins) * 0.5
+    def many_earned(self, matrix: Floats, slopes: Floats) -> Floats:
+        """As `one_earned` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
+        bins, halves = self._bins_of_many(matrix), slopes * 0.5
+        result = np.zeros((self.features, len(matrix)))
+        for term, (first, second) in enumerate(zip(self._first.tolist(), self._second.tolist(), strict=True)):
+            earned = np.einsum("rk,rk->r", self._terms.rows_of(term, bins), halves)
             result[first] += earned
             result[second] += earned
-        return result.transpose(1, 2, 0)
+        return result.T
+
+    def _by_feature(self, halves: Floats) -> Floats:
+        found: Floats = np.bincount(self._first, halves, self.features).astype(np.float64)
+        found += np.bincount(self._second, halves, self.features)
+        return found
 
     def _bins(self, row: Sequence[float]) -> list[int]:
         return list(map(bisect_left, self._thresholds, row))

@@ -24,7 +24,7 @@ ABUSE = "abuse"
 
 # Gauss-Legendre points on 0..1: the integrand is smooth, and 12 points leave less than the rounding of the sums.
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
-_POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+_QUADRATURE = list(zip(((_POINTS + 1) / 2).tolist(), (_WEIGHTS / 2).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,31 +70,37 @@ class Classes:
     def _told_apart(self) -> bool:
         return any(place is not None for place in self.type_places)
 
-    def contributions(self, by_class: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Contributions to the raw log-odds, shape (features + 1,), from those to each class, shape (classes, features + 1).
+    def slopes(self, base: Sequence[float], scores: Sequence[float]) -> list[float]:
+        """How much of a step of each class's score arrives in the raw log-odds, on the straight way from `base` to `scores`.
 
-        The last place is the base value. On the straight way from the base values to the scores each feature earns the
-        integral of the raw log-odds' slope along its own part (Aumann and Shapley, Values of Non-Atomic Games, 1974).
-        What quadrature leaves over is shared in proportion, so that the sum is exact.
+        A feature that adds x to a class's score thereby earns x times that class's slope, its share by the way of Aumann
+        and Shapley (Values of Non-Atomic Games, 1974). The integral is taken by quadrature.
         """
-        base, parts = by_class[:, -1], by_class[:, :-1]
-        total = parts.sum(axis=1)
-        way = base + _POINTS[:, None] * total  # points, classes
-        slope = np.concatenate([_softmax(way[:, : self.honest]), -_softmax(way[:, self.honest :])], axis=1)
-        earned = (_WEIGHTS @ slope) @ parts
-        start, end = self.raw(base.tolist()), self.raw((base + total).tolist())
-        size = np.abs(earned).sum()
+        honest, classes = self.honest, range(len(base))
+        steps = [end - start for start, end in zip(base, scores, strict=True)]
+        found = [0.0] * len(base)
+        for point, weight in _QUADRATURE:
+            way = [start + point * step for start, step in zip(base, steps, strict=True)]
+            top = max(way[:honest]), max(way[honest:])
+            odds = [exp(way[place] - top[place >= honest]) for place in classes]
+            total = weight / sum(odds[:honest]), -weight / sum(odds[honest:])
+            for place in classes:
+                found[place] += odds[place] * total[place >= honest]
+        return found
+
+    def settled(self, earned: NDArray[np.float64], base: Sequence[float], scores: Sequence[float]) -> list[float]:
+        """Contributions whose sum is the raw log-odds exactly: what quadrature left over is shared in proportion.
+
+        `earned` has shape (features,); behind them comes the base value, the raw log-odds at `base`.
+        """
+        start, end = self.raw(base), self.raw(scores)
+        sizes = np.abs(earned)
+        size = sizes.sum()
         if size > 0:
-            earned += (end - start - earned.sum()) * np.abs(earned) / size
-        return np.append(earned, start)
+            earned = earned + sizes * ((end - start - earned.sum()) / size)
+        return [*earned.tolist(), start]
 
 
 def _log_sum_exp(values: Sequence[float]) -> float:
     highest = max(values)
     return highest + log(sum([exp(value - highest) for value in values]))
-
-
-def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return result

@@ -30,19 +30,19 @@ def reasons(
 
     Unknown fields are no reasons.
     """
-    order = sorted(range(len(features)), key=lambda place: -abs(contributions[place]))
-    told, groups = 0, set()
-    for place in order:
+    sizes = [abs(value) for value in contributions[: len(features)]]
+    told, groups, everywhere = 0, set[int](), {feature.group for feature in features}
+    for place in sorted(range(len(features)), key=sizes.__getitem__, reverse=True):
         feature = features[place]
-        known = [name for name in feature.operation.inputs if name in fields]
-        if abs(contributions[place]) < _NOTHING:
+        if sizes[place] < _NOTHING or (told >= TOP and groups == everywhere):
             return
-        unknown = not known or values[place] != values[place]
-        if unknown or (told >= TOP and feature.group in groups):
+        if values[place] != values[place] or (told >= TOP and feature.group in groups):
+            continue
+        field = next((name for name in feature.operation.inputs if name in fields), None)
+        if field is None:
             continue
         told += 1
         groups.add(feature.group)
-        field = known[0]
         yield Reason(
             feature=feature.name,
             field=field,

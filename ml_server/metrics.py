@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from ml_server.inputs import Fields
 from runtime.contract import FIELDS, REQUIRED
 
-SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 20 for place in range(1, 21)])
+SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 10 for place in range(1, 11)])
 ORDERS = Counter("vouch_scored_orders", "Orders scored")
 UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, by field", ["field"])
 MODEL = Gauge("vouch_model_info", "Workers that serve a model version", ["model_version"], multiprocess_mode="livesum")

@@ -41,29 +41,37 @@ class Scorer:
         response = self.respond(transaction.transaction_id, score, scores)
         self._watch(fields, score)
         if explain:
-            self._explain(response, self._additive.one_contributions(vector), vector, fields)
+            slopes = self._classes.slopes(self._additive.base, scores)
+            self._explain(response, self._additive.one_earned(vector, slopes), scores, vector, fields)
         return response
 
     def predict_batch(self, transactions: Sequence[Transaction], explain: bool = False) -> list[pb.PredictResponse]:
         """Score many transactions in columns: the same answers as one by one."""
         fields = [fields_of(each) for each in transactions]
         matrix = self._features.matrix(MessageColumns(fields))
-        scores = self._additive.many(matrix)
-        legitimacy = self.model.calibration.scores(self._classes.raws(scores), self.model.prior_shift).tolist()
-        ids = (each.transaction_id for each in transactions)
-        responses = [self.respond(*each) for each in zip(ids, legitimacy, scores.tolist(), strict=True)]
+        by_class = self._additive.many(matrix)
+        legitimacy = self.model.calibration.scores(self._classes.raws(by_class), self.model.prior_shift).tolist()
+        rows = by_class.tolist()
+        ids = [each.transaction_id for each in transactions]
+        responses = [self.respond(*each) for each in zip(ids, legitimacy, rows, strict=True)]
         for known, score in zip(fields, legitimacy, strict=True):
             self._watch(known, score)
         if explain:
-            by_class = self._additive.many_contributions(matrix)
-            for response, row, vector, own in zip(responses, by_class, matrix.tolist(), fields, strict=True):
-                self._explain(response, row, vector, own)
+            slopes = np.array([self._classes.slopes(self._additive.base, scores) for scores in rows])
+            earned = self._additive.many_earned(matrix, slopes)
+            for each in zip(responses, earned, rows, matrix.tolist(), fields, strict=True):
+                self._explain(*each)
         return responses
 
     def _explain(
-        self, response: pb.PredictResponse, by_class: NDArray[np.float64], vector: list[float], fields: Fields
+        self,
+        response: pb.PredictResponse,
+        earned: NDArray[np.float64],
+        scores: list[float],
+        vector: list[float],
+        fields: Fields,
     ) -> None:
-        contributions = self._classes.contributions(by_class).tolist()
+        contributions = self._classes.settled(earned, self._additive.base, scores)
         response.reasons.extend(reasons(self._features.features, vector, contributions, fields))
         response.explanation.CopyFrom(explanation(self._features.features, contributions))
 

@@ -5,7 +5,6 @@ otherwise than training did leaves the old one serving; a line in the log and a 
 """
 
 import asyncio
-import gc
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ml_server.examples import check
 from ml_server.metrics import SWAP_FAILURES, show_model
 from ml_server.service import ScoringService
 from runtime.logging import get_logger
+from runtime.loop import settle_garbage
 from runtime.serving import Server
 
 LOOK_SECONDS = 1.0
@@ -51,9 +51,7 @@ async def keep_current(service: ScoringService, server: Server, models: Path) ->
                     earlier = service.version
                     service.serve(model)
                     show_model(model.version, earlier)
-                    # What a model is made of lives long: the garbage collector need not walk through it again and again.
-                    gc.collect()
-                    gc.freeze()
+                    settle_garbage()
                     await server.set_serving(True)
                     _log.info("serving", model_version=model.version, before=earlier or None)
         try:

@@ -131,8 +131,8 @@ def train(
 
 def importance(additive: Additive, classes: Classes, matrix: Numbers, names: Sequence[str]) -> dict[str, float]:
     """Mean size of each feature's contribution to the raw log-odds over some rows."""
-    by_class = additive.many_contributions(matrix)
-    sizes = np.mean([np.abs(classes.contributions(row)[:-1]) for row in by_class], axis=0)
+    slopes = np.array([classes.slopes(additive.base, scores) for scores in additive.many(matrix).tolist()])
+    sizes = np.abs(additive.many_earned(matrix, slopes)).mean(axis=0)
     return {name: round(float(size), 4) for name, size in zip(names, sizes, strict=True)}
 
 

@@ -1,6 +1,7 @@
-"""The event loop of every server: uvloop where it exists."""
+"""The event loop of every server, uvloop where it exists, and what else keeps it going smoothly."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -19,3 +20,13 @@ else:
     def run(main: Coroutine[Any, Any, T]) -> T:
         """Run to the end on uvloop."""
         return uvloop.run(main)
+
+
+def settle_garbage() -> None:
+    """Spare the collector what lives as long as the process, and let it look for cycles less often.
+
+    gRPC's calls are cycles of a few dozen objects; looking for them every 700 objects, as is the default, costs a tenth.
+    """
+    gc.set_threshold(10_000, 20, 50)
+    gc.collect()
+    gc.freeze()

@@ -1,7 +1,6 @@
 """The command of a server, `python -m ml_server` say: options, settings, one process or several."""
 
 import argparse
-import gc
 import importlib
 import os
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from runtime import logging
-from runtime.loop import run
+from runtime.loop import run, settle_garbage
 from runtime.metrics import Exposition
 from runtime.security import SecurityError, require_loopback
 from runtime.settings import ServerSettings, SettingsError
@@ -18,8 +17,6 @@ from runtime.workers import CANNOT_START, PortTaken, Supervisor, cores, reserve
 
 S = TypeVar("S", bound=ServerSettings)
 _FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
-# gRPC's calls are cycles of a few dozen objects; looking for them every 700 objects, as is the default, costs a tenth.
-_GARBAGE = (10_000, 20, 50)
 Serve = Callable[[S, bool], Coroutine[Any, Any, None]]
 """Serves until a signal; told the settings, and whether this process is one worker of several."""
 
@@ -61,7 +58,7 @@ def main(
 
 
 async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
-    gc.set_threshold(*_GARBAGE)
+    settle_garbage()
     shown = None if worker or not settings.metrics_listen else _shown(settings.metrics_listen)
     try:
         await serve(settings, worker)

@@ -96,24 +96,39 @@ def test_terms_are_the_trees(table: pa.Table, models: Path, model: Model) -> Non
     np.testing.assert_allclose([model.additive.one(row) for row in matrix.tolist()], wanted, atol=1e-9)
 
 
-def test_contributions_are_shapley_values(table: pa.Table, model: Model) -> None:
-    """Contributions to each class sum to its score; by one and by many; and a feature no table asks for gets none."""
+def test_earnings_add_up_by_class(table: pa.Table, model: Model) -> None:
+    """What the features earn for one class is its score less the base, by one and by many alike."""
     matrix = model.features.matrix(Columns(table.slice(0, 300)))
-    found = model.additive.many_contributions(matrix)
-    np.testing.assert_allclose(found.sum(axis=2), model.additive.many(matrix), atol=1e-9)
-    for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
-        np.testing.assert_allclose(model.additive.one_contributions(row), wanted, atol=1e-12)
+    scores = model.additive.many(matrix)
+    for place in range(model.additive.classes):
+        only = np.eye(model.additive.classes)[place]
+        found = model.additive.many_earned(matrix, np.tile(only, (300, 1)))
+        np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.additive.base[place], atol=1e-9)
+        for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
+            np.testing.assert_allclose(model.additive.one_earned(row, only.tolist()), wanted, atol=1e-12)
 
 
-def test_average_contributions_are_nothing(table: pa.Table) -> None:
-    """On the rows that say what is average, each feature's contributions have the mean zero: they are distances."""
+def test_average_earnings_are_nothing(table: pa.Table) -> None:
+    """On the rows that say what is average, each feature's earnings have the mean zero: they are distances from it."""
     small = table.slice(0, 3000)
     trained = train(small, Parameters(rounds=20, sparse_copies=0.0))
-    terms = Terms.parse(trained.files["terms.npz"])  # type: ignore[arg-type]
+    additive = Additive(Terms.parse(trained.files["terms.npz"]))  # type: ignore[arg-type]
     features = FeatureSet(json.loads(trained.files["features.json"])["orders"])
-    found = Additive(terms).many_contributions(features.matrix(Columns(small.sort_by("timestamp").slice(0, 2100))))
-    assert np.abs(found[:, :, :-1].mean(axis=0)).max() < 0.02
-    assert np.abs(found[:, :, :-1]).max() > 0.3
+    matrix = features.matrix(Columns(small.sort_by("timestamp").slice(0, 2100)))
+    for only in np.eye(additive.classes):
+        found = additive.many_earned(matrix, np.tile(only, (len(matrix), 1)))
+        assert np.abs(found.mean(axis=0)).max() < 0.02
+        assert np.abs(found).max() > 0.1
+
+
+@given(st.lists(st.floats(-12, 12), min_size=5, max_size=5), st.lists(st.floats(-12, 12), min_size=5, max_size=5))
+def test_slopes_lead_from_the_base_to_the_score(base: list[float], scores: list[float]) -> None:
+    """The slopes times the way are the change of the raw log-odds; settling leaves nothing over."""
+    classes = Classes(("legitimate", "suspicious_but_legitimate", "fake_account", "account_takeover", "payment_fraud"))
+    slopes = classes.slopes(base, scores)
+    earned = np.array([slope * (end - start) for slope, start, end in zip(slopes, base, scores, strict=True)])
+    assert earned.sum() == pytest.approx(classes.raw(scores) - classes.raw(base), abs=0.2)
+    assert sum(classes.settled(earned, base, scores)) == pytest.approx(classes.raw(scores), abs=1e-9)
 
 
 def test_deeper_trees_are_refused() -> None:
