@@ -80,7 +80,7 @@ class Bench:
         return found
 
     def start(
-        self, name: str, *command: str, unpinned: bool = False, settings: Mapping[str, str] | None = None
+        self, name: str, *command: str, core: int | None = SERVER, settings: Mapping[str, str] | None = None
     ) -> None:
         """Start a server on a free port; `{port}` in its command and settings stands for it."""
         port = self.ports[name] = free_port()
@@ -89,12 +89,8 @@ class Bench:
         environment = clean | {"VOUCH_MODELS_DIR": str(self.models), "OMP_NUM_THREADS": "1", **own}
         words = [each.format(port=port, **self.ports) for each in command]
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                ["taskset", "-c", str(SERVER), *words] if not unpinned else words,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+            pinned = [] if core is None else ["taskset", "-c", str(core)]
+            process = subprocess.Popen([*pinned, *words], env=environment, stdout=log, stderr=log)
         self._stack.callback(_end, process)
         self.pid = process.pid
 
@@ -113,6 +109,11 @@ class Bench:
         """Requests a second of gRPC."""
         url = f"http://127.0.0.1:{self.ports[server]}{path}"
         return load.h2load(url, self.body[body], load.GRPC, core, requests, clients=2, streams=8)
+
+    def few(self, server: str, path: str, body: str, headers: tuple[str, ...]) -> float:
+        """Requests a second with eight under way on one connection."""
+        url = f"http://127.0.0.1:{self.ports[server]}{path}"
+        return load.h2load(url, self.body[body], headers, CLIENT, REQUESTS // 2, clients=1, streams=8)
 
     def p50(self, server: str) -> float:
         """Median microseconds of Predict at concurrency 1."""
@@ -144,15 +145,27 @@ def start_all(bench: Bench) -> None:
         "scorer", python, "-m", "ml_server", settings=scorer | {"VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
     )
     for count in ("1", "2"):
-        bench.start(f"workers{count}", python, "-m", "ml_server", "--workers", count, unpinned=True, settings=scorer)
+        bench.start(f"workers{count}", python, "-m", "ml_server", "--workers", count, core=None, settings=scorer)
     bench.start("echo", python, "-m", "bench.servers", "echo", "{port}")
     uvicorn = str(Path(python).parent / "uvicorn")
     bench.start(
         "bridge", uvicorn, "http_bridge.ml:app", "--port", "{port}", "--log-level", "warning",
         settings={"VOUCH_HTTP_SCORER": "127.0.0.1:{scorer}"},
     )  # fmt: skip
-    bench.start("edge", python, "envoy/run.py", "--edge={port}", "--scorer={scorer}")
-    for name in ("empty", "empty_uvloop", "unmeasured", "unchecked", "scorer", "workers1", "workers2", "edge"):
+    # The edge stands on a machine of its own, so with the load; and beside the scorer, to see what it costs.
+    for name, core in (("edge", CLIENT), ("edge_beside", SERVER)):
+        bench.start(name, python, "envoy/run.py", "--edge={port}", "--scorer={scorer}", core=core)
+    for name in (
+        "empty",
+        "empty_uvloop",
+        "unmeasured",
+        "unchecked",
+        "scorer",
+        "workers1",
+        "workers2",
+        "edge",
+        "edge_beside",
+    ):
         wait_for(lambda name=name: bench.answers(name), 120, name)  # type: ignore[misc]
     time.sleep(2)
 
@@ -211,14 +224,11 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
     keep("predict_rest_vs_fastapi", bridge / echo)
     plain = load.wrk(rest["bridge"] + "?explain=false", bench.body["rest"], CLIENT, 2, 8)
     keep("predict_rest_unexplained_vs_fastapi", plain / echo)
-    through = f"http://127.0.0.1:{bench.ports['edge']}/v1/transactions:predict"
     # As many at once as the edge lets through to one worker.
-    edge = load.h2load(through, bench.body["canonical"], load.JSON, CLIENT, REQUESTS // 2, clients=1, streams=8)
-    direct = f"http://127.0.0.1:{bench.ports['scorer']}{PREDICT}"
-    keep(
-        "predict_envoy_vs_grpc",
-        edge / load.h2load(direct, bench.body["predict"], load.GRPC, CLIENT, REQUESTS // 2, 1, 8),
-    )
+    direct = bench.few("scorer", PREDICT, "predict", load.GRPC)
+    for name in ("edge", "edge_beside"):
+        rate = bench.few(name, "/v1/transactions:predict", "canonical", load.JSON)
+        keep("predict_envoy_vs_grpc" if name == "edge" else "predict_envoy_on_one_core_vs_grpc", rate / direct)
     both = [bench.rate(f"workers{count}", "predict", core=None) for count in (1, 2)]
     keep("workers2_vs_1", both[1] / both[0])
 

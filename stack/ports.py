@@ -4,7 +4,15 @@ import socket
 from collections.abc import Mapping
 from typing import Final
 
-PORTS: Final[Mapping[str, int]] = {"ml": 50051, "agent": 50052, "bridge_ml": 8000, "bridge_agent": 8001, "envoy": 8080}
+PORTS: Final[Mapping[str, int]] = {
+    "ml": 50051,
+    "agent": 50052,
+    "bridge_ml": 8000,
+    "bridge_agent": 8001,
+    "envoy": 8080,
+    "ml_metrics": 9051,
+    "agent_metrics": 9052,
+}
 
 
 def taken(ports: Mapping[str, int]) -> list[str]:
