@@ -16,6 +16,7 @@ from chaos.load import Call, Outcome, capacity, for_seconds
 
 TIMES = 3.0
 BATCH = 512
+_QUIET = 0.1  # of the capacity
 _SERVER, _CLIENT = frozenset({0}), frozenset({1})
 
 
@@ -72,10 +73,10 @@ async def _flooded(
                 os.sched_setaffinity(0, _CLIENT)
             await asyncio.to_thread(wait_for, replicas[0].serving, what="the scorer serving")
             async with client() as call:
-                await for_seconds(call, 20, 1.5)
+                await capacity(call, 4, min(seconds, 3.0))  # what is made at the first call is made now
                 most = await capacity(call, 4, min(seconds, 4.0))
                 await asyncio.sleep(0.5)
-                quiet = await for_seconds(call, max(5.0, most / 20), min(seconds, 8.0))
+                quiet = await for_seconds(call, most * _QUIET, min(seconds, 10.0))
                 resident = [watched.resident_bytes()]
                 task = asyncio.create_task(for_seconds(call, TIMES * most, seconds))
                 while not task.done():
@@ -83,7 +84,7 @@ async def _flooded(
                     resident.append(watched.resident_bytes())
                 flood = await task
                 await asyncio.sleep(1.0)
-                after = await for_seconds(call, max(5.0, most / 20), min(seconds, 4.0))
+                after = await for_seconds(call, most * _QUIET, min(seconds, 4.0))
         finally:
             if mine:
                 os.sched_setaffinity(0, mine)
