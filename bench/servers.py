@@ -61,21 +61,12 @@ def unmeasured(port: int) -> None:
     from runtime.metrics import MethodMetrics
 
     class Uncounted(MethodMetrics):
-        def __init__(self, kind: str, service: str, method: str) -> None:
-            super().__init__(kind, service, method)
-            self.ok = self.seconds = _Nothing()  # type: ignore[assignment]
+        def succeeded(self, seconds: float) -> None:
+            """Count nothing."""
 
     interceptors: Any = importlib.import_module("runtime.interceptors")
     interceptors.MethodMetrics = Uncounted
     _scorer(port, watched=False)
-
-
-class _Nothing:
-    def inc(self) -> None:
-        """Count nothing."""
-
-    def observe(self, value: float) -> None:
-        """Observe nothing."""
 
 
 def unchecked(port: int) -> None:

@@ -104,15 +104,19 @@ class Blocks:
         self._widths = terms.bins.tolist()
         self._together = [block for block in blocks if len(block) > 1]
         self._alone = [block[0] for block in blocks if len(block) == 1]
+        # The same for one order: a step for the first two features of each block, and one for each further feature.
+        self._steps = [(block[0], self._widths[block[1]], block[1]) for block in self._together]
+        self._more = [
+            (place, self._widths[feature], feature)
+            for place, block in enumerate(self._together)
+            for feature in block[2:]
+        ]
 
     def of_one(self, bins: Sequence[int]) -> Places:
         """Bins of the blocks from those of the features."""
-        widths, joint = self._widths, []
-        for block in self._together:
-            digit = 0
-            for feature in block:
-                digit = digit * widths[feature] + bins[feature]
-            joint.append(digit)
+        joint = [bins[first] * width + bins[second] for first, width, second in self._steps]
+        for place, width, feature in self._more:
+            joint[place] = joint[place] * width + bins[feature]
         return np.array([*joint, *[bins[feature] for feature in self._alone], 0])
 
     def of_many(self, bins: Places) -> Places:

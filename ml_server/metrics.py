@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from ml_server.inputs import Fields
 from runtime.contract import FIELDS, REQUIRED
+from runtime.metrics import GATHERED
 
 SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 10 for place in range(1, 11)])
 ORDERS = Counter("vouch_scored_orders", "Orders scored")
@@ -19,7 +20,6 @@ SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were refused")
 
 _FIELDS = tuple(name for name in FIELDS if name not in REQUIRED)
 _UNKNOWN = {name: UNKNOWN.labels(name) for name in _FIELDS}
-_MOST_PATTERNS = 500
 
 
 def show_model(version: str, earlier: str) -> None:
@@ -33,27 +33,33 @@ class Watched:
     """Counts scores and the fields that orders have.
 
     Orders of one shop have a handful of patterns of known fields; counting a pattern takes one step, counting its absent
-    fields forty. So patterns are counted, and turned into counts by field every now and then.
+    fields forty. So patterns are counted, and turned into counts by field a few dozen orders at a time.
     """
 
     def __init__(self) -> None:
         self._patterns: Tally[tuple[str, ...]] = Tally()
-        self._score = SCORES.observe
+        self._scores: list[float] = []
 
     def __call__(self, fields: Fields, score: float) -> None:
         """Count an order."""
-        self._score(score)
+        self._scores.append(score)
         self._patterns[tuple(fields)] += 1
-        if len(self._patterns) >= _MOST_PATTERNS:
+        if len(self._scores) >= GATHERED:
             self.flush()
 
     def flush(self) -> None:
-        """Bring the counts by field up to date."""
+        """Bring the metrics up to date."""
+        scores, self._scores = self._scores, []
+        for score in scores:
+            SCORES.observe(score)
         patterns, self._patterns = self._patterns, Tally()
+        unknown: Tally[str] = Tally()
         for fields, orders in patterns.items():
             ORDERS.inc(orders)
             for name in _UNKNOWN.keys() - set(fields):
-                _UNKNOWN[name].inc(orders)
+                unknown[name] += orders
+        for name, orders in unknown.items():
+            _UNKNOWN[name].inc(orders)
 
     async def keep_flushing(self, seconds: float = 1.0) -> None:
         """Flush for ever."""

@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 
 from runtime.errors import DeadlinePassed, InvalidRequest, Overloaded, Unauthenticated, VouchError, to_status
 from runtime.logging import get_logger
-from runtime.metrics import MethodMetrics
+from runtime.metrics import IN_FLIGHT, MethodMetrics
 from runtime.security import ApiKeys, presented_key
 from runtime.validation import check
 
@@ -68,12 +68,13 @@ class Guard:
         self._log_every = log_every
         self._until_line = log_every
         self._validate = validate
+        self._metrics: list[MethodMetrics] = []
         self._refused, self._tell_refused = 0, 0.0
 
     def unary(self, behaviour: Behaviour, method: MethodDescriptor) -> Behaviour:
         """A unary handler with everything around it."""
-        path, counted = _path(method), _counted(method, "unary")
-        ok, observe = counted.ok.inc, counted.seconds.observe
+        path, counted = _path(method), self._counted(method, "unary")
+        succeeded = counted.succeeded
         validate, clock = self._validate, time.perf_counter
         undecodable = InvalidRequest([("", f"the bytes are no {method.input_type.full_name}")])
 
@@ -102,8 +103,7 @@ class Guard:
                 raise  # not reached: abort raises
             finally:
                 self.in_flight -= 1
-            ok()
-            observe(clock() - begun)
+            succeeded(clock() - begun)
             if self._log_every:
                 self._sample(context, path, begun)
             return response
@@ -112,7 +112,7 @@ class Guard:
 
     def stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Message]], method: MethodDescriptor) -> Any:
         """A server-streaming handler with everything around it."""
-        path, counted = _path(method), _counted(method, "server_stream")
+        path, counted = _path(method), self._counted(method, "server_stream")
         undecodable = InvalidRequest([("", f"the bytes are no {method.input_type.full_name}")])
 
         async def call(request: Message | None, context: Context) -> AsyncIterator[Message]:
@@ -135,6 +135,16 @@ class Guard:
             counted.ended(grpc.StatusCode.OK, time.perf_counter() - begun)
 
         return call
+
+    def _counted(self, method: MethodDescriptor, kind: str) -> MethodMetrics:
+        self._metrics.append(MethodMetrics(kind, method.containing_service.full_name, method.name))
+        return self._metrics[-1]
+
+    def flush(self) -> None:
+        """Bring the metrics up to date."""
+        IN_FLIGHT.set(self.in_flight)
+        for counted in self._metrics:
+            counted.flush()
 
     @contextmanager
     def _one_more(self) -> Iterator[None]:
@@ -222,7 +232,3 @@ def _lenient(reads: Callable[[bytes], Message]) -> Callable[[bytes], Message | N
 
 def _path(method: MethodDescriptor) -> str:
     return f"/{method.containing_service.full_name}/{method.name}"
-
-
-def _counted(method: MethodDescriptor, kind: str) -> MethodMetrics:
-    return MethodMetrics(kind, method.containing_service.full_name, method.name)

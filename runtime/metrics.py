@@ -18,22 +18,39 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 HANDLED = Counter("grpc_server_handled", "RPCs that ended, by status code", (*_METHOD, "grpc_code"))
 SECONDS = Histogram("grpc_server_handling_seconds", "Time from the request to its answer", _METHOD, buckets=_SECONDS)
 IN_FLIGHT = Gauge("grpc_server_in_flight_requests", "RPCs being worked on", multiprocess_mode="livesum")
+GATHERED = 64
 WORKERS_ALIVE = "vouch_workers_alive"
 
 
 class MethodMetrics:
-    """What is counted of one RPC of the contract; looked up once, for looking it up costs more than counting."""
+    """What is counted of one RPC of the contract; its labels are looked up once, for that costs more than counting.
+
+    Successes are gathered and counted a few dozen at a time: in one go that takes a third of the time.
+    """
 
     def __init__(self, kind: str, service: str, method: str) -> None:
         labels = (kind, service, method)
         self.seconds = SECONDS.labels(*labels)
         self._codes = {code: HANDLED.labels(*labels, _camel(code.name)) for code in grpc.StatusCode}
-        self.ok = self._codes[grpc.StatusCode.OK]
+        self._gathered: list[float] = []
 
     def ended(self, code: grpc.StatusCode, seconds: float) -> None:
         """Count an RPC."""
         self._codes[code].inc()
         self.seconds.observe(seconds)
+
+    def succeeded(self, seconds: float) -> None:
+        """Count an RPC that ended well."""
+        self._gathered.append(seconds)
+        if len(self._gathered) >= GATHERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what was gathered."""
+        gathered, self._gathered = self._gathered, []
+        self._codes[grpc.StatusCode.OK].inc(len(gathered))
+        for seconds in gathered:
+            self.seconds.observe(seconds)
 
 
 def _camel(name: str) -> str:

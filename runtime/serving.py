@@ -15,7 +15,6 @@ from grpc_reflection.v1alpha import reflection
 
 from runtime.interceptors import Guard, handlers
 from runtime.logging import get_logger
-from runtime.metrics import IN_FLIGHT
 from runtime.security import ApiKeys, require_loopback
 from runtime.settings import ServerSettings
 from runtime.tls import server_credentials
@@ -24,7 +23,7 @@ from runtime.workers import PortTaken
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_GAUGE_SECONDS = 0.5
+_SHOW_SECONDS = 0.5
 
 _log = get_logger()
 
@@ -74,7 +73,7 @@ class Server:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         reflection.enable_server_reflection([*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        self._gauge: asyncio.Task[None] | None = None
+        self._showing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Listen; raise PortTaken when the address is in use, SecurityError where certificates cannot be used."""
@@ -93,7 +92,7 @@ class Server:
             await self.health.set(name, NOT_SERVING)
         await self._server.start()
         self._hear()
-        self._gauge = asyncio.create_task(self._show_in_flight())
+        self._showing = asyncio.create_task(self._show())
         self._warm = asyncio.get_running_loop().run_in_executor(None, validator)
         _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
         return self
@@ -121,18 +120,18 @@ class Server:
         for name in ("", *self.names):
             await self.health.set(name, SERVING if serving else NOT_SERVING)
 
-    async def _show_in_flight(self) -> None:
+    async def _show(self) -> None:
         while True:
-            IN_FLIGHT.set(self.guard.in_flight)
-            await asyncio.sleep(_GAUGE_SECONDS)
+            self.guard.flush()
+            await asyncio.sleep(_SHOW_SECONDS)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say NOT_SERVING, give callers the time to notice, take nothing new, finish what is in flight."""
         _log.info("draining", in_flight=self.guard.in_flight)
-        if self._gauge:
-            self._gauge.cancel()
+        if self._showing:
+            self._showing.cancel()
         await self.health.enter_graceful_shutdown()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._now.wait(), self.settings.lame_duck_seconds)
@@ -143,4 +142,5 @@ class Server:
             await self._server.stop(0)
         hurry.cancel()
         await draining
+        self.guard.flush()
         _log.info("stopped")
