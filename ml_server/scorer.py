@@ -38,23 +38,30 @@ class Scorer:
         vector = self._features.of_fields(fields)
         scores = self._additive.one(vector)
         score = self._calibrated(self._classes.raw(scores), self.model.prior_shift)
-        response = self.respond(transaction.transaction_id, score, scores)
+        response = pb.PredictResponse()
+        self._fill(response, transaction.transaction_id, score, scores)
         self._watch(fields, score)
         if explain:
             slopes = self._classes.slopes(self._additive.base, scores)
             self._explain(response, self._additive.one_earned(vector, slopes), scores, vector, fields)
         return response
 
-    def predict_batch(self, transactions: Sequence[Transaction], explain: bool = False) -> list[pb.PredictResponse]:
-        """Score many transactions in columns: the same answers as one by one."""
+    def predict_batch(
+        self,
+        transactions: Sequence[Transaction],
+        explain: bool = False,
+        responses: Sequence[pb.PredictResponse] | None = None,
+    ) -> Sequence[pb.PredictResponse]:
+        """Score many transactions in columns: the same answers as one by one, into `responses` where they are given."""
+        if responses is None:
+            responses = [pb.PredictResponse() for _ in transactions]
         fields = [fields_of(each) for each in transactions]
         matrix = self._features.matrix(MessageColumns(fields))
         by_class = self._additive.many(matrix)
         legitimacy = self.model.calibration.scores(self._classes.raws(by_class), self.model.prior_shift).tolist()
         rows = by_class.tolist()
-        ids = [each.transaction_id for each in transactions]
-        responses = [self.respond(*each) for each in zip(ids, legitimacy, rows, strict=True)]
-        for known, score in zip(fields, legitimacy, strict=True):
+        for response, known, score, scores in zip(responses, fields, legitimacy, rows, strict=True):
+            self._fill(response, known.get("transaction_id", ""), score, scores)
             self._watch(known, score)
         if explain:
             slopes = np.array([self._classes.slopes(self._additive.base, scores) for scores in rows])
@@ -75,16 +82,13 @@ class Scorer:
         response.reasons.extend(reasons(self._features.features, vector, contributions, fields))
         response.explanation.CopyFrom(explanation(self._features.features, contributions))
 
-    def respond(self, transaction_id: str, score: float, scores: list[float]) -> pb.PredictResponse:
+    def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, scores: list[float]) -> None:
         """The answer for a calibrated score and the scores of the classes."""
-        response = pb.PredictResponse(
-            transaction_id=transaction_id,
-            legitimacy_score=score,
-            prediction=pb.PREDICTION_LEGITIMATE if score >= LEGITIMATE_FROM else pb.PREDICTION_FRAUD,
-            confidence=max(score, 1 - score),
-            model_version=self.model.version,
-        )
+        response.transaction_id = transaction_id
+        response.legitimacy_score = score
+        response.prediction = pb.PREDICTION_LEGITIMATE if score >= LEGITIMATE_FROM else pb.PREDICTION_FRAUD
+        response.confidence = max(score, 1 - score)
+        response.model_version = self.model.version
         if shares := self._classes.type_shares(scores):
-            types = response.abuse_type_scores
-            types.fake_account, types.account_takeover, types.payment_fraud = [(1 - score) * share for share in shares]
-        return response
+            types, abuse = response.abuse_type_scores, 1 - score
+            types.fake_account, types.account_takeover, types.payment_fraud = [abuse * share for share in shares]

@@ -28,8 +28,7 @@ def check(message: Message) -> None:
 
 def violations(message: Message) -> list[tuple[str, str]]:
     """Field path and description of every rule that is broken."""
-    accepts = _ACCEPTS.get(message.DESCRIPTOR) or _remember(message.DESCRIPTOR)
-    if accepts(message):
+    if accepting(message.DESCRIPTOR)(message):
         return []
     found = validator().collect_violations(message)
     return [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
@@ -52,20 +51,13 @@ def _path(field: object) -> str:
     return ".".join(parts)
 
 
-_ACCEPTS: dict[Any, Callable[[Any], bool]] = {}
-
-
-def _remember(descriptor: Any) -> Callable[[Any], bool]:
-    _ACCEPTS[descriptor] = compiled(descriptor) or _never
-    return _ACCEPTS[descriptor]
-
-
-def _never(message: Message) -> bool:
-    return False
-
-
 @cache
-def compiled(descriptor: Descriptor) -> Callable[[Any], bool] | None:
+def accepting(descriptor: Any) -> Callable[[Any], bool]:
+    """Says of a message that it certainly breaks no rule; never, where its rules are not known here."""
+    return compiled(descriptor) or (lambda message: False)
+
+
+def compiled(descriptor: Any) -> Callable[[Any], bool] | None:
     """Whether a message certainly breaks no rule, as a function; None where the message has rules unknown here."""
     if descriptor.GetOptions().HasExtension(validate_pb2.message):  # type: ignore[arg-type]
         return None
