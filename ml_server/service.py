@@ -50,7 +50,8 @@ class ScoringService:
     async def PredictBatch(self, request: pb.PredictBatchRequest, context: Context) -> pb.PredictBatchResponse:
         """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses."""
         scorer = self._ready()
-        problems = {place: violations(order) for place, order in enumerate(request.transactions) if not _accepts(order)}
+        orders = list(request.transactions)
+        problems = {place: violations(order) for place, order in enumerate(orders) if not _accepts(order)}
         problems = {place: found for place, found in problems.items() if found}
         if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
             raise InvalidRequest(
