@@ -20,7 +20,7 @@ from google.protobuf.json_format import MessageToDict
 
 from bench import load, mlserver
 from bench.results import entry, write
-from chaos.cluster import free_port, wait_for
+from bench.waiting import free_port, wait_for
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction

@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.waiting import wait_for
 from chaos.clients import predict
-from chaos.cluster import running, scorer, wait_for
+from chaos.cluster import running, scorer
 from chaos.load import Outcome, stream
 
 

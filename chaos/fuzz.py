@@ -17,7 +17,8 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chaos.cluster import agent, running, scorer, wait_for
+from bench.waiting import wait_for
+from chaos.cluster import agent, running, scorer
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, scoring_service_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from bench.waiting import wait_for
 from chaos.clients import order, predict_batch, review
-from chaos.cluster import Replica, agent, edge, running, scorer, wait_for
+from chaos.cluster import Replica, agent, edge, running, scorer
 from chaos.load import Call, Outcome, capacity, for_seconds
 
 TIMES = 3.0

@@ -7,8 +7,9 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.waiting import wait_for
 from chaos.clients import order, predict
-from chaos.cluster import Replica, running, scorer, wait_for
+from chaos.cluster import Replica, running, scorer
 from chaos.load import Outcome, stream
 from ml_server.artifacts import CURRENT, Model, load, promote, save
 from ml_server.scorer import Scorer

@@ -59,6 +59,8 @@ def main(
 
 async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
     settle_garbage()
+    # A batch computes in a thread; the loop, which answers and refuses, must not wait Python's 5 ms for each of its turns.
+    sys.setswitchinterval(0.0005)
     shown = None if worker or not settings.metrics_listen else _shown(settings.metrics_listen)
     try:
         await serve(settings, worker)

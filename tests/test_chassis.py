@@ -18,7 +18,8 @@ from grpc_status import rpc_status
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
-from chaos.cluster import Replica, agent, free_port, running, scorer, wait_for
+from bench.waiting import free_port, wait_for
+from chaos.cluster import Replica, agent, running, scorer
 from chaos.fuzz import filled
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2
 from generated.vouch.v1 import scoring_service_pb2 as pb
