@@ -26,6 +26,7 @@ class Replica:
     workers: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
     cores: frozenset[int] | None = None
+    own_group: bool = False
 
     def __post_init__(self) -> None:
         self.port, self.metrics_port = free_port(), free_port()
@@ -52,7 +53,12 @@ class Replica:
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module], cwd=ROOT, env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", self.module],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=self.own_group,
             )
         if self.cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self.process.pid, self.cores)

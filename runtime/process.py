@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
@@ -85,6 +86,7 @@ def _several(module: str, settings: ServerSettings, count: int) -> int:
 
 def _work(module: str, settings: ServerSettings) -> None:
     """What a worker process does. The fork server has imported the module already."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.configure(module)
     serve: Serve[ServerSettings] = importlib.import_module(f"{module}.__main__").serve
     try:

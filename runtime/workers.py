@@ -69,8 +69,10 @@ class Supervisor:
     async def run(self) -> int:
         """Run until stopped; return the exit code: 0 all drained, 1 some did not, 2 none could start."""
         loop = asyncio.get_running_loop()
-        # Inherited by the fork server and its workers: one that is still starting must not die of a SIGHUP.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Inherited by the fork server and its workers: one that is still starting must not die of a SIGHUP, nor the fork
+        # server of a SIGTERM to the whole group, as service managers send it. Workers hear SIGTERM again (`process`).
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         forkserver.ensure_running()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)

@@ -392,6 +392,22 @@ def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -
         replica.process.wait(10)
 
 
+def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> None:
+    """Service managers signal every process of a service: supervisor and workers still end in order, exit code 0."""
+    replica = scorer(tmp_path, models, workers=2)
+    replica.own_group = True
+    replica.start()
+    assert replica.process is not None
+    try:
+        wait_for(replica.serving, what="two workers")
+        os.killpg(replica.process.pid, signal.SIGTERM)
+        assert replica.process.wait(15) == 0
+        assert '"codes": [0, 0]' in replica.log.read_text()
+    finally:
+        if replica.process.poll() is None:
+            replica.stop()
+
+
 def test_two_supervisors_do_not_share_a_port(models: Path, tmp_path: Path) -> None:
     """Workers share a port among themselves, but not with another server's: that one exits with 2."""
     first = scorer(tmp_path, models, workers=2)
