@@ -199,10 +199,8 @@ def start_mlserver(bench: Bench) -> bool:
 def one_round(bench: Bench, with_mlserver: bool) -> None:
     """Every figure once, each right beside its baseline."""
     keep = bench.keep
-    empty, predict = (
-        keep("empty_rate", bench.rate("empty", "predict")),
-        keep("predict_rate", bench.rate("scorer", "predict")),
-    )
+    empty = keep("empty_rate", bench.rate("empty", "predict"))
+    predict = keep("predict_rate", bench.rate("scorer", "predict"))
     keep("predict_vs_empty", predict / empty)
     keep("predict_vs_empty_uvloop", predict / bench.rate("empty_uvloop", "predict"))
     keep("predict_p50_vs_empty", keep("predict_p50", bench.p50("scorer")) / keep("empty_p50", bench.p50("empty")))

@@ -1,17 +1,18 @@
 """Real servers for experiments: started on free ports, watched through their metrics, killed, stopped."""
 
+import asyncio
 import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.waiting import free_port
+from bench.waiting import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -132,6 +133,15 @@ def running(*replicas: Replica) -> Iterator[None]:
         for replica in replicas:
             if replica.process and replica.process.poll() is None:
                 replica.stop()
+
+
+@contextlib.asynccontextmanager
+async def serving(*replicas: Replica) -> AsyncIterator[None]:
+    """Start scorers, wait until every worker of them has its model, stop them."""
+    with running(*replicas):
+        for replica in replicas:
+            await asyncio.to_thread(wait_for, replica.serving, what="all workers serving")
+        yield
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.waiting import wait_for
 from chaos.clients import order, predict
-from chaos.cluster import Replica, running, scorer
+from chaos.cluster import Replica, scorer, serving
 from chaos.load import Outcome, stream
 from ml_server.artifacts import CURRENT, Model, load, promote, save
 from ml_server.scorer import Scorer
@@ -59,20 +59,18 @@ async def swap_models(folder: Path, models: Path, swaps: int, rate: float, worke
     versions = twin(models, kept)
     expected = {version: Scorer(load(kept, version)).predict(order()).legitimacy_score for version in versions}
     replica, until, seconds = scorer(folder, kept, workers=workers), asyncio.Event(), list[float]()
-    with running(replica):
-        await asyncio.to_thread(wait_for, replica.serving, what="all workers serving")
-        async with predict([replica.address]) as call:
-            traffic = asyncio.create_task(stream(call, rate, until))
-            for number in range(swaps):
-                if number == swaps // 2:
-                    await _offer_broken(kept, replica, versions[0])
-                version = versions[(number + 1) % 2]
-                promote(kept, version)
-                replica.signal(signal.SIGHUP)
-                seconds.append(await _until(replica, "vouch_model_info", workers, model_version=version))
-            refused = replica.metric("vouch_model_swap_failures_total")
-            until.set()
-            outcome = await traffic
+    async with serving(replica), predict([replica.address]) as call:
+        traffic = asyncio.create_task(stream(call, rate, until))
+        for number in range(swaps):
+            if number == swaps // 2:
+                await _offer_broken(kept, replica, versions[0])
+            version = versions[(number + 1) % 2]
+            promote(kept, version)
+            replica.signal(signal.SIGHUP)
+            seconds.append(await _until(replica, "vouch_model_info", workers, model_version=version))
+        refused = replica.metric("vouch_model_swap_failures_total")
+        until.set()
+        outcome = await traffic
     wrong = sum(
         abs(answer.legitimacy_score - expected[answer.model_version]) > 1e-9  # type: ignore[attr-defined]
         for _, answer in outcome.answers

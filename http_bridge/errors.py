@@ -1,5 +1,6 @@
 """Errors as REST shows them: FastAPI's `detail` list for bad input, a sentence otherwise, never anything internal."""
 
+import logging
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ from grpc_status import rpc_status
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from runtime.interceptors import where
 from runtime.logging import get_logger
 
 STATUS = {
@@ -37,6 +39,8 @@ class BodyTooLarge(Exception):
 
 def install(app: FastAPI) -> None:
     """Answer every kind of error of an app."""
+    # Starlette raises on what was answered with 500, and uvicorn would log it with its message, which may be personal.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not record.exc_info)
     app.add_exception_handler(ValidationError, _invalid)
     app.add_exception_handler(grpc.aio.AioRpcError, _from_grpc)
     app.add_exception_handler(BodyTooLarge, _too_large)
@@ -66,7 +70,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     route = request.scope.get("route")  # not the path itself, which holds ids
-    _log.error("request failed", route=getattr(route, "path", None), exc_info=error)
+    _log.error("request failed", route=getattr(route, "path", None), error=type(error).__name__, where=where(error))
     return _problem(500, INTERNAL)
 
 

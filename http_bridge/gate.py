@@ -1,13 +1,12 @@
 """In front of both apps: who may come in, and the id that a request is known by in all logs."""
 
-import uuid
 from typing import Any
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from http_bridge.settings import HttpSettings
-from runtime.interceptors import REQUEST_ID
+from runtime.interceptors import REQUEST_ID, identified, travels
 from runtime.security import ApiKeys, is_loopback, presented_key
 
 OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
@@ -35,9 +34,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get(REQUEST_ID, "")
-        identity = given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else uuid.uuid4().hex
-        passed = [(name, headers[name]) for name in _PASSED_ON if name in headers] or self._own
+        identity = identified(headers.get(REQUEST_ID, ""))
+        # What gRPC cannot carry is no key of ours.
+        passed = [(name, headers[name]) for name in _PASSED_ON if travels(headers.get(name, "\0"))] or self._own
         scope.setdefault("state", {})["metadata"] = ((REQUEST_ID, identity), *passed)
 
         async def answer(message: Message) -> None:

@@ -17,13 +17,10 @@ async def serve(settings: MlSettings, worker: bool) -> None:
     """Serve until a signal; without a model, answer UNAVAILABLE and look for one."""
     watched = Watched()
     service = ScoringService(watched, settings.max_batches)
-    async with Server(settings, {SERVICE: service}, worker=worker) as server:
+    async with Server(settings, {SERVICE: service}, worker=worker, flush=watched.flush) as server:
         current = asyncio.create_task(keep_current(service, server, settings.models_dir))
-        counts = asyncio.create_task(watched.keep_flushing())
         await server.stopping.wait()
         current.cancel()
-    counts.cancel()
-    watched.flush()
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml_server.lookup import Blocks, of_terms
-from ml_server.terms import Floats, Places, Terms
+from ml_server.terms import Floats, Places, Terms, binned
 
 _CHUNK = 4096  # orders looked up at once: more would leave the cache
 
 
 class Additive:
-    """A model of terms. `one` and `one_contributions` are not for two threads at once; the others may run beside them."""
+    """A model of terms. `one` and `one_earned` are not for two threads at once; the others may run beside them."""
 
     def __init__(self, terms: Terms) -> None:
         self.features, self.classes = len(terms.thresholds), len(terms.base)
@@ -68,6 +68,5 @@ class Additive:
             raise ValueError(f"the model reads {self.features} features, not {matrix.shape[1]}")
         bins = np.zeros((self.features + 1, len(matrix)), dtype=np.intp)
         for place, thresholds in enumerate(self._thresholds):
-            column = matrix[:, place]
-            bins[place] = np.where(np.isnan(column), 0, np.searchsorted(thresholds, column))
+            bins[place] = binned(matrix[:, place], thresholds)
         return bins

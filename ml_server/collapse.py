@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_server.inputs import Numbers
-from ml_server.terms import Terms
+from ml_server.terms import Terms, binned
 
 Pair = tuple[int, int]
 _ROUNDS = 60
@@ -114,7 +114,7 @@ def _centre(
     tables: dict[Pair, Numbers], thresholds: Sequence[Sequence[float]], classes: int, rows: Numbers
 ) -> NDArray[np.float64]:
     """Move means out of all tables, in place; the mean of everything is returned."""
-    bins = np.stack([_binned(rows[:, place], each) for place, each in enumerate(thresholds)])
+    bins = np.stack([binned(rows[:, place], each) for place, each in enumerate(thresholds)])
     for pair in [pair for pair in tables if pair[0] != pair[1]]:
         table = tables[pair]
         height, width, _ = table.shape
@@ -139,7 +139,3 @@ def _centre(
         table -= mean
         base += mean
     return base
-
-
-def _binned(column: Numbers, thresholds: Sequence[float]) -> NDArray[np.intp]:
-    return np.where(np.isnan(column), _UNKNOWN, np.searchsorted(thresholds, column))

@@ -3,7 +3,6 @@
 The share of orders that lack a field is vouch_unknown_fields_total / vouch_scored_orders_total.
 """
 
-import asyncio
 from collections import Counter as Tally
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -60,9 +59,3 @@ class Watched:
                 unknown[name] += orders
         for name, orders in unknown.items():
             _UNKNOWN[name].inc(orders)
-
-    async def keep_flushing(self, seconds: float = 1.0) -> None:
-        """Flush for ever."""
-        while True:
-            await asyncio.sleep(seconds)
-            self.flush()

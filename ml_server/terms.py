@@ -6,6 +6,7 @@ Pairwise Interactions, KDD 2013.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
+
+
+def binned(column: Floats, thresholds: Sequence[float]) -> Places:
+    """Bins of many values of one feature, NaN for unknown."""
+    return np.where(np.isnan(column), 0, np.searchsorted(thresholds, column))
 
 
 @dataclass(frozen=True)

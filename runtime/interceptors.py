@@ -28,7 +28,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Any], Awaitable[Message]]
 INTERNAL_MESSAGE = "internal error; the log has it under the request id"
 REQUEST_ID = "x-request-id"
-MAX_IN_FLIGHT = 256
 _OVERLOAD_LOG_SECONDS = 1.0
 
 _log = get_logger()
@@ -41,8 +40,17 @@ def headers(context: Context) -> dict[str, str]:
 
 def request_id(context: Context) -> str:
     """The caller's request id, or a new one."""
-    given = headers(context).get(REQUEST_ID, "")
-    return given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else uuid.uuid4().hex
+    return identified(headers(context).get(REQUEST_ID, ""))
+
+
+def identified(given: str) -> str:
+    """A request id as it was given, where it can stand in headers and logs; else a new one."""
+    return given if 0 < len(given) <= 128 and travels(given) else uuid.uuid4().hex
+
+
+def travels(value: str) -> bool:
+    """Whether gRPC takes a text as metadata."""
+    return value.isascii() and value.isprintable()
 
 
 def where(error: BaseException) -> list[str]:
@@ -57,8 +65,8 @@ class Guard:
     def __init__(
         self,
         *,
+        max_in_flight: int,
         keys: ApiKeys | None = None,
-        max_in_flight: int = MAX_IN_FLIGHT,
         log_every: int = 0,
         validate: Callable[[Message], None] = check,
     ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -55,7 +55,12 @@ class Server:
     """
 
     def __init__(
-        self, settings: ServerSettings, services: Mapping[ServiceDescriptor, Any], *, worker: bool = False
+        self,
+        settings: ServerSettings,
+        services: Mapping[ServiceDescriptor, Any],
+        *,
+        worker: bool = False,
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         keys = ApiKeys(settings.api_keys) if settings.api_keys else None
         guarded = keys is not None or settings.tls_client_ca is not None
@@ -66,7 +71,7 @@ class Server:
         self.health = health.aio.HealthServicer()
         self.names = [service.full_name for service in services]
         self.stopping, self._now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._worker = worker
+        self._worker, self._flush = worker, flush
         self._server = grpc.aio.server(options=options(settings, worker))
         self._server.add_generic_rpc_handlers(
             [handlers(service, servicer, self.guard) for service, servicer in services.items()]
@@ -120,9 +125,13 @@ class Server:
         for name in ("", *self.names):
             await self.health.set(name, SERVING if serving else NOT_SERVING)
 
+    def _flush_all(self) -> None:
+        self.guard.flush()
+        self._flush()
+
     async def _show(self) -> None:
         while True:
-            self.guard.flush()
+            self._flush_all()
             await asyncio.sleep(_SHOW_SECONDS)
 
     async def __aexit__(
@@ -142,5 +151,5 @@ class Server:
             await self._server.stop(0)
         hurry.cancel()
         await draining
-        self.guard.flush()
+        self._flush_all()
         _log.info("stopped")

@@ -2,36 +2,18 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from bench.waiting import free_port, wait_for
+
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
-START_SECONDS = 30.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS, what: str = "condition") -> None:
-    """Return when the condition holds; fail the test when it does not within the time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not come about within {seconds:g} s")
 
 
 def answers(url: str, status: int = 200) -> Callable[[], bool]:

@@ -458,6 +458,8 @@ def test_request_ids_lead_through_all_logs(models: Path, tmp_path: Path) -> None
         answer = httpx.post(url, json=body, headers={"x-request-id": "trace-42"}, timeout=10)
         assert answer.headers["x-request-id"] == "trace-42"
         assert len(httpx.post(url, json=body, timeout=10).headers["x-request-id"]) == 32
+        for name in ("x-api-key", "authorization", "x-request-id"):  # what gRPC cannot carry is left out, not a 500
+            assert httpx.post(url, json=body, headers=[(name.encode(), b"\xff")], timeout=10).status_code == 200
         lines = [json.loads(line) for name in ("ml", "agent") for line in stack.log(name).splitlines()]
     finally:
         stack.close()

@@ -12,10 +12,11 @@ import grpc
 import httpx
 import pytest
 
+from bench.waiting import wait_for
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from tests.orders import DOCUMENTED, message
-from tests.processes import PYTHON, ROOT, Stack, answers, run, wait_for
+from tests.processes import PYTHON, ROOT, Stack, answers, run
 
 
 def review(stack: Stack) -> httpx.Response:
