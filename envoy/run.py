@@ -21,17 +21,20 @@ NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent")
 def configuration(ports: dict[str, int | None]) -> str:
     """envoy.yaml with the given ports, absolute paths, as text."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
-    resources_ = config["static_resources"]
-    places = {"edge": resources_["listeners"][0]["address"]}
-    for cluster in resources_["clusters"]:
-        places[cluster["name"]] = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
-    for name, port in ports.items():
-        if port is not None:
-            places[name]["socket_address"]["port_value"] = port
-    filters = resources_["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
-    for each in filters:
-        if "proto_descriptor" in each["typed_config"]:
-            each["typed_config"]["proto_descriptor"] = str(HERE.parent / each["typed_config"]["proto_descriptor"])
+    listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
+    places = [("edge", listener["address"])]
+    for cluster in clusters:
+        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        places.append((cluster["name"].partition(".")[0], endpoint["address"]))
+    for service, address in places:
+        if ports[service] is not None:
+            address["socket_address"]["port_value"] = ports[service]
+    for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
+        typed = http_filter["typed_config"]
+        if "proto_descriptor" in typed:
+            typed["proto_descriptor"] = str(HERE.parent / typed["proto_descriptor"])
+        if "default_source_code" in typed:
+            typed["default_source_code"]["filename"] = str(HERE.parent / typed["default_source_code"]["filename"])
     return yaml.safe_dump(config)
 
 

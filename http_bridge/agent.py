@@ -55,7 +55,7 @@ async def agent_info(request: Request) -> Response:
 @app.post(
     "/api/v1/review",
     summary="Decide a transaction",
-    responses=answer(pb.ReviewResponse.DESCRIPTOR),
+    responses=answer(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
     openapi_extra=body(),
 )
 async def review(request: Request) -> Response:
@@ -65,9 +65,9 @@ async def review(request: Request) -> Response:
 
 
 @app.get(
-    "/api/v1/decisions/{transaction_id}",
+    "/api/v1/decisions/{transaction_id:path}",  # an id may hold a slash
     summary="The latest decision of a transaction",
-    responses=answer(pb.GetDecisionResponse.DESCRIPTOR),
+    responses=answer(pb.GetDecisionResponse.DESCRIPTOR, finds=True),
 )
 async def decision(request: Request, transaction_id: str) -> Response:
     """As it was answered."""
@@ -89,7 +89,7 @@ async def list_cases(
     return await ask(request, request.app.state.cases.ListCases, message, SETTINGS)
 
 
-@app.get("/api/v1/cases/{case_id}", summary="One case", responses=answer(cases.GetCaseResponse.DESCRIPTOR))
+@app.get("/api/v1/cases/{case_id}", summary="One case", responses=answer(cases.GetCaseResponse.DESCRIPTOR, finds=True))
 async def get_case(request: Request, case_id: str) -> Response:
     """With the order and the decision that it hangs on."""
     return await ask(request, request.app.state.cases.GetCase, cases.GetCaseRequest(case_id=case_id), SETTINGS)

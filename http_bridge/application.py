@@ -1,5 +1,6 @@
 """What both apps share: a channel for their lifetime, reading a transaction, answering with a message."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -11,10 +12,12 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from generated.vouch.v1.transaction_pb2 import Transaction
+from http_bridge.access_log import keep_ids_out_of_access_log
 from http_bridge.bodies import parse
 from http_bridge.dialect import to_rest, to_transaction
 from http_bridge.errors import BodyTooLarge, install
 from http_bridge.gate import Gate, metadata
+from http_bridge.openapi import describe_keys
 from http_bridge.settings import HttpSettings
 from runtime import logging
 from runtime.channels import open_channel
@@ -38,6 +41,8 @@ def application(
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
     install(app)
     app.add_middleware(Gate, settings=settings)
+    keep_ids_out_of_access_log(app)
+    describe_keys(app)
     return app
 
 
@@ -49,9 +54,15 @@ async def ask(request: Request, method: Any, message: Message, settings: HttpSet
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:
     """The transaction in a request's body; errors name the field."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise HTTPException(415, f"content type is {kind}, wanted is application/json")
-    return to_transaction(parse(await read_body(request, settings.max_body_bytes)))
+    # A web page may send anything else to another origin without asking first.
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise HTTPException(415, "the content type must be application/json")
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            body = await read_body(request, settings.max_body_bytes)
+    except TimeoutError:
+        raise HTTPException(408, "the request did not arrive in time", {"Connection": "close"}) from None
+    return to_transaction(parse(body))
 
 
 async def read_body(request: Request, most: int) -> bytes:

@@ -3,7 +3,6 @@
 Everything is derived from descriptors; a new field in the contract is a new field here by itself.
 """
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -18,25 +17,14 @@ from runtime.contract import FIELDS, short_names
 Converter = Callable[[Any], Any]
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _ENUMS = [(field.name, field.names) for field in FIELDS.values() if field.kind == "name"]
-_TIMES = [field.name for field in FIELDS.values() if field.kind == "time"]
 
 
 def to_transaction(values: dict[str, Any]) -> Transaction:
-    """A message from checked REST values (short enum names, aware datetimes). Changes `values`."""
+    """A message from checked REST values (short enum names, protobuf's times). Changes `values`."""
     for name, numbers in _ENUMS:
         if name in values:
             values[name] = numbers[values[name]]
-    for name in _TIMES:
-        if name in values:
-            values[name] = timestamp(values[name])
     return Transaction(**values)
-
-
-def timestamp(moment: dt.datetime) -> Timestamp:
-    """A protobuf time; naive ones are read as UTC."""
-    result = Timestamp()
-    result.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
-    return result
 
 
 @cache

@@ -1,6 +1,5 @@
 """Errors as REST shows them: FastAPI's `detail` list for bad input, a sentence otherwise, never anything internal."""
 
-import logging
 from typing import Any
 
 import grpc
@@ -10,7 +9,10 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
+from runtime.errors import MOST_VIOLATIONS
 from runtime.interceptors import where
 from runtime.logging import get_logger
 
@@ -30,6 +32,7 @@ STATUS = {
 INTERNAL = "internal error; the log has it"
 AWAY = "a service behind is away: try again"
 LATE = "the service behind did not answer in time"
+_LONGEST_NAME = 128
 _log = get_logger()
 
 
@@ -38,14 +41,12 @@ class BodyTooLarge(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every kind of error of an app."""
-    # Starlette raises on what was answered with 500, and uvicorn would log it with its message, which may be personal.
-    logging.getLogger("uvicorn.error").addFilter(lambda record: not record.exc_info)
+    """Answer every kind of error of an app. What nobody foresaw the gate answers with `unexpected`."""
     app.add_exception_handler(ValidationError, _invalid)
     app.add_exception_handler(grpc.aio.AioRpcError, _from_grpc)
     app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _problem(status: int, detail: Any, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -56,7 +57,17 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ValidationError)
     # Without the input: it may be NaN, which JSON cannot say, or personal, which nobody needs twice.
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return _problem(422, [{"loc": ["body", *each["loc"]], "msg": each["msg"], "type": each["type"]} for each in found])
+    shown = [
+        {
+            "loc": ["body", *(str(part)[:_LONGEST_NAME] for part in each["loc"])],
+            "msg": each["msg"],
+            "type": each["type"],
+        }
+        for each in found[:MOST_VIOLATIONS]
+    ]
+    if len(found) > len(shown):
+        shown.append({"loc": ["body"], "msg": f"and {len(found) - len(shown):,} more", "type": "more"})
+    return _problem(422, shown)
 
 
 async def _too_large(request: Request, error: Exception) -> JSONResponse:
@@ -68,9 +79,18 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return _problem(error.status_code, error.detail, dict(error.headers or {}))
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    route = request.scope.get("route")  # not the path itself, which holds ids
-    _log.error("request failed", route=getattr(route, "path", None), error=type(error).__name__, where=where(error))
+async def _gone(request: Request, error: Exception) -> JSONResponse:
+    """For nobody: the caller hung up."""
+    return _problem(400, "the request ended before it was whole")
+
+
+def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
+    """A fault of ours: logged by type and lines of code, since a message can hold a value of an order."""
+    route = scope.get("route")  # not the path itself, which holds ids
+    _log.error(
+        "request failed", route=getattr(route, "path", None), request_id=request_id,
+        error=type(error).__name__, where=where(error),
+    )  # fmt: skip
     return _problem(500, INTERNAL)
 
 
@@ -83,21 +103,22 @@ async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
         words = {503: AWAY, 504: LATE}
         return _problem(status, words.get(status, INTERNAL if status == 500 else code.name.lower()))
     if code == grpc.StatusCode.INVALID_ARGUMENT:
-        return _problem(422, _violations(rich))
+        return _problem(422, _violations(request, rich))
     headers = {"Retry-After": "1"} if status == 429 else None
     return _problem(status, INTERNAL if status == 500 else rich.message, headers)
 
 
-def _violations(rich: status_pb2.Status) -> list[dict[str, Any]]:
+def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any]]:
+    place = "body" if request.method == "POST" else "path" if request.path_params else "query"
     found = error_details_pb2.BadRequest()
     for detail in rich.details:
         if detail.Is(found.DESCRIPTOR):
             detail.Unpack(found)
     return [
         {
-            "loc": ["body", *each.field.removeprefix("transaction.").split(".")],
+            "loc": [place, *each.field.removeprefix("transaction.").split(".")],
             "msg": each.description,
             "type": "contract",
         }
         for each in found.field_violations
-    ] or [{"loc": ["body"], "msg": rich.message, "type": "contract"}]
+    ] or [{"loc": [place], "msg": rich.message, "type": "contract"}]

@@ -1,26 +1,31 @@
-"""In front of both apps: who may come in, and the id that a request is known by in all logs."""
+"""In front of both apps: who may come in, the id that a request is known by in all logs, and an answer whatever goes wrong."""
 
+import re
 from typing import Any
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from http_bridge.errors import unexpected
 from http_bridge.settings import HttpSettings
 from runtime.interceptors import REQUEST_ID, identified, travels
 from runtime.security import ApiKeys, is_loopback, presented_key
 
 OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
+LONGEST_KEY = 4096
 _NEEDED = "an API key is needed: send it as x-api-key"
 _UNKNOWN = "this API key is not known"
 _EXPOSED = (
     "this bridge is open to other machines, and nothing asks who calls: set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
     "listen on 127.0.0.1, or set VOUCH_HTTP_INSECURE=true"
 )
+_FOREIGN = "a web page of another origin may not ask here: send an API key, or ask from the same origin"
 _PASSED_ON = ("x-api-key", "authorization")
+_ORIGIN = re.compile(r"https?://([^/]+)")
 
 
 class Gate:
-    """ASGI middleware: 401 without a known key where keys are set; 403 beyond loopback where none are."""
+    """ASGI middleware: 401 without a known key where keys are set; elsewhere 403 beyond loopback and to foreign pages."""
 
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self._app = app
@@ -35,28 +40,53 @@ class Gate:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         identity = identified(headers.get(REQUEST_ID, ""))
-        # What gRPC cannot carry is no key of ours.
-        passed = [(name, headers[name]) for name in _PASSED_ON if travels(headers.get(name, "\0"))] or self._own
+        passed = [(name, headers[name]) for name in _PASSED_ON if name in headers] or self._own
         scope.setdefault("state", {})["metadata"] = ((REQUEST_ID, identity), *passed)
+        begun = False
 
         async def answer(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 message["headers"] = [*message["headers"], (REQUEST_ID.encode(), identity.encode())]
             await send(message)
 
         refusal = self._refusal(scope, headers)
-        await (refusal or self._app)(scope, receive, answer)
+        try:
+            await (refusal or self._app)(scope, receive, answer)
+        except Exception as error:
+            # What gets out of here closes the connection, and with it the calls of others that an edge sends over it.
+            problem = unexpected(scope, identity, error)
+            if begun:
+                raise
+            await problem(scope, receive, answer)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         server = scope.get("server")
         if not self._anywhere and server and server[1] is not None and not is_loopback(server[0]):
             return JSONResponse({"detail": _EXPOSED}, 403)
-        if self._keys is None or scope["path"].startswith(OPEN):
+        if self._keys is None:
+            return self._unasked(headers)
+        if scope["path"].startswith(OPEN):
             return None
         key = presented_key(headers)
-        if key and self._keys.name_of(key) is not None:
+        if 0 < len(key) <= LONGEST_KEY and travels(key) and self._keys.name_of(key) is not None:
             return None
         return JSONResponse({"detail": _UNKNOWN if key else _NEEDED}, 401, {"WWW-Authenticate": "Bearer"})
+
+    def _unasked(self, headers: dict[str, str]) -> JSONResponse | None:
+        """Refuse, where no key is asked for, a key that gRPC could not carry on, and pages that are none of ours."""
+        for name in _PASSED_ON:
+            if not travels(headers.get(name, "")) or len(headers.get(name, "")) > LONGEST_KEY:
+                wanted = f"the header {name} takes up to {LONGEST_KEY} printable characters of ASCII"
+                return JSONResponse({"detail": [{"loc": ["header", name], "msg": wanted, "type": "header"}]}, 422)
+        origin = headers.get("origin")
+        if origin is not None and not any(name in headers for name in _PASSED_ON):
+            match = _ORIGIN.fullmatch(origin)
+            # A foreign name can be bent to this address, so it must be a loopback name, and the one that was asked.
+            if not match or match[1] != headers.get("host") or not is_loopback(re.sub(r":\d+$", "", match[1])):
+                return JSONResponse({"detail": _FOREIGN}, 403)
+        return None
 
 
 def metadata(request: Any) -> tuple[tuple[str, str], ...]:

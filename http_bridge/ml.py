@@ -51,7 +51,7 @@ async def model_info(request: Request) -> Response:
 @app.post(
     "/api/v1/predict",
     summary="Score a transaction",
-    responses=answer(pb.PredictResponse.DESCRIPTOR),
+    responses=answer(pb.PredictResponse.DESCRIPTOR, reads_body=True),
     openapi_extra=body(),
 )
 async def predict(request: Request, explain: bool = True) -> Response:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fastapi import FastAPI
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -63,15 +64,57 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
     return schema_of(field.message_type)
 
 
-def answer(descriptor: Descriptor | Any) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation that answers with this message."""
+_DETAIL: dict[str, Any] = {
+    "type": "object",
+    "properties": {"detail": {"description": "A sentence, or for bad input a list of loc, msg and type."}},
+    "required": ["detail"],
+}
+_PROBLEMS = {
+    401: "An API key is needed, or it is not known.",
+    403: "A web page of another origin asked without a key, or the bridge is open to other machines without keys.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The content type is not application/json.",
+    422: "The request breaks a rule; each entry of `detail` names the field.",
+    429: "Too much is in flight: try again after Retry-After seconds.",
+    500: "A fault of ours; the log has it under the request id.",
+    503: "A service behind is away: try again.",
+    504: "The deadline passed.",
+}
+_WITH_BODY = (408, 413, 415)
+NOT_FOUND = "There is no such thing."
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": _DETAIL}}}
+
+
+def answer(descriptor: Descriptor | Any, *, reads_body: bool = False, finds: bool = False) -> dict[int | str, Any]:
+    """The `responses` of an operation that answers with this message, may read a body, and may find nothing."""
     content = {"application/json": {"schema": schema_of(descriptor)}}
+    problems = {code: text for code, text in _PROBLEMS.items() if reads_body or code not in _WITH_BODY}
+    if finds:
+        problems[404] = NOT_FOUND
     return {
         200: {"description": description(descriptor.full_name), "content": content},
-        422: {"description": "The request breaks a rule; each entry of `detail` names the field."},
-        503: {"description": "A service behind is away: try again."},
-        504: {"description": "The deadline passed."},
+        **{code: _problem(text) for code, text in sorted(problems.items())},
     }
+
+
+def describe_keys(app: FastAPI) -> None:
+    """Tell OpenAPI the two ways to send a key, so that /docs has its Authorize button; where no keys are set none is needed."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        document.setdefault("components", {})["securitySchemes"] = {
+            "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        document["security"] = [{}, {"x-api-key": []}, {"bearer": []}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def body() -> dict[str, Any]:

@@ -18,6 +18,8 @@ class HttpSettings(Settings):
     agent: str = "127.0.0.1:50052"
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     max_body_bytes: Annotated[int, Field(gt=0)] = 1 << 20
+    body_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
+    """For the whole body to arrive."""
     api_keys: Path | None = None
     """File of `vouch keys`; with it every path but health and /docs needs a key, which also goes on to the service."""
     api_key: SecretStr | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.artifacts import Model
 from ml_server.scorer import Scorer, Watch, ignore
-from runtime.errors import InvalidRequest, Overloaded, Unavailable, to_status
+from runtime.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.validation import accepting, violations
 
 _accepts = accepting(Transaction.DESCRIPTOR)
@@ -48,43 +49,44 @@ class ScoringService:
         return self._ready().predict(request.transaction, request.explain)
 
     async def PredictBatch(self, request: pb.PredictBatchRequest, context: Context) -> pb.PredictBatchResponse:
-        """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses."""
-        scorer = self._ready()
-        orders = list(request.transactions)
-        problems = {place: violations(order) for place, order in enumerate(orders) if not _accepts(order)}
-        problems = {place: found for place, found in problems.items() if found}
-        if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
-            raise InvalidRequest(
-                [(f"transactions[{place}].{field}", text) for place, found in problems.items() for field, text in found]
-            )
-        response = pb.PredictBatchResponse()
-        # Filled where they stand: each copy of an answer would cost a tenth of its making.
-        results = [response.results.add(index=place) for place in range(len(orders))]
-        good = [place for place in range(len(orders)) if place not in problems]
-        answers = [results[place].prediction for place in good]
-        await self._batch(scorer, [orders[place] for place in good], request.explain, answers)
-        for place, found in problems.items():
-            results[place].error.CopyFrom(to_status(InvalidRequest(found)))
-        return response
+        """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses.
 
-    async def _batch(
-        self, scorer: Scorer, orders: list[Transaction], explain: bool, answers: list[pb.PredictResponse]
-    ) -> None:
-        """Scores in a thread, so that single requests do not wait for a batch; no more batches than are soon done."""
-        if not orders:
-            return
+        Checked and scored in a thread, so that single requests do not wait for a batch; no more batches than are soon done.
+        """
+        scorer = self._ready()
         if self._batches >= self._max_batches:
             raise Overloaded("too many batches are in flight: try again in a second")
         self._batches += 1
         try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, scorer.predict_batch, orders, explain, answers)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, answer_batch, scorer, request)
         finally:
             self._batches -= 1
 
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, context: Context) -> pb.GetModelInfoResponse:
         """Describe the model that is serving."""
         return model_info(self._ready().model)
+
+
+def answer_batch(scorer: Scorer, request: pb.PredictBatchRequest) -> pb.PredictBatchResponse:
+    """The results of a batch. Raises InvalidRequest where it holds bad transactions that are not to fail alone."""
+    orders = list(request.transactions)
+    problems = {
+        place: found for place, order in enumerate(orders) if not _accepts(order) and (found := violations(order))
+    }
+    if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
+        all_found = ((place, *each) for place, found in problems.items() for each in found)
+        told = [(f"transactions[{place}].{field}", text) for place, field, text in islice(all_found, MOST_VIOLATIONS)]
+        raise InvalidRequest(told, more=sum(map(len, problems.values())) - len(told))
+    response = pb.PredictBatchResponse()
+    # Filled where they stand: each copy of an answer would cost a tenth of its making.
+    results = [response.results.add(index=place) for place in range(len(orders))]
+    good = [place for place in range(len(orders)) if place not in problems]
+    if good:
+        answers = [results[place].prediction for place in good]
+        scorer.predict_batch([orders[place] for place in good], request.explain, answers)
+    for place, found in problems.items():
+        results[place].error.CopyFrom(to_status(InvalidRequest(found)))
+    return response
 
 
 def model_info(model: Model) -> pb.GetModelInfoResponse:

@@ -23,6 +23,9 @@ from google.rpc import error_details_pb2, status_pb2
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 
 DOMAIN = "vouch"
+MOST_VIOLATIONS = 20
+"""Of one request: more help nobody, and an answer must not be larger than what it answers."""
+_MOST_CHARACTERS = 3000
 _PREFIX = "ERROR_REASON_"
 
 
@@ -45,15 +48,27 @@ class VouchError(Exception):
 
 
 class InvalidRequest(VouchError):
-    """One or more fields break a rule; `violations` are pairs of field path and description."""
+    """One or more fields break a rule; `violations` are pairs of field path and description.
+
+    Of many the first are told, and the number of the others: trailers of a call have to stay small (gRPC's clients take 8 KiB).
+    """
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = ErrorReason.ERROR_REASON_INVALID_REQUEST
 
-    def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
-        first = "; ".join(f"{field}: {description}" for field, description in violations[:3])
-        super().__init__(f"invalid request: {first}", field=violations[0][0])
-        self.violations = violations
+    def __init__(self, violations: Sequence[tuple[str, str]], more: int = 0) -> None:
+        """Tell at most MOST_VIOLATIONS of `violations`; `more` were found and not even handed over."""
+        told = [*violations[:MOST_VIOLATIONS]]
+        while sum(len(field) + len(text) for field, text in told[1:]) > _MOST_CHARACTERS:
+            told.pop()
+        more += len(violations) - len(told)
+        first = [f"{field}: {description}" for field, description in told[:3]]
+        others = len(told) - len(first) + more
+        message = "; ".join([*first, f"and {others:,} more"] if others else first)
+        super().__init__(f"invalid request: {message}", field=told[0][0])
+        if more:
+            self.metadata["more"] = str(more)
+        self.violations, self.more = told, more
 
     def details(self) -> Sequence[Message]:
         """The violations as google.rpc.BadRequest."""

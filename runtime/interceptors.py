@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
@@ -23,6 +23,7 @@ from runtime.logging import get_logger
 from runtime.metrics import IN_FLIGHT, MethodMetrics
 from runtime.security import ApiKeys, presented_key
 from runtime.validation import check
+from runtime.wire import bounded
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Any], Awaitable[Message]]
@@ -84,9 +85,8 @@ class Guard:
         path, counted = _path(method), self._counted(method, "unary")
         succeeded = counted.succeeded
         validate, clock = self._validate, time.perf_counter
-        undecodable = InvalidRequest([("", f"the bytes are no {method.input_type.full_name}")])
 
-        async def call(request: Message | None, context: Context) -> Message:
+        async def call(request: Message | InvalidRequest, context: Context) -> Message:
             begun = clock()
             if self.in_flight >= self._most:
                 await self._overloaded(context, path, counted)
@@ -97,8 +97,8 @@ class Guard:
                     raise DeadlinePassed("the deadline passed before the work began")
                 if self._keys is not None:
                     self._authenticate(context, self._keys)
-                if request is None:
-                    raise undecodable
+                if isinstance(request, InvalidRequest):
+                    raise request
                 validate(request)
                 response = await behaviour(request, context)
             except grpc.aio.AbortError:
@@ -121,9 +121,8 @@ class Guard:
     def stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Message]], method: MethodDescriptor) -> Any:
         """A server-streaming handler with everything around it."""
         path, counted = _path(method), self._counted(method, "server_stream")
-        undecodable = InvalidRequest([("", f"the bytes are no {method.input_type.full_name}")])
 
-        async def call(request: Message | None, context: Context) -> AsyncIterator[Message]:
+        async def call(request: Message | InvalidRequest, context: Context) -> AsyncIterator[Message]:
             begun = time.perf_counter()
             if self.in_flight >= self._most:
                 await self._overloaded(context, path, counted)
@@ -131,8 +130,8 @@ class Guard:
                 try:
                     if self._keys is not None:
                         self._authenticate(context, self._keys)
-                    if request is None:
-                        raise undecodable
+                    if isinstance(request, InvalidRequest):
+                        raise request
                     self._validate(request)
                     async for message in behaviour(request, context):
                         yield message
@@ -213,7 +212,7 @@ def handlers(service: ServiceDescriptor, servicer: Any, guard: Guard) -> grpc.Ge
 
 
 def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
-    reads = _lenient(GetMessageClass(method.input_type).FromString)
+    reads = _lenient(method.input_type)
     writes = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(
@@ -226,14 +225,15 @@ def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
     )
 
 
-def _lenient(reads: Callable[[bytes], Message]) -> Callable[[bytes], Message | None]:
-    """None for bytes that are no such message: raised from here, the error would reach the caller as gRPC words it."""
+def _lenient(descriptor: Descriptor) -> Callable[[bytes], Message | InvalidRequest]:
+    """Reads a message, or gives what is wrong with its bytes: raised from here, it would reach the caller as gRPC words it."""
+    reads, too_long = GetMessageClass(descriptor).FromString, bounded(descriptor)
 
-    def read(content: bytes) -> Message | None:
+    def read(content: bytes) -> Message | InvalidRequest:
         try:
-            return reads(content)
+            return too_long(content) or reads(content)
         except DecodeError:
-            return None
+            return InvalidRequest([("", f"the bytes are no {descriptor.full_name}")])
 
     return read
 

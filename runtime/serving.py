@@ -34,7 +34,9 @@ def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]
         ("grpc.so_reuseport", int(share_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", 8 * settings.max_message_bytes),
-        ("grpc.max_metadata_size", 16 << 10),
+        # More than the edge lets through. A second number, as between the two gRPC refuses by chance.
+        ("grpc.max_metadata_size", 32 << 10),
+        ("grpc.absolute_max_metadata_size", 32 << 10),
         # Connections end in peace after a while, so that callers spread anew over workers and replicas.
         ("grpc.max_connection_age_ms", settings.max_connection_age_seconds * 1000),
         ("grpc.max_connection_age_grace_ms", 30_000),

@@ -6,7 +6,7 @@ only what it does not say that of goes to protovalidate. A test holds the two ag
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from generated.buf.validate import validate_pb2
 from runtime.errors import InvalidRequest
 
 _TIMESTAMP = "google.protobuf.Timestamp"
+_NANOS = 1_000_000_000
 _BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -31,7 +32,19 @@ def violations(message: Message) -> list[tuple[str, str]]:
     if accepting(message.DESCRIPTOR)(message):
         return []
     found = validator().collect_violations(message)
-    return [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
+    told = [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
+    return told or [(path, f"nanos must lie between 0 and {_NANOS - 1}") for path in _untimely(message)]
+
+
+def _untimely(message: Message, prefix: str = "") -> Iterator[str]:
+    """Paths of times with impossible nanoseconds: protovalidate lets them pass, and whoever writes them out fails."""
+    for field, value in message.ListFields():
+        if field.message_type is None or field.is_repeated:
+            continue
+        if field.message_type.full_name != _TIMESTAMP:
+            yield from _untimely(value, f"{prefix}{field.name}.")
+        elif not 0 <= value.nanos < _NANOS:
+            yield f"{prefix}{field.name}"
 
 
 @cache
@@ -120,7 +133,7 @@ def _condition(field: FieldDescriptor, rule: str, wanted: Any, names: dict[str, 
     kind = field.message_type.full_name if field.message_type else ""
     if kind == _TIMESTAMP and rule in _BOUNDS:
         # At the bound itself the nanoseconds would decide: that is left to protovalidate.
-        return f"$.seconds {_BOUNDS[rule][0]} {wanted.seconds} and 0 <= $.nanos < 1000000000"
+        return f"$.seconds {_BOUNDS[rule][0]} {wanted.seconds} and 0 <= $.nanos < {_NANOS}"
     if rule in _BOUNDS and field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_INT32):
         return f"$ {_BOUNDS[rule]} {wanted!r}"
     if rule == "finite":

@@ -1,0 +1,98 @@
+-- What the edge says itself: requests that a web page could have sent unasked are refused, and Envoy's own errors, which quote
+-- the order and name addresses, are told in the words of the doors behind.
+
+local CODES = {[400] = 3, [403] = 7, [404] = 5, [405] = 12, [408] = 4, [413] = 8, [415] = 3, [429] = 8, [431] = 8,
+               [500] = 13, [501] = 12, [502] = 14, [503] = 14, [504] = 4}
+local WORDS = {
+  [403] = "a web page of another origin may not ask here: send an API key, or ask from the same origin",
+  [404] = "there is no such path",
+  [405] = "this path takes another method",
+  [408] = "the request did not arrive in time",
+  [413] = "the request is too large",
+  [415] = "the content type must be application/json",
+  [431] = "the headers are too large",
+  [503] = "a service behind is away: try again",
+  [504] = "the service behind did not answer in time",
+}
+local WRITES_NOTHING = {GET = true, HEAD = true, OPTIONS = true}
+
+-- An error as JSON: FastAPI's `detail` for the documented REST, google.rpc.Status in canonical JSON for /v1.
+local function told(rest, status, message, field)
+  if rest then
+    return '{"detail":"' .. message .. '"}'
+  end
+  local details = ""
+  if field then
+    details = ',"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_REQUEST","domain":"vouch",' ..
+      '"metadata":{"field":"' .. field .. '"}},{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":' ..
+      '[{"field":"' .. field .. '","description":"' .. message .. '"}]}]'
+    message = "invalid request: " .. field .. ": " .. message
+  end
+  return '{"code":' .. (CODES[status] or 2) .. ',"message":"' .. message .. '"' .. details .. "}"
+end
+
+local function is_typed(content_type)
+  local kind = content_type:match("^[^;]*"):gsub("%s", ""):lower()
+  return kind == "application/json" or kind:match("^application/[%w.-]+%+json$") or kind:match("^application/grpc")
+end
+
+-- Whether a page is not of the host that is asked, or that host is no loopback name: a foreign one can be bent to this address.
+local function is_foreign(origin, host)
+  local authority = origin:match("^https?://([^/]+)$")
+  if not authority or authority ~= host then
+    return true
+  end
+  local name = authority:gsub(":%d+$", "")
+  return not (name == "localhost" or name == "[::1]" or name:match("^127%.%d+%.%d+%.%d+$"))
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local method, kind, origin = headers:get(":method"), headers:get("content-type") or "", headers:get("origin")
+  local rest = (headers:get(":path") or ""):sub(1, 5) == "/api/"
+  local seen = handle:streamInfo():dynamicMetadata()
+  seen:set("vouch", "rest", rest)
+  seen:set("vouch", "grpc", kind:match("^application/grpc") ~= nil)
+  seen:set("vouch", "method", method)
+  local keyed = headers:get("x-api-key") or headers:get("authorization")
+  local status = nil
+  if origin and not keyed and is_foreign(origin, headers:get(":authority")) then
+    status = 403
+  elseif not WRITES_NOTHING[method] and not is_typed(kind) then
+    status = 415
+  end
+  if status then
+    handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json"}, told(rest, status, WORDS[status]))
+  end
+end
+
+-- What comes from behind is JSON or gRPC; what Envoy says itself is plain text or nothing.
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status = tonumber(headers:get(":status"))
+  if status < 400 or (headers:get("content-type") or "text/plain"):sub(1, 10) ~= "text/plain" then
+    return
+  end
+  local seen = handle:streamInfo():dynamicMetadata():get("vouch") or {}
+  local rest, grpc, method = seen["rest"], seen["grpc"], seen["method"]
+  if grpc then
+    return
+  end
+  local body = handle:body(true)  -- waits: what was read from the handle before is void afterwards
+  local message, field = WORDS[status] or "the edge cannot answer this", nil
+  if status == 400 then
+    local said = body:getBytes(0, math.min(body:length(), 256))
+    local path = said:match("^([%a_][%w_.%[%]]*): ")
+    if path and #path <= 96 then
+      field, message = path, "no value that this field takes"
+    elseif WRITES_NOTHING[method] then
+      message = "the query holds a parameter that is not known here"
+    else
+      message = "the body is no JSON that this path takes"
+    end
+  end
+  local text = told(rest, status, message, field)
+  body:setBytes(text)
+  handle:headers():replace("content-type", "application/json")
+  handle:headers():replace("content-length", tostring(#text))
+end
