@@ -1,17 +1,22 @@
 """`python -m agent_server` serves AgentService and CaseService; `--workers N` in several processes."""
 
+import asyncio
+
 from agent_server.ledger import Ledger, LedgerError, open_engine
 from agent_server.policy import Policy
 from agent_server.reviewer import Reviewer
 from agent_server.scoring_client import ScoringClient
 from agent_server.service import AgentService, CaseService
 from agent_server.settings import AgentSettings
-from generated.vouch.v1 import agent_service_pb2, case_service_pb2
+from generated.vouch.v1 import agent_service_pb2, case_service_pb2, scoring_service_pb2
 from runtime.process import main
-from runtime.serving import Server
+from runtime.serving import NOT_SERVING, SERVING, Server
 from runtime.tls import ClientTls
 
 AGENT = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
+SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+HEALTH_SECONDS = 5.0
+"""So often, where nothing else is written, a write proves that decisions can be kept."""
 CASES = case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]
 
 
@@ -19,15 +24,25 @@ async def serve(settings: AgentSettings, worker: bool) -> None:
     """Serve until a signal. Starts without the scorer too; reviews answer UNAVAILABLE until it is there."""
     ledger = Ledger(open_engine(settings.ledger_url))
     scoring = scoring_client(settings)
-    policy = Policy(settings.approve_threshold, settings.deny_threshold, settings.decides)
+    policy = Policy(settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence)
     agent = AgentService(Reviewer(scoring, policy, ledger), ledger, scoring)
     try:
         async with Server(settings, {AGENT: agent, CASES: CaseService(ledger)}, worker=worker) as server:
-            await server.set_serving(True)
+            telling = asyncio.create_task(tell_health(server, ledger, scoring))
             await server.stopping.wait()
+            telling.cancel()
     finally:
         await scoring.close()
         ledger.close()
+
+
+async def tell_health(server: Server, ledger: Ledger, scoring: ScoringClient) -> None:
+    """Keep health checks true: the agent's own services serve while decisions can be kept; the scorer's while it is reached."""
+    while True:
+        kept, reached = await asyncio.gather(ledger.available(HEALTH_SECONDS), scoring.available())
+        await server.set_serving(kept)
+        await server.health.set(SCORER, SERVING if reached else NOT_SERVING)
+        await asyncio.sleep(1.0)
 
 
 def scoring_client(settings: AgentSettings) -> ScoringClient:

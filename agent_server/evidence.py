@@ -22,8 +22,11 @@ APPROVE_FROM, DENY_UP_TO = 0.6, 0.5  # between the thresholds: where the score i
 _MOST_NAMED = 3
 
 
-def analyse(prediction: PredictResponse) -> pb.AgentAnalysis:
-    """Evidence in all five groups, a recommendation, and a summary that names fields and values."""
+def analyse(prediction: PredictResponse, lack: str = "") -> pb.AgentAnalysis:
+    """Evidence in all five groups, a recommendation, and a summary that names fields and values.
+
+    `lack` says what is missing for an approval, where something is: then none is recommended.
+    """
     by_group: dict[FeatureGroup, list[Reason]] = defaultdict(list)
     for reason in prediction.reasons:
         by_group[reason.group].append(reason)
@@ -31,8 +34,10 @@ def analyse(prediction: PredictResponse) -> pb.AgentAnalysis:
     evidence = [_evidence(group, name, totals.get(group, 0.0), by_group[group]) for group, name in GROUPS.items()]
     evidence.sort(key=lambda each: -abs(each.contribution))
     recommendation = recommend(prediction.legitimacy_score, evidence)
+    if lack and recommendation == pb.RECOMMENDATION_APPROVE:
+        recommendation = pb.RECOMMENDATION_ESCALATE
     return pb.AgentAnalysis(
-        recommendation=recommendation, summary=_summary(prediction, evidence, recommendation), evidence=evidence
+        recommendation=recommendation, summary=_summary(prediction, evidence, recommendation, lack), evidence=evidence
     )
 
 
@@ -61,11 +66,16 @@ def _quote(reason: Reason) -> str:
     return f"{reason.sentence} [{reason.field} = {reason.value}]"
 
 
-def _summary(prediction: PredictResponse, evidence: list[pb.Evidence], recommendation: pb.Recommendation) -> str:
+def _summary(
+    prediction: PredictResponse, evidence: list[pb.Evidence], recommendation: pb.Recommendation, lack: str
+) -> str:
     verdict = {
         pb.RECOMMENDATION_APPROVE: "Recommendation: approve.",
         pb.RECOMMENDATION_DENY: "Recommendation: deny.",
-    }.get(recommendation, "Recommendation: let a person decide, the evidence is mixed.")
+    }.get(
+        recommendation,
+        f"Recommendation: let a person decide, {'too little is known' if lack else 'the evidence is mixed'}.",
+    )
     kinds = prediction.abuse_type_scores
     likely = max(("fake_account", "account_takeover", "payment_fraud"), key=lambda kind: getattr(kinds, kind))
     share = getattr(kinds, likely)

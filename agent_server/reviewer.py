@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from agent_server import records
-from agent_server.evidence import analyse
-from agent_server.ledger import Ledger
+from agent_server.ledger import Ledger, records
 from agent_server.policy import Policy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -39,7 +37,7 @@ class Reviewer:
     ) -> pb.ReviewResponse:
         """Decide one transaction within the caller's remaining seconds."""
         prediction = await self._scoring.predict(transaction, remaining, request_id)
-        review = decide(self.policy, prediction)
+        review = decide(self.policy, transaction, prediction)
         review.decision_id = uuid.uuid4().hex
         review.decided_at.CopyFrom(self._clock())
         case = None
@@ -50,24 +48,21 @@ class Reviewer:
         return review
 
 
-def decide(policy: Policy, prediction: PredictResponse) -> pb.ReviewResponse:
-    """The decision on a prediction, without id, time and case. Pure."""
-    score = prediction.legitimacy_score
-    analysis = analyse(prediction) if policy.decide(score) == pb.DECISION_REVIEW else None
-    recommendation = analysis.recommendation if analysis else pb.RECOMMENDATION_UNSPECIFIED
-    decision, maker = policy.conclude(score, recommendation)
+def decide(policy: Policy, transaction: Transaction, prediction: PredictResponse) -> pb.ReviewResponse:
+    """The decision on an order and its score, without id, time and case. Pure."""
+    verdict = policy.evaluate(transaction, prediction)
     kept = PredictResponse()
     kept.CopyFrom(prediction)
     kept.ClearField("reasons")
     kept.ClearField("explanation")
     return pb.ReviewResponse(
         transaction_id=prediction.transaction_id,
-        decision=decision,
-        legitimacy_score=score,
-        decision_maker=maker,
-        reasoning=policy.reasoning(score, maker, analysis),
+        decision=verdict.decision,
+        legitimacy_score=prediction.legitimacy_score,
+        decision_maker=verdict.maker,
+        reasoning=verdict.reasoning,
         ml_prediction=kept,
-        agent_analysis=analysis,
+        agent_analysis=verdict.analysis,
         reasons=prediction.reasons,
         policy_version=policy.version,
     )

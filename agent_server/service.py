@@ -1,13 +1,13 @@
 """AgentService and CaseService: the thin gRPC edges around the reviewer and the ledger."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
 
 import grpc
 
-from agent_server import records
-from agent_server.ledger import Ledger
+from agent_server.ledger import Ledger, records
 from agent_server.metrics import count
 from agent_server.reviewer import Reviewer
 from agent_server.scoring_client import ScoringClient
@@ -48,14 +48,18 @@ class AgentService:
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, context: Context) -> pb.GetAgentInfoResponse:
         """How the agent is set up."""
-        policy, available = self._reviewer.policy, await self._scoring.available()
+        policy = self._reviewer.policy
+        scorer, ledger = await asyncio.gather(self._scoring.available(), self._ledger.available())
         return pb.GetAgentInfoResponse(
             service_name=SERVICE_NAME,
             version=version("vouch"),
             auto_approve_threshold=policy.approve_from,
             auto_deny_threshold=policy.deny_up_to,
-            agent_status=pb.AGENT_STATUS_AVAILABLE if available else pb.AGENT_STATUS_DEGRADED,
+            agent_status=pb.AGENT_STATUS_AVAILABLE if scorer and ledger else pb.AGENT_STATUS_DEGRADED,
             policy_version=policy.version,
+            minimum_evidence=policy.minimum_evidence,
+            scorer_available=scorer,
+            ledger_available=ledger,
         )
 
 

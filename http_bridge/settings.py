@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
-from runtime.settings import Settings
+from runtime.settings import Settings, Target
 from runtime.tls import ClientTls
 
 
@@ -14,8 +14,8 @@ class HttpSettings(Settings):
 
     prefix: ClassVar[str] = "VOUCH_HTTP_"
 
-    scorer: str = "127.0.0.1:50051"
-    agent: str = "127.0.0.1:50052"
+    scorer: Target = "127.0.0.1:50051"
+    agent: Target = "127.0.0.1:50052"
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     max_body_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     body_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from runtime.settings import ServerSettings
+from runtime.settings import Address, OptionalAddress, ServerSettings
 
 
 class MlSettings(ServerSettings):
@@ -13,7 +13,7 @@ class MlSettings(ServerSettings):
 
     prefix: ClassVar[str] = "VOUCH_ML_"
 
-    listen: str = "127.0.0.1:50051"
-    metrics_listen: str = "127.0.0.1:9051"
+    listen: Address = "127.0.0.1:50051"
+    metrics_listen: OptionalAddress = "127.0.0.1:9051"
     max_batches: Annotated[int, Field(ge=1, le=1000)] = 2
     models_dir: Path = Field(default=Path("models"), alias="VOUCH_MODELS_DIR")

@@ -15,11 +15,14 @@ DEFAULT = Path("vouch_api_keys")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     parser = argparse.ArgumentParser(prog="vouch keys", description="Make, list and remove API keys.")
-    parser.add_argument("--file", type=Path, default=DEFAULT, help=f"file of digests (default: {DEFAULT})")
+    where = "file of digests"
+    parser.add_argument("--file", type=Path, default=DEFAULT, help=f"{where} (default: {DEFAULT})")
+    after = argparse.ArgumentParser(add_help=False)  # the option stands behind the action too
+    after.add_argument("--file", type=Path, default=argparse.SUPPRESS, help=where)
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", help="names of all keys")
-    actions.add_parser("add", help="make a key and show it once").add_argument("name")
-    actions.add_parser("remove", help="make a key useless").add_argument("name")
+    actions.add_parser("list", parents=[after], help="names of all keys")
+    actions.add_parser("add", parents=[after], help="make a key and show it once").add_argument("name")
+    actions.add_parser("remove", parents=[after], help="make a key useless").add_argument("name")
     options = parser.parse_args(arguments)
     try:
         keys = read_keys(options.file) if options.file.exists() else {}

@@ -1,5 +1,6 @@
 """Structured logs on standard error: JSON lines, or readable ones on a terminal. They never hold a personal field."""
 
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -15,9 +16,25 @@ else:
     sys.modules["rich"] = _rich
 
 
+class _Unbreakable:
+    """Standard error, or nothing once nobody reads it: that a log has no reader is no reason to fail a request."""
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand it on."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure(service: str) -> None:
     """Set up logging for a process; every line carries the service's name."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    stream: Any = _Unbreakable()
+    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(message)s")
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -27,7 +44,7 @@ def configure(service: str) -> None:
             *([] if terminal else [structlog.processors.format_exc_info]),
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )

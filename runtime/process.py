@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from runtime import logging
@@ -14,7 +15,7 @@ from runtime.loop import run, settle_garbage
 from runtime.metrics import Exposition
 from runtime.security import SecurityError, require_loopback
 from runtime.settings import ServerSettings, SettingsError
-from runtime.workers import CANNOT_START, PortTaken, Supervisor, cores, reserve
+from runtime.workers import CANNOT_START, PortTaken, Supervisor, begin, cores, reserve
 
 S = TypeVar("S", bound=ServerSettings)
 _FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
@@ -52,7 +53,7 @@ def main(
         count = settings.workers or cores()
         if count == 1:
             return run(_one(settings, serve, worker=False))
-        return _several(module, settings, count)
+        return _several(module, settings, count, failures)
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         return CANNOT_START
@@ -71,27 +72,28 @@ async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
     return 0
 
 
-def _several(module: str, settings: ServerSettings, count: int) -> int:
+def _several(module: str, settings: ServerSettings, count: int, failures: tuple[type[Exception], ...]) -> int:
     with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers: here the metrics are made already
         listen = f"{settings.listen.rpartition(':')[0]}:{held.getsockname()[1]}"
         shown = _shown(settings.metrics_listen, folder) if settings.metrics_listen else None
         own = settings.model_copy(update={"listen": listen})
         try:
-            return run(Supervisor(_work, (module, own), f"{module}.__main__", count, shown).run())
+            return run(Supervisor(_work, (module, own, failures), f"{module}.__main__", count, shown).run())
         finally:
             if shown:
                 shown.close()
 
 
-def _work(module: str, settings: ServerSettings) -> None:
+def _work(started: Connection, module: str, settings: ServerSettings, failures: tuple[type[Exception], ...]) -> None:
     """What a worker process does. The fork server has imported the module already."""
+    begin(started)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.configure(module)
     serve: Serve[ServerSettings] = importlib.import_module(f"{module}.__main__").serve
     try:
         code = run(_one(settings, serve, worker=True))
-    except (SecurityError, PortTaken) as error:
+    except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         code = CANNOT_START
     raise SystemExit(code)

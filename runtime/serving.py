@@ -17,9 +17,10 @@ from runtime.interceptors import Guard, handlers
 from runtime.logging import get_logger
 from runtime.security import ApiKeys, require_loopback
 from runtime.settings import ServerSettings
+from runtime.terminal import Terminal
 from runtime.tls import server_credentials
 from runtime.validation import validator
-from runtime.workers import PortTaken
+from runtime.workers import PortTaken, tell_started
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -49,6 +50,26 @@ def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]
     ]
 
 
+class BoundedHealth(health.aio.HealthServicer):  # type: ignore[misc]
+    """Health checks by service name. Watching waits and needs no key, so there are places for so many and no more."""
+
+    _most_watching = 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching = 0
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+        """Tell each change of a service's health, until the caller leaves."""
+        if self._watching >= self._most_watching:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch: check now and then instead")
+        self._watching += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self._watching -= 1
+
+
 class Server:
     """A guarded grpc.aio server. Health starts NOT_SERVING: whoever owns the service flips it.
 
@@ -70,10 +91,10 @@ class Server:
         require_loopback(settings.listen, guarded=guarded, insecure=settings.insecure, variable=f"{prefix}LISTEN")
         self.settings, self.port = settings, 0
         self.guard = Guard(keys=keys, max_in_flight=settings.max_in_flight, log_every=settings.log_every)
-        self.health = health.aio.HealthServicer()
+        self.health = BoundedHealth()
         self.names = [service.full_name for service in services]
         self.stopping, self._now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._worker, self._flush = worker, flush
+        self._worker, self._flush, self._terminal = worker, flush, Terminal()
         self._server = grpc.aio.server(options=options(settings, worker))
         self._server.add_generic_rpc_handlers(
             [handlers(service, servicer, self.guard) for service, servicer in services.items()]
@@ -95,10 +116,10 @@ class Server:
             raise PortTaken(
                 f"cannot listen on {settings.listen}: the port is in use or the address is not here"
             ) from error
-        for name in self.names:
-            await self.health.set(name, NOT_SERVING)
+        await self.set_serving(False)
         await self._server.start()
         self._hear()
+        tell_started()
         self._showing = asyncio.create_task(self._show())
         self._warm = asyncio.get_running_loop().run_in_executor(None, validator)
         _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
@@ -109,10 +130,13 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         if hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         supervisor = multiprocessing.parent_process() if self._worker else None
         if supervisor:
             loop.add_reader(supervisor.sentinel, self._supervisor_gone, supervisor.sentinel)
+
+    def _hung_up(self) -> None:
+        self.stop() if self._terminal.closed() else self.reload.set()
 
     def _supervisor_gone(self, sentinel: int) -> None:
         asyncio.get_running_loop().remove_reader(sentinel)

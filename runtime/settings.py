@@ -4,9 +4,35 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _address(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not value.startswith("unix:") and not (separator and host and _is_port(port)):
+        raise ValueError("an address is host:port with a port from 0 to 65535, like 127.0.0.1:50051")
+    return value
+
+
+def _target(value: str) -> str:
+    port = value.rpartition(":")[2]
+    if not value or (port.isdecimal() and not _is_port(port)):
+        raise ValueError("a target is host:port with a port from 0 to 65535, like 127.0.0.1:50051")
+    return value
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65_535
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Where to listen."""
+OptionalAddress = Annotated[str, AfterValidator(lambda value: value and _address(value))]
+"""Where to listen; empty for nowhere."""
+Target = Annotated[str, AfterValidator(_target)]
+"""Whom to call, in gRPC's words: host:port, dns:///host:port, unix:path."""
 
 
 class SettingsError(Exception):
@@ -42,16 +68,15 @@ class Settings(BaseModel):
             name = str(first["loc"][0]) if first["loc"] else ""
             variable = cls.variables().get(name, name)
             value = "" if "key" in name else f"={found.get(name, '')!r}"  # a secret is not shown
-            raise SettingsError(
-                f"{variable}{value}: {first['msg']}" if name else str(first["msg"]).removeprefix("Value error, ")
-            ) from error
+            message = str(first["msg"]).removeprefix("Value error, ")
+            raise SettingsError(f"{variable}{value}: {message}" if name else message) from error
 
 
 class ServerSettings(Settings):
     """What every gRPC server can be told; each has a prefix and a `listen` of its own."""
 
-    listen: str
-    metrics_listen: str = ""
+    listen: Address
+    metrics_listen: OptionalAddress = ""
     """Address of the metrics; empty for none."""
     workers: Annotated[int, BeforeValidator(lambda value: 0 if value == "auto" else value), Field(ge=0, le=256)] = 1
     """Processes that share the port; 0 or `auto` for one on each core."""

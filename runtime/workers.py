@@ -10,21 +10,37 @@ import multiprocessing
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from runtime.logging import get_logger
 from runtime.metrics import Exposition
+from runtime.terminal import Terminal
 
 CANNOT_START = 2
-_STEADY_SECONDS = 2.0  # who lived as long had started well
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _KILL_AFTER = 5.0
 
 _log = get_logger()
+
+
+_started: Connection | None = None
+
+
+def begin(started: Connection) -> None:
+    """In a worker: remember whom to tell that it listens."""
+    global _started  # noqa: PLW0603  one worker is one process
+    _started = started
+
+
+def tell_started() -> None:
+    """In a worker: tell the supervisor that it listens, so that it is replaced at once should it die. Elsewhere nothing."""
+    if _started is not None:
+        with contextlib.suppress(OSError):  # the supervisor is gone, which the worker notices by itself
+            _started.send(True)
 
 
 class PortTaken(Exception):
@@ -62,7 +78,7 @@ class Supervisor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([preload])
         self._running: dict[int, BaseProcess] = {}
-        self._stopping = asyncio.Event()
+        self._stopping, self._terminal = asyncio.Event(), Terminal()
         self._signals = 0
         self._codes: list[int] = []
 
@@ -76,7 +92,7 @@ class Supervisor:
         forkserver.ensure_running()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._send, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         self._show()
         await asyncio.gather(*(self._keep(slot) for slot in range(self._count)))
         _log.info("all workers stopped", codes=self._codes)
@@ -87,14 +103,16 @@ class Supervisor:
     async def _keep(self, slot: int) -> None:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
-            started = time.monotonic()
-            worker = self._context.Process(target=self._work, args=self._arguments, name=f"worker-{slot}")
+            heard, started = self._context.Pipe(duplex=False)
+            worker = self._context.Process(target=self._work, args=(started, *self._arguments), name=f"worker-{slot}")
             worker.start()
+            started.close()
             pid = worker.pid or 0
             self._running[pid] = worker
             self._show()
             _log.info("worker started", slot=slot, pid=pid)
             code = await _ended(worker)
+            listened = _heard(heard)
             del self._running[pid]
             self._show()
             if self._shown:
@@ -108,12 +126,15 @@ class Supervisor:
                 self._codes.append(code)
                 self._stop()
                 return
-            if time.monotonic() - started >= _STEADY_SECONDS:
+            if listened:
                 pause = _FIRST_PAUSE
                 continue
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _LONGEST_PAUSE)  # one that cannot start is not tried again and again at once
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
+
+    def _hung_up(self) -> None:
+        self._stop() if self._terminal.closed() else self._send(signal.SIGHUP)
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -142,6 +163,15 @@ async def _ended(worker: BaseProcess) -> int:
         loop.remove_reader(worker.sentinel)
     worker.join()
     return worker.exitcode or 0
+
+
+def _heard(heard: Connection) -> bool:
+    """Whether a worker that ended had told that it listens."""
+    with heard:
+        try:
+            return heard.poll() and bool(heard.recv())
+        except (EOFError, OSError):
+            return False
 
 
 def cores() -> int:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from load_test.edge import compare
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders
-from stack.ports import PORTS, taken
+from runtime.settings import SettingsError
+from stack.ports import ports, taken
 from stack.up import READY
 
 SECONDS, RATE, EDGE_ORDERS = 20, 40, 50
@@ -52,20 +53,28 @@ def _wait_until_up(up: "subprocess.Popen[str]") -> bool:
     return False
 
 
-def _stream() -> None:
-    _vouch("load", "--duration", str(SECONDS), "--rate", str(RATE), "--dataset", str(DEFAULT_DATASET))
+def _stream(at: Mapping[str, int]) -> None:
+    agent = f"http://localhost:{at['bridge_agent']}"
+    _vouch(
+        "load", "--api-url", agent, "--duration", str(SECONDS), "--rate", str(RATE), "--dataset", str(DEFAULT_DATASET)
+    )
     orders = read_orders(DEFAULT_DATASET)
-    number, worst = compare(list(itertools.islice(orders, EDGE_ORDERS)), f"127.0.0.1:{PORTS['envoy']}")
+    number, worst = compare(list(itertools.islice(orders, EDGE_ORDERS)), f"127.0.0.1:{at['envoy']}")
     print(f"\n{number} orders through Envoy, each as gRPC and as JSON: scores agree within {worst:.1g}", flush=True)
     if worst > 1e-9:
         raise RuntimeError("gRPC and JSON through Envoy give different scores")
-    _vouch("review-zone", "--count", "1")
+    _vouch("review-zone", "--api-url", agent, "--count", "1")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all well, 1 something failed, 2 it could not start."""
     argparse.ArgumentParser(prog="vouch demo", description=__doc__).parse_args(arguments)
-    if found := taken(PORTS):
+    try:
+        at = ports()
+    except SettingsError as error:
+        print(f"vouch demo: {error}", file=sys.stderr)
+        return 2
+    if found := taken(at):
         for sentence in found:
             print(f"vouch demo: {sentence}", file=sys.stderr)
         return 2
@@ -77,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if not _wait_until_up(up):
                     print("vouch demo: the services did not come up", file=sys.stderr)
                     return 1
-                _stream()
+                _stream(at)
             finally:
                 up.send_signal(signal.SIGINT)
                 code = up.wait(STOP_SECONDS)

@@ -2,17 +2,30 @@
 
 import socket
 from collections.abc import Mapping
-from typing import Final
 
-PORTS: Final[Mapping[str, int]] = {
-    "ml": 50051,
-    "agent": 50052,
-    "bridge_ml": 8000,
-    "bridge_agent": 8001,
-    "envoy": 8080,
-    "ml_metrics": 9051,
-    "agent_metrics": 9052,
-}
+from agent_server.settings import AgentSettings
+from ml_server.settings import MlSettings
+from stack.settings import StackSettings
+
+
+def ports() -> dict[str, int]:
+    """Port of each service by its settings; 0 and none are left out. Raises SettingsError."""
+    stack, scorer, agent = StackSettings.read(), MlSettings.read(), AgentSettings.read()
+    found = {
+        "ml": _port(scorer.listen),
+        "agent": _port(agent.listen),
+        "bridge_ml": stack.bridge_ml_port,
+        "bridge_agent": stack.bridge_agent_port,
+        "envoy": stack.edge_port,
+        "ml_metrics": _port(scorer.metrics_listen),
+        "agent_metrics": _port(agent.metrics_listen),
+    }
+    return {name: port for name, port in found.items() if port}
+
+
+def _port(address: str) -> int:
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdecimal() else 0
 
 
 def taken(ports: Mapping[str, int]) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +15,44 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from stack.ports import PORTS, taken
+from runtime.settings import SettingsError
+from stack.ports import ports, taken
+from stack.settings import EdgeSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEALTHY_SECONDS = 60.0
 READY = "vouch is up"
-_CHECKS = (
-    "http://127.0.0.1:8000/api/v1/health",
-    "http://127.0.0.1:8001/api/v1/health",
-    "http://127.0.0.1:8080/v1/agent",
-)
-_STOPPED = (130, 143)  # what honcho reports when a person pressed Ctrl-C or sent SIGTERM
-ADDRESSES = """
-  scorer  REST http://localhost:8000/docs     gRPC localhost:50051
-  agent   REST http://localhost:8001/docs     gRPC localhost:50052
-  edge    http://localhost:8080               gRPC, gRPC-Web, JSON (/v1/...) and /api/v1/...
+_STOPPED = (129, 130, 143)  # what honcho reports after SIGHUP, Ctrl-C and SIGTERM
+
+
+def addresses(at: Mapping[str, int], secure: bool) -> str:
+    """Where everything is, for a person."""
+    scheme = "https" if secure else "http"
+    return f"""
+  scorer  REST http://localhost:{at["bridge_ml"]}/docs     gRPC localhost:{at.get("ml", "(any)")}
+  agent   REST http://localhost:{at["bridge_agent"]}/docs     gRPC localhost:{at.get("agent", "(any)")}
+  edge    {scheme}://localhost:{at["envoy"]}               gRPC, gRPC-Web, JSON (/v1/...) and /api/v1/...
 """
 
 
-def healthy() -> bool:
-    """Whether every service answers and the agent reaches the scorer."""
+def healthy(at: Mapping[str, int], secure: bool) -> bool:
+    """Whether every service answers, and the agent reaches scorer and ledger. Health asks nobody for a key."""
+    urls = [f"http://127.0.0.1:{at[name]}/api/v1/health" for name in ("bridge_ml", "bridge_agent")]
+    urls.append(f"{'https' if secure else 'http'}://127.0.0.1:{at['envoy']}/api/v1/health")
     try:
-        answers = [httpx.get(url, timeout=1.0) for url in _CHECKS]
+        # Our own certificate, on loopback: whether others trust it is not the question here.
+        answers = [httpx.get(url, timeout=1.0, verify=False) for url in urls]  # noqa: S501
     except httpx.HTTPError:
         return False
-    return all(answer.status_code == 200 for answer in answers) and answers[1].json()["status"] == "healthy"
+    return all(answer.status_code == 200 and answer.json()["status"] == "healthy" for answer in answers)
 
 
-def _announce(stopping: threading.Event, failed: threading.Event) -> None:
+def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, failed: threading.Event) -> None:
     started = time.monotonic()
     while not stopping.wait(0.2):
-        if healthy():
-            print(f"{READY} after {time.monotonic() - started:.1f} s{ADDRESSES}  Ctrl-C stops everything.", flush=True)
+        if healthy(at, secure):
+            took = time.monotonic() - started
+            print(f"{READY} after {took:.1f} s{addresses(at, secure)}  Ctrl-C stops everything.", flush=True)
             return
         if time.monotonic() - started > HEALTHY_SECONDS:
             print(
@@ -61,7 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 stopped by Ctrl-C, 1 a service failed, 2 it could not start."""
     parser = argparse.ArgumentParser(prog="vouch up", description="Start every service in this terminal.")
     parser.parse_args(arguments)
-    if found := taken(PORTS):
+    try:
+        at, secure = ports(), EdgeSettings.read().tls_certificate is not None
+    except SettingsError as error:
+        print(f"vouch up: {error}", file=sys.stderr)
+        return 2
+    if found := taken(at):
         for sentence in found:
             print(f"vouch up: {sentence}", file=sys.stderr)
         return 2
@@ -71,18 +82,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"vouch up: {models} holds no current model: run `vouch generate` and `vouch train` first", file=sys.stderr
         )
         return 2
-    # The services are started from this installation, whatever is on the caller's path.
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    environment["VOUCH_MODELS_DIR"] = str(models.resolve())
-    environment.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
-    manager: Any = Manager(Printer(sys.stdout))
+    manager: Any = Manager(_Unread(sys.stdout))
     for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, f"exec {command}", env=environment, cwd=str(ROOT))
+        manager.add_process(name, f"exec {command}", env=environment(at, models), cwd=str(ROOT))
     stopping, failed = threading.Event(), threading.Event()
-    threading.Thread(target=_announce, args=(stopping, failed), daemon=True).start()
+    threading.Thread(target=_announce, args=(at, secure, stopping, failed), daemon=True).start()
+    # A terminal that is closed sends SIGHUP to us alone: the services have sessions of their own.
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     manager.loop()
     stopping.set()
     if manager.returncode in _STOPPED and not failed.is_set():
         return 0
     print("vouch up: a service did not run; see the lines above", file=sys.stderr)
     return 1
+
+
+def environment(at: Mapping[str, int], models: Path) -> dict[str, str]:
+    """What the services are told: what the caller set, this installation's programs, and where the others are."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve())}
+    found.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
+    for variable, service in _TARGETS.items():
+        if service in at:
+            found.setdefault(variable, f"localhost:{at[service]}")
+    for service, port in at.items():
+        found[f"VOUCH_PORT_{service.upper()}"] = str(port)  # for the Procfile
+    return found
+
+
+_TARGETS = {"VOUCH_AGENT_SCORER": "ml", "VOUCH_HTTP_SCORER": "ml", "VOUCH_HTTP_AGENT": "agent"}
+
+
+class _Unread(Printer):  # type: ignore[misc]
+    """Prints lines of the services, for as long as somebody reads them: to end without them all the same."""
+
+    def write(self, message: Any) -> None:
+        """Print one line."""
+        try:
+            super().write(message)
+        except (OSError, ValueError):
+            os.kill(os.getpid(), signal.SIGTERM)

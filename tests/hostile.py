@@ -85,39 +85,43 @@ def _raw(**changed: Any) -> str:
     return json.dumps(ORDER | changed)
 
 
-WHOLE_BODIES: Final[tuple[bytes, ...]] = tuple(
-    text.encode("utf-8", "surrogatepass")
-    for text in (
-        "",
-        " ",
-        "null",
-        "true",
-        "5",
-        '"order"',
-        "[]",
-        "[" + _raw() + "]",
-        "{",
-        "{}",
-        "{}{}",
-        _raw()[:-1],
-        _raw() + "x",
-        _raw() * 2,
-        "\ufeff" + _raw(),
-        "[" * 100_000,
-        '{"a":' * 10_000,
-        '{"transaction_id": "\\ud800"}',
-        _raw().replace("299.99", "NaN"),
-        _raw().replace("299.99", "-Infinity"),
-        _raw().replace("299.99", "1e400"),
-        _raw().replace("299.99", "1" * 5000),
-        _raw()[:-1] + ',"account_age_days":5}',
-        _raw()[:-1] + ',"account_age_days":500}',
-        _raw()[:-1] + ',"user_id":"somebody else"}',
-        "{" + ",".join(f'"field{number}":1' for number in range(20_000)) + "}",
-        '{"' + "k" * 100_000 + '":1}',
-        _raw(user_agent="x" * 600_000),
-    )
-) + (b"\xff\xfe", b"\x00" * 100, b"\x1f\x8b\x08\x00garbage", bytes(range(256)))
+_WHOLE_TEXTS: Final = (
+    "",
+    " ",
+    "null",
+    "true",
+    "5",
+    '"order"',
+    "[]",
+    "[" + _raw() + "]",
+    "{",
+    "{}",
+    "{}{}",
+    _raw()[:-1],
+    _raw() + "x",
+    _raw() * 2,
+    "\ufeff" + _raw(),
+    "[" * 100_000,
+    '{"a":' * 10_000,
+    '{"transaction_id": "\\ud800"}',
+    _raw().replace("299.99", "NaN"),
+    _raw().replace("299.99", "-Infinity"),
+    _raw().replace("299.99", "1e400"),
+    _raw().replace("299.99", "1" * 5000),
+    _raw()[:-1] + ',"account_age_days":5}',
+    _raw()[:-1] + ',"account_age_days":500}',
+    _raw()[:-1] + ',"user_id":"somebody else"}',
+    "{" + ",".join(f'"field{number}":1' for number in range(20_000)) + "}",
+    '{"' + "k" * 100_000 + '":1}',
+    _raw(user_agent="x" * 600_000),
+)
+WHOLE_BODIES: Final[tuple[bytes, ...]] = (
+    *(text.encode("utf-8", "surrogatepass") for text in _WHOLE_TEXTS),
+    b"\xff\xfe",
+    b"\x00" * 100,
+    b"\x1f\x8b\x08\x00garbage",
+    bytes(range(256)),
+)
 
 HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-api-key", b"a\tb"),
@@ -153,7 +157,7 @@ def messages() -> Iterator[tuple[str, Transaction]]:
             yield descriptor.name, order
 
 
-def _wire_values(field: FieldDescriptor) -> tuple[Any, ...]:
+def _wire_values(field: FieldDescriptor | Any) -> tuple[Any, ...]:
     if field.message_type is not None:
         seconds = (-(2**63), -1, 0, 1_739_268_000, 253_402_300_799, 253_402_300_800, 2**63 - 1)
         nanos = (-(2**31), -1, 0, 999_999_999, 1_000_000_000, 2**31 - 1)

@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_server import records
 from agent_server.evidence import GROUPS, analyse
-from agent_server.ledger import CASES, DECISIONS, Ledger, LedgerError, open_engine
+from agent_server.ledger import Ledger, LedgerError, open_engine, records
+from agent_server.ledger.schema import CASES, DECISIONS
 from agent_server.policy import Policy
 from agent_server.reviewer import decide, now, open_case
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from ml_server.artifacts import Model
 from ml_server.scorer import Scorer
 from runtime.errors import Unavailable
@@ -24,6 +25,11 @@ from tests.orders import message
 
 POLICY = Policy(0.7, 0.4)
 shares = st.floats(0, 1)
+
+
+def decided(policy: Policy, score: float) -> pb.Decision:
+    """What a policy makes of the documented order with a score."""
+    return policy.evaluate(message(), PredictResponse(legitimacy_score=score)).decision
 
 
 @pytest.mark.parametrize(
@@ -40,7 +46,7 @@ shares = st.floats(0, 1)
 )
 def test_thresholds_are_inclusive(score: float, decision: pb.Decision) -> None:
     """A score on a threshold is decided by it; only what lies strictly between is reviewed."""
-    assert POLICY.decide(score) == decision
+    assert decided(POLICY, score) == decision
 
 
 @given(shares, shares, shares, shares)
@@ -51,7 +57,7 @@ def test_a_better_score_never_fares_worse(low: float, high: float, first: float,
     policy = Policy(max(low, high), min(low, high))
     order = [pb.DECISION_DENY, pb.DECISION_REVIEW, pb.DECISION_APPROVE]
     first, second = sorted((first, second))
-    assert order.index(policy.decide(first)) <= order.index(policy.decide(second))
+    assert order.index(decided(policy, first)) <= order.index(decided(policy, second))
 
 
 @pytest.mark.parametrize(("approve", "deny"), [(0.4, 0.7), (0.5, 0.5), (1.1, 0.4), (0.7, -0.1)])
@@ -104,10 +110,10 @@ def test_the_agent_decides_only_where_it_may(model: Model) -> None:
     """Between the thresholds a person decides, unless the agent is allowed to and its evidence is clear."""
     prediction = Scorer(model).predict(message(), explain=True)
     prediction.legitimacy_score = 0.45
-    careful = decide(Policy(0.7, 0.4), prediction)
+    careful = decide(Policy(0.7, 0.4), message(), prediction)
     assert (careful.decision, careful.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
     assert careful.agent_analysis.recommendation == pb.RECOMMENDATION_DENY
-    bold = decide(Policy(0.7, 0.4, agent_decides=True), prediction)
+    bold = decide(Policy(0.7, 0.4, agent_decides=True), message(), prediction)
     assert (bold.decision, bold.decision_maker) == (pb.DECISION_DENY, pb.DECISION_MAKER_AGENT)
     assert careful.agent_analysis.summary in careful.reasoning
 
@@ -117,7 +123,7 @@ def test_clear_scores_are_decided_by_the_model(model: Model, score: float, decis
     """Beyond a threshold the model decides and there is no analysis."""
     prediction = Scorer(model).predict(message(), explain=True)
     prediction.legitimacy_score = score
-    review = decide(POLICY, prediction)
+    review = decide(POLICY, message(), prediction)
     assert (review.decision, review.decision_maker) == (decision, pb.DECISION_MAKER_ML_MODEL)
     assert not review.HasField("agent_analysis")
     assert f"{score:.3f}" in review.reasoning

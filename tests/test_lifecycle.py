@@ -180,7 +180,7 @@ def test_thresholds_are_settable(models: Path, tmp_path: Path) -> None:
         stack.wait_until_healthy()
         answer = review(stack).json()
         assert answer["decision"] == "approve"
-        assert answer["policy_version"] == "approve>=0.001,deny<=0.0001"
+        assert answer["policy_version"] == "approve>=0.001,deny<=0.0001,evidence>=4"
     finally:
         stack.close()
 

@@ -107,20 +107,26 @@ class GetAgentInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAgentInfoResponse(_message.Message):
-    __slots__ = ("service_name", "version", "auto_approve_threshold", "auto_deny_threshold", "agent_status", "policy_version")
+    __slots__ = ("service_name", "version", "auto_approve_threshold", "auto_deny_threshold", "agent_status", "policy_version", "minimum_evidence", "scorer_available", "ledger_available")
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     AUTO_APPROVE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     AUTO_DENY_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     AGENT_STATUS_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    SCORER_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     service_name: str
     version: str
     auto_approve_threshold: float
     auto_deny_threshold: float
     agent_status: AgentStatus
     policy_version: str
-    def __init__(self, service_name: _Optional[str] = ..., version: _Optional[str] = ..., auto_approve_threshold: _Optional[float] = ..., auto_deny_threshold: _Optional[float] = ..., agent_status: _Optional[_Union[AgentStatus, str]] = ..., policy_version: _Optional[str] = ...) -> None: ...
+    minimum_evidence: int
+    scorer_available: bool
+    ledger_available: bool
+    def __init__(self, service_name: _Optional[str] = ..., version: _Optional[str] = ..., auto_approve_threshold: _Optional[float] = ..., auto_deny_threshold: _Optional[float] = ..., agent_status: _Optional[_Union[AgentStatus, str]] = ..., policy_version: _Optional[str] = ..., minimum_evidence: _Optional[int] = ..., scorer_available: _Optional[bool] = ..., ledger_available: _Optional[bool] = ...) -> None: ...
 
 class AgentAnalysis(_message.Message):
     __slots__ = ("recommendation", "summary", "evidence")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.ledger import CASES, DECISIONS, ORDERS
+from agent_server.ledger.schema import CASES, DECISIONS, ORDERS
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
