@@ -22,7 +22,7 @@ from data_gen.report import write_report
 from data_gen.reporting import all_checks, tell
 from data_gen.rows import BATCH_SCHEMA
 from data_gen.writing import format_of
-from runtime.files import OutputError
+from runtime.commands import command
 
 
 def _date(text: str) -> dt.datetime:
@@ -79,6 +79,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@command("vouch generate", PlanError, PatternError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 1 a check failed, 2 it could not run, 130 stopped."""
     options = parser().parse_args(arguments)
@@ -86,9 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped run takes its half file away
     try:
         return _run(options, output)
-    except (PlanError, PatternError, OutputError) as error:
-        print(f"vouch generate: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(f"vouch generate: stopped, {output} was not written", file=sys.stderr)
         return 130

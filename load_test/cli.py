@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,9 @@ from load_test.display import display_for
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
 from load_test.sending import run
+from runtime.commands import command
 from runtime.tables import TableError
+from runtime.terminal import plain
 
 DEFAULT_URL = "http://localhost:8001"
 
@@ -48,19 +49,15 @@ def checked(options: argparse.Namespace) -> str:
     return ""
 
 
+@command("test_api.py", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 answers came, 1 none came, 2 it could not run."""
     options = parser().parse_args(arguments)
     if problem := checked(options):
-        print(f"test_api.py: {problem}", file=sys.stderr)
-        return 2
-    try:
-        ensure_dataset(options.dataset)
-        orders = stream(read_orders(options.dataset), options.fraud_ratio, options.seed)
-        first = next(orders)  # a class that is missing shows before anything is sent
-    except TableError as error:
-        print(f"test_api.py: {error}", file=sys.stderr)
-        return 2
+        raise TableError(problem)
+    ensure_dataset(options.dataset)
+    orders = stream(read_orders(options.dataset), options.fraud_ratio, options.seed)
+    first = next(orders)  # a class that is missing shows before anything is sent
     tally, display = Tally(), display_for(options.rate)
 
     def done(outcome: Outcome) -> None:
@@ -81,5 +78,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
     display.close()
-    print("\n".join(summary(tally, time.monotonic() - started)), flush=True)
+    print("\n".join(plain(line) for line in summary(tally, time.monotonic() - started)), flush=True)
     return 0 if tally.latencies else 1

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 
 from load_test.outcomes import DECISIONS, Outcome, Tally
+from runtime.terminal import plain
 
 LINES_UP_TO = 20.0  # requests a second that a person can still read
 
@@ -30,7 +31,7 @@ class Lines:
         truth = "abuse" if outcome.is_abuse else "legitimate"
         said = outcome.error or f"{outcome.decision:8} score {outcome.score:.3f}"
         print(
-            f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {said} {outcome.seconds * 1000:8.1f} ms",
+            plain(f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {said} {outcome.seconds * 1000:8.1f} ms"),
             flush=True,
         )
 

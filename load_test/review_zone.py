@@ -1,7 +1,7 @@
 """`vouch review-zone`, documented as `python test_review_transactions.py`: orders that the score alone does not decide."""
 
 import argparse
-import sys
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 
 from load_test.cli import DEFAULT_URL
+from load_test.keys import key_headers
 from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders
+from runtime.commands import command
 from runtime.tables import TableError
+from runtime.terminal import plain
 
 LOW, HIGH = 0.4, 0.7
 
@@ -43,28 +46,23 @@ def describe(order: Order, answer: dict[str, Any]) -> list[str]:
     return lines
 
 
+@command("test_review_transactions.py", TableError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 found some, 1 found none, 2 it could not run."""
     options = parser().parse_args(arguments)
     found = looked = 0
-    try:
-        ensure_dataset(options.dataset)
-        orders = read_orders(options.dataset)
-        with httpx.Client(base_url=options.api_url, timeout=10.0) as client:
-            for order in orders[: options.search]:
-                answer = client.post("/api/v1/review", json=order.body)
-                answer.raise_for_status()
-                looked += 1
-                values = answer.json()
-                if LOW < values["legitimacy_score"] < HIGH:
-                    print("\n".join(describe(order, values)), flush=True)
-                    found += 1
-                    if found == options.count:
-                        break
-    except KeyboardInterrupt:
-        pass
-    except (TableError, httpx.HTTPError) as error:
-        print(f"test_review_transactions.py: {error or type(error).__name__}", file=sys.stderr)
-        return 2
+    ensure_dataset(options.dataset)
+    orders = read_orders(options.dataset)
+    with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=10.0) as client:
+        for order in orders[: options.search]:
+            answer = client.post("/api/v1/review", json=order.body, headers=key_headers())
+            answer.raise_for_status()
+            looked += 1
+            values = answer.json()
+            if LOW < values["legitimacy_score"] < HIGH:
+                print("\n".join(plain(line) for line in describe(order, values)), flush=True)
+                found += 1
+                if found == options.count:
+                    break
     print(f"\n{found} of {looked} orders lie between {LOW} and {HIGH}")
     return 0 if found else 1

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 
+from load_test.keys import key_headers
 from load_test.orders import Order
 from load_test.outcomes import Outcome
 
@@ -56,7 +57,10 @@ async def run(
     """
     places = asyncio.Semaphore(concurrency)
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    async with httpx.AsyncClient(timeout=10.0, limits=limits) as client, asyncio.TaskGroup() as tasks:
+    async with (
+        httpx.AsyncClient(timeout=10.0, limits=limits, headers=key_headers()) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
         started, number = time.monotonic(), 0
 
         async def one(order: Order, due: float) -> None:

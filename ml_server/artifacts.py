@@ -49,8 +49,8 @@ class Model:
 
 def resolve(models: Path, version: str | None = None) -> Path:
     """Folder of a version, or of the current one; raise ArtifactError when there is none."""
-    if version is not None and not _VERSION.fullmatch(version):
-        raise ArtifactError(f"{version!r} is no version of a model")
+    if version is not None and (version == CURRENT or not _VERSION.fullmatch(version)):
+        raise ArtifactError(f"{version!r} is no version of a model; there are {', '.join(versions(models)) or 'none'}")
     folder = models / (version or CURRENT)
     if not folder.is_dir():
         if version is None:
@@ -68,12 +68,18 @@ def versions(models: Path) -> list[str]:
 
 
 def promote(models: Path, version: str) -> None:
-    """Make a version the current one, in one step that readers see whole."""
+    """Make a version the current one, in one step that readers see whole. Raises ArtifactError."""
     resolve(models, version)
-    pointer = models / f".{CURRENT}.{os.getpid()}"
-    pointer.unlink(missing_ok=True)
-    pointer.symlink_to(version)
-    pointer.replace(models / CURRENT)
+    current, pointer = models / CURRENT, models / f".{CURRENT}.{os.getpid()}"
+    if current.is_dir() and not current.is_symlink():
+        raise ArtifactError(f"{current} is a folder and must be a link to a version: move it away")
+    try:
+        pointer.unlink(missing_ok=True)
+        pointer.symlink_to(version)
+        pointer.replace(current)
+    except OSError as error:
+        pointer.unlink(missing_ok=True)
+        raise ArtifactError(f"{current} cannot be made to point to {version}: {error.strerror}") from error
 
 
 def verify(folder: Path) -> None:

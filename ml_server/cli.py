@@ -4,7 +4,6 @@ import argparse
 import datetime as dt
 import json
 import platform
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +13,10 @@ import pyarrow as pa
 
 from ml_server.artifacts import CURRENT, ArtifactError, promote, save
 from ml_server.mapping import MappingError, Report, read_mapping
+from ml_server.progress import telling
 from ml_server.reading import read_dataset
 from ml_server.training import Parameters, Trained, TrainingError, abuse_of, train
+from runtime.commands import command
 from runtime.files import sha256
 from runtime.settings import Shared
 from runtime.tables import TableError
@@ -41,25 +42,23 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+@command("vouch train", TableError, TrainingError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     options = parser().parse_args(arguments)
     models = options.models_dir or Shared.read().models_dir
     report = Report()
-    try:
-        if options.prevalence is not None and not 0 < options.prevalence < 1:
-            raise TrainingError(f"--prevalence must lie between 0 and 1, not {options.prevalence:g}")
-        mapping = read_mapping(options.mapping) if options.mapping else None
+    if options.prevalence is not None and not 0 < options.prevalence < 1:
+        raise TrainingError(f"--prevalence must lie between 0 and 1, not {options.prevalence:g}")
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    with telling() as tell:
+        tell.say(f"reading {options.dataset}")
         table = read_dataset(options.dataset, mapping, report)
         parameters = Parameters(seed=options.seed, target=options.target, prevalence=options.prevalence)
         for line in report.lines:
-            print(line)
-        extra = mapping.extra if mapping else None
-        trained = train(table, parameters, extra, tell=lambda line: print(line, flush=True))
-        return _keep(options, models, table, parameters, trained)
-    except (TableError, TrainingError, MappingError, ArtifactError) as error:
-        print(f"vouch train: {error}", file=sys.stderr)
-        return 2
+            tell.say(line)
+        trained = train(table, parameters, mapping.extra if mapping else None, tell)
+    return _keep(options, models, table, parameters, trained)
 
 
 def _keep(options: argparse.Namespace, models: Path, table: pa.Table, parameters: Parameters, trained: Trained) -> int:

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_server.inputs import NAN, Numbers, Text
+from ml_server.inputs import NAN, Numbers, Text, normalised
 from runtime.contract import FIELDS
+from runtime.texts import NORMALISED
 
 
 class Columns:
@@ -29,8 +30,9 @@ class Columns:
         column = self._table.column(name).combine_chunks()
         kind = FIELDS[name].kind if name in FIELDS else "number"
         if kind == "name":
-            column = pc.index_in(column, value_set=pa.array(FIELDS[name].names))
-            column = pc.add(column, 1)  # enum numbers start at 1, in the order of the names
+            names = FIELDS[name].names
+            column = pc.index_in(column, value_set=pa.array(names))
+            column = pc.take(pa.array(names.values()), column)
         elif kind == "time":
             column = column.cast(pa.int64())
         elif kind == "flag":
@@ -39,12 +41,13 @@ class Columns:
         return result
 
     def text(self, name: str) -> Text:
-        """A column of text."""
+        """A column of text, normalised."""
         if name not in self._texts:
             if name not in self._table.column_names:
                 self._texts[name] = Text(np.full(self.rows, -1), [])
             else:
                 coded = self._table.column(name).combine_chunks().dictionary_encode()
                 codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-                self._texts[name] = Text(codes, coded.dictionary.to_pylist())
+                text = Text(codes, coded.dictionary.to_pylist())
+                self._texts[name] = normalised(text, NORMALISED[name]) if name in NORMALISED else text
         return self._texts[name]

@@ -1,14 +1,14 @@
 """`vouch evaluate`: how good a model is on a labelled dataset, and what its thresholds cost."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from ml_server.artifacts import ArtifactError, load
+from ml_server.artifacts import ArtifactError, Model, load
 from ml_server.columns import Columns
 from ml_server.costs import Prices, cheapest, cost_of
 from ml_server.evaluation import against_limit, by_kind, figures, intervals
@@ -16,10 +16,12 @@ from ml_server.mapping import MappingError, Report, read_mapping
 from ml_server.reading import read_dataset
 from ml_server.report import write_report
 from ml_server.scoring_tables import legitimacy
-from ml_server.training import TrainingError, abuse_of
-from runtime.files import OutputError
+from ml_server.training import TrainingError, abuse_of, split_in_time
+from runtime.commands import command
+from runtime.files import sha256
 from runtime.settings import Shared
 from runtime.tables import TableError
+from runtime.terminal import plain
 
 APPROVE, DENY = 0.7, 0.4
 ROUND_ORDER = 100.0
@@ -51,45 +53,52 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+@command("vouch evaluate", TableError, TrainingError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     options = parser().parse_args(arguments)
     report = Report()
-    try:
-        mapping = read_mapping(options.mapping) if options.mapping else None
-        model = load(options.models_dir or Shared.read().models_dir, options.model)
-        table = read_dataset(options.dataset, mapping, report)
-        is_abuse = abuse_of(table)
-        scores = legitimacy(model, table)
-        prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
-        columns = Columns(table)
-        amounts = columns.number("order_amount")
-        found: dict[str, Any] = {
-            "figures": figures(scores, is_abuse),
-            "intervals": intervals(scores, is_abuse),
-            "kinds": by_kind(table, scores, is_abuse),
-            "limit": {},
-        }
-        confidence = columns.number("abuse_confidence") if "abuse_confidence" in table.column_names else None
-        if confidence is not None and not np.isnan(confidence).any():
-            found["limit"] = against_limit(scores, is_abuse, confidence)
-        else:
-            confidence = None
-        if np.isnan(amounts).any():
-            print(
-                f"order_amount is unknown in {int(np.isnan(amounts).sum()):,} rows: costs take {ROUND_ORDER:g} for them"
-            )
-            amounts = np.nan_to_num(amounts, nan=ROUND_ORDER)
-        found["documented"] = cost_of(APPROVE, DENY, scores, is_abuse, amounts, prices)
-        found["cheapest"] = cheapest(scores, is_abuse, amounts, prices)
-        for line in (*report.lines, *lines(found, options.orders_per_day)):
-            print(line)
-        if options.report:
-            write_report(options.report, model, found, scores, is_abuse, confidence, prices, options.orders_per_day)
-    except (TableError, TrainingError, MappingError, ArtifactError, OutputError) as error:
-        print(f"vouch evaluate: {error}", file=sys.stderr)
-        return 2
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    model = load(options.models_dir or Shared.read().models_dir, options.model)
+    table = unseen(model, options.dataset, read_dataset(options.dataset, mapping, report), report)
+    is_abuse = abuse_of(table)
+    scores = legitimacy(model, table)
+    prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
+    columns = Columns(table)
+    amounts = columns.number("order_amount")
+    found: dict[str, Any] = {
+        "figures": figures(scores, is_abuse),
+        "intervals": intervals(scores, is_abuse),
+        "kinds": by_kind(table, scores, is_abuse),
+        "limit": {},
+    }
+    confidence = columns.number("abuse_confidence") if "abuse_confidence" in table.column_names else None
+    if confidence is not None and not np.isnan(confidence).any():
+        found["limit"] = against_limit(scores, is_abuse, confidence)
+    else:
+        confidence = None
+    if unknown := int(np.isnan(amounts).sum()):
+        report.lines.append(f"order_amount is unknown in {unknown:,} rows: costs take {ROUND_ORDER:g} for them")
+        amounts = np.nan_to_num(amounts, nan=ROUND_ORDER)
+    found["documented"] = cost_of(APPROVE, DENY, scores, is_abuse, amounts, prices)
+    found["cheapest"] = cheapest(scores, is_abuse, amounts, prices)
+    for line in (*report.lines, *lines(found, options.orders_per_day)):
+        print(plain(line))
+    if options.report:
+        write_report(options.report, model, found, scores, is_abuse, confidence, prices, options.orders_per_day)
     return 0
+
+
+def unseen(model: Model, path: Path, table: pa.Table, report: Report) -> pa.Table:
+    """The rows that a model was not fitted on: all, or of the file that it was trained on the held-out part."""
+    if model.metadata["dataset"]["sha256"] != sha256(path):
+        return table
+    held_out = split_in_time(table.sort_by("timestamp"))[2]
+    report.lines.append(
+        f"{path.name} is the file that model {model.version} was trained on: measured on its held-out part alone, "
+        f"the last {held_out.num_rows:,} of {table.num_rows:,} rows"
+    )
+    return held_out
 
 
 def lines(found: dict[str, Any], orders_per_day: int) -> list[str]:

@@ -10,20 +10,21 @@ label: {from: chargeback, abuse: "Y"}                     # any two values; abus
 extra: {numeric: [v1, v2], categorical: [product]}        # columns that are no field, as features of their own
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ml_server.features import Extra
 from runtime.contract import FIELDS, REQUIRED
 from runtime.tables import TRUE, TYPES, TableError
 
-_OPTIONS = {"from", "format", "unit", "since", "scale", "values"}
 _FLAGS = {
     **dict.fromkeys([*TRUE, "yes", "y", "t"], True),
     **dict.fromkeys(["false", "0", "0.0", "no", "n", "f"], False),
@@ -34,12 +35,76 @@ class MappingError(ValueError):
     """A mapping that cannot be used; the message names the entry."""
 
 
+Scalar = bool | int | float | str
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+Unit = Literal[
+    "ns", "us", "ms", "s", "m", "h", "D",
+    "nanoseconds", "microseconds", "milliseconds", "seconds", "minutes", "hours", "days",
+]  # fmt: skip
+
+
+class ColumnMapping(_Strict):
+    """Where a field comes from, and how it is written there."""
+
+    source: Annotated[str, Field(alias="from", min_length=1)]
+    format: str | None = None
+    unit: Unit | None = None
+    since: dt.datetime | dt.date | str = "1970-01-01"
+    scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    values: dict[Scalar, Scalar | None] | None = None
+
+    @field_validator("since")
+    @classmethod
+    def _is_time(cls, value: object) -> object:
+        pd.Timestamp(str(value))  # raises ValueError
+        return value
+
+
+class LabelMapping(_Strict):
+    """The column of the label, and which of its two values means abuse."""
+
+    source: Annotated[str, Field(alias="from", min_length=1)]
+    abuse: Scalar
+
+
+class ExtraColumns(_Strict):
+    """Columns that are no field."""
+
+    numeric: tuple[str, ...] = Field(default=(), strict=False)
+    categorical: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class MappingFile(_Strict):
+    """A mapping file as it is written; a column's name alone is short for {from: name}."""
+
+    columns: dict[str, ColumnMapping]
+    label: LabelMapping | None = None
+    extra: ExtraColumns = ExtraColumns()
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {name: {"from": column} if isinstance(column, str) else column for name, column in value.items()}
+
+    @field_validator("extra", mode="before")
+    @classmethod
+    def _nothing(cls, value: object) -> object:
+        return {} if value is None else value
+
+
 @dataclass(frozen=True)
 class FieldMapping:
-    """A checked mapping: options by field, the label's column and abuse value, and the extra columns."""
+    """A checked mapping: options by field, the label, and the extra columns."""
 
-    columns: Mapping[str, Mapping[str, Any]]
-    label: Mapping[str, Any] | None
+    columns: Mapping[str, ColumnMapping]
+    label: LabelMapping | None
     extra: Extra
 
 
@@ -59,30 +124,33 @@ def read_mapping(path: Path) -> FieldMapping:
     """Read and check a mapping file. Raises MappingError naming the entry that is wrong."""
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MappingError(f"{path}: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("columns"), dict):
+    except OSError as error:
+        raise MappingError(f"{path}: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise MappingError(f"{path}: this is no YAML: {' '.join(str(error).split())[:160]}") from error
+    if not isinstance(content, dict) or "columns" not in content:
         raise MappingError(f"{path}: it needs an entry `columns`")
-    if unknown := set(content) - {"columns", "label", "extra"}:
-        raise MappingError(f"{path}: there is no entry {sorted(unknown)[0]!r}")
-    columns = {}
-    for name, options in content["columns"].items():
-        chosen = {"from": options} if isinstance(options, str) else options
+    try:
+        found = MappingFile.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part not in ("date", "datetime", "str", "bool"))
+        said = "there is no such entry" if first["type"] == "extra_forbidden" else first["msg"]
+        raise MappingError(f"{path}: {place}: {said.removeprefix('Value error, ')}") from error
+    for name in found.columns:
         if name not in FIELDS and name != "abuse_type":
             raise MappingError(f"{path}: {name} is no field of Transaction")
-        if not isinstance(chosen, dict) or "from" not in chosen or set(chosen) - _OPTIONS:
-            raise MappingError(f"{path}: {name} takes {', '.join(sorted(_OPTIONS))}, and needs from")
-        columns[name] = chosen
-    if "timestamp" not in columns:
+    if "timestamp" not in found.columns:
         raise MappingError(f"{path}: timestamp must be mapped: training and evaluation split in time")
-    label = content.get("label")
-    if label is not None and not (isinstance(label, dict) and {"from", "abuse"} == set(label)):
-        raise MappingError(f"{path}: label takes from and abuse")
-    extra = content.get("extra") or {}
-    chosen_extra = Extra(tuple(extra.get("numeric", ())), tuple(extra.get("categorical", ())))
-    if clash := [name for name in (*chosen_extra.numeric, *chosen_extra.categorical) if name in TYPES]:
+    extra = Extra(found.extra.numeric, found.extra.categorical)
+    names = (*extra.numeric, *extra.categorical)
+    if clash := [name for name in names if name in TYPES]:
         raise MappingError(f"{path}: extra column {clash[0]} has the name of a field: rename it in the data")
-    return FieldMapping(columns, label, chosen_extra)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise MappingError(f"{path}: extra column {twice[0]} stands there twice")
+    if found.label and found.label.source in names:
+        raise MappingError(f"{path}: extra column {found.label.source} is the label")
+    return FieldMapping(found.columns, found.label, extra)
 
 
 def apply(mapping: FieldMapping, frame: pd.DataFrame, report: Report) -> pa.Table:
@@ -90,17 +158,17 @@ def apply(mapping: FieldMapping, frame: pd.DataFrame, report: Report) -> pa.Tabl
 
     Raises TableError where a mapped column is missing, a required one has unreadable values, or the label has not two.
     """
-    wanted = [options["from"] for options in mapping.columns.values()]
-    wanted += [*mapping.extra.numeric, *mapping.extra.categorical, *([mapping.label["from"]] if mapping.label else [])]
+    wanted = [options.source for options in mapping.columns.values()]
+    wanted += [*mapping.extra.numeric, *mapping.extra.categorical, *([mapping.label.source] if mapping.label else [])]
     if missing := [name for name in dict.fromkeys(wanted) if name not in frame.columns]:
         raise TableError(
             f"column {', '.join(missing)} is missing; the file has {', '.join(map(str, frame.columns[:50]))}"
         )
     result: dict[str, pa.Array] = {}
     for name, options in mapping.columns.items():
-        series = _converted(name, options, frame[options["from"]], report)
+        series = _converted(name, options, frame[options.source], report)
         if name in REQUIRED and series.isna().any():
-            raise TableError(f"column {options['from']}: {int(series.isna().sum()):,} values cannot be a {name}")
+            raise TableError(f"column {options.source}: {int(series.isna().sum()):,} values cannot be a {name}")
         result[name] = pa.array(series, TYPES[name], from_pandas=True)
     _fill_required(result, len(frame), report)
     for name in mapping.extra.numeric:
@@ -112,7 +180,7 @@ def apply(mapping: FieldMapping, frame: pd.DataFrame, report: Report) -> pa.Tabl
     for name in mapping.extra.categorical:
         result[name] = pa.array(frame[name].astype("string"), pa.string(), from_pandas=True)
     if mapping.label:
-        result["is_abuse"] = _label(mapping.label, frame[mapping.label["from"]])
+        result["is_abuse"] = _label(mapping.label, frame[mapping.label.source])
     unused = [str(name) for name in frame.columns if name not in wanted]
     if unused and not any(line.startswith("unused") for line in report.lines):
         report.lines.append(f"unused columns: {', '.join(unused)}")
@@ -124,11 +192,11 @@ def apply(mapping: FieldMapping, frame: pd.DataFrame, report: Report) -> pa.Tabl
     return pa.table(result)
 
 
-def _converted(name: str, options: Mapping[str, Any], source: "pd.Series[Any]", report: Report) -> "pd.Series[Any]":
+def _converted(name: str, options: ColumnMapping, source: "pd.Series[Any]", report: Report) -> "pd.Series[Any]":
     kind = FIELDS[name].kind if name in FIELDS else "text"
-    series, column, total = source, str(options["from"]), len(source)
-    if "values" in options:
-        known = {str(key): value for key, value in options["values"].items()}
+    series, column, total = source, options.source, len(source)
+    if options.values is not None:
+        known = {str(key): value for key, value in options.values.items()}
         text = series.astype("string")
         report.note(
             column, int((text.notna() & ~text.isin(list(known))).sum()), total, f"are no value of the mapping to {name}"
@@ -137,7 +205,7 @@ def _converted(name: str, options: Mapping[str, Any], source: "pd.Series[Any]", 
     if kind == "time":
         result = _times(options, series)
     elif kind in ("number", "count"):
-        result = pd.to_numeric(series, errors="coerce").astype("float64") * float(options.get("scale", 1))
+        result = pd.to_numeric(series, errors="coerce").astype("float64") * options.scale
         below = result < 0
         report.note(column, int(below.sum()), total, f"are below 0, which {name} cannot be: read as unknown")
         result = result.mask(below)
@@ -160,12 +228,12 @@ def _converted(name: str, options: Mapping[str, Any], source: "pd.Series[Any]", 
     return result
 
 
-def _times(options: Mapping[str, Any], series: "pd.Series[Any]") -> "pd.Series[Any]":
-    if "unit" in options:
-        since = pd.Timestamp(str(options.get("since", "1970-01-01")))
-        parsed: Any = pd.to_timedelta(pd.to_numeric(series, errors="coerce"), unit=options["unit"]) + since
+def _times(options: ColumnMapping, series: "pd.Series[Any]") -> "pd.Series[Any]":
+    if options.unit is not None:
+        since = pd.Timestamp(str(options.since))
+        parsed: Any = pd.to_timedelta(pd.to_numeric(series, errors="coerce"), unit=options.unit) + since
     else:
-        parsed = pd.to_datetime(series, errors="coerce", format=options.get("format"), utc=True).dt.tz_localize(None)
+        parsed = pd.to_datetime(series, errors="coerce", format=options.format, utc=True).dt.tz_localize(None)
     result: pd.Series[Any] = parsed.astype("datetime64[s]")
     return result
 
@@ -178,14 +246,14 @@ def _fill_required(result: dict[str, pa.Array], rows: int, report: Report) -> No
             report.note(name, rows, rows, "are not mapped: numbered by row")
 
 
-def _label(label: Mapping[str, Any], source: "pd.Series[Any]") -> pa.Array:
+def _label(label: LabelMapping, source: "pd.Series[Any]") -> pa.Array:
     text = source.astype("string").str.strip()
     values: Sequence[str] = sorted(text.dropna().unique())
     if len(values) > 2:
         counts = ", ".join(f"{value} ({int((text == value).sum()):,})" for value in values[:6])
-        raise TableError(f"label column {label['from']} has {len(values)} values, wanted two: {counts}")
+        raise TableError(f"label column {label.source} has {len(values)} values, wanted two: {counts}")
     if text.isna().any():
-        raise TableError(f"label column {label['from']}: {int(text.isna().sum()):,} values are empty")
-    if str(label["abuse"]) not in values:
-        raise TableError(f"label column {label['from']} has no value {label['abuse']!r}; it has {', '.join(values)}")
-    return pa.array((text == str(label["abuse"])).to_numpy(dtype=bool))
+        raise TableError(f"label column {label.source}: {int(text.isna().sum()):,} values are empty")
+    if str(label.abuse) not in values:
+        raise TableError(f"label column {label.source} has no value {label.abuse!r}; it has {', '.join(values)}")
+    return pa.array((text == str(label.abuse)).to_numpy(dtype=bool))

@@ -207,11 +207,10 @@ def disposable_mail() -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def mail_kind(domain: str) -> float:
-    """PRIVATE, FREE or DISPOSABLE; a subdomain counts as its domain."""
-    name = domain.lower().rstrip(".")
-    if name in FREE_MAIL:
+    """PRIVATE, FREE or DISPOSABLE of a normalised domain; a subdomain counts as its domain."""
+    if domain in FREE_MAIL:
         return FREE
-    listed, parts = disposable_mail(), name.split(".")
+    listed, parts = disposable_mail(), domain.split(".")
     if any(".".join(parts[start:]) in listed for start in range(len(parts) - 1)):
         return DISPOSABLE
     return PRIVATE

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 from ml_server.features import Extra
 from ml_server.mapping import FieldMapping, Report, apply
 from runtime.contract import FIELDS, LABELS
-from runtime.tables import TYPES, TableError, read_batches, read_table
+from runtime.tables import NULLS, TYPES, TableError, column_names, read_as_text, read_batches, read_table
 
 LABELLED = ("transaction_id", "timestamp", "user_id", "is_abuse")
 ROWS = 65_536
+_NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # what others write for nothing
 
 
 def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa.Table:
@@ -42,6 +43,7 @@ def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[p
         raise TableError(f"{path}: there is no such file")
     rows = 0
     try:
+        column_names(path)  # raises TableError where one stands there twice
         for frame in _pieces(path):
             if len(frame):
                 piece = apply(mapping, frame, report)
@@ -49,8 +51,8 @@ def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[p
                 yield piece
     except TableError as error:
         raise TableError(f"{path}: {error}") from error
-    except (ValueError, OSError, pa.ArrowInvalid) as error:
-        raise TableError(f"{path}: {str(error).splitlines()[0]}") from error
+    except (ValueError, OverflowError, OSError, pa.ArrowException) as error:
+        raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
     if not rows:
         raise TableError(f"{path}: the file has no rows")
 
@@ -61,5 +63,5 @@ def _pieces(path: Path) -> Iterator[pd.DataFrame]:
             for batch in file.iter_batches(ROWS):
                 yield batch.to_pandas()
         return
-    with pd.read_csv(path, dtype="string", chunksize=ROWS) as frames:
-        yield from frames
+    for batch in read_as_text(path, nulls=_NULLS):
+        yield batch.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)

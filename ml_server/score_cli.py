@@ -15,10 +15,12 @@ from ml_server.artifacts import ArtifactError, Model, load
 from ml_server.mapping import MappingError, Report, read_mapping
 from ml_server.reading import read_for_scoring
 from ml_server.scoring_tables import calibrated, class_scores
+from runtime.commands import command
 from runtime.contract import ABUSE_TYPES
 from runtime.files import OutputError, complete_or_nothing
 from runtime.settings import Shared
 from runtime.tables import TableError
+from runtime.terminal import plain
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,32 +52,29 @@ def scored(model: Model, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]
         yield pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
+@command("vouch score", TableError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     options = parser().parse_args(arguments)
     report, rows = Report(), 0
-    try:
-        if options.output.suffix not in (".csv", ".parquet"):
-            raise OutputError(f"{options.output}: the name must end in .csv or .parquet")
-        mapping = read_mapping(options.mapping) if options.mapping else None
-        model = load(options.models_dir or Shared.read().models_dir, options.model)
-        tables = read_for_scoring(options.file, mapping, model.features.extra, report)
-        with complete_or_nothing(options.output) as partial:
-            writer: Any = None
-            for batch in scored(model, tables):
-                if writer is None:
-                    opened = pq.ParquetWriter if options.output.suffix == ".parquet" else pa_csv.CSVWriter
-                    writer = opened(str(partial), batch.schema)
-                writer.write_batch(batch)
-                rows += batch.num_rows
-                print(f"scored {rows:,} orders", file=sys.stderr)
+    if options.output.suffix not in (".csv", ".parquet"):
+        raise OutputError(f"{options.output}: the name must end in .csv or .parquet")
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    model = load(options.models_dir or Shared.read().models_dir, options.model)
+    tables = read_for_scoring(options.file, mapping, model.features.extra, report)
+    with complete_or_nothing(options.output) as partial:
+        writer: Any = None
+        for batch in scored(model, tables):
             if writer is None:
-                raise TableError(f"{options.file}: the file has no rows")
-            writer.close()
-    except (TableError, MappingError, ArtifactError, OutputError) as error:
-        print(f"vouch score: {error}", file=sys.stderr)
-        return 2
+                opened = pq.ParquetWriter if options.output.suffix == ".parquet" else pa_csv.CSVWriter
+                writer = opened(str(partial), batch.schema)
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            print(f"scored {rows:,} orders", file=sys.stderr)
+        if writer is None:
+            raise TableError(f"{options.file}: the file has no rows")
+        writer.close()
     for line in report.lines:
-        print(line)
+        print(plain(line))
     print(f"{options.output}: {rows:,} scores by model {model.version}")
     return 0

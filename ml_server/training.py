@@ -24,11 +24,13 @@ from ml_server.features import Extra
 from ml_server.inputs import Numbers
 from ml_server.knockout import DOCUMENTED_REQUEST, keep_only, knock_out
 from ml_server.preprocessing import Preprocessor
+from ml_server.progress import Progress, Silent
 from ml_server.recording import record
 from ml_server.soft import class_weights, expand
 from runtime.contract import ABUSE_TYPES
 
 LEAST_ROWS = 200
+SILENT = Silent()
 FIT, TUNE = 0.70, 0.15  # shares of the time; what is left is the held-out part
 
 
@@ -67,9 +69,7 @@ class Trained:
     importance: Mapping[str, float]
 
 
-def train(
-    table: pa.Table, parameters: Parameters, extra: Extra | None = None, tell: Callable[[str], None] = lambda line: None
-) -> Trained:
+def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, tell: Progress = SILENT) -> Trained:
     """Split in time, fit with early stopping, calibrate, measure on the held-out part. Raises TrainingError."""
     table = table.sort_by("timestamp")
     fit_part, tune_part, test_part = split_in_time(table)
@@ -79,18 +79,19 @@ def train(
     rng = np.random.default_rng(parameters.seed)
     preprocessor = Preprocessor(extra_numeric=extra.numeric, extra_categorical=extra.categorical)
     preprocessor.fit(fit_part, abuse_of(fit_part))
-    tell(f"fitting on {fit_part.num_rows:,} rows, classes {', '.join(classes.names)}")
+    tell.say(f"fitting on {fit_part.num_rows:,} rows, classes {', '.join(classes.names)}")
     chosen = np.flatnonzero(rng.random(fit_part.num_rows) < parameters.sparse_copies)
     fit_rows = pa.concat_tables([fit_part, knock_out(fit_part.take(pa.array(chosen)), rng)])
     tune_rows = pa.concat_tables([tune_part, knock_out(tune_part, rng)])
-    fitting = Fitting(preprocessor, classes, parameters)
+    fitting = Fitting(preprocessor, classes, parameters, tell)
     model = fitting.hard(fit_rows, tune_rows)
     if parameters.target == "soft":
-        tell("fitting again on the soft label")
+        tell.say("fitting again on the soft label")
         fit_whole = np.concatenate([np.arange(fit_part.num_rows), chosen])
         tune_whole = np.tile(np.arange(tune_part.num_rows), 2)
         model = fitting.soft(model, (fit_part, fit_rows, fit_whole), (tune_part, tune_rows, tune_whole))
     rounds = int(model.best_iteration_ or parameters.rounds)
+    tell.say(f"{rounds:,} rounds; making tables, calibrating, measuring")
 
     features = preprocessor.feature_set()
     text = model.booster_.model_to_string(num_iteration=rounds)
@@ -212,6 +213,7 @@ class Fitting:
     preprocessor: Preprocessor
     classes: Classes
     parameters: Parameters
+    tell: Progress
 
     def hard(self, fit_rows: pa.Table, tune_rows: pa.Table) -> lgb.LGBMClassifier:
         """Fit on the classes that the labels name."""
@@ -264,9 +266,13 @@ class Fitting:
             eval_X=tune[0],
             eval_y=tune[1],
             eval_sample_weight=[tune[2]],
-            callbacks=[lgb.early_stopping(parameters.patience, verbose=False)],
+            callbacks=[lgb.early_stopping(parameters.patience, verbose=False), self._report],
         )
         return model
+
+    def _report(self, at: lgb.callback.CallbackEnv) -> None:
+        loss = float(at.evaluation_result_list[0][2]) if at.evaluation_result_list else math.nan
+        self.tell.round(at.iteration + 1, at.end_iteration, loss)
 
 
 def raw_scores(model: lgb.LGBMClassifier, matrix: Numbers) -> Numbers:

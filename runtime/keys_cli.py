@@ -2,16 +2,17 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.files import OutputError, complete_or_nothing
+from runtime.commands import command
+from runtime.files import complete_or_nothing
 from runtime.security import SecurityError, digest, new_key, read_keys
 
 DEFAULT = Path("vouch_api_keys")
 
 
+@command("vouch keys", SecurityError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     parser = argparse.ArgumentParser(prog="vouch keys", description="Make, list and remove API keys.")
@@ -24,26 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     actions.add_parser("add", parents=[after], help="make a key and show it once").add_argument("name")
     actions.add_parser("remove", parents=[after], help="make a key useless").add_argument("name")
     options = parser.parse_args(arguments)
-    try:
-        keys = read_keys(options.file) if options.file.exists() else {}
-        if options.action == "list":
-            print("\n".join(sorted(keys)) or f"{options.file} holds no key")
-        elif options.action == "add":
-            if options.name in keys:
-                raise SecurityError(f"{options.name} has a key already: remove it first, or take another name")
-            key = new_key()
-            _write(options.file, keys | {options.name: digest(key)})
-            print(key)
-        else:
-            if options.name not in keys:
-                raise SecurityError(
-                    f"{options.file} has no key {options.name}; it has {', '.join(sorted(keys)) or 'none'}"
-                )
-            _write(options.file, {name: value for name, value in keys.items() if name != options.name})
-            print(f"{options.name} is no longer let in")
-    except (SecurityError, OutputError) as error:
-        print(f"vouch keys: {error}", file=sys.stderr)
-        return 2
+    keys = read_keys(options.file) if options.file.exists() else {}
+    if options.action == "list":
+        print("\n".join(sorted(keys)) or f"{options.file} holds no key")
+    elif options.action == "add":
+        if options.name in keys:
+            raise SecurityError(f"{options.name} has a key already: remove it first, or take another name")
+        key = new_key()
+        _write(options.file, keys | {options.name: digest(key)})
+        print(key)
+    else:
+        if options.name not in keys:
+            raise SecurityError(f"{options.file} has no key {options.name}; it has {', '.join(sorted(keys)) or 'none'}")
+        _write(options.file, {name: value for name, value in keys.items() if name != options.name})
+        print(f"{options.name} is no longer let in")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Files of transactions: CSV (plain, gzip, zstd) and Parquet, in typed batches, with errors that name the place."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,7 +52,7 @@ def read_batches(
             _check(path, first, checked)
             first += batch.num_rows
             yield checked
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise TableError(_explain(path, error)) from error
 
 
@@ -66,11 +66,14 @@ def read_table(path: Path, *, required: tuple[str, ...] = REQUIRED) -> pa.Table:
 
 def column_names(path: Path) -> list[str]:
     """Names of a file's columns; raise TableError when one stands there twice."""
-    if path.suffix == ".parquet":
-        names = list(pq.read_schema(path).names)
-    else:
-        with pa_csv.open_csv(path, read_options=_blocks()) as reader:
-            names = list(reader.schema.names)
+    try:
+        if path.suffix == ".parquet":
+            names = list(pq.read_schema(path).names)
+        else:
+            with pa_csv.open_csv(path, read_options=_blocks()) as reader:
+                names = list(reader.schema.names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise TableError(_explain(path, error)) from error
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise TableError(f"{path}: column {twice[0]} stands there twice")
     return names
@@ -86,13 +89,23 @@ def _open(path: Path, wanted: list[str], types: dict[str, pa.DataType]) -> Itera
             yield from file.iter_batches(65_536, columns=wanted)
         return
     # Everything is read as text first: only so can an error name the row, and one broken cell not hide the next.
+    yield from read_as_text(path, wanted)
+
+
+def read_as_text(path: Path, wanted: list[str] | None = None, nulls: Sequence[str] = NULLS) -> Iterator[pa.RecordBatch]:
+    """The columns of a CSV file as text, all of them by default; empty cells and `nulls` are null."""
     options = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(wanted, pa.string()),
-        include_columns=wanted,
-        null_values=NULLS,
+        column_types=dict.fromkeys(column_names(path) if wanted is None else wanted, pa.string()),
+        include_columns=wanted or [],
+        null_values=list(nulls),
         strings_can_be_null=True,
     )
-    with pa_csv.open_csv(path, read_options=_blocks(), convert_options=options) as reader:
+    with pa_csv.open_csv(
+        path,
+        read_options=_blocks(),
+        convert_options=options,
+        parse_options=pa_csv.ParseOptions(newlines_in_values=wanted is None),
+    ) as reader:
         yield from reader
 
 

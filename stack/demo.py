@@ -12,7 +12,7 @@ from pathlib import Path
 
 from load_test.edge import compare
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders
-from runtime.settings import SettingsError
+from runtime.commands import command
 from stack.ports import ports, taken
 from stack.up import READY
 
@@ -66,14 +66,11 @@ def _stream(at: Mapping[str, int]) -> None:
     _vouch("review-zone", "--api-url", agent, "--count", "1")
 
 
+@command("vouch demo")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all well, 1 something failed, 2 it could not start."""
     argparse.ArgumentParser(prog="vouch demo", description=__doc__).parse_args(arguments)
-    try:
-        at = ports()
-    except SettingsError as error:
-        print(f"vouch demo: {error}", file=sys.stderr)
-        return 2
+    at = ports()
     if found := taken(at):
         for sentence in found:
             print(f"vouch demo: {sentence}", file=sys.stderr)

@@ -15,7 +15,7 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from runtime.settings import SettingsError
+from runtime.commands import command
 from stack.ports import ports, taken
 from stack.settings import EdgeSettings
 
@@ -63,15 +63,12 @@ def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, fa
             return
 
 
+@command("vouch up")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 stopped by Ctrl-C, 1 a service failed, 2 it could not start."""
     parser = argparse.ArgumentParser(prog="vouch up", description="Start every service in this terminal.")
     parser.parse_args(arguments)
-    try:
-        at, secure = ports(), EdgeSettings.read().tls_certificate is not None
-    except SettingsError as error:
-        print(f"vouch up: {error}", file=sys.stderr)
-        return 2
+    at, secure = ports(), EdgeSettings.read().tls_certificate is not None
     if found := taken(at):
         for sentence in found:
             print(f"vouch up: {sentence}", file=sys.stderr)
@@ -83,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     manager: Any = Manager(_Unread(sys.stdout))
-    for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, f"exec {command}", env=environment(at, models), cwd=str(ROOT))
+    for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+        manager.add_process(name, f"exec {program}", env=environment(at, models), cwd=str(ROOT))
     stopping, failed = threading.Event(), threading.Event()
     threading.Thread(target=_announce, args=(at, secure, stopping, failed), daemon=True).start()
     # A terminal that is closed sends SIGHUP to us alone: the services have sessions of their own.

@@ -168,7 +168,7 @@ def test_foreign_columns_become_fields(tmp_path: Path) -> None:
     [
         (("columns:", "colums:"), "it needs an entry `columns`"),
         (("order_amount:", "order_sum:"), "order_sum is no field"),
-        (("scale: 0.01", "factor: 2"), "order_amount takes"),
+        (("scale: 0.01", "factor: 2"), "order_amount.factor: there is no such entry"),
         (("timestamp:", "account_created_date:"), "timestamp must be mapped"),
         (("numeric: [v1]", "numeric: [user_agent]"), "extra column user_agent has the name of a field"),
         (("columns:", "{"), "m.yaml"),
