@@ -7,7 +7,10 @@ from pathlib import Path
 from bench.waiting import wait_for
 from chaos.clients import predict
 from chaos.cluster import scorer, serving
-from chaos.load import Outcome, stream
+from chaos.load import Outcome, Traffic
+
+ANSWERS = 100
+"""Between one drain and the next."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +23,15 @@ class Drained:
 
 async def drain_replicas(folder: Path, models: Path, drains: int, rate: float, workers: int = 1) -> Drained:
     """Stop and start the two replicas in turn."""
-    replicas = [scorer(folder, models, workers=workers) for _ in range(2)]
-    until, codes = asyncio.Event(), list[int]()
+    replicas, codes = [scorer(folder, models, workers=workers) for _ in range(2)], list[int]()
     async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
-        load = asyncio.create_task(stream(call, rate, until))
-        await asyncio.sleep(1.0)
-        for number in range(drains):
-            replica = replicas[number % 2]
-            codes.append(await asyncio.to_thread(replica.stop))
-            replica.start()
-            await asyncio.to_thread(wait_for, replica.serving, what="restart")
-            await asyncio.sleep(1.5)  # until the client has found it again
-        until.set()
-        return Drained(await load, codes)
+        async with Traffic(call, rate) as traffic:
+            await traffic.answers(ANSWERS)
+            for number in range(drains):
+                replica = replicas[number % 2]
+                codes.append(await asyncio.to_thread(replica.stop))
+                replica.start()
+                found = lambda replica=replica: replica.metric("vouch_scored_orders_total") > 0  # noqa: E731
+                await asyncio.to_thread(wait_for, found, what="the client's return to a restarted replica")
+                await traffic.answers(ANSWERS)
+        return Drained(traffic.outcome, codes)

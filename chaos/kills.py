@@ -10,7 +10,10 @@ from pathlib import Path
 from bench.waiting import wait_for
 from chaos.clients import predict
 from chaos.cluster import scorer, serving
-from chaos.load import Outcome, stream
+from chaos.load import Outcome, Traffic
+
+ANSWERS = 100
+"""Between one kill and the next."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,20 @@ class Killed:
 async def kill_workers(folder: Path, models: Path, kills: int, rate: float, workers: int = 2) -> Killed:
     """Kill one random worker after another, each once the replica is whole again."""
     replicas = [scorer(folder, models, workers=workers) for _ in range(2)]
-    choose, recoveries, until = random.Random(0), list[float](), asyncio.Event()
+    choose, recoveries = random.Random(0), list[float]()
     async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
-        load = asyncio.create_task(stream(call, rate, until))
-        await asyncio.sleep(1.0)
-        for _ in range(kills):
-            replica = choose.choice(replicas)
-            before = set(replica.pids())
-            victim = choose.choice(sorted(before))
-            os.kill(victim, signal.SIGKILL)
+        async with Traffic(call, rate) as traffic:
+            await traffic.answers(ANSWERS)
+            for _ in range(kills):
+                replica = choose.choice(replicas)
+                before = set(replica.pids())
+                victim = choose.choice(sorted(before))
+                os.kill(victim, signal.SIGKILL)
 
-            def whole(replica=replica, before=before, victim=victim) -> bool:  # type: ignore[no-untyped-def]
-                now = set(replica.pids())
-                return victim not in now and len(now) == len(before) and replica.serving()
+                def whole(replica=replica, before=before, victim=victim) -> bool:  # type: ignore[no-untyped-def]
+                    now = set(replica.pids())
+                    return victim not in now and len(now) == len(before) and replica.serving()
 
-            recoveries.append(await asyncio.to_thread(wait_for, whole, what="recovery"))
-        await asyncio.sleep(0.5)
-        until.set()
-        return Killed(await load, recoveries)
+                recoveries.append(await asyncio.to_thread(wait_for, whole, what="recovery"))
+                await traffic.answers(ANSWERS)
+        return Killed(traffic.outcome, recoveries)

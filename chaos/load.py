@@ -5,10 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 import grpc
 from google.protobuf.message import Message
 
+_PATIENCE_SECONDS = 60.0
 Call = Callable[[], Awaitable[Message]]
 
 
@@ -43,9 +45,38 @@ async def _one(call: Call, outcome: Outcome) -> None:
         outcome.answers.append((time.perf_counter() - begun, answer))
 
 
-async def stream(call: Call, rate: float, until: asyncio.Event) -> Outcome:
+class Traffic:
+    """Calls at a rate, open loop, for as long as the block runs; at its end all of them have come to theirs.
+
+    A scenario waits for answers, not for time: so it sees as many of them on any machine.
+    """
+
+    def __init__(self, call: Call, rate: float) -> None:
+        self.outcome = Outcome()
+        self._until = asyncio.Event()
+        self._running = (call, rate)
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._task = asyncio.create_task(stream(*self._running, self._until, self.outcome))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """End, and wait for what is under way."""
+        self._until.set()
+        await self._task
+
+    async def answers(self, more: int) -> None:
+        """Wait until so many more calls were answered. Raises TimeoutError where they are not."""
+        wanted = len(self.outcome.answers) + more
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while len(self.outcome.answers) < wanted:
+                await asyncio.sleep(0.01)
+
+
+async def stream(call: Call, rate: float, until: asyncio.Event, outcome: Outcome | None = None) -> Outcome:
     """Calls at a rate until told to end; then waits for all of them."""
-    outcome, tasks, begun = Outcome(), set(), time.perf_counter()
+    outcome, tasks, begun = outcome or Outcome(), set(), time.perf_counter()
     while not until.is_set():
         while outcome.sent < (time.perf_counter() - begun) * rate:
             task = asyncio.create_task(_one(call, outcome))

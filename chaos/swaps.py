@@ -10,11 +10,13 @@ from pathlib import Path
 from bench.waiting import wait_for
 from chaos.clients import order, predict
 from chaos.cluster import Replica, scorer, serving
-from chaos.load import Outcome, stream
+from chaos.load import Outcome, Traffic
 from ml_server.artifacts import CURRENT, Model, load, promote, save
 from ml_server.scorer import Scorer
 
 SECOND = "second"
+ANSWERS = 20
+"""Between one swap and the next."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,8 @@ async def swap_models(folder: Path, models: Path, swaps: int, rate: float, worke
     kept = folder / "swapped"
     versions = twin(models, kept)
     expected = {version: Scorer(load(kept, version)).predict(order()).legitimacy_score for version in versions}
-    replica, until, seconds = scorer(folder, kept, workers=workers), asyncio.Event(), list[float]()
-    async with serving(replica), predict([replica.address]) as call:
-        traffic = asyncio.create_task(stream(call, rate, until))
+    replica, seconds = scorer(folder, kept, workers=workers), list[float]()
+    async with serving(replica), predict([replica.address]) as call, Traffic(call, rate) as traffic:
         for number in range(swaps):
             if number == swaps // 2:
                 await _offer_broken(kept, replica, versions[0])
@@ -68,14 +69,13 @@ async def swap_models(folder: Path, models: Path, swaps: int, rate: float, worke
             promote(kept, version)
             replica.signal(signal.SIGHUP)
             seconds.append(await _until(replica, "vouch_model_info", workers, model_version=version))
+            await traffic.answers(ANSWERS)
         refused = replica.metric("vouch_model_swap_failures_total")
-        until.set()
-        outcome = await traffic
     wrong = sum(
         abs(answer.legitimacy_score - expected[answer.model_version]) > 1e-9  # type: ignore[attr-defined]
-        for _, answer in outcome.answers
+        for _, answer in traffic.outcome.answers
     )
-    return Swapped(outcome, wrong, seconds, refused)
+    return Swapped(traffic.outcome, wrong, seconds, refused)
 
 
 async def _offer_broken(models: Path, replica: Replica, good: str) -> None:

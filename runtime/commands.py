@@ -22,6 +22,7 @@ class Command(Protocol):
 
 def command(name: str, *failures: type[Exception]) -> Callable[[Command], Command]:
     """Make `failures`, and what the machine refuses, a sentence behind the command's name."""
+    mendable: tuple[type[Exception], ...] = (OutputError, SettingsError, *failures)
 
     def wrap(main: Command) -> Command:
         @functools.wraps(main)
@@ -36,7 +37,7 @@ def command(name: str, *failures: type[Exception]) -> Callable[[Command], Comman
                 return READER_GONE
             except KeyboardInterrupt:
                 return INTERRUPTED
-            except (*failures, OutputError, SettingsError) as error:
+            except mendable as error:
                 text = str(error)
             except OSError as error:
                 where = f"{error.filename}: " if error.filename is not None else ""
