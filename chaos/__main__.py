@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.results import entry, write
 from chaos.drains import drain_replicas
 from chaos.fuzz import fuzz
+from chaos.idlers import idle_beside
 from chaos.kills import kill_workers
 from chaos.load import Outcome
 from chaos.overload import Overloaded, overload_batches, overload_reviews
@@ -16,6 +17,7 @@ from chaos.swaps import swap_models
 from runtime.settings import Shared
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
+IDLERS = 200
 _MEGABYTE = 1e6
 
 
@@ -76,6 +78,9 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.keep("drain_exit_code", drained.codes, "code", 0)
     report.flood("overload_review", await overload_reviews(place("reviews"), models, FLOOD_SECONDS), 5)
     report.flood("overload_batch", await overload_batches(place("batches"), models, FLOOD_SECONDS), None)
+    idled = await idle_beside(place("idlers"), models, IDLERS, rate=50, seconds=10.0)
+    report.outcome("idlers", idled.beside)
+    report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
     fuzzed = await fuzz(place("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)

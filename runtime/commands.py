@@ -1,5 +1,6 @@
 """What every command does with what goes wrong: one sentence and exit code 2, never a traceback for what a user can mend."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -42,7 +43,8 @@ def command(name: str, *failures: type[Exception]) -> Callable[[Command], Comman
             except OSError as error:
                 where = f"{error.filename}: " if error.filename is not None else ""
                 text = f"{where}{error.strerror or type(error).__name__}"
-            print(f"{name}: {plain(text)}", file=sys.stderr)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(f"{name}: {plain(text)}", file=sys.stderr)
             return CANNOT_RUN
 
         return run

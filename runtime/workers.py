@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -23,6 +23,7 @@ from runtime.terminal import Terminal
 CANNOT_START = 2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _KILL_AFTER = 5.0
+_INSIST_SECONDS = 0.3
 
 _log = get_logger()
 
@@ -78,6 +79,7 @@ class Supervisor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([preload])
         self._running: dict[int, BaseProcess] = {}
+        self._heard: dict[int, Connection] = {}
         self._stopping, self._terminal = asyncio.Event(), Terminal()
         self._signals = 0
         self._codes: list[int] = []
@@ -108,12 +110,13 @@ class Supervisor:
             worker.start()
             started.close()
             pid = worker.pid or 0
-            self._running[pid] = worker
+            self._running[pid], self._heard[pid] = worker, heard
             self._show()
             _log.info("worker started", slot=slot, pid=pid)
             code = await _ended(worker)
-            listened = _heard(heard)
-            del self._running[pid]
+            listened = _listened(heard)
+            heard.close()
+            del self._running[pid], self._heard[pid]
             self._show()
             if self._shown:
                 self._shown.forget(pid)
@@ -121,15 +124,13 @@ class Supervisor:
                 # One that was told to stop while it was starting had nothing to drain.
                 self._codes.append(0 if code == -signal.SIGTERM else code)
                 return
-            _log.error("worker died", slot=slot, pid=pid, code=code)
+            pause = _FIRST_PAUSE if listened else min(2 * pause, _LONGEST_PAUSE)
+            _log.error("worker died", slot=slot, pid=pid, code=code, pause=pause)
             if code == CANNOT_START:  # it has said why; another one would say the same
                 self._codes.append(code)
                 self._stop()
                 return
-            if listened:
-                pause = _FIRST_PAUSE
-                continue
-            pause = min(2 * pause, _LONGEST_PAUSE)  # one that cannot start is not tried again and again at once
+            # One that never listened is not tried again and again at once.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
@@ -137,14 +138,23 @@ class Supervisor:
         self._stop() if self._terminal.closed() else self._send(signal.SIGHUP)
 
     def _stop(self) -> None:
+        if not self._stopping.is_set():
+            # One that has only just been forked does not hear signals yet, and one that is starting has nothing to drain.
+            self._insist({pid for pid, heard in self._heard.items() if not heard.poll()})
         self._stopping.set()
         self._send(signal.SIGTERM)
         self._signals += 1
         if self._signals > 1:
             asyncio.get_running_loop().call_later(_KILL_AFTER, self._send, signal.SIGKILL)
 
-    def _send(self, number: int) -> None:
-        for pid in self._running:
+    def _insist(self, pids: set[int]) -> None:
+        """Tell some workers again and again, until they end."""
+        if left := pids & self._running.keys():
+            self._send(signal.SIGTERM, left)
+            asyncio.get_running_loop().call_later(_INSIST_SECONDS, self._insist, left)
+
+    def _send(self, number: int, pids: Iterable[int] | None = None) -> None:
+        for pid in self._running if pids is None else pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -165,13 +175,12 @@ async def _ended(worker: BaseProcess) -> int:
     return worker.exitcode or 0
 
 
-def _heard(heard: Connection) -> bool:
+def _listened(heard: Connection) -> bool:
     """Whether a worker that ended had told that it listens."""
-    with heard:
-        try:
-            return heard.poll() and bool(heard.recv())
-        except (EOFError, OSError):
-            return False
+    try:
+        return heard.poll() and bool(heard.recv())
+    except (EOFError, OSError):
+        return False
 
 
 def cores() -> int:

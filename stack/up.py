@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     manager: Any = Manager(_Unread(sys.stdout))
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, f"exec {program}", env=environment(at, models), cwd=str(ROOT))
+        manager.add_process(name, f"exec {program}", env=environment(at, models))
     stopping, failed = threading.Event(), threading.Event()
     threading.Thread(target=_announce, args=(at, secure, stopping, failed), daemon=True).start()
     # A terminal that is closed sends SIGHUP to us alone: the services have sessions of their own.
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def environment(at: Mapping[str, int], models: Path) -> dict[str, str]:
     """What the services are told: what the caller set, this installation's programs, and where the others are."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    found = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve())}
+    found = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve()), "VOUCH_ROOT": str(ROOT)}
     found.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
     for variable, service in _TARGETS.items():
         if service in at:
@@ -113,9 +113,14 @@ _TARGETS = {"VOUCH_AGENT_SCORER": "ml", "VOUCH_HTTP_SCORER": "ml", "VOUCH_HTTP_A
 class _Unread(Printer):  # type: ignore[misc]
     """Prints lines of the services, for as long as somebody reads them: to end without them all the same."""
 
+    _read = True
+
     def write(self, message: Any) -> None:
         """Print one line."""
+        if not self._read:
+            return
         try:
             super().write(message)
         except (OSError, ValueError):
+            self._read = False
             os.kill(os.getpid(), signal.SIGTERM)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pyarrow as pa
 import pytest
 
@@ -14,6 +15,9 @@ from runtime.tables import read_table
 from tests.processes import Stack, run
 
 ROWS = 20_000
+# How long an example takes is the machine's affair; what it gives is ours.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 # Two test processes on two cores: threads of OpenMP that wait for one another by spinning would slow all down.
 os.environ["OMP_NUM_THREADS"] = "1"
 

@@ -1,8 +1,14 @@
 """Policy, evidence, settings and ledger."""
 
 import asyncio
+import contextlib
+import json
 import math
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,16 +18,17 @@ from hypothesis import strategies as st
 from agent_server.evidence import GROUPS, analyse
 from agent_server.ledger import Ledger, LedgerError, open_engine, records
 from agent_server.ledger.schema import CASES, DECISIONS
-from agent_server.policy import Policy
+from agent_server.policy import INFORMATIVE, Policy
 from agent_server.reviewer import decide, now, open_case
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from ml_server.artifacts import Model
 from ml_server.scorer import Scorer
+from runtime import logging
 from runtime.errors import Unavailable
 from runtime.settings import SettingsError
-from tests.orders import message
+from tests.orders import DOCUMENTED, message
 
 POLICY = Policy(0.7, 0.4)
 shares = st.floats(0, 1)
@@ -189,3 +196,167 @@ def test_a_ledger_that_cannot_be_opened_says_so(url: str) -> None:
     with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_URL") as caught:
         open_engine(url)
     assert "hunter2" not in str(caught.value)
+
+
+# -- evidence that an approval needs
+
+
+@pytest.mark.parametrize("known", range(6))
+def test_silence_is_no_evidence(known: int) -> None:
+    """With fewer informative fields than the minimum a good score is a review, and the reasoning names what is missing."""
+    fields = ("account_age_days", "email_domain", "phone_verified", "order_amount", "new_device")
+    order = message(**dict.fromkeys(fields[known:]))
+    order.currency, order.device_id, order.card_bin = "EUR", "device", "424242"  # say nothing by themselves
+    verdict = POLICY.evaluate(order, PredictResponse(legitimacy_score=0.99))
+    if known >= 4:
+        assert (verdict.decision, verdict.analysis) == (pb.DECISION_APPROVE, None)
+        return
+    assert (verdict.decision, verdict.maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
+    assert f"only {known} informative fields are known and an approval needs 4" in verdict.reasoning
+    assert "email_verified" in verdict.reasoning
+    assert verdict.analysis is not None
+    assert verdict.analysis.recommendation != pb.RECOMMENDATION_APPROVE
+
+
+def test_too_little_is_known_for_the_agent_too() -> None:
+    """An agent that may decide still approves nothing of which too little is known; a denial needs no more than its score."""
+    bold, bare = Policy(0.7, 0.4, agent_decides=True), message(account_age_days=None, email_domain=None)
+    for score in (0.65, 0.99):
+        verdict = bold.evaluate(bare, PredictResponse(legitimacy_score=score))
+        assert verdict.decision != pb.DECISION_APPROVE
+    assert bold.evaluate(bare, PredictResponse(legitimacy_score=0.1)).decision == pb.DECISION_DENY
+    free = Policy(0.7, 0.4, minimum_evidence=0)
+    assert free.evaluate(bare, PredictResponse(legitimacy_score=0.8)).decision == pb.DECISION_APPROVE
+
+
+@given(st.sets(st.sampled_from(INFORMATIVE)))
+def test_taking_fields_away_never_brings_an_approval(kept: set[str]) -> None:
+    """Whichever fields are left of the documented order, too few of them are never approved, at any score."""
+    order = message(**{name: None for name in DOCUMENTED if name in INFORMATIVE and name not in kept})
+    known = sum(order.HasField(name) for name in INFORMATIVE)  # type: ignore[arg-type]
+    for score in (0.7, 0.9, 1.0):
+        approved = POLICY.evaluate(order, PredictResponse(legitimacy_score=score)).decision == pb.DECISION_APPROVE
+        assert approved == (known >= 4)
+
+
+# -- a ledger that cannot be written
+
+
+def _kept(folder: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as connection:
+        return [row[0] for row in connection.execute("SELECT decision_id FROM decisions ORDER BY sequence")]
+
+
+async def _answered(ledger: Ledger, numbers: Iterable[int]) -> list[str]:
+    """Write reviews at once; ids of those that were answered as kept."""
+    work = [ledger.write(records.keep(_review(number), message(), None)) for number in numbers]
+    results = await asyncio.gather(*work, return_exceptions=True)
+    return [f"d{number}" for number, result in zip(numbers, results, strict=True) if not isinstance(result, Exception)]
+
+
+async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -> None:
+    """Groups that do not fit any more are answered "not kept" and are not there; with room again, all goes on."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    pages = [40]
+
+    def limit(connection: Any, *_: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages[0]}")
+
+    sa.event.listen(engine, "checkout", limit)
+    ledger, answered = Ledger(engine), list[str]()
+    for first in range(0, 600, 20):  # groups of different sizes, of which some are cut off in their middle
+        answered += await _answered(ledger, range(first, first + 20))
+    assert 0 < len(answered) < 600
+    assert not await ledger.available()
+    assert _kept(tmp_path) == answered
+    pages[0] = 100_000
+    assert await ledger.available()
+    answered += await _answered(ledger, range(600, 620))
+    ledger.close()
+    assert _kept(tmp_path) == answered
+    assert "d619" in answered
+
+
+async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
+    """Two hundred reviews that arrive at once are a few commits, not one each; a bad one among them undoes no other."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    commits = list[str]()
+    sa.event.listen(engine, "commit", lambda connection: commits.append("commit"))
+    ledger = Ledger(engine)
+    numbers = [*range(100), 7, *range(100, 200)]
+    answered = await _answered(ledger, numbers)
+    ledger.close()
+    assert len(answered) == 200
+    assert len(_kept(tmp_path)) == 200
+    assert len(commits) < 50
+
+
+@pytest.mark.parametrize("names", [("ledger.db",), ("ledger.db", "ledger.db-wal", "ledger.db-shm"), ("ledger.db-wal",)])
+async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Once its file is gone, no decision is acknowledged, and health says so; put back, it is written again."""
+    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    assert await _answered(ledger, range(3)) == ["d0", "d1", "d2"]
+    for name in names:
+        (tmp_path / name).rename(tmp_path / f"moved-{name}")
+    assert await _answered(ledger, range(3, 6)) == []
+    assert not await ledger.available()
+    for name in names:
+        (tmp_path / f"moved-{name}").rename(tmp_path / name)
+    assert await ledger.available()
+    assert await _answered(ledger, [6]) == ["d6"]
+    ledger.close()
+    assert _kept(tmp_path) == ["d0", "d1", "d2", "d6"]
+
+
+async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
+    """Another file under the ledger's name is not the ledger: nothing is acknowledged."""
+    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    await _answered(ledger, [1])
+    (tmp_path / "copy.db").write_bytes((tmp_path / "ledger.db").read_bytes())
+    (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
+    assert await _answered(ledger, [2]) == []
+    assert not await ledger.available()
+    ledger.close()
+
+
+async def test_one_line_tells_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many writes fail, the log says once which error it was, and once that it is over."""
+    logging.configure("test")
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger = Ledger(engine)
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        other.execute("ALTER TABLE decisions RENAME TO hidden")
+        other.commit()
+        for number in range(20):
+            await _answered(ledger, [number])
+        other.execute("ALTER TABLE hidden RENAME TO decisions")
+        other.commit()
+    await _answered(ledger, [21])
+    ledger.close()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["the ledger cannot be written", "the ledger is written again"]
+    assert "no such table" in lines[0]["cause"]
+    assert lines[1]["refused"] == 19
+
+
+def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
+    """Orders are personal: the ledger's files are their owner's alone, also one that was made readable by all."""
+    path = tmp_path / "ledger.db"
+    open_engine(f"sqlite:///{path}").dispose()
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    engine = open_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.execute(sa.select(DECISIONS))
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+    engine.dispose()
+
+
+def test_many_open_a_fresh_ledger_at_once(tmp_path: Path) -> None:
+    """Eight processes' worth of openings of a database that is not there yet: all get it, none finds half of it."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with ThreadPoolExecutor(8) as pool:
+        engines = list(pool.map(open_engine, [url] * 8))
+    for engine in engines:
+        assert set(sa.inspect(engine).get_table_names()) == {"cases", "decisions", "orders", "proofs"}
+        engine.dispose()

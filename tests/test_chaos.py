@@ -6,6 +6,7 @@ import pytest
 
 from chaos.drains import drain_replicas
 from chaos.fuzz import fuzz
+from chaos.idlers import idle_beside
 from chaos.kills import kill_workers
 from chaos.overload import overload_reviews
 from chaos.swaps import swap_models
@@ -45,6 +46,16 @@ async def test_overload_is_refused_at_once(models: Path, tmp_path: Path) -> None
     assert len(found.flood.answers) > 10  # how many, and how fast, are figures of `make chaos`
     assert found.resident_peak - found.resident_before < 100e6
     assert found.after.failures.total() == 0
+
+
+@pytest.mark.envoy
+async def test_idle_callers_take_no_place(models: Path, tmp_path: Path) -> None:
+    """Beside 100 callers that watch, converse in silence or dribble, every review through the edge is answered."""
+    found = await idle_beside(tmp_path, models, idlers=100, rate=20, seconds=2.0)
+    assert len(found.alone.answers) > 10
+    assert len(found.beside.answers) > 10
+    assert not found.alone.failures
+    assert not found.beside.failures
 
 
 async def test_nothing_on_the_wire_is_internal(models: Path, tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ class Ledger:
         try:
             results = self._commit([work for work, _ in group])
         except Exception as error:
-            self._disconnect()
+            if not isinstance(error, FileLost):  # a new connection would make a new file where the old one was
+                self._disconnect()
             self._tell_failed(error, len(group))
             results = [_not_kept()] * len(group)
         else:
@@ -142,10 +143,8 @@ class Ledger:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                connection.close()
-            except sa.exc.SQLAlchemyError as error:
-                _log.warning("the ledger's connection did not close", cause=type(error).__name__)
+            connection.invalidate()  # not back into the pool: whatever state it is in ends here
+            connection.close()
         if self._file:
             self._file.reopened()
 

@@ -1,0 +1,106 @@
+"""Callers that wait, dribble or say nothing, through the edge: they take no place of those who work."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+
+from bench.waiting import wait_for
+from chaos.clients import review
+from chaos.cluster import agent, edge, running, scorer
+from chaos.load import Outcome, for_seconds
+
+KINDS = 5
+_HEAD = "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Idled:
+    """Reviews with nobody beside them, and beside the idle ones."""
+
+    alone: Outcome
+    beside: Outcome
+    idlers: int
+
+    @property
+    def p99_ratio(self) -> float:
+        """p99 beside the idle ones against that alone."""
+        return self.beside.latency(0.99) / self.alone.latency(0.99)
+
+
+async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seconds: float) -> Idled:
+    """Reviews at a rate, first alone, then beside `idlers` clients of five kinds."""
+    behind = scorer(folder, models)
+    front = agent(folder, behind.address)
+    with running(behind, front), edge(folder, behind, front) as address:
+        await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        async with review(address) as call:
+            await _until_answered(call)
+            alone = await for_seconds(call, rate, seconds)
+            async with idling(address, idlers):
+                beside = await for_seconds(call, rate, seconds)
+    return Idled(alone, beside, idlers)
+
+
+async def _until_answered(call: Any) -> None:
+    for _ in range(300):
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await call()
+            return
+        await asyncio.sleep(0.1)
+    raise TimeoutError("the edge does not answer")
+
+
+@contextlib.asynccontextmanager
+async def idling(address: str, number: int) -> AsyncIterator[None]:
+    """So many idle clients, each begun: health watches, conversations of silence, and bodies that stop after some bytes."""
+    async with contextlib.AsyncExitStack() as stack:
+        for place in range(number):
+            await _KINDS[place % KINDS](address, stack)
+        yield
+
+
+async def _channel(address: str, stack: contextlib.AsyncExitStack) -> grpc.aio.Channel:
+    return await stack.enter_async_context(grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]))
+
+
+async def _watch(address: str, stack: contextlib.AsyncExitStack) -> None:
+    call: Any = health_pb2_grpc.HealthStub(await _channel(address, stack)).Watch(health_pb2.HealthCheckRequest())
+    stack.callback(call.cancel)
+    await call.read()
+
+
+async def _converse(address: str, stack: contextlib.AsyncExitStack) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(await _channel(address, stack))
+    call = stub.ServerReflectionInfo()
+    stack.callback(call.cancel)
+
+
+async def _grpc_body(address: str, stack: contextlib.AsyncExitStack) -> None:
+    call: Any = (await _channel(address, stack)).stream_unary("/vouch.v1.AgentService/Review")()
+    stack.callback(call.cancel)  # its headers are sent, its message never
+
+
+async def _dribble(path: str, address: str, stack: contextlib.AsyncExitStack) -> None:
+    host, _, port = address.partition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    stack.callback(writer.close)
+    writer.write(_HEAD.format(path=path, host=address).encode() + b'{"transaction_id": ')
+    await writer.drain()
+
+
+async def _json_body(address: str, stack: contextlib.AsyncExitStack) -> None:
+    await _dribble("/v1/transactions:review", address, stack)
+
+
+async def _rest_body(address: str, stack: contextlib.AsyncExitStack) -> None:
+    await _dribble("/api/v1/review", address, stack)
+
+
+_KINDS = (_watch, _grpc_body, _json_body, _rest_body, _converse)
