@@ -9,15 +9,15 @@ SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack b
 
 setup: .venv/.done  ## prepare .venv
 
-.tools/uv/bin/uv:
+.tools/uv/bin/uv: requirements-uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Vouch needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv .tools/uv || { echo "python3 has no venv: install it (Debian: python3-venv)"; exit 1; }
-	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.lock
 
 .venv/.done: requirements.lock pyproject.toml | $(filter .tools/%,$(UV))
 	@test -x .venv/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	@VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements.lock
-	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --editable .
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## generate, train, serve, stream 20 s of orders, stop
@@ -60,6 +60,8 @@ chaos: setup  ## full counts of what must not fall over
 lock: setup  ## pin what pyproject.toml allows
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+	@echo uv | $(UV) pip compile - --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet --output-file requirements-uv.lock
 
 clean:  ## remove what was made, but not data, models and ledgers
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
