@@ -57,7 +57,7 @@ bench-model: setup  ## how fast features and model are
 chaos: setup  ## full counts of what must not fall over
 	@$(RUN)python -m chaos
 
-lock: setup  ## pin what pyproject.toml allows
+lock: | $(filter .tools/%,$(UV))  ## pin what pyproject.toml allows
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
 	@echo uv | $(UV) pip compile - --universal --python-version 3.11 --generate-hashes \
