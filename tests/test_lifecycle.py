@@ -5,14 +5,13 @@ import socket
 import sqlite3
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
 
-from bench.waiting import wait_for
+from bench.waiting import free_port, wait_for
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from tests.orders import DOCUMENTED, message
@@ -70,7 +69,8 @@ def test_without_a_model_the_scorer_waits_for_one(models: Path, tmp_path: Path) 
 
 def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> None:
     """A review that waits for the ledger when SIGTERM comes is still kept and answered; then the agent exits with 0."""
-    stack = Stack(tmp_path, models)
+    metrics = f"127.0.0.1:{free_port()}"
+    stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_METRICS_LISTEN": metrics})
     answered: list[httpx.Response] = []
     try:
         stack.start("ml", "agent", "rest_agent")
@@ -79,10 +79,11 @@ def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> Non
             held.execute("BEGIN IMMEDIATE")  # nobody else can write now
             client = threading.Thread(target=lambda: answered.append(review(stack)))
             client.start()
-            time.sleep(0.5)
+            busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
+            wait_for(busy, what="a review in flight")
             process = stack.running.pop("agent")
             process.terminate()
-            time.sleep(0.5)
+            wait_for(lambda: "draining" in stack.log("agent"), what="the drain")
             assert process.poll() is None
             assert not answered
             held.rollback()
@@ -122,12 +123,11 @@ def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
         clients = [threading.Thread(target=client) for _ in range(4)]
         for each in clients:
             each.start()
-        time.sleep(1.0)
+        wait_for(lambda: codes.count(grpc.StatusCode.OK) > 100, what="a hundred answers")
         stopping.set()
         assert stack.stop("ml") == 0
         for each in clients:
             each.join(10)
-        assert codes.count(grpc.StatusCode.OK) > 50
         # CANCELLED is what gRPC tells of a call that reached the socket and was never handed to the server.
         assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         assert len(codes) - codes.count(grpc.StatusCode.OK) == len(clients)
