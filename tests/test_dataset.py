@@ -219,8 +219,8 @@ def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, number: signal.Signal
     assert process.stderr is not None
     process.stderr.readline()  # the first tenth is there
     process.send_signal(number)
-    process.communicate(timeout=30)
-    assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL), error
     assert not (tmp_path / "x.csv").exists()
     if number != signal.SIGKILL:
         assert list(tmp_path.iterdir()) == []
