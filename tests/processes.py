@@ -1,7 +1,10 @@
 """Real processes on free ports: started, waited for, stopped."""
 
 import contextlib
+import importlib
+import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+import vouch
 from bench.waiting import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,6 +139,29 @@ EDGE_OPTIONS = {
     "bridge-ml": "rest_ml",
     "bridge-agent": "rest_agent",
 }
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that came to its end."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(command: str, *arguments: str) -> Ended:
+    """Run a `vouch` command in this process: what it says is the same, and its libraries are imported once."""
+    output, error = io.StringIO(), io.StringIO()
+    module = importlib.import_module(vouch.COMMANDS[command][0])
+    heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(error):
+            code: int = module.main(list(arguments))
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+    return Ended(code, output.getvalue(), error.getvalue())
 
 
 def run(

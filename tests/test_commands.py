@@ -17,7 +17,7 @@ from ml_server.soft import class_weights
 from ml_server.training import Parameters, prior_shift, train
 from runtime.messages import messages
 from runtime.tables import TableError, read_table
-from tests.processes import run
+from tests.processes import call
 
 
 def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_p
     scorer = Scorer(load(models))
     wanted = [scorer.predict(order).legitimacy_score for order in messages(read_table(dataset).slice(0, 200))]
     for name in ("scores.csv", "scores.parquet"):
-        done = run("-m", "vouch", "score", str(dataset), "--output", str(tmp_path / name), "--models-dir", str(models))
+        done = call("score", str(dataset), "--output", str(tmp_path / name), "--models-dir", str(models))
         assert done.returncode == 0, done.stderr
         frame = pd.read_csv(tmp_path / name) if name.endswith("csv") else pd.read_parquet(tmp_path / name)
         assert len(frame) == 20_000
@@ -38,7 +38,7 @@ def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path:
     """Figures with intervals, the exact limit beside them, kinds, costs, and a complete page."""
     page = tmp_path / "report.html"
     arguments = ["--dataset", str(dataset), "--models-dir", str(models), "--report", str(page)]
-    done = run("-m", "vouch", "evaluate", *arguments)
+    done = call("evaluate", *arguments)
     assert done.returncode == 0, done.stderr
     for words in (
         "roc_auc",
@@ -55,7 +55,7 @@ def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path:
     for words in ("ROC", "Calibration", "Confusion", "reviews a day", "exact posterior", "<svg"):
         assert words in text
     assert "http" not in text
-    missing = run("-m", "vouch", "evaluate", *arguments, "--model", "none")
+    missing = call("evaluate", *arguments, "--model", "none")
     assert (missing.returncode, "holds no version none" in missing.stderr) == (2, True)
 
 
@@ -66,17 +66,17 @@ def test_models_are_listed_and_promoted(models: Path, dataset: Path, tmp_path: P
     first = (folder / "current").resolve().name
     small = tmp_path / "small.csv"
     small.write_text("".join(dataset.read_text().splitlines(keepends=True)[:3001]))
-    done = run("-m", "vouch", "train", "--dataset", str(small), "--models-dir", str(folder))
+    done = call("train", "--dataset", str(small), "--models-dir", str(folder))
     assert done.returncode == 0, done.stderr
     assert (folder / "current").resolve().name == first
     second = next(path.name for path in folder.iterdir() if path.name not in (first, "current"))
-    listed = run("-m", "vouch", "models", "--models-dir", str(folder)).stdout
+    listed = call("models", "--models-dir", str(folder)).stdout
     assert f"* {first}" in listed
     assert second in listed
-    assert run("-m", "vouch", "models", "--models-dir", str(folder), "promote", second).returncode == 0
+    assert call("models", "--models-dir", str(folder), "promote", second).returncode == 0
     assert load(folder).version == second
     (folder / first / "model.txt").write_text("broken")
-    refused = run("-m", "vouch", "models", "--models-dir", str(folder), "promote", first)
+    refused = call("models", "--models-dir", str(folder), "promote", first)
     assert (refused.returncode, "model.txt was changed" in refused.stderr) == (2, True)
     assert load(folder).version == second
 
@@ -215,14 +215,14 @@ def test_foreign_data_trains_and_scores(table: pa.Table, tmp_path: Path) -> None
         'label: {from: bad, abuse: "yes"}\nextra: {numeric: [secret]}\n'
     )
     common = ["--mapping", str(tmp_path / "m.yaml"), "--models-dir", str(tmp_path / "models")]
-    done = run("-m", "vouch", "train", "--dataset", str(tmp_path / "foreign.csv"), *common)
+    done = call("train", "--dataset", str(tmp_path / "foreign.csv"), *common)
     assert done.returncode == 0, done.stderr
     metadata = json.loads((tmp_path / "models/current/metadata.json").read_text())
     assert metadata["classes"] == ["legitimate", "abuse"]
     assert max(metadata["importance"], key=metadata["importance"].get) == "secret"
-    done = run("-m", "vouch", "score", str(tmp_path / "foreign.csv"), "--output", str(tmp_path / "s.csv"), *common)
+    done = call("score", str(tmp_path / "foreign.csv"), "--output", str(tmp_path / "s.csv"), *common)
     assert done.returncode == 0, done.stderr
     scores = pd.read_csv(tmp_path / "s.csv").legitimacy_score
     assert scores[frame.is_abuse].mean() < scores[~frame.is_abuse].mean() - 0.2
-    done = run("-m", "vouch", "evaluate", "--dataset", str(tmp_path / "foreign.csv"), *common)
+    done = call("evaluate", "--dataset", str(tmp_path / "foreign.csv"), *common)
     assert done.returncode == 0, done.stderr

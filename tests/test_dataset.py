@@ -21,7 +21,7 @@ from data_gen.plan import DEFAULT_RATIOS, make_plan
 from data_gen.sample import Sample
 from runtime.files import sha256
 from runtime.tables import read_table
-from tests.processes import PYTHON, ROOT, run
+from tests.processes import PYTHON, ROOT, call, run
 
 SIZE = 140_000  # three chunks
 GOLDEN = "b173338b7ebf01aa916c73269727ae942dc97b760c6e51ef16ab0500e2f43880"
@@ -68,9 +68,7 @@ def test_a_million_rows_are_calibrated() -> None:
 def test_the_manifest_says_what_made_the_file(tmp_path: Path) -> None:
     """Seed, arguments, pattern digest, counts, audit, and the digest of the bytes that are there."""
     path = tmp_path / "orders.parquet"
-    done = run(
-        "-m", "vouch", "generate", "--size", "8000", "--output", str(path), "--days", "30", "--end-date", "2024-06-01"
-    )
+    done = call("generate", "--size", "8000", "--output", str(path), "--days", "30", "--end-date", "2024-06-01")
     assert done.returncode == 0, done.stderr
     manifest = json.loads(manifest_path(path).read_text())
     assert manifest["sha256"] == sha256(path)
@@ -136,15 +134,15 @@ def test_validate_reads_foreign_files(dataset: Path, tmp_path: Path) -> None:
     table = read_table(dataset)
     plain = table.drop_columns(["is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier", "promo_code_used"])
     pa_csv.write_csv(plain, tmp_path / "plain.csv")
-    done = run("-m", "vouch", "validate", str(tmp_path / "plain.csv"))
+    done = call("validate", str(tmp_path / "plain.csv"))
     assert (done.returncode, "ok   numeric ranges" in done.stdout) == (0, True), done.stderr
     place = table.column_names.index("cards_used_30d")
     easy = table.set_column(place, "cards_used_30d", table.column("is_abuse").cast(pa.uint8()).cast(pa.float64()))
     pa_csv.write_csv(easy, tmp_path / "easy.csv")
-    done = run("-m", "vouch", "validate", str(tmp_path / "easy.csv"))
+    done = call("validate", str(tmp_path / "easy.csv"))
     assert done.returncode == 1
     assert "cards_used_30d has AUC 1.000" in done.stderr
-    done = run("-m", "vouch", "validate", str(tmp_path / "none.csv"))
+    done = call("validate", str(tmp_path / "none.csv"))
     assert (done.returncode, "there is no such file" in done.stderr) == (2, True)
 
 
@@ -160,7 +158,7 @@ def test_own_patterns_are_added(tmp_path: Path) -> None:
     """A file with PATTERNS adds a pattern to its family, and the manifest counts its rows."""
     (tmp_path / "mine.py").write_text(OWN.format(probability="0.99"))
     arguments = ["--size", "4000", "--output", str(tmp_path / "rows.csv"), "--patterns", str(tmp_path / "mine.py")]
-    done = run("-m", "vouch", "generate", *arguments)
+    done = call("generate", *arguments)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "rows.csv.manifest.json").read_text())
     assert manifest["counts"]["coupon_ring"] == 200
@@ -179,7 +177,7 @@ def test_wrong_patterns_are_named(tmp_path: Path, text: str, words: str) -> None
     """A wrong file of patterns is exit code 2 with the node or the file named, and nothing is written."""
     (tmp_path / "mine.py").write_text(text)
     arguments = ["--size", "100", "--output", str(tmp_path / "rows.csv"), "--patterns", str(tmp_path / "mine.py")]
-    done = run("-m", "vouch", "generate", *arguments)
+    done = call("generate", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -190,7 +188,7 @@ def test_the_report_is_one_complete_page(tmp_path: Path) -> None:
     """The report holds class mix, audit, every column and sample rows, and fetches nothing."""
     page = tmp_path / "report.html"
     arguments = ["--size", "6000", "--output", str(tmp_path / "rows.csv"), "--report", str(page)]
-    done = run("-m", "vouch", "generate", *arguments)
+    done = call("generate", *arguments)
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     for words in ("Class mix", "limit: AUC", "review zone", "email_domain", "Sample rows", "<svg"):
@@ -246,7 +244,7 @@ def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
 def test_an_unwritable_folder_is_a_clear_error(tmp_path: Path) -> None:
     """A folder that cannot be written to is exit code 2 with its name."""
     tmp_path.chmod(0o500)
-    done = run("-m", "vouch", "generate", "--size", "100", "--output", str(tmp_path / "x.csv"))
+    done = call("generate", "--size", "100", "--output", str(tmp_path / "x.csv"))
     tmp_path.chmod(0o700)
     assert (done.returncode, str(tmp_path) in done.stderr) == (2, True)
 
