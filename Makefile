@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := runtime data_gen ml_server agent_server http_bridge load_test stack bench chaos protos/generate.py protos/lint.py envoy/run.py vouch.py \
+SOURCES := contract runtime data_gen ml_server agent_server http_bridge load_test stack bench chaos testing protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
 .PHONY: bench bench-generate bench-model chaos format setup demo up test check protos lock clean

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "generate": ("data_gen.cli", "write a labelled synthetic dataset"),
-    "validate": ("data_gen.validate_cli", "check any file of orders"),
-    "train": ("ml_server.cli", "train a model from a dataset"),
-    "evaluate": ("ml_server.evaluate_cli", "measure a model on a labelled dataset"),
-    "models": ("ml_server.models_cli", "list, compare and promote models"),
-    "score": ("ml_server.score_cli", "score every order of a file"),
-    "keys": ("runtime.keys_cli", "make, list and remove API keys"),
+    "generate": ("data_gen.commands.generate", "write a labelled synthetic dataset"),
+    "validate": ("data_gen.commands.validate", "check any file of orders"),
+    "train": ("ml_server.commands.train", "train a model from a dataset"),
+    "evaluate": ("ml_server.commands.evaluate", "measure a model on a labelled dataset"),
+    "models": ("ml_server.commands.models", "list, compare and promote models"),
+    "score": ("ml_server.commands.score", "score every order of a file"),
+    "keys": ("runtime.keys_command", "make, list and remove API keys"),
     "up": ("stack.up", "start every service in this terminal"),
     "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),
     "load": ("load_test.cli", "send a stream of labelled orders (test_api.py)"),

@@ -2,16 +2,18 @@
 
 import asyncio
 
+from agent_server.decider import Decider
+from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, LedgerError, open_engine
-from agent_server.policy import Policy
-from agent_server.reviewer import Reviewer
 from agent_server.scoring_client import ScoringClient
-from agent_server.service import AgentService, CaseService
+from agent_server.services.agent import AgentService
+from agent_server.services.cases import CaseService
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, scoring_service_pb2
-from runtime.process import main
-from runtime.serving import NOT_SERVING, SERVING, Server
-from runtime.tls import ClientTls
+from runtime.access.tls import ClientTls
+from runtime.process.main import main
+from runtime.rpc.health import NOT_SERVING, SERVING
+from runtime.rpc.server import Server
 
 AGENT = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
 SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
@@ -25,7 +27,7 @@ async def serve(settings: AgentSettings, worker: bool) -> None:
     ledger = Ledger(open_engine(settings.ledger_url))
     scoring = scoring_client(settings)
     policy = Policy(settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence)
-    agent = AgentService(Reviewer(scoring, policy, ledger), ledger, scoring)
+    agent = AgentService(Decider(scoring, policy, ledger), ledger, scoring)
     try:
         async with Server(settings, {AGENT: agent, CASES: CaseService(ledger)}, worker=worker) as server:
             telling = asyncio.create_task(tell_health(server, ledger, scoring))

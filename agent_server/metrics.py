@@ -2,8 +2,8 @@
 
 from prometheus_client import Counter
 
+from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
-from runtime.contract import short_names
 
 DECISIONS = Counter("vouch_decisions", "Decisions kept", ["decision", "decision_maker"])
 _CHILDREN = {

@@ -9,11 +9,11 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.channels import open_channel
-from runtime.errors import DeadlinePassed, Overloaded, Unavailable
-from runtime.interceptors import REQUEST_ID
-from runtime.logging import get_logger
-from runtime.tls import ClientTls
+from runtime.access.tls import ClientTls
+from runtime.rpc.call import REQUEST_ID, Call
+from runtime.rpc.channels import open_channel
+from runtime.rpc.errors import DeadlinePassed, Overloaded, Unavailable
+from runtime.telemetry.logging import get_logger
 
 HEALTH_SECONDS = 0.5
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
@@ -30,14 +30,13 @@ class ScoringClient:
         self._timeout = timeout_seconds
         self._key = (("x-api-key", api_key),) if api_key else ()
 
-    async def predict(
-        self, transaction: Transaction, remaining: float | None, request_id: str = ""
-    ) -> pb.PredictResponse:
-        """Score with reasons, within the caller's remaining seconds. Raises Unavailable, Overloaded or DeadlinePassed."""
+    async def predict(self, transaction: Transaction, call: Call) -> pb.PredictResponse:
+        """Score with reasons, within the caller's time. Raises Unavailable, Overloaded or DeadlinePassed."""
+        remaining, request_id = call.remaining, call.request_id
         timeout = self._timeout if remaining is None else min(self._timeout, remaining)
+        metadata = (*self._key, (REQUEST_ID, request_id))
         try:
             request = pb.PredictRequest(transaction=transaction, explain=True)
-            metadata = (*self._key, (REQUEST_ID, request_id)) if request_id else self._key
             response: pb.PredictResponse = await self._stub.Predict(request, timeout=timeout, metadata=metadata)
             return response
         except grpc.aio.AioRpcError as error:

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from agent_server.policy import INFORMATIVE
+from agent_server.decisions.policy import INFORMATIVE
+from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -25,8 +26,8 @@ class AgentSettings(ServerSettings):
     scorer_tls_ca: Path | None = None
     scorer_tls_certificate: Path | None = None
     scorer_tls_key: Path | None = None
-    approve_threshold: Share = 0.7
-    deny_threshold: Share = 0.4
+    approve_threshold: Share = APPROVE_FROM
+    deny_threshold: Share = DENY_UP_TO
     minimum_evidence: Annotated[int, Field(ge=0, le=len(INFORMATIVE))] = 4
     """Informative fields that an order needs to be approved; 0 for none."""
     decides: bool = False

@@ -1,4 +1,4 @@
-"""`make bench-generate`: how fast rows are made, against the limit of Arrow writing a finished table.
+"""`make bench-generate`: how fast rows are chunk_done, against the limit of Arrow writing a finished table.
 
 Every figure is of a process of its own, pinned to one core unless it uses two workers. Rounds are interleaved.
 """
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.results import entry, write
+from testing.results import entry, write
 
 SIZES = {"one": 1_000_000, "large": 10_000_000}
 ROUNDS = 3
@@ -35,25 +35,27 @@ def job(name: str, size: int, target: Path) -> None:
     if workers == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {0})
     setup, started = 0.0, time.perf_counter()
-    from data_gen.generating import Maker, batches, write_dataset
+    from data_gen.output.formats import format_of
+    from data_gen.output.generator import RowGenerator, batches
+    from data_gen.output.plan import make_plan
+    from data_gen.output.rows import BATCH_SCHEMA
+    from data_gen.output.workers import write_dataset
     from data_gen.patterns import PATTERNS
-    from data_gen.plan import DEFAULT_RATIOS, make_plan
-    from data_gen.rows import BATCH_SCHEMA
-    from data_gen.writing import format_of
+    from data_gen.patterns.shares import DEFAULT_RATIOS
 
     plan = make_plan(size, DEFAULT_RATIOS, PATTERNS)
-    maker = Maker(plan, 42)
+    generator = RowGenerator(plan, 42)
     if name == "writer":
-        made = list(batches(maker, plan))
+        chunk_done = list(batches(generator, plan))
         output = format_of(target)
         started = time.perf_counter()
         output.open(str(target), BATCH_SCHEMA)
-        for batch in made:
+        for batch in chunk_done:
             output.append(output.encode(batch))
         output.close()
     else:
         setup, started = time.perf_counter() - started, time.perf_counter()
-        write_dataset(maker, plan, target, workers)
+        write_dataset(generator, plan, target, workers)
     seconds = time.perf_counter() - started
     usage = resource.getrusage
     peak = usage(resource.RUSAGE_SELF).ru_maxrss + workers // 2 * 2 * usage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.results import entry, write
+from contract.messages import messages
+from contract.tables import read_table
 from generated.vouch.v1.transaction_pb2 import Transaction
-from ml_server.artifacts import load
-from ml_server.columns import Columns
-from ml_server.scorer import Scorer
-from runtime.messages import messages
+from ml_server.features.table_columns import TableColumns
+from ml_server.registry.store import load
+from ml_server.serving.scorer import Scorer
 from runtime.settings import Shared
-from runtime.tables import read_table
+from testing.results import entry, write
 
 ROUNDS, ONE, ROWS = 5, 3000, 20_000
 HEAVY = ("pandas", "sklearn", "pyarrow", "lightgbm")  # what serving must not import
@@ -28,7 +28,7 @@ _LOAD = """
 import sys, time
 started = time.perf_counter()
 from pathlib import Path
-from ml_server.artifacts import load
+from ml_server.registry.store import load
 imported = time.perf_counter()
 load(Path(sys.argv[1]))
 print(imported - started, time.perf_counter() - imported, any(name in sys.modules for name in sys.argv[2:]))
@@ -68,7 +68,7 @@ def main() -> None:
     orders = list(messages(table.slice(0, ONE)))
     scorer = Scorer(model)
     python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
-    matrix = model.features.matrix(Columns(table))
+    matrix = model.features.matrix(TableColumns(table))
     found: dict[str, list[float]] = {}
 
     def keep(name: str, value: float) -> None:
@@ -81,9 +81,9 @@ def main() -> None:
             keep(f"{name}_p50", float(np.percentile(times, 50)))
             keep(f"{name}_p99", float(np.percentile(times, 99)))
         keep("features_p50", float(np.percentile(microseconds(model.features.vector, orders), 50)))
-        columns = rate(lambda: model.features.matrix(Columns(table)), ROWS)
+        columns = rate(lambda: model.features.matrix(TableColumns(table)), ROWS)
         keep("features_columns", 1e6 / columns)
-        ours = rate(lambda: model.additive.many(model.features.matrix(Columns(table))), ROWS)
+        ours = rate(lambda: model.additive.scores(model.features.matrix(TableColumns(table))), ROWS)
         keep("bulk", ours)
         keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), ROWS))
         done = subprocess.run(
@@ -101,7 +101,7 @@ def main() -> None:
         "features_columns": "us/row",
     }
     write("model", {name: entry(values, units.get(name, "us")) for name, values in found.items()})
-    print(f"model {model.version}, {model.metadata['rounds']} rounds of {len(model.classes.names)} classes")
+    print(f"model {model.version}, {model.metadata.rounds} rounds of {len(model.log_odds.classes)} classes")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceServicer, add_ScoringServiceServicer_to_server
 
 
-class Empty(ScoringServiceServicer):  # type: ignore[misc]
+class Empty(ScoringServiceServicer):
     """Does nothing with what it got."""
 
     async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
@@ -45,7 +45,7 @@ def echo(port: int) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from http_bridge.bodies import TransactionBody
+    from http_bridge.dialect.bodies import TransactionBody
 
     app = FastAPI()
 
@@ -58,20 +58,20 @@ def echo(port: int) -> None:
 
 def unmeasured(port: int) -> None:
     """The scorer without metrics."""
-    from runtime.metrics import MethodMetrics
+    from runtime.telemetry.metrics import MethodMetrics
 
     class Uncounted(MethodMetrics):
         def succeeded(self, seconds: float) -> None:
             """Count nothing."""
 
-    interceptors: Any = importlib.import_module("runtime.interceptors")
-    interceptors.MethodMetrics = Uncounted
+    guard: Any = importlib.import_module("runtime.rpc.guard")
+    guard.MethodMetrics = Uncounted
     _scorer(port, watched=False)
 
 
 def unchecked(port: int) -> None:
     """The scorer without validation."""
-    from runtime.interceptors import Guard
+    from runtime.rpc.guard import Guard
 
     def accept(message: Message) -> None:
         """Accept all."""
@@ -82,17 +82,17 @@ def unchecked(port: int) -> None:
 
 
 def _scorer(port: int, watched: bool = True) -> None:
-    from ml_server.metrics import Watched
-    from ml_server.scorer import ignore
+    from ml_server.serving.metrics import ScoreMetrics
+    from ml_server.serving.scorer import ignore
     from ml_server.settings import MlSettings
-    from runtime.loop import run
+    from runtime.process.loop import run
 
-    class Blind(Watched):
-        __call__ = staticmethod(ignore)  # type: ignore[assignment]
+    class Blind(ScoreMetrics):
+        __call__ = staticmethod(ignore)
 
     scorer: Any = importlib.import_module("ml_server.__main__")
     if not watched:
-        scorer.Watched = Blind
+        scorer.ScoreMetrics = Blind
     run(scorer.serve(MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen=""), False))
 
 

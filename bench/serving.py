@@ -19,19 +19,19 @@ import pyarrow as pa
 from google.protobuf.json_format import MessageToDict
 
 from bench import load, mlserver
-from bench.results import entry, write
-from bench.waiting import free_port, wait_for
+from contract.fields import FIELDS
+from contract.messages import messages
+from contract.tables import read_table
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.dialect import to_rest
-from ml_server.artifacts import CURRENT
-from ml_server.artifacts import load as load_model
-from ml_server.columns import Columns
-from runtime.contract import FIELDS
-from runtime.messages import messages
+from http_bridge.dialect.spelling import to_rest
+from ml_server.features.table_columns import TableColumns
+from ml_server.registry.store import CURRENT
+from ml_server.registry.store import load as load_model
 from runtime.settings import Shared
-from runtime.tables import read_table
+from testing.results import entry, write
+from testing.waiting import free_port, wait_for
 
 ROUNDS, REQUESTS, BATCH = 5, 4000, 1024
 SERVER, CLIENT = 0, 1
@@ -51,7 +51,7 @@ class Bench:
         self._model = load_model(models)
         table = self._orders()
         self.orders = list(messages(table))
-        self.matrix = self._model.features.matrix(Columns(table))
+        self.matrix = self._model.features.matrix(TableColumns(table))
         self.booster = lgb.Booster(model_str=(models / CURRENT / "model.txt").read_text())
         self.body = self._bodies(self.orders[0])
 

@@ -6,15 +6,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.results import entry, write
 from chaos.drains import drain_replicas
 from chaos.fuzz import fuzz
 from chaos.idlers import idle_beside
 from chaos.kills import kill_workers
-from chaos.load import Outcome
 from chaos.overload import Overloaded, overload_batches, overload_reviews
 from chaos.swaps import swap_models
 from runtime.settings import Shared
+from testing.load import Outcome
+from testing.results import entry, write
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 IDLERS = 200

@@ -6,31 +6,22 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 import grpc
 from google.protobuf.message import Message
 
-from chaos.load import Call
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.channels import open_channel
+from runtime.rpc.channels import open_channel
+from testing.load import Call
+from testing.orders import message
 
 SCORING = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 SECONDS = 10.0
 
 
 def order(transaction_id: str = "chaos-1") -> Transaction:
-    """An order with the documented fields."""
-    found = Transaction(
-        transaction_id=transaction_id,
-        user_id="chaos",
-        account_age_days=5,
-        email_domain="tempmail.net",
-        phone_verified=False,
-        order_amount=299.99,
-        new_device=True,
-    )
-    found.timestamp.FromJsonString("2025-02-11T10:00:00Z")
-    return found
+    """The documented order."""
+    return message(transaction_id=transaction_id, user_id="chaos")
 
 
 @contextlib.asynccontextmanager

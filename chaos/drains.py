@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.waiting import wait_for
 from chaos.clients import predict
-from chaos.cluster import scorer, serving
-from chaos.load import Outcome, Traffic
+from testing.load import Outcome, Traffic
+from testing.replicas import scorer, serving
+from testing.waiting import wait_for
 
 ANSWERS = 100
 """Between one drain and the next."""

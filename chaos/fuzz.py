@@ -17,10 +17,10 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.waiting import wait_for
-from chaos.cluster import agent, running, scorer
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, scoring_service_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
+from testing.replicas import agent, running, scorer
+from testing.waiting import wait_for
 
 FINE = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}
 _SERVICES = [
@@ -138,7 +138,7 @@ def _run(behind: Any, front: Any, cases: int) -> Fuzzed:
             calling["scorer" if "Scoring" in path else "agent"](path, content)
             statuses["OK"] += 1
         except grpc.RpcError as error:
-            statuses[error.code().name] += 1  # type: ignore[attr-defined]
+            statuses[error.code().name] += 1
 
     @settings(max_examples=max(1, cases // 50), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from((behind, front)), st.binary(max_size=300), st.booleans())

@@ -11,10 +11,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
-from bench.waiting import wait_for
 from chaos.clients import review
-from chaos.cluster import agent, edge, running, scorer
-from chaos.load import Outcome, for_seconds
+from testing.load import Outcome, for_seconds
+from testing.replicas import agent, edge, running, scorer
+from testing.waiting import wait_for
 
 KINDS = 5
 _HEAD = "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n"

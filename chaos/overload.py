@@ -10,10 +10,10 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from bench.waiting import wait_for
 from chaos.clients import order, predict_batch, review
-from chaos.cluster import Replica, agent, edge, running, scorer
-from chaos.load import Call, Outcome, capacity, for_seconds
+from testing.load import Call, Outcome, capacity, for_seconds
+from testing.replicas import Replica, agent, edge, running, scorer
+from testing.waiting import wait_for
 
 TIMES = 3.0
 BATCH = 512
@@ -43,7 +43,7 @@ class Overloaded:
         """Refusals that told when to try again."""
         found = 0
         for error in self.flood.errors:
-            rich = rpc_status.from_call(error)  # type: ignore[arg-type]
+            rich = rpc_status.from_call(error)
             found += rich is not None and any(each.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for each in rich.details)
         return found
 

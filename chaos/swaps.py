@@ -1,18 +1,18 @@
 """Model swaps under load: no call fails, and the version that an answer names is the one that made it."""
 
 import asyncio
-import json
 import shutil
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.waiting import wait_for
 from chaos.clients import order, predict
-from chaos.cluster import Replica, scorer, serving
-from chaos.load import Outcome, Traffic
-from ml_server.artifacts import CURRENT, Model, load, promote, save
-from ml_server.scorer import Scorer
+from ml_server.registry.golden_examples import parsed
+from ml_server.registry.store import CURRENT, load, promote, save
+from ml_server.serving.scorer import Scorer
+from testing.load import Outcome, Traffic
+from testing.replicas import Replica, scorer, serving
+from testing.waiting import wait_for
 
 SECOND = "second"
 ANSWERS = 20
@@ -35,24 +35,10 @@ def twin(models: Path, target: Path) -> tuple[str, str]:
     target.mkdir()
     shutil.copytree(first, target / first.name)
     promote(target, first.name)
-    model = replace(load(target), prior_shift=0.5)
-    files: dict[str, bytes | str] = {
-        path.name: path.read_bytes() for path in first.iterdir() if path.name not in ("metadata.json", "SHA256SUMS")
-    }
-    curve = json.loads((first / "calibration.json").read_text())
-    files["calibration.json"] = json.dumps(curve | {"prior_shift": 0.5})
-    files["examples.json"] = json.dumps([{**each, "score": _rescored(model, each)} for each in model.examples])
-    metadata = {name: value for name, value in model.metadata.items() if name != "files"}
-    save(target, SECOND, files, metadata | {"model_version": SECOND})
+    other = replace(load(target).named(SECOND), prior_shift=0.5)
+    rescored = [{**example, "score": Scorer(other).score(parsed(example)[0])} for example in other.golden_examples]
+    save(target, replace(other, golden_examples=rescored))
     return first.name, SECOND
-
-
-def _rescored(model: Model, example: object) -> float:
-    from google.protobuf.json_format import ParseDict
-
-    from generated.vouch.v1.transaction_pb2 import Transaction
-
-    return Scorer(model).predict(ParseDict(example["transaction"], Transaction())).legitimacy_score  # type: ignore[index]
 
 
 async def swap_models(folder: Path, models: Path, swaps: int, rate: float, workers: int = 2) -> Swapped:

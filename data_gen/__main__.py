@@ -1,6 +1,6 @@
 """`python -m data_gen` is `vouch generate`."""
 
-from data_gen.cli import main
+from data_gen.commands.generate import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -7,15 +7,15 @@ import grpc
 from fastapi import Query, Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from http_bridge.application import application, ask, read_transaction, respond_json
+from http_bridge.dialect.openapi import answer, body
 from http_bridge.gate import metadata
-from http_bridge.openapi import answer, body
 from http_bridge.settings import HttpSettings
-from runtime.contract import short_names
 
 SETTINGS = HttpSettings.read()
 HEALTH_SECONDS = 2.0

@@ -13,15 +13,15 @@ from starlette.exceptions import HTTPException
 
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.access_log import keep_ids_out_of_access_log
-from http_bridge.bodies import parse
-from http_bridge.dialect import to_rest, to_transaction
+from http_bridge.dialect.bodies import parse
+from http_bridge.dialect.openapi import describe_keys
+from http_bridge.dialect.spelling import to_rest, to_transaction
 from http_bridge.errors import BodyTooLarge, install
 from http_bridge.gate import Gate, metadata
-from http_bridge.openapi import describe_keys
 from http_bridge.settings import HttpSettings
-from runtime import logging
-from runtime.channels import open_channel
-from runtime.loop import settle_garbage
+from runtime.process.loop import settle_garbage
+from runtime.rpc.channels import open_channel
+from runtime.telemetry import logging
 
 
 def application(

@@ -12,23 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from runtime.errors import MOST_VIOLATIONS
-from runtime.interceptors import where
-from runtime.logging import get_logger
+from runtime.rpc.errors import MOST_VIOLATIONS
+from runtime.rpc.statuses import HTTP_STATUS
+from runtime.telemetry.faults import where
+from runtime.telemetry.logging import get_logger
 
-STATUS = {
-    grpc.StatusCode.INVALID_ARGUMENT: 422,
-    grpc.StatusCode.OUT_OF_RANGE: 422,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.ABORTED: 409,
-    grpc.StatusCode.FAILED_PRECONDITION: 409,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}
 INTERNAL = "internal error; the log has it"
 AWAY = "a service behind is away: try again"
 LATE = "the service behind did not answer in time"
@@ -97,7 +85,7 @@ def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
 async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, grpc.aio.AioRpcError)
     code = error.code()
-    status = STATUS.get(code, 500)
+    status = HTTP_STATUS.get(code, 500)
     rich = rpc_status.from_call(error)
     if rich is None:  # gRPC's own words, which may name addresses
         words = {503: AWAY, 504: LATE}

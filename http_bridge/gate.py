@@ -8,8 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from http_bridge.errors import unexpected
 from http_bridge.settings import HttpSettings
-from runtime.interceptors import REQUEST_ID, identified, travels
-from runtime.security import ApiKeys, is_loopback, presented_key
+from runtime.access.keys import ApiKeys, presented_key
+from runtime.access.loopback import is_loopback
+from runtime.rpc.call import REQUEST_ID, identified, travels
 
 OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
 LONGEST_KEY = 4096

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from http_bridge.application import application, ask, read_transaction, respond_json
-from http_bridge.openapi import answer, body
+from http_bridge.dialect.openapi import answer, body
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()

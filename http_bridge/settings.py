@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
+from runtime.access.tls import ClientTls
 from runtime.settings import Settings, Target
-from runtime.tls import ClientTls
 
 
 class HttpSettings(Settings):

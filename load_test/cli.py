@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from contract.tables import TableError
 from load_test.display import display_for
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
 from load_test.sending import run
-from runtime.commands import command
-from runtime.tables import TableError
-from runtime.terminal import plain
+from runtime.process.commands import command
+from runtime.process.terminal import plain
 
 DEFAULT_URL = "http://localhost:8001"
 

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 
 from load_test.outcomes import DECISIONS, Outcome, Tally
-from runtime.terminal import plain
+from runtime.process.terminal import plain
 
 LINES_UP_TO = 20.0  # requests a second that a person can still read
 

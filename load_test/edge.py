@@ -4,16 +4,14 @@ import grpc
 import httpx
 from google.protobuf import json_format
 
+from contract.fields import FIELDS, enum_prefix
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from load_test.orders import Order
-from runtime.contract import FIELDS
 
 _PREFIXES = {
-    field.name: field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
-    for field in Transaction.DESCRIPTOR.fields
-    if field.enum_type is not None
+    field.name: enum_prefix(field.enum_type) for field in Transaction.DESCRIPTOR.fields if field.enum_type is not None
 }
 
 
@@ -21,7 +19,7 @@ def canonical(order: Order) -> dict[str, object]:
     """A body in protobuf's own JSON: full enum names, times with a zone."""
     body = dict(order.body)
     for name, value in order.body.items():
-        if FIELDS[name].kind == "name":
+        if FIELDS[name].kind == "enum":
             body[name] = _PREFIXES[name] + str(value).upper()
         elif FIELDS[name].kind == "time":
             body[name] = str(value) + "Z"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.contract import FIELDS, LABELS, REQUIRED
-from runtime.tables import TableError, read_table
+from contract.fields import FIELDS, LABELS, REQUIRED
+from contract.tables import TableError, read_table
 
 DEFAULT_DATASET = Path("abuse_dataset_5000_v2.csv")
 DEFAULT_SIZE, DEFAULT_SEED = 5000, 7

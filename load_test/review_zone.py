@@ -8,20 +8,19 @@ from typing import Any
 
 import httpx
 
+from contract.tables import TableError
+from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from load_test.cli import DEFAULT_URL
 from load_test.keys import key_headers
 from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders
-from runtime.commands import command
-from runtime.tables import TableError
-from runtime.terminal import plain
-
-LOW, HIGH = 0.4, 0.7
+from runtime.process.commands import command
+from runtime.process.terminal import plain
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     result = argparse.ArgumentParser(
-        prog="test_review_transactions.py", description=f"Show orders whose score lies in {LOW}-{HIGH}."
+        prog="test_review_transactions.py", description=f"Show orders whose score lies in {DENY_UP_TO}-{APPROVE_FROM}."
     )
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
     result.add_argument(
@@ -59,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer.raise_for_status()
             looked += 1
             values = answer.json()
-            if LOW < values["legitimacy_score"] < HIGH:
+            if DENY_UP_TO < values["legitimacy_score"] < APPROVE_FROM:
                 print("\n".join(plain(line) for line in describe(order, values)), flush=True)
                 found += 1
                 if found == options.count:
                     break
-    print(f"\n{found} of {looked} orders lie between {LOW} and {HIGH}")
+    print(f"\n{found} of {looked} orders lie between {DENY_UP_TO} and {APPROVE_FROM}")
     return 0 if found else 1

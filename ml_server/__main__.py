@@ -3,21 +3,21 @@
 import asyncio
 
 from generated.vouch.v1 import scoring_service_pb2
-from ml_server.metrics import Watched
-from ml_server.service import ScoringService
+from ml_server.serving.metrics import ScoreMetrics
+from ml_server.serving.service import ScoringService
+from ml_server.serving.swapping import keep_current
 from ml_server.settings import MlSettings
-from ml_server.swapping import keep_current
-from runtime.process import main
-from runtime.serving import Server
+from runtime.process.main import main
+from runtime.rpc.server import Server
 
 SERVICE = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"]
 
 
 async def serve(settings: MlSettings, worker: bool) -> None:
     """Serve until a signal; without a model, answer UNAVAILABLE and look for one."""
-    watched = Watched()
-    service = ScoringService(watched, settings.max_batches)
-    async with Server(settings, {SERVICE: service}, worker=worker, flush=watched.flush) as server:
+    metrics = ScoreMetrics()
+    service = ScoringService(metrics, settings.max_batches)
+    async with Server(settings, {SERVICE: service}, worker=worker, flush=metrics.flush) as server:
         current = asyncio.create_task(keep_current(service, server, settings.models_dir))
         await server.stopping.wait()
         current.cancel()

@@ -1,6 +1,6 @@
 """`python -m ml_server.train_and_save` is the documented name of `vouch train`."""
 
-from ml_server.cli import main
+from ml_server.commands.train import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

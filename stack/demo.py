@@ -12,7 +12,7 @@ from pathlib import Path
 
 from load_test.edge import compare
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders
-from runtime.commands import command
+from runtime.process.commands import command
 from stack.ports import ports, taken
 from stack.up import READY
 

@@ -15,7 +15,7 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from runtime.commands import command
+from runtime.process.commands import command
 from stack.ports import ports, taken
 from stack.settings import EdgeSettings
 

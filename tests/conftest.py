@@ -10,9 +10,10 @@ import hypothesis
 import pyarrow as pa
 import pytest
 
-from ml_server.artifacts import Model, load
-from runtime.tables import read_table
-from tests.processes import Stack, run
+from contract.tables import read_table
+from ml_server.registry.bundle import Bundle
+from ml_server.registry.store import load
+from testing.processes import Stack, run
 
 ROWS = 20_000
 # How long an example takes is the machine's affair; what it gives is ours.
@@ -74,7 +75,7 @@ def models(dataset: Path, shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(models: Path) -> Model:
+def model(models: Path) -> Bundle:
     """The model, loaded as serving loads it."""
     return load(models)
 

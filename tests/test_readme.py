@@ -10,12 +10,12 @@ import pytest
 
 import vouch
 from agent_server.settings import AgentSettings
+from contract.fields import FIELDS, LABELS
 from http_bridge.settings import HttpSettings
 from load_test.keys import VARIABLE as LOAD_KEY
 from ml_server.settings import MlSettings
-from runtime.contract import FIELDS, LABELS
 from stack.settings import EdgeSettings, StackSettings
-from tests.processes import Stack
+from testing.processes import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()

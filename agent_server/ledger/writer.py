@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -21,10 +21,13 @@ from agent_server.ledger.engine import file_of, writing
 from agent_server.ledger.file import FileLost, LedgerFile
 from agent_server.ledger.schema import PROOFS
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.errors import Unavailable
-from runtime.logging import get_logger
+from runtime.rpc.errors import Unavailable
+from runtime.telemetry.logging import get_logger
 
-Work = Callable[[Connection], Any]
+T = TypeVar("T")
+Query = Callable[[Connection], T]
+"""What is done with a connection, and what it gives."""
+Work = Query[Any]
 PROVEN_SECONDS = 1.0
 """For so long a write that succeeded proves that the next one will."""
 _LARGEST_GROUP = 512
@@ -48,19 +51,19 @@ class Ledger:
         self._writer = threading.Thread(target=self._write, name="ledger", daemon=True)
         self._writer.start()
 
-    async def write(self, work: Work) -> Any:
+    async def write(self, work: Query[T]) -> T:
         """Run `work` inside a committed transaction; raise Unavailable when it could not be kept."""
-        done: Future[Any] = Future()
+        done: Future[T] = Future()
         self._work.put((work, done))
         return await asyncio.wrap_future(done)
 
-    async def read(self, work: Work) -> Any:
-        """Run `work` on a connection of its own; raise Unavailable when the database does not answer."""
+    async def read(self, query: Query[T]) -> T:
+        """Run `query` on a connection of its own; raise Unavailable when the database does not answer."""
 
-        def run() -> Any:
+        def run() -> T:
             try:
                 with self._engine.connect() as connection:
-                    return work(connection)
+                    return query(connection)
             except sa.exc.SQLAlchemyError as error:
                 raise Unavailable(
                     "the ledger cannot be read: try again", reason=ErrorReason.ERROR_REASON_LEDGER_UNAVAILABLE

@@ -1,6 +1,6 @@
-"""The declared patterns, one file for each family. Read these to learn how the kinds of abuse differ from honest life."""
+"""The declared patterns, one file for each abuse type. Read these to learn how the kinds of abuse differ from honest life."""
 
-from data_gen.network import Pattern
+from data_gen.language.pattern import Pattern
 from data_gen.patterns.account_takeover import ACCOUNT_TAKEOVER
 from data_gen.patterns.fake_account import FAKE_ACCOUNT
 from data_gen.patterns.legitimate import LEGITIMATE

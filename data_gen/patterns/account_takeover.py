@@ -5,8 +5,8 @@ Medium: each sign shows in some only. Hard: the password was known from elsewher
 reset; the goods still go to an address that is not the customer's.
 """
 
-from data_gen.distributions import By, Geometric, LogNormal, Mix, SameAs, always, yes
-from data_gen.network import TIERS, Pattern
+from data_gen.language.distributions import By, Geometric, LogNormal, Mix, SameAs, always, yes
+from data_gen.language.pattern import TIERS, Pattern
 from data_gen.patterns.common import (
     ANYWHERE,
     NIGHT_WEEK,
@@ -24,7 +24,7 @@ _FORGOTTEN = {"years3": Geometric(7), "older": Geometric(15)}
 
 EASY = LEGITIMATE.but(
     "account_takeover_easy",
-    family="account_takeover",
+    abuse_type="account_takeover",
     tier="easy",
     share=TIERS["easy"],
     week=NIGHT_WEEK,

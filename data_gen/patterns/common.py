@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from data_gen import vocabulary as words
-from data_gen.distributions import By, Choice, Distribution, Each, Frequencies, LogNormal, Mix, SameAs, always
-from data_gen.timeline import Week
+from data_gen.language import vocabulary as words
+from data_gen.language.distributions import By, Choice, Distribution, Each, Frequencies, LogNormal, Mix, SameAs, always
+from data_gen.language.timeline import Week
 
 # Weights by hour (UTC) and by day from Monday.
 SHOPPING_WEEK = Week(

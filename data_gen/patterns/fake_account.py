@@ -4,14 +4,14 @@ Easy: hours old, a throw-away mail address, nothing verified, many of them on on
 shows in some of them only. Hard: aged for weeks with a common mail provider, a verified phone and a few visits.
 """
 
-from data_gen.distributions import By, Choice, Geometric, LogNormal, always, yes
-from data_gen.network import TIERS, Pattern
+from data_gen.language.distributions import By, Choice, Geometric, LogNormal, always, yes
+from data_gen.language.pattern import TIERS, Pattern
 from data_gen.patterns.common import NIGHT_WEEK, agents, by_age, mail, processor, seen_from, spends
 from data_gen.patterns.legitimate import LEGITIMATE
 
 EASY = LEGITIMATE.but(
     "fake_account_easy",
-    family="fake_account",
+    abuse_type="fake_account",
     tier="easy",
     share=TIERS["easy"],
     week=NIGHT_WEEK,

@@ -1,7 +1,7 @@
 """Honest customers: most shop from home, with their own card, at a time when people are awake."""
 
-from data_gen.distributions import By, Choice, Geometric, LogNormal, Mix, SameAs, always, yes
-from data_gen.network import Pattern
+from data_gen.language.distributions import By, Choice, Geometric, LogNormal, Mix, SameAs, always, yes
+from data_gen.language.pattern import Pattern
 from data_gen.patterns.common import (
     ANYWHERE,
     SHOPPING_WEEK,
@@ -21,7 +21,7 @@ from data_gen.patterns.common import (
 
 LEGITIMATE = Pattern(
     name="legitimate",
-    family="legitimate",
+    abuse_type="legitimate",
     tier="n/a",
     share=1.0,
     week=SHOPPING_WEEK,

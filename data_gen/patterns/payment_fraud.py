@@ -5,8 +5,8 @@ goods that resell. Medium: each sign shows in some only. Hard: the number came w
 pass; what is left is a gift-like shipping address, the amount and the haste.
 """
 
-from data_gen.distributions import By, Choice, Geometric, LogNormal, SameAs, always, yes
-from data_gen.network import TIERS, Pattern
+from data_gen.language.distributions import By, Choice, Geometric, LogNormal, SameAs, always, yes
+from data_gen.language.pattern import TIERS, Pattern
 from data_gen.patterns.common import (
     ANYWHERE,
     NIGHT_WEEK,
@@ -26,7 +26,7 @@ from data_gen.patterns.legitimate import LEGITIMATE
 
 EASY = LEGITIMATE.but(
     "payment_fraud_easy",
-    family="payment_fraud",
+    abuse_type="payment_fraud",
     tier="easy",
     share=TIERS["easy"],
     week=NIGHT_WEEK,

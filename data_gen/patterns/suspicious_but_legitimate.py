@@ -4,8 +4,8 @@ Each shows the signs of one kind of abuse much of the time, for its own honest r
 or would not do: the history, the checks, the addresses.
 """
 
-from data_gen.distributions import By, Geometric, LogNormal, Mix, SameAs, always, yes
-from data_gen.network import Pattern
+from data_gen.language.distributions import By, Geometric, LogNormal, Mix, SameAs, always, yes
+from data_gen.language.pattern import Pattern
 from data_gen.patterns import account_takeover, fake_account, payment_fraud
 from data_gen.patterns.common import ANYWHERE, SHOPPING_WEEK, address_check, card_from, near_home, seen_from, spends
 from data_gen.patterns.legitimate import LEGITIMATE
@@ -14,7 +14,7 @@ from data_gen.patterns.legitimate import LEGITIMATE
 def _looks_like(abuse: Pattern, shown: float) -> Pattern:
     """An honest order that shows each sign of a kind of abuse with this probability."""
     return abuse.faded(LEGITIMATE, shown).but(
-        "looks_like", family="suspicious_but_legitimate", tier="n/a", share=0.2, week=SHOPPING_WEEK
+        "looks_like", abuse_type="suspicious_but_legitimate", tier="n/a", share=0.2, week=SHOPPING_WEEK
     )
 
 

@@ -81,7 +81,7 @@ THREE_DS_RESULT_FAILED: ThreeDsResult
 THREE_DS_RESULT_NOT_ENROLLED: ThreeDsResult
 
 class Transaction(_message.Message):
-    __slots__ = ("transaction_id", "timestamp", "user_id", "order_amount", "currency", "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete", "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d", "device_id", "ip_address", "ip_country", "user_agent", "device_type", "new_device", "vpn_proxy_detected", "payment_method", "card_bin", "card_country", "billing_country", "shipping_country", "billing_shipping_match", "cvv_check_result", "avs_result", "payment_processor_response", "days_since_account_first_purchase", "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "session_duration_seconds", "cart_additions_session", "high_risk_category", "accounts_on_device_30d", "accounts_on_ip_24h", "three_ds_result", "payment_attempts_24h", "cards_used_30d", "promo_code_used")
+    __slots__ = ("transaction_id", "timestamp", "user_id", "order_amount", "currency", "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete", "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d", "device_id", "ip_address", "ip_country", "user_agent", "device_type", "new_device", "vpn_proxy_detected", "accounts_on_device_30d", "accounts_on_ip_24h", "payment_method", "card_bin", "card_country", "billing_country", "shipping_country", "billing_shipping_match", "cvv_check_result", "avs_result", "payment_processor_response", "three_ds_result", "payment_attempts_24h", "cards_used_30d", "days_since_account_first_purchase", "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "session_duration_seconds", "cart_additions_session", "high_risk_category", "promo_code_used")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +103,8 @@ class Transaction(_message.Message):
     DEVICE_TYPE_FIELD_NUMBER: _ClassVar[int]
     NEW_DEVICE_FIELD_NUMBER: _ClassVar[int]
     VPN_PROXY_DETECTED_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_ON_DEVICE_30D_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_ON_IP_24H_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_METHOD_FIELD_NUMBER: _ClassVar[int]
     CARD_BIN_FIELD_NUMBER: _ClassVar[int]
     CARD_COUNTRY_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +114,9 @@ class Transaction(_message.Message):
     CVV_CHECK_RESULT_FIELD_NUMBER: _ClassVar[int]
     AVS_RESULT_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_PROCESSOR_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    THREE_DS_RESULT_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_ATTEMPTS_24H_FIELD_NUMBER: _ClassVar[int]
+    CARDS_USED_30D_FIELD_NUMBER: _ClassVar[int]
     DAYS_SINCE_ACCOUNT_FIRST_PURCHASE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_ORDERS_LIFETIME_FIELD_NUMBER: _ClassVar[int]
     ORDERS_LAST_24H_FIELD_NUMBER: _ClassVar[int]
@@ -120,11 +125,6 @@ class Transaction(_message.Message):
     SESSION_DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CART_ADDITIONS_SESSION_FIELD_NUMBER: _ClassVar[int]
     HIGH_RISK_CATEGORY_FIELD_NUMBER: _ClassVar[int]
-    ACCOUNTS_ON_DEVICE_30D_FIELD_NUMBER: _ClassVar[int]
-    ACCOUNTS_ON_IP_24H_FIELD_NUMBER: _ClassVar[int]
-    THREE_DS_RESULT_FIELD_NUMBER: _ClassVar[int]
-    PAYMENT_ATTEMPTS_24H_FIELD_NUMBER: _ClassVar[int]
-    CARDS_USED_30D_FIELD_NUMBER: _ClassVar[int]
     PROMO_CODE_USED_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     timestamp: _timestamp_pb2.Timestamp
@@ -147,6 +147,8 @@ class Transaction(_message.Message):
     device_type: DeviceType
     new_device: bool
     vpn_proxy_detected: bool
+    accounts_on_device_30d: int
+    accounts_on_ip_24h: int
     payment_method: PaymentMethod
     card_bin: str
     card_country: str
@@ -156,6 +158,9 @@ class Transaction(_message.Message):
     cvv_check_result: CvvCheckResult
     avs_result: AvsResult
     payment_processor_response: PaymentProcessorResponse
+    three_ds_result: ThreeDsResult
+    payment_attempts_24h: int
+    cards_used_30d: int
     days_since_account_first_purchase: int
     total_orders_lifetime: int
     orders_last_24h: int
@@ -164,10 +169,5 @@ class Transaction(_message.Message):
     session_duration_seconds: int
     cart_additions_session: int
     high_risk_category: bool
-    accounts_on_device_30d: int
-    accounts_on_ip_24h: int
-    three_ds_result: ThreeDsResult
-    payment_attempts_24h: int
-    cards_used_30d: int
     promo_code_used: bool
-    def __init__(self, transaction_id: _Optional[str] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user_id: _Optional[str] = ..., order_amount: _Optional[float] = ..., currency: _Optional[str] = ..., account_created_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., account_age_days: _Optional[int] = ..., email_domain: _Optional[str] = ..., phone_verified: _Optional[bool] = ..., email_verified: _Optional[bool] = ..., profile_complete: _Optional[bool] = ..., failed_login_attempts_24h: _Optional[int] = ..., successful_logins_7d: _Optional[int] = ..., password_reset_count_30d: _Optional[int] = ..., device_id: _Optional[str] = ..., ip_address: _Optional[str] = ..., ip_country: _Optional[str] = ..., user_agent: _Optional[str] = ..., device_type: _Optional[_Union[DeviceType, str]] = ..., new_device: _Optional[bool] = ..., vpn_proxy_detected: _Optional[bool] = ..., payment_method: _Optional[_Union[PaymentMethod, str]] = ..., card_bin: _Optional[str] = ..., card_country: _Optional[str] = ..., billing_country: _Optional[str] = ..., shipping_country: _Optional[str] = ..., billing_shipping_match: _Optional[bool] = ..., cvv_check_result: _Optional[_Union[CvvCheckResult, str]] = ..., avs_result: _Optional[_Union[AvsResult, str]] = ..., payment_processor_response: _Optional[_Union[PaymentProcessorResponse, str]] = ..., days_since_account_first_purchase: _Optional[int] = ..., total_orders_lifetime: _Optional[int] = ..., orders_last_24h: _Optional[int] = ..., orders_last_7d: _Optional[int] = ..., avg_order_value: _Optional[float] = ..., session_duration_seconds: _Optional[int] = ..., cart_additions_session: _Optional[int] = ..., high_risk_category: _Optional[bool] = ..., accounts_on_device_30d: _Optional[int] = ..., accounts_on_ip_24h: _Optional[int] = ..., three_ds_result: _Optional[_Union[ThreeDsResult, str]] = ..., payment_attempts_24h: _Optional[int] = ..., cards_used_30d: _Optional[int] = ..., promo_code_used: _Optional[bool] = ...) -> None: ...
+    def __init__(self, transaction_id: _Optional[str] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user_id: _Optional[str] = ..., order_amount: _Optional[float] = ..., currency: _Optional[str] = ..., account_created_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., account_age_days: _Optional[int] = ..., email_domain: _Optional[str] = ..., phone_verified: _Optional[bool] = ..., email_verified: _Optional[bool] = ..., profile_complete: _Optional[bool] = ..., failed_login_attempts_24h: _Optional[int] = ..., successful_logins_7d: _Optional[int] = ..., password_reset_count_30d: _Optional[int] = ..., device_id: _Optional[str] = ..., ip_address: _Optional[str] = ..., ip_country: _Optional[str] = ..., user_agent: _Optional[str] = ..., device_type: _Optional[_Union[DeviceType, str]] = ..., new_device: _Optional[bool] = ..., vpn_proxy_detected: _Optional[bool] = ..., accounts_on_device_30d: _Optional[int] = ..., accounts_on_ip_24h: _Optional[int] = ..., payment_method: _Optional[_Union[PaymentMethod, str]] = ..., card_bin: _Optional[str] = ..., card_country: _Optional[str] = ..., billing_country: _Optional[str] = ..., shipping_country: _Optional[str] = ..., billing_shipping_match: _Optional[bool] = ..., cvv_check_result: _Optional[_Union[CvvCheckResult, str]] = ..., avs_result: _Optional[_Union[AvsResult, str]] = ..., payment_processor_response: _Optional[_Union[PaymentProcessorResponse, str]] = ..., three_ds_result: _Optional[_Union[ThreeDsResult, str]] = ..., payment_attempts_24h: _Optional[int] = ..., cards_used_30d: _Optional[int] = ..., days_since_account_first_purchase: _Optional[int] = ..., total_orders_lifetime: _Optional[int] = ..., orders_last_24h: _Optional[int] = ..., orders_last_7d: _Optional[int] = ..., avg_order_value: _Optional[float] = ..., session_duration_seconds: _Optional[int] = ..., cart_additions_session: _Optional[int] = ..., high_risk_category: _Optional[bool] = ..., promo_code_used: _Optional[bool] = ...) -> None: ...

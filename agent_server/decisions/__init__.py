@@ -1,0 +1,1 @@
+"""From an order and its score to a decision. Pure."""

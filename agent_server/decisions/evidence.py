@@ -1,0 +1,85 @@
+"""The agent's own look at an order: what each group of features says, and what that comes to. Pure.
+
+It reads the model's contributions, so that what it says is what moved the score, and it weighs how many groups point the
+same way, which the score alone does not show.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from contract.abuse_types import ABUSE_TYPES
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2 import FeatureGroup, PredictResponse, Reason
+
+GROUPS: Mapping[FeatureGroup, str] = {
+    FeatureGroup.FEATURE_GROUP_ACCOUNT: "account",
+    FeatureGroup.FEATURE_GROUP_AUTHENTICATION: "authentication",
+    FeatureGroup.FEATURE_GROUP_PAYMENT: "payment",
+    FeatureGroup.FEATURE_GROUP_BEHAVIOUR: "behaviour",
+    FeatureGroup.FEATURE_GROUP_NETWORK: "network",
+}
+NEUTRAL = 0.25  # log-odds: less than this moves a probability of one half by six points
+APPROVE_FROM, DENY_UP_TO = 0.6, 0.5  # between the thresholds: where the score itself leans
+_MOST_NAMED = 3
+
+
+def analyse(prediction: PredictResponse, lack: str = "") -> pb.AgentAnalysis:
+    """Evidence in all five groups, a recommendation, and a summary that names fields and values.
+
+    `lack` says what is missing for an approval, where something is: then none is recommended.
+    """
+    by_group: dict[FeatureGroup, list[Reason]] = defaultdict(list)
+    for reason in prediction.reasons:
+        by_group[reason.group].append(reason)
+    totals = {total.group: total.contribution for total in prediction.explanation.groups}
+    evidence = [_evidence(group, name, totals.get(group, 0.0), by_group[group]) for group, name in GROUPS.items()]
+    evidence.sort(key=lambda finding: -abs(finding.contribution))
+    recommendation = recommend(prediction.legitimacy_score, evidence)
+    if lack and recommendation == pb.RECOMMENDATION_APPROVE:
+        recommendation = pb.RECOMMENDATION_ESCALATE
+    return pb.AgentAnalysis(
+        recommendation=recommendation, summary=_summary(prediction, evidence, recommendation, lack), evidence=evidence
+    )
+
+
+def recommend(score: float, evidence: list[pb.Evidence]) -> pb.Recommendation:
+    """Approve or deny where the score leans that way and no group clearly says otherwise; else let a person decide."""
+    against = sum(finding.contribution < -NEUTRAL for finding in evidence)
+    favour = sum(finding.contribution > NEUTRAL for finding in evidence)
+    if score >= APPROVE_FROM and favour > against:
+        return pb.RECOMMENDATION_APPROVE
+    if score <= DENY_UP_TO and against >= 2 and against > favour:
+        return pb.RECOMMENDATION_DENY
+    return pb.RECOMMENDATION_ESCALATE
+
+
+def _evidence(group: FeatureGroup, name: str, total: float, reasons: list[Reason]) -> pb.Evidence:
+    if not reasons:
+        return pb.Evidence(group=group, contribution=total, finding=f"{name}: nothing is known")
+    side = "speaks for abuse" if total < -NEUTRAL else "speaks for the customer" if total > NEUTRAL else "is neutral"
+    said = "; ".join(_quote(reason) for reason in reasons[:_MOST_NAMED])
+    return pb.Evidence(
+        group=group, contribution=total, finding=f"{name} {side} ({total:+.2f}): {said}", reasons=reasons
+    )
+
+
+def _quote(reason: Reason) -> str:
+    return f"{reason.sentence} [{reason.field} = {reason.value}]"
+
+
+def _summary(
+    prediction: PredictResponse, evidence: list[pb.Evidence], recommendation: pb.Recommendation, lack: str
+) -> str:
+    verdict = {
+        pb.RECOMMENDATION_APPROVE: "Recommendation: approve.",
+        pb.RECOMMENDATION_DENY: "Recommendation: deny.",
+    }.get(
+        recommendation,
+        f"Recommendation: let a person decide, {'too little is known' if lack else 'the evidence is mixed'}.",
+    )
+    by_type = prediction.abuse_type_scores
+    likely = max(ABUSE_TYPES, key=lambda name: getattr(by_type, name))
+    share = getattr(by_type, likely)
+    hint = f" If it is abuse, it looks most like {likely.replace('_', ' ')} ({share:.2f})." if share > 0 else ""
+    strongest = ". ".join(finding.finding for finding in evidence if abs(finding.contribution) > NEUTRAL)
+    return f"{verdict}{hint} {strongest or 'No group of features stands out'}."

@@ -1,0 +1,95 @@
+"""From an order and its score to a verdict. Pure: both limits are inclusive."""
+
+from dataclasses import dataclass, replace
+
+from agent_server.decisions.evidence import analyse
+from contract.fields import FIELDS
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+SAYS_NOTHING = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin")
+"""Fields that name the order, or that mean something only beside others: they are no evidence for anybody."""
+INFORMATIVE = tuple(name for name in FIELDS if name not in SAYS_NOTHING)
+UNSCORED = "The order could not be scored. A person has to decide."
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the policy makes of an order; `analysis` stands where the score alone did not decide."""
+
+    decision: pb.Decision
+    maker: pb.DecisionMaker
+    reasoning: str
+    analysis: pb.AgentAnalysis | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Thresholds on the calibrated legitimacy score, and how many informative fields an approval needs.
+
+    `agent_decides` lets the agent close clear cases between the thresholds itself.
+    """
+
+    approve_from: float
+    deny_up_to: float
+    agent_decides: bool = False
+    minimum_evidence: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.deny_up_to < self.approve_from <= 1:
+            raise ValueError("thresholds must satisfy 0 <= deny < approve <= 1")
+
+    @property
+    def version(self) -> str:
+        """A name that tells the whole policy."""
+        parts = [f"approve>={self.approve_from:g}", f"deny<={self.deny_up_to:g}"]
+        parts += [f"evidence>={self.minimum_evidence}"] if self.minimum_evidence else []
+        parts += ["agent"] if self.agent_decides else []
+        return ",".join(parts)
+
+    def evaluate(self, transaction: Transaction, prediction: PredictResponse | None) -> Verdict:
+        """Approve, deny, or review. An order of which too little is known is never approved: silence is no evidence.
+
+        Without a prediction a person has to decide: nothing is approved or denied unseen.
+        """
+        if prediction is None:
+            return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, UNSCORED)
+        score = prediction.legitimacy_score
+        if score <= self.deny_up_to:
+            said = f"Legitimacy {score:.3f} is at or below the denial threshold {self.deny_up_to:g}."
+            return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_ML_MODEL, said)
+        lack = self._lack(transaction)
+        if score >= self.approve_from and not lack:
+            said = f"Legitimacy {score:.3f} is at or above the approval threshold {self.approve_from:g}."
+            return Verdict(pb.DECISION_APPROVE, pb.DECISION_MAKER_ML_MODEL, said)
+        analysis = analyse(prediction, lack)
+        if score >= self.approve_from:
+            where = f"Legitimacy {score:.3f} is at or above the approval threshold {self.approve_from:g}, but {lack}."
+        else:
+            where = f"Legitimacy {score:.3f} lies between {self.deny_up_to:g} and {self.approve_from:g}."
+        review = Verdict(
+            pb.DECISION_REVIEW,
+            pb.DECISION_MAKER_REVIEW_REQUIRED,
+            f"{where} A person has to decide. {analysis.summary}",
+            analysis,
+        )
+        chosen = _AGENTS.get(analysis.recommendation) if self.agent_decides else None
+        if chosen is None:
+            return review
+        said = f"{where} The agent decided. {analysis.summary}"
+        return replace(review, decision=chosen, maker=pb.DECISION_MAKER_AGENT, reasoning=said)
+
+    def _lack(self, transaction: Transaction) -> str:
+        """What is missing for an approval, in words; empty where nothing is."""
+        missing = [name for name in INFORMATIVE if not transaction.HasField(name)]
+        known = len(INFORMATIVE) - len(missing)
+        if known >= self.minimum_evidence:
+            return ""
+        named = ", ".join(missing[:_MOST_NAMED])
+        wanted = self.minimum_evidence
+        return f"only {known} informative fields are known and an approval needs {wanted}: missing are {named}, …"
+
+
+_AGENTS = {pb.RECOMMENDATION_APPROVE: pb.DECISION_APPROVE, pb.RECOMMENDATION_DENY: pb.DECISION_DENY}

@@ -1,0 +1,28 @@
+"""Columns of files as Arrow types: as they are written, and as they are read."""
+
+from typing import Final
+
+import pyarrow as pa
+
+from contract.fields import FIELDS, LABELS, REQUIRED
+
+_WRITTEN = {
+    "text": pa.string(),
+    "number": pa.float64(),
+    "count": pa.int32(),
+    "flag": pa.bool_(),
+    "time": pa.timestamp("s"),
+    "enum": pa.string(),
+}
+# Whole numbers that pandas wrote as 3.0 because one was absent are whole numbers still.
+_READ = _WRITTEN | {"count": pa.float64()}
+_LABEL_TYPES = dict(zip(LABELS, (pa.bool_(), pa.string(), pa.float64(), pa.string()), strict=True))
+
+FILE_SCHEMA: Final = pa.schema(
+    [pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED) for name, field in FIELDS.items()]
+    + [pa.field(name, kind, nullable=False) for name, kind in _LABEL_TYPES.items()]
+)
+"""What `vouch generate` writes: every field of the contract, then the labels."""
+REQUIRED_COLUMNS: Final = tuple(field.name for field in FILE_SCHEMA if not field.nullable)
+TYPES: Final[dict[str, pa.DataType]] = {name: _READ[field.kind] for name, field in FIELDS.items()} | _LABEL_TYPES
+"""What reading gives, by column."""

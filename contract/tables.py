@@ -1,0 +1,167 @@
+"""Files of transactions: CSV (plain, gzip, zstd) and Parquet, in typed batches, with errors that name the place."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from contract.fields import FIELDS, REQUIRED
+from contract.schema import TYPES
+
+TRUE, FALSE = ["true", "True", "TRUE", "1", "1.0"], ["false", "False", "FALSE", "0", "0.0"]
+NULLS = ["", "NA", "NaN", "nan", "null", "None"]
+
+
+class TableError(ValueError):
+    """A file that cannot be read as transactions; the message names file, row and column."""
+
+
+def read_batches(
+    path: Path, *, required: tuple[str, ...] = REQUIRED, types: dict[str, pa.DataType] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The file's batches, known columns in their types, others left out.
+
+    Raises TableError for a file that is missing, broken, mistyped or without a required column.
+    """
+    types = TYPES if types is None else types
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    try:
+        names = column_names(path)
+        if missing := [name for name in required if name not in names]:
+            raise TableError(f"{path}: column {', '.join(missing)} is missing; the file has {', '.join(names[:50])}")
+        wanted = [name for name in names if name in types]
+        first = 1
+        for batch in _open(path, wanted, types):
+            checked = pa.RecordBatch.from_arrays(
+                [_typed(path, first, name, batch.column(name), types[name]) for name in wanted], wanted
+            )
+            _check(path, first, checked)
+            first += batch.num_rows
+            yield checked
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        raise TableError(_explain(path, error)) from error
+
+
+def read_table(path: Path, *, required: tuple[str, ...] = REQUIRED) -> pa.Table:
+    """The whole file as one table; see read_batches."""
+    batches = list(read_batches(path, required=required))
+    if not batches or not sum(batch.num_rows for batch in batches):
+        raise TableError(f"{path}: the file has no rows")
+    return pa.Table.from_batches(batches)
+
+
+def column_names(path: Path) -> list[str]:
+    """Names of a file's columns; raise TableError when one stands there twice."""
+    try:
+        if path.suffix == ".parquet":
+            names = list(pq.read_schema(path).names)
+        else:
+            with pa_csv.open_csv(path, read_options=_blocks()) as reader:
+                names = list(reader.schema.names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise TableError(_explain(path, error)) from error
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TableError(f"{path}: column {twice[0]} stands there twice")
+    return names
+
+
+def _blocks() -> pa_csv.ReadOptions:
+    return pa_csv.ReadOptions(block_size=16 << 20, use_threads=False)
+
+
+def _open(path: Path, wanted: list[str], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(65_536, columns=wanted)
+        return
+    # Everything is read as text first: only so can an error name the row, and one broken cell not hide the next.
+    yield from read_as_text(path, wanted)
+
+
+def read_as_text(path: Path, wanted: list[str] | None = None, nulls: Sequence[str] = NULLS) -> Iterator[pa.RecordBatch]:
+    """The columns of a CSV file as text, all of them by default; empty cells and `nulls` are null."""
+    options = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(column_names(path) if wanted is None else wanted, pa.string()),
+        include_columns=wanted or [],
+        null_values=list(nulls),
+        strings_can_be_null=True,
+    )
+    with pa_csv.open_csv(
+        path,
+        read_options=_blocks(),
+        convert_options=options,
+        parse_options=pa_csv.ParseOptions(newlines_in_values=wanted is None),
+    ) as reader:
+        yield from reader
+
+
+def _typed(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.type == wanted:
+        return column
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        return _cast(path, first, name, column, wanted)
+    if pa.types.is_boolean(wanted):
+        known = pc.is_in(column, pa.array([*TRUE, *FALSE]))
+        _refuse(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), "true or false")
+        return pc.if_else(pc.is_valid(column), pc.is_in(column, pa.array(TRUE)), pa.scalar(None, pa.bool_()))
+    if pa.types.is_timestamp(wanted):
+        column = pc.replace_substring_regex(column, r"(Z|\+00:00)$", "")
+        column = pc.replace_substring_regex(column, r"\.\d+$", "")
+    return _cast(path, first, name, column, wanted)
+
+
+def _cast(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    try:
+        return column.cast(wanted, safe=not pa.types.is_timestamp(wanted))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        for place in range(len(column)):  # find the first cell that does it
+            try:
+                column.slice(place, 1).cast(wanted)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise TableError(
+                    f"{_place(path, first + place, name)}: {column[place].as_py()!r} is no {wanted}"
+                ) from error
+        raise
+
+
+def _check(path: Path, first: int, batch: pa.RecordBatch) -> None:
+    """Rules that types alone do not hold: required values, whole counts, known enum names."""
+    for name in batch.schema.names:
+        column, field = batch.column(name), FIELDS.get(name)
+        if name in REQUIRED and column.null_count:
+            _refuse(path, first, name, column, pc.is_null(column), "a value")
+        if field and field.kind == "enum" and pa.types.is_string(column.type):
+            known = pc.is_in(column, pa.array(field.numbers))
+            _refuse(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), ", ".join(field.numbers))
+        if field and field.kind in ("count", "number") and pa.types.is_floating(column.type):
+            bad = pc.or_(pc.less(column, 0), pc.invert(pc.is_finite(column)))
+            if field.kind == "count":
+                bad = pc.or_(bad, pc.not_equal(column, pc.floor(column)))
+            _refuse(path, first, name, column, bad, "0 or more" + (", whole" if field.kind == "count" else ""))
+
+
+def _refuse(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str) -> None:
+    where = pc.index(pc.fill_null(bad, False), True).as_py()
+    if where >= 0:
+        raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}, wanted {wanted}")
+
+
+def _place(path: Path, row: int, name: str) -> str:
+    return f"{path}: row {row}, column {name}"
+
+
+def _explain(path: Path, error: Exception) -> str:
+    text = str(error)
+    if broken := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text):
+        row, wanted, found = (int(group) for group in broken.groups())
+        return f"{path}: row {row - 1} has {found} cells, the header has {wanted}"
+    if broken := re.search(r"Expected (\d+) columns, got (\d+): (.*)", text):
+        return f"{path}: a row has {broken[2]} cells, the header has {broken[1]}: {broken[3][:80]}"
+    return f"{path}: {text.splitlines()[0] if text else type(error).__name__}"

@@ -1,0 +1,1 @@
+"""`vouch generate` and `vouch validate`."""

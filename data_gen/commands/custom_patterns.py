@@ -1,0 +1,31 @@
+"""Your own patterns: a Python file whose `PATTERNS` add to the declared ones, or replace those of the same name."""
+
+import importlib.util
+from pathlib import Path
+
+from data_gen.language.pattern import Pattern, PatternError
+from data_gen.patterns import PATTERNS
+
+
+def load_patterns(path: Path | None) -> tuple[Pattern, ...]:
+    """The declared patterns with those of a file; raise PatternError saying what is wrong with the file."""
+    if path is None:
+        return PATTERNS
+    if not path.is_file():
+        raise PatternError(f"{path}: there is no such file")
+    spec = importlib.util.spec_from_file_location("vouch_custom_patterns", path)
+    if spec is None or spec.loader is None:
+        raise PatternError(f"{path}: this is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PatternError(f"{path}: {type(error).__name__}: {error}") from error
+    own = getattr(module, "PATTERNS", None)
+    if not isinstance(own, (list, tuple)) or not all(isinstance(each, Pattern) for each in own):
+        raise PatternError(f"{path}: it must define PATTERNS, a tuple of Pattern")
+    names = [each.name for each in own]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PatternError(f"{path}: pattern {twice[0]} is declared twice")
+    merged = {each.name: each for each in PATTERNS} | {each.name: each for each in own}
+    return tuple(merged.values())

@@ -1,0 +1,123 @@
+"""`vouch generate`: write a labelled dataset, check it, say what it is."""
+
+import argparse
+import contextlib
+import datetime as dt
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from contract.abuse_types import ALL_TYPES
+from data_gen.commands.custom_patterns import load_patterns
+from data_gen.language.pattern import PatternError
+from data_gen.output.formats import format_of
+from data_gen.output.generator import RowGenerator
+from data_gen.output.manifest import write_manifest
+from data_gen.output.plan import DAYS, END, PlanError, make_plan
+from data_gen.output.rows import BATCH_SCHEMA
+from data_gen.output.workers import write_dataset
+from data_gen.patterns.shares import DEFAULT_RATIOS
+from data_gen.quality.audit import audit
+from data_gen.quality.findings import all_checks, tell
+from data_gen.quality.report import write_report
+from runtime.process.commands import command
+
+
+def _date(text: str) -> dt.datetime:
+    return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `vouch generate`."""
+    result = argparse.ArgumentParser(prog="vouch generate", description="Write a labelled synthetic dataset.")
+    result.add_argument("--size", type=int, default=50_000, help="rows (default: 50000)")
+    result.add_argument("--output", type=Path, help="CSV or Parquet by the ending (default: abuse_dataset_<size>.csv)")
+    result.add_argument("--seed", type=int, default=42, help="same seed, same bytes (default: 42)")
+    for abuse_type in ALL_TYPES:
+        flag = f"--{abuse_type.replace('_', '-')}-ratio"
+        result.add_argument(
+            flag, type=float, default=DEFAULT_RATIOS[abuse_type], help=f"default: {DEFAULT_RATIOS[abuse_type]:g}"
+        )
+    result.add_argument("--days", type=int, default=DAYS, help=f"days that the orders span (default: {DAYS})")
+    result.add_argument(
+        "--end-date", type=_date, default=END, help=f"day after the last order (default: {END:%Y-%m-%d})"
+    )
+    result.add_argument(
+        "--workers", type=int, default=1, help="processes; any number gives the same bytes (default: 1)"
+    )
+    result.add_argument("--patterns", type=Path, help="Python file with your own PATTERNS")
+    result.add_argument("--report", type=Path, help="write a page about the data, HTML")
+    result.add_argument("--no-validate", action="store_true", help="skip the checks at the end")
+    return result
+
+
+@contextlib.contextmanager
+def progress_of(total: int) -> Iterator[Callable[[int], None]]:
+    """A function to tell finished rows: a bar on a terminal, a plain line for each tenth otherwise. On standard error."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("rows", total=total)
+            yield lambda rows: bar.advance(task, rows)
+        return
+    done = told = 0
+
+    def tell_tenths(rows: int) -> None:
+        nonlocal done, told
+        done += rows
+        if done * 10 // total > told:
+            told = done * 10 // total
+            print(f"generated {done:,} of {total:,} rows", file=sys.stderr)
+
+    yield tell_tenths
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@command("vouch generate", PlanError, PatternError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 1 a check failed, 2 it could not run, 130 stopped."""
+    options = parser().parse_args(arguments)
+    output: Path = options.output or Path(f"abuse_dataset_{options.size}.csv")
+    signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped run takes its half file away
+    try:
+        return _run(options, output)
+    except KeyboardInterrupt:
+        print(f"vouch generate: stopped, {output} was not written", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace, output: Path) -> int:
+    format_of(output)
+    if options.seed < 0:
+        raise PlanError(f"seed must be 0 or more, not {options.seed}")
+    if options.workers < 1:
+        raise PlanError(f"workers must be at least 1, not {options.workers}")
+    ratios = {abuse_type: getattr(options, f"{abuse_type}_ratio") for abuse_type in ALL_TYPES}
+    patterns = load_patterns(options.patterns)
+    plan = make_plan(options.size, ratios, patterns, options.end_date, options.days)
+    generator = RowGenerator(plan, options.seed, patterns)
+    with progress_of(plan.rows) as progress:
+        summary, sample = write_dataset(generator, plan, output, options.workers, progress)
+    found = None if options.no_validate and not options.report else audit(sample)
+    told = {
+        "size": options.size,
+        "ratios": ratios,
+        "days": options.days,
+        "end_date": f"{options.end_date:%Y-%m-%d}",
+        "patterns": options.patterns.name if options.patterns else None,
+    }
+    write_manifest(output, generator.network, plan, options.seed, told, found)
+    checks = all_checks(summary, found, ratios)
+    if options.report:
+        write_report(options.report, output.name, options.seed, summary, sample, found, checks)
+    print(f"{output}: {plan.rows:,} rows, {len(BATCH_SCHEMA)} columns, seed {options.seed}")
+    return 0 if options.no_validate else tell("vouch generate", summary, checks, found)

@@ -1,0 +1,1 @@
+"""The words that patterns are declared in: distributions, domains, variables, weeks."""

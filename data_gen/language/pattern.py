@@ -1,0 +1,85 @@
+"""A pattern: one way in which orders come about, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from contract.abuse_types import ABUSE_TYPES, ALL_TYPES
+from data_gen.language.distributions import Distribution, Mix
+from data_gen.language.timeline import Week
+from data_gen.language.variables import LATENT, NODES, domain_of
+
+TIERS = {"easy": 0.3, "medium": 0.5, "hard": 0.2}
+
+
+class PatternError(ValueError):
+    """A declaration that makes no sense; the message names pattern and node."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One way in which orders come about.
+
+    `share` is its part of its type's rows; `tier` is how hard it is to tell (n/a where it is no abuse).
+    """
+
+    name: str
+    abuse_type: str
+    tier: str
+    share: float
+    week: Week
+    nodes: Mapping[str, Distribution]
+
+    @property
+    def is_abuse(self) -> bool:
+        """Whether rows of this pattern are labelled abuse."""
+        return self.abuse_type in ABUSE_TYPES
+
+    def but(
+        self,
+        name: str,
+        *,
+        abuse_type: str | None = None,
+        tier: str | None = None,
+        share: float | None = None,
+        week: Week | None = None,
+        **nodes: Distribution,
+    ) -> "Pattern":
+        """This pattern under another name, with some nodes declared anew: only the differences are written."""
+        return replace(
+            self,
+            name=name,
+            abuse_type=abuse_type or self.abuse_type,
+            tier=tier or self.tier,
+            share=self.share if share is None else share,
+            week=week or self.week,
+            nodes={**self.nodes, **nodes},
+        )
+
+    def faded(self, towards: "Pattern", shown: float) -> "Pattern":
+        """This pattern with each sign shown only with probability `shown`, and otherwise as `towards` has it."""
+        return replace(
+            self,
+            nodes={
+                name: own if own == towards.nodes[name] else Mix(shown, own, towards.nodes[name])
+                for name, own in self.nodes.items()
+            },
+        )
+
+
+def check_nodes(pattern: Pattern) -> None:
+    """Raise PatternError when a pattern leaves a node out, names one that does not exist, or is of no known type."""
+    known = {*LATENT, *NODES}
+    if unknown := sorted(set(pattern.nodes) - known):
+        raise PatternError(f"pattern {pattern.name}, node {unknown[0]}: there is no such column")
+    if missing := sorted(known - set(pattern.nodes)):
+        raise PatternError(f"pattern {pattern.name}, node {missing[0]}: it is not declared")
+    if pattern.abuse_type not in ALL_TYPES:
+        raise PatternError(
+            f"pattern {pattern.name}: abuse type {pattern.abuse_type!r} is not one of {', '.join(ALL_TYPES)}"
+        )
+    for name, distribution in pattern.nodes.items():
+        for parent in sorted(distribution.parents()):
+            try:
+                domain_of(parent)
+            except ValueError as error:
+                raise PatternError(f"pattern {pattern.name}, node {name}: {error}") from error

@@ -1,0 +1,113 @@
+"""All patterns side by side as one Bayesian network in tables of whole numbers."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_gen.language.distributions import Probabilities
+from data_gen.language.pattern import Pattern, PatternError, check_nodes
+from data_gen.language.variables import LATENT, NODES, domain_of, inputs_of
+
+QUANTA = 1 << 16
+
+
+def quantise(probabilities: Probabilities) -> NDArray[np.int64]:
+    """Whole shares of QUANTA nearest to the probabilities, by largest remainder; ties go to the lower code."""
+    exact = probabilities * QUANTA
+    result = np.floor(exact).astype(np.int64)
+    missing = QUANTA - int(result.sum())
+    order = np.argsort(-(exact - result), kind="stable")
+    result[order[:missing]] += 1
+    return result
+
+
+class Node:
+    """One node of the network: who its parents are, and its tables by pattern and by the parents' values."""
+
+    def __init__(self, name: str, patterns: Sequence[Pattern]) -> None:
+        self.name = name
+        self.domain = domain_of(name)
+        declared = [pattern.nodes[name] for pattern in patterns]
+        self.parents = tuple(sorted(frozenset().union(*(each.parents() for each in declared))))
+        parent_domains = [domain_of(parent) for parent in self.parents]
+        self.parent_sizes = tuple(domain.size for domain in parent_domains)
+        self.configurations = int(np.prod(self.parent_sizes, initial=1))
+        unique: dict[bytes, int] = {}
+        quanta: list[NDArray[np.int64]] = []
+        self.table_of = np.empty((len(patterns), self.configurations), dtype=np.int64)
+        values = [[domain.label(code) for code in range(domain.size)] for domain in parent_domains]
+        for row, (pattern, distribution) in enumerate(zip(patterns, declared, strict=True)):
+            for column, assignment in enumerate(itertools.product(*values)):
+                given = dict(zip(self.parents, assignment, strict=True))
+                try:
+                    shares = quantise(distribution.pmf(self.domain, given))
+                except ValueError as error:
+                    raise PatternError(f"pattern {pattern.name}, node {name}: {error}") from error
+                key = shares.tobytes()
+                if key not in unique:
+                    unique[key] = len(quanta)
+                    quanta.append(shares)
+                self.table_of[row, column] = unique[key]
+        self.quanta = np.stack(quanta)
+
+    @property
+    def informative(self) -> bool:
+        """Whether any two patterns differ in this node; otherwise it cancels in the posterior."""
+        return bool((self.table_of != self.table_of[0]).any())
+
+    @cached_property
+    def entries(self) -> NDArray[np.uint8]:
+        """The tables, each of QUANTA codes: shape (tables * QUANTA,)."""
+        codes = np.arange(self.domain.size, dtype=np.uint8)
+        return np.repeat(np.tile(codes, len(self.quanta)), self.quanta.ravel())
+
+    @cached_property
+    def log_probability(self) -> NDArray[np.float64]:
+        """Natural log of each probability: shape (configurations * codes, patterns), -inf where impossible."""
+        with np.errstate(divide="ignore"):
+            log = np.log(self.quanta / QUANTA)
+        stacked = log[self.table_of]  # patterns, configurations, codes
+        return np.ascontiguousarray(stacked.transpose(1, 2, 0).reshape(-1, stacked.shape[0]))
+
+
+class Network:
+    """All patterns side by side, in a fixed order, with the nodes in an order in which they can be drawn."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self.patterns = tuple(patterns)
+        for pattern in patterns:
+            check_nodes(pattern)
+        nodes = {name: Node(name, patterns) for name in [*LATENT, *NODES]}
+        self.nodes = tuple(nodes[name] for name in drawing_order(nodes))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, over everything that the patterns determine."""
+        digest = hashlib.sha256()
+        for pattern in self.patterns:
+            digest.update(f"{pattern.name}|{pattern.abuse_type}|{pattern.tier}|{pattern.share!r}|".encode())
+            digest.update(np.ascontiguousarray(pattern.week.weights).tobytes())
+        for node in self.nodes:
+            digest.update(f"{node.name}|{node.parents}|".encode())
+            digest.update(node.table_of.tobytes() + node.quanta.tobytes())
+        return digest.hexdigest()
+
+
+def drawing_order(nodes: Mapping[str, Node]) -> list[str]:
+    """Names of the nodes, parents first; raise PatternError naming the nodes of a cycle."""
+    waiting = {
+        name: {source for parent in node.parents for source in inputs_of(parent)} for name, node in nodes.items()
+    }
+    order: list[str] = []
+    while waiting:
+        ready = [name for name, sources in waiting.items() if not sources & waiting.keys()]
+        if not ready:
+            raise PatternError(f"nodes {', '.join(sorted(waiting))}: they depend on one another in a circle")
+        order += ready
+        for name in ready:
+            del waiting[name]
+    return order

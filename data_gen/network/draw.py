@@ -1,0 +1,58 @@
+"""The first interpreter of the declarations: draws rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_gen.language.variables import Codes, read
+from data_gen.network.compile import QUANTA, Network, Node
+
+_PER_WORD = 4  # 16-bit numbers in one raw 64-bit word
+
+
+class RawNumbers:
+    """Whole random numbers straight from the bit generator, whose stream numpy promises never to change."""
+
+    def __init__(self, seed: np.random.SeedSequence) -> None:
+        self._bits = np.random.PCG64(seed)
+
+    def sixteen(self, rows: int) -> NDArray[np.uint16]:
+        """`rows` numbers from 0 to 65535."""
+        words: NDArray[np.uint64] = self._bits.random_raw(-(-rows // _PER_WORD))
+        return words.astype("<u8", copy=False).view("<u2")[:rows]
+
+    def sixty_four(self, rows: int) -> NDArray[np.uint64]:
+        """`rows` numbers from 0 to 2**64 - 1."""
+        words: NDArray[np.uint64] = self._bits.random_raw(rows)
+        return words
+
+    def below(self, limits: NDArray[np.int64] | int, rows: int) -> NDArray[np.int64]:
+        """`rows` numbers from 0 to limit - 1, for limits up to 2**31."""
+        words = self.sixty_four(-(-rows // 2)).astype("<u8", copy=False).view("<u4")[:rows]
+        return (words.astype(np.int64) * limits) >> 32
+
+    def up_to(self, limit: int, rows: int) -> NDArray[np.int64]:
+        """`rows` numbers from 0 to limit - 1, for one limit up to 2**52."""
+        fractions = (self.sixty_four(rows) >> np.uint64(11)) * 2.0**-53
+        return np.minimum((fractions * limit).astype(np.int64), limit - 1)
+
+
+def configuration(node: Node, codes: Mapping[str, Codes]) -> NDArray[np.int64] | int:
+    """Number of the configuration of a node's parents, row by row; 0 where it has none."""
+    result: NDArray[np.int64] | int = 0
+    for parent, size in zip(node.parents, node.parent_sizes, strict=True):
+        result = result * size + read(parent, codes)
+    return result
+
+
+def draw(network: Network, pattern: NDArray[Any], numbers: RawNumbers) -> dict[str, Codes]:
+    """Codes of every node, the latent one included, for rows of the given patterns (numbers into network.patterns)."""
+    codes: dict[str, Codes] = {}
+    for node in network.nodes:
+        table = node.table_of[pattern, configuration(node, codes)]
+        table *= QUANTA
+        table += numbers.sixteen(len(pattern))
+        codes[node.name] = node.entries.take(table)
+    return codes

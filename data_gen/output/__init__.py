@@ -1,0 +1,1 @@
+"""Files: planned, made by workers, written whole, with a manifest."""

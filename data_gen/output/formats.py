@@ -1,0 +1,115 @@
+"""Files: CSV and Parquet by the name's ending, complete or not there at all.
+
+A format has two halves. `encode` turns a batch into bytes and runs wherever the batch was made; `append` adds them to the
+file in order and runs in the one process that writes. CSV is encoded by the makers, compressed too, since members of gzip
+and frames of zstd may follow one another; Parquet keeps its index at the end, so the writer has to encode it.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from runtime.process.files import OutputError
+
+ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+_CODECS = {".csv.gz": "gzip", ".csv.zst": "zstd"}
+
+
+class Format(Protocol):
+    """How batches of one schema become bytes of a file."""
+
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """A batch as the bytes that `append` takes; may run in another process."""
+
+    def open(self, path: str, schema: pa.Schema) -> None:
+        """Begin the file."""
+
+    def append(self, encoded: pa.Buffer) -> None:
+        """Add an encoded batch."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class CsvFormat:
+    """CSV in UTF-8 with a header; times as `YYYY-MM-DD HH:MM:SS`, absent values empty, text in quotes."""
+
+    def __init__(self, codec: str | None) -> None:
+        self._codec = codec
+        self._file: Any = None
+
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """See Format."""
+        return self._rendered(batch.cast(_plain(batch.schema)), header=False)
+
+    def open(self, path: str, schema: pa.Schema) -> None:
+        """See Format."""
+        self._file = pa.OSFile(path, "wb")
+        plain = _plain(schema)
+        empty = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in plain], schema=plain)
+        self.append(self._rendered(empty, header=True))
+
+    def append(self, encoded: pa.Buffer) -> None:
+        """See Format."""
+        self._file.write(encoded)
+
+    def close(self) -> None:
+        """See Format."""
+        self._file.close()
+
+    def _rendered(self, batch: pa.RecordBatch, *, header: bool) -> pa.Buffer:
+        target = pa.BufferOutputStream()
+        stream = pa.CompressedOutputStream(target, self._codec) if self._codec else target
+        options = pa_csv.WriteOptions(include_header=header, quoting_style="needed", quoting_header="none")
+        pa_csv.write_csv(batch, stream, options)
+        if self._codec:
+            stream.close()
+        return target.getvalue()
+
+
+class ParquetFormat:
+    """Parquet with zstd, one row group a chunk; text that repeats as dictionaries."""
+
+    def __init__(self) -> None:
+        self._writer: Any = None
+
+    def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """See Format: Arrow's own stream, which the writer reads without copying."""
+        target = pa.BufferOutputStream()
+        with pa.ipc.new_stream(target, batch.schema) as stream:
+            stream.write_batch(batch)
+        return target.getvalue()
+
+    def open(self, path: str, schema: pa.Schema) -> None:
+        """See Format."""
+        # Identifiers never repeat: a dictionary of them would only cost time and space.
+        repeating = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False)
+
+    def append(self, encoded: pa.Buffer) -> None:
+        """See Format."""
+        with pa.ipc.open_stream(encoded) as stream:
+            for batch in stream:
+                self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """See Format."""
+        self._writer.close()
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain text for coded text."""
+    return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file's name asks for; raise OutputError when there is none."""
+    for ending in ENDINGS[1:]:
+        if path.name.endswith(ending):
+            return ParquetFormat() if ending == ".parquet" else CsvFormat(_CODECS[ending])
+    if path.name.endswith(".csv"):
+        return CsvFormat(None)
+    raise OutputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")

@@ -1,0 +1,35 @@
+"""The manifest beside a file: what made it, what is in it, and the digest of its bytes."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from data_gen.network.compile import Network
+from data_gen.output.plan import Plan
+from data_gen.quality.audit import Audit
+from runtime.process.files import complete_or_nothing, sha256
+
+
+def manifest_path(path: Path) -> Path:
+    """FILE.manifest.json."""
+    return path.with_name(path.name + ".manifest.json")
+
+
+def write_manifest(
+    path: Path, network: Network, plan: Plan, seed: int, arguments: Mapping[str, Any], found: Audit | None
+) -> None:
+    """Write the manifest of a finished file. It holds no date and no path, so that it is the same wherever it is made."""
+    content = {
+        "version": version("vouch"),
+        "seed": seed,
+        "arguments": dict(arguments),
+        "pattern_digest": network.digest,
+        "rows": plan.rows,
+        "counts": {p.name: count for p, count in zip(network.patterns, plan.counts, strict=True)},
+        "sha256": sha256(path),
+        "audit": found.as_json() if found else None,
+    }
+    with complete_or_nothing(manifest_path(path)) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")

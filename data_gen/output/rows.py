@@ -1,0 +1,159 @@
+"""From codes to the columns that a file shows: the part of a row that is alike in all patterns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from contract.schema import FILE_SCHEMA
+from data_gen.arrow import Words, fixed_texts, flags, numbers
+from data_gen.language import vocabulary as words
+from data_gen.language.domains import Categories
+from data_gen.language.pattern import PatternError
+from data_gen.language.timeline import Timeline
+from data_gen.language.variables import COUNTRY, NODES, Codes
+from data_gen.network.compile import Network
+from data_gen.network.draw import RawNumbers, draw
+from data_gen.network.posterior import Posterior
+from data_gen.output.plan import Chunk
+
+DAY = 86_400
+_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+
+_UNIQUE = ("transaction_id", "user_id", "device_id")
+BATCH_SCHEMA = pa.schema(
+    [
+        field.with_type(pa.dictionary(pa.int32(), pa.string()))
+        if field.type == pa.string() and field.name not in _UNIQUE
+        else field
+        for field in FILE_SCHEMA
+    ]
+)
+"""As the rows are made: text that repeats is kept as codes, which Parquet takes as they are."""
+
+
+def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -> pa.RecordBatch:
+    """The rows of one chunk in order of time. Depends on nothing but its arguments."""
+    draws = RawNumbers(np.random.SeedSequence(seed, spawn_key=(chunk.index,)))
+    pattern = np.repeat(np.arange(len(network.patterns)), chunk.counts)
+    times = np.concatenate(
+        [
+            _times(Timeline(p.week, chunk.start, chunk.end), int(rows), draws)
+            for p, rows in zip(network.patterns, chunk.counts, strict=True)
+            if rows
+        ]
+        or [np.empty(0, dtype=np.int64)]
+    )
+    order = np.argsort(times, kind="stable")
+    pattern, times = pattern[order], times[order]
+    codes = draw(network, pattern, draws)
+    columns = _columns(codes, times, chunk, draws)
+    columns |= _labels(network, pattern, posterior.abuse(codes, times))
+    if unknown := columns.keys() - set(BATCH_SCHEMA.names):
+        raise PatternError(f"node {min(unknown)}: the contract has no such column")
+    arrays = [_typed(columns[field.name], field.type) for field in BATCH_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
+
+
+def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64]:
+    return timeline.times_at(draws.up_to(timeline.total, rows))
+
+
+def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk, draws: RawNumbers) -> dict[str, Any]:
+    rows = len(times)
+    values = {name: _values(name, codes[name], draws) for name in NODES if name in codes}
+    today, week, before = (
+        values.pop(name) for name in ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days")
+    )
+    age = values["account_age_days"]
+    billing = codes["billing_country"]
+    octet = np.array([words.IP_BLOCKS[country] for country in COUNTRY.values])
+    block = octet[codes["ip_country"], draws.below(octet.shape[1], rows)] * 256 + draws.below(256, rows)
+    card = codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY
+    card += draws.below(words.CARD_BINS_PER_COUNTRY, rows)
+    return values | {
+        "transaction_id": _identifiers("txn_", np.arange(rows) + chunk.first_row, 12, decimal=True),
+        "timestamp": times,
+        "user_id": _identifiers("user_", draws.sixty_four(rows), 10),
+        "device_id": _identifiers("dev_", draws.sixty_four(rows), 12),
+        "account_created_date": times - age * DAY - draws.below(DAY, rows),
+        "currency": _named(billing, _CURRENCY),
+        "ip_address": _named(block, _IP_ADDRESS),
+        "card_bin": _named(card, _CARD_BIN),
+        "orders_last_24h": today,
+        "orders_last_7d": today + week,
+        "total_orders_lifetime": today + week + before,
+        "days_since_account_first_purchase": _first_purchase(age, today + week, before, draws),
+        "order_amount": values["order_amount"] / 100,
+        "avg_order_value": values["avg_order_value"] / 100,
+    }
+
+
+def _values(name: str, codes: Codes, draws: RawNumbers) -> Any:
+    """What a node's codes stand for; inside a bin every value is alike."""
+    domain = NODES[name]
+    if isinstance(domain, Categories):
+        return _named(codes, domain.values)
+    if domain.width.max() == 1:
+        return domain.lower[codes]
+    return domain.lower[codes] + draws.below(domain.width[codes], len(codes))
+
+
+def _named(codes: Codes, values: Any) -> pa.Array:
+    if values == (False, True):
+        return flags(codes)
+    return (values if isinstance(values, Words) else Words(values)).coded(codes)
+
+
+def _first_purchase(age: Codes, recent: Codes, before: Codes, draws: RawNumbers) -> Codes:
+    """Days since the first purchase: 0 without one, within the week if all orders are recent, early in life otherwise."""
+    rows = len(age)
+    fraction = draws.below(1 << 20, rows)
+    late = (np.minimum(age, 7) * fraction) >> 20
+    early = 7 + (((age - 7) * ((1 << 20) - ((fraction * fraction) >> 20))) >> 20)
+    return np.where(before > 0, early, np.where(recent > 0, late, 0))
+
+
+def _identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = False) -> pa.Array:
+    """Prefix and a fixed number of digits: built as bytes, since a Python string each would take most of the time."""
+    rows, width = len(serial), len(prefix) + digits
+    text = np.empty((rows, width), dtype=np.uint8)
+    text[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)
+    rest = serial.astype(np.uint64)
+    for place in range(width - 1, len(prefix) - 1, -1):
+        if decimal:
+            rest, digit = np.divmod(rest, np.uint64(10))
+        else:
+            digit, rest = rest & np.uint64(15), rest >> np.uint64(4)
+        text[:, place] = _HEX[digit.astype(np.intp)]
+    return fixed_texts(text)
+
+
+def _labels(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -> dict[str, Any]:
+    patterns = network.patterns
+    return {
+        "is_abuse": flags(np.array([p.is_abuse for p in patterns])[pattern]),
+        "abuse_type": _named(pattern, Words([p.abuse_type for p in patterns])),
+        # Six digits are far more than any use of a label needs, and the same on every machine.
+        "abuse_confidence": np.round(confidence, 6),
+        "difficulty_tier": _named(pattern, Words([p.tier for p in patterns])),
+    }
+
+
+def _typed(column: Any, wanted: pa.DataType) -> pa.Array:
+    return column if isinstance(column, pa.Array) else numbers(column, wanted)
+
+
+_CURRENCY = Words([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
+_IP_ADDRESS = Words([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
+_CARD_BIN = Words(
+    [
+        # 4 and 5 are the ranges of the two large card schemes; the rest is made up but stable.
+        f"{4 + bank % 2}{(country * words.CARD_BINS_PER_COUNTRY + bank) * 7919 % 100_000:05d}"
+        for country in range(len(COUNTRY.values))
+        for bank in range(words.CARD_BINS_PER_COUNTRY)
+    ]
+    + [None] * words.CARD_BINS_PER_COUNTRY
+)

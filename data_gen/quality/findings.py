@@ -1,0 +1,28 @@
+"""Checks and figures on standard output; the exit code that follows from them."""
+
+import sys
+from collections.abc import Mapping
+
+from data_gen.quality.audit import Audit, difficulty
+from data_gen.quality.checks import Check, statistics, validate
+from data_gen.quality.summary import Summary
+
+
+def all_checks(summary: Summary, found: Audit | None, ratios: Mapping[str, float] | None) -> list[Check]:
+    """Every check that applies to a file."""
+    return [*validate(summary, ratios), *(difficulty(found, ratios) if found else ())]
+
+
+def tell(command: str, summary: Summary, checks: list[Check], found: Audit | None) -> int:
+    """Print statistics, audit and checks; return 1 when a check failed, else 0."""
+    for line in statistics(summary):
+        print(line)
+    if found:
+        strongest = sorted(found.column_auc.items(), key=lambda item: -item[1])[:5]
+        print(f"audit of {found.rows:,} rows; strongest columns: " + ", ".join(f"{n} {v:.3f}" for n, v in strongest))
+    failed = [check for check in checks if not check.passed]
+    for check in checks:
+        print(f"{'ok  ' if check.passed else 'FAIL'} {check.name}{': ' + check.finding if check.finding else ''}")
+    for check in failed:
+        print(f"{command}: check failed: {check.name}: {check.finding}", file=sys.stderr)
+    return 1 if failed else 0

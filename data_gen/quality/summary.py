@@ -1,0 +1,120 @@
+"""What validation needs to know of a file, gathered batch by batch in constant memory."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from contract.abuse_types import ALL_TYPES
+from data_gen.arrow import texts, unpack
+
+
+@dataclass
+class ColumnSummary:
+    """One column: absent values, extremes, and by abuse type the number and the sum of the present values."""
+
+    nulls: int = 0
+    lowest: float = float("inf")
+    highest: float = float("-inf")
+    present: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(ALL_TYPES) + 1))
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(ALL_TYPES) + 1))
+
+
+@dataclass
+class Summary:
+    """A whole file. Rows without a known abuse type count under the last place of each array only."""
+
+    rows: int = 0
+    rows_by_type: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(ALL_TYPES) + 1, dtype=np.int64))
+    columns: dict[str, ColumnSummary] = field(default_factory=dict)
+    labelled: bool = True
+    ordered: bool = True
+    first_time: int | None = None
+    last_time: int | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in a batch. Text columns count as the indicator of the value that speaks for abuse, see INDICATORS."""
+        self.rows += batch.num_rows
+        kind = _abuse_types(batch)
+        self.labelled &= kind is not None
+        groups = kind if kind is not None else np.full(batch.num_rows, len(ALL_TYPES))
+        self.rows_by_type += np.bincount(groups, minlength=len(ALL_TYPES) + 1)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            summary = self.columns.setdefault(name, ColumnSummary())
+            summary.nulls += column.null_count
+            numbers = _numbers(name, column)
+            if numbers is None:
+                continue
+            valid = ~np.isnan(numbers)
+            if not valid.all():
+                numbers, where = numbers[valid], groups[valid]
+            else:
+                where = groups
+            if len(numbers):
+                summary.lowest = min(summary.lowest, float(numbers.min()))
+                summary.highest = max(summary.highest, float(numbers.max()))
+                summary.present += np.bincount(where, minlength=len(ALL_TYPES) + 1)
+                summary.sums += np.bincount(where, weights=numbers, minlength=len(ALL_TYPES) + 1)
+        times = unpack(batch.column("timestamp"))
+        if len(times):
+            part = Summary(
+                first_time=int(times[0]), last_time=int(times[-1]), ordered=bool((np.diff(times) >= 0).all())
+            )
+            self._follow(part)
+
+    def merge(self, later: "Summary") -> None:
+        """Take in the summary of the rows that come after these."""
+        self.rows += later.rows
+        self.rows_by_type += later.rows_by_type
+        self.labelled &= later.labelled
+        for name, other in later.columns.items():
+            column = self.columns.setdefault(name, ColumnSummary())
+            column.nulls += other.nulls
+            column.lowest = min(column.lowest, other.lowest)
+            column.highest = max(column.highest, other.highest)
+            column.present += other.present
+            column.sums += other.sums
+        self._follow(later)
+
+    def _follow(self, later: "Summary") -> None:
+        """Extend the span of time, and notice when it runs backwards."""
+        if later.first_time is None:
+            return
+        follows = self.last_time is None or later.first_time >= self.last_time
+        self.ordered = self.ordered and later.ordered and follows
+        self.first_time = later.first_time if self.first_time is None else self.first_time
+        self.last_time = later.last_time
+
+    def mean(self, column: str, abuse_type: str) -> float:
+        """Mean of a column's present values of an abuse type; NaN when there are none."""
+        place, summary = ALL_TYPES.index(abuse_type), self.columns[column]
+        return float(summary.sums[place] / summary.present[place]) if summary.present[place] else float("nan")
+
+
+INDICATORS = {
+    "cvv_check_result": "fail",
+    "avs_result": "no_match",
+    "three_ds_result": "failed",
+    "payment_processor_response": "suspected_fraud",
+    "payment_method": "crypto",
+}
+"""Text columns are summarised as the share of one value."""
+
+
+def _abuse_types(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
+    if "abuse_type" not in batch.schema.names:
+        return None
+    places = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=texts(ALL_TYPES))
+    # NaN where the type is none that we know
+    result: NDArray[np.int64] = np.nan_to_num(unpack(places), nan=len(ALL_TYPES)).astype(np.int64)
+    return result
+
+
+def _numbers(name: str, column: pa.Array) -> NDArray[np.float64] | None:
+    if name in INDICATORS:
+        column = pc.equal(column.cast(pa.string()), texts([INDICATORS[name]])[0])
+    if not (pa.types.is_boolean(column.type) or pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return None
+    return unpack(column).astype(np.float64)

@@ -1,0 +1,1 @@
+"""The contract in REST's spelling: bodies, times, names, OpenAPI."""

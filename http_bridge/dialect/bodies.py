@@ -1,0 +1,122 @@
+"""The body of a request: read, checked by the contract's own rules, and turned into a Transaction.
+
+Where protobuf's canonical JSON, which Envoy reads, leaves a choice, the bridge chooses alike: a number may stand in a string, a
+count may be written 5.0, a key that stands there twice is an error, a leap second is the second after it.
+"""
+
+import json
+import re
+from typing import Annotated, Any, Final, Literal, LiteralString
+
+from google.protobuf.descriptor import FieldDescriptor
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
+
+from contract.fields import FIELDS, REQUIRED
+from generated.buf.validate import validate_pb2
+from generated.vouch.v1.transaction_pb2 import Transaction
+from http_bridge.dialect.descriptions import description
+from http_bridge.dialect.times import to_timestamp
+
+INT32: Final = (-(2**31), 2**31 - 1)
+_time = Annotated[Any, BeforeValidator(to_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
+_PYTHON: dict[str, Any] = {"text": str, "number": float, "count": int, "flag": bool, "time": _time}
+# The rules of the contract that pydantic knows under another name. What it does not know the services check.
+_RULES = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le", "min_len": "min_length", "max_len": "max_length"}
+_LONGEST_ORDER, _MOST_KEYS = 1 << 15, 1000
+_KEY = re.compile(rb'"\s*:')
+_WRITTEN = {
+    "int_type": re.compile(r"[+-]?\d{1,10}", re.ASCII),
+    "float_type": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII),
+}
+
+
+def _rules(field: FieldDescriptor) -> dict[str, Any]:
+    options: Any = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[index]
+    rules: dict[str, Any] = {}
+    if field.cpp_type == FieldDescriptor.CPPTYPE_INT32:
+        rules["ge"], rules["le"] = INT32
+    kind = options.WhichOneof("type")
+    if kind not in ("double", "int32", "string"):
+        return rules
+    found = {rule.name: value for rule, value in getattr(options, kind).ListFields()}
+    rules |= {_RULES[name]: value for name, value in found.items() if name in _RULES}
+    if "pattern" in found:
+        rules["pattern"] = found["pattern"]
+    if kind == "double":
+        rules["allow_inf_nan"] = False
+    return rules
+
+
+def _field(descriptor: Any) -> tuple[Any, Any]:
+    field = FIELDS[descriptor.name]
+    python = Literal[tuple(field.numbers)] if field.kind == "enum" else _PYTHON[field.kind]
+    ruled, about = Annotated[python, Field(**_rules(descriptor))], description(descriptor.full_name)
+    if field.name in REQUIRED:
+        return ruled, Field(description=about)
+    # JSON null is REST's way to say unknown, like leaving the field out.
+    return ruled | None, Field(None, description=about)
+
+
+_definitions: Any = {descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields}
+TransactionBody: type[BaseModel] = create_model(
+    "Transaction", __config__=ConfigDict(extra="forbid", strict=True), **_definitions
+)
+_adapter = TypeAdapter(TransactionBody)
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The fields that a body holds, by name. Raises pydantic.ValidationError naming each field that is wrong."""
+    if len(body) > _LONGEST_ORDER and len(_KEY.findall(body)) > _MOST_KEYS:  # each would be an error of its own
+        _refuse("too_many_fields", f"the body has more than {_MOST_KEYS} fields")
+    try:
+        order = _adapter.validate_json(body)
+    except ValidationError as error:
+        order = _adapter.validate_python(_numbers_read(body, error))
+    if len(_KEY.findall(body)) != len(order.model_fields_set):  # more keys than fields, or a text that looks like one
+        _refuse_repeated(body)
+    return {name: value for name, value in order.__dict__.items() if value is not None}
+
+
+def _numbers_read(body: bytes, error: ValidationError) -> dict[str, Any]:
+    """The body with numbers for fields in which they were written otherwise; raises `error` where that mends nothing."""
+    wrong = [(each["type"], each["loc"][0]) for each in error.errors(include_url=False) if each["type"] in _WRITTEN]
+    if not wrong:
+        raise error
+    values: dict[str, Any] = from_json(body)
+    for kind, name in wrong:
+        values[str(name)] = _number(kind, values[str(name)])
+    return values
+
+
+def _number(kind: str, value: Any) -> Any:
+    """A number that was written as text, or a count written 5.0; anything else as it is."""
+    if isinstance(value, str) and _WRITTEN[kind].fullmatch(value):
+        return int(value) if kind == "int_type" else float(value)
+    if isinstance(value, float) and value.is_integer() and INT32[0] <= value <= INT32[1]:
+        return int(value)
+    return value
+
+
+def _refuse_repeated(body: bytes) -> None:
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                _refuse("repeated_key", "the field stands there twice", name)
+
+    json.loads(body, object_pairs_hook=check)
+
+
+def _refuse(kind: LiteralString, text: str, *loc: str) -> None:
+    wrong = PydanticCustomError(kind, "{text}", {"text": text})
+    raise ValidationError.from_exception_data("Transaction", [InitErrorDetails(type=wrong, loc=loc, input=None)])

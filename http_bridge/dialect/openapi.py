@@ -1,0 +1,119 @@
+"""JSON schemas of answers, derived from the contract, for /docs."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from contract.examples import DOCUMENTED_ORDER
+from http_bridge.dialect.bodies import TransactionBody
+from http_bridge.dialect.descriptions import description
+from http_bridge.dialect.spelling import is_map, names_of
+
+_SCALARS = {
+    FieldDescriptor.CPPTYPE_STRING: {"type": "string"},
+    FieldDescriptor.CPPTYPE_DOUBLE: {"type": "number"},
+    FieldDescriptor.CPPTYPE_INT32: {"type": "integer"},
+    FieldDescriptor.CPPTYPE_INT64: {"type": "integer"},
+    FieldDescriptor.CPPTYPE_BOOL: {"type": "boolean"},
+}
+
+
+def schema_of(descriptor: Descriptor) -> dict[str, Any]:
+    """The schema of a message as REST shows it."""
+    properties = {field.name: _property(field) for field in descriptor.fields}
+    return {
+        "type": "object",
+        "title": descriptor.name,
+        "description": description(descriptor.full_name),
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def _property(field: FieldDescriptor) -> dict[str, Any]:
+    about = {"description": description(field.full_name)}
+    if is_map(field):
+        entry: Any = field.message_type
+        value = _single(entry.fields_by_name["value"])
+        return {"type": "object", "additionalProperties": value, **about}
+    if field.is_repeated:
+        return {"type": "array", "items": _single(field), **about}
+    if field.has_presence:
+        return {"anyOf": [_single(field), {"type": "null"}], **about}
+    return {**_single(field), **about}
+
+
+def _single(field: FieldDescriptor) -> dict[str, Any]:
+    if field.enum_type is not None:
+        return {"type": ["string", "null"], "enum": [*filter(None, names_of(field.enum_type).values()), None]}
+    if field.message_type is None:
+        return _SCALARS[field.cpp_type]
+    if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
+        return {"type": "string", "format": "date-time"}
+    return schema_of(field.message_type)
+
+
+_DETAIL: dict[str, Any] = {
+    "type": "object",
+    "properties": {"detail": {"description": "A sentence, or for bad input a list of loc, msg and type."}},
+    "required": ["detail"],
+}
+_PROBLEMS = {
+    401: "An API key is needed, or it is not known.",
+    403: "A web page of another origin asked without a key, or the bridge is open to other machines without keys.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The content type is not application/json.",
+    422: "The request breaks a rule; each entry of `detail` names the field.",
+    429: "Too much is in flight: try again after Retry-After seconds.",
+    500: "A fault of ours; the log has it under the request id.",
+    503: "A service behind is away: try again.",
+    504: "The deadline passed.",
+}
+_WITH_BODY = (408, 413, 415)
+NOT_FOUND = "There is no such thing."
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": _DETAIL}}}
+
+
+def answer(descriptor: Descriptor | Any, *, reads_body: bool = False, finds: bool = False) -> dict[int | str, Any]:
+    """The `responses` of an operation that answers with this message, may read a body, and may find nothing."""
+    content = {"application/json": {"schema": schema_of(descriptor)}}
+    problems = {code: text for code, text in _PROBLEMS.items() if reads_body or code not in _WITH_BODY}
+    if finds:
+        problems[404] = NOT_FOUND
+    return {
+        200: {"description": description(descriptor.full_name), "content": content},
+        **{code: _problem(text) for code, text in sorted(problems.items())},
+    }
+
+
+def describe_keys(app: FastAPI) -> None:
+    """Tell OpenAPI the two ways to send a key, so that /docs has its Authorize button; where no keys are set none is needed."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        document.setdefault("components", {})["securitySchemes"] = {
+            "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        document["security"] = [{}, {"x-api-key": []}, {"bearer": []}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def body() -> dict[str, Any]:
+    """The request body of an operation that takes a transaction."""
+    schema = TransactionBody.model_json_schema()
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": DOCUMENTED_ORDER}},
+        }
+    }

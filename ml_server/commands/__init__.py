@@ -1,0 +1,1 @@
+"""`vouch train`, `evaluate`, `models` and `score`."""

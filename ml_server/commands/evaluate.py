@@ -1,0 +1,136 @@
+"""`vouch evaluate`: how good a model is on a labelled dataset, and what its thresholds cost."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from contract.tables import TableError
+from contract.thresholds import APPROVE_FROM, DENY_UP_TO
+from ml_server.data.datasets import read_dataset
+from ml_server.data.mapping import MappingError, Report, read_mapping
+from ml_server.evaluation.costs import Prices, cheapest, cost_of
+from ml_server.evaluation.figures import against_limit, by_group, figures, intervals
+from ml_server.evaluation.report import Measured, write_report
+from ml_server.features.sources import Numbers
+from ml_server.features.table_columns import TableColumns
+from ml_server.registry.bundle import ArtifactError, Bundle
+from ml_server.registry.store import load
+from ml_server.registry.table_scores import legitimacy
+from ml_server.training.labels import TrainingError, abuse_of
+from ml_server.training.split import split_in_time
+from runtime.process.commands import command
+from runtime.process.files import sha256
+from runtime.process.terminal import plain
+from runtime.settings import Shared
+
+ROUND_ORDER = 100.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `vouch evaluate`."""
+    result = argparse.ArgumentParser(prog="vouch evaluate", description="Measure a model on a labelled dataset.")
+    result.add_argument("--model", default=None, help="version (default: the current one)")
+    result.add_argument("--dataset", type=Path, required=True, help="CSV or Parquet with labels")
+    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
+    result.add_argument("--report", type=Path, help="write a page with curves and costs, HTML")
+    result.add_argument("--models-dir", type=Path, default=None, help="where models are kept")
+    prices = Prices()
+    result.add_argument(
+        "--missed-share",
+        type=float,
+        default=prices.missed_share,
+        help="share of the order's value that a missed abuse costs (default: 1)",
+    )
+    result.add_argument(
+        "--denied-cost",
+        type=float,
+        default=prices.denied_customer,
+        help="cost of a customer wrongly denied (default: 20)",
+    )
+    result.add_argument("--review-cost", type=float, default=prices.review, help="cost of one review (default: 3)")
+    result.add_argument("--orders-per-day", type=int, default=1000, help="to tell reviews a day (default: 1000)")
+    return result
+
+
+@command("vouch evaluate", TableError, TrainingError, MappingError, ArtifactError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    report = Report()
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    bundle = load(options.models_dir or Shared.read().models_dir, options.model)
+    table = unseen(bundle, options.dataset, read_dataset(options.dataset, mapping, report), report)
+    prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
+    measured = measure(bundle, table, prices, report)
+    for line in (*report.lines, *lines(measured, options.orders_per_day)):
+        print(plain(line))
+    if options.report:
+        write_report(options.report, bundle.metadata, measured, prices, options.orders_per_day)
+    return 0
+
+
+def unseen(bundle: Bundle, path: Path, table: pa.Table, report: Report) -> pa.Table:
+    """The rows that a model was not fitted on: all, or of the file that it was trained on the held-out part."""
+    if bundle.metadata.dataset["sha256"] != sha256(path):
+        return table
+    held_out = split_in_time(table.sort_by("timestamp"))[2]
+    report.lines.append(
+        f"{path.name} is the file that model {bundle.version} was trained on: measured on its held-out part alone, "
+        f"the last {held_out.num_rows:,} of {table.num_rows:,} rows"
+    )
+    return held_out
+
+
+def measure(bundle: Bundle, table: pa.Table, prices: Prices, report: Report) -> Measured:
+    """Everything that the command tells of a model on a table."""
+    is_abuse, scores, columns = abuse_of(table), legitimacy(bundle, table), TableColumns(table)
+    amounts, confidence = _amounts(columns, report), _confidence(table, columns)
+    return Measured(
+        scores=scores,
+        is_abuse=is_abuse,
+        confidence=confidence,
+        figures=figures(scores, is_abuse),
+        intervals=intervals(scores, is_abuse),
+        limit={} if confidence is None else against_limit(scores, is_abuse, confidence),
+        groups=by_group(table, scores, is_abuse),
+        documented=cost_of(APPROVE_FROM, DENY_UP_TO, scores, is_abuse, amounts, prices),
+        cheapest=cheapest(scores, is_abuse, amounts, prices),
+    )
+
+
+def _amounts(columns: TableColumns, report: Report) -> Numbers:
+    amounts = columns.number("order_amount")
+    if unknown := int(np.isnan(amounts).sum()):
+        report.lines.append(f"order_amount is unknown in {unknown:,} rows: costs take {ROUND_ORDER:g} for them")
+    return np.nan_to_num(amounts, nan=ROUND_ORDER)
+
+
+def _confidence(table: pa.Table, columns: TableColumns) -> Numbers | None:
+    """The exact probabilities of abuse, where every row has one."""
+    if "abuse_confidence" not in table.column_names:
+        return None
+    confidence = columns.number("abuse_confidence")
+    return None if np.isnan(confidence).any() else confidence
+
+
+def lines(measured: Measured, orders_per_day: int) -> list[str]:
+    """Everything that was measured, as lines of text."""
+    result = [f"{'figure':22}{'value':>10}{'95 % interval':>22}{'limit':>10}"]
+    for name, value in measured.figures.items():
+        low, high = measured.intervals.get(name, (float("nan"), float("nan")))
+        limit = measured.limit.get(f"limit_{name}")
+        shown = f"{low:12.4f} {high:9.4f}" if not np.isnan(low) else " " * 22
+        result.append(f"{name:22}{value:10.4f}{shown}" + (f"{limit:10.4f}" if limit is not None else ""))
+    result += [f"{name:22}{value:10.4f}" for name, value in measured.limit.items() if not name.startswith("limit_")]
+    for group, values in measured.groups.items():
+        result.append(f"{group:27}" + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    for name, cost in (("documented", measured.documented), ("cheapest", measured.cheapest)):
+        result.append(
+            f"{name:11} approve {cost.approve:.2f} deny {cost.deny:.2f}: {cost.per_order:.3f} an order, "
+            f"{cost.review_share * orders_per_day:.0f} reviews a day of {orders_per_day:,} orders, "
+            f"{cost.missed_share:.1%} of abuse approved, {cost.denied_share:.1%} of customers denied"
+        )
+    return result

@@ -1,0 +1,81 @@
+"""`vouch score`: scores for a whole file, streamed."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from contract.abuse_types import ABUSE_TYPES
+from contract.tables import TableError
+from ml_server.data.datasets import read_for_scoring
+from ml_server.data.mapping import MappingError, Report, read_mapping
+from ml_server.registry.bundle import ArtifactError, Bundle
+from ml_server.registry.store import load
+from ml_server.registry.table_scores import calibrated, class_scores
+from runtime.process.commands import command
+from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.terminal import plain
+from runtime.settings import Shared
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `vouch score`."""
+    result = argparse.ArgumentParser(prog="vouch score", description="Score every order of a file.")
+    result.add_argument("file", type=Path, help="CSV or Parquet")
+    result.add_argument("--output", type=Path, required=True, help="CSV or Parquet by the ending")
+    result.add_argument("--model", default=None, help="version (default: the current one)")
+    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
+    result.add_argument("--models-dir", type=Path, default=None, help="where models are kept")
+    return result
+
+
+def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Ids and scores of tables, in order."""
+    for table in tables:
+        scores = class_scores(model, table)
+        legitimacy = calibrated(model, scores)
+        columns: dict[str, Any] = {
+            "transaction_id": table.column("transaction_id").combine_chunks(),
+            "legitimacy_score": legitimacy,
+            "prediction": np.where(legitimacy >= 0.5, "legitimate", "fraud"),
+        }
+        shares = [model.log_odds.abuse_type_shares(row) for row in scores.tolist()]
+        if shares and shares[0]:
+            types = np.array(shares) * (1 - legitimacy)[:, None]
+            columns |= {f"{name}_score": types[:, place] for place, name in enumerate(ABUSE_TYPES)}
+        arrays = [value if isinstance(value, pa.Array) else pa.array(value) for value in columns.values()]
+        yield pa.RecordBatch.from_arrays(arrays, list(columns))
+
+
+@command("vouch score", TableError, MappingError, ArtifactError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    report, rows = Report(), 0
+    if options.output.suffix not in (".csv", ".parquet"):
+        raise OutputError(f"{options.output}: the name must end in .csv or .parquet")
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    model = load(options.models_dir or Shared.read().models_dir, options.model)
+    tables = read_for_scoring(options.file, mapping, model.features.extra, report)
+    with complete_or_nothing(options.output) as partial:
+        writer: Any = None
+        for batch in scored(model, tables):
+            if writer is None:
+                opened = pq.ParquetWriter if options.output.suffix == ".parquet" else pa_csv.CSVWriter
+                writer = opened(str(partial), batch.schema)
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            print(f"scored {rows:,} orders", file=sys.stderr)
+        if writer is None:
+            raise TableError(f"{options.file}: the file has no rows")
+        writer.close()
+    for line in report.lines:
+        print(plain(line))
+    print(f"{options.output}: {rows:,} scores by model {model.version}")
+    return 0

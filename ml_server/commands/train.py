@@ -1,0 +1,92 @@
+"""`vouch train`: train a model from a dataset and keep it."""
+
+import argparse
+import datetime as dt
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from contract.tables import TableError
+from ml_server.data.datasets import read_dataset
+from ml_server.data.mapping import MappingError, Report, read_mapping
+from ml_server.registry.bundle import ArtifactError
+from ml_server.registry.store import CURRENT, promote, save
+from ml_server.training.labels import TrainingError, abuse_of
+from ml_server.training.parameters import Parameters
+from ml_server.training.progress import telling
+from ml_server.training.train import Trained, train
+from runtime.process.commands import command
+from runtime.process.files import sha256
+from runtime.settings import Shared
+
+DATASET = Path("abuse_dataset_50000.csv")
+LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "pyarrow")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `vouch train`."""
+    result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
+    result.add_argument("--dataset", type=Path, default=DATASET, help=f"CSV or Parquet (default: {DATASET})")
+    result.add_argument(
+        "--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)"
+    )
+    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
+    result.add_argument("--target", choices=("hard", "soft"), default="hard", help="label to learn (default: hard)")
+    result.add_argument(
+        "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"
+    )
+    result.add_argument("--seed", type=int, default=42, help="same data and seed, same model (default: 42)")
+    result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
+    return result
+
+
+@command("vouch train", TableError, TrainingError, MappingError, ArtifactError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    models = options.models_dir or Shared.read().models_dir
+    report = Report()
+    if options.prevalence is not None and not 0 < options.prevalence < 1:
+        raise TrainingError(f"--prevalence must lie between 0 and 1, not {options.prevalence:g}")
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    with telling() as tell:
+        tell.say(f"reading {options.dataset}")
+        table = read_dataset(options.dataset, mapping, report)
+        parameters = Parameters(seed=options.seed, target=options.target, prevalence=options.prevalence)
+        for line in report.lines:
+            tell.say(line)
+        trained = train(table, parameters, mapping.extra if mapping else None, tell)
+    return _keep(options, models, table.num_rows, float(abuse_of(table).mean()), trained)
+
+
+def _keep(options: argparse.Namespace, models: Path, rows: int, abuse_rate: float, trained: Trained) -> int:
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    file_digest = sha256(options.dataset)
+    bundle = trained.bundle.named(
+        f"{now:%Y%m%d-%H%M%S}-{file_digest[:8]}",
+        training_date=now.isoformat().replace("+00:00", "Z"),
+        dataset={"name": options.dataset.name, "rows": rows, "abuse_rate": abuse_rate, "sha256": file_digest},
+        data_manifest=_manifest(options.dataset),
+        libraries={library: version(library) for library in LIBRARIES} | {"python": platform.python_version()},
+    )
+    folder = save(models, bundle, trained.notebook_files)
+    if options.promote:
+        promote(models, bundle.version)
+    for name, value in bundle.metadata.metrics.items():
+        print(f"{name:22} {value:.5g}")
+    serving = (models / CURRENT).resolve() == folder.resolve()
+    later = f"is kept; make it current by `vouch models promote {bundle.version}`"
+    print(f"{folder} {'is the current model' if serving else later}")
+    return 0
+
+
+def _manifest(dataset: Path) -> Any:
+    """The manifest beside a generated dataset; None where there is none."""
+    path = dataset.with_name(dataset.name + ".manifest.json")
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

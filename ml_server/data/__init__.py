@@ -1,0 +1,1 @@
+"""Datasets: ours as they are, foreign ones through a mapping."""

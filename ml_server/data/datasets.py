@@ -1,0 +1,68 @@
+"""Datasets for training, evaluation and scoring: ours as they are, foreign ones through a mapping."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contract.fields import FIELDS, LABELS
+from contract.schema import TYPES
+from contract.tables import NULLS, TableError, column_names, read_as_text, read_batches, read_table
+from ml_server.data.mapping import FieldMapping, Report, apply
+from ml_server.features.feature_set import Extra
+
+LABELLED = ("transaction_id", "timestamp", "user_id", "is_abuse")
+ROWS = 65_536
+_NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # what others write for nothing
+
+
+def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa.Table:
+    """A labelled table. Raises TableError with the place of what is wrong."""
+    if mapping is None:
+        return read_table(path, required=LABELLED)
+    if mapping.label is None:
+        raise TableError("the mapping has no label: training and evaluation need one")
+    return pa.concat_tables(read_mapped(path, mapping, report))
+
+
+def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, report: Report) -> Iterator[pa.Table]:
+    """Tables of at most some ten thousand rows, with labels left out."""
+    if mapping is not None:
+        yield from read_mapped(path, FieldMapping(mapping.columns, None, mapping.extra), report)
+        return
+    types = {name: kind for name, kind in TYPES.items() if name in FIELDS and name not in LABELS}
+    types |= dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
+    for batch in read_batches(path, types=types):
+        yield pa.Table.from_batches([batch])
+
+
+def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[pa.Table]:
+    """A foreign file in pieces, through its mapping. What was noticed is gathered in `report`."""
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    rows = 0
+    try:
+        column_names(path)  # raises TableError where one stands there twice
+        for frame in _pieces(path):
+            if len(frame):
+                piece = apply(mapping, frame, report)
+                rows += piece.num_rows
+                yield piece
+    except TableError as error:
+        raise TableError(f"{path}: {error}") from error
+    except (ValueError, OverflowError, OSError, pa.ArrowException) as error:
+        raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+    if not rows:
+        raise TableError(f"{path}: the file has no rows")
+
+
+def _pieces(path: Path) -> Iterator[pd.DataFrame]:
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS):
+                yield batch.to_pandas()
+        return
+    for batch in read_as_text(path, nulls=_NULLS):
+        yield batch.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)

@@ -1,0 +1,66 @@
+"""What thresholds cost: missed abuse, customers turned away, and the minutes of reviewers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml_server.features.sources import Numbers
+
+_GRID = np.round(np.linspace(0, 1, 51), 2)
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What each mistake costs. A missed abuse loses a share of the order's value; the rest is money for each case."""
+
+    missed_share: float = 1.0
+    denied_customer: float = 20.0
+    review: float = 3.0
+    review_catches: float = 0.95
+    """Share of reviews that end with the right decision."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Thresholds, what they cost for each order, and what they mean for people."""
+
+    approve: float
+    deny: float
+    per_order: float
+    review_share: float
+    missed_share: float
+    denied_share: float
+
+
+def cost_of(
+    approve: float, deny: float, legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: Prices
+) -> Cost:
+    """Mean cost of an order under two thresholds; arrays of shape (rows,)."""
+    abuse = is_abuse.astype(bool)
+    approved, denied = legitimacy >= approve, legitimacy <= deny
+    reviewed = ~approved & ~denied
+    lost = prices.missed_share * amounts
+    wrong = 1 - prices.review_catches
+    total = lost[abuse & approved].sum() + prices.denied_customer * (denied & ~abuse).sum()
+    total += prices.review * reviewed.sum()
+    total += wrong * (lost[abuse & reviewed].sum() + prices.denied_customer * (reviewed & ~abuse).sum())
+    return Cost(
+        approve=approve,
+        deny=deny,
+        per_order=float(total / len(legitimacy)),
+        review_share=float(reviewed.mean()),
+        missed_share=float((abuse & approved).sum() / max(abuse.sum(), 1)),
+        denied_share=float((denied & ~abuse).sum() / max((~abuse).sum(), 1)),
+    )
+
+
+def cheapest(legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: Prices) -> Cost:
+    """The thresholds on a grid of 0.02, deny below approve, that cost least."""
+    best: Cost | None = None
+    for deny in _GRID[:-1]:
+        for approve in _GRID[deny < _GRID]:
+            found = cost_of(float(approve), float(deny), legitimacy, is_abuse, amounts, prices)
+            if best is None or found.per_order < best.per_order:
+                best = found
+    assert best is not None
+    return best

@@ -1,0 +1,30 @@
+"""How far stated probabilities are from observed shares."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def expected_calibration_error(scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15) -> float:
+    """Mean distance of stated and observed probability over bins of equal width, weighted by rows.
+
+    Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
+    """
+    place = np.minimum((scores * bins).astype(int), bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    stated = np.bincount(place, weights=scores, minlength=bins)
+    observed = np.bincount(place, weights=outcomes, minlength=bins)
+    return float(np.abs(stated - observed).sum() / rows.sum())
+
+
+def reliability(
+    scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15
+) -> Sequence[tuple[float, float, int]]:
+    """The reliability curve: mean score, observed share and rows of each bin of equal width that has rows."""
+    place = np.minimum((scores * bins).astype(int), bins - 1)
+    return [
+        (float(scores[place == b].mean()), float(outcomes[place == b].mean()), int((place == b).sum()))
+        for b in range(bins)
+        if (place == b).any()
+    ]

@@ -1,0 +1,60 @@
+"""The features with what was learned for them: the one way from orders to the model's numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.features.declarations import BEHAVIOUR, declare, ranked
+from ml_server.features.feature import Feature
+from ml_server.features.operations import Value
+from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers, fields_of
+
+
+@dataclass(frozen=True)
+class Extra:
+    """TableColumns of foreign data that are no field of Transaction, used as they are; unknown in a single message."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    def features(self, rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
+        """A feature for each of the columns."""
+        return (
+            *(Feature(name, BEHAVIOUR, Value(name), f"{name} is {{value:g}}") for name in self.numeric),
+            *(ranked(name, BEHAVIOUR, rankings, f"{name} is {{{name}}}") for name in self.categorical),
+        )
+
+
+class FeatureSet:
+    """The features with their learned rankings: the one way from orders to the model's numbers."""
+
+    def __init__(self, rankings: Mapping[str, Mapping[str, float]], extra: Extra | None = None) -> None:
+        self.rankings = rankings
+        self.extra = extra or Extra()
+        self.features = (*declare(rankings), *self.extra.features(rankings))
+        self.names = tuple(feature.name for feature in self.features)
+        # Values that stand as they are come out of the fields in one step; only the others are computed one by one.
+        plain = [place for place, each in enumerate(self.features) if isinstance(each.operation, Value)]
+        computed = [place for place in range(len(self.features)) if place not in plain]
+        names = [self.features[place].operation.inputs[0] for place in plain]
+        self._unknown = dict.fromkeys(names, NAN)
+        self._plain = itemgetter(*names)
+        self._computed = tuple(self.features[place].operation.value for place in computed)
+        where = {place: index for index, place in enumerate([*plain, *computed])}
+        self._in_order = itemgetter(*(where[place] for place in range(len(self.features))))
+
+    def matrix(self, columns: ColumnSource) -> Numbers:
+        """Features of a table, shape (rows, features), NaN for unknown."""
+        return np.stack([feature.operation.column(columns) for feature in self.features], axis=1)
+
+    def vector(self, transaction: Transaction) -> list[float]:
+        """Features of one message, NaN for unknown."""
+        return self.of_fields(fields_of(transaction))
+
+    def of_fields(self, fields: Fields) -> list[float]:
+        """As `vector`, for fields that were read already."""
+        found = [*self._plain({**self._unknown, **fields}), *[value(fields) for value in self._computed]]
+        return list(self._in_order(found))

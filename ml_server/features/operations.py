@@ -1,0 +1,182 @@
+"""How features are computed: each operation once for columns and once for one message, equal to the last bit.
+
+The two forms stand side by side so that a reader can compare them; a test compares them on thousands of rows.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers
+
+DAY = 86_400
+
+
+class Operation(ABC):
+    """Computes one number for each order; NaN stands for unknown."""
+
+    inputs: tuple[str, ...]
+
+    @abstractmethod
+    def column(self, columns: ColumnSource) -> Numbers:
+        """Values for a table, shape (rows,)."""
+
+    @abstractmethod
+    def value(self, fields: Fields) -> float:
+        """Value for one message."""
+
+
+@dataclass(frozen=True)
+class Value(Operation):
+    """A number, flag or name as it stands."""
+
+    name: str
+    inputs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", (self.name,))
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        return columns.number(self.name)
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        return fields.get(self.name, NAN)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Arithmetic(Operation):
+    """Two or more numbers combined by an arithmetic that is the same for a float and an array."""
+
+    inputs: tuple[str, ...]
+    formula: Callable[..., Any]
+    _read: Callable[[Fields], tuple[Any, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_read", itemgetter(*self.inputs))
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        with np.errstate(all="ignore"):
+            result = np.asarray(self.formula(*(columns.number(name) for name in self.inputs)), dtype=np.float64)
+        return np.where(np.isinf(result), NAN, result)
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        try:
+            result = self.formula(*self._read(fields))
+        except (KeyError, ZeroDivisionError, OverflowError):
+            return NAN
+        return NAN if math.isinf(result) else result
+
+
+@dataclass(frozen=True)
+class Differs(Operation):
+    """1 where two texts differ, 0 where they agree."""
+
+    inputs: tuple[str, str]
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        first, second = (columns.text(name) for name in self.inputs)
+        place = {text: code for code, text in enumerate(first.values)}
+        # -2 is a text that the first column does not have: unknown (-1) and that one never agree with a code.
+        translation = np.array([*(place.get(text, -2) for text in second.values), -1], dtype=np.int64)
+        other = translation[second.codes]
+        return np.where((first.codes < 0) | (other == -1), NAN, (first.codes != other).astype(np.float64))
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        first, second = self.inputs
+        one, other = fields.get(first), fields.get(second)
+        return NAN if one is None or other is None else one != other
+
+
+@dataclass(frozen=True)
+class TextScore(Operation):
+    """A number that a function gives each text."""
+
+    name: str
+    score: Callable[[str], float]
+    inputs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", (self.name,))
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        text = columns.text(self.name)
+        return np.array([*(self.score(value) for value in text.values), NAN], dtype=np.float64)[text.codes]
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        text = fields.get(self.name)
+        return NAN if text is None else self.score(text)
+
+
+@dataclass(frozen=True)
+class Ranked(Operation):
+    """Place of a text in a ranking learned in training (least to most abuse); texts rare in training are unknown."""
+
+    name: str
+    ranking: Mapping[str, float]
+    inputs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", (self.name,))
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        text = columns.text(self.name)
+        return np.array([*(self.ranking.get(value, NAN) for value in text.values), NAN], dtype=np.float64)[text.codes]
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        return self.ranking.get(fields.get(self.name), NAN)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class FromTime(Operation):
+    """A number computed from the timestamp's whole seconds since 1970, in UTC."""
+
+    formula: Callable[[Any], Any]
+    inputs: tuple[str, ...] = ("timestamp",)
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        return np.asarray(self.formula(columns.number("timestamp")), dtype=np.float64)
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        timestamp = fields.get("timestamp")
+        return NAN if timestamp is None else float(self.formula(float(timestamp.seconds)))
+
+
+@dataclass(frozen=True)
+class AccountAge(Operation):
+    """Age of the account in days: as given, or else from the date of its opening."""
+
+    inputs: tuple[str, ...] = ("account_age_days", "account_created_date", "timestamp")
+
+    def column(self, columns: ColumnSource) -> Numbers:
+        """See Operation."""
+        given = columns.number("account_age_days")
+        seconds = columns.number("timestamp") - columns.number("account_created_date")
+        computed = np.where(seconds >= 0, np.floor(seconds / DAY), NAN)
+        return np.where(np.isnan(given), computed, given)
+
+    def value(self, fields: Fields) -> float:
+        """See Operation."""
+        given = fields.get("account_age_days")
+        if given is not None:
+            return float(given)
+        opened, now = fields.get("account_created_date"), fields.get("timestamp")
+        if opened is None or now is None or now.seconds < opened.seconds:
+            return NAN
+        return float(math.floor((now.seconds - opened.seconds) / DAY))

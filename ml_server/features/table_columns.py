@@ -1,0 +1,53 @@
+"""A table's columns as features read them. Apart from `inputs`, so that serving needs no Arrow."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contract.fields import FIELDS
+from contract.texts import NORMALISED
+from ml_server.features.sources import NAN, Numbers, Text, normalised
+
+
+class TableColumns:
+    """A table's columns as features read them: float64 with NaN for unknown, and Text. Absent columns are unknown."""
+
+    def __init__(self, table: pa.Table | pa.RecordBatch) -> None:
+        self.rows: int = table.num_rows
+        self._table = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
+        self._numbers: dict[str, Numbers] = {}
+        self._texts: dict[str, Text] = {}
+
+    def number(self, name: str) -> Numbers:
+        """Numbers, flags (0 and 1), names (their enum numbers) and times (seconds since 1970), shape (rows,)."""
+        if name not in self._numbers:
+            self._numbers[name] = self._read_number(name)
+        return self._numbers[name]
+
+    def _read_number(self, name: str) -> Numbers:
+        if name not in self._table.column_names:
+            return np.full(self.rows, NAN)
+        column = self._table.column(name).combine_chunks()
+        kind = FIELDS[name].kind if name in FIELDS else "number"
+        if kind == "enum":
+            numbers = FIELDS[name].numbers
+            column = pc.index_in(column, value_set=pa.array(numbers))
+            column = pc.take(pa.array(numbers.values()), column)
+        elif kind == "time":
+            column = column.cast(pa.int64())
+        elif kind == "flag":
+            column = column.cast(pa.uint8())
+        result: Numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return result
+
+    def text(self, name: str) -> Text:
+        """A column of text, normalised."""
+        if name not in self._texts:
+            if name not in self._table.column_names:
+                self._texts[name] = Text(np.full(self.rows, -1), [])
+            else:
+                coded = self._table.column(name).combine_chunks().dictionary_encode()
+                codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+                text = Text(codes, coded.dictionary.to_pylist())
+                self._texts[name] = normalised(text, NORMALISED[name]) if name in NORMALISED else text
+        return self._texts[name]

@@ -1,0 +1,1 @@
+"""The model as mathematics: terms, log-odds, calibration, explanations. Pure."""

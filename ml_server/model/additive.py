@@ -1,0 +1,72 @@
+"""Scores from terms: for one order, for many, and what each feature contributed."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml_server.model.lookup import Blocks, lookup_of
+from ml_server.model.terms import Floats, Places, Terms, binned
+
+_CHUNK = 4096  # orders looked up at once: more would leave the cache
+
+
+class Additive:
+    """A model of terms. `scores_of_one` and `contributions_of_one` are for one thread at a time."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.features, self.classes = len(terms.thresholds), len(terms.base)
+        self._thresholds, self._base = terms.thresholds, terms.base
+        self._terms, self._blocks = lookup_of(terms), Blocks(terms)
+        self._first, self._second = terms.first, terms.second
+        self.base: list[float] = terms.base.tolist()
+
+    def scores_of_one(self, row: Sequence[float]) -> list[float]:
+        """Scores of the classes for one row of features, NaN for unknown."""
+        scores = self._blocks.lookup.sum_for_one(self._blocks.of_one(self._bins(row)))
+        scores += self._base
+        result: list[float] = scores.tolist()
+        return result
+
+    def contributions_of_one(self, row: Sequence[float], slopes: Sequence[float]) -> Floats:
+        """What each feature adds to the scores of the classes, weighted by their slopes: shape (features,).
+
+        A term of one feature is that feature's; a term of two is shared in halves, which is Shapley's value.
+        """
+        halves = self._terms.rows_for_one(np.array([*self._bins(row), 0])) @ np.multiply(slopes, 0.5)
+        return self._by_feature(halves)
+
+    def scores(self, matrix: Floats) -> Floats:
+        """Scores of the classes for rows of features, shape (rows, classes)."""
+        result = np.empty((len(matrix), self.classes))
+        for start in range(0, len(matrix), _CHUNK):
+            bins = self._blocks.of_many(self._bins_of_many(matrix[start : start + _CHUNK]))
+            result[start : start + _CHUNK] = self._blocks.lookup.sums_of_many(bins)
+        return result + self._base
+
+    def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
+        """As `contributions_of_one` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
+        bins, halves = self._bins_of_many(matrix), slopes * 0.5
+        result = np.zeros((self.features, len(matrix)))
+        for term, (first, second) in enumerate(zip(self._first.tolist(), self._second.tolist(), strict=True)):
+            shares = np.einsum("rk,rk->r", self._terms.rows_of(term, bins), halves)
+            result[first] += shares
+            result[second] += shares
+        return result.T
+
+    def _by_feature(self, halves: Floats) -> Floats:
+        summed: Floats = np.bincount(self._first, halves, self.features).astype(np.float64)
+        summed += np.bincount(self._second, halves, self.features)
+        return summed
+
+    def _bins(self, row: Sequence[float]) -> list[int]:
+        return list(map(bisect_left, self._thresholds, row))
+
+    def _bins_of_many(self, matrix: Floats) -> Places:
+        """Shape (features + 1, rows); the last source is always in bin 0."""
+        if matrix.shape[1] != self.features:
+            raise ValueError(f"the model reads {self.features} features, not {matrix.shape[1]}")
+        bins = np.zeros((self.features + 1, len(matrix)), dtype=np.intp)
+        for place, thresholds in enumerate(self._thresholds):
+            bins[place] = binned(matrix[:, place], thresholds)
+        return bins

@@ -1,0 +1,52 @@
+"""From the booster's raw log-odds to a probability of legitimacy: a monotone curve through a few measured points."""
+
+import itertools
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOWEST, HIGHEST = 1e-6, 1 - 1e-6
+
+
+def logistic(log_odds: float) -> float:
+    """Probability of given log-odds."""
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1 + odds)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Raw log-odds of legitimacy and the true ones, both rising; straight between the points, slope 1 beyond them."""
+
+    raw: tuple[float, ...]
+    true: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.raw) != len(self.true) or not self.raw:
+            raise ValueError("a calibration needs as many raw as true log-odds, and at least one")
+        if any(b <= a for a, b in itertools.pairwise(self.raw)) or any(b < a for a, b in itertools.pairwise(self.true)):
+            raise ValueError("the points of a calibration must rise")
+
+    def score(self, raw: float, shift: float = 0.0) -> float:
+        """Probability of legitimacy for raw log-odds; `shift` is added to the true log-odds."""
+        place = bisect_right(self.raw, raw)
+        if place == 0:
+            result = self.true[0] + raw - self.raw[0]
+        elif place == len(self.raw):
+            result = self.true[-1] + raw - self.raw[-1]
+        else:
+            low, high = self.raw[place - 1], self.raw[place]
+            part = (raw - low) / (high - low)
+            result = self.true[place - 1] + part * (self.true[place] - self.true[place - 1])
+        return min(max(logistic(result + shift), LOWEST), HIGHEST)
+
+    def scores(self, raw: NDArray[np.float64], shift: float = 0.0) -> NDArray[np.float64]:
+        """As `score`, for many."""
+        low, high = self.raw[0], self.raw[-1]
+        result = np.interp(raw, self.raw, self.true) + np.minimum(raw - low, 0) + np.maximum(raw - high, 0) + shift
+        return np.clip(1 / (1 + np.exp(-result)), LOWEST, HIGHEST)

@@ -1,0 +1,144 @@
+"""Many tables read at once: the inner loop of scoring, in a handful of NumPy calls whatever the number of tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml_server.model.terms import Floats, Places, Terms
+
+
+class Lookup:
+    """Tables over one or two sources each. Table t is read in row bins[first[t]] * width[t] + bins[second[t]].
+
+    Not for two threads at once: `rows_for_one` keeps its scratch arrays, since fresh ones would cost more than the reading.
+    """
+
+    def __init__(self, first: Places, second: Places, width: Places, offsets: Places, cells: Floats) -> None:
+        self._first, self._second, self._width, self._offsets = first, second, width, offsets
+        self._cells = cells
+        self._places, self._others = np.empty_like(first), np.empty_like(first)
+        self._rows = np.empty((len(first), cells.shape[1]))
+        self._ones = np.ones(len(first))
+
+    def rows_for_one(self, bins: Places) -> Floats:
+        """The row of each table for one order, shape (tables, classes); overwritten by the next call."""
+        places, others = self._places, self._others
+        # mode="clip" only says that no copy is needed for the case of an error: bins are always inside.
+        bins.take(self._first, out=places, mode="clip")
+        bins.take(self._second, out=others, mode="clip")
+        np.multiply(places, self._width, out=places)
+        np.add(places, others, out=places)
+        np.add(places, self._offsets, out=places)
+        self._cells.take(places, axis=0, out=self._rows, mode="clip")
+        return self._rows
+
+    def sum_for_one(self, bins: Places) -> Floats:
+        """The sum of those rows, shape (classes,)."""
+        summed: Floats = self._ones @ self.rows_for_one(bins)
+        return summed
+
+    def rows_of(self, table: int, bins: Places) -> Floats:
+        """The rows of one table for many orders, shape (orders, classes); `bins` has shape (sources, orders)."""
+        places = bins[self._first[table]] * self._width[table]
+        places += bins[self._second[table]]
+        places += self._offsets[table]
+        rows: Floats = self._cells.take(places, axis=0)
+        return rows
+
+    def sums_of_many(self, bins: Places) -> Floats:
+        """The sums of the rows of all tables, shape (orders, classes): table after table, so that each stays in cache."""
+        total = np.zeros((bins.shape[1], self._cells.shape[1]))
+        for table in range(len(self._first)):
+            total += self.rows_of(table, bins)
+        return total
+
+
+def lookup_of(terms: Terms) -> Lookup:
+    """Each term as it stands. The sources are the features, and after them one that is always in bin 0."""
+    alone = terms.first == terms.second
+    second = np.where(alone, len(terms.thresholds), terms.second)
+    return Lookup(terms.first, second, np.where(alone, 1, terms.bins[terms.second]), terms.offsets, terms.cells)
+
+
+class Blocks:
+    """Features of few values put together into blocks: one table for two blocks replaces those of all their features.
+
+    The block's bin is a number whose digits are its features' bins. Fifty features with 1,200 terms become some forty
+    blocks with 600 tables: the same sums, half of the reading.
+    """
+
+    def __init__(self, terms: Terms, most: int = 64) -> None:
+        blocks = _packed(terms.bins, most)
+        sizes = [int(np.prod(terms.bins[block])) for block in blocks]
+        digits, home = {}, {}
+        for number, block in enumerate(blocks):
+            for place, feature in enumerate(block):
+                stride = int(np.prod(terms.bins[block[place + 1 :]]))
+                digits[feature] = np.arange(sizes[number]) // stride % terms.bins[feature]
+                home[feature] = number
+        tables: dict[tuple[int, int], Floats] = {}
+        for term, (first, second) in enumerate(zip(terms.first.tolist(), terms.second.tolist(), strict=True)):
+            table = terms.table(term)
+            if home[second] < home[first]:
+                first, second, table = second, first, table.swapaxes(0, 1)
+            pair = home[first], home[second]
+            if pair not in tables:
+                width = 1 if pair[0] == pair[1] else sizes[pair[1]]
+                tables[pair] = np.zeros((sizes[pair[0]], width, len(terms.base)))
+            if first == second:
+                tables[pair] += table[digits[first]][:, None]
+            elif pair[0] == pair[1]:
+                tables[pair] += table[digits[first], digits[second]][:, None]
+            else:
+                tables[pair] += table[digits[first][:, None], digits[second]]
+        # Nothing, which is always in bin 0, stands after the last block: the second source of what a block says alone.
+        pairs = sorted(tables)
+        cells = [tables[pair].reshape(-1, len(terms.base)) for pair in pairs]
+        self.lookup = Lookup(
+            np.array([first for first, _ in pairs], dtype=np.intp),
+            np.array([len(blocks) if first == second else second for first, second in pairs], dtype=np.intp),
+            np.array([1 if first == second else sizes[second] for first, second in pairs], dtype=np.intp),
+            np.cumsum([0, *(len(each) for each in cells[:-1])]).astype(np.intp),
+            np.concatenate(cells),
+        )
+        self._widths = terms.bins.tolist()
+        self._together = [block for block in blocks if len(block) > 1]
+        self._alone = [block[0] for block in blocks if len(block) == 1]
+        # The same for one order: a step for the first two features of each block, and one for each further feature.
+        self._steps = [(block[0], self._widths[block[1]], block[1]) for block in self._together]
+        self._more = [
+            (place, self._widths[feature], feature)
+            for place, block in enumerate(self._together)
+            for feature in block[2:]
+        ]
+
+    def of_one(self, bins: Sequence[int]) -> Places:
+        """Bins of the blocks from those of the features."""
+        joint = [bins[first] * width + bins[second] for first, width, second in self._steps]
+        for place, width, feature in self._more:
+            joint[place] = joint[place] * width + bins[feature]
+        return np.array([*joint, *[bins[feature] for feature in self._alone], 0])
+
+    def of_many(self, bins: Places) -> Places:
+        """As `of_one`, shape (blocks + 1, orders) from (features, orders)."""
+        joint = np.zeros((len(self._together) + len(self._alone) + 1, bins.shape[1]), dtype=np.intp)
+        for place, block in enumerate([*self._together, *([feature] for feature in self._alone)]):
+            for feature in block:
+                joint[place] = joint[place] * self._widths[feature] + bins[feature]
+        return joint
+
+
+def _packed(bins: Places, most: int) -> list[list[int]]:
+    """Features in blocks of at most `most` joint bins, the largest first, each into the first block it fits into.
+
+    Blocks of several features stand before those of one.
+    """
+    blocks: list[list[int]] = []
+    for feature in np.argsort(-bins, kind="stable").tolist():
+        fits = (block for block in blocks if int(np.prod(bins[block])) * int(bins[feature]) <= most)
+        block = next(fits, None)
+        if block is None:
+            blocks.append([feature])
+        else:
+            block.append(feature)
+    return sorted(blocks, key=lambda block: len(block) == 1)

@@ -1,0 +1,1 @@
+"""Models on disk: one bundle owns all file formats, a folder keeps the versions."""

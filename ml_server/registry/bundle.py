@@ -1,0 +1,124 @@
+"""A model in one piece, and the formats of all its files: nobody else reads or writes them.
+
+terms.npz features.json calibration.json examples.json    what serving reads
+metadata.json                                              what it is, and where it comes from
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
+
+from ml_server.features.feature_set import Extra, FeatureSet
+from ml_server.model.additive import Additive
+from ml_server.model.calibration import Calibration
+from ml_server.model.log_odds import LogOdds
+from ml_server.model.terms import Terms
+
+TERMS, FEATURES, CALIBRATION, EXAMPLES, METADATA = (
+    "terms.npz", "features.json", "calibration.json", "examples.json", "metadata.json",
+)  # fmt: skip
+SERVED = (TERMS, FEATURES, CALIBRATION, EXAMPLES, METADATA)
+"""Files that every model has."""
+
+
+class ArtifactError(Exception):
+    """A model that cannot be loaded; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a model is: figures of its held-out part, the data it was trained on, how, and with what."""
+
+    model_version: str
+    training_date: str
+    metrics: Mapping[str, float]
+    dataset: Mapping[str, Any]
+    classes: Sequence[str] = ()
+    n_features: int = 0
+    rounds: int = 0
+    importance: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    data_manifest: Any = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, content: bytes | str) -> Self:
+        """From JSON; what is not known here is left aside. Raises ValueError, KeyError or TypeError where it is none."""
+        values = json.loads(content)
+        known = {each.name for each in fields(cls)}
+        metadata = cls(**{name: value for name, value in values.items() if name in known})
+        if not isinstance(metadata.metrics, dict) or not isinstance(metadata.dataset, dict):
+            raise TypeError("metrics and dataset must be objects")
+        return metadata
+
+    def dump(self, digests: Mapping[str, str]) -> str:
+        """As JSON, with the digest of every other file."""
+        return json.dumps({**asdict(self), "files": digests}, indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model: everything that serving needs. `golden_examples` are orders with the score that training gave them."""
+
+    features: FeatureSet
+    terms: Terms
+    log_odds: LogOdds
+    calibration: Calibration
+    prior_shift: float
+    golden_examples: Sequence[Mapping[str, Any]]
+    metadata: Metadata
+    additive: Additive = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "additive", Additive(self.terms))
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+        return self.metadata.model_version
+
+    def named(self, version: str, **more: Any) -> "Bundle":
+        """The same model under a version; `more` are other fields of its metadata."""
+        return replace(self, metadata=replace(self.metadata, model_version=version, **more))
+
+    def files(self) -> dict[str, bytes]:
+        """Content of each file but the metadata, which holds their digests."""
+        extra = self.features.extra
+        named = {
+            "names": self.features.names,
+            "classes": self.log_odds.classes,
+            "rankings": self.features.rankings,
+            "extra": asdict(extra),
+        }
+        curve = {"raw": self.calibration.raw, "true": self.calibration.true, "prior_shift": self.prior_shift}
+        return {
+            TERMS: self.terms.dump(),
+            FEATURES: json.dumps(named).encode(),
+            CALIBRATION: json.dumps(curve).encode(),
+            EXAMPLES: json.dumps(list(self.golden_examples)).encode(),
+        }
+
+    @classmethod
+    def parse(cls, read: Callable[[str], bytes]) -> "Bundle":
+        """A model from its files; `read` gives the content of one. Raises ArtifactError."""
+        try:
+            named, curve = json.loads(read(FEATURES)), json.loads(read(CALIBRATION))
+            bundle = cls(
+                # Models of version 0.1 call them orders.
+                features=FeatureSet(named.get("rankings", named.get("orders")), Extra(**named["extra"])),
+                terms=Terms.parse(read(TERMS)),
+                log_odds=LogOdds(tuple(named["classes"])),
+                calibration=Calibration(tuple(curve["raw"]), tuple(curve["true"])),
+                prior_shift=float(curve["prior_shift"]),
+                golden_examples=json.loads(read(EXAMPLES)),
+                metadata=Metadata.parse(read(METADATA)),
+            )
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+            raise ArtifactError(f"cannot be loaded: {type(error).__name__}: {error}") from error
+        features, additive = bundle.features, bundle.additive
+        fits = additive.features == len(features.names) and additive.classes == len(bundle.log_odds.classes)
+        if named["names"] != list(features.names) or not fits:
+            raise ArtifactError(f"{FEATURES} is of another version of this software: train again")
+        return bundle

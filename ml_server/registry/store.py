@@ -1,0 +1,133 @@
+"""Models on disk: one folder for each version, `current` pointing to the one that serves, every byte accounted for.
+
+models/<version>/  the bundle's files                          what serving reads
+                   model.txt fraud_model.joblib ...            for notebooks, never read by serving
+                   SHA256SUMS                                  the digest of each file
+models/current  -> <version>
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml_server.registry.bundle import METADATA, SERVED, ArtifactError, Bundle
+from runtime.process.files import sha256
+
+CURRENT, CHALLENGER, SUMS = "current", "challenger", "SHA256SUMS"
+POINTERS = (CURRENT, CHALLENGER)
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+
+
+def resolve(models: Path, version: str | None = None) -> Path:
+    """Folder of a version, or of the current one; raise ArtifactError when there is none."""
+    if version is not None and (version in POINTERS or not _VERSION.fullmatch(version)):
+        raise ArtifactError(f"{version!r} is no version of a model; there are {', '.join(versions(models)) or 'none'}")
+    folder = models / (version or CURRENT)
+    if not folder.is_dir():
+        if version is None:
+            raise ArtifactError(f"{models} holds no current model: run `vouch train` or `vouch models promote VERSION`")
+        raise ArtifactError(f"{models} holds no version {version}; there are {', '.join(versions(models)) or 'none'}")
+    return folder.resolve()
+
+
+def versions(models: Path) -> list[str]:
+    """All versions in a folder of models, oldest first."""
+    if not models.is_dir():
+        return []
+    folders = [path for path in models.iterdir() if not path.is_symlink() and (path / METADATA).is_file()]
+    return sorted(path.name for path in folders if _VERSION.fullmatch(path.name))
+
+
+def promote(models: Path, version: str, pointer: str = CURRENT) -> None:
+    """Make a version the current one, or the challenger, in one step that readers see whole. Raises ArtifactError."""
+    resolve(models, version)
+    link, fresh = models / pointer, models / f".{pointer}.{os.getpid()}"
+    if link.is_dir() and not link.is_symlink():
+        raise ArtifactError(f"{link} is a folder and must be a link to a version: move it away")
+    try:
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(version)
+        fresh.replace(link)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ArtifactError(f"{link} cannot be made to point to {version}: {error.strerror}") from error
+
+
+def pointed(models: Path, pointer: str = CURRENT) -> str:
+    """The version that a pointer names; empty where it points to nothing."""
+    try:
+        return os.readlink(models / pointer)
+    except OSError:
+        return ""
+
+
+def verify(folder: Path) -> None:
+    """Compare every file with SHA256SUMS; raise ArtifactError naming the first that differs, is missing or extra."""
+    try:
+        lines = (folder / SUMS).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{folder / SUMS} cannot be read: train or copy the model again") from error
+    wanted = {}
+    for line in lines:
+        match = re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line)
+        if not match:
+            raise ArtifactError(f"{folder / SUMS} has a broken line: train or copy the model again")
+        wanted[match[2]] = match[1]
+    if missing := sorted(set(SERVED) - wanted.keys()):
+        raise ArtifactError(f"{folder / SUMS} does not name {missing[0]}: train or copy the model again")
+    for name, expected in wanted.items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing: train or copy the model again")
+        if sha256(path) != expected:
+            raise ArtifactError(f"{path} was changed since it was written: train or copy the model again")
+    for path in sorted(folder.iterdir()):
+        if path.name not in wanted and path.name != SUMS:
+            raise ArtifactError(f"{path} does not belong to this model: remove it")
+
+
+def load(models: Path, version: str | None = None) -> Bundle:
+    """Read and check a version, the current one by default; raise ArtifactError naming the file that is wrong."""
+    folder = resolve(models, version)
+    verify(folder)
+    try:
+        return Bundle.parse(lambda name: (folder / name).read_bytes())
+    except ArtifactError as error:
+        raise ArtifactError(f"{folder}: {error}") from error
+
+
+def save(models: Path, bundle: Bundle, more: Mapping[str, bytes] | None = None) -> Path:
+    """Write a version whole or not at all, with `more` files beside it; the first one in a folder becomes current.
+
+    Raises ArtifactError.
+    """
+    try:
+        return _save(models, bundle, {**bundle.files(), **(more or {})})
+    except OSError as error:
+        raise ArtifactError(f"{models / bundle.version} cannot be written: {error.strerror or error}") from error
+
+
+def _save(models: Path, bundle: Bundle, files: Mapping[str, bytes]) -> Path:
+    target = models / bundle.version
+    models.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise ArtifactError(f"{target} is there already: wait a second and train again")
+    stage = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
+    try:
+        for name, content in files.items():
+            (stage / name).write_bytes(content)
+        digests = {name: sha256(stage / name) for name in sorted(files)}
+        (stage / METADATA).write_text(bundle.metadata.dump(digests))
+        sums = {**digests, METADATA: sha256(stage / METADATA)}
+        (stage / SUMS).write_text("".join(f"{value}  {name}\n" for name, value in sums.items()))
+        stage.chmod(0o755)
+        stage.replace(target)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    if not (models / CURRENT).is_dir():
+        promote(models, bundle.version)
+    return target

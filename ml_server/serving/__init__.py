@@ -1,0 +1,1 @@
+"""ScoringService and what keeps its model current."""

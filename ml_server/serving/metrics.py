@@ -1,0 +1,71 @@
+"""What the scorer shows to Prometheus beside its RPCs: scores, unknown fields, the model. Never a value of an order.
+
+The share of orders that lack a field is vouch_unknown_fields_total / vouch_scored_orders_total.
+"""
+
+from collections import Counter as Tally
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from contract.fields import FIELDS, REQUIRED
+from ml_server.features.sources import Fields
+from runtime.telemetry.metrics import GATHERED
+
+SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 10 for place in range(1, 11)])
+ORDERS = Counter("vouch_scored_orders", "Orders scored")
+UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, by field", ["field"])
+MODEL = Gauge("vouch_model_info", "Workers that serve a model version", ["model_version"], multiprocess_mode="livesum")
+DIFFERENCES = Histogram(
+    "vouch_challenger_difference",
+    "Distance of the challenger's score from the one that was answered",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were refused")
+
+_FIELDS = tuple(name for name in FIELDS if name not in REQUIRED)
+_UNKNOWN = {name: UNKNOWN.labels(name) for name in _FIELDS}
+
+
+def show_model(version: str, earlier: str) -> None:
+    """Show which version this worker serves."""
+    if earlier:
+        MODEL.labels(earlier).set(0)
+    MODEL.labels(version).set(1)
+
+
+def watch_challenger(answered: float, challenged: float) -> None:
+    """Show how far the challenger's score is from the one that was answered."""
+    DIFFERENCES.observe(abs(answered - challenged))
+
+
+class ScoreMetrics:
+    """Counts scores and the fields that orders have.
+
+    Orders of one shop have a handful of patterns of known fields; counting a pattern takes one step, counting its absent
+    fields forty. So patterns are counted, and turned into counts by field a few dozen orders at a time.
+    """
+
+    def __init__(self) -> None:
+        self._patterns: Tally[tuple[str, ...]] = Tally()
+        self._scores: list[float] = []
+
+    def __call__(self, fields: Fields, score: float) -> None:
+        """Count an order."""
+        self._scores.append(score)
+        self._patterns[tuple(fields)] += 1
+        if len(self._scores) >= GATHERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring the metrics up to date."""
+        scores, self._scores = self._scores, []
+        for score in scores:
+            SCORES.observe(score)
+        patterns, self._patterns = self._patterns, Tally()
+        unknown: Tally[str] = Tally()
+        for fields, orders in patterns.items():
+            ORDERS.inc(orders)
+            for name in _UNKNOWN.keys() - set(fields):
+                unknown[name] += orders
+        for name, orders in unknown.items():
+            _UNKNOWN[name].inc(orders)

@@ -1,0 +1,101 @@
+"""The use case: a transaction in, a score with its reasons out. No transport, no I/O."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.abuse_types import ABUSE_TYPES
+from contract.thresholds import LEGITIMATE_FROM
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.features.message_columns import MessageColumns
+from ml_server.features.sources import Fields, fields_of
+from ml_server.model.explain import explanation, reasons
+from ml_server.registry.bundle import Bundle
+
+Watch = Callable[[Fields, float], None]
+"""Told the fields and the score of every order."""
+
+
+def ignore(fields: Fields, score: float) -> None:
+    """Watch nothing."""
+
+
+class Scorer:
+    """Scores transactions with one model."""
+
+    def __init__(self, bundle: Bundle, watch: Watch = ignore) -> None:
+        self.bundle = bundle
+        self._watch = watch
+        self._features = bundle.features
+        self._additive = bundle.additive
+        self._log_odds = bundle.log_odds
+        self._calibrated = bundle.calibration.score
+
+    def score(self, transaction: Transaction) -> float:
+        """The legitimacy score alone; nobody is told of it."""
+        scores = self._additive.scores_of_one(self._features.of_fields(fields_of(transaction)))
+        return self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
+
+    def predict(self, transaction: Transaction, explain: bool = False) -> pb.PredictResponse:
+        """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score."""
+        fields = fields_of(transaction)
+        vector = self._features.of_fields(fields)
+        scores = self._additive.scores_of_one(vector)
+        score = self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
+        response = pb.PredictResponse()
+        self._fill(response, transaction.transaction_id, score, scores)
+        self._watch(fields, score)
+        if explain:
+            slopes = self._log_odds.slopes(self._additive.base, scores)
+            self._explain(response, self._additive.contributions_of_one(vector, slopes), scores, vector, fields)
+        return response
+
+    def predict_batch(
+        self,
+        transactions: Sequence[Transaction],
+        explain: bool = False,
+        responses: Sequence[pb.PredictResponse] | None = None,
+    ) -> Sequence[pb.PredictResponse]:
+        """Score many transactions in columns: the same answers as one by one, into `responses` where they are given."""
+        if responses is None:
+            responses = [pb.PredictResponse() for _ in transactions]
+        fields = [fields_of(transaction) for transaction in transactions]
+        matrix = self._features.matrix(MessageColumns(fields))
+        by_class = self._additive.scores(matrix)
+        legitimacy = self.bundle.calibration.scores(self._log_odds.of_rows(by_class), self.bundle.prior_shift).tolist()
+        rows = by_class.tolist()
+        for response, known, score, scores in zip(responses, fields, legitimacy, rows, strict=True):
+            self._fill(response, known.get("transaction_id", ""), score, scores)
+            self._watch(known, score)
+        if explain:
+            slopes = np.array([self._log_odds.slopes(self._additive.base, scores) for scores in rows])
+            contributions = self._additive.contributions(matrix, slopes)
+            for told in zip(responses, contributions, rows, matrix.tolist(), fields, strict=True):
+                self._explain(*told)
+        return responses
+
+    def _explain(
+        self,
+        response: pb.PredictResponse,
+        contributions: NDArray[np.float64],
+        scores: list[float],
+        vector: list[float],
+        fields: Fields,
+    ) -> None:
+        balanced = self._log_odds.balanced(contributions, self._additive.base, scores)
+        response.reasons.extend(reasons(self._features.features, vector, balanced, fields))
+        response.explanation.CopyFrom(explanation(self._features.features, balanced))
+
+    def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, scores: list[float]) -> None:
+        """The answer for a calibrated score and the scores of the classes."""
+        response.transaction_id = transaction_id
+        response.legitimacy_score = score
+        response.prediction = pb.PREDICTION_LEGITIMATE if score >= LEGITIMATE_FROM else pb.PREDICTION_FRAUD
+        response.confidence = max(score, 1 - score)
+        response.model_version = self.bundle.version
+        if shares := self._log_odds.abuse_type_shares(scores):
+            by_type, abuse = response.abuse_type_scores, 1 - score
+            for name, share in zip(ABUSE_TYPES, shares, strict=True):
+                setattr(by_type, name, abuse * share)

@@ -1,0 +1,118 @@
+"""ScoringService: the thin edge around the scorer."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.registry.bundle import Bundle
+from ml_server.serving.metrics import watch_challenger
+from ml_server.serving.scorer import Scorer, Watch, ignore
+from runtime.rpc.call import Call
+from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
+from runtime.rpc.validation import accepting, violations
+
+_accepts = accepting(Transaction.DESCRIPTOR)
+
+
+class ScoringService:
+    """Answers with the scorer it holds; UNAVAILABLE while it holds none.
+
+    A second one, the challenger, may score the same single orders beside it: only metrics learn what it would have said.
+    """
+
+    def __init__(self, watch: Watch = ignore, max_batches: int = 4) -> None:
+        self._scorer: Scorer | None = None
+        self._challenger: Scorer | None = None
+        self._watch = watch
+        self._batches, self._max_batches = 0, max_batches
+        self._thread = ThreadPoolExecutor(1, "batch")
+
+    def serve(self, bundle: Bundle) -> None:
+        """Answer with this model from now on: one assignment, so that each answer is made by one model."""
+        self._scorer = Scorer(bundle, self._watch)
+
+    def challenge(self, bundle: Bundle | None) -> None:
+        """Let this model score beside the one that answers; None for no model."""
+        self._challenger = Scorer(bundle) if bundle else None
+
+    @property
+    def version(self) -> str:
+        """Version of the model that answers; empty where there is none."""
+        return self._scorer.bundle.version if self._scorer else ""
+
+    @property
+    def challenger_version(self) -> str:
+        """Version of the challenger; empty where there is none."""
+        return self._challenger.bundle.version if self._challenger else ""
+
+    def _ready(self) -> Scorer:
+        if self._scorer is None:
+            raise Unavailable(
+                "the scorer has no model: run `vouch train`", reason=ErrorReason.ERROR_REASON_MODEL_NOT_LOADED
+            )
+        return self._scorer
+
+    async def Predict(self, request: pb.PredictRequest, call: Call) -> pb.PredictResponse:
+        """Score one transaction."""
+        response = self._ready().predict(request.transaction, request.explain)
+        if self._challenger is not None:
+            watch_challenger(response.legitimacy_score, self._challenger.score(request.transaction))
+        return response
+
+    async def PredictBatch(self, request: pb.PredictBatchRequest, call: Call) -> pb.PredictBatchResponse:
+        """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses.
+
+        Checked and scored in a thread, so that single requests do not wait for a batch; no more batches than are soon done.
+        """
+        scorer = self._ready()
+        if self._batches >= self._max_batches:
+            raise Overloaded("too many batches are in flight: try again in a second")
+        self._batches += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, answer_batch, scorer, request)
+        finally:
+            self._batches -= 1
+
+    async def GetModelInfo(self, request: pb.GetModelInfoRequest, call: Call) -> pb.GetModelInfoResponse:
+        """Describe the model that is serving."""
+        return model_info(self._ready().bundle)
+
+
+def answer_batch(scorer: Scorer, request: pb.PredictBatchRequest) -> pb.PredictBatchResponse:
+    """The results of a batch. Raises InvalidRequest where it holds bad transactions that are not to fail alone."""
+    orders = list(request.transactions)
+    problems = {
+        index: broken for index, order in enumerate(orders) if not _accepts(order) and (broken := violations(order))
+    }
+    if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
+        all_broken = ((index, *violation) for index, broken in problems.items() for violation in broken)
+        told = [(f"transactions[{index}].{field}", text) for index, field, text in islice(all_broken, MOST_VIOLATIONS)]
+        raise InvalidRequest(told, more=sum(map(len, problems.values())) - len(told))
+    response = pb.PredictBatchResponse()
+    # Filled where they stand: each copy of an answer would cost a tenth of its making.
+    results = [response.results.add(index=index) for index in range(len(orders))]
+    good = [index for index in range(len(orders)) if index not in problems]
+    if good:
+        answers = [results[index].prediction for index in good]
+        scorer.predict_batch([orders[index] for index in good], request.explain, answers)
+    for index, broken in problems.items():
+        results[index].error.CopyFrom(to_status(InvalidRequest(broken)))
+    return response
+
+
+def model_info(bundle: Bundle) -> pb.GetModelInfoResponse:
+    """What the metadata says of a model."""
+    metadata = bundle.metadata
+    response = pb.GetModelInfoResponse(
+        model_version=bundle.version,
+        n_features=len(bundle.features.names),
+        feature_names=bundle.features.names,
+        model_classes=bundle.log_odds.classes,
+        metrics=metadata.metrics,
+        dataset=pb.Dataset(**metadata.dataset),
+    )
+    response.training_date.FromJsonString(metadata.training_date)
+    return response

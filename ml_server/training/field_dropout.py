@@ -1,0 +1,38 @@
+"""Field dropout: copies of rows with fields taken away, so that a sparse request is scored well.
+
+A shop that sends eight fields must get as honest a probability as one that sends forty-four. Fields are taken away, not
+features, so that derived features go with what they are derived from.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contract.examples import DOCUMENTED_ORDER
+from contract.fields import FIELDS, REQUIRED
+
+DOCUMENTED_FIELDS = tuple(name for name in DOCUMENTED_ORDER if name not in REQUIRED)
+"""What the documented example sends besides the required fields."""
+_ALWAYS_EXAMPLE = 0.3
+
+
+def drop_fields(table: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """A copy with fields missing at random: each row keeps its own random share of fields; some are like the example."""
+    rows = table.num_rows
+    share = rng.random(rows)
+    example = rng.random(rows) < _ALWAYS_EXAMPLE
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if name in FIELDS and name not in REQUIRED:
+            keep = np.where(example, name in DOCUMENTED_FIELDS, rng.random(rows) < share)
+            column = pc.if_else(pa.array(keep), column, pa.scalar(None, column.type))
+        columns[name] = column
+    return pa.table(columns)
+
+
+def keep_only(table: pa.Table, fields: tuple[str, ...]) -> pa.Table:
+    """The table with every optional field but these taken away."""
+    return table.select(
+        [name for name in table.column_names if name in fields or name in REQUIRED or name not in FIELDS]
+    )

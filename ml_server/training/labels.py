@@ -1,0 +1,66 @@
+"""What a table's labels say, as training needs it."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contract.abuse_types import ABUSE_TYPES, ALL_TYPES, HONEST_TYPES
+from ml_server.features.sources import Numbers
+from ml_server.features.table_columns import TableColumns
+from ml_server.model.log_odds import ABUSE, LogOdds
+
+
+class TrainingError(ValueError):
+    """A table that no model can be trained on; the message says why."""
+
+
+def prior_shift(table: pa.Table, prevalence: float | None) -> float:
+    """What is added to the log-odds of legitimacy where the shop has another share of abuse than the training data.
+
+    Saerens, Latinne, Decaestecker: Adjusting the Outputs of a Classifier to New a Priori Probabilities, 2002.
+    """
+    if prevalence is None:
+        return 0.0
+    rate = float(abuse_of(table).mean())
+    return math.log((1 - prevalence) / prevalence) - math.log((1 - rate) / rate)
+
+
+def soft_labels(table: pa.Table) -> Numbers:
+    """The exact probabilities of abuse, shape (rows,). Raises TrainingError where the table has none."""
+    if "abuse_confidence" not in table.column_names or table.column("abuse_confidence").null_count:
+        raise TrainingError("--target soft needs abuse_confidence in every row")
+    return TableColumns(table).number("abuse_confidence")
+
+
+def abuse_of(table: pa.Table) -> Numbers:
+    """1 for abuse, 0 for honest orders, shape (rows,)."""
+    if "is_abuse" not in table.column_names:
+        raise TrainingError("column is_abuse is missing: training needs labels")
+    label = table.column("is_abuse")
+    if label.null_count:
+        raise TrainingError(
+            f"column is_abuse has {label.null_count:,} empty values: training needs a label in each row"
+        )
+    result: Numbers = label.combine_chunks().cast(pa.uint8()).to_numpy(zero_copy_only=False).astype(np.float64)
+    return result
+
+
+def classes_of(table: pa.Table) -> tuple[str, ...]:
+    """The classes that the labels tell apart: by abuse type where that agrees with is_abuse, else honest and abuse."""
+    if "abuse_type" in table.column_names and table.column("abuse_type").null_count == 0:
+        values = set(pc.unique(table.column("abuse_type")).to_pylist())
+        is_type = pc.is_in(table.column("abuse_type"), pa.array(ABUSE_TYPES))
+        if values <= set(ALL_TYPES) and pc.all(pc.equal(is_type, table.column("is_abuse"))).as_py():
+            return tuple(name for name in ALL_TYPES if name in values)
+    return HONEST_TYPES[0], ABUSE
+
+
+def targets(table: pa.Table, log_odds: LogOdds) -> Numbers:
+    """Place of each row's class among the classes, shape (rows,)."""
+    if ABUSE in log_odds.classes:
+        return abuse_of(table)
+    places = pc.index_in(table.column("abuse_type").combine_chunks(), value_set=pa.array(log_odds.classes))
+    result: Numbers = places.to_numpy(zero_copy_only=False).astype(np.float64)
+    return result

@@ -1,0 +1,51 @@
+"""The features as a scikit-learn transformer, for notebooks: a DataFrame of transactions in, the model's matrix out."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ml_server.features.declarations import RANKED
+from ml_server.features.feature_set import Extra, FeatureSet
+from ml_server.features.rankings import ranking_of
+from ml_server.features.sources import Numbers
+from ml_server.features.table_columns import TableColumns
+
+
+class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Computes the features. Learned state: `rankings_`, the order of each RANKED field's texts by abuse rate."""
+
+    def __init__(
+        self, at_least: int = 30, extra_numeric: tuple[str, ...] = (), extra_categorical: tuple[str, ...] = ()
+    ) -> None:
+        self.at_least = at_least
+        self.extra_numeric = extra_numeric
+        self.extra_categorical = extra_categorical
+
+    def fit(self, X: pd.DataFrame | pa.Table, y: Any) -> Self:  # noqa: N803
+        """Learn the orders; `y` is 1 for abuse, shape (rows,)."""
+        columns = TableColumns(_table(X))
+        target = np.asarray(y, dtype=np.float64)
+        self.rankings_: Mapping[str, Mapping[str, float]] = {
+            name: ranking_of(columns, name, target, self.at_least) for name in (*RANKED, *self.extra_categorical)
+        }
+        return self
+
+    def transform(self, X: pd.DataFrame | pa.Table) -> Numbers:  # noqa: N803
+        """The matrix, shape (rows, features), NaN for unknown."""
+        return self.feature_set().matrix(TableColumns(_table(X)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> Numbers:
+        """Names of the matrix's columns."""
+        return np.array(self.feature_set().names)
+
+    def feature_set(self) -> FeatureSet:
+        """The features with what was learned."""
+        return FeatureSet(self.rankings_, Extra(self.extra_numeric, self.extra_categorical))
+
+
+def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
+    return data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)

@@ -1,0 +1,107 @@
+"""The command of a server, `python -m ml_server` say: options, settings, one process or several."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from runtime.access import SecurityError
+from runtime.access.loopback import require_loopback
+from runtime.process.loop import run, settle_garbage
+from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, begin, cores, reserve
+from runtime.settings import ServerSettings, SettingsError
+from runtime.telemetry import logging
+from runtime.telemetry.metrics import Exposition
+
+S = TypeVar("S", bound=ServerSettings)
+_FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
+Serve = Callable[[S, bool], Coroutine[Any, Any, None]]
+"""Serves until a signal; told the settings, and whether this process is one worker of several."""
+
+
+def main(
+    module: str,
+    settings_type: type[S],
+    serve: Serve[S],
+    failures: tuple[type[Exception], ...] = (),
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run a server; return its exit code: 0 stopped by a signal, 2 it could not start.
+
+    `failures` are errors of the service's own that a user can mend.
+    """
+    prefix = settings_type.prefix
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=f"Settings: {prefix}..., see README.md.")
+    parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
+    parser.add_argument("--insecure", action="store_true", help="be open to other machines and ask nobody for a key")
+    options = parser.parse_args(arguments)
+    given = {"workers": options.workers} if options.workers else {}
+    logging.configure(module)
+    try:
+        settings = settings_type.read(**given, **({"insecure": True} if options.insecure else {}))
+        if settings.metrics_listen:
+            require_loopback(
+                settings.metrics_listen,
+                guarded=False,
+                insecure=settings.insecure,
+                variable=f"{prefix}METRICS_LISTEN",
+            )
+        count = settings.workers or cores()
+        if count == 1:
+            return run(_one(settings, serve, worker=False))
+        return _several(module, settings, count, failures)
+    except failures + _FAILURES as error:
+        print(f"{module}: {error}", file=sys.stderr)
+        return CANNOT_START
+
+
+async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
+    settle_garbage()
+    # A batch computes in a thread; the loop, which answers and refuses, must not wait Python's 5 ms for each of its turns.
+    sys.setswitchinterval(0.0005)
+    shown = None if worker or not settings.metrics_listen else _shown(settings.metrics_listen)
+    try:
+        await serve(settings, worker)
+    finally:
+        if shown:
+            shown.close()
+    return 0
+
+
+def _several(module: str, settings: ServerSettings, count: int, failures: tuple[type[Exception], ...]) -> int:
+    with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers: here the metrics are made already
+        listen = f"{settings.listen.rpartition(':')[0]}:{held.getsockname()[1]}"
+        shown = _shown(settings.metrics_listen, folder) if settings.metrics_listen else None
+        own = settings.model_copy(update={"listen": listen})
+        try:
+            return run(Supervisor(_work, (module, own, failures), f"{module}.__main__", count, shown).run())
+        finally:
+            if shown:
+                shown.close()
+
+
+def _work(started: Connection, module: str, settings: ServerSettings, failures: tuple[type[Exception], ...]) -> None:
+    """What a worker process does. The fork server has imported the module already."""
+    begin(started)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    logging.configure(module)
+    serve: Serve[ServerSettings] = importlib.import_module(f"{module}.__main__").serve
+    try:
+        code = run(_one(settings, serve, worker=True))
+    except failures + _FAILURES as error:
+        print(f"{module}: {error}", file=sys.stderr)
+        code = CANNOT_START
+    raise SystemExit(code)
+
+
+def _shown(address: str, folder: str | None = None) -> Exposition:
+    try:
+        return Exposition(address, folder)
+    except (OSError, ValueError) as error:
+        raise PortTaken(f"cannot show metrics on {address}: the port is in use or the address is not here") from error

@@ -1,0 +1,1 @@
+"""gRPC: servers, channels, what happens around every call, errors and their statuses."""

@@ -1,0 +1,53 @@
+"""What one call brings along: its id, who makes it, and until when somebody waits. Made once, and handed down."""
+
+import uuid
+from typing import Any
+
+import grpc
+
+REQUEST_ID = "x-request-id"
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Call:
+    """One call: every line of a log, record and limit takes its id and its caller from here.
+
+    `caller` is the name of the API key that was shown; empty where no key is asked for.
+    """
+
+    __slots__ = ("_headers", "_request_id", "caller", "context")
+
+    def __init__(self, context: Context, caller: str = "") -> None:
+        self.context, self.caller = context, caller
+        self._headers: dict[str, str] | None = None
+        self._request_id = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The text metadata, names in lower case as gRPC sends them."""
+        if self._headers is None:
+            pairs = self.context.invocation_metadata() or ()
+            self._headers = {key: value for key, value in pairs if isinstance(value, str)}
+        return self._headers
+
+    @property
+    def request_id(self) -> str:
+        """The caller's request id, or a new one: the same for as long as the call lasts."""
+        if not self._request_id:
+            self._request_id = identified(self.headers.get(REQUEST_ID, ""))
+        return self._request_id
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the caller's deadline; None where there is none."""
+        return self.context.time_remaining()
+
+
+def identified(given: str) -> str:
+    """A request id as it was given, where it can stand in headers and logs; else a new one."""
+    return given if 0 < len(given) <= 128 and travels(given) else uuid.uuid4().hex
+
+
+def travels(value: str) -> bool:
+    """Whether gRPC takes a text as metadata."""
+    return value.isascii() and value.isprintable()

@@ -1,0 +1,106 @@
+"""The contract's rules as Python conditions that say of a message: certainly fine."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from generated.buf.validate import validate_pb2
+
+TIMESTAMP = "google.protobuf.Timestamp"
+NANOS = 1_000_000_000
+_BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def compiled(descriptor: Any) -> Callable[[Any], bool] | None:
+    """Whether a message certainly breaks no rule, as a function; None where the message has rules unknown here."""
+    if descriptor.GetOptions().HasExtension(validate_pb2.message):
+        return None
+    if any(oneof.GetOptions().HasExtension(validate_pb2.oneof) for oneof in descriptor.oneofs):
+        return None
+    names: dict[str, Any] = {}
+    try:
+        conditions = [text for field in descriptor.fields for text in _conditions(field, names)]
+    except LookupError:
+        return None
+    source = f"lambda m: {' and '.join(conditions) or True}"
+    function: Callable[[Any], bool] = eval(source, names)  # noqa: S307  source is made of the contract's own numbers
+    return function
+
+
+def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
+    """Python conditions on the message m. Raises LookupError for a rule that is not known here."""
+    name, rules = field.name, _rules(field)
+    unknown = {rule.name for rule, _ in rules.ListFields()} - {
+        "required",
+        "string",
+        "double",
+        "int32",
+        "enum",
+        "timestamp",
+    }
+    if unknown:
+        raise LookupError(unknown)
+    kind = rules.WhichOneof("type")
+    ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()} if kind else {}
+    value = f"m.{name}"
+    if field.is_repeated:
+        if field.message_type and not ruled and not _has_rules(field.message_type):
+            return []
+        raise LookupError(name)
+    if field.message_type is not None and field.message_type.full_name != TIMESTAMP:
+        inner = compiled(field.message_type)
+        if inner is None:
+            raise LookupError(name)
+        names[f"accepts_{name}"] = inner
+        present, fine = f"m.HasField({name!r})", f"accepts_{name}({value})"
+        return [present, fine] if rules.required else [f"(not {present} or {fine})"]
+    found = [_condition(field, rule, wanted, names) for rule, wanted in ruled.items()]
+    found = [text for text in found if text]
+    if found:  # each value is read once: reading a field costs more than comparing it
+        found[0] = found[0].replace("$", f"(v := {value})", 1)
+        found = [text.replace("$", "v") for text in found]
+    if field.has_presence:
+        absent = f"m.HasField({name!r})"
+        if rules.required:
+            return [absent, *found]
+        return [f"({' and '.join(found)} or not {absent})"] if found else []
+    if rules.required:
+        found.append(value)
+    return found
+
+
+def _condition(field: FieldDescriptor, rule: str, wanted: Any, names: dict[str, Any]) -> str:
+    """One rule as a Python condition on $, the field's value. Raises LookupError for a rule that is not known here."""
+    kind = field.message_type.full_name if field.message_type else ""
+    if kind == TIMESTAMP and rule in _BOUNDS:
+        # At the bound itself the nanoseconds would decide: that is left to protovalidate.
+        return f"$.seconds {_BOUNDS[rule][0]} {wanted.seconds} and 0 <= $.nanos < {NANOS}"
+    if rule in _BOUNDS and field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_INT32):
+        return f"$ {_BOUNDS[rule]} {wanted!r}"
+    if rule == "finite":
+        return "-1e308 < $ < 1e308"
+    if rule == "min_len":
+        return f"len($) >= {wanted}"
+    if rule == "max_len":
+        return f"len($) <= {wanted}"
+    if rule == "pattern" and wanted.startswith("^") and wanted.endswith("$"):
+        # fullmatch, since Python's $ would also stand before a line's end.
+        names[f"matches_{field.name}"] = re.compile(wanted[1:-1], re.ASCII).fullmatch
+        return f"matches_{field.name}($)"
+    if rule == "defined_only" and field.enum_type is not None:
+        refused = set(_rules(field).enum.not_in)
+        names[f"defined_{field.name}"] = frozenset(field.enum_type.values_by_number) - refused
+        return f"$ in defined_{field.name}"
+    if rule == "not_in" and field.enum_type is not None and _rules(field).enum.defined_only:
+        return ""  # told by defined_only already
+    raise LookupError(rule)
+
+
+def _rules(field: FieldDescriptor) -> Any:
+    return field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[index]
+
+
+def _has_rules(descriptor: Descriptor) -> bool:
+    return any(field.GetOptions().HasExtension(validate_pb2.field) for field in descriptor.fields)  # type: ignore[arg-type]

@@ -1,0 +1,191 @@
+"""What happens around every RPC: admission, deadline, API key, validation, error mapping, metrics, one line for a failure.
+
+One wrapper put around each handler when it is registered does all of it. As a chain of grpc.aio interceptors the same
+would cost an extra coroutine and a lookup for each link and each call.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from runtime.access.keys import ApiKeys, presented_key
+from runtime.rpc.call import Call, Context
+from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unauthenticated, VouchError, to_status
+from runtime.rpc.validation import check
+from runtime.telemetry.faults import where
+from runtime.telemetry.logging import get_logger
+from runtime.telemetry.metrics import IN_FLIGHT, STREAMS, MethodMetrics
+
+Unary = Callable[[Any, Call], Awaitable[Message]]
+Stream = Callable[[Any, Call], AsyncIterator[Message]]
+INTERNAL_MESSAGE = "internal error; the log has it under the request id"
+_OVERLOAD_LOG_SECONDS = 1.0
+
+_log = get_logger()
+
+
+class Guard:
+    """Stands around all RPCs of one server. `log_every` says which successes get a line: every so many; 0 for none.
+
+    Calls that work and streams that wait are bounded apart: `max_in_flight` and `max_streams`.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_in_flight: int,
+        max_streams: int = 64,
+        keys: ApiKeys | None = None,
+        log_every: int = 0,
+        validate: Callable[[Message], None] = check,
+    ) -> None:
+        self.in_flight = self.streams = 0
+        self._keys = keys
+        self._most, self._most_streams = max_in_flight, max_streams
+        self._log_every = self._until_line = log_every
+        self._validate = validate
+        self._metrics: list[MethodMetrics] = []
+        self._refused, self._tell_refused = 0, 0.0
+
+    def unary(self, behaviour: Unary, method: MethodDescriptor) -> Callable[[Any, Context], Awaitable[Message]]:
+        """A unary handler with everything around it."""
+        path, counted, clock = _path(method), self._counted(method, "unary"), time.perf_counter
+        admit, succeeded = self._admit, counted.succeeded
+
+        async def answer(request: Message | InvalidRequest, context: Context) -> Message:
+            begun = clock()
+            if self.in_flight >= self._most:
+                await self._overloaded(context, path, counted)
+            self.in_flight += 1
+            call = Call(context)
+            try:
+                response = await behaviour(admit(request, call), call)
+            except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:
+                counted.ended(_why_cancelled(call), clock() - begun)
+                raise
+            except Exception as error:
+                await self._fail(call, path, error, counted, begun)
+                raise  # not reached: abort raises
+            finally:
+                self.in_flight -= 1
+            succeeded(clock() - begun)
+            if self._log_every:
+                self._sample(call, path, begun)
+            return response
+
+        return answer
+
+    def stream(self, behaviour: Stream, method: MethodDescriptor) -> Callable[[Any, Context], AsyncIterator[Message]]:
+        """A server-streaming handler with everything around it."""
+        path, counted, clock = _path(method), self._counted(method, "server_stream"), time.perf_counter
+
+        async def answer(request: Message | InvalidRequest, context: Context) -> AsyncIterator[Message]:
+            begun = clock()
+            if self.streams >= self._most_streams:
+                await self._overloaded(context, path, counted)
+            self.streams += 1
+            call = Call(context)
+            try:
+                async for message in behaviour(self._admit(request, call), call):
+                    yield message
+            except grpc.aio.AbortError:
+                raise
+            except (asyncio.CancelledError, GeneratorExit):
+                counted.ended(_why_cancelled(call), clock() - begun)
+                raise
+            except Exception as error:
+                await self._fail(call, path, error, counted, begun)
+            finally:
+                self.streams -= 1
+            counted.ended(grpc.StatusCode.OK, clock() - begun)
+
+        return answer
+
+    def flush(self) -> None:
+        """Bring the metrics up to date."""
+        IN_FLIGHT.set(self.in_flight)
+        STREAMS.set(self.streams)
+        for counted in self._metrics:
+            counted.flush()
+
+    def _counted(self, method: MethodDescriptor, kind: str) -> MethodMetrics:
+        self._metrics.append(MethodMetrics(kind, method.containing_service.full_name, method.name))
+        return self._metrics[-1]
+
+    def _admit(self, request: Message | InvalidRequest, call: Call) -> Message:
+        """The request, once it may be worked on. Raises VouchError where it may not."""
+        remaining = call.context.time_remaining()
+        if remaining is not None and remaining <= 0:
+            raise DeadlinePassed("the deadline passed before the work began")
+        if self._keys is not None:
+            call.caller = _authenticated(call, self._keys)
+        if isinstance(request, InvalidRequest):
+            raise request
+        self._validate(request)
+        return request
+
+    def _sample(self, call: Call, path: str, begun: float) -> None:
+        self._until_line -= 1
+        if self._until_line <= 0:
+            self._until_line = self._log_every
+            took = round(time.perf_counter() - begun, 6)
+            _log.info("request answered", method=path, code="OK", request_id=call.request_id, seconds=took)
+
+    async def _overloaded(self, context: Context, path: str, counted: MethodMetrics) -> None:
+        """Refuse at once. One line a second tells how many: a line for each would be load of its own."""
+        self._refused += 1
+        if time.monotonic() >= self._tell_refused:
+            _log.warning("overloaded", method=path, refused=self._refused, in_flight=self.in_flight)
+            self._refused, self._tell_refused = 0, time.monotonic() + _OVERLOAD_LOG_SECONDS
+        counted.ended(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
+        await context.abort_with_status(_OVERLOADED)
+
+    async def _fail(self, call: Call, path: str, error: Exception, counted: MethodMetrics, begun: float) -> None:
+        answer, identity = error, call.request_id
+        if isinstance(error, VouchError):
+            # The message may name a value the caller sent; the log gets only what is never personal.
+            _log.warning(
+                "request failed", method=path, code=error.code.name, request_id=identity, metadata=error.metadata
+            )
+        else:
+            _log.error(
+                "request failed", method=path, code="INTERNAL", request_id=identity,
+                error=type(error).__name__, where=where(error),
+            )  # fmt: skip
+            answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
+        assert isinstance(answer, VouchError)
+        counted.ended(answer.code, time.perf_counter() - begun)
+        await call.context.abort_with_status(rpc_status.to_status(to_status(answer)))
+
+
+_OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))
+
+
+def _authenticated(call: Call, keys: ApiKeys) -> str:
+    """The name of the key that a call shows."""
+    key = presented_key(call.headers)
+    if not key:
+        raise Unauthenticated("an API key is needed: send it as x-api-key")
+    name = keys.name_of(key)
+    if name is None:
+        raise Unauthenticated("this API key is not known")
+    return name
+
+
+def _why_cancelled(call: Call) -> grpc.StatusCode:
+    """The caller went away, or its deadline passed."""
+    remaining = call.remaining
+    over = remaining is not None and remaining <= 0
+    return grpc.StatusCode.DEADLINE_EXCEEDED if over else grpc.StatusCode.CANCELLED
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"

@@ -1,0 +1,44 @@
+"""The handlers of a service: each RPC of the contract, guarded, its bytes looked at before they are parsed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from runtime.rpc.errors import InvalidRequest
+from runtime.rpc.guard import Guard
+from runtime.rpc.wire import bounded
+
+
+def handlers(service: ServiceDescriptor, servicer: Any, guard: Guard) -> grpc.GenericRpcHandler:
+    """The handlers of a service: each RPC of the contract and the servicer's method of that name, guarded.
+
+    A method takes the request and the Call; one that streams gives an asynchronous iterator.
+    """
+    by_name = {method.name: _handler(method, getattr(servicer, method.name), guard) for method in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, by_name)
+
+
+def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
+    reads, writes = _lenient(method.input_type), GetMessageClass(method.output_type).SerializeToString
+    if method.server_streaming:
+        made, guarded = grpc.unary_stream_rpc_method_handler, guard.stream(behaviour, method)
+    else:
+        made, guarded = grpc.unary_unary_rpc_method_handler, guard.unary(behaviour, method)  # type: ignore[assignment]
+    return made(guarded, request_deserializer=reads, response_serializer=writes)
+
+
+def _lenient(descriptor: Descriptor) -> Callable[[bytes], Message | InvalidRequest]:
+    """Reads a message, or gives what is wrong with its bytes: raised from here, it would reach the caller as gRPC words it."""
+    reads, too_long = GetMessageClass(descriptor).FromString, bounded(descriptor)
+
+    def read(content: bytes) -> Message | InvalidRequest:
+        try:
+            return too_long(content) or reads(content)
+        except DecodeError:
+            return InvalidRequest([("", f"the bytes are no {descriptor.full_name}")])
+
+    return read

@@ -1,0 +1,167 @@
+"""A gRPC server from start to a clean end: port, credentials, health, reflection, signals, drain."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from runtime.access.keys import ApiKeys
+from runtime.access.loopback import require_loopback
+from runtime.access.tls import server_credentials
+from runtime.process.terminal import Terminal
+from runtime.process.workers import PortTaken, tell_started
+from runtime.rpc.guard import Guard
+from runtime.rpc.handlers import handlers
+from runtime.rpc.health import NOT_SERVING, SERVING, BoundedHealth
+from runtime.rpc.validation import validator
+from runtime.settings import ServerSettings
+from runtime.telemetry.logging import get_logger
+
+_SHOW_SECONDS = 0.5
+
+_log = get_logger()
+
+
+def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]:
+    """What gRPC is told: every bound that keeps one caller from taking what belongs to all."""
+    return [
+        ("grpc.so_reuseport", int(share_port)),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", 8 * settings.max_message_bytes),
+        # More than the edge lets through. A second number, as between the two gRPC refuses by chance.
+        ("grpc.max_metadata_size", 32 << 10),
+        ("grpc.absolute_max_metadata_size", 32 << 10),
+        # Connections end in peace after a while, so that callers spread anew over workers and replicas.
+        ("grpc.max_connection_age_ms", settings.max_connection_age_seconds * 1000),
+        ("grpc.max_connection_age_grace_ms", 30_000),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Refusing a call costs Python as much as a score does, so a flood has to wait where it comes from.
+        ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+    ]
+
+
+class Server:
+    """A guarded grpc.aio server. Health starts NOT_SERVING: whoever owns the service flips it.
+
+    As a context manager it listens, hears signals, and on leaving drains. A worker shares its port with others and also
+    stops when its supervisor is gone.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        services: Mapping[ServiceDescriptor, Any],
+        *,
+        worker: bool = False,
+        flush: Callable[[], None] = lambda: None,
+    ) -> None:
+        keys = ApiKeys(settings.api_keys) if settings.api_keys else None
+        guarded = keys is not None or settings.tls_client_ca is not None
+        prefix = settings.prefix
+        require_loopback(settings.listen, guarded=guarded, insecure=settings.insecure, variable=f"{prefix}LISTEN")
+        self.settings, self.port = settings, 0
+        self.guard = Guard(
+            keys=keys,
+            max_in_flight=settings.max_in_flight,
+            max_streams=settings.max_streams,
+            log_every=settings.log_every,
+        )
+        self.health = BoundedHealth()
+        self.names = [service.full_name for service in services]
+        self.stopping, self._now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._worker, self._flush, self._terminal = worker, flush, Terminal()
+        self._server = grpc.aio.server(options=options(settings, worker))
+        self._server.add_generic_rpc_handlers(
+            [handlers(service, servicer, self.guard) for service, servicer in services.items()]
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        reflection.enable_server_reflection([*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        self._showing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen; raise PortTaken when the address is in use, SecurityError where certificates cannot be used."""
+        settings = self.settings
+        try:
+            if settings.tls_certificate and settings.tls_key:
+                credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+                self.port = self._server.add_secure_port(settings.listen, credentials)
+            else:
+                self.port = self._server.add_insecure_port(settings.listen)
+        except RuntimeError as error:
+            raise PortTaken(
+                f"cannot listen on {settings.listen}: the port is in use or the address is not here"
+            ) from error
+        await self.set_serving(False)
+        await self._server.start()
+        self._hear()
+        tell_started()
+        self._showing = asyncio.create_task(self._show())
+        self._warm = asyncio.get_running_loop().run_in_executor(None, validator)
+        _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
+        return self
+
+    def _hear(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        if hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        supervisor = multiprocessing.parent_process() if self._worker else None
+        if supervisor:
+            loop.add_reader(supervisor.sentinel, self._supervisor_gone, supervisor.sentinel)
+
+    def _hung_up(self) -> None:
+        self.stop() if self._terminal.closed() else self.reload.set()
+
+    def _supervisor_gone(self, sentinel: int) -> None:
+        asyncio.get_running_loop().remove_reader(sentinel)
+        self.stopping.set()
+
+    def stop(self) -> None:
+        """Drain and stop; a second time: stop now."""
+        (self._now if self.stopping.is_set() else self.stopping).set()
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell health checks, for each service and for the server as a whole."""
+        for name in ("", *self.names):
+            await self.health.set(name, SERVING if serving else NOT_SERVING)
+
+    def _flush_all(self) -> None:
+        self.guard.flush()
+        self._flush()
+
+    async def _show(self) -> None:
+        while True:
+            self._flush_all()
+            await asyncio.sleep(_SHOW_SECONDS)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say NOT_SERVING, give callers the time to notice, take nothing new, finish what is in flight."""
+        _log.info("draining", in_flight=self.guard.in_flight)
+        if self._showing:
+            self._showing.cancel()
+        await self.health.enter_graceful_shutdown()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._now.wait(), self.settings.lame_duck_seconds)
+        draining = asyncio.create_task(self._server.stop(self.settings.drain_seconds))
+        hurry = asyncio.create_task(self._now.wait())
+        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        if not draining.done():
+            await self._server.stop(0)
+        hurry.cancel()
+        await draining
+        self._flush_all()
+        _log.info("stopped")

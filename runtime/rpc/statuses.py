@@ -1,0 +1,52 @@
+"""One table of everything that can go wrong: the reason of the contract, gRPC's status, REST's, and what metadata tells.
+
+Errors take their status from it, the bridge its HTTP codes; the contract's comments, the documentation and the tests are held
+against it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
+
+_PREFIX = "ERROR_REASON_"
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a reason shows: gRPC's status, REST's, and the names that ErrorInfo's metadata may hold."""
+
+    code: grpc.StatusCode
+    http: int
+    metadata: tuple[str, ...] = ()
+
+
+STATUSES: Final[Mapping[ErrorReason, Status]] = {
+    ErrorReason.ERROR_REASON_INVALID_REQUEST: Status(grpc.StatusCode.INVALID_ARGUMENT, 422, ("field", "more")),
+    ErrorReason.ERROR_REASON_MODEL_NOT_LOADED: Status(grpc.StatusCode.UNAVAILABLE, 503),
+    ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE: Status(grpc.StatusCode.UNAVAILABLE, 503),
+    ErrorReason.ERROR_REASON_LEDGER_UNAVAILABLE: Status(grpc.StatusCode.UNAVAILABLE, 503),
+    ErrorReason.ERROR_REASON_DECISION_NOT_FOUND: Status(grpc.StatusCode.NOT_FOUND, 404),
+    ErrorReason.ERROR_REASON_CASE_NOT_FOUND: Status(grpc.StatusCode.NOT_FOUND, 404),
+    ErrorReason.ERROR_REASON_CASE_NOT_AVAILABLE: Status(grpc.StatusCode.FAILED_PRECONDITION, 409, ("status",)),
+    ErrorReason.ERROR_REASON_OVERLOADED: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
+    ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504),
+    ErrorReason.ERROR_REASON_API_KEY_INVALID: Status(grpc.StatusCode.UNAUTHENTICATED, 401),
+    ErrorReason.ERROR_REASON_NOT_IMPLEMENTED: Status(grpc.StatusCode.UNIMPLEMENTED, 501, ("method",)),
+    ErrorReason.ERROR_REASON_INTERNAL: Status(grpc.StatusCode.INTERNAL, 500, ("request_id",)),
+}
+
+HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {status.code: status.http for status in STATUSES.values()} | {
+    # What gRPC itself may say, without a reason of ours.
+    grpc.StatusCode.OUT_OF_RANGE: 422,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.ABORTED: 409,
+}
+
+
+def reason_name(reason: ErrorReason) -> str:
+    """A reason as ErrorInfo spells it: INVALID_REQUEST."""
+    return ErrorReason.Name(reason).removeprefix(_PREFIX)

@@ -1,0 +1,64 @@
+"""Runs the rules that the contract states in its protovalidate options.
+
+protovalidate decides what is refused and words it. But most messages break no rule, and to find that out it takes as long as
+scoring does. So the rules are also compiled, from the same options, into a Python expression that says "certainly fine";
+only what it does not say that of goes to protovalidate. A test holds the two against each other.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+from google.protobuf.message import Message
+
+from runtime.rpc.compiled_rules import NANOS, TIMESTAMP, compiled
+from runtime.rpc.errors import InvalidRequest
+
+
+def check(message: Message) -> None:
+    """Raise InvalidRequest naming every field that breaks a rule."""
+    if found := violations(message):
+        raise InvalidRequest(found)
+
+
+def violations(message: Message) -> list[tuple[str, str]]:
+    """Field path and description of every rule that is broken."""
+    if accepting(message.DESCRIPTOR)(message):
+        return []
+    found = validator().collect_violations(message)
+    told = [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
+    return told or [(path, f"nanos must lie between 0 and {NANOS - 1}") for path in _untimely(message)]
+
+
+def _untimely(message: Message, prefix: str = "") -> Iterator[str]:
+    """Paths of times with impossible nanoseconds: protovalidate lets them pass, and whoever writes them out fails."""
+    for field, value in message.ListFields():
+        if field.message_type is None or field.is_repeated:
+            continue
+        if field.message_type.full_name != TIMESTAMP:
+            yield from _untimely(value, f"{prefix}{field.name}.")
+        elif not 0 <= value.nanos < NANOS:
+            yield f"{prefix}{field.name}"
+
+
+@cache
+def validator() -> Any:
+    """protovalidate, imported when it is first needed: a quarter of a server's start would else go to it."""
+    from protovalidate import Validator
+
+    return Validator()
+
+
+def _path(field: object) -> str:
+    parts = []
+    for element in field.elements:  # type: ignore[attr-defined]
+        subscript = element.subscript
+        index = f"[{subscript.value}]" if subscript is not None else ""
+        parts.append(element.field_name + index)
+    return ".".join(parts)
+
+
+@cache
+def accepting(descriptor: Any) -> Callable[[Any], bool]:
+    """Says of a message that it certainly breaks no rule; never, where its rules are not known here."""
+    return compiled(descriptor) or (lambda message: False)

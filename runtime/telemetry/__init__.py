@@ -1,0 +1,1 @@
+"""Logs and metrics, which never hold a field of an order."""

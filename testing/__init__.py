@@ -1,0 +1,1 @@
+"""What tests, bench and chaos share: processes, waiting, load, hostile inputs."""

@@ -1,0 +1,28 @@
+"""Asking services: the documented REST, and the status that a gRPC call ends with."""
+
+import json
+from typing import Any
+
+import grpc
+import httpx
+
+from testing.processes import Stack
+
+BOTH = [("rest_ml", "/api/v1/predict"), ("rest_agent", "/api/v1/review")]
+
+
+def post(stack: Stack, where: tuple[str, str], body: Any, **options: Any) -> httpx.Response:
+    """Post a body, JSON unless it is bytes."""
+    sent = {"content": body} if isinstance(body, bytes) else {"content": json.dumps(body)}
+    headers = {"content-type": "application/json"} | options.pop("headers", {})
+    return httpx.post(stack.url(where[0]) + where[1], headers=headers, timeout=10, **sent, **options)
+
+
+def code_of(call: Any, *arguments: Any, **named: Any) -> str:
+    """Name of the status that a call ends with."""
+    try:
+        call(*arguments, timeout=30, **named)
+    except grpc.RpcError as error:
+        code: str = error.code().name
+        return code
+    return "OK"

@@ -1,0 +1,20 @@
+"""Running a command of ours in this process."""
+
+from collections.abc import Callable
+
+import pytest
+
+import vouch
+
+
+def ended(capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> str:
+    """Run a command; its sentence. It must exit with 2, and say it on one line behind its name."""
+    module, _ = vouch.COMMANDS[command]
+    main: Callable[[list[str]], int] = __import__(module, fromlist=["main"]).main
+    code = main(list(arguments))
+    error = capsys.readouterr().err
+    assert code == 2, (arguments, error)
+    lines = [line for line in error.splitlines() if not line.startswith(("scored", "generated"))]
+    assert len(lines) == 1, error
+    assert lines[0].isprintable()
+    return lines[0]

@@ -1,0 +1,173 @@
+"""Real processes on free ports: started, waited for, stopped."""
+
+import contextlib
+import importlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+import vouch
+from testing.waiting import free_port, wait_for
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+
+
+def answers(url: str, status: int = 200) -> Callable[[], bool]:
+    """Whether a URL answers with a status."""
+
+    def check() -> bool:
+        try:
+            return httpx.get(url, timeout=1.0).status_code == status
+        except httpx.HTTPError:
+            return False
+
+    return check
+
+
+@dataclass
+class Stack:
+    """The services on ports of their own. Each can be started and stopped alone."""
+
+    folder: Path
+    models: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("ml", "agent", "rest_ml", "rest_agent", "edge"):
+            self.ports[name] = free_port()
+
+    def address(self, name: str) -> str:
+        """Host and port of a service."""
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def url(self, name: str) -> str:
+        """URL of an HTTP service."""
+        return f"http://{self.address(name)}"
+
+    def environment(self) -> dict[str, str]:
+        """What the processes get: nothing of the caller's own settings."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
+        return clean | {
+            "VOUCH_MODELS_DIR": str(self.models),
+            "VOUCH_ML_LISTEN": self.address("ml"),
+            "VOUCH_ML_METRICS_LISTEN": "",
+            "VOUCH_AGENT_METRICS_LISTEN": "",
+            "VOUCH_AGENT_LISTEN": self.address("agent"),
+            "VOUCH_AGENT_SCORER": self.address("ml"),
+            "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{self.folder / 'ledger.db'}",
+            "VOUCH_HTTP_SCORER": self.address("ml"),
+            "VOUCH_HTTP_AGENT": self.address("agent"),
+            **self.settings,
+        }
+
+    def command(self, name: str) -> list[str]:
+        """The command that starts a service."""
+        port = str(self.ports[name])
+        uvicorn = [PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", port]
+        moved = [f"--{key}={self.ports[value]}" for key, value in EDGE_OPTIONS.items()]
+        return {
+            "ml": [PYTHON, "-m", "ml_server"],
+            "agent": [PYTHON, "-m", "agent_server"],
+            "rest_ml": [*uvicorn, "http_bridge.ml:app"],
+            "rest_agent": [*uvicorn, "http_bridge.agent:app"],
+            "edge": [PYTHON, "envoy/run.py", *moved],
+        }[name]
+
+    def start(self, *names: str) -> None:
+        """Start services without waiting."""
+        for name in names:
+            log = (self.folder / f"{name}.log").open("ab")
+            self.running[name] = subprocess.Popen(
+                self.command(name), cwd=ROOT, env=self.environment(), stdout=log, stderr=log
+            )
+            log.close()
+
+    def wait_until_healthy(self) -> None:
+        """Wait until everything that was started answers."""
+        checks = {
+            "rest_ml": answers(self.url("rest_ml") + "/api/v1/health"),
+            "rest_agent": self.agent_is("healthy"),
+            "edge": answers(self.url("edge") + "/v1/agent"),
+        }
+        for name, check in checks.items():
+            if name in self.running:
+                wait_for(check, what=f"health of {name}")
+
+    def agent_is(self, status: str) -> Callable[[], bool]:
+        """Whether the agent's health says `status`."""
+
+        def check() -> bool:
+            try:
+                answer = httpx.get(self.url("rest_agent") + "/api/v1/health", timeout=2.0)
+            except httpx.HTTPError:
+                return False
+            return bool(answer.json()["status"] == status)
+
+        return check
+
+    def stop(self, name: str, seconds: float = 15.0) -> int:
+        """SIGTERM a service and give its exit code."""
+        process = self.running.pop(name)
+        process.terminate()
+        return process.wait(seconds)
+
+    def log(self, name: str) -> str:
+        """What a service wrote."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def close(self) -> None:
+        """Stop everything, edge first."""
+        for name in reversed(list(self.running)):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop(name)
+
+
+EDGE_OPTIONS = {
+    "edge": "edge",
+    "scorer": "ml",
+    "agent": "agent",
+    "bridge-ml": "rest_ml",
+    "bridge-agent": "rest_agent",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that came to its end."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(command: str, *arguments: str) -> Ended:
+    """Run a `vouch` command in this process: what it says is the same, and its libraries are imported once."""
+    output, error = io.StringIO(), io.StringIO()
+    module = importlib.import_module(vouch.COMMANDS[command][0])
+    heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(error):
+            code: int = module.main(list(arguments))
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+    return Ended(code, output.getvalue(), error.getvalue())
+
+
+def run(
+    *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, seconds: float = 120.0
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of ours to its end with everything it prints."""
+    return subprocess.run(
+        [PYTHON, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=seconds, check=False
+    )

@@ -1,0 +1,173 @@
+"""Real servers for experiments: started on free ports, watched through their metrics, killed, stopped."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from testing.waiting import free_port, wait_for
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Replica:
+    """One server with its workers. `prefix` is that of its settings: VOUCH_ML_ or VOUCH_AGENT_."""
+
+    module: str
+    prefix: str
+    folder: Path
+    workers: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
+    cores: frozenset[int] | None = None
+    own_group: bool = False
+
+    def __post_init__(self) -> None:
+        self.port, self.metrics_port = free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What it writes."""
+        return self.folder / f"{self.module}-{self.port}.log"
+
+    def start(self) -> None:
+        """Start without waiting."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
+        environment = clean | {
+            f"{self.prefix}LISTEN": self.address,
+            f"{self.prefix}METRICS_LISTEN": f"127.0.0.1:{self.metrics_port}",
+            f"{self.prefix}WORKERS": str(self.workers),
+            **self.settings,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=self.own_group,
+            )
+        if self.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self.process.pid, self.cores)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A metric's value, summed over the labels not given; 0 where it is not shown or nobody answers."""
+        try:
+            text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=2.0).text
+        except httpx.HTTPError:
+            return 0.0
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def serving(self) -> bool:
+        """Whether every worker has a model."""
+        return self.metric("vouch_model_info") == self.workers
+
+    def pids(self) -> list[int]:
+        """Processes of its workers."""
+        assert self.process is not None
+        if self.workers == 1:
+            return [self.process.pid]
+        return list(self._workers())
+
+    def _workers(self) -> Iterator[int]:
+        """Workers are children of the fork server, which is a child of the first process."""
+        assert self.process is not None
+        for child in _children(self.process.pid):
+            yield from _children(child)
+
+    def resident_bytes(self) -> int:
+        """Resident memory of all its processes."""
+        assert self.process is not None
+        total = 0
+        for pid in {self.process.pid, *self.pids()}:
+            with contextlib.suppress(OSError):
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return total
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server's first process."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def running(*replicas: Replica) -> Iterator[None]:
+    """Start all, stop all."""
+    try:
+        for replica in replicas:
+            replica.start()
+        yield
+    finally:
+        for replica in replicas:
+            if replica.process and replica.process.poll() is None:
+                replica.stop()
+
+
+@contextlib.asynccontextmanager
+async def serving(*replicas: Replica) -> AsyncIterator[None]:
+    """Start scorers, wait until every worker of them has its model, stop them."""
+    with running(*replicas):
+        for replica in replicas:
+            await asyncio.to_thread(wait_for, replica.serving, what="all workers serving")
+        yield
+
+
+@contextlib.contextmanager
+def edge(folder: Path, behind: Replica, front: Replica) -> Iterator[str]:
+    """Envoy in front of a scorer and an agent; its address."""
+    port = free_port()
+    ports = [f"--edge={port}", f"--scorer={behind.port}", f"--agent={front.port}"]
+    with (folder / "envoy.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "envoy/run.py", *ports], cwd=ROOT, stdout=log, stderr=log)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def scorer(folder: Path, models: Path, **rest: object) -> Replica:
+    """A scorer that serves the models of a folder."""
+    settings = {"VOUCH_MODELS_DIR": str(models), "OMP_NUM_THREADS": "1"}
+    return Replica("ml_server", "VOUCH_ML_", folder, settings=settings, **rest)  # type: ignore[arg-type]
+
+
+def agent(folder: Path, scorer_address: str, **rest: object) -> Replica:
+    """An agent that asks a scorer."""
+    settings = {
+        "VOUCH_AGENT_SCORER": scorer_address,
+        "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{folder / 'chaos.db'}",
+    }
+    return Replica("agent_server", "VOUCH_AGENT_", folder, settings=settings, **rest)  # type: ignore[arg-type]

@@ -1,0 +1,26 @@
+"""Results as files: {key: {"median", "min", "max", "unit"}}, with the machine they were measured on."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent.parent / "bench" / "results"
+
+
+def entry(values: Sequence[float], unit: str) -> dict[str, Any]:
+    """Median, minimum and maximum of a figure."""
+    rounded = [float(f"{value:.4g}") for value in (statistics.median(values), min(values), max(values))]
+    return dict(zip(("median", "min", "max"), rounded, strict=True)) | {"unit": unit}
+
+
+def write(name: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write bench/results/<name>.json and print a table."""
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps({**entries, "machine": machine}, indent=2) + "\n")
+    for key, value in entries.items():
+        print(f"{key:34} {value['median']:>12,.4g} {value['unit']:10} ({value['min']:,.4g} to {value['max']:,.4g})")

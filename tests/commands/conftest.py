@@ -1,0 +1,15 @@
+"""What tests of commands share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def trained(models: Path, tmp_path: Path) -> Path:
+    """A folder of models of one's own, to be damaged."""
+    version = (models / "current").resolve()
+    shutil.copytree(version, tmp_path / "models" / version.name)
+    (tmp_path / "models" / "current").symlink_to(version.name)
+    return tmp_path / "models"

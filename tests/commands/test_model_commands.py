@@ -1,0 +1,114 @@
+"""The data scientist's commands: train, evaluate, models, score."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from contract.messages import messages
+from contract.tables import read_table
+from ml_server.evaluation.costs import Prices, cheapest, cost_of
+from ml_server.registry.store import load
+from ml_server.serving.scorer import Scorer
+from ml_server.training.labels import prior_shift
+from ml_server.training.parameters import Parameters
+from ml_server.training.soft_labels import class_weights
+from ml_server.training.train import train
+from testing.processes import call
+
+
+def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_path: Path) -> None:
+    """`vouch score` gives every order, in order, the score that the service would give, as CSV and Parquet."""
+    scorer = Scorer(load(models))
+    wanted = [scorer.predict(order).legitimacy_score for order in messages(read_table(dataset).slice(0, 200))]
+    for name in ("scores.csv", "scores.parquet"):
+        done = call("score", str(dataset), "--output", str(tmp_path / name), "--models-dir", str(models))
+        assert done.returncode == 0, done.stderr
+        frame = pd.read_csv(tmp_path / name) if name.endswith("csv") else pd.read_parquet(tmp_path / name)
+        assert len(frame) == 20_000
+        np.testing.assert_allclose(frame.legitimacy_score[:200], wanted, atol=1e-9)
+        types = frame.fake_account_score + frame.account_takeover_score + frame.payment_fraud_score
+        np.testing.assert_allclose(types + frame.legitimacy_score, 1, atol=1e-9)
+
+
+def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path: Path) -> None:
+    """Figures with intervals, the exact limit beside them, kinds, costs, and a complete page."""
+    page = tmp_path / "report.html"
+    arguments = ["--dataset", str(dataset), "--models-dir", str(models), "--report", str(page)]
+    done = call("evaluate", *arguments)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "roc_auc",
+        "pr_auc",
+        "recall_at_0.001_fpr",
+        "regret_roc_auc",
+        "fake_account",
+        "hard",
+        "documented",
+        "cheapest",
+    ):
+        assert words in done.stdout
+    text = page.read_text()
+    for words in ("ROC", "Calibration", "Confusion", "reviews a day", "exact posterior", "<svg"):
+        assert words in text
+    assert "http" not in text
+    missing = call("evaluate", *arguments, "--model", "none")
+    assert (missing.returncode, "holds no version none" in missing.stderr) == (2, True)
+
+
+def test_models_are_listed_and_promoted(models: Path, dataset: Path, tmp_path: Path) -> None:
+    """A second model is kept beside the first; promoting makes it current; a broken one is refused."""
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder, symlinks=True)
+    first = (folder / "current").resolve().name
+    small = tmp_path / "small.csv"
+    small.write_text("".join(dataset.read_text().splitlines(keepends=True)[:3001]))
+    done = call("train", "--dataset", str(small), "--models-dir", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "current").resolve().name == first
+    second = next(path.name for path in folder.iterdir() if path.name not in (first, "current"))
+    listed = call("models", "--models-dir", str(folder)).stdout
+    assert f"* {first}" in listed
+    assert second in listed
+    assert call("models", "--models-dir", str(folder), "promote", second).returncode == 0
+    assert load(folder).version == second
+    (folder / first / "model.txt").write_text("broken")
+    refused = call("models", "--models-dir", str(folder), "promote", first)
+    assert (refused.returncode, "model.txt was changed" in refused.stderr) == (2, True)
+    assert load(folder).version == second
+
+
+def test_thresholds_cost_what_they_cost() -> None:
+    """A hand-made case costs what one adds up by hand, and the cheapest thresholds cost no more than the documented."""
+    scores, abuse = np.array([0.9, 0.8, 0.5, 0.1, 0.2]), np.array([0.0, 1, 0, 1, 0])
+    amounts = np.array([10.0, 100, 10, 50, 10])
+    prices = Prices(missed_share=1.0, denied_customer=20, review=3, review_catches=1.0)
+    found = cost_of(0.7, 0.4, scores, abuse, amounts, prices)
+    assert found.per_order == pytest.approx((100 + 3 + 20) / 5)
+    assert (found.review_share, found.missed_share) == (0.2, 0.5)
+    assert found.denied_share == pytest.approx(1 / 3)
+    assert cheapest(scores, abuse, amounts, prices).per_order <= found.per_order
+
+
+def test_prevalence_moves_the_odds(table: pa.Table) -> None:
+    """With --prevalence 0.01 the odds of abuse fall by exactly the ratio of the base rates."""
+    shift = prior_shift(table, 0.01)
+    rate = 0.25
+    assert shift == pytest.approx(np.log(0.99 / 0.01) - np.log((1 - rate) / rate))
+    trained = train(table.slice(0, 3000), Parameters(rounds=10, prevalence=0.01))
+    assert trained.bundle.prior_shift > 3
+
+
+def test_soft_weights_sum_to_the_label(table: pa.Table) -> None:
+    """Each row's class weights sum to 1, and those of abuse to the soft label; training on it works."""
+    from ml_server.model.log_odds import LogOdds
+
+    classes = LogOdds(("legitimate", "fake_account", "payment_fraud"))
+    weights = class_weights(np.random.default_rng(0).normal(size=(50, 3)), np.linspace(0, 1, 50), classes)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    np.testing.assert_allclose(weights[:, 1:].sum(axis=1), np.linspace(0, 1, 50))
+    soft = train(table.slice(0, 6000), Parameters(rounds=60, target="soft"))
+    assert soft.bundle.metadata.metrics["roc_auc"] > 0.9

@@ -1,0 +1,61 @@
+"""What commands show: nothing strange, and no fault where nobody reads."""
+
+import subprocess
+from pathlib import Path
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from contract.tables import read_table
+from runtime.process.terminal import plain
+from testing.hostile import TEXTS
+from testing.processes import PYTHON, ROOT, run
+
+
+def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
+    """`| head` closes the pipe: no traceback, whatever the command was about to say."""
+    small = tmp_path / "small.csv"
+    pa_csv.write_csv(read_table(dataset).slice(0, 500), small)
+    unreached = ["--api-url", "http://127.0.0.1:9", "--rate", "50", "--duration", "1", "--dataset"]
+    for arguments in (["test_api.py", *unreached], ["-m", "vouch", "validate"]):
+        command = ["bash", "-c", '"$@" | head -n 1', "-", PYTHON, *arguments, str(small)]
+        piped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert "Traceback" not in piped.stderr
+        assert "BrokenPipe" not in piped.stderr
+
+
+def test_nothing_strange_reaches_the_terminal() -> None:
+    """What a stranger wrote is shown with escapes, as one line, and plain text as it is."""
+    for text in TEXTS:
+        assert plain(text).isprintable()
+    assert plain("order 2024/0001, \u00e9\u4e2d\U0001f600") == "order 2024/0001, \u00e9\u4e2d\U0001f600"
+    assert plain("\x1b[2J\u202e\n") == "\\x1b[2J\\u202e\\n"
+
+
+def test_values_of_a_dataset_reach_the_terminal_plain(stack: object, dataset: Path, tmp_path: Path) -> None:
+    """Escape sequences in ids of a file are shown as text by the load test and the review zone."""
+    table = read_table(dataset).slice(0, 60)
+    names = [f"\x1b]52;c;aGk=\x07{number}" for number in range(60)]
+    place = table.column_names.index("transaction_id")
+    pa_csv.write_csv(table.set_column(place, "transaction_id", [names]), tmp_path / "evil.csv")
+    url = stack.url("rest_agent")  # type: ignore[attr-defined]
+    given = ["--api-url", url, "--dataset", str(tmp_path / "evil.csv")]
+    shown = [run("test_api.py", *given, "--rate", "10", "--duration", "1"), run("test_review_transactions.py", *given)]
+    for done in shown:
+        assert "\\x1b]52" in done.stdout
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_equal_ids_are_found(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`vouch validate` counts rows that repeat an id, and passes a file without any."""
+    from data_gen.commands.validate import main
+
+    table = read_table(dataset).slice(0, 800)
+    place = table.column_names.index("transaction_id")
+    pq.write_table(table.set_column(place, "transaction_id", [["same"] * 800]), tmp_path / "same.parquet")
+    assert main([str(tmp_path / "same.parquet")]) == 1
+    assert "transaction ids are unique: 799 rows repeat an id" in capsys.readouterr().err
+    pq.write_table(table, tmp_path / "good.parquet")
+    main([str(tmp_path / "good.parquet")])
+    assert "ok   transaction ids are unique" in capsys.readouterr().out

@@ -1,0 +1,104 @@
+"""The exact probability of abuse: it is what the rows show, and what brute force finds."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from data_gen.language.timeline import Timeline, hour_of_week
+from data_gen.language.variables import LATENT, NODES
+from data_gen.network.compile import QUANTA
+from data_gen.network.draw import RawNumbers, configuration, draw
+from data_gen.output.generator import RowGenerator
+from data_gen.output.plan import make_plan
+from data_gen.output.rows import make_rows
+from data_gen.patterns import PATTERNS
+from data_gen.patterns.shares import DEFAULT_RATIOS
+
+
+def test_stated_probabilities_are_observed_rates() -> None:
+    """In ten bins of 60,000 rows the observed abuse lies within sampling error of the stated probability."""
+    plan = make_plan(60_000, DEFAULT_RATIOS, PATTERNS)
+    generator = RowGenerator(plan, 5)
+    rows = make_rows(generator.network, generator.posterior, plan.chunks[0], 5)
+    stated = rows.column("abuse_confidence").to_numpy()
+    truth = rows.column("is_abuse").to_numpy(zero_copy_only=False)
+    for group in np.array_split(np.argsort(stated), 10):
+        expected, variance = stated[group].sum(), (stated[group] * (1 - stated[group])).sum()
+        assert abs(truth[group].sum() - expected) < 4.5 * np.sqrt(variance) + 1
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_brute_force_agrees(seed: int) -> None:
+    """Multiplying every factor by hand, summing over the home country row by row, gives the same to 1e-9."""
+    plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
+    generator = RowGenerator(plan, seed)
+    network = generator.network
+    numbers = RawNumbers(np.random.SeedSequence(seed))
+    pattern = np.arange(40) % len(PATTERNS)
+    times = plan.start + np.arange(40) * 191_000
+    codes = draw(network, pattern, numbers)
+    stated = generator.posterior.abuse(codes, times)
+    for row in range(40):
+        weights = []
+        for place, each in enumerate(PATTERNS):
+            total = 0.0
+            for home in range(LATENT["home_country"].size):
+                one = {name: values[row : row + 1] for name, values in codes.items()} | {
+                    "home_country": np.array([home])
+                }
+                product = 1.0
+                for node in network.nodes:
+                    shares = node.quanta[node.table_of[place, _first(configuration(node, one))]]
+                    product *= shares[int(one[node.name][0])] / QUANTA
+                total += product
+            hours = Timeline(each.week, plan.start, plan.end).total
+            time_factor = each.week.weights[hour_of_week(times[row : row + 1])[0]] / hours
+            weights.append(total * time_factor * plan.counts[place] / plan.rows)
+        abuse = sum(w for w, each in zip(weights, PATTERNS, strict=True) if each.is_abuse)
+        assert stated[row] == pytest.approx(abuse / sum(weights), abs=1e-9)
+
+
+def _first(value: object) -> int:
+    return int(np.atleast_1d(np.asarray(value))[0])
+
+
+def test_every_node_is_drawn_from_its_table() -> None:
+    """Over many draws, each node's frequencies are those of its table."""
+    plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
+    network = RowGenerator(plan, 1).network
+    rows = 40_000
+    codes = draw(network, np.zeros(rows, dtype=np.int64), RawNumbers(np.random.SeedSequence(3)))
+    for node in network.nodes:
+        where = configuration(node, codes)
+        busiest = np.bincount(np.broadcast_to(where, rows)).argmax()
+        chosen = codes[node.name][np.broadcast_to(where, rows) == busiest]
+        expected = node.quanta[node.table_of[0, busiest]] / QUANTA
+        observed = np.bincount(chosen, minlength=node.domain.size) / len(chosen)
+        error = np.sqrt(expected * (1 - expected) / len(chosen))
+        assert (np.abs(observed - expected) <= 5 * error + 1e-9).all(), node.name
+
+
+def test_hours_follow_the_week() -> None:
+    """Times of a pattern are spread over the hours of the week as its weights say."""
+    week = PATTERNS[0].week
+    timeline = Timeline(week, 0, 28 * 86_400)
+    times = timeline.times_at(RawNumbers(np.random.SeedSequence(1)).up_to(timeline.total, 200_000))
+    observed = np.bincount(hour_of_week(times), minlength=168) / 200_000
+    expected = week.weights / week.weights.sum()
+    assert np.abs(observed - expected).max() < 5 * np.sqrt(expected.max() / 200_000)
+    assert times.min() >= 0
+    assert times.max() < 28 * 86_400
+
+
+def test_weights_and_times_are_inverse() -> None:
+    """The weight before the second that uses up a weight is never more than that weight."""
+    timeline = Timeline(PATTERNS[0].week, 5000, 900_000)
+    for weight in itertools.chain([0, timeline.total - 1], range(1, timeline.total, timeline.total // 50)):
+        second = int(timeline.times_at(np.array([weight]))[0])
+        assert timeline.weight_before(second) <= weight < timeline.weight_before(second + 1)
+
+
+def test_all_nodes_are_declared_once() -> None:
+    """No node is both drawn and hidden."""
+    assert not NODES.keys() & LATENT.keys()

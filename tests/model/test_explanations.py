@@ -1,0 +1,114 @@
+"""Contributions and scores that add up."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from contract.abuse_types import ALL_TYPES
+from contract.messages import messages
+from ml_server.features.table_columns import TableColumns
+from ml_server.model.log_odds import LogOdds
+from ml_server.registry.bundle import Bundle
+from ml_server.serving.scorer import Scorer
+from ml_server.training.parameters import Parameters
+from ml_server.training.train import train
+from testing.orders import message
+
+
+def test_the_example_is_explained_as_documented(model: Bundle) -> None:
+    """The documented order is called disposable mail by a reason in words."""
+    response = Scorer(model).predict(message(), explain=True)
+    assert "e-mail domain tempmail.net is a disposable one" in [reason.sentence for reason in response.reasons]
+    assert response.legitimacy_score < 0.4
+    assert response.abuse_type_scores.fake_account > response.abuse_type_scores.payment_fraud
+
+
+def test_contributions_add_up(table: pa.Table, model: Bundle) -> None:
+    """Base value and contributions sum to the raw score within 1e-6, by feature and by group, and to the answer."""
+    scorer = Scorer(model)
+    for order in messages(table.slice(0, 100)):
+        response = scorer.predict(order, explain=True)
+        explanation = response.explanation
+        whole = explanation.base_value + sum(explanation.contributions.values())
+        groups = explanation.base_value + sum(each.contribution for each in explanation.groups)
+        assert whole == pytest.approx(explanation.raw_score, abs=1e-6)
+        assert groups == pytest.approx(explanation.raw_score, abs=1e-6)
+        score = model.calibration.score(explanation.raw_score, model.prior_shift)
+        assert response.legitimacy_score == pytest.approx(score, abs=1e-9)
+
+
+def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> None:
+    """The probabilities of the abuse types and of a legitimate order sum to 1."""
+    scorer = Scorer(model)
+    for order in messages(table.slice(0, 100)):
+        response = scorer.predict(order)
+        types = response.abuse_type_scores
+        total = response.legitimacy_score + types.fake_account + types.account_takeover + types.payment_fraud
+        assert total == pytest.approx(1, abs=1e-9)
+        assert (response.prediction == 1) == (response.legitimacy_score >= 0.5)
+        assert response.confidence == max(response.legitimacy_score, 1 - response.legitimacy_score)
+
+
+def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
+    """What the features earn for one class is its score less the base, by one and by many alike."""
+    matrix = model.features.matrix(TableColumns(table.slice(0, 300)))
+    scores = model.additive.scores(matrix)
+    for place in range(model.additive.classes):
+        only = np.eye(model.additive.classes)[place]
+        found = model.additive.contributions(matrix, np.tile(only, (300, 1)))
+        np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.additive.base[place], atol=1e-9)
+        for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
+            np.testing.assert_allclose(model.additive.contributions_of_one(row, only.tolist()), wanted, atol=1e-12)
+
+
+def test_average_earnings_are_nothing(table: pa.Table) -> None:
+    """On the rows that say what is average, each feature's earnings have the mean zero: they are distances from it."""
+    small = table.slice(0, 3000)
+    trained = train(small, Parameters(rounds=20, sparse_copies=0.0))
+    additive, features = trained.bundle.additive, trained.bundle.features
+    matrix = features.matrix(TableColumns(small.sort_by("timestamp").slice(0, 2100)))
+    for only in np.eye(additive.classes):
+        found = additive.contributions(matrix, np.tile(only, (len(matrix), 1)))
+        assert np.abs(found.mean(axis=0)).max() < 0.02
+        assert np.abs(found).max() > 0.1
+
+
+_scores = st.lists(st.floats(-40, 40), min_size=5, max_size=5)
+
+
+@given(_scores, _scores)
+@settings(max_examples=60)
+def test_slopes_are_the_integral_of_the_shares(base: list[float], scores: list[float]) -> None:
+    """Each slope times its step is within 1e-6 of the integral by ten thousand panels, also at extreme scores; they sum up."""
+    log_odds = LogOdds(ALL_TYPES)
+    start, step = np.array(base), np.array(scores) - np.array(base)
+    way = start + ((np.arange(10_000) + 0.5) / 10_000)[:, None] * step
+    honest, abuse = way[:, :2], way[:, 2:]
+    shares = np.concatenate([softmax(honest, axis=1), -softmax(abuse, axis=1)], axis=1)
+    wanted = shares.mean(axis=0) * step
+    contributions = np.array(log_odds.slopes(base, scores)) * step
+    # The midpoint rule itself is off by up to 1e-5 at such steps; that slopes sum to the exact change has no such limit.
+    np.testing.assert_allclose(contributions, wanted, atol=3e-5)
+    assert contributions.sum() == pytest.approx(log_odds.of(scores) - log_odds.of(base), abs=1e-6)
+    assert sum(log_odds.balanced(contributions, base, scores)) == pytest.approx(log_odds.of(scores), abs=1e-9)
+
+
+@given(st.lists(st.floats(-30, 30), min_size=5, max_size=5))
+def test_raw_scores_are_alike_in_both_forms(scores: list[float]) -> None:
+    """The log-odds of one row and of many are the same."""
+    log_odds = LogOdds(("legitimate", "suspicious_but_legitimate", "fake_account", "account_takeover", "payment_fraud"))
+    assert log_odds.of(scores) == pytest.approx(float(log_odds.of_rows(np.array([scores]))[0]), abs=1e-9)
+    assert sum(log_odds.abuse_type_shares(scores)) == pytest.approx(1)
+
+
+def test_an_order_without_optional_fields_is_scored(model: Bundle) -> None:
+    """Nothing but the three required fields still gets a probability near the base rate."""
+    bare = message(account_age_days=None, email_domain=None, phone_verified=None, order_amount=None, new_device=None)
+    score = Scorer(model).predict(bare).legitimacy_score
+    assert 0.5 < score < 0.95
+    assert not math.isnan(score)

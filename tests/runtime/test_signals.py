@@ -1,0 +1,75 @@
+"""Signals, workers, and the port that they share."""
+
+import os
+import signal
+from pathlib import Path
+
+import grpc
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from testing.asking import code_of
+from testing.processes import run
+from testing.replicas import running, scorer
+from testing.waiting import wait_for
+
+INFO = pb.GetModelInfoRequest()
+
+
+def test_a_second_sigterm_is_now(models: Path, tmp_path: Path) -> None:
+    """The first SIGTERM drains for as long as calls run; a second one ends it at once, with exit code 0."""
+    replica = scorer(tmp_path, models)
+    replica.settings = dict(replica.settings) | {"VOUCH_ML_LAME_DUCK_SECONDS": "60"}
+    with running(replica):
+        wait_for(replica.serving, what="the scorer")
+        assert replica.process is not None
+        replica.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "draining" in replica.log.read_text(), what="the drain")
+        assert replica.process.poll() is None
+        with grpc.insecure_channel(replica.address) as channel:  # a lame duck still answers
+            assert code_of(ScoringServiceStub(channel).GetModelInfo, INFO) == "OK"
+        replica.process.send_signal(signal.SIGTERM)
+        assert replica.process.wait(60) == 0  # far less than it would have waited
+
+
+def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -> None:
+    """Kill -9 of the supervisor: its workers drain and end by themselves."""
+    replica = scorer(tmp_path, models, workers=2)
+    replica.start()
+    try:
+        wait_for(replica.serving, what="two workers")
+        pids = replica.pids()
+        assert len(pids) == 2
+        replica.signal(signal.SIGKILL)
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 15, "the end of the workers")
+    finally:
+        assert replica.process is not None
+        replica.process.wait(10)
+
+
+def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> None:
+    """Service managers signal every process of a service: supervisor and workers still end in order, exit code 0."""
+    replica = scorer(tmp_path, models, workers=2)
+    replica.own_group = True
+    replica.start()
+    assert replica.process is not None
+    try:
+        wait_for(replica.serving, what="two workers")
+        os.killpg(replica.process.pid, signal.SIGTERM)
+        assert replica.process.wait(15) == 0
+        assert '"codes": [0, 0]' in replica.log.read_text()
+    finally:
+        if replica.process.poll() is None:
+            replica.stop()
+
+
+def test_two_supervisors_do_not_share_a_port(models: Path, tmp_path: Path) -> None:
+    """Workers share a port among themselves, but not with another server's: that one exits with 2."""
+    first = scorer(tmp_path, models, workers=2)
+    with running(first):
+        wait_for(first.serving, what="two workers")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
+        settings = {"VOUCH_ML_LISTEN": first.address, "VOUCH_ML_METRICS_LISTEN": "", **first.settings}
+        done = run("-m", "ml_server", "--workers", "2", env=clean | settings)
+    assert done.returncode == 2
+    assert first.address in done.stderr

@@ -1,0 +1,136 @@
+"""gRPC: reflection, errors with details, batches."""
+
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
+
+from contract.messages import messages
+from generated.vouch.v1 import agent_service_pb2 as agent
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1 import scoring_service_pb2 as scoring
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from testing.orders import message
+from testing.processes import Stack
+
+
+def test_reflection_lists_the_services(stack: Stack) -> None:
+    """Both servers tell their services by reflection and health by service name."""
+    wanted = {"ml": "vouch.v1.ScoringService", "agent": "vouch.v1.AgentService"}
+    for name, service in wanted.items():
+        with grpc.insecure_channel(stack.address(name)) as channel:
+            stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+            request = reflection_pb2.ServerReflectionRequest(list_services="")
+            answer = next(stub.ServerReflectionInfo(iter([request]), timeout=5))
+            assert service in [each.name for each in answer.list_services_response.service]
+            check = health_pb2_grpc.HealthStub(channel).Check
+            assert check(health_pb2.HealthCheckRequest(service=service), timeout=5).status == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"order_amount": float("nan")}, "transaction.order_amount"),
+        ({"cards_used_30d": -1}, "transaction.cards_used_30d"),
+        ({"device_type": 42}, "transaction.device_type"),
+        ({"transaction_id": ""}, "transaction.transaction_id"),
+    ],
+)
+def test_grpc_errors_carry_details(stack: Stack, changed: dict[str, Any], field: str) -> None:
+    """INVALID_ARGUMENT carries one ErrorInfo of domain vouch and the violations by field, from both services."""
+    order = message(**changed)
+    with grpc.insecure_channel(stack.address("ml")) as ml, grpc.insecure_channel(stack.address("agent")) as decider:
+        calls: list[Any] = [
+            lambda: ScoringServiceStub(ml).Predict(scoring.PredictRequest(transaction=order), timeout=5),
+            lambda: AgentServiceStub(decider).Review(agent.ReviewRequest(transaction=order), timeout=5),
+        ]
+        for call in calls:
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+            status = rpc_status.from_call(caught.value)
+            info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+            assert status.details[0].Unpack(info)
+            assert status.details[1].Unpack(violations)
+            assert (info.reason, info.domain) == ("INVALID_REQUEST", "vouch")
+            assert next(each.field for each in violations.field_violations) == field
+
+
+def test_a_missing_transaction_is_named(stack: Stack) -> None:
+    """A request without a transaction is INVALID_ARGUMENT, not an empty order."""
+    with grpc.insecure_channel(stack.address("ml")) as channel, pytest.raises(grpc.RpcError) as caught:
+        ScoringServiceStub(channel).Predict(scoring.PredictRequest(), timeout=5)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_later_rpcs_say_so(stack: Stack) -> None:
+    """RPCs of the contract that are not served yet answer UNIMPLEMENTED with their name."""
+    with grpc.insecure_channel(stack.address("agent")) as channel:
+        stub = CaseServiceStub(channel)
+        calls: list[Any] = [
+            lambda: stub.ClaimCase(cases.ClaimCaseRequest(case_id="x", reviewer="r"), timeout=5),
+            lambda: stub.ResolveCase(
+                cases.ResolveCaseRequest(case_id="x", reviewer="r", verdict=agent.DECISION_APPROVE), timeout=5
+            ),
+            lambda: list(stub.ExportLabels(cases.ExportLabelsRequest(), timeout=5)),
+        ]
+        for call in calls:
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_huge_message_is_refused(stack: Stack) -> None:
+    """Ten megabytes over gRPC are refused by size, and the server goes on."""
+    with grpc.insecure_channel(stack.address("ml")) as channel:
+        stub = ScoringServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(scoring.PredictRequest(transaction=message(user_agent="x" * 10_000_000)), timeout=5)
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert stub.Predict(scoring.PredictRequest(transaction=message()), timeout=5).legitimacy_score > 0
+
+
+def batch(stack: Stack, orders: list[Any], **options: Any) -> scoring.PredictBatchResponse:
+    """Score a batch over gRPC."""
+    with grpc.insecure_channel(stack.address("ml")) as channel:
+        request = scoring.PredictBatchRequest(transactions=orders, **options)
+        answer: scoring.PredictBatchResponse = ScoringServiceStub(channel).PredictBatch(request, timeout=30)
+        return answer
+
+
+def test_a_batch_is_scored_like_its_orders(stack: Stack, table: Any) -> None:
+    """A batch of sparse and full orders gets, in order, what each alone gets, with and without reasons."""
+    orders = [message(), *messages(table.slice(0, 60)), message(new_device=None)]
+    with grpc.insecure_channel(stack.address("ml")) as channel:
+        alone = [
+            ScoringServiceStub(channel).Predict(scoring.PredictRequest(transaction=each, explain=True))
+            for each in orders
+        ]
+    together = batch(stack, orders, explain=True)
+    assert [each.index for each in together.results] == list(range(len(orders)))
+    for one, result in zip(alone, together.results, strict=True):
+        assert result.prediction.legitimacy_score == pytest.approx(one.legitimacy_score, abs=1e-12)
+        assert [r.feature for r in result.prediction.reasons] == [r.feature for r in one.reasons]
+    assert not batch(stack, orders[:2]).results[0].prediction.reasons
+
+
+def test_a_bad_order_of_a_batch_fails_as_chosen(stack: Stack) -> None:
+    """A bad order fails the call, named by its index, or alone in its place; none and too many are refused."""
+    orders = [message(), message(order_amount=-1.0), message()]
+    with pytest.raises(grpc.RpcError) as caught:
+        batch(stack, orders)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "transactions[1].order_amount" in caught.value.details()  # type: ignore[operator]
+    found = batch(stack, orders, error_policy=scoring.BATCH_ERROR_POLICY_FAIL_ITEM).results
+    assert [each.WhichOneof("outcome") for each in found] == ["prediction", "error", "prediction"]
+    assert found[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    for wrong in ([], [message()] * 4097):
+        with pytest.raises(grpc.RpcError) as caught:
+            batch(stack, wrong)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,189 @@
+"""Starting, failing and stopping: any order, a scorer that goes away, signals, taken ports."""
+
+import socket
+import sqlite3
+import threading
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from generated.vouch.v1 import scoring_service_pb2 as scoring
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from testing.orders import DOCUMENTED, message
+from testing.processes import Stack, answers, run
+from testing.waiting import free_port, wait_for
+
+
+def review(stack: Stack) -> httpx.Response:
+    """Post the documented order to the agent."""
+    return httpx.post(stack.url("rest_agent") + "/api/v1/review", json=DOCUMENTED, timeout=10)
+
+
+def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
+    """Bridge first, then agent, then scorer: 503 with a clear health until it is there, recovery without a restart."""
+    stack = Stack(tmp_path, models)
+    try:
+        stack.start("rest_agent", "rest_ml")
+        wait_for(stack.agent_is("degraded"), what="bridge alone")
+        assert review(stack).status_code == 503
+        wait_for(answers(stack.url("rest_ml") + "/api/v1/health", 503), what="bridge of the scorer")
+        assert httpx.get(stack.url("rest_ml") + "/api/v1/health").json()["status"] == "unhealthy"
+        stack.start("agent")
+        wait_for(lambda: "scorer" in review(stack).text, what="agent without scorer")
+        answer = review(stack)
+        assert (answer.status_code, "away" in answer.json()["detail"]) == (503, True)
+        stack.start("ml")
+        wait_for(stack.agent_is("healthy"), what="all up")
+        assert review(stack).status_code == 200
+        assert stack.stop("ml") == 0
+        wait_for(stack.agent_is("degraded"), what="scorer gone")
+        assert review(stack).status_code == 503
+        stack.start("ml")
+        wait_for(stack.agent_is("healthy"), what="scorer back")
+        assert review(stack).status_code == 200
+    finally:
+        stack.close()
+
+
+def test_without_a_model_the_scorer_waits_for_one(models: Path, tmp_path: Path) -> None:
+    """A scorer without a model says unhealthy and what to run, and serves as soon as there is one."""
+    empty = tmp_path / "models"
+    stack = Stack(tmp_path, empty)
+    try:
+        stack.start("ml", "rest_ml")
+        url = stack.url("rest_ml") + "/api/v1"
+        wait_for(answers(f"{url}/health", 503), what="unhealthy")
+        wait_for(lambda: "no model" in httpx.post(f"{url}/predict", json=DOCUMENTED).text, what="scorer up")
+        assert httpx.post(f"{url}/predict", json=DOCUMENTED).status_code == 503
+        empty.symlink_to(models)
+        wait_for(answers(f"{url}/health"), what="healthy")
+        assert httpx.post(f"{url}/predict", json=DOCUMENTED).status_code == 200
+        assert "vouch train" in stack.log("ml")
+    finally:
+        stack.close()
+
+
+def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> None:
+    """A review that waits for the ledger when SIGTERM comes is still kept and answered; then the agent exits with 0."""
+    metrics = f"127.0.0.1:{free_port()}"
+    stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_METRICS_LISTEN": metrics})
+    answered: list[httpx.Response] = []
+    try:
+        stack.start("ml", "agent", "rest_agent")
+        stack.wait_until_healthy()
+        with sqlite3.connect(tmp_path / "ledger.db") as held:
+            held.execute("BEGIN IMMEDIATE")  # nobody else can write now
+            client = threading.Thread(target=lambda: answered.append(review(stack)))
+            client.start()
+            busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
+            wait_for(busy, what="a review in flight")
+            process = stack.running.pop("agent")
+            process.terminate()
+            wait_for(lambda: "draining" in stack.log("agent"), what="the drain")
+            assert process.poll() is None
+            assert not answered
+            held.rollback()
+        held.close()
+        client.join(10)
+        assert process.wait(10) == 0
+        assert answered[0].status_code == 200
+        with sqlite3.connect(tmp_path / "ledger.db") as ledger:
+            kept = ledger.execute("SELECT decision_id FROM decisions").fetchall()
+        ledger.close()
+        assert kept == [(answered[0].json()["decision_id"],)]
+    finally:
+        stack.close()
+
+
+def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
+    """Under load the scorer drains: calls end well or were never begun, at most one failure a client, exit code 0."""
+    stack = Stack(tmp_path, models)
+    codes: list[grpc.StatusCode] = []
+    stopping = threading.Event()
+
+    def client() -> None:
+        with grpc.insecure_channel(stack.address("ml")) as channel:
+            stub = ScoringServiceStub(channel)
+            while True:
+                try:
+                    stub.Predict(scoring.PredictRequest(transaction=message()), timeout=5)
+                    codes.append(grpc.StatusCode.OK)
+                except grpc.RpcError as error:
+                    codes.append(error.code())
+                    if stopping.is_set():
+                        return
+
+    try:
+        stack.start("ml", "rest_ml")
+        stack.wait_until_healthy()
+        clients = [threading.Thread(target=client) for _ in range(4)]
+        for each in clients:
+            each.start()
+        wait_for(lambda: codes.count(grpc.StatusCode.OK) > 100, what="a hundred answers")
+        stopping.set()
+        assert stack.stop("ml") == 0
+        for each in clients:
+            each.join(10)
+        # CANCELLED is what gRPC tells of a call that reached the socket and was never handed to the server.
+        assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        assert len(codes) - codes.count(grpc.StatusCode.OK) == len(clients)
+    finally:
+        stopping.set()
+        stack.close()
+
+
+@pytest.mark.parametrize("module", ["ml_server", "agent_server"])
+def test_a_taken_port_is_named(module: str, models: Path, tmp_path: Path) -> None:
+    """A server whose port is taken exits with 2 and the address."""
+    stack = Stack(tmp_path, models)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", stack.ports["ml"]))
+        taken.listen()
+        stack.ports["agent"] = stack.ports["ml"]
+        done = run("-m", module, env=stack.environment())
+    assert done.returncode == 2
+    assert f"127.0.0.1:{stack.ports['ml']}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_vouch_up_names_a_taken_port() -> None:
+    """`vouch up` with a port taken starts nothing, exits with 2 and names the port."""
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 50051))
+            taken.listen()
+        except OSError:
+            pass  # then somebody else has taken it: as good
+        done = run("-m", "vouch", "up")
+    assert done.returncode == 2
+    assert "port 50051 (for ml) is taken" in done.stderr
+
+
+def test_wrong_settings_stop_the_start(models: Path, tmp_path: Path) -> None:
+    """A bad setting is exit code 2 with the variable's name, before anything listens."""
+    stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_DENY_THRESHOLD": "0.9"})
+    done = run("-m", "agent_server", env=stack.environment())
+    assert done.returncode == 2
+    assert "VOUCH_AGENT_DENY_THRESHOLD" in done.stderr
+
+
+def test_thresholds_are_settable(models: Path, tmp_path: Path) -> None:
+    """With other thresholds the same order gets another decision, and the policy says so."""
+    settings = {"VOUCH_AGENT_DENY_THRESHOLD": "0.0001", "VOUCH_AGENT_APPROVE_THRESHOLD": "0.001"}
+    stack = Stack(tmp_path, models, settings=settings)
+    try:
+        stack.start("ml", "agent", "rest_agent")
+        stack.wait_until_healthy()
+        answer = review(stack).json()
+        assert answer["decision"] == "approve"
+        assert answer["policy_version"] == "approve>=0.001,deny<=0.0001,evidence>=4"
+    finally:
+        stack.close()
+
+
+def test_a_broken_envoy_is_not_ours() -> None:
+    """The edge's configuration is accepted by the real binary, also with other ports."""
+    done = run("envoy/run.py", "--check", "--edge", "18080")
+    assert done.returncode == 0, done.stderr

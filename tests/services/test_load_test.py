@@ -1,0 +1,84 @@
+"""The documented load tests."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testing.processes import PYTHON, ROOT, Stack, run
+
+
+def test_the_load_test_counts_by_class(stack: Stack, dataset: Path) -> None:
+    """The documented load test streams both classes, prints decisions, precision, recall and percentiles, exit 0."""
+    arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(dataset)]
+    done = run("test_api.py", *arguments, "--rate", "40", "--duration", "4")
+    assert done.returncode == 0, done.stderr
+    for words in ("legitimate", "abuse", "deny: precision", "recall", "sent to review", "p99", "failed 0"):
+        assert words in done.stdout
+    assert "sent 160 in" in done.stdout
+
+
+def test_ctrl_c_still_prints_the_summary(stack: Stack, dataset: Path) -> None:
+    """Interrupted, the load test shows one line a request and the summary, exit 0."""
+    command = [PYTHON, "test_api.py", "--api-url", stack.url("rest_agent"), "--dataset", str(dataset), "--rate", "5"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(15) == 0
+    assert all("->" in line for line in lines)
+    assert "deny: precision" in rest
+
+
+def test_load_tests_take_files_without_the_newer_columns(stack: Stack, dataset: Path, tmp_path: Path) -> None:
+    """A file with the documented columns only works, and no label is ever sent."""
+    from contract.fields import LABELS
+    from load_test.orders import read_orders
+
+    newer = [
+        "accounts_on_device_30d",
+        "accounts_on_ip_24h",
+        "three_ds_result",
+        "payment_attempts_24h",
+        "cards_used_30d",
+    ]
+    import pyarrow.csv as pa_csv
+
+    from contract.tables import read_table
+
+    path = tmp_path / "older.csv"
+    pa_csv.write_csv(read_table(dataset).slice(0, 400).drop_columns([*newer, "promo_code_used"]), path)
+    assert not any(label in order.body for order in read_orders(path) for label in LABELS)
+    arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(path)]
+    done = run("test_api.py", *arguments, "--rate", "30", "--duration", "1")
+    assert (done.returncode, "failed 0" in done.stdout) == (0, True), done.stdout
+    zone = run("test_review_transactions.py", *arguments, "--count", "1")
+    assert zone.returncode == 0, zone.stdout
+    for words in ("decision   review by review_required", "reasoning", "evidence", "recommends"):
+        assert words in zone.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rate", "0"], "--rate must be above 0"),
+        (["--fraud-ratio", "1.5"], "--fraud-ratio must lie in 0..1"),
+        (["--concurrency", "0"], "--concurrency"),
+        (["--dataset", "nowhere.csv"], "nowhere.csv: there is no such file"),
+        (["--api-url", "localhost"], "--api-url must start with"),
+    ],
+)
+def test_load_test_options_are_checked(arguments: list[str], words: str) -> None:
+    """A bad option is exit code 2 and a sentence that names it."""
+    done = run("test_api.py", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_an_absent_service_is_told() -> None:
+    """Nothing listening: the load test says so for each request and exits with 1."""
+    done = run("test_api.py", "--api-url", "http://127.0.0.1:9", "--rate", "10", "--duration", "0.5")
+    assert done.returncode == 1
+    assert "ConnectError" in done.stdout
