@@ -1,1 +1,20 @@
 """The words that patterns are declared in: distributions, domains, variables, weeks."""
+
+from data_gen.language.distributions import (
+    By,
+    Choice,
+    Each,
+    Frequencies,
+    Geometric,
+    LogNormal,
+    Mix,
+    Poisson,
+    SameAs,
+    Uniform,
+    always,
+    yes,
+)
+
+__all__ = [
+    "By", "Choice", "Each", "Frequencies", "Geometric", "LogNormal", "Mix", "Poisson", "SameAs", "Uniform", "always", "yes",
+]  # fmt: skip

@@ -3,7 +3,6 @@
 import json
 import pickle
 import re
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +14,14 @@ from generated.vouch.v1 import (
     scoring_service_pb2,
     transaction_pb2,
 )
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from http_bridge.dialect.descriptions import description
 from runtime.rpc.errors import InvalidRequest
+from runtime.rpc.statuses import STATUSES, reason_name
 from runtime.rpc.validation import check
 from testing.orders import ALL_DOCUMENTED, message
+from testing.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2)
 
 
@@ -50,12 +51,21 @@ def test_every_part_is_described() -> None:
                 assert description(method.full_name), method.full_name
 
 
-def test_error_reasons_have_true_examples() -> None:
-    """Every error reason shows an example ErrorInfo that is JSON and names that reason."""
+_REASON = re.compile(r"((?:  //[^\n]*\n)+)  ERROR_REASON_(\w+) = (\d+);")
+
+
+def test_error_reasons_are_told_as_the_table_has_them() -> None:
+    """The comment of each reason names the table's status, and shows an ErrorInfo whose metadata the table allows."""
     text = (ROOT / "protos/vouch/v1/error_reason.proto").read_text()
-    shown = {json.loads(example)["reason"] for example in re.findall(r'//\s+(\{"reason".*\})', text)}
-    declared = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.keys()}  # noqa: SIM118
-    assert shown == declared - {"UNSPECIFIED"}
+    told = {name: comment for comment, name, number in _REASON.findall(text) if number != "0"}
+    assert told.keys() == {reason_name(reason) for reason in STATUSES}
+    for reason, status in STATUSES.items():
+        comment = told[reason_name(reason)]
+        shown = json.loads(re.findall(r'//\s+(\{"reason".*\})', comment)[0])
+        assert f"Status {status.code.name}" in comment, reason_name(reason)
+        assert (shown["reason"], shown["domain"]) == (reason_name(reason), "vouch")
+        assert set(shown["metadata"]) <= set(status.metadata), reason_name(reason)
+    assert ErrorReason.values() == [0, *STATUSES]
 
 
 def test_a_good_order_passes() -> None:

@@ -149,7 +149,7 @@ def test_validate_reads_foreign_files(dataset: Path, tmp_path: Path) -> None:
 
 
 OWN = """
-from data_gen.distributions import yes
+from data_gen.language import yes
 from data_gen.patterns.fake_account import HARD
 
 PATTERNS = (HARD.but("coupon_ring", share=1.0, promo_code_used=yes({probability})),)
