@@ -69,7 +69,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "number": (*NUMBERS, *COUNTS, *WRONG_KINDS[:4], True, "299.99", "1e3", "1e400", "NaN", "Infinity"),
     "flag": (0, 1, "yes please", [], {}),
     "time": (*TIMES, 0, 1.5, True, []),
-    "name": ("", "fridge", "UNSPECIFIED", -1, 99, 2**31, [], {}),
+    "enum": ("", "fridge", "UNSPECIFIED", -1, 99, 2**31, [], {}),
 }
 """Values by kind of field, for a body in JSON: boundaries of every type, and what is none of it."""
 
