@@ -12,6 +12,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "evaluate": ("ml_server.commands.evaluate", "measure a model on a labelled dataset"),
     "models": ("ml_server.commands.models", "list, compare and promote models"),
     "score": ("ml_server.commands.score", "score every order of a file"),
+    "audit": ("agent_server.commands.audit", "verify or export the ledger, make a key that signs it"),
+    "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),
     "keys": ("runtime.keys_command", "make, list and remove API keys"),
     "up": ("stack.up", "start every service in this terminal"),
     "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),

@@ -1,10 +1,12 @@
 """The agent's way to the scorer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from agent_server.breaker import Breaker
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
@@ -21,35 +23,59 @@ _log = get_logger()
 
 
 class ScoringClient:
-    """Asks the scorer; what goes wrong on the way becomes an error that a caller of the agent understands."""
+    """Asks the scorer; what goes wrong on the way becomes an error that a caller of the agent understands.
 
-    def __init__(self, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None) -> None:
+    While the scorer is away, a breaker lets nobody wait for it.
+    """
+
+    def __init__(
+        self, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:  # fmt: skip
         self._channel = open_channel(target, tls, health_service=_NAME)
         self._stub: Any = ScoringServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
         self._timeout = timeout_seconds
         self._key = (("x-api-key", api_key),) if api_key else ()
+        self.breaker = breaker or Breaker()
 
     async def predict(self, transaction: Transaction, call: Call) -> pb.PredictResponse:
         """Score with reasons, within the caller's time. Raises Unavailable, Overloaded or DeadlinePassed."""
+        if not self.breaker.allows():
+            raise _away()
         remaining, request_id = call.remaining, call.request_id
         timeout = self._timeout if remaining is None else min(self._timeout, remaining)
-        metadata = (*self._key, (REQUEST_ID, request_id))
+        request = pb.PredictRequest(transaction=transaction, explain=True)
         try:
-            request = pb.PredictRequest(transaction=transaction, explain=True)
-            response: pb.PredictResponse = await self._stub.Predict(request, timeout=timeout, metadata=metadata)
-            return response
+            response: pb.PredictResponse = await self._stub.Predict(
+                request, timeout=timeout, metadata=(*self._key, (REQUEST_ID, request_id))
+            )
         except grpc.aio.AioRpcError as error:
             code = error.code()
-            _log.warning("scorer failed", code=code.name, request_id=request_id)
-            if code == grpc.StatusCode.DEADLINE_EXCEEDED and remaining is not None and remaining <= self._timeout:
+            late = code == grpc.StatusCode.DEADLINE_EXCEEDED
+            if late and remaining is not None and remaining <= self._timeout:
                 raise DeadlinePassed("the scorer did not answer before the deadline") from error
             if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise Overloaded("the scorer has too much to do: try again in a second") from error
-            raise Unavailable(
-                "the scorer is away, so there is no decision: try again",
-                reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE,
-            ) from error
+            if self.breaker.closed:
+                _log.warning("scorer failed", code=code.name, request_id=request_id)
+            self.breaker.failed()
+            raise _away() from error
+        self.breaker.succeeded()
+        return response
+
+    async def predict_many(self, transactions: Sequence[Transaction]) -> list[pb.PredictResponse | None]:
+        """Score orders that were kept without a score; None for one that the scorer refuses. Raises Unavailable."""
+        policy = pb.BATCH_ERROR_POLICY_FAIL_ITEM
+        request = pb.PredictBatchRequest(transactions=transactions, explain=True, error_policy=policy)
+        try:
+            response = await self._stub.PredictBatch(request, timeout=10 * self._timeout, metadata=self._key)
+        except grpc.aio.AioRpcError as error:
+            raise _away() from error
+        self.breaker.succeeded()
+        return [
+            result.prediction if result.WhichOneof("outcome") == "prediction" else None for result in response.results
+        ]
 
     async def available(self) -> bool:
         """Whether the scorer says that it serves."""
@@ -62,3 +88,9 @@ class ScoringClient:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+
+def _away() -> Unavailable:
+    return Unavailable(
+        "the scorer is away, so there is no score: try again", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE
+    )

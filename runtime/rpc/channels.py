@@ -8,8 +8,8 @@ import grpc
 
 from runtime.access.tls import ClientTls
 
-RETRIED = ("vouch.v1.ScoringService",)
-"""Services whose RPCs change nothing, so that asking twice does no harm. A review is written down: it is not asked twice."""
+RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService")
+"""Services that may be asked twice: scoring changes nothing, and a repeated review gets the recorded answer."""
 
 
 def service_config(health_service: str = "") -> str:

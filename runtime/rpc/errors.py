@@ -7,6 +7,7 @@ VouchError
 |-- NotAvailable        it is there, but not in the needed state
 |-- Overloaded          too much in flight; try again later
 |-- Unauthenticated     no API key, or one that is not known
+|-- Forbidden           the API key's role does not allow this
 |-- DeadlinePassed      the caller no longer waits
 `-- Unimplemented       in the contract, not yet in the server
 """
@@ -114,6 +115,12 @@ class Unauthenticated(VouchError):
     """No API key, or one that is not known."""
 
     reason = ErrorReason.ERROR_REASON_API_KEY_INVALID
+
+
+class Forbidden(VouchError):
+    """The API key is known, but its role does not allow this; tells the role that is needed."""
+
+    reason = ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT
 
 
 class DeadlinePassed(VouchError):
