@@ -17,7 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from generated.vouch.v1 import agent_service_pb2, case_service_pb2, scoring_service_pb2
+from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2, scoring_service_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
 from testing.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -25,7 +25,7 @@ from testing.waiting import wait_for
 FINE = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}
 _SERVICES = [
     service
-    for file in (scoring_service_pb2, agent_service_pb2, case_service_pb2)
+    for file in (scoring_service_pb2, agent_service_pb2, case_service_pb2, privacy_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 _METHODS = [method for service in _SERVICES for method in service.methods if not method.server_streaming]

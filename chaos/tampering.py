@@ -25,8 +25,8 @@ def tampered(path: Path, name: str, chance: random.Random) -> int:
 
 
 def _tamper(connection: sqlite3.Connection, name: str, chance: random.Random) -> int:
-    entries = [row[0] for row in connection.execute("SELECT sequence FROM entries ORDER BY sequence")]
-    orders = [row[0] for row in connection.execute("SELECT sequence FROM payloads ORDER BY sequence")]
+    entries: list[int] = [row[0] for row in connection.execute("SELECT sequence FROM entries ORDER BY sequence")]
+    orders: list[int] = [row[0] for row in connection.execute("SELECT sequence FROM payloads ORDER BY sequence")]
     last = entries[-1]
     if name.startswith("edit ") and "." in name:
         table, column = name.removeprefix("edit ").split(".")

@@ -91,10 +91,10 @@ def test_exports_verify_by_themselves(
         assert "entry 1 was changed" in capsys.readouterr().err
 
 
-_BROKEN: dict[str, Callable[[Path], None]] = {
-    "empty": lambda path: path.write_bytes(b"") and None,
-    "text": lambda path: path.write_text("no export\n") and None,
-    "binary": lambda path: path.write_bytes(b"\xff\xfe\0PAR1") and None,
+_BROKEN: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no export\n"),
+    "binary": lambda path: path.write_bytes(b"\xff\xfe\0PAR1"),
     "folder": lambda path: path.mkdir(),
     "missing": lambda path: None,
 }

@@ -60,7 +60,7 @@ def _old_ledger(url: str, number: int) -> list[pb.ReviewResponse]:
 
 
 async def test_version_0_1_is_carried_over(ledger_url: str) -> None:
-    """Decisions with their orders, revisions and cases are there, the chain holds, and the ledger goes on; two start at once."""
+    """Decisions with orders, revisions and cases are there, the chain holds, the ledger goes on; two start at once."""
     answers = await asyncio.to_thread(_old_ledger, ledger_url, 9)
     with ThreadPoolExecutor(2) as pool:
         engines = list(pool.map(open_engine, [ledger_url] * 2))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from testing.commands import ended
 from testing.decisions import keep
 
 CANARY = "canary-7f3a"
-PERSONAL = {
+PERSONAL: dict[str, Any] = {
     "user_id": CANARY, "device_id": f"{CANARY}-device", "email_domain": f"{CANARY}.example", "user_agent": f"{CANARY} agent",
 }  # fmt: skip
 

@@ -11,6 +11,8 @@ from generated.vouch.v1 import (
     agent_service_pb2,
     case_service_pb2,
     error_reason_pb2,
+    ledger_entry_pb2,
+    privacy_service_pb2,
     scoring_service_pb2,
     transaction_pb2,
 )
@@ -22,7 +24,7 @@ from runtime.rpc.validation import check
 from testing.orders import ALL_DOCUMENTED, message
 from testing.processes import ROOT
 
-SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2)
+SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2, privacy_service_pb2)
 
 
 def test_messages_pickle() -> None:
@@ -41,7 +43,7 @@ def test_only_three_fields_are_required() -> None:
 
 def test_every_part_is_described() -> None:
     """Every message, field, enum value and RPC of the contract has a comment that REST's docs can show."""
-    for module in (*SERVICES, transaction_pb2, error_reason_pb2):
+    for module in (*SERVICES, transaction_pb2, error_reason_pb2, ledger_entry_pb2):
         for entry in module.DESCRIPTOR.message_types_by_name.values():
             assert description(entry.full_name), entry.full_name
             for field in entry.fields:
