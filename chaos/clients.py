@@ -17,6 +17,7 @@ from testing.load import Call
 from testing.orders import message
 
 SCORING = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+AGENT = agent.DESCRIPTOR.services_by_name["AgentService"].full_name
 SECONDS = 10.0
 
 

@@ -164,10 +164,10 @@ def scorer(folder: Path, models: Path, **rest: object) -> Replica:
     return Replica("ml_server", "VOUCH_ML_", folder, settings=settings, **rest)  # type: ignore[arg-type]
 
 
-def agent(folder: Path, scorer_address: str, **rest: object) -> Replica:
+def agent(folder: Path, scorer_address: str, ledger_url: str = "", **rest: object) -> Replica:
     """An agent that asks a scorer."""
     settings = {
         "VOUCH_AGENT_SCORER": scorer_address,
-        "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{folder / 'chaos.db'}",
+        "VOUCH_AGENT_LEDGER_URL": ledger_url or f"sqlite:///{folder / 'chaos.db'}",
     }
     return Replica("agent_server", "VOUCH_AGENT_", folder, settings=settings, **rest)  # type: ignore[arg-type]
