@@ -1,5 +1,6 @@
 """The agent's way to the scorer."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from agent_server.breaker import Breaker
+from agent_server.gathering import Asked, Gathering
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
@@ -14,7 +16,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.access.tls import ClientTls
 from runtime.rpc.call import REQUEST_ID, Call
 from runtime.rpc.channels import open_channel
-from runtime.rpc.errors import DeadlinePassed, Overloaded, Unavailable
+from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unavailable, VouchError
 from runtime.telemetry.logging import get_logger
 
 HEALTH_SECONDS = 0.5
@@ -38,30 +40,57 @@ class ScoringClient:
         self._timeout = timeout_seconds
         self._key = (("x-api-key", api_key),) if api_key else ()
         self.breaker = breaker or Breaker()
+        self._gathering = Gathering(self._score)
 
     async def predict(self, transaction: Transaction, call: Call) -> pb.PredictResponse:
         """Score with reasons, within the caller's time. Raises Unavailable, Overloaded or DeadlinePassed."""
         if not self.breaker.allows():
             raise _away()
-        remaining, request_id = call.remaining, call.request_id
-        timeout = self._timeout if remaining is None else min(self._timeout, remaining)
-        request = pb.PredictRequest(transaction=transaction, explain=True)
+        remaining = call.remaining
+        seconds = self._timeout if remaining is None else min(self._timeout, remaining)
         try:
-            response: pb.PredictResponse = await self._stub.Predict(
-                request, timeout=timeout, metadata=(*self._key, (REQUEST_ID, request_id))
-            )
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
-            late = code == grpc.StatusCode.DEADLINE_EXCEEDED
-            if late and remaining is not None and remaining <= self._timeout:
-                raise DeadlinePassed("the scorer did not answer before the deadline") from error
-            if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
-                raise Overloaded("the scorer has too much to do: try again in a second") from error
-            if self.breaker.closed:
-                _log.warning("scorer failed", code=code.name, request_id=request_id)
-            self.breaker.failed()
-            raise _away() from error
+            response = await self._gathering.predict(transaction, call.request_id, seconds)
+        except (TimeoutError, grpc.aio.AioRpcError) as error:
+            raise self._failure(error, call, in_time=remaining is None or remaining > self._timeout) from error
         self.breaker.succeeded()
+        return response
+
+    def _failure(self, error: Exception, call: Call, *, in_time: bool) -> VouchError:
+        """What a caller is told; `in_time` says that its own deadline was not what ended the wait."""
+        code = error.code() if isinstance(error, grpc.aio.AioRpcError) else grpc.StatusCode.DEADLINE_EXCEEDED
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED and not in_time:
+            return DeadlinePassed("the scorer did not answer before the deadline")
+        if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded("the scorer has too much to do: try again in a second")
+        if self.breaker.closed:
+            _log.warning("scorer failed", code=code.name, request_id=call.request_id)
+        self.breaker.failed()
+        return _away()
+
+    async def _score(self, gathered: Sequence[Asked]) -> Sequence[pb.PredictResponse | Exception]:
+        seconds = max(asked.until for asked in gathered) - asyncio.get_running_loop().time()
+        if len(gathered) == 1:
+            return [await self._score_alone(gathered[0], seconds)]
+        batch = pb.PredictBatchRequest(
+            transactions=[asked.transaction for asked in gathered],
+            explain=True,
+            error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM,
+            request_ids=[asked.request_id for asked in gathered],
+        )
+        try:
+            response = await self._stub.PredictBatch(batch, timeout=seconds, metadata=self._key)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            # The scorer has no room for another batch; for single orders it has.
+            alone = [self._score_alone(asked, seconds) for asked in gathered]
+            return await asyncio.gather(*alone, return_exceptions=True)  # type: ignore[return-value]
+        return [_outcome(result) for result in response.results]
+
+    async def _score_alone(self, asked: Asked, seconds: float) -> pb.PredictResponse:
+        request = pb.PredictRequest(transaction=asked.transaction, explain=True)
+        metadata = (*self._key, (REQUEST_ID, asked.request_id))
+        response: pb.PredictResponse = await self._stub.Predict(request, timeout=seconds, metadata=metadata)
         return response
 
     async def predict_many(self, transactions: Sequence[Transaction]) -> list[pb.PredictResponse | None]:
@@ -88,6 +117,13 @@ class ScoringClient:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+
+def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
+    """The score of one order of a batch; the agent has checked it, so that what the scorer refuses is a fault."""
+    if result.WhichOneof("outcome") == "prediction":
+        return result.prediction
+    return InvalidRequest([("transaction", result.error.message)])
 
 
 def _away() -> Unavailable:

@@ -19,10 +19,10 @@ from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Unsigned
 from agent_server.ledger.engine import writing
 from agent_server.ledger.group import Group
-from chaos.clients import predict, review
 from runtime.settings import Shared
+from testing.clients import predict, review
 from testing.decisions import keep
-from testing.load import Call, capacity
+from testing.load import Call, capacity, until_answered
 from testing.postgres import binaries, running
 from testing.replicas import Replica, agent, scorer
 from testing.replicas import running as replicas_running
@@ -44,9 +44,15 @@ async def reviewing(
     with replicas_running(behind, front):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
         async with review(front.address) as reviews, predict([behind.address]) as predicts:
+            await until_answered(reviews)
             await capacity(reviews, 4, 1.0)
             await capacity(predicts, 4, 0.5)
             yield reviews, predicts, front
+
+
+def _committed(front: Replica) -> tuple[float, float]:
+    """Commits of an agent's ledger, and writes in them."""
+    return front.metric("vouch_ledger_commits_total"), front.metric("vouch_ledger_writes_total")
 
 
 async def p50(call: Call, number: int = 150) -> float:
@@ -100,17 +106,17 @@ async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float
     fill(sqlite, FEW)
     for place, core in (("", _CLIENT), ("_one_core", _SERVERS)):
         async with reviewing(folder, models, sqlite, core) as (reviews, predicts, front):
-            before = [front.metric(f"vouch_ledger_{what}_total") for what in ("commits", "writes")]
             for _ in range(ROUNDS):
                 score = figure(f"predict_rate{place}", await capacity(predicts, CALLERS, SECONDS))
+                before = _committed(front)
                 rate = figure(f"review_rate{place}", await capacity(reviews, CALLERS, SECONDS))
+                await asyncio.sleep(1.0)  # metrics are shown twice a second
+                commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
+                figure(f"syncs_per_review{place}", commits / writes)
                 figure(f"review_vs_predict{place}", rate / score)
                 if not place:
                     disk = figure("fsync_p50_ms", fsync_p50(folder))
                     figure("review_above_fsync_ms", figure("review_p50_ms", await p50(reviews)) - disk)
-            await asyncio.sleep(1.0)
-            after = [front.metric(f"vouch_ledger_{what}_total") for what in ("commits", "writes")]
-            figure(f"syncs_per_review{place}", (after[0] - before[0]) / (after[1] - before[1]))
     figure("verify_rate", _verify_rate(sqlite))
     await _growth(folder, models, sqlite, many, figure)
     if binaries() is not None:

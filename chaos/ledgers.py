@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import Wanted, case_page, record_page
-from chaos.clients import AGENT, channel, order
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from testing.clients import AGENT, channel, order
 from testing.load import Outcome, Traffic
 from testing.postgres import Postgres
 from testing.replicas import Replica, running, scorer

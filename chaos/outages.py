@@ -8,8 +8,8 @@ from pathlib import Path
 
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import unscored_cases
-from chaos.clients import review
 from generated.vouch.v1 import agent_service_pb2 as agent
+from testing.clients import review
 from testing.load import Outcome, Traffic, for_seconds
 from testing.replicas import agent as agent_replica
 from testing.replicas import running, scorer

@@ -10,7 +10,7 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from chaos.clients import order, predict_batch, review
+from testing.clients import order, predict_batch, review
 from testing.load import Call, Outcome, capacity, for_seconds
 from testing.replicas import Replica, agent, edge, running, scorer
 from testing.waiting import wait_for

@@ -5,13 +5,13 @@ milliseconds still carries thousands of decisions a second.
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -41,6 +41,7 @@ _LOST = (
     sa.exc.InterfaceError,
     sa.exc.InternalError,
 )  # the database itself, not what was written
+_Waiting = tuple[Write[Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 _log = get_logger()
 
 
@@ -55,16 +56,18 @@ class Ledger:
         self._name = uuid.uuid4().hex
         self._proven, self._failing = 0.0, False
         self._told, self._failed = 0.0, 0
-        self._waiting: queue.SimpleQueue[tuple[Write[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._writer.start()
 
     async def write(self, write: Write[T]) -> T:
         """Run `write` inside a committed transaction; raise Unavailable where it is not known to be kept."""
-        done: Future[T] = Future()
-        self._waiting.put((write, done))
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.put((write, loop, done))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(done), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await done
         except TimeoutError as error:
             raise _not_kept() from error
 
@@ -120,19 +123,23 @@ class Ledger:
                 self._disconnect()
                 return
 
-    def _answer(self, writes: Sequence[tuple[Write[Any], Future[Any]]]) -> None:
+    def _answer(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            results = self._commit([write for write, _ in writes])
+            results = self._commit([write for write, _, _ in waiting])
         except Exception as error:
             if not isinstance(error, FileLost):  # a new connection would make a new file where the old one was
                 self._disconnect()
-            self._tell_failed(error, len(writes))
-            results = [_not_kept()] * len(writes)
+            self._tell_failed(error, len(waiting))
+            results = [_not_kept()] * len(waiting)
         else:
             self._tell_kept()
-        for (_, done), result in zip(writes, results, strict=True):
-            if done.set_running_or_notify_cancel():
-                done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
+        # Handed over loop by loop: to wake a loop costs more than to resolve what it waits for.
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        for (_, loop, done), result in zip(waiting, results, strict=True):
+            by_loop.setdefault(loop, []).append((done, result))
+        for loop, resolved in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # a loop that was closed waits for nothing
+                loop.call_soon_threadsafe(_resolve, resolved)
 
     def _commit(self, writes: Sequence[Write[Any]]) -> list[Any]:
         """All writes in one transaction. Where one of several breaks a rule of the tables, each gets one of its own."""
@@ -187,6 +194,12 @@ class Ledger:
         if self._failing:
             _log.info("the ledger is written again", refused=self._failed)
             self._failing, self._told, self._failed = False, 0.0, 0
+
+
+def _resolve(resolved: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for done, result in resolved:
+        if not done.done():  # else nobody waits any more
+            done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
 
 
 def _cause(error: Exception) -> str:

@@ -13,8 +13,10 @@ from ml_server.serving.scorer import Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.rpc.validation import accepting, violations
+from runtime.telemetry.logging import get_logger
 
 _accepts = accepting(Transaction.DESCRIPTOR)
+_log = get_logger()
 
 
 class ScoringService:
@@ -99,7 +101,10 @@ def answer_batch(scorer: Scorer, request: pb.PredictBatchRequest) -> pb.PredictB
         answers = [results[index].prediction for index in good]
         scorer.predict_batch([orders[index] for index in good], request.explain, answers)
     for index, broken in problems.items():
-        results[index].error.CopyFrom(to_status(InvalidRequest(broken)))
+        error = InvalidRequest(broken)
+        results[index].error.CopyFrom(to_status(error))
+        if index < len(request.request_ids):
+            _log.warning("order of a batch failed", request_id=request.request_ids[index], metadata=error.metadata)
     return response
 
 

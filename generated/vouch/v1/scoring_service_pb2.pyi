@@ -76,14 +76,16 @@ class PredictResponse(_message.Message):
     def __init__(self, transaction_id: _Optional[str] = ..., legitimacy_score: _Optional[float] = ..., prediction: _Optional[_Union[Prediction, str]] = ..., confidence: _Optional[float] = ..., model_version: _Optional[str] = ..., abuse_type_scores: _Optional[_Union[AbuseTypeScores, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
 
 class PredictBatchRequest(_message.Message):
-    __slots__ = ("transactions", "explain", "error_policy")
+    __slots__ = ("transactions", "explain", "error_policy", "request_ids")
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     ERROR_POLICY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
     transactions: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transaction]
     explain: bool
     error_policy: BatchErrorPolicy
-    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ...) -> None: ...
+    request_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ..., request_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictBatchResponse(_message.Message):
     __slots__ = ("results",)
