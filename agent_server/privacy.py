@@ -47,7 +47,7 @@ def footprint(user_id: str) -> Query[Footprint]:
 
 
 def told(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
-    """Up to CHUNK records of a person behind a place in the ledger, oldest first."""
+    """Up to CHUNK records of a person behind a sequence number, oldest first."""
     query = DECIDED.where(PAYLOADS.c.user_id == user_id, ENTRIES.c.sequence > after).order_by(ENTRIES.c.sequence)
 
     def read(connection: Connection) -> list[ExportPersonResponse]:

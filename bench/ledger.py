@@ -20,13 +20,13 @@ from agent_server.ledger.chain import Unsigned
 from agent_server.ledger.engine import writing
 from agent_server.ledger.group import Group
 from runtime.settings import Shared
-from testing.clients import predict, review
 from testing.decisions import keep
 from testing.load import Call, capacity, until_answered
-from testing.postgres import binaries, running
-from testing.replicas import Replica, agent, scorer
-from testing.replicas import running as replicas_running
 from testing.results import entry, write
+from testing.servers.clients import predict, review
+from testing.servers.postgres import binaries, running
+from testing.servers.replicas import Replica, agent, scorer
+from testing.servers.replicas import running as replicas_running
 from testing.waiting import wait_for
 
 ROUNDS, SECONDS, CALLERS = 5, 3.0, 32

@@ -17,8 +17,8 @@ from chaos.swaps import swap_models
 from chaos.tamperings import tamper
 from runtime.settings import Shared
 from testing.load import Outcome
-from testing.postgres import binaries, running
 from testing.results import entry, write
+from testing.servers.postgres import binaries, running
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 IDLERS = 200

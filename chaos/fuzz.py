@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2, scoring_service_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
-from testing.replicas import agent, running, scorer
+from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
 
 FINE = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}

@@ -11,9 +11,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
-from testing.clients import review
 from testing.load import Outcome, for_seconds, until_answered
-from testing.replicas import agent, edge, running, scorer
+from testing.servers.clients import review
+from testing.servers.replicas import agent, edge, running, scorer
 from testing.waiting import wait_for
 
 KINDS = 5

@@ -14,11 +14,11 @@ from agent_server.ledger import open_engine
 from agent_server.ledger.queries import Wanted, case_page, record_page
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
-from testing.clients import AGENT, channel, order
 from testing.load import Outcome, Traffic
-from testing.postgres import Postgres
-from testing.replicas import Replica, running, scorer
-from testing.replicas import agent as agent_replica
+from testing.servers.clients import AGENT, channel, order
+from testing.servers.postgres import Postgres
+from testing.servers.replicas import Replica, running, scorer
+from testing.servers.replicas import agent as agent_replica
 from testing.waiting import wait_for
 
 ANSWERS = 60

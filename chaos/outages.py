@@ -9,10 +9,10 @@ from pathlib import Path
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import unscored_cases
 from generated.vouch.v1 import agent_service_pb2 as agent
-from testing.clients import review
 from testing.load import Outcome, Traffic, for_seconds
-from testing.replicas import agent as agent_replica
-from testing.replicas import running, scorer
+from testing.servers.clients import review
+from testing.servers.replicas import agent as agent_replica
+from testing.servers.replicas import running, scorer
 from testing.waiting import wait_for
 
 OPEN_AFTER_SECONDS = 2.0

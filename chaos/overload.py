@@ -10,9 +10,9 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from testing.clients import order, predict_batch, review
 from testing.load import Call, Outcome, capacity, for_seconds
-from testing.replicas import Replica, agent, edge, running, scorer
+from testing.servers.clients import order, predict_batch, review
+from testing.servers.replicas import Replica, agent, edge, running, scorer
 from testing.waiting import wait_for
 
 TIMES = 3.0

@@ -7,7 +7,7 @@ import pytest
 from chaos.ledgers import LedgerKept, kill_agents
 from chaos.outages import stop_scorer
 from chaos.tamperings import tamper
-from testing.postgres import binaries, running
+from testing.servers.postgres import binaries, running
 
 
 def _holds(found: LedgerKept) -> None:

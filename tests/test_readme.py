@@ -15,7 +15,7 @@ from http_bridge.settings import HttpSettings
 from load_test.keys import VARIABLE as LOAD_KEY
 from ml_server.settings import MlSettings
 from stack.settings import EdgeSettings, StackSettings
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()

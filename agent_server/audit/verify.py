@@ -33,7 +33,7 @@ class End:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a walk found: how many entries hold, and what is wrong with the first that does not; empty where all do."""
+    """The result of a walk: how many entries hold, and what is wrong with the first that does not; empty where all do."""
 
     entries: int
     broken: str = ""

@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _export(settings.ledger_url, options.output)
     key = options.key or settings.ledger_key
     fits = _fits(key) if key else None
-    found = _verify_file(options.file, fits) if options.file else _verify_ledger(settings.ledger_url, fits)
-    return _tell(found, with_key=fits is not None)
+    verified = _verify_file(options.file, fits) if options.file else _verify_ledger(settings.ledger_url, fits)
+    return _tell(verified, with_key=fits is not None)
 
 
 def _fits(path: Path) -> Fits:
@@ -60,12 +60,12 @@ def _verify_ledger(url: str, fits: Fits | None) -> Verified:
         with engine.connect() as connection, telling() as tell:
             end = end_of(connection)
             stray = stray_payload(connection)
-            found = verify(rows_of(connection), end, fits, tell)
+            verified = verify(rows_of(connection), end, fits, tell)
     finally:
         engine.dispose()
-    if stray is not None and not found.broken:
-        return Verified(found.entries, f"entry {stray} is missing: an order without a decision stands there")
-    return found
+    if stray is not None and not verified.broken:
+        return Verified(verified.entries, f"entry {stray} is missing: an order without a decision stands there")
+    return verified
 
 
 def _verify_file(path: Path, fits: Fits | None) -> Verified:
@@ -85,14 +85,14 @@ def _export(url: str, path: Path) -> int:
     return HOLDS
 
 
-def _tell(found: Verified, *, with_key: bool) -> int:
-    if found.broken:
-        print(plain(f"vouch audit: {found.broken}; the {found.entries:,} before it hold"), file=sys.stderr)
+def _tell(verified: Verified, *, with_key: bool) -> int:
+    if verified.broken:
+        print(plain(f"vouch audit: {verified.broken}; the {verified.entries:,} before it hold"), file=sys.stderr)
         return BROKEN
     ends = "its end is signed" if with_key else (
-        "without a key a cut at its end cannot be seen" + (" (it is signed: give --key)" if found.signed else "")
+        "without a key a cut at its end cannot be seen" + (" (it is signed: give --key)" if verified.signed else "")
     )  # fmt: skip
-    print(f"{found.entries:,} entries hold; {ends}")
+    print(f"{verified.entries:,} entries hold; {ends}")
     return HOLDS
 
 

@@ -39,7 +39,7 @@ class Group:
     def append(
         self, kind: Kind, entry_id: str, at: int, facts: bytes, *, decision: int = 0, commitment: bytes = NOTHING
     ) -> int:
-        """Append an entry; its place in the ledger is returned."""
+        """Append an entry; its sequence number is returned."""
         self._sequence += 1
         self._end = entry_hash(self._end, self._sequence, kind, entry_id, at, decision, facts, commitment)
         self.insert(

@@ -62,7 +62,7 @@ class KeepDecision:
 def append_decision(
     group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: tuple[str, str, str]
 ) -> int:
-    """Append a decision whose revision is set; its place in the ledger is returned."""
+    """Append a decision whose revision is set; its sequence number is returned."""
     caller, request_id, policy_digest = asked
     payload = payload_of(answer, transaction, request_id).SerializeToString()
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)

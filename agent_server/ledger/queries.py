@@ -48,7 +48,7 @@ class Wanted:
 
 
 def record_page(wanted: Wanted, after: int, size: int) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
-    """Records behind the place `after`, oldest first, and the place that the next page starts behind.
+    """Records behind the sequence number `after`, oldest first, and the number that the next page starts behind.
 
     Sequences are committed in their order, so a page never skips what is written later.
     """
@@ -97,7 +97,7 @@ def case_of(row: Any) -> cases.Case:
 
 
 def case_page(status: int, before: int | None, size: int) -> Query[tuple[list[cases.Case], int | None]]:
-    """A page of cases, newest first, and the place that the next page starts before."""
+    """A page of cases, newest first, and the number that the next page starts before."""
     query = _CASE.order_by(CASES.c.opened_by.desc()).limit(size + 1)
     if status:
         query = query.where(CASES.c.status == status)

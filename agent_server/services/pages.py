@@ -1,4 +1,4 @@
-"""Pages of a list: tokens are places in the ledger."""
+"""Pages of a list: tokens are sequence numbers of the ledger."""
 
 from runtime.rpc.errors import InvalidRequest
 
@@ -7,7 +7,7 @@ _MOST_DIGITS = 18
 
 
 def place_of(token: str) -> int | None:
-    """The place that a page token names; None for none. Raises InvalidRequest."""
+    """The sequence number that a page token names; None without a token. Raises InvalidRequest."""
     if not token:
         return None
     if not (token.isascii() and token.isdecimal()) or len(token) > _MOST_DIGITS:

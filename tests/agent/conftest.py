@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.postgres import Postgres, binaries, running
+from testing.servers.postgres import Postgres, binaries, running
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from agent_server.ledger import Ledger, open_engine
 from runtime.rpc.errors import Unavailable
 from runtime.telemetry import logging
 from testing.decisions import keep
-from testing.postgres import Postgres
+from testing.servers.postgres import Postgres
 from testing.waiting import wait_for
 
 

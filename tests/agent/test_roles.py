@@ -17,7 +17,7 @@ from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2
 from runtime.access.keys import digest, new_key
 from testing.commands import ended
-from testing.processes import call
+from testing.servers.processes import call
 from testing.waiting import free_port
 
 SERVICES = [

@@ -22,7 +22,7 @@ from runtime.rpc.errors import InvalidRequest
 from runtime.rpc.statuses import STATUSES, reason_name
 from runtime.rpc.validation import check
 from testing.orders import ALL_DOCUMENTED, message
-from testing.processes import ROOT
+from testing.servers.processes import ROOT
 
 SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2, privacy_service_pb2)
 

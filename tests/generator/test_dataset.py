@@ -23,7 +23,7 @@ from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.quality.audit import auc, audit, difficulty
 from data_gen.quality.sample import Sample
 from runtime.process.files import sha256
-from testing.processes import PYTHON, ROOT, call, run
+from testing.servers.processes import PYTHON, ROOT, call, run
 
 SIZE = 140_000  # three chunks
 GOLDEN = "b173338b7ebf01aa916c73269727ae942dc97b760c6e51ef16ab0500e2f43880"

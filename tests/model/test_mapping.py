@@ -11,7 +11,7 @@ import pytest
 from contract.tables import TableError
 from ml_server.data.mapping import MappingError, Report, apply, read_mapping
 from testing.foreign import FOREIGN, MAPPING
-from testing.processes import call
+from testing.servers.processes import call
 
 
 def mapped(tmp_path: Path, mapping: str = MAPPING, data: str = FOREIGN) -> tuple[pa.Table, Report]:

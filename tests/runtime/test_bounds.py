@@ -20,8 +20,8 @@ from ml_server.serving.service import ScoringService
 from runtime.rpc.errors import InvalidRequest, Overloaded, to_status
 from testing.asking import code_of
 from testing.orders import message
-from testing.processes import ROOT, Stack
-from testing.replicas import running, scorer
+from testing.servers.processes import ROOT, Stack
+from testing.servers.replicas import running, scorer
 from testing.waiting import free_port, wait_for
 
 # -- bounds, deadlines, signals

@@ -9,8 +9,8 @@ import grpc
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.asking import code_of
-from testing.processes import run
-from testing.replicas import running, scorer
+from testing.servers.processes import run
+from testing.servers.replicas import running, scorer
 from testing.waiting import wait_for
 
 INFO = pb.GetModelInfoRequest()

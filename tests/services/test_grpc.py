@@ -17,7 +17,7 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import message
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 
 def test_reflection_lists_the_services(stack: Stack) -> None:

@@ -18,7 +18,7 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing import hostile
 from testing.doors import EDGE, REST, answered, encoded
 from testing.orders import message
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 KNOWN_DIFFERENCES = {
     "flags": 'true and false alone; Envoy also takes texts like "no"',

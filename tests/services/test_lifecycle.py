@@ -14,7 +14,7 @@ import pytest
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import DOCUMENTED, message
-from testing.processes import Stack, answers, run
+from testing.servers.processes import Stack, answers, run
 from testing.waiting import free_port, wait_for
 
 

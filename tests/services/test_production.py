@@ -17,8 +17,8 @@ import pytest
 import trustme
 
 from testing.hostile import ORDER
-from testing.processes import PYTHON, ROOT, Stack, answers, run
-from testing.replicas import Replica, agent, running, scorer
+from testing.servers.processes import PYTHON, ROOT, Stack, answers, run
+from testing.servers.replicas import Replica, agent, running, scorer
 from testing.waiting import free_port, wait_for
 
 TEXT = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ import pytest
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
 from testing.orders import ALL_DOCUMENTED, DOCUMENTED
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -73,16 +73,16 @@ def upgrade() -> None:
         op.drop_index(name)
     op.rename_table("cases", "old_cases")
     tables = _tables()
-    end, places = _carry_decisions(connection, tables)
-    _carry_cases(connection, tables["cases"], places)
-    op.bulk_insert(tables["head"], [{"id": 1, "sequence": len(places), "hash": end, "signature": NOTHING}])
+    end, sequences = _carry_decisions(connection, tables)
+    _carry_cases(connection, tables["cases"], sequences)
+    op.bulk_insert(tables["head"], [{"id": 1, "sequence": len(sequences), "hash": end, "signature": NOTHING}])
     for name in ("old_cases", "orders", "decisions"):
         op.drop_table(name)
 
 
 def _carry_decisions(connection: Any, tables: dict[str, sa.Table]) -> tuple[bytes, dict[str, int]]:
-    """The end of the chain, and the place of each decision by its id."""
-    end, places, revisions, latest = GENESIS, dict[str, int](), Counter[str](), dict[str, str]()
+    """The end of the chain, and the sequence number of every decision by its id."""
+    end, sequences, revisions, latest = GENESIS, dict[str, int](), Counter[str](), dict[str, str]()
     last = 0
     query = sa.text(
         'SELECT d.sequence, d.review, o."transaction" AS content FROM decisions d '
@@ -98,7 +98,7 @@ def _carry_decisions(connection: Any, tables: dict[str, sa.Table]) -> tuple[byte
             answer.revision = revisions[answer.transaction_id]
             answer.replaces_decision_id = latest.get(answer.transaction_id, "")
             latest[answer.transaction_id] = answer.decision_id
-            sequence, digest, salt = len(places) + 1, content_digest(order), os.urandom(SALT_BYTES)
+            sequence, digest, salt = len(sequences) + 1, content_digest(order), os.urandom(SALT_BYTES)
             facts = facts_of(answer, "", "").SerializeToString()
             payload = payload_of(answer, order, "").SerializeToString()
             at, commitment = microseconds(answer.decided_at), NOTHING
@@ -113,20 +113,20 @@ def _carry_decisions(connection: Any, tables: dict[str, sa.Table]) -> tuple[byte
                     "content_digest": digest, "salt": salt, "payload": payload,
                 }
             )  # fmt: skip
-            places[answer.decision_id], last = sequence, row.sequence
+            sequences[answer.decision_id], last = sequence, row.sequence
         op.bulk_insert(tables["entries"], entries)
         op.bulk_insert(tables["payloads"], payloads)
-    return end, places
+    return end, sequences
 
 
-def _carry_cases(connection: Any, table: sa.Table, places: dict[str, int]) -> None:
+def _carry_cases(connection: Any, table: sa.Table, sequences: dict[str, int]) -> None:
     rows = connection.execute(sa.text('SELECT decision_id, "case" AS content FROM old_cases ORDER BY sequence')).all()
     carried = []
     for row in rows:
         case = cases.Case.FromString(row.content)
         carried.append(
             {
-                "case_id": case.case_id, "opened_by": places[row.decision_id], "sequence": places[row.decision_id],
+                "case_id": case.case_id, "opened_by": sequences[row.decision_id], "sequence": sequences[row.decision_id],
                 "opened_at": microseconds(case.opened_at), "status": case.status, "reason": case.reason,
                 "legitimacy_score": case.legitimacy_score, "recommendation": case.recommendation,
                 "reviewer": case.reviewer, "resolved_at": None, "verdict": case.verdict, "note": case.note,
