@@ -55,6 +55,10 @@ class Fuzzed:
         return {status: count for status, count in self.statuses.items() if status not in FINE}
 
 
+def _is_map(field: Any) -> bool:
+    return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
+
+
 @st.composite
 def filled(draw: Any, descriptor: Any, plain: bool = False) -> Any:
     """A message with any fields set to any values of their types."""
@@ -62,7 +66,12 @@ def filled(draw: Any, descriptor: Any, plain: bool = False) -> Any:
     for field in descriptor.fields:
         if not draw(st.booleans()):
             continue
-        if field.is_repeated:
+        if _is_map(field):
+            key, value = (_VALUES[field.message_type.fields_by_name[name].cpp_type] for name in ("key", "value"))
+            getattr(message, field.name).update(draw(st.dictionaries(key, value, max_size=3)))
+        elif field.is_repeated and field.message_type is None:
+            getattr(message, field.name).extend(draw(st.lists(_VALUES[field.cpp_type], max_size=3)))
+        elif field.is_repeated:
             if not plain:
                 getattr(message, field.name).extend(draw(st.lists(filled(field.message_type, plain=True), max_size=3)))
         elif field.message_type is not None:
