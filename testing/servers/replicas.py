@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from testing.waiting import free_port, wait_for
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
