@@ -24,8 +24,12 @@ class Asked:
     answer: "asyncio.Future[PredictResponse]"
 
 
+class Unreachable(Exception):
+    """Who scores cannot be reached: those who wait for the next call need not find out one call after another."""
+
+
 Score = Callable[[Sequence[Asked]], Awaitable[Sequence[PredictResponse | Exception]]]
-"""Scores orders: an answer or an error for each. Raises what is wrong with all of them."""
+"""Scores orders: an answer or an error for each. Raises what is wrong with all of them: Unreachable, say."""
 
 
 class Gathering:
@@ -65,6 +69,9 @@ class Gathering:
         try:
             answers: Sequence[PredictResponse | Exception] = await self._score(gathered)
         except Exception as error:
+            if isinstance(error, Unreachable):
+                gathered = [*gathered, *self._waiting]
+                self._waiting.clear()
             answers = [error] * len(gathered)
         for asked, answer in zip(gathered, answers, strict=True):
             if not asked.answer.done():

@@ -8,7 +8,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from agent_server.breaker import Breaker
-from agent_server.gathering import Asked, Gathering
+from agent_server.gathering import Asked, Gathering, Unreachable
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
@@ -50,14 +50,14 @@ class ScoringClient:
         seconds = self._timeout if remaining is None else min(self._timeout, remaining)
         try:
             response = await self._gathering.predict(transaction, call.request_id, seconds)
-        except (TimeoutError, grpc.aio.AioRpcError) as error:
+        except (TimeoutError, Unreachable, grpc.aio.AioRpcError) as error:
             raise self._failure(error, call, in_time=remaining is None or remaining > self._timeout) from error
         self.breaker.succeeded()
         return response
 
     def _failure(self, error: Exception, call: Call, *, in_time: bool) -> VouchError:
         """What a caller is told; `in_time` says that its own deadline was not what ended the wait."""
-        code = error.code() if isinstance(error, grpc.aio.AioRpcError) else grpc.StatusCode.DEADLINE_EXCEEDED
+        code = _code(error)
         if code == grpc.StatusCode.DEADLINE_EXCEEDED and not in_time:
             return DeadlinePassed("the scorer did not answer before the deadline")
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -68,6 +68,14 @@ class ScoringClient:
         return _away()
 
     async def _score(self, gathered: Sequence[Asked]) -> Sequence[pb.PredictResponse | Exception]:
+        try:
+            return await self._score_together(gathered)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise Unreachable from error
+            raise
+
+    async def _score_together(self, gathered: Sequence[Asked]) -> Sequence[pb.PredictResponse | Exception]:
         seconds = max(asked.until for asked in gathered) - asyncio.get_running_loop().time()
         if len(gathered) == 1:
             return [await self._score_alone(gathered[0], seconds)]
@@ -124,6 +132,13 @@ def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
     if result.WhichOneof("outcome") == "prediction":
         return result.prediction
     return InvalidRequest([("transaction", result.error.message)])
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    """The status of a call that failed, also where it is not gRPC that said so."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return error.code()
+    return grpc.StatusCode.UNAVAILABLE if isinstance(error, Unreachable) else grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def _away() -> Unavailable:

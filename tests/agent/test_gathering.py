@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from agent_server.gathering import LARGEST, Asked, Gathering
+from agent_server.gathering import LARGEST, Asked, Gathering, Unreachable
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from testing.orders import message
 
@@ -45,6 +45,25 @@ async def test_the_first_goes_alone_and_the_others_together() -> None:
     assert scorer.calls == [["a"], ["b", "bad", "c"]]
     assert [getattr(answer, "transaction_id", None) for answer in answers] == ["a", "b", None, "c"]
     assert isinstance(answers[2], ValueError)
+
+
+async def test_nobody_finds_out_after_another_that_the_scorer_is_away() -> None:
+    """A call that reaches nobody fails those too who wait for the next one: not one call after another, each with its retries."""
+    calls, go = [], asyncio.Event()
+
+    async def away(gathered: Sequence[Asked]) -> Sequence[PredictResponse | Exception]:
+        calls.append(len(gathered))
+        await go.wait()
+        raise Unreachable
+
+    gathering = Gathering(away)
+    asked = [asyncio.create_task(_ask(gathering, str(number))) for number in range(5)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    go.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unreachable] * 5
+    assert calls == [1]
 
 
 async def test_each_keeps_its_deadline() -> None:
