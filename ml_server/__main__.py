@@ -16,7 +16,7 @@ SERVICE = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"]
 async def serve(settings: MlSettings, worker: bool) -> None:
     """Serve until a signal; without a model, answer UNAVAILABLE and look for one."""
     metrics = ScoreMetrics()
-    service = ScoringService(metrics, settings.max_batches)
+    service = ScoringService(metrics, settings.max_batches, strict_extras=settings.strict_extras)
     async with Server(settings, {SERVICE: service}, worker=worker, flush=metrics.flush) as server:
         current = asyncio.create_task(keep_current(service, server, settings.models_dir))
         await server.stopping.wait()
