@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 
 from agent_server.breaker import Breaker
 from agent_server.gathering import Asked, Gathering, Unreachable
@@ -43,7 +45,10 @@ class ScoringClient:
         self._gathering = Gathering(self._score)
 
     async def predict(self, transaction: Transaction, call: Call) -> pb.PredictResponse:
-        """Score with reasons, within the caller's time. Raises Unavailable, Overloaded or DeadlinePassed."""
+        """Score with reasons, within the caller's time.
+
+        Raises Unavailable, Overloaded, DeadlinePassed, or InvalidRequest where the scorer is strict about extras.
+        """
         if not self.breaker.allows():
             raise _away()
         remaining = call.remaining
@@ -62,6 +67,8 @@ class ScoringClient:
             return DeadlinePassed("the scorer did not answer before the deadline")
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded("the scorer has too much to do: try again in a second")
+        if isinstance(error, grpc.aio.AioRpcError) and (violations := _violations(error)):
+            return InvalidRequest(violations)
         if self.breaker.closed:
             _log.warning("scorer failed", code=code.name, request_id=call.request_id)
         self.breaker.failed()
@@ -132,6 +139,15 @@ def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
     if result.WhichOneof("outcome") == "prediction":
         return result.prediction
     return InvalidRequest([("transaction", result.error.message)])
+
+
+def _violations(error: grpc.aio.AioRpcError) -> list[tuple[str, str]]:
+    """Field paths and descriptions that a refusal carries."""
+    rich, told = rpc_status.from_call(error), error_details_pb2.BadRequest()
+    for detail in rich.details if rich else ():
+        if detail.Is(told.DESCRIPTOR):
+            detail.Unpack(told)
+    return [(violation.field, violation.description) for violation in told.field_violations]
 
 
 def _code(error: Exception) -> grpc.StatusCode:

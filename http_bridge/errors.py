@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from http_bridge.dialect.spelling import EXTRA
 from runtime.rpc.errors import MOST_VIOLATIONS
 from runtime.rpc.statuses import HTTP_STATUS
 from runtime.telemetry.faults import where
@@ -96,6 +97,14 @@ async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
     return _problem(status, INTERNAL if status == 500 else rich.message, headers)
 
 
+def _parts(path: str) -> list[str]:
+    """The parts of a field's path in a service's words; an extra's name may hold a dot, and is REST's `extra`."""
+    path = path.removeprefix("transaction.")
+    if path.startswith(("extra_numbers[", "extra_texts[")) and path.endswith("]"):
+        return [EXTRA, path.partition("[")[2][:-1]]
+    return path.split(".")
+
+
 def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any]]:
     place = "body" if request.method == "POST" else "path" if request.path_params else "query"
     found = error_details_pb2.BadRequest()
@@ -104,7 +113,7 @@ def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any
             detail.Unpack(found)
     return [
         {
-            "loc": [place, *each.field.removeprefix("transaction.").split(".")],
+            "loc": [place, *_parts(each.field)],
             "msg": each.description,
             "type": "contract",
         }

@@ -19,7 +19,7 @@ ROLES = {f"/{SERVICE.full_name}/{method.name}": (SHOP, ADMIN, WITHOUT_ROLE) for 
 async def serve(settings: MlSettings, worker: bool) -> None:
     """Serve until a signal; without a model, answer UNAVAILABLE and look for one."""
     metrics = ScoreMetrics()
-    service = ScoringService(metrics, settings.max_batches)
+    service = ScoringService(metrics, settings.max_batches, strict_extras=settings.strict_extras)
     async with Server(settings, {SERVICE: service}, worker=worker, flush=metrics.flush, roles=ROLES) as server:
         current = asyncio.create_task(keep_current(service, server, settings.models_dir))
         await server.stopping.wait()

@@ -48,7 +48,7 @@ async def test_the_first_goes_alone_and_the_others_together() -> None:
 
 
 async def test_nobody_finds_out_after_another_that_the_scorer_is_away() -> None:
-    """A call that reaches nobody fails those too who wait for the next one: not one call after another, each with its retries."""
+    """A call that reaches nobody fails those too who wait for the next one: not call after call with its retries."""
     calls, go = [], asyncio.Event()
 
     async def away(gathered: Sequence[Asked]) -> Sequence[PredictResponse | Exception]:
