@@ -22,6 +22,8 @@ from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unava
 from runtime.telemetry.logging import get_logger
 
 HEALTH_SECONDS = 0.5
+ATTEMPTS = 3
+"""Fewer than callers make: a review without a score is better than one that waits."""
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 _log = get_logger()
 
@@ -36,7 +38,7 @@ class ScoringClient:
         self, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None,
         breaker: Breaker | None = None,
     ) -> None:  # fmt: skip
-        self._channel = open_channel(target, tls, health_service=_NAME)
+        self._channel = open_channel(target, tls, health_service=_NAME, attempts=ATTEMPTS)
         self._stub: Any = ScoringServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
         self._timeout = timeout_seconds

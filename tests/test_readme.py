@@ -1,10 +1,9 @@
-"""The README stays true."""
+"""The README and the documents stay true."""
 
 import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -15,15 +14,13 @@ from http_bridge.settings import HttpSettings
 from load_test.keys import VARIABLE as LOAD_KEY
 from ml_server.settings import MlSettings
 from stack.settings import EdgeSettings, StackSettings
-from testing.servers.processes import Stack
-
-ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text()
+from testing.documents import DOCUMENTS, TEXT
+from testing.servers.processes import ROOT, Stack
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_curl_command_works(stack: Stack) -> None:
-    """Each curl example of the README, run as it stands but for the ports, answers 200."""
+    """Each curl example of the documents, run as it stands but for the ports, answers 200."""
     commands = re.findall(r"^curl .*?(?=\n(?!  ))", TEXT.replace("\\\n", ""), re.MULTILINE | re.DOTALL)
     assert len(commands) >= 2
     for command in commands:
@@ -43,11 +40,11 @@ def test_every_curl_command_works(stack: Stack) -> None:
 def test_the_python_example_works(stack: Stack) -> None:
     """The gRPC example runs as it stands but for the port."""
     code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0].replace("localhost:50052", stack.address("agent"))
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "docs/api.md", "exec"), {})
 
 
 def test_every_column_and_setting_is_told() -> None:
-    """All 48 columns and all settings stand in the README, and no setting that does not exist."""
+    """All 48 columns and all settings stand in the documents, and no setting that does not exist."""
     assert all(name in TEXT for name in (*FIELDS, *LABELS))
     known = {"VOUCH_MODELS_DIR", LOAD_KEY}
     for settings in (AgentSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings):
@@ -56,8 +53,17 @@ def test_every_column_and_setting_is_told() -> None:
 
 
 def test_every_command_exists() -> None:
-    """Each `vouch` command that the README names is a command, and each make target is a target."""
+    """Each `vouch` command that the documents name is a command, and each make target is a target."""
     makefile = (ROOT / "Makefile").read_text()
     assert set(re.findall(r"\.venv/bin/vouch ([a-z-]+)", TEXT)) <= vouch.COMMANDS.keys()
     for target in set(re.findall(r"\bmake ([a-z-]+)", TEXT)) - {"sure"}:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_link_and_file_is_there() -> None:
+    """Each link of a document leads to a file, and each file of ours that one names is there."""
+    for document, text in DOCUMENTS.items():
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (document.parent / link).exists(), (document.name, link)
+        for name in re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|proto|yaml))`", text):
+            assert (ROOT / name).exists(), (document.name, name)

@@ -16,12 +16,12 @@ import httpx
 import pytest
 import trustme
 
+from testing.documents import TEXT
 from testing.hostile import ORDER
 from testing.servers.processes import PYTHON, ROOT, Stack, answers, run
 from testing.servers.replicas import Replica, agent, running, scorer
 from testing.waiting import free_port, wait_for
 
-TEXT = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
 
 
@@ -58,7 +58,7 @@ def gone(pids: set[int]) -> bool:
 @pytest.mark.envoy
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
-    """The README's lines with keys, TLS and two workers, run by bash as they stand: `vouch up` comes up, and decides."""
+    """The documented lines with keys, TLS and two workers, run by bash as they stand: `vouch up` comes up, and decides."""
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
