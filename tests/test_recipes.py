@@ -1,0 +1,76 @@
+"""docs/recipes.md stays true: each recipe is carried out, as it is written, in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testing.documents import DOCUMENTS
+from testing.servers.processes import ROOT
+
+TEXT = DOCUMENTS[ROOT / "docs/recipes.md"]
+RECIPES = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+TABLE = {
+    title: set(re.findall(r"`([^`]+)`", row)) for title, row in re.findall(r"^\| \[(.+?)\]\S+ \| (.*) \|$", TEXT, re.M)
+}
+BLOCK = re.compile(r"^```(diff|bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GIT = shutil.which("git")
+# Copied diffs name lines that move as the project grows; what they hang on is the text around them.
+COMMANDS = {
+    "diff": ["git", "apply", "--unidiff-zero", "-C1", "-"],
+    "bash": ["bash", "-e", "-s"],
+    "python": [".venv/bin/python", "-"],
+}
+
+
+def files_of_the_project() -> list[Path]:
+    """What git keeps, or would keep, relative to the root."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [Path(name) for name in names if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project, with the environment of this process as its .venv."""
+    for path in files_of_the_project():
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, target)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+@pytest.mark.skipif(GIT is None or not (ROOT / ".git").exists(), reason="the project is not kept by git here")
+@pytest.mark.parametrize("title", RECIPES)
+def test_the_recipe_works(title: str, project: Path) -> None:
+    """Its diffs apply, its commands run, and its check holds."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("VOUCH_", "GIT_", "PYTEST"))
+    }
+    blocks = BLOCK.findall(RECIPES[title])
+    assert blocks[0][0] == "diff"
+    assert blocks[-1][0] == "python"
+    for kind, block in blocks:
+        done = subprocess.run(
+            COMMANDS[kind],
+            input=block,
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, (title, kind, done.stdout[-1000:] + done.stderr[-3000:])
+
+
+def test_each_recipe_names_the_files_it_touches() -> None:
+    """The table names, for each recipe, just the files that its diffs change or make."""
+    assert [title.casefold() for title in RECIPES] == [title.casefold() for title in TABLE]
+    for (title, steps), named in zip(RECIPES.items(), TABLE.values(), strict=True):
+        assert named == set(re.findall(r"^\+\+\+ b/(\S+)$", steps, re.MULTILINE)), title
