@@ -16,6 +16,7 @@ from ml_server.features.feature_set import Extra
 
 LABELLED = ("transaction_id", "timestamp", "user_id", "is_abuse")
 ROWS = 65_536
+SAMPLE = 20_000
 _NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # what others write for nothing
 
 
@@ -56,6 +57,20 @@ def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[p
         raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
     if not conversion.rows:
         raise TableError(f"{path}: the file has no rows")
+
+
+def sample(path: Path) -> pd.DataFrame:
+    """The first rows of a foreign file, some ten thousand at most, texts as texts. Raises TableError."""
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    column_names(path)
+    try:
+        frame = next((frame for frame in _pieces(path) if len(frame)), None)
+    except (ValueError, OverflowError, OSError, pa.ArrowException) as error:
+        raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+    if frame is None:
+        raise TableError(f"{path}: the file has no rows")
+    return frame.head(SAMPLE)
 
 
 def _pieces(path: Path) -> Iterator[pd.DataFrame]:
