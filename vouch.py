@@ -11,6 +11,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "train": ("ml_server.commands.train", "train a model from a dataset"),
     "evaluate": ("ml_server.commands.evaluate", "measure a model on a labelled dataset"),
     "models": ("ml_server.commands.models", "list, compare and promote models"),
+    "mapping": ("ml_server.commands.mapping", "guess a mapping for a file of your own"),
     "score": ("ml_server.commands.score", "score every order of a file"),
     "audit": ("agent_server.commands.audit", "verify or export the ledger, make a key that signs it"),
     "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from contract.extras import extra_text
 from contract.fields import FIELDS, LABELS, REQUIRED
 from contract.schema import TYPES
 from contract.tables import TableError, read_table
@@ -71,7 +72,7 @@ def as_body(row: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if name not in FIELDS:
-            if not isinstance(value, float) or math.isfinite(value):
+            if math.isfinite(value) if isinstance(value, float) else extra_text(value):
                 extra[name] = value
             continue
         if isinstance(value, dt.datetime):

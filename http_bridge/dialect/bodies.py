@@ -106,10 +106,8 @@ def parse(body: bytes) -> dict[str, Any]:
         order = _adapter.validate_json(body)
     except ValidationError as error:
         order = _adapter.validate_python(_numbers_read(body, error))
-    extra = getattr(order, EXTRA) or {}
-    if len(_KEY.findall(body)) != len(order.model_fields_set) + len(
-        extra
-    ):  # more keys than fields, or a text that looks like one
+    fields = len(order.model_fields_set) + len(getattr(order, EXTRA) or ())
+    if len(_KEY.findall(body)) != fields:  # more keys than fields, or a text that looks like one
         _refuse_repeated(body)
     return {name: value for name, value in order.__dict__.items() if value is not None}
 

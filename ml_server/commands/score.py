@@ -57,10 +57,12 @@ def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch
 def fits(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
     """What to know before scoring this file by this model. Raises TableError where it makes no sense."""
     features = model.features
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    columns = column_names(path) if mapping is None else [*mapping.columns, *mapping.extra.names]
     try:
         if mapping is not None:
             check_mapping(features.extra, mapping.extra)
-        columns = column_names(path) if mapping is None else [*mapping.columns, *mapping.extra.names]
         return check_columns(features, model.metadata.importance, columns)
     except TableError as error:
         raise TableError(f"{path}: model {model.version}: {error}") from error

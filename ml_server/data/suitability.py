@@ -41,8 +41,8 @@ def check_columns(features: FeatureSet, importance: Mapping[str, float], columns
         wanted = sorted(weights, key=lambda inputs: -weights[inputs])[:_MOST_NAMED]
         names = ", ".join(dict.fromkeys(name for inputs in wanted for name in inputs if name != "timestamp"))
         raise TableError(
-            f"its columns tell the model almost nothing ({covered / total:.0%} of what moves its scores): it reads first "
-            f"{names}; name or map them so"
+            f"the columns tell the model almost nothing ({covered / total:.0%} of what moves its scores): "
+            f"it reads first of all {names}; name or map them so"
         )
     missing = [name for name in features.extra.names if name not in columns]
     return [f"the model reads {named(missing)}, which the file does not have: unknown"] if missing else []

@@ -44,7 +44,7 @@ def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 15, "the end of the workers")
     finally:
         assert replica.process is not None
-        replica.process.wait(10)
+        replica.process.wait(60)
 
 
 def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Extras, what a shop knows beside the fields: through every door a model with twenty of them says the same."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ import pytest
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
+from load_test.extras import model_extras
+from load_test.orders import read_orders
+from ml_server.registry.store import load
+from ml_server.serving.metrics import UNKNOWN, ScoreMetrics
+from ml_server.serving.service import ScoringService
+from runtime.rpc.errors import InvalidRequest
 from testing.orders import message
 from testing.servers.processes import Stack, call
 
@@ -150,3 +157,62 @@ def test_grpc_refuses_the_same(shop: Stack, numbers: dict[str, float], texts: di
     error: grpc.Call = caught.value  # type: ignore[assignment]
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "extra_" in (error.details() or "")
+
+
+def test_what_is_unknown_is_counted_and_explained(foreign: Path) -> None:
+    """An extra that is missing is counted by its name; names with dots are told in reasons as they are."""
+    metrics = ScoreMetrics()
+    service = ScoringService(metrics)
+    service.serve(load(foreign / "models"))
+    order = _orders(foreign)[0]
+    order.extra_texts["Basket.kind"] = "a"
+    order.extra_numbers.pop("v2", None)
+    before = UNKNOWN.labels("v2")._value.get()
+    asked = pb.PredictRequest(transaction=order, explain=True)
+    answer = asyncio.run(service.Predict(asked, None))  # type: ignore[arg-type]
+    metrics.flush()
+    assert UNKNOWN.labels("v2")._value.get() == before + 1
+    assert answer.reasons
+    assert not any("{" in reason.sentence for reason in answer.reasons)
+
+
+def test_strict_servers_refuse_what_no_model_reads(foreign: Path) -> None:
+    """With VOUCH_ML_STRICT_EXTRAS a name that the model does not read is refused, alone and in batches."""
+    service = ScoringService(strict_extras=True)
+    service.serve(load(foreign / "models"))
+    order = _orders(foreign)[0]
+    assert asyncio.run(service.Predict(pb.PredictRequest(transaction=order), None)).transaction_id  # type: ignore[arg-type]
+    order.extra_numbers["V1"] = 1.0
+    one, many = pb.PredictRequest(transaction=order), pb.PredictBatchRequest(transactions=[order])
+    for answer, path in (
+        (service.Predict(one, None), "transaction.extra_numbers[V1]"),  # type: ignore[arg-type]
+        (service.PredictBatch(many, None), "transactions[0].extra_numbers[V1]"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidRequest) as caught:
+            asyncio.run(answer)
+        assert path in str(caught.value)
+        assert "reads no such extra" in str(caught.value)
+
+
+def test_files_that_do_not_fit_the_model_are_refused(foreign: Path, tmp_path: Path) -> None:
+    """A mapping without the model's extras, and a table that has almost none of its columns: a sentence that names them."""
+    known = ["--models-dir", str(foreign / "models"), "--output", str(tmp_path / "s.csv")]
+    (tmp_path / "less.yaml").write_text((foreign / "mapping.yaml").read_text().replace('"v1", ', ""))
+    done = call("score", str(foreign / "orders.parquet"), "--mapping", str(tmp_path / "less.yaml"), *known)
+    assert (done.returncode, "numeric extra v1:" in done.stderr) == (2, True), done.stderr
+    (tmp_path / "bare.csv").write_text("transaction_id,timestamp,user_id,colour\na,2025-01-01 10:00:00,u,red\n")
+    done = call("score", str(tmp_path / "bare.csv"), *known)
+    assert (done.returncode, "almost nothing" in done.stderr) == (2, True), done.stderr
+    assert load(foreign / "models").version in done.stderr
+
+
+def test_the_load_test_sends_what_the_model_reads(foreign: Path, shop: Stack, tmp_path: Path) -> None:
+    """Columns that the model reads go along in `extra`; other columns do not."""
+    frame = pd.read_parquet(foreign / "orders.parquet").head(50)
+    renamed = frame.rename(columns={"id": "transaction_id", "when": "timestamp", "amount": "order_amount"})
+    renamed.assign(user_id="u", colour="red", is_abuse=frame.bad == 1).to_parquet(tmp_path / "orders.parquet")
+    extras = model_extras("http://127.0.0.1:1", shop.url("rest_ml"))
+    sent = read_orders(tmp_path / "orders.parquet", extras)
+    for order, wanted in zip(sent, _orders(foreign), strict=False):
+        assert order.body["extra"] == {**wanted.extra_numbers, **wanted.extra_texts}
+        assert "colour" not in order.body
