@@ -22,7 +22,7 @@ from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unava
 from runtime.telemetry.logging import get_logger
 
 HEALTH_SECONDS = 0.5
-ATTEMPTS = 3
+ATTEMPTS = 2
 """Fewer than callers make: a review without a score is better than one that waits."""
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 _log = get_logger()
