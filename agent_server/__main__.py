@@ -6,7 +6,7 @@ from agent_server.audit.signing import Signing
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, LedgerError, open_engine
-from agent_server.rescoring import keep_rescoring
+from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
 from agent_server.services.agent import AgentService
 from agent_server.services.cases import CaseService
@@ -41,7 +41,7 @@ async def serve(settings: AgentSettings, worker: bool) -> None:
         async with Server(settings, services, worker=worker, roles=ROLES) as server:
             background = [
                 asyncio.create_task(tell_health(server, ledger, scoring)),
-                asyncio.create_task(keep_rescoring(ledger, scoring, policy)),
+                asyncio.create_task(Rescoring(ledger, scoring, policy).for_ever()),
             ]
             await server.stopping.wait()
             for task in background:

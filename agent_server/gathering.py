@@ -33,19 +33,19 @@ Score = Callable[[Sequence[Asked]], Awaitable[Sequence[PredictResponse | Excepti
 
 
 class Gathering:
-    """Hands orders to `score`, at most `flights` calls at a time; those that come meanwhile wait for the next."""
+    """Hands orders to `score`, one call at a time; those that come meanwhile wait for the next."""
 
-    def __init__(self, score: Score, flights: int = 1) -> None:
-        self._score, self._most = score, flights
+    def __init__(self, score: Score) -> None:
+        self._score = score
         self._waiting: list[Asked] = []
-        self._flights: set[asyncio.Task[None]] = set()
+        self._flight: asyncio.Task[None] | None = None
 
     async def predict(self, transaction: Transaction, request_id: str, seconds: float) -> PredictResponse:
         """The score of one order. Raises TimeoutError where it is not there in time, and what `score` says of it."""
         loop = asyncio.get_running_loop()
         asked = Asked(transaction, request_id, loop.time() + seconds, loop.create_future())
         self._waiting.append(asked)
-        if len(self._flights) < self._most:
+        if self._flight is None:
             self._depart()
         async with asyncio.timeout_at(asked.until):
             return await asked.answer
@@ -53,17 +53,16 @@ class Gathering:
     def _depart(self) -> None:
         """Send what waits; whose caller has gone is left behind."""
         now = asyncio.get_running_loop().time()
-        gathered = [asked for asked in self._waiting[:LARGEST] if not asked.answer.done() and asked.until > now]
-        del self._waiting[:LARGEST]
-        if gathered:
-            flight = asyncio.create_task(self._fly(gathered))
-            self._flights.add(flight)
-            flight.add_done_callback(self._landed)
+        while self._waiting and self._flight is None:
+            gathered = [asked for asked in self._waiting[:LARGEST] if not asked.answer.done() and asked.until > now]
+            del self._waiting[:LARGEST]
+            if gathered:
+                self._flight = asyncio.create_task(self._fly(gathered))
+                self._flight.add_done_callback(self._landed)
 
     def _landed(self, flight: "asyncio.Task[None]") -> None:
-        self._flights.discard(flight)
-        while self._waiting and len(self._flights) < self._most:
-            self._depart()
+        self._flight = None
+        self._depart()
 
     async def _fly(self, gathered: Sequence[Asked]) -> None:
         try:

@@ -62,30 +62,42 @@ def rescored(policy: Policy, case_id: str, row: Any, prediction: PredictResponse
     return Rescore(case_id, row, order, answer, policy.digest)
 
 
-async def rescore_some(ledger: Ledger, scoring: ScoringClient, policy: Policy) -> int:
-    """Score up to AT_ONCE cases; how many were. Raises Unavailable."""
-    waiting = await ledger.read(unscored_cases(AT_ONCE))
-    if not waiting:
-        return 0
-    predictions = await scoring.predict_many([order_of(row) for _, row in waiting])
-    writes = [
-        ledger.write(rescored(policy, case_id, row, prediction))
-        for (case_id, row), prediction in zip(waiting, predictions, strict=True)
-        if prediction is not None
-    ]
-    return sum(await asyncio.gather(*writes))
+class Rescoring:
+    """Goes through the cases without a score, oldest first; past those whose order the scorer refuses, until the next start."""
 
+    def __init__(self, ledger: Ledger, scoring: ScoringClient, policy: Policy) -> None:
+        self._ledger, self._scoring, self._policy = ledger, scoring, policy
+        self._after = 0
 
-async def keep_rescoring(ledger: Ledger, scoring: ScoringClient, policy: Policy) -> None:
-    """Do so for ever, whenever the scorer answers."""
-    while True:
-        done = 0
-        try:
-            if await scoring.available():
-                done = await rescore_some(ledger, scoring, policy)
-        except Unavailable:
+    async def some(self) -> int:
+        """Score up to AT_ONCE cases; how many were. Raises Unavailable."""
+        waiting = await self._ledger.read(unscored_cases(AT_ONCE, self._after))
+        if not waiting:
+            return 0
+        predictions = await self._scoring.predict_many([order_of(row) for _, row in waiting])
+        writes = [
+            self._ledger.write(rescored(self._policy, case_id, row, prediction))
+            for (case_id, row), prediction in zip(waiting, predictions, strict=True)
+            if prediction is not None
+        ]
+        done = sum(await asyncio.gather(*writes))
+        self._after = waiting[-1][1].sequence
+        if len(writes) < len(waiting):
+            _log.warning(
+                "the scorer refuses orders of cases: they stay without a score", cases=len(waiting) - len(writes)
+            )
+        return done
+
+    async def for_ever(self) -> None:
+        """Do so whenever the scorer answers."""
+        while True:
             done = 0
-        if done:
-            _log.info("cases scored", cases=done)
-        if done < AT_ONCE // 2:
-            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if await self._scoring.available():
+                    done = await self.some()
+            except Unavailable:
+                done = 0
+            if done:
+                _log.info("cases scored", cases=done)
+            if done < AT_ONCE // 2:
+                await asyncio.sleep(LOOK_SECONDS)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
@@ -18,7 +17,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.access.tls import ClientTls
 from runtime.rpc.call import REQUEST_ID, Call
 from runtime.rpc.channels import open_channel
-from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unavailable, VouchError
+from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unavailable, VouchError, violations_of
 from runtime.telemetry.logging import get_logger
 
 HEALTH_SECONDS = 0.5
@@ -69,7 +68,8 @@ class ScoringClient:
             return DeadlinePassed("the scorer did not answer before the deadline")
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded("the scorer has too much to do: try again in a second")
-        if isinstance(error, grpc.aio.AioRpcError) and (violations := _violations(error)):
+        rich = rpc_status.from_call(error) if isinstance(error, grpc.aio.AioRpcError) else None
+        if rich is not None and (violations := violations_of(rich)):
             return InvalidRequest(violations)
         if self.breaker.closed:
             _log.warning("scorer failed", code=code.name, request_id=call.request_id)
@@ -137,19 +137,11 @@ class ScoringClient:
 
 
 def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
-    """The score of one order of a batch; the agent has checked it, so that what the scorer refuses is a fault."""
+    """The score of one order of a batch, or the refusal that it would have got alone."""
     if result.WhichOneof("outcome") == "prediction":
         return result.prediction
-    return InvalidRequest([("transaction", result.error.message)])
-
-
-def _violations(error: grpc.aio.AioRpcError) -> list[tuple[str, str]]:
-    """Field paths and descriptions that a refusal carries."""
-    rich, told = rpc_status.from_call(error), error_details_pb2.BadRequest()
-    for detail in rich.details if rich else ():
-        if detail.Is(told.DESCRIPTOR):
-            detail.Unpack(told)
-    return [(violation.field, violation.description) for violation in told.field_violations]
+    violations = [(f"transaction.{field}", description) for field, description in violations_of(result.error)]
+    return InvalidRequest(violations or [("transaction", result.error.message)])
 
 
 def _code(error: Exception) -> grpc.StatusCode:

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 from grpc_status import rpc_status
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from http_bridge.dialect.spelling import EXTRA
-from runtime.rpc.errors import MOST_VIOLATIONS
+from runtime.rpc.errors import MOST_VIOLATIONS, violations_of
 from runtime.rpc.statuses import HTTP_STATUS
 from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
@@ -107,15 +107,7 @@ def _parts(path: str) -> list[str]:
 
 def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any]]:
     place = "body" if request.method == "POST" else "path" if request.path_params else "query"
-    found = error_details_pb2.BadRequest()
-    for detail in rich.details:
-        if detail.Is(found.DESCRIPTOR):
-            detail.Unpack(found)
     return [
-        {
-            "loc": [place, *_parts(each.field)],
-            "msg": each.description,
-            "type": "contract",
-        }
-        for each in found.field_violations
+        {"loc": [place, *_parts(field)], "msg": description, "type": "contract"}
+        for field, description in violations_of(rich)
     ] or [{"loc": [place], "msg": rich.message, "type": "contract"}]

@@ -133,18 +133,19 @@ def case_rows(connection: Connection, sequences: list[int]) -> list[Any]:
     return list(connection.execute(_CASE.where(CASES.c.sequence.in_(sequences))))
 
 
-def unscored_cases(size: int) -> Query[list[tuple[str, Any]]]:
-    """Cases without a score that nobody has resolved, oldest first, each with the row of its decision."""
+def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:
+    """Cases without a score that nobody has resolved, each with the row of its decision: those behind `after`, oldest first."""
     columns = sa.select(CASES.c.case_id, *_ENTRY, *_PAYLOAD, PAYLOADS.c.content_digest)
     query = (
         columns.join(ENTRIES, ENTRIES.c.sequence == CASES.c.sequence)
         .join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
         .where(
+            CASES.c.sequence > after,
             CASES.c.reason == cases.CASE_REASON_UNSCORED,
             CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED)),
             CASES.c.legitimacy_score.is_(None),
         )
-        .order_by(CASES.c.opened_by)
+        .order_by(CASES.c.sequence)
         .limit(size)
     )
 

@@ -36,11 +36,8 @@ PATIENCE_SECONDS = 2.0
 _LARGEST_GROUP = 512
 _PROOF_BYTES = 16 << 10  # more than a review writes, so that a disk with room for the proof has room for one
 _TELL_SECONDS = 10.0
-_LOST = (
-    sa.exc.OperationalError,
-    sa.exc.InterfaceError,
-    sa.exc.InternalError,
-)  # the database itself, not what was written
+# The database itself, not what was written.
+_LOST = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, FileLost)
 _Waiting = tuple[Write[Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 _log = get_logger()
 
@@ -148,8 +145,6 @@ class Ledger:
         except _LOST:
             raise
         except Exception as error:
-            if isinstance(error, FileLost):
-                raise
             if len(writes) == 1:
                 return [error]
             return [result for write in writes for result in self._commit([write])]

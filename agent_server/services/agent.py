@@ -9,7 +9,7 @@ from agent_server.ledger.queries import Wanted, latest_record, record_page
 from agent_server.ledger.records import microseconds
 from agent_server.metrics import count
 from agent_server.scoring_client import ScoringClient
-from agent_server.services.pages import DEFAULT_PAGE, place_of
+from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.call import Call
@@ -55,7 +55,7 @@ class AgentService:
             until=microseconds(request.until) if request.HasField("until") else None,
             decision=request.decision,
         )
-        after = place_of(request.page_token) or 0
+        after = sequence_of(request.page_token) or 0
         page, following = await self._ledger.read(record_page(wanted, after, request.page_size or DEFAULT_PAGE))
         return pb.ListDecisionsResponse(records=page, next_page_token=str(following or ""))
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import case_page, whole_case
-from agent_server.services.pages import DEFAULT_PAGE, place_of
+from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.call import Call
@@ -19,7 +19,7 @@ class CaseService:
 
     async def ListCases(self, request: cases.ListCasesRequest, call: Call) -> cases.ListCasesResponse:
         """A page of cases, newest first."""
-        before = place_of(request.page_token)
+        before = sequence_of(request.page_token)
         query = case_page(request.status, before, request.page_size or DEFAULT_PAGE)
         page, following = await self._ledger.read(query)
         return cases.ListCasesResponse(cases=page, next_page_token=str(following) if following else "")

@@ -6,7 +6,7 @@ DEFAULT_PAGE = 50
 _MOST_DIGITS = 18
 
 
-def place_of(token: str) -> int | None:
+def sequence_of(token: str) -> int | None:
     """The sequence number that a page token names; None without a token. Raises InvalidRequest."""
     if not token:
         return None

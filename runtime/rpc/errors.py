@@ -135,6 +135,15 @@ class Unimplemented(VouchError):
     reason = ErrorReason.ERROR_REASON_NOT_IMPLEMENTED
 
 
+def violations_of(status: status_pb2.Status) -> list[tuple[str, str]]:
+    """Field paths and descriptions that a refusal carries, as InvalidRequest told them; none where it is another error."""
+    refusal = error_details_pb2.BadRequest()
+    for detail in status.details:
+        if detail.Is(refusal.DESCRIPTOR):
+            detail.Unpack(refusal)
+    return [(violation.field, violation.description) for violation in refusal.field_violations]
+
+
 def to_status(error: VouchError) -> status_pb2.Status:
     """The error as google.rpc.Status with its details."""
     info = error_details_pb2.ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=error.metadata)

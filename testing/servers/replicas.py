@@ -12,9 +12,8 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from testing.servers.processes import ROOT
 from testing.waiting import free_port, wait_for
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass

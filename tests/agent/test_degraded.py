@@ -12,7 +12,7 @@ from agent_server.decisions.policy import Policy, Unscored
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import Wanted, case_page, record_page, unscored_cases, whole_case
 from agent_server.ledger.schema import CASES
-from agent_server.rescoring import rescore_some
+from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -90,8 +90,9 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
         async with asyncio.timeout(30):
             while not await scoring.available():  # noqa: ASYNC110  no event tells it
                 await asyncio.sleep(0.02)
-        assert await rescore_some(ledger, scoring, deciding.policy) == 4
-        assert await rescore_some(ledger, scoring, deciding.policy) == 0
+        rescoring = Rescoring(ledger, scoring, deciding.policy)
+        assert await rescoring.some() == 4
+        assert await rescoring.some() == 0
         score = service._ready().score(orders[0])
         fresh = await deciding.decide(message(transaction_id="fresh"), a_call())
         assert (fresh.answer.degraded, scoring.breaker.closed) == (False, True)
@@ -111,6 +112,42 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
     assert whole is not None
     assert whole.review.decision == pb.DECISION_REVIEW
     assert whole.review.legitimacy_score == pytest.approx(score)
+    ledger.close()
+    await scoring.close()
+
+
+async def test_refusals_of_the_scorer_hold_nobody_up(
+    model: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders that a strict scorer refuses stay without a score and do not keep later ones from theirs."""
+    monkeypatch.setattr("agent_server.rescoring.AT_ONCE", 2)
+    port = free_port()
+    scoring = ScoringClient(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=1, pause=0.0))
+    deciding, ledger = decider(tmp_path, scoring)
+    for number in range(4):
+        order = message(transaction_id=f"t{number}")
+        if number < 2:
+            order.extra_numbers["nobody_reads_this"] = 1.0
+        assert (await deciding.decide(order, a_call())).answer.degraded
+    service = ScoringService(strict_extras=True)
+    service.serve(model)
+    settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
+    async with Server(settings, {SCORING: service}) as server:
+        await server.set_serving(True)
+        async with asyncio.timeout(30):
+            while not await scoring.available():  # noqa: ASYNC110  no event tells it
+                await asyncio.sleep(0.02)
+        rescoring = Rescoring(ledger, scoring, deciding.policy)
+        assert [await rescoring.some() for _ in range(3)] == [0, 2, 0]
+        assert len(await ledger.read(unscored_cases(10))) == 2
+        refused = message(transaction_id="late")
+        refused.extra_numbers["nobody_reads_this"] = 1.0
+        together = [deciding.decide(refused, a_call()) for _ in range(5)]  # the first alone, the others gathered
+        answers = await asyncio.gather(*together, return_exceptions=True)
+    assert {str(answer) for answer in answers} == {
+        f"invalid request: transaction.extra_numbers[nobody_reads_this]: model {model.version} reads no such extra: "
+        "leave it out"
+    }
     ledger.close()
     await scoring.close()
 

@@ -101,7 +101,7 @@ def _carry_decisions(connection: Any, tables: dict[str, sa.Table]) -> tuple[byte
             sequence, digest, salt = len(sequences) + 1, content_digest(order), os.urandom(SALT_BYTES)
             facts = facts_of(answer, "", "").SerializeToString()
             payload = payload_of(answer, order, "").SerializeToString()
-            at, commitment = microseconds(answer.decided_at), NOTHING
+            at = microseconds(answer.decided_at)
             commitment = commit_to(salt, order.transaction_id, order.user_id, digest, payload)
             numbers = (sequence, int(Kind.DECISION), answer.decision_id, at, answer.decision, facts, commitment)
             end = entry_hash(end, *numbers)
