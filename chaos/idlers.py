@@ -40,6 +40,7 @@ async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seco
     front = agent(folder, behind.address)
     with running(behind, front), edge(folder, behind, front) as address:
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
         async with review(address) as call:
             await until_answered(call)
             alone = await for_seconds(call, rate, seconds)

@@ -37,6 +37,7 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float) -
     front = agent_replica(folder, behind.address)
     with running(behind, front):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
         async with review(front.address) as call:
             async with Traffic(call, rate) as before:
                 await before.answers(50)
@@ -49,7 +50,12 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float) -
             back_after = await _until_scored(call, returned)
             scored_after = await asyncio.to_thread(_until_all_scored, folder, returned)
     answers = _reviews([*opening.answers, *away.answers])
-    whole = Outcome(opening.sent + away.sent, [*opening.answers, *away.answers], opening.failures + away.failures)
+    whole = Outcome(
+        opening.sent + away.sent,
+        [*opening.answers, *away.answers],
+        opening.failures + away.failures,
+        [*opening.errors, *away.errors],
+    )
     return Outage(
         away=whole,
         unseen_approvals=sum(

@@ -79,6 +79,7 @@ async def _flooded(
             if mine and len(mine) > 1:
                 os.sched_setaffinity(0, _CLIENT)
             await asyncio.to_thread(wait_for, replicas[0].serving, what="the scorer serving")
+            await asyncio.to_thread(wait_for, watched.listening, what="the server that is flooded")
             async with client() as call:
                 await capacity(call, CALLERS, min(seconds, 3.0))  # what is made at the first call is made now
                 most = await capacity(call, CALLERS, min(seconds, 4.0))

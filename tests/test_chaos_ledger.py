@@ -33,6 +33,7 @@ async def test_an_outage_of_the_scorer_is_no_outage(models: Path, tmp_path: Path
     """The scorer stops under load: no error, no approval unseen, and every degraded case is scored after its return."""
     found = await stop_scorer(tmp_path, models, rate=40, seconds=1.5)
     assert found.degraded > 20
+    assert [error.debug_error_string() for error in found.away.errors] == []
     assert (found.away.failures, found.away.lost, found.unseen_approvals) == ({}, 0, 0)
 
 

@@ -67,19 +67,23 @@ def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
     environment = moved(models)
     script = next(block for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) if "SHOP_KEY" in block)
     script = script.replace("localhost:8080", f"localhost:{environment['VOUCH_STACK_EDGE_PORT']}")
+    said = tmp_path / "said"
+    told = f"\nwhile kill -0 $! && ! grep -q 'vouch is up' {said}; do sleep 0.1; done"
     ended = "\nkill -INT %1 2> /dev/null; kill -TERM $!; wait $!; echo; echo ended $?\n"
-    done = subprocess.run(
-        ["bash", "-c", script + ended],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert '"decision":"deny"' in done.stdout, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "vouch is up" in done.stdout
-    assert done.stdout.rstrip().endswith("ended 0"), done.stdout[-2000:]
+    with said.open("wb") as output:
+        subprocess.run(
+            ["bash", "-c", script + told + ended],
+            cwd=tmp_path,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+            check=False,
+        )
+    text = said.read_text()
+    assert '"decision":"deny"' in text, text[-5000:]
+    assert "vouch is up" in text, text[-5000:]
+    assert text.rstrip().endswith("ended 0"), text[-5000:]
     with closing(sqlite3.connect(tmp_path / "vouch_ledger.db")) as ledger:
         assert ledger.execute("SELECT count(*) FROM entries").fetchone() == (1,)
     assert (tmp_path / "vouch_api_keys").stat().st_mode & 0o777 == 0o600
