@@ -16,6 +16,7 @@ from ml_server.registry.store import load
 from testing.servers.processes import Stack, run
 
 ROWS = 20_000
+_LONG = ("test_recipes.py", "chaos", "services", "runtime", "commands")
 # How long an example takes is the machine's affair; what it gives is ours.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -27,6 +28,12 @@ def pytest_configure() -> None:
     """Tests must not depend on the settings of whoever runs them."""
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start servers come first, in random order too: at the end no core then waits for the longest."""
+    items.sort(key=lambda item: next((at for at, part in enumerate(_LONG) if part in item.path.parts), len(_LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         bin_folder = binaries()
         assert bin_folder is not None
-        self._bin, self._data, self.port = bin_folder, folder / "data", free_port()
+        self._bin, self._data, self.port = bin_folder, folder / "data", 0
         self._as: list[str] = []
         if os.geteuid() == 0:
             owner = pwd.getpwnam(_USER)
@@ -45,15 +45,28 @@ class Postgres:
         subprocess.run([*self._as, str(self._bin / name), *arguments], check=True, capture_output=True, cwd="/")
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it answers. The first start chooses the port, and another one where it was taken since."""
+        known = bool(self.port)
+        while True:
+            self.port = self.port if known else free_port()
+            self._process = self._begin()
+            wait_for(lambda: self._answers() or self._ended(), what="PostgreSQL")
+            if not self._ended():
+                return
+            if known:
+                raise RuntimeError("PostgreSQL ended at its start")
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _begin(self) -> "subprocess.Popen[bytes]":
         options = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
             "max_connections": 200, "shared_buffers": "32MB",
         }  # fmt: skip
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *settings]
-        self._process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self._answers, what="PostgreSQL")
+        return subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _answers(self) -> bool:
         try:

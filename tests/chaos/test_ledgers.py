@@ -1,0 +1,27 @@
+"""Agents and their database killed under load."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.ledgers import LedgerKept, kill_agents
+from testing.servers.postgres import binaries, running
+
+
+def _holds(kept: LedgerKept) -> None:
+    assert len(kept.outcome.answers) >= 100
+    assert (kept.missing, kept.different, kept.doubled, kept.lost_cases, kept.other_answers) == (0, 0, 0, 0, 0)
+    assert not kept.broken
+
+
+async def test_killed_agents_lose_nothing_that_was_acknowledged(models: Path, tmp_path: Path) -> None:
+    """Kill -9 of the agent under load: each acknowledged answer is kept, once, as answered; asked again it is the same."""
+    _holds(await kill_agents(tmp_path, models, kills=1, rate=60))
+
+
+@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
+async def test_two_agents_on_postgres_lose_nothing(models: Path, tmp_path: Path) -> None:
+    """The same with two agents on one PostgreSQL, which is killed too."""
+    with running(tmp_path) as postgres:
+        url = postgres.new_database()
+        _holds(await kill_agents(tmp_path, models, kills=1, rate=60, agents=2, url=url, postgres=postgres))

@@ -1,0 +1,11 @@
+"""Ledgers tampered with."""
+
+from pathlib import Path
+
+from chaos.tamperings import tamper
+
+
+async def test_no_tampering_is_missed(tmp_path: Path) -> None:
+    """Sixty random tamperings are found and named; untouched ledgers, with erasures and without, hold."""
+    tampered = await tamper(tmp_path, times=60, ledgers=4)
+    assert (tampered.missed, tampered.misnamed, tampered.suspected) == (0, 0, 0)
