@@ -76,7 +76,7 @@ def generate(target: Path) -> None:
         "google/rpc/status.proto",
     )
     write_descriptions(target)
-    for path in target.rglob("*.py*"):
+    for path in (*target.rglob("*.py"), *target.rglob("*.pyi")):
         text = IMPORT.sub(r"\1 generated.\2", path.read_text())
         path.write_text(BUILT.sub(r"\1generated.\2.", text))
     for folder in {target, *(path.parent for path in target.rglob("*_pb2.py"))}:
