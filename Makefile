@@ -5,7 +5,7 @@ RUN := .venv/bin/
 SOURCES := contract runtime data_gen ml_server agent_server http_bridge load_test stack bench chaos testing protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-.PHONY: bench bench-generate bench-model chaos format setup demo up test check protos lock clean
+.PHONY: bench bench-generate bench-ledger bench-model chaos format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -50,6 +50,9 @@ bench: setup  ## serving against its baselines; needs h2load, wrk and two cores
 
 bench-generate: setup  ## how fast rows are made
 	@$(RUN)python -m bench.generate
+
+bench-ledger: setup  ## what a durable review costs
+	@$(RUN)python -m bench.ledger
 
 bench-model: setup  ## how fast features and model are
 	@$(RUN)python -m bench.model

@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from agent_server.decisions.decide import decide, open_case
+from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import keep
+from agent_server.ledger.keeping import KeepDecision, Kept
 from agent_server.scoring_client import ScoringClient
-from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.call import Call
+from runtime.rpc.errors import Unavailable
 
 
 def now() -> Timestamp:
@@ -33,15 +34,29 @@ class Decider:
         self._ledger = ledger
         self._clock = clock
 
-    async def decide(self, transaction: Transaction, call: Call) -> pb.ReviewResponse:
-        """Decide one transaction within the caller's time."""
-        prediction = await self._scoring.predict(transaction, call)
-        review = decide(self.policy, transaction, prediction)
-        review.decision_id = uuid.uuid4().hex
-        review.decided_at.CopyFrom(self._clock())
-        case = None
-        if review.decision == pb.DECISION_REVIEW:
-            case = open_case(review, uuid.uuid4().hex)
-            review.case_id = case.case_id
-        await self._ledger.write(keep(review, transaction, case))
-        return review
+    async def decide(self, transaction: Transaction, call: Call) -> Kept:
+        """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
+        prediction = await self._score(transaction, call)
+        answer, reason = decide(self.policy, transaction, prediction)
+        answer.decision_id = uuid.uuid4().hex
+        answer.decided_at.CopyFrom(self._clock())
+        return await self._ledger.write(
+            KeepDecision(
+                transaction,
+                answer,
+                caller=call.caller.name,
+                request_id=call.request_id,
+                policy_digest=self.policy.digest,
+                case_id=uuid.uuid4().hex,
+                reason=reason,
+            )
+        )
+
+    async def _score(self, transaction: Transaction, call: Call) -> PredictResponse | None:
+        """The score; None where the scorer is away and the policy decides without one."""
+        try:
+            return await self._scoring.predict(transaction, call)
+        except Unavailable:
+            if self.policy.unscored == "error":
+                raise
+            return None

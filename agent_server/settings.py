@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from agent_server.decisions.policy import INFORMATIVE
+from agent_server.decisions.policy import INFORMATIVE, Unscored
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target
 
@@ -32,7 +32,11 @@ class AgentSettings(ServerSettings):
     """Informative fields that an order needs to be approved; 0 for none."""
     decides: bool = False
     """Whether the agent itself may decide clear cases between the thresholds."""
+    unscored: Unscored = "review"
+    """What becomes of an order while the scorer is away: review, deny, or error."""
     ledger_url: str = "sqlite:///vouch_ledger.db"
+    ledger_key: Path | None = None
+    """Private key of `vouch audit key` that signs the end of the ledger's chain."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -3,21 +3,27 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.drains import drain_replicas
 from chaos.fuzz import fuzz
 from chaos.idlers import idle_beside
 from chaos.kills import kill_workers
+from chaos.ledgers import LedgerKept, kill_agents
+from chaos.outages import stop_scorer
 from chaos.overload import Overloaded, overload_batches, overload_reviews
 from chaos.swaps import swap_models
+from chaos.tamperings import tamper
 from runtime.settings import Shared
 from testing.load import Outcome
 from testing.results import entry, write
+from testing.servers.postgres import binaries, running
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 IDLERS = 200
+AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
+OUTAGE_SECONDS, TAMPERINGS, LEDGERS = 10.0, 1000, 20
 _MEGABYTE = 1e6
 
 
@@ -40,6 +46,15 @@ class Report:
         self.keep(f"{name}_calls", outcome.sent, "calls")
         self.keep(f"{name}_failures", outcome.failures.total(), "calls", 0)
         self.keep(f"{name}_lost", outcome.lost, "calls", 0)
+
+    def ledger(self, name: str, found: LedgerKept) -> None:
+        """What was acknowledged against what is kept."""
+        self.keep(f"{name}_calls", found.outcome.sent, "calls")
+        self.keep(f"{name}_acknowledged", len(found.outcome.answers), "calls")
+        for what in ("missing", "different", "doubled", "lost_cases", "other_answers"):
+            self.keep(f"{name}_{what}", getattr(found, what), "records", 0)
+        if found.broken:
+            self.failed.append(f"{name}: {found.broken}")
 
     def flood(self, name: str, found: Overloaded, most: float | None) -> None:
         """Figures of an overload; `most` is how many times the unloaded p99 the accepted calls' may be."""
@@ -81,6 +96,7 @@ async def experiments(folder: Path, models: Path) -> Report:
     idled = await idle_beside(place("idlers"), models, IDLERS, rate=50, seconds=10.0)
     report.outcome("idlers", idled.beside)
     report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
+    await ledgers(report, place, models)
     fuzzed = await fuzz(place("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
@@ -88,6 +104,36 @@ async def experiments(folder: Path, models: Path) -> Report:
     if not fuzzed.alive:
         report.failed.append("a server died of fuzzing")
     return report
+
+
+async def ledgers(report: Report, place: Callable[[str], Path], models: Path) -> None:
+    """What the ledger promises, on both databases."""
+    report.ledger("ledger_sqlite", await kill_agents(place("ledger-sqlite"), models, AGENT_KILLS, REVIEWS_A_SECOND))
+    if binaries() is None:
+        print("PostgreSQL is not installed (Debian: postgresql): its scenarios are left out", file=sys.stderr)
+    else:
+        with tempfile.TemporaryDirectory(prefix="vouch-pg-") as home, running(Path(home)) as postgres:
+            killed = await kill_agents(
+                place("ledger-postgres"), models, AGENT_KILLS, REVIEWS_A_SECOND, agents=2, url=postgres.new_database()
+            )
+            report.ledger("ledger_postgres", killed)
+            killed = await kill_agents(
+                place("postgres-kills"), models, DATABASE_KILLS, REVIEWS_A_SECOND, agents=2,
+                url=postgres.new_database(), postgres=postgres,
+            )  # fmt: skip
+            report.ledger("postgres_killed", killed)
+    outage = await stop_scorer(place("outage"), models, REVIEWS_A_SECOND, OUTAGE_SECONDS)
+    report.outcome("outage", outage.away)
+    report.keep("outage_unseen_approvals", outage.unseen_approvals, "answers", 0)
+    report.keep("outage_degraded", outage.degraded, "answers")
+    report.keep("outage_degraded_p99", outage.degraded_p99 * 1000, "ms", 50)
+    report.keep("outage_back_after", outage.back_after, "s", 2)
+    report.keep("outage_scored_after", outage.scored_after, "s", 10)
+    found = await tamper(place("tamperings"), TAMPERINGS, LEDGERS)
+    report.keep("tamperings", found.tamperings, "tamperings")
+    report.keep("tamperings_missed", found.missed, "tamperings", 0)
+    report.keep("tamperings_misnamed", found.misnamed, "tamperings", 0)
+    report.keep("untouched_ledgers_suspected", found.suspected, "ledgers", 0)
 
 
 def main() -> int:

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.clients import predict
 from testing.load import Outcome, Traffic
-from testing.replicas import scorer, serving
+from testing.servers.clients import predict
+from testing.servers.replicas import scorer, serving
 from testing.waiting import wait_for
 
 ANSWERS = 100

@@ -17,15 +17,15 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from generated.vouch.v1 import agent_service_pb2, case_service_pb2, scoring_service_pb2
+from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2, scoring_service_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
-from testing.replicas import agent, running, scorer
+from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
 
 FINE = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}
 _SERVICES = [
     service
-    for file in (scoring_service_pb2, agent_service_pb2, case_service_pb2)
+    for file in (scoring_service_pb2, agent_service_pb2, case_service_pb2, privacy_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 _METHODS = [method for service in _SERVICES for method in service.methods if not method.server_streaming]
@@ -55,6 +55,10 @@ class Fuzzed:
         return {status: count for status, count in self.statuses.items() if status not in FINE}
 
 
+def _is_map(field: Any) -> bool:
+    return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
+
+
 @st.composite
 def filled(draw: Any, descriptor: Any, plain: bool = False) -> Any:
     """A message with any fields set to any values of their types."""
@@ -62,7 +66,12 @@ def filled(draw: Any, descriptor: Any, plain: bool = False) -> Any:
     for field in descriptor.fields:
         if not draw(st.booleans()):
             continue
-        if field.is_repeated:
+        if _is_map(field):
+            key, value = (_VALUES[field.message_type.fields_by_name[name].cpp_type] for name in ("key", "value"))
+            getattr(message, field.name).update(draw(st.dictionaries(key, value, max_size=3)))
+        elif field.is_repeated and field.message_type is None:
+            getattr(message, field.name).extend(draw(st.lists(_VALUES[field.cpp_type], max_size=3)))
+        elif field.is_repeated:
             if not plain:
                 getattr(message, field.name).extend(draw(st.lists(filled(field.message_type, plain=True), max_size=3)))
         elif field.message_type is not None:

@@ -11,9 +11,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
-from chaos.clients import review
-from testing.load import Outcome, for_seconds
-from testing.replicas import agent, edge, running, scorer
+from testing.load import Outcome, for_seconds, until_answered
+from testing.servers.clients import review
+from testing.servers.replicas import agent, edge, running, scorer
 from testing.waiting import wait_for
 
 KINDS = 5
@@ -40,21 +40,13 @@ async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seco
     front = agent(folder, behind.address)
     with running(behind, front), edge(folder, behind, front) as address:
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
         async with review(address) as call:
-            await _until_answered(call)
+            await until_answered(call)
             alone = await for_seconds(call, rate, seconds)
             async with idling(address, idlers):
                 beside = await for_seconds(call, rate, seconds)
     return Idled(alone, beside, idlers)
-
-
-async def _until_answered(call: Any) -> None:
-    for _ in range(300):
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            await call()
-            return
-        await asyncio.sleep(0.1)
-    raise TimeoutError("the edge does not answer")
 
 
 @contextlib.asynccontextmanager

@@ -10,12 +10,14 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from chaos.clients import order, predict_batch, review
 from testing.load import Call, Outcome, capacity, for_seconds
-from testing.replicas import Replica, agent, edge, running, scorer
+from testing.servers.clients import order, predict_batch, review
+from testing.servers.replicas import Replica, agent, edge, running, scorer
 from testing.waiting import wait_for
 
 TIMES = 3.0
+CALLERS = 16
+"""So many at once show what can be had: reviews that come together are scored and kept together."""
 BATCH = 512
 _QUIET = 0.1  # of the capacity
 _SERVER, _CLIENT = frozenset({0}), frozenset({1})
@@ -48,12 +50,12 @@ class Overloaded:
         return found
 
 
-async def overload_reviews(folder: Path, models: Path, seconds: float) -> Overloaded:
+async def overload_reviews(folder: Path, models: Path, seconds: float, times: float = TIMES) -> Overloaded:
     """Reviews, through the edge, agent, scorer and ledger."""
     behind = scorer(folder, models, cores=_SERVER)
     front = agent(folder, behind.address, cores=_SERVER)
     with edge(folder, behind, front) as address:
-        return await _flooded([behind, front], front, lambda: review(address), seconds)
+        return await _flooded([behind, front], front, lambda: review(address), seconds, times)
 
 
 async def overload_batches(folder: Path, models: Path, seconds: float) -> Overloaded:
@@ -65,7 +67,11 @@ async def overload_batches(folder: Path, models: Path, seconds: float) -> Overlo
 
 
 async def _flooded(
-    replicas: list[Replica], watched: Replica, client: Callable[[], AbstractAsyncContextManager[Call]], seconds: float
+    replicas: list[Replica],
+    watched: Replica,
+    client: Callable[[], AbstractAsyncContextManager[Call]],
+    seconds: float,
+    times: float = TIMES,
 ) -> Overloaded:
     mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     with running(*replicas):
@@ -73,13 +79,14 @@ async def _flooded(
             if mine and len(mine) > 1:
                 os.sched_setaffinity(0, _CLIENT)
             await asyncio.to_thread(wait_for, replicas[0].serving, what="the scorer serving")
+            await asyncio.to_thread(wait_for, watched.listening, what="the server that is flooded")
             async with client() as call:
-                await capacity(call, 4, min(seconds, 3.0))  # what is made at the first call is made now
-                most = await capacity(call, 4, min(seconds, 4.0))
+                await capacity(call, CALLERS, min(seconds, 3.0))  # what is made at the first call is made now
+                most = await capacity(call, CALLERS, min(seconds, 4.0))
                 await asyncio.sleep(0.5)
                 quiet = await for_seconds(call, most * _QUIET, min(seconds, 10.0))
                 resident = [watched.resident_bytes()]
-                task = asyncio.create_task(for_seconds(call, TIMES * most, seconds))
+                task = asyncio.create_task(for_seconds(call, times * most, seconds))
                 while not task.done():
                     await asyncio.sleep(0.25)
                     resident.append(watched.resident_bytes())

@@ -6,12 +6,12 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chaos.clients import order, predict
 from ml_server.registry.golden_examples import parsed
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.serving.scorer import Scorer
 from testing.load import Outcome, Traffic
-from testing.replicas import Replica, scorer, serving
+from testing.servers.clients import order, predict
+from testing.servers.replicas import Replica, scorer, serving
 from testing.waiting import wait_for
 
 SECOND = "second"

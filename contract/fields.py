@@ -10,6 +10,8 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 LABELS: Final = ("is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier")
 """Columns that stand in files only: what a row was, not what the shop knew."""
 REQUIRED: Final = ("transaction_id", "timestamp", "user_id")
+EXTRAS: Final = ("extra_numbers", "extra_texts")
+"""Fields of Transaction that hold what a shop knows beside the columns; see `contract.extras`."""
 
 _KINDS = {
     FieldDescriptor.CPPTYPE_STRING: "text",
@@ -44,5 +46,6 @@ class Field:
 FIELDS: Final[dict[str, Field]] = {
     field.name: Field(field.name, _KINDS[field.cpp_type], short_names(field.enum_type) if field.enum_type else {})
     for field in Transaction.DESCRIPTOR.fields
+    if field.name not in EXTRAS
 }
 """In the order of transaction.proto, which is the order of columns in files."""

@@ -1,21 +1,28 @@
-"""Rows of a table as messages."""
+"""Rows of a table as messages: columns that are no field are extras, numbers or texts by their type."""
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
-from contract.fields import FIELDS
+from contract.extras import LONGEST, is_name
+from contract.fields import FIELDS, LABELS
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def messages(table: pa.Table) -> Iterator[Transaction]:
     """One Transaction for each row of a table as `tables` reads it; absent values stay absent."""
-    for row in table.select([name for name in table.column_names if name in FIELDS]).to_pylist():
+    kept = [name for name in table.column_names if name in FIELDS or (name not in LABELS and is_name(name))]
+    for row in table.select(kept).to_pylist():
         order = Transaction()
         for name, value in row.items():
-            field = FIELDS[name]
             if value is None:
                 continue
+            if name not in FIELDS:
+                _add_extra(order, name, value)
+                continue
+            field = FIELDS[name]
             if field.kind == "time":
                 getattr(order, name).FromDatetime(value)
             elif field.kind == "enum":
@@ -23,3 +30,11 @@ def messages(table: pa.Table) -> Iterator[Transaction]:
             else:
                 setattr(order, name, int(value) if field.kind == "count" else value)
         yield order
+
+
+def _add_extra(order: Transaction, name: str, value: Any) -> None:
+    if isinstance(value, str):
+        if len(value) <= LONGEST:
+            order.extra_texts[name] = value
+    elif isinstance(value, int | float) and math.isfinite(value):
+        order.extra_numbers[name] = value

@@ -47,9 +47,11 @@ def read_batches(
         raise TableError(_explain(path, error)) from error
 
 
-def read_table(path: Path, *, required: tuple[str, ...] = REQUIRED) -> pa.Table:
+def read_table(
+    path: Path, *, required: tuple[str, ...] = REQUIRED, types: dict[str, pa.DataType] | None = None
+) -> pa.Table:
     """The whole file as one table; see read_batches."""
-    batches = list(read_batches(path, required=required))
+    batches = list(read_batches(path, required=required, types=types))
     if not batches or not sum(batch.num_rows for batch in batches):
         raise TableError(f"{path}: the file has no rows")
     return pa.Table.from_batches(batches)

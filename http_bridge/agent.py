@@ -12,7 +12,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
-from http_bridge.application import application, ask, read_transaction, respond_json
+from http_bridge.application import application, ask, query_time, read_transaction, respond_json
 from http_bridge.dialect.openapi import answer, body
 from http_bridge.gate import metadata
 from http_bridge.settings import HttpSettings
@@ -21,6 +21,7 @@ SETTINGS = HttpSettings.read()
 HEALTH_SECONDS = 2.0
 _AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent tells of both
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
+_DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 
 app = application(
     "Vouch Agent",
@@ -75,7 +76,10 @@ async def agent_info(request: Request) -> Response:
     openapi_extra=body(),
 )
 async def review(request: Request) -> Response:
-    """Approve, deny or review, with the reasons. The decision is kept before it is answered."""
+    """Approve, deny or review, with the reasons. The decision is kept before it is answered.
+
+    The same order again gets the recorded answer, with the header `vouch-replayed: true`.
+    """
     message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS))
     return await ask(request, request.app.state.agent.Review, message, SETTINGS)
 
@@ -89,6 +93,33 @@ async def decision(request: Request, transaction_id: str) -> Response:
     """As it was answered."""
     message = pb.GetDecisionRequest(transaction_id=transaction_id)
     return await ask(request, request.app.state.agent.GetDecision, message, SETTINGS)
+
+
+@app.get(
+    "/api/v1/decisions",
+    summary="Decisions, oldest first, all revisions",
+    responses=answer(pb.ListDecisionsResponse.DESCRIPTOR),
+)
+async def list_decisions(
+    request: Request,
+    transaction_id: Annotated[str, Query(max_length=128)] = "",
+    user_id: Annotated[str, Query(max_length=128)] = "",
+    since: Annotated[str, Query(max_length=64)] = "",
+    until: Annotated[str, Query(max_length=64)] = "",
+    decision: Literal["approve", "deny", "review"] | None = None,
+    page_size: Annotated[int, Query(ge=1, le=1000)] = 50,
+    page_token: Annotated[str, Query(max_length=256)] = "",
+) -> Response:
+    """A page; `next_page_token` of the answer leads to the next one, which skips nothing that was written meanwhile."""
+    message = pb.ListDecisionsRequest(
+        transaction_id=transaction_id, user_id=user_id, page_size=page_size, page_token=page_token
+    )
+    for name, text in (("since", since), ("until", until)):
+        if text:
+            getattr(message, name).CopyFrom(query_time(name, text))
+    if decision is not None:
+        message.decision = _DECISIONS[decision]  # type: ignore[assignment]
+    return await ask(request, request.app.state.agent.ListDecisions, message, SETTINGS)
 
 
 @app.get("/api/v1/cases", summary="Cases, newest first", responses=answer(cases.ListCasesResponse.DESCRIPTOR))

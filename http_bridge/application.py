@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
@@ -16,12 +17,16 @@ from http_bridge.access_log import keep_ids_out_of_access_log
 from http_bridge.dialect.bodies import parse
 from http_bridge.dialect.openapi import describe_keys
 from http_bridge.dialect.spelling import to_rest, to_transaction
+from http_bridge.dialect.times import to_timestamp
 from http_bridge.errors import BodyTooLarge, install
 from http_bridge.gate import Gate, metadata
 from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
 from runtime.rpc.channels import open_channel
 from runtime.telemetry import logging
+
+SHOWN = ("vouch-replayed",)
+"""Headers of gRPC answers that REST shows too."""
 
 
 def application(
@@ -47,8 +52,22 @@ def application(
 
 
 async def ask(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
-    """Call a service with the caller's request id and key, and answer as it does."""
-    return respond(await method(message, timeout=settings.timeout_seconds, metadata=metadata(request)))
+    """Call a service with the caller's request id and key, and answer as it does; of its headers those of SHOWN."""
+    call = method(message, timeout=settings.timeout_seconds, metadata=metadata(request))
+    response = respond(await call)
+    for name, value in await call.initial_metadata():
+        if name in SHOWN:
+            response.headers[name] = value
+    return response
+
+
+def query_time(name: str, text: str) -> Timestamp:
+    """A time in a query, written as in bodies. Raises HTTPException (422) that names it."""
+    try:
+        return to_timestamp(text)
+    except ValueError as error:
+        detail = [{"loc": ["query", name], "msg": str(error), "type": "time"}]
+        raise HTTPException(422, detail) from error  # type: ignore[arg-type]
 
 
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:

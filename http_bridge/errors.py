@@ -5,14 +5,15 @@ from typing import Any
 import grpc
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 from grpc_status import rpc_status
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from runtime.rpc.errors import MOST_VIOLATIONS
+from http_bridge.dialect.spelling import EXTRA
+from runtime.rpc.errors import MOST_VIOLATIONS, violations_of
 from runtime.rpc.statuses import HTTP_STATUS
 from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
@@ -96,17 +97,17 @@ async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
     return _problem(status, INTERNAL if status == 500 else rich.message, headers)
 
 
+def _parts(path: str) -> list[str]:
+    """The parts of a field's path in a service's words; an extra's name may hold a dot, and is REST's `extra`."""
+    path = path.removeprefix("transaction.")
+    if path.startswith(("extra_numbers[", "extra_texts[")) and path.endswith("]"):
+        return [EXTRA, path.partition("[")[2][:-1]]
+    return path.split(".")
+
+
 def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any]]:
     place = "body" if request.method == "POST" else "path" if request.path_params else "query"
-    found = error_details_pb2.BadRequest()
-    for detail in rich.details:
-        if detail.Is(found.DESCRIPTOR):
-            detail.Unpack(found)
     return [
-        {
-            "loc": [place, *each.field.removeprefix("transaction.").split(".")],
-            "msg": each.description,
-            "type": "contract",
-        }
-        for each in found.field_violations
+        {"loc": [place, *_parts(field)], "msg": description, "type": "contract"}
+        for field, description in violations_of(rich)
     ] or [{"loc": [place], "msg": rich.message, "type": "contract"}]

@@ -71,7 +71,7 @@ class Gate:
         if scope["path"].startswith(OPEN):
             return None
         key = presented_key(headers)
-        if 0 < len(key) <= LONGEST_KEY and travels(key) and self._keys.name_of(key) is not None:
+        if 0 < len(key) <= LONGEST_KEY and travels(key) and self._keys.holder_of(key) is not None:
             return None
         return JSONResponse({"detail": _UNKNOWN if key else _NEEDED}, 401, {"WWW-Authenticate": "Bearer"})
 

@@ -10,19 +10,26 @@ from pathlib import Path
 
 from contract.tables import TableError
 from load_test.display import display_for
+from load_test.extras import model_extras
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
 from load_test.sending import run
 from runtime.process.commands import command
 from runtime.process.terminal import plain
 
-DEFAULT_URL = "http://localhost:8001"
+DEFAULT_URL, DEFAULT_MODEL_URL = "http://localhost:8001", "http://localhost:8000"
 
 
 def parser() -> argparse.ArgumentParser:
     """The documented options, and two more."""
     result = argparse.ArgumentParser(prog="test_api.py", description="Stream labelled orders at a running agent.")
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
+    result.add_argument(
+        "--model-url",
+        default="",
+        help="scorer's REST, or the edge, asked which extra columns of the dataset to send (default: the agent's own, then "
+        f"{DEFAULT_MODEL_URL} beside {DEFAULT_URL})",
+    )
     result.add_argument("--rate", type=float, default=1.0, help="requests per second (default: 1.0)")
     result.add_argument("--fraud-ratio", type=float, default=0.5, help="share of abuse, 0 to 1 (default: 0.5)")
     result.add_argument(
@@ -56,7 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem := checked(options):
         raise TableError(problem)
     ensure_dataset(options.dataset)
-    orders = stream(read_orders(options.dataset), options.fraud_ratio, options.seed)
+    default = options.api_url.rstrip("/") == DEFAULT_URL
+    models = [options.model_url] if options.model_url else [options.api_url, DEFAULT_MODEL_URL][: 1 + default]
+    extras = model_extras(*models)
+    orders = stream(read_orders(options.dataset, extras), options.fraud_ratio, options.seed)
     first = next(orders)  # a class that is missing shows before anything is sent
     tally, display = Tally(), display_for(options.rate)
 

@@ -18,7 +18,12 @@ _PREFIXES = {
 def canonical(order: Order) -> dict[str, object]:
     """A body in protobuf's own JSON: full enum names, times with a zone."""
     body = dict(order.body)
+    extra = body.pop("extra", {})
+    for kind, wanted in (("extra_numbers", float), ("extra_texts", str)):
+        body |= {kind: {name: value for name, value in extra.items() if isinstance(value, wanted)}}
     for name, value in order.body.items():
+        if name not in FIELDS:
+            continue
         if FIELDS[name].kind == "enum":
             body[name] = _PREFIXES[name] + str(value).upper()
         elif FIELDS[name].kind == "time":

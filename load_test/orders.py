@@ -1,18 +1,25 @@
 """Orders to send: rows of a dataset as request bodies, with the truth kept aside."""
 
 import datetime as dt
+import math
 import random
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
+
+from contract.extras import extra_text
 from contract.fields import FIELDS, LABELS, REQUIRED
+from contract.schema import TYPES
 from contract.tables import TableError, read_table
+from load_test.extras import ModelExtras
 
 DEFAULT_DATASET = Path("abuse_dataset_5000_v2.csv")
+NO_EXTRAS: Final = ModelExtras()
 DEFAULT_SIZE, DEFAULT_SEED = 5000, 7
 
 
@@ -44,9 +51,12 @@ def ensure_dataset(path: Path) -> None:
     subprocess.run([*command, "--no-validate"], check=True, stderr=subprocess.DEVNULL)
 
 
-def read_orders(path: Path) -> list[Order]:
-    """All orders of a labelled file; raise TableError when it cannot be read or has no label."""
-    table = read_table(path, required=(*REQUIRED, "is_abuse"))
+def read_orders(path: Path, extras: ModelExtras = NO_EXTRAS) -> list[Order]:
+    """All orders of a labelled file, with the columns that are `extras`; raise TableError when it cannot be read or has no
+    label.
+    """
+    types = dict.fromkeys(extras.numbers, pa.float64()) | dict.fromkeys(extras.texts, pa.string()) | TYPES
+    table = read_table(path, required=(*REQUIRED, "is_abuse"), types=types)
     fields = table.select([name for name in table.column_names if name not in LABELS])
     truth = table.column("is_abuse").to_pylist()
     kinds = table.column("abuse_type").to_pylist() if "abuse_type" in table.column_names else [""] * len(truth)
@@ -55,17 +65,22 @@ def read_orders(path: Path) -> list[Order]:
 
 
 def as_body(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as REST wants it: unknowns left out, whole numbers whole, times in ISO 8601."""
+    """A row as REST wants it: unknowns left out, whole numbers whole, times in ISO 8601, what is no field in `extra`."""
     body: dict[str, Any] = {}
+    extra: dict[str, float | str] = {}
     for name, value in row.items():
         if value is None:
+            continue
+        if name not in FIELDS:
+            if math.isfinite(value) if isinstance(value, float) else extra_text(value):
+                extra[name] = value
             continue
         if isinstance(value, dt.datetime):
             value = value.isoformat()
         elif FIELDS[name].kind == "count":
             value = int(value)
         body[name] = value
-    return body
+    return body | {"extra": extra} if extra else body
 
 
 def stream(orders: list[Order], fraud_ratio: float, seed: int) -> Iterator[Order]:

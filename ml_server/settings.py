@@ -15,5 +15,7 @@ class MlSettings(ServerSettings):
 
     listen: Address = "127.0.0.1:50051"
     metrics_listen: OptionalAddress = "127.0.0.1:9051"
-    max_batches: Annotated[int, Field(ge=1, le=1000)] = 2
+    strict_extras: bool = False
+    """Refuse orders with an extra that the model does not read."""
+    max_batches: Annotated[int, Field(ge=1, le=1000)] = 4
     models_dir: Path = Field(default=Path("models"), alias="VOUCH_MODELS_DIR")

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import httpx
 
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 BOTH = [("rest_ml", "/api/v1/predict"), ("rest_agent", "/api/v1/review")]
 

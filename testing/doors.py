@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 REST = [("rest_ml", "/api/v1/predict"), ("rest_agent", "/api/v1/review")]
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from contract.fields import FIELDS
+from contract.extras import TEXTS as TEXTS_MAP
+from contract.fields import EXTRAS, FIELDS
 from generated.vouch.v1.transaction_pb2 import Transaction
 from testing.orders import DOCUMENTED
 
@@ -69,7 +70,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "number": (*NUMBERS, *COUNTS, *WRONG_KINDS[:4], True, "299.99", "1e3", "1e400", "NaN", "Infinity"),
     "flag": (0, 1, "yes please", [], {}),
     "time": (*TIMES, 0, 1.5, True, []),
-    "name": ("", "fridge", "UNSPECIFIED", -1, 99, 2**31, [], {}),
+    "enum": ("", "fridge", "UNSPECIFIED", -1, 99, 2**31, [], {}),
 }
 """Values by kind of field, for a body in JSON: boundaries of every type, and what is none of it."""
 
@@ -79,6 +80,26 @@ def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, field in FIELDS.items():
         for value in VALUES[field.kind]:
             yield name, ORDER | {name: value}
+
+
+EXTRA_NAMES: Final = (
+    *("", " ", "a b", "a\0b", "a\r\nb", "1a", "a[b]", "a]", "é", "x" * 64, "x" * 65, "x" * 5000, "{x}", "%s"),
+    *("__proto__", "a.b", "order_amount", "is_abuse", "extra", "timestamp", "V1"),
+)
+EXTRA_VALUES: Final[tuple[Any, ...]] = (
+    *(*TEXTS, *NUMBERS, *COUNTS, *WRONG_KINDS, True, "é" * 256, "x" * 257),
+    *(10**400, float("nan"), float("inf"), "1" * 400),
+)
+
+
+def extras() -> Iterator[dict[str, Any]]:
+    """What may stand in `extra`: every hostile name and value, and more pairs than there may be."""
+    yield from ({name: 1.5} for name in EXTRA_NAMES)
+    yield from ({name: "five"} for name in EXTRA_NAMES)
+    yield from ({"V1": value} for value in EXTRA_VALUES)
+    for pairs in (256, 257, 5000):
+        yield {f"V{number}": number for number in range(pairs)}
+        yield {f"V{number}": "v" for number in range(pairs)}
 
 
 def _raw(**changed: Any) -> str:
@@ -149,7 +170,9 @@ def messages() -> Iterator[tuple[str, Transaction]]:
         for value in _wire_values(descriptor):
             order = Transaction()
             order.CopyFrom(base)
-            if descriptor.message_type is not None:
+            if descriptor.name in EXTRAS:
+                getattr(order, descriptor.name).update(value)
+            elif descriptor.message_type is not None:
                 part = getattr(order, descriptor.name)
                 part.seconds, part.nanos = value
             else:
@@ -158,6 +181,10 @@ def messages() -> Iterator[tuple[str, Transaction]]:
 
 
 def _wire_values(field: FieldDescriptor | Any) -> tuple[Any, ...]:
+    if field.name in EXTRAS:
+        fine, values = ("v", TEXTS) if field.name == TEXTS_MAP else (1.5, (*NUMBERS, float("nan"), float("-inf")))
+        many = [{f"V{number}": fine for number in range(pairs)} for pairs in (256, 257, 50_000)]
+        return (*({name: fine} for name in EXTRA_NAMES), *({"V1": value} for value in values), *many)
     if field.message_type is not None:
         seconds = (-(2**63), -1, 0, 1_739_268_000, 253_402_300_799, 253_402_300_800, 2**63 - 1)
         nanos = (-(2**31), -1, 0, 999_999_999, 1_000_000_000, 2**31 - 1)

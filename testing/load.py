@@ -105,3 +105,15 @@ async def capacity(call: Call, concurrency: int, seconds: float) -> float:
 
     await asyncio.gather(*(caller() for _ in range(concurrency)))
     return len(outcome.answers) / seconds
+
+
+async def until_answered(call: Call) -> None:
+    """Ask until somebody answers; raise TimeoutError where nobody does."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            try:
+                await call()
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.1)
+            else:
+                return

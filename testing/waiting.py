@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 def free_port() -> int:

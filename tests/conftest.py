@@ -13,7 +13,7 @@ import pytest
 from contract.tables import read_table
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import load
-from testing.processes import Stack, run
+from testing.servers.processes import Stack, run
 
 ROWS = 20_000
 # How long an example takes is the machine's affair; what it gives is ours.

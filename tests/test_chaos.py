@@ -39,8 +39,8 @@ async def test_draining_costs_no_call(models: Path, tmp_path: Path) -> None:
 
 @pytest.mark.envoy
 async def test_overload_is_refused_at_once(models: Path, tmp_path: Path) -> None:
-    """Three times the capacity: the edge refuses with RESOURCE_EXHAUSTED and RetryInfo; a second later all is well."""
-    found = await overload_reviews(tmp_path, models, seconds=2.0)
+    """Ten times the capacity: the edge refuses with RESOURCE_EXHAUSTED and RetryInfo; a second later all is well."""
+    found = await overload_reviews(tmp_path, models, seconds=2.0, times=10.0)
     assert set(found.flood.failures) == {"RESOURCE_EXHAUSTED"}
     assert found.with_retry_info == len(found.flood.errors) > 0
     assert len(found.flood.answers) > 10  # how many, and how fast, are figures of `make chaos`

@@ -1,29 +1,31 @@
-"""The README stays true."""
+"""The README and the documents stay true."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 import vouch
 from agent_server.settings import AgentSettings
-from contract.fields import FIELDS, LABELS
+from contract.examples import DOCUMENTED_ORDER
+from contract.schema import FILE_SCHEMA
 from http_bridge.settings import HttpSettings
 from load_test.keys import VARIABLE as LOAD_KEY
 from ml_server.settings import MlSettings
+from runtime.rpc.statuses import STATUSES, reason_name
 from stack.settings import EdgeSettings, StackSettings
-from testing.processes import Stack
+from testing.documents import DOCUMENTS, TEXT
+from testing.servers.processes import ROOT, Stack
 
-ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text()
+DOCS = {document.name: text for document, text in DOCUMENTS.items()}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_curl_command_works(stack: Stack) -> None:
-    """Each curl example of the README, run as it stands but for the ports, answers 200."""
+    """Each curl example of the documents, run as it stands but for the ports, answers 200."""
     commands = re.findall(r"^curl .*?(?=\n(?!  ))", TEXT.replace("\\\n", ""), re.MULTILINE | re.DOTALL)
     assert len(commands) >= 2
     for command in commands:
@@ -43,21 +45,51 @@ def test_every_curl_command_works(stack: Stack) -> None:
 def test_the_python_example_works(stack: Stack) -> None:
     """The gRPC example runs as it stands but for the port."""
     code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0].replace("localhost:50052", stack.address("agent"))
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "docs/api.md", "exec"), {})
 
 
-def test_every_column_and_setting_is_told() -> None:
-    """All 48 columns and all settings stand in the README, and no setting that does not exist."""
-    assert all(name in TEXT for name in (*FIELDS, *LABELS))
+def test_every_column_is_told() -> None:
+    """All columns of files stand in docs/data.md."""
+    told = set(re.findall(r"\w+", DOCS["data.md"]))
+    assert set(FILE_SCHEMA.names) <= told
+    assert f"The {len(FILE_SCHEMA)} columns" in DOCS["data.md"]
+
+
+def test_every_setting_is_told() -> None:
+    """All settings stand in docs/settings.md, and no document names one that does not exist."""
     known = {"VOUCH_MODELS_DIR", LOAD_KEY}
     for settings in (AgentSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings):
         known |= set(settings.variables().values())
+    assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", DOCS["settings.md"])) == known
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", TEXT)) == known
 
 
+def test_the_documented_errors_are_those_of_the_table() -> None:
+    """docs/api.md tells each reason with its status in gRPC and in REST as the table of statuses has it."""
+    told = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \| (\d+) \|", DOCS["api.md"], re.MULTILINE)
+    assert told == [(reason_name(reason), status.code.name, str(status.http)) for reason, status in STATUSES.items()]
+
+
+def test_the_documented_order_is_the_contracts() -> None:
+    """Each body that the documents send by curl is the order of contract/examples.py."""
+    bodies = re.findall(r"-d '(.*?)'", TEXT)
+    assert len(bodies) >= 2
+    assert all(json.loads(body) == DOCUMENTED_ORDER for body in bodies)
+
+
 def test_every_command_exists() -> None:
-    """Each `vouch` command that the README names is a command, and each make target is a target."""
+    """Each `vouch` command that the documents name is a command, and each make target is a target."""
     makefile = (ROOT / "Makefile").read_text()
     assert set(re.findall(r"\.venv/bin/vouch ([a-z-]+)", TEXT)) <= vouch.COMMANDS.keys()
     for target in set(re.findall(r"\bmake ([a-z-]+)", TEXT)) - {"sure"}:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_link_and_file_is_there() -> None:
+    """Each link of a document leads to a file, and each file of ours that one names is there, or made by a recipe."""
+    made = set(re.findall(r"^--- /dev/null\n\+\+\+ b/(\S+)$", DOCS["recipes.md"], re.MULTILINE))
+    for document, text in DOCUMENTS.items():
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (document.parent / link).exists(), (document.name, link)
+        for name in re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|proto|yaml))`", text):
+            assert name in made or (ROOT / name).exists(), (document.name, name)

@@ -1,17 +1,21 @@
 """From an order and its score to a verdict. Pure: both limits are inclusive."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from agent_server.decisions.evidence import analyse
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 SAYS_NOTHING = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin")
 """Fields that name the order, or that mean something only beside others: they are no evidence for anybody."""
 INFORMATIVE = tuple(name for name in FIELDS if name not in SAYS_NOTHING)
-UNSCORED = "The order could not be scored. A person has to decide."
+UNSCORED = "The order could not be scored."
+Unscored = Literal["review", "deny", "error"]
 _MOST_NAMED = 6
 
 
@@ -23,19 +27,23 @@ class Verdict:
     maker: pb.DecisionMaker
     reasoning: str
     analysis: pb.AgentAnalysis | None = None
+    reason: cases.CaseReason = cases.CASE_REASON_UNSPECIFIED
+    """Why a person has to look, where one has to."""
 
 
 @dataclass(frozen=True)
 class Policy:
     """Thresholds on the calibrated legitimacy score, and how many informative fields an approval needs.
 
-    `agent_decides` lets the agent close clear cases between the thresholds itself.
+    `agent_decides` lets the agent close clear cases between the thresholds itself. `unscored` says what becomes of an order
+    that cannot be scored; it is never approved.
     """
 
     approve_from: float
     deny_up_to: float
     agent_decides: bool = False
     minimum_evidence: int = 4
+    unscored: Unscored = "review"
 
     def __post_init__(self) -> None:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
@@ -47,15 +55,24 @@ class Policy:
         parts = [f"approve>={self.approve_from:g}", f"deny<={self.deny_up_to:g}"]
         parts += [f"evidence>={self.minimum_evidence}"] if self.minimum_evidence else []
         parts += ["agent"] if self.agent_decides else []
+        parts += [f"unscored={self.unscored}"] if self.unscored != "review" else []
         return ",".join(parts)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole policy, in hex."""
+        return hashlib.sha256(self.version.encode()).hexdigest()
 
     def evaluate(self, transaction: Transaction, prediction: PredictResponse | None) -> Verdict:
         """Approve, deny, or review. An order of which too little is known is never approved: silence is no evidence.
 
-        Without a prediction a person has to decide: nothing is approved or denied unseen.
+        Without a prediction a person decides, or `unscored` says otherwise.
         """
         if prediction is None:
-            return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, UNSCORED)
+            if self.unscored == "deny":
+                return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_POLICY, f"{UNSCORED} The policy denies such orders.")
+            said, reason = f"{UNSCORED} A person has to decide.", cases.CASE_REASON_UNSCORED
+            return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, said, reason=reason)
         score = prediction.legitimacy_score
         if score <= self.deny_up_to:
             said = f"Legitimacy {score:.3f} is at or below the denial threshold {self.deny_up_to:g}."
@@ -74,6 +91,7 @@ class Policy:
             pb.DECISION_MAKER_REVIEW_REQUIRED,
             f"{where} A person has to decide. {analysis.summary}",
             analysis,
+            cases.CASE_REASON_LITTLE_KNOWN if score >= self.approve_from else cases.CASE_REASON_UNCERTAIN,
         )
         chosen = _AGENTS.get(analysis.recommendation) if self.agent_decides else None
         if chosen is None:

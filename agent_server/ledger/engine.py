@@ -8,37 +8,43 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from agent_server.ledger.schema import METADATA
-
 WRITES = "vouch_writes"
 """Execution option of connections that write: SQLite then takes its lock at the start, not in the middle."""
-_BUSY_SECONDS = 5
-_SCHEMA_LOCK = 7_308_604_896  # any number that nobody else locks: "vouch" as PostgreSQL's advisory lock
+BUSY_SECONDS = 1.5
+"""How long a write waits for others before it is refused: less than a caller waits."""
+_OPENING_SECONDS = 10.0
+_POSTGRES_OPTIONS = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout=30000"
 
 
 class LedgerError(Exception):
-    """The ledger cannot be opened; the message says where it was looked for."""
+    """The ledger cannot be opened or used; the message says why, and what to do."""
 
 
-def open_engine(url: str) -> Engine:
-    """An engine with the tables in place; raise LedgerError when the database does not let us."""
+def connect(url: str) -> Engine:
+    """An engine for a ledger's URL, without a look at its tables. Raises LedgerError."""
     try:
-        engine = sa.create_engine(url)
+        address = sa.make_url(url)
+        if address.get_backend_name() == "postgresql":
+            address = address.set(drivername="postgresql+psycopg")
+            engine = sa.create_engine(address, connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS})
+        else:
+            engine = sa.create_engine(address)
         if engine.dialect.name == "sqlite":
             if path := file_of(engine):
                 _make_private(path)
             sa.event.listen(engine, "connect", _durable)
             sa.event.listen(engine, "begin", _begin)
-        with writing(engine) as connection, connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-            METADATA.create_all(connection)  # under a lock: several processes may start at once
+        return engine
     except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
-        # Without the URL itself, which may hold a password.
-        raise LedgerError(
-            f"the ledger that VOUCH_AGENT_LEDGER_URL names cannot be opened: {str(error).splitlines()[0]}"
-        ) from error
-    return engine
+        raise unusable(error) from error
+
+
+def unusable(error: Exception) -> LedgerError:
+    """What a user is told. Without the URL itself, which may hold a password."""
+    words = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, ImportError) and "psycopg" in words:
+        words = "PostgreSQL needs the extra: pip install 'vouch[postgres]'"
+    return LedgerError(f"the ledger that VOUCH_AGENT_LEDGER_URL names cannot be opened: {words}")
 
 
 def writing(engine: Engine) -> Connection:
@@ -62,8 +68,8 @@ def _make_private(path: Path) -> None:
 def _durable(connection: Any, record: Any) -> None:
     # Python's driver would open no transaction before a SAVEPOINT, so that its RELEASE commits: `_begin` opens all of them.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
-    last = time.monotonic() + _BUSY_SECONDS
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    last = time.monotonic() + _OPENING_SECONDS
     while True:  # the change to WAL needs the file alone and does not wait for it by itself
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -73,6 +79,7 @@ def _durable(connection: Any, record: Any) -> None:
                 raise
             time.sleep(0.02)
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")  # what was erased is overwritten, not only forgotten
 
 
 def _begin(connection: Connection) -> None:

@@ -1,44 +1,70 @@
-"""The tables of the ledger."""
+"""The tables of the ledger, as the newest migration leaves them."""
 
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
+SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # the row's own number there
+_ID, _SHOP_ID = sa.String(32), sa.String(128)
 
-DECISIONS = sa.Table(
-    "decisions",
+ENTRIES = sa.Table(
+    "entries",
     METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("decision_id", sa.String(32), nullable=False, unique=True),
-    sa.Column("transaction_id", sa.String(128), nullable=False, index=True),
-    sa.Column("decided_at", sa.String(32), nullable=False),
-    sa.Column("decision", sa.Integer, nullable=False),
-    sa.Column("review", sa.LargeBinary, nullable=False),
+    sa.Column("sequence", SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("entry_id", _ID, nullable=False, unique=True),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("decision", sa.SmallInteger, nullable=False),
+    sa.Column("facts", sa.LargeBinary, nullable=False),
+    sa.Column("commitment", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
 )
-"""One row a decision, never changed; `review` is the ReviewResponse as it was answered."""
+"""The chain: never changed, never deleted, numbered from 1 without gaps. `at` is in microseconds since 1970."""
 
-ORDERS = sa.Table(
-    "orders",
+PAYLOADS = sa.Table(
+    "payloads",
     METADATA,
-    sa.Column("decision_id", sa.String(32), primary_key=True),
-    sa.Column("transaction", sa.LargeBinary, nullable=False),
+    sa.Column("sequence", SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("transaction_id", _SHOP_ID, nullable=False, index=True),
+    sa.Column("user_id", _SHOP_ID, nullable=False, index=True),
+    sa.Column("content_digest", sa.LargeBinary, nullable=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
 )
-"""The order behind a decision: the personal part, kept apart so that it can be erased alone."""
+"""What is personal of a decision: erasing a row leaves its entry, whose commitment then says nothing."""
 
 CASES = sa.Table(
     "cases",
     METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("case_id", sa.String(32), nullable=False, unique=True),
-    sa.Column("decision_id", sa.String(32), nullable=False),
-    sa.Column("status", sa.Integer, nullable=False, index=True),
-    sa.Column("case", sa.LargeBinary, nullable=False),
+    sa.Column("case_id", _ID, primary_key=True),
+    sa.Column("opened_by", sa.BigInteger, nullable=False, index=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False, index=True),
+    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.SmallInteger, nullable=False, index=True),
+    sa.Column("reason", sa.SmallInteger, nullable=False),
+    sa.Column("legitimacy_score", sa.Float),
+    sa.Column("recommendation", sa.SmallInteger, nullable=False),
+    sa.Column("reviewer", sa.String(128), nullable=False, default=""),
+    sa.Column("resolved_at", sa.BigInteger),
+    sa.Column("verdict", sa.SmallInteger, nullable=False, default=0),
+    sa.Column("note", sa.Text, nullable=False, default=""),
+    sa.Index("ix_cases_reason_status", "reason", "status"),
 )
-"""What waits for a person; `case` is the Case message."""
+"""What waits for a person: the entry that opened a case, and the latest decision it hangs on."""
+
+HEAD = sa.Table(
+    "head",
+    METADATA,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+)
+"""The end of the chain, one row: who locks it may append. So the order of sequences is the order of commits."""
 
 PROOFS = sa.Table(
     "proofs",
     METADATA,
-    sa.Column("writer", sa.String(32), primary_key=True),
+    sa.Column("writer", _ID, primary_key=True),
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
 """One row for each process that writes, written over and over: the proof that a decision could be kept now."""

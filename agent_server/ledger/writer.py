@@ -5,71 +5,82 @@ milliseconds still carries thousands of decisions a second.
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.engine import file_of, writing
 from agent_server.ledger.file import FileLost, LedgerFile
+from agent_server.ledger.group import Group, Write
+from agent_server.ledger.metrics import COMMITS, WRITES
+from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import PROOFS
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.rpc.errors import Unavailable
+from runtime.rpc.errors import Unavailable, VouchError
 from runtime.telemetry.logging import get_logger
 
 T = TypeVar("T")
-Query = Callable[[Connection], T]
-"""What is done with a connection, and what it gives."""
-Work = Query[Any]
 PROVEN_SECONDS = 1.0
 """For so long a write that succeeded proves that the next one will."""
+PATIENCE_SECONDS = 2.0
+"""So long a caller waits for a write; what is not known to be kept by then is answered as not kept."""
 _LARGEST_GROUP = 512
 _PROOF_BYTES = 16 << 10  # more than a review writes, so that a disk with room for the proof has room for one
 _TELL_SECONDS = 10.0
+# The database itself, not what was written.
+_LOST = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, FileLost)
+_Waiting = tuple[Write[Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 _log = get_logger()
 
 
 class Ledger:
     """The one writer and the readers of a ledger."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, signer: Signer | None = None) -> None:
+        self._engine, self._signer = engine, signer or Unsigned()
         path = file_of(engine)
         self._file = LedgerFile(path) if path else None
         self._connection: Connection | None = None
         self._name = uuid.uuid4().hex
         self._proven, self._failing = 0.0, False
         self._told, self._failed = 0.0, 0
-        self._work: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="ledger", daemon=True)
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._writer.start()
 
-    async def write(self, work: Query[T]) -> T:
-        """Run `work` inside a committed transaction; raise Unavailable when it could not be kept."""
-        done: Future[T] = Future()
-        self._work.put((work, done))
-        return await asyncio.wrap_future(done)
+    async def write(self, write: Write[T]) -> T:
+        """Run `write` inside a committed transaction; raise Unavailable where it is not known to be kept."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.put((write, loop, done))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await done
+        except TimeoutError as error:
+            raise _not_kept() from error
 
     async def read(self, query: Query[T]) -> T:
         """Run `query` on a connection of its own; raise Unavailable when the database does not answer."""
+        return await asyncio.to_thread(self.read_now, query)
 
-        def run() -> T:
-            try:
-                with self._engine.connect() as connection:
-                    return query(connection)
-            except sa.exc.SQLAlchemyError as error:
-                raise Unavailable(
-                    "the ledger cannot be read: try again", reason=ErrorReason.ERROR_REASON_LEDGER_UNAVAILABLE
-                ) from error
-
-        return await asyncio.to_thread(run)
+    def read_now(self, query: Query[T]) -> T:
+        """As `read`, in this thread."""
+        try:
+            with self._engine.connect() as connection:
+                return query(connection)
+        except sa.exc.SQLAlchemyError as error:
+            raise Unavailable(
+                "the ledger cannot be read: try again", reason=ErrorReason.ERROR_REASON_LEDGER_UNAVAILABLE
+            ) from error
 
     async def available(self, within_seconds: float = PROVEN_SECONDS) -> bool:
         """Whether a decision can be kept now: the last write was, so many seconds ago, or one made to find out is."""
@@ -83,64 +94,80 @@ class Ledger:
 
     def close(self) -> None:
         """Finish what was handed in, then close the database."""
-        self._work.put(None)
+        self._waiting.put(None)
         self._writer.join()
         self._engine.dispose()
 
-    def _prove(self, connection: Connection) -> None:
+    def _prove(self, group: Group) -> None:
         content = os.urandom(_PROOF_BYTES)
         mine = PROOFS.c.writer == self._name
-        if not connection.execute(PROOFS.update().where(mine).values(content=content)).rowcount:
-            connection.execute(PROOFS.insert().values(writer=self._name, content=content))
+        if not group.execute(PROOFS.update().where(mine).values(content=content)).rowcount:
+            group.execute(PROOFS.insert().values(writer=self._name, content=content))
 
-    def _write(self) -> None:
+    def _run(self) -> None:
         while True:
-            first = self._work.get()
-            group, ended = [] if first is None else [first], first is None
-            while not ended and len(group) < _LARGEST_GROUP and not self._work.empty():
-                item = self._work.get()
-                if item is None:
+            first = self._waiting.get()
+            writes, ended = [] if first is None else [first], first is None
+            while not ended and len(writes) < _LARGEST_GROUP and not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:
                     ended = True
                 else:
-                    group.append(item)
-            if group:
-                self._answer(group)
+                    writes.append(following)
+            if writes:
+                self._answer(writes)
             if ended:
                 self._disconnect()
                 return
 
-    def _answer(self, group: Sequence[tuple[Work, Future[Any]]]) -> None:
+    def _answer(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            results = self._commit([work for work, _ in group])
+            results = self._commit([write for write, _, _ in waiting])
         except Exception as error:
             if not isinstance(error, FileLost):  # a new connection would make a new file where the old one was
                 self._disconnect()
-            self._tell_failed(error, len(group))
-            results = [_not_kept()] * len(group)
+            self._tell_failed(error, len(waiting))
+            results = [_not_kept()] * len(waiting)
         else:
             self._tell_kept()
-        for (_, done), result in zip(group, results, strict=True):
-            if done.set_running_or_notify_cancel():
-                done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
+        # Handed over loop by loop: to wake a loop costs more than to resolve what it waits for.
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        for (_, loop, done), result in zip(waiting, results, strict=True):
+            by_loop.setdefault(loop, []).append((done, result))
+        for loop, resolved in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # a loop that was closed waits for nothing
+                loop.call_soon_threadsafe(_resolve, resolved)
 
-    def _commit(self, group: Sequence[Work]) -> list[Any]:
-        """Run all of a group in one transaction. One that breaks a rule of the tables fails alone: its error is its result."""
+    def _commit(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        """All writes in one transaction. Where one of several breaks a rule of the tables, each gets one of its own."""
+        try:
+            return self._commit_together(writes)
+        except _LOST:
+            raise
+        except Exception as error:
+            if len(writes) == 1:
+                return [error]
+            return [result for write in writes for result in self._commit([write])]
+
+    def _commit_together(self, writes: Sequence[Write[Any]]) -> list[Any]:
         if self._file:
             self._file.check()
         if self._connection is None:
             self._connection = writing(self._engine)
         results: list[Any] = []
         with self._connection.begin():
-            for work in group:
+            group = Group(self._connection, self._signer)
+            group.look_up(filter(None, (getattr(write, "transaction_id", "") for write in writes)))
+            for write in writes:
                 try:
-                    with self._connection.begin_nested():
-                        results.append(work(self._connection))
-                except sa.exc.OperationalError:
-                    raise
-                except Exception as error:  # one bad write must not undo its neighbours
+                    results.append(write(group))
+                except VouchError as error:  # refused before anything was appended
                     results.append(error)
+            group.close()
         if self._file:
             self._file.check()
+        COMMITS.inc()
+        WRITES.inc(len(writes))
         return results
 
     def _disconnect(self) -> None:
@@ -162,6 +189,12 @@ class Ledger:
         if self._failing:
             _log.info("the ledger is written again", refused=self._failed)
             self._failing, self._told, self._failed = False, 0.0, 0
+
+
+def _resolve(resolved: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for done, result in resolved:
+        if not done.done():  # else nobody waits any more
+            done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
 
 
 def _cause(error: Exception) -> str:

@@ -5,15 +5,19 @@ from importlib.metadata import version
 
 from agent_server.decider import Decider
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import latest_review
+from agent_server.ledger.queries import Wanted, latest_record, record_page
+from agent_server.ledger.records import microseconds
 from agent_server.metrics import count
 from agent_server.scoring_client import ScoringClient
+from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 
 SERVICE_NAME = "vouch-agent"
+REPLAYED = "vouch-replayed"
+"""Header of an answer that was recorded by an earlier call."""
 
 
 class AgentService:
@@ -26,18 +30,34 @@ class AgentService:
 
     async def Review(self, request: pb.ReviewRequest, call: Call) -> pb.ReviewResponse:
         """Decide one transaction."""
-        review = await self._decider.decide(request.transaction, call)
-        count(review)
-        return review
+        kept = await self._decider.decide(request.transaction, call)
+        if kept.replayed:
+            await call.tell(REPLAYED, "true")
+        else:
+            count(kept.answer)
+        return kept.answer
 
     async def GetDecision(self, request: pb.GetDecisionRequest, call: Call) -> pb.GetDecisionResponse:
         """The latest decision of a transaction."""
-        review = await self._ledger.read(latest_review(request.transaction_id))
-        if review is None:
+        record = await self._ledger.read(latest_record(request.transaction_id))
+        if record is None:
             raise NotFound(
                 "there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND
             )
-        return pb.GetDecisionResponse(review=review)
+        return pb.GetDecisionResponse(review=record.answer, record=record)
+
+    async def ListDecisions(self, request: pb.ListDecisionsRequest, call: Call) -> pb.ListDecisionsResponse:
+        """A page of decisions, oldest first."""
+        wanted = Wanted(
+            transaction_id=request.transaction_id,
+            user_id=request.user_id,
+            since=microseconds(request.since) if request.HasField("since") else None,
+            until=microseconds(request.until) if request.HasField("until") else None,
+            decision=request.decision,
+        )
+        after = sequence_of(request.page_token) or 0
+        page, following = await self._ledger.read(record_page(wanted, after, request.page_size or DEFAULT_PAGE))
+        return pb.ListDecisionsResponse(records=page, next_page_token=str(following or ""))
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, call: Call) -> pb.GetAgentInfoResponse:
         """How the agent is set up."""

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import case_page, whole_case
+from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.call import Call
-from runtime.rpc.errors import InvalidRequest, NotFound, Unimplemented
-
-DEFAULT_PAGE = 50
+from runtime.rpc.errors import NotFound, Unimplemented
 
 
 class CaseService:
@@ -20,13 +19,9 @@ class CaseService:
 
     async def ListCases(self, request: cases.ListCasesRequest, call: Call) -> cases.ListCasesResponse:
         """A page of cases, newest first."""
-        before = None
-        if request.page_token:
-            if not request.page_token.isdecimal() or len(request.page_token) > 18:
-                raise InvalidRequest([("page_token", "must be a next_page_token of this service")])
-            before = int(request.page_token)
-        work = case_page(request.status, before, request.page_size or DEFAULT_PAGE)
-        page, following = await self._ledger.read(work)
+        before = sequence_of(request.page_token)
+        query = case_page(request.status, before, request.page_size or DEFAULT_PAGE)
+        page, following = await self._ledger.read(query)
         return cases.ListCasesResponse(cases=page, next_page_token=str(following) if following else "")
 
     async def GetCase(self, request: cases.GetCaseRequest, call: Call) -> cases.GetCaseResponse:

@@ -78,19 +78,27 @@ def progress_of(total: int) -> Iterator[Callable[[int], None]]:
     yield tell_tenths
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 @command("vouch generate", PlanError, PatternError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 1 a check failed, 2 it could not run, 130 stopped."""
     options = parser().parse_args(arguments)
     output: Path = options.output or Path(f"abuse_dataset_{options.size}.csv")
-    signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped run takes its half file away
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    for stop in (signal.SIGTERM, signal.SIGINT):  # a stopped run takes its half file away
+        if signal.getsignal(stop) is not signal.SIG_IGN:
+            signal.signal(stop, interrupt)
     try:
         return _run(options, output)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception):
+        # Raised inside a lock, an interrupt comes out as the lock's own error.
+        if not interrupted:
+            raise
         print(f"vouch generate: stopped, {output} was not written", file=sys.stderr)
         return 130
 

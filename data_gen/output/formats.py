@@ -5,17 +5,15 @@ file in order and runs in the one process that writes. CSV is encoded by the mak
 and frames of zstd may follow one another; Parquet keeps its index at the end, so the writer has to encode it.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from runtime.process.files import OutputError
-
-ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
-_CODECS = {".csv.gz": "gzip", ".csv.zst": "zstd"}
 
 
 class Format(Protocol):
@@ -105,11 +103,18 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
 
 
+FORMATS: Final[Mapping[str, Callable[[], Format]]] = {
+    ".csv": lambda: CsvFormat(None),
+    ".csv.gz": lambda: CsvFormat("gzip"),
+    ".csv.zst": lambda: CsvFormat("zstd"),
+    ".parquet": ParquetFormat,
+}
+"""Every format by the ending of a file's name."""
+
+
 def format_of(path: Path) -> Format:
     """The format that a file's name asks for; raise OutputError when there is none."""
-    for ending in ENDINGS[1:]:
+    for ending, made in FORMATS.items():
         if path.name.endswith(ending):
-            return ParquetFormat() if ending == ".parquet" else CsvFormat(_CODECS[ending])
-    if path.name.endswith(".csv"):
-        return CsvFormat(None)
-    raise OutputError(f"{path}: the name must end in one of {', '.join(ENDINGS)}")
+            return made()
+    raise OutputError(f"{path}: the name must end in one of {', '.join(FORMATS)}")

@@ -53,6 +53,8 @@ def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -
     columns |= _labels(network, pattern, posterior.abuse(codes, times))
     if unknown := columns.keys() - set(BATCH_SCHEMA.names):
         raise PatternError(f"node {min(unknown)}: the contract has no such column")
+    if missing := set(BATCH_SCHEMA.names) - columns.keys():
+        raise PatternError(f"column {min(missing)}: the contract has it, but no node of data_gen/language/variables.py")
     arrays = [_typed(columns[field.name], field.type) for field in BATCH_SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
 

@@ -5,7 +5,7 @@ from html import escape
 
 _FIRST_COLOURS = ("#4c78a8", "#9ecae9", "#f58518", "#e45756", "#b279a2")
 _GOLDEN_ANGLE = 137.508  # degrees: hues that never come near one another, however many there are
-_TEXT = 'font-abuse_type="system-ui,sans-serif" font-size="10" fill="#556"'
+_TEXT = 'font-family="system-ui,sans-serif" font-size="10" fill="#556"'
 
 
 def colour_of(place: int) -> str:
@@ -64,7 +64,7 @@ def shares_bar(shares: Sequence[tuple[str, float]], width: int = 920) -> str:
             f"<title>{escape(name)} {share:.2%}</title></rect>"
         )
         if length > 60:
-            label = f'<text x="{x + 8:.1f}" y="21" font-abuse_type="system-ui,sans-serif" font-size="11" fill="#fff">'
+            label = f'<text x="{x + 8:.1f}" y="21" font-family="system-ui,sans-serif" font-size="11" fill="#fff">'
             parts.append(f"{label}{share:.1%}</text>")
         x += length
     return f'<svg viewBox="0 0 {width} 34" width="100%" role="img">{"".join(parts)}</svg>'

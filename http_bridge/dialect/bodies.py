@@ -4,7 +4,9 @@ Where protobuf's canonical JSON, which Envoy reads, leaves a choice, the bridge 
 count may be written 5.0, a key that stands there twice is an error, a leap second is the second after it.
 """
 
+import contextlib
 import json
+import math
 import re
 from typing import Annotated, Any, Final, Literal, LiteralString
 
@@ -14,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
@@ -21,10 +24,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
+from contract.extras import LONGEST, MOST, NAME
 from contract.fields import FIELDS, REQUIRED
 from generated.buf.validate import validate_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.dialect.descriptions import description
+from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION
 from http_bridge.dialect.times import to_timestamp
 
 INT32: Final = (-(2**31), 2**31 - 1)
@@ -67,7 +72,26 @@ def _field(descriptor: Any) -> tuple[Any, Any]:
     return ruled | None, Field(None, description=about)
 
 
-_definitions: Any = {descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields}
+def _extra(value: Any) -> float | str | None:
+    if isinstance(value, str):
+        if len(value) <= LONGEST:
+            return value
+        raise ValueError(f"a text has at most {LONGEST} characters")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(value):
+                return float(value)
+        raise ValueError("the number is not finite")
+    if value is None:
+        return None
+    raise ValueError("an extra is a number or a text")
+
+
+_extra_value = Annotated[Any, PlainValidator(_extra, json_schema_input_type=float | str | None)]
+_extras = Annotated[dict[Annotated[str, Field(pattern=NAME)], _extra_value], Field(max_length=MOST)]
+_definitions: Any = {
+    descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields if descriptor.name in FIELDS
+} | {EXTRA: (_extras | None, Field(None, description=EXTRA_DESCRIPTION))}
 TransactionBody: type[BaseModel] = create_model(
     "Transaction", __config__=ConfigDict(extra="forbid", strict=True), **_definitions
 )
@@ -82,7 +106,8 @@ def parse(body: bytes) -> dict[str, Any]:
         order = _adapter.validate_json(body)
     except ValidationError as error:
         order = _adapter.validate_python(_numbers_read(body, error))
-    if len(_KEY.findall(body)) != len(order.model_fields_set):  # more keys than fields, or a text that looks like one
+    fields = len(order.model_fields_set) + len(getattr(order, EXTRA) or ())
+    if len(_KEY.findall(body)) != fields:  # more keys than fields, or a text that looks like one
         _refuse_repeated(body)
     return {name: value for name, value in order.__dict__.items() if value is not None}
 

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from contract.examples import DOCUMENTED_ORDER
 from http_bridge.dialect.bodies import TransactionBody
 from http_bridge.dialect.descriptions import description
-from http_bridge.dialect.spelling import is_map, names_of
+from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION, is_extra, is_map, names_of
 
 _SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: {"type": "string"},
@@ -22,7 +22,13 @@ _SCALARS = {
 
 def schema_of(descriptor: Descriptor) -> dict[str, Any]:
     """The schema of a message as REST shows it."""
-    properties = {field.name: _property(field) for field in descriptor.fields}
+    properties = {field.name: _property(field) for field in descriptor.fields if not is_extra(field)}
+    if len(properties) < len(descriptor.fields):
+        properties[EXTRA] = {
+            "type": "object",
+            "additionalProperties": {"type": ["number", "string"]},
+            "description": EXTRA_DESCRIPTION,
+        }
     return {
         "type": "object",
         "title": descriptor.name,

@@ -5,15 +5,22 @@ Everything is derived from descriptors; a new field in the contract is a new fie
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from contract.fields import FIELDS, short_names
+from contract.fields import EXTRAS, FIELDS, short_names
 from generated.vouch.v1.transaction_pb2 import Transaction
 
+EXTRA: Final = "extra"
+"""REST's name for `extra_numbers` and `extra_texts` in one object."""
+EXTRA_DESCRIPTION: Final = (
+    "What the shop knows beside these fields, by name: numbers, or texts of at most 256 characters. A model trained on such "
+    "columns reads them; /api/v1/model/info names them."
+)
 Converter = Callable[[Any], Any]
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _ENUMS = [(field.name, field.numbers) for field in FIELDS.values() if field.kind == "enum"]
@@ -24,7 +31,15 @@ def to_transaction(values: dict[str, Any]) -> Transaction:
     for name, numbers in _ENUMS:
         if name in values:
             values[name] = numbers[values[name]]
-    return Transaction(**values)
+    sent = values.pop(EXTRA, None)
+    order = Transaction(**values)
+    if sent:
+        for name, value in sent.items():
+            if isinstance(value, str):
+                order.extra_texts[name] = value
+            elif value is not None:
+                order.extra_numbers[name] = value
+    return order
 
 
 @cache
@@ -40,7 +55,12 @@ def to_rest(message: Message) -> dict[str, Any]:
 
 @cache
 def _plan(descriptor: Descriptor) -> list[tuple[str, Converter]]:
-    return [(field.name, _reader(field)) for field in descriptor.fields]
+    plan = [(field.name, _reader(field)) for field in descriptor.fields if not is_extra(field)]
+    return [*plan, (EXTRA, _extra)] if len(plan) < len(descriptor.fields) else plan
+
+
+def _extra(message: Any) -> dict[str, float | str]:
+    return dict(sorted([*message.extra_texts.items(), *message.extra_numbers.items()], key=itemgetter(0)))
 
 
 def _reader(field: FieldDescriptor) -> Converter:
@@ -67,6 +87,12 @@ def _value(field: FieldDescriptor) -> Converter:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def is_extra(field: FieldDescriptor) -> bool:
+    """Whether a field is one of those that REST shows as `extra`."""
+    message = field.containing_type
+    return field.name in EXTRAS and message is not None and message.full_name == Transaction.DESCRIPTOR.full_name
 
 
 def is_map(field: FieldDescriptor) -> bool:

@@ -12,9 +12,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from contract.abuse_types import ABUSE_TYPES
-from contract.tables import TableError
+from contract.tables import TableError, column_names
 from ml_server.data.datasets import read_for_scoring
-from ml_server.data.mapping import MappingError, Report, read_mapping
+from ml_server.data.mapping import FieldMapping, MappingError, Report, read_mapping
+from ml_server.data.suitability import check_columns, check_mapping
 from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import calibrated, class_scores
@@ -53,6 +54,20 @@ def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch
         yield pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
+def fits(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
+    """What to know before scoring this file by this model. Raises TableError where it makes no sense."""
+    features = model.features
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    columns = column_names(path) if mapping is None else [*mapping.columns, *mapping.extra.names]
+    try:
+        if mapping is not None:
+            check_mapping(features.extra, mapping.extra)
+        return check_columns(features, model.metadata.importance, columns)
+    except TableError as error:
+        raise TableError(f"{path}: model {model.version}: {error}") from error
+
+
 @command("vouch score", TableError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
@@ -62,6 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise OutputError(f"{options.output}: the name must end in .csv or .parquet")
     mapping = read_mapping(options.mapping) if options.mapping else None
     model = load(options.models_dir or Shared.read().models_dir, options.model)
+    print(
+        plain(
+            f"model {model.version}, trained {model.metadata.training_date} on {model.metadata.dataset.get('name', '?')}"
+        )
+    )
+    report.lines += fits(model, options.file, mapping)
     tables = read_for_scoring(options.file, mapping, model.features.extra, report)
     with complete_or_nothing(options.output) as partial:
         writer: Any = None

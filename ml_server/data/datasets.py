@@ -1,6 +1,7 @@
 """Datasets for training, evaluation and scoring: ours as they are, foreign ones through a mapping."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +11,12 @@ import pyarrow.parquet as pq
 from contract.fields import FIELDS, LABELS
 from contract.schema import TYPES
 from contract.tables import NULLS, TableError, column_names, read_as_text, read_batches, read_table
-from ml_server.data.mapping import FieldMapping, Report, apply
+from ml_server.data.mapping import Conversion, FieldMapping, Report
 from ml_server.features.feature_set import Extra
 
 LABELLED = ("transaction_id", "timestamp", "user_id", "is_abuse")
 ROWS = 65_536
+SAMPLE = 20_000
 _NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # what others write for nothing
 
 
@@ -30,7 +32,7 @@ def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa
 def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, report: Report) -> Iterator[pa.Table]:
     """Tables of at most some ten thousand rows, with labels left out."""
     if mapping is not None:
-        yield from read_mapped(path, FieldMapping(mapping.columns, None, mapping.extra), report)
+        yield from read_mapped(path, replace(mapping, label=None), report)
         return
     types = {name: kind for name, kind in TYPES.items() if name in FIELDS and name not in LABELS}
     types |= dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
@@ -42,20 +44,33 @@ def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[p
     """A foreign file in pieces, through its mapping. What was noticed is gathered in `report`."""
     if not path.is_file():
         raise TableError(f"{path}: there is no such file")
-    rows = 0
+    conversion = Conversion(mapping, report)
     try:
         column_names(path)  # raises TableError where one stands there twice
         for frame in _pieces(path):
             if len(frame):
-                piece = apply(mapping, frame, report)
-                rows += piece.num_rows
-                yield piece
+                yield conversion.table(frame)
+        conversion.finish()
     except TableError as error:
         raise TableError(f"{path}: {error}") from error
     except (ValueError, OverflowError, OSError, pa.ArrowException) as error:
         raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
-    if not rows:
+    if not conversion.rows:
         raise TableError(f"{path}: the file has no rows")
+
+
+def sample(path: Path) -> pd.DataFrame:
+    """The first rows of a foreign file, some ten thousand at most, texts as texts. Raises TableError."""
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    column_names(path)
+    try:
+        frame = next((frame for frame in _pieces(path) if len(frame)), None)
+    except (ValueError, OverflowError, OSError, pa.ArrowException) as error:
+        raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+    if frame is None:
+        raise TableError(f"{path}: the file has no rows")
+    return frame.head(SAMPLE)
 
 
 def _pieces(path: Path) -> Iterator[pd.DataFrame]:

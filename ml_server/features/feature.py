@@ -17,7 +17,8 @@ Sentence = str | Mapping[float, str]
 class Feature:
     """One input of the model.
 
-    `sentence` is a template over the fields and `value`; or one template for each value, for flags and names.
+    `sentence` is a template over the fields, `value`, and `text`, the first field as it stands (names of extras are no names in
+    a template); or one template for each value, for flags and names.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Feature:
         if template is None:
             return f"{self.name} is {value:g}"
         shown = {name: show(name, fields) for name in self.operation.inputs}
-        return template.format(value=value, **shown)
+        return template.format_map({**shown, "value": value, "text": show(self.operation.inputs[0], fields)})
 
 
 def show(name: str, fields: Fields) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
+from contract.extras import NUMBERS, TEXTS, extra_text
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.declarations import BEHAVIOUR, declare, ranked
 from ml_server.features.feature import Feature
@@ -15,16 +17,27 @@ from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers, field
 
 @dataclass(frozen=True)
 class Extra:
-    """TableColumns of foreign data that are no field of Transaction, used as they are; unknown in a single message."""
+    """What a model reads beside the fields: columns of a table, `extra_numbers` and `extra_texts` of a message."""
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them: numbers, then texts."""
+        return (*self.numeric, *self.categorical)
+
+    def unread(self, transaction: Transaction) -> list[str]:
+        """Paths of a message's extras that are none of these."""
+        numbers = transaction.extra_numbers.keys() - set(self.numeric)
+        texts = transaction.extra_texts.keys() - set(self.categorical)
+        return [*(f"{NUMBERS}[{name}]" for name in sorted(numbers)), *(f"{TEXTS}[{name}]" for name in sorted(texts))]
 
     def features(self, rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
         """A feature for each of the columns."""
         return (
             *(Feature(name, BEHAVIOUR, Value(name), f"{name} is {{value:g}}") for name in self.numeric),
-            *(ranked(name, BEHAVIOUR, rankings, f"{name} is {{{name}}}") for name in self.categorical),
+            *(ranked(name, BEHAVIOUR, rankings, f"{name} is {{text}}") for name in self.categorical),
         )
 
 
@@ -34,6 +47,7 @@ class FeatureSet:
     def __init__(self, rankings: Mapping[str, Mapping[str, float]], extra: Extra | None = None) -> None:
         self.rankings = rankings
         self.extra = extra or Extra()
+        self._extra_names = self.extra.names
         self.features = (*declare(rankings), *self.extra.features(rankings))
         self.names = tuple(feature.name for feature in self.features)
         # Values that stand as they are come out of the fields in one step; only the others are computed one by one.
@@ -52,7 +66,22 @@ class FeatureSet:
 
     def vector(self, transaction: Transaction) -> list[float]:
         """Features of one message, NaN for unknown."""
-        return self.of_fields(fields_of(transaction))
+        return self.of_fields(self.fields(transaction))
+
+    def fields(self, transaction: Transaction) -> dict[str, Any]:
+        """As `fields_of`, with the extras that are read."""
+        fields = fields_of(transaction)
+        if self._extra_names:
+            numbers, texts = transaction.extra_numbers, transaction.extra_texts
+            fields |= {name: numbers[name] for name in self.extra.numeric if name in numbers}
+            fields |= {
+                name: text for name in self.extra.categorical if name in texts and (text := extra_text(texts[name]))
+            }
+        return fields
+
+    def unknown_extras(self, fields: Fields) -> tuple[str, ...]:
+        """Extras that are read and not there."""
+        return tuple(name for name in self._extra_names if name not in fields)
 
     def of_fields(self, fields: Fields) -> list[float]:
         """As `vector`, for fields that were read already."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.extras import NUMBERS, TEXTS
 from contract.texts import NORMALISED
 from generated.vouch.v1.transaction_pb2 import Transaction
 
@@ -34,8 +35,13 @@ class ColumnSource(Protocol):
 
 
 def fields_of(transaction: Transaction) -> dict[str, Any]:
-    """The fields that a message holds, by name, as Python values, texts normalised; absent ones are not there."""
+    """The fields that a message holds, by name, as Python values, texts normalised; absent ones are not there.
+
+    Without its extras: which of them are read a model knows (`FeatureSet.fields`).
+    """
     fields = {_NAMES[descriptor]: value for descriptor, value in transaction.ListFields()}
+    fields.pop(NUMBERS, None)
+    fields.pop(TEXTS, None)
     for name, normalise in _NORMALISED:
         if name in fields:
             fields[name] = normalise(fields[name])

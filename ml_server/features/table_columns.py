@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contract.extras import extra_text
 from contract.fields import FIELDS
 from contract.texts import NORMALISED
 from ml_server.features.sources import NAN, Numbers, Text, normalised
@@ -38,7 +39,8 @@ class TableColumns:
         elif kind == "flag":
             column = column.cast(pa.uint8())
         result: Numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return result
+        # A request cannot carry an extra that is not finite: where it stands in a table it is unknown as well.
+        return result if name in FIELDS else np.where(np.isinf(result), NAN, result)
 
     def text(self, name: str) -> Text:
         """A column of text, normalised."""
@@ -49,5 +51,6 @@ class TableColumns:
                 coded = self._table.column(name).combine_chunks().dictionary_encode()
                 codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
                 text = Text(codes, coded.dictionary.to_pylist())
-                self._texts[name] = normalised(text, NORMALISED[name]) if name in NORMALISED else text
+                normalise = NORMALISED.get(name) if name in FIELDS else extra_text
+                self._texts[name] = normalised(text, normalise) if normalise else text
         return self._texts[name]

@@ -15,6 +15,7 @@ class Additive:
     """A model of terms. `scores_of_one` and `contributions_of_one` are for one thread at a time."""
 
     def __init__(self, terms: Terms) -> None:
+        terms = terms.on_grid()
         self.features, self.classes = len(terms.thresholds), len(terms.base)
         self._thresholds, self._base = terms.thresholds, terms.base
         self._terms, self._blocks = lookup_of(terms), Blocks(terms)

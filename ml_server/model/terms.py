@@ -7,13 +7,17 @@ Pairwise Interactions, KDD 2013.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
+
+
+GRID = 2.0**-36
+"""Scores are added up as multiples of this: sums below 2**16 are then exact in whatever order and blocks they are made."""
 
 
 def binned(column: Floats, thresholds: Sequence[float]) -> Places:
@@ -56,6 +60,14 @@ class Terms:
         bins, first, second = self.bins, self.first[term], self.second[term]
         shape = (bins[first],) if first == second else (bins[first], bins[second])
         return self.cells[self.offsets[term] :][: np.prod(shape)].reshape(*shape, -1)
+
+    def on_grid(self) -> "Terms":
+        """The same terms with cells and base rounded to GRID, by which no score changes by more than 1e-8.
+
+        One order is summed by BLAS, many table after table; where sums are exact, both agree to the last bit.
+        """
+        cells, base = (np.round(values / GRID) * GRID for values in (self.cells, self.base))
+        return replace(self, cells=cells, base=base)
 
     def dump(self) -> bytes:
         """As bytes that `parse` reads: NumPy's archive of plain arrays. Equal terms give equal bytes."""

@@ -27,6 +27,9 @@ def anonymous(order: Transaction, number: int) -> Transaction:
         order.ClearField(name)
     if order.HasField("email_domain") and mail_kind(mail_domain(order.email_domain)) == PRIVATE:
         order.ClearField("email_domain")
+    order.extra_texts.clear()  # nobody knows what they hold
+    for name, value in order.extra_numbers.items():
+        order.extra_numbers[name] = float(f"{value:.2g}")  # an account's number, so rounded, is nobody's
     order.transaction_id, order.user_id = f"example-{number}", "example"
     return order
 

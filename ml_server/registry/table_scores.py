@@ -19,6 +19,9 @@ def legitimacy(bundle: Bundle, table: pa.Table) -> Numbers:
 
 
 def calibrated(bundle: Bundle, scores: Numbers) -> Numbers:
-    """Calibrated legitimacy scores from those of the classes."""
-    result: Numbers = np.asarray(bundle.calibration.scores(bundle.log_odds.of_rows(scores), bundle.prior_shift))
-    return result
+    """Calibrated legitimacy scores from those of the classes, computed as for one order.
+
+    In columns they would differ in the last bit: numpy's exp and log are not the C library's.
+    """
+    raw, score, shift = bundle.log_odds.of, bundle.calibration.score, bundle.prior_shift
+    return np.array([score(raw(row), shift) for row in scores.tolist()], dtype=np.float64)

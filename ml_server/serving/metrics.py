@@ -4,6 +4,7 @@ The share of orders that lack a field is vouch_unknown_fields_total / vouch_scor
 """
 
 from collections import Counter as Tally
+from collections.abc import Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -13,7 +14,7 @@ from runtime.telemetry.metrics import GATHERED
 
 SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 10 for place in range(1, 11)])
 ORDERS = Counter("vouch_scored_orders", "Orders scored")
-UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, by field", ["field"])
+UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, or an extra of the model, by name", ["field"])
 MODEL = Gauge("vouch_model_info", "Workers that serve a model version", ["model_version"], multiprocess_mode="livesum")
 DIFFERENCES = Histogram(
     "vouch_challenger_difference",
@@ -46,13 +47,13 @@ class ScoreMetrics:
     """
 
     def __init__(self) -> None:
-        self._patterns: Tally[tuple[str, ...]] = Tally()
+        self._patterns: Tally[tuple[tuple[str, ...], Sequence[str]]] = Tally()
         self._scores: list[float] = []
 
-    def __call__(self, fields: Fields, score: float) -> None:
-        """Count an order."""
+    def __call__(self, fields: Fields, score: float, unknown_extras: Sequence[str]) -> None:
+        """Count an order; `unknown_extras` are names that the model reads, so they are bounded."""
         self._scores.append(score)
-        self._patterns[tuple(fields)] += 1
+        self._patterns[tuple(fields), unknown_extras] += 1
         if len(self._scores) >= GATHERED:
             self.flush()
 
@@ -63,9 +64,9 @@ class ScoreMetrics:
             SCORES.observe(score)
         patterns, self._patterns = self._patterns, Tally()
         unknown: Tally[str] = Tally()
-        for fields, orders in patterns.items():
+        for (fields, extras), orders in patterns.items():
             ORDERS.inc(orders)
-            for name in _UNKNOWN.keys() - set(fields):
+            for name in (*(_UNKNOWN.keys() - set(fields)), *extras):
                 unknown[name] += orders
         for name, orders in unknown.items():
-            _UNKNOWN[name].inc(orders)
+            (_UNKNOWN.get(name) or UNKNOWN.labels(name)).inc(orders)

@@ -10,15 +10,16 @@ from contract.thresholds import LEGITIMATE_FROM
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.message_columns import MessageColumns
-from ml_server.features.sources import Fields, fields_of
+from ml_server.features.sources import Fields
 from ml_server.model.explain import explanation, reasons
 from ml_server.registry.bundle import Bundle
+from ml_server.registry.table_scores import calibrated
 
-Watch = Callable[[Fields, float], None]
-"""Told the fields and the score of every order."""
+Watch = Callable[[Fields, float, Sequence[str]], None]
+"""Told the fields and the score of every order, and which extras it lacked."""
 
 
-def ignore(fields: Fields, score: float) -> None:
+def ignore(fields: Fields, score: float, unknown_extras: Sequence[str]) -> None:
     """Watch nothing."""
 
 
@@ -35,18 +36,18 @@ class Scorer:
 
     def score(self, transaction: Transaction) -> float:
         """The legitimacy score alone; nobody is told of it."""
-        scores = self._additive.scores_of_one(self._features.of_fields(fields_of(transaction)))
+        scores = self._additive.scores_of_one(self._features.vector(transaction))
         return self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
 
     def predict(self, transaction: Transaction, explain: bool = False) -> pb.PredictResponse:
         """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score."""
-        fields = fields_of(transaction)
+        fields = self._features.fields(transaction)
         vector = self._features.of_fields(fields)
         scores = self._additive.scores_of_one(vector)
         score = self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
         response = pb.PredictResponse()
         self._fill(response, transaction.transaction_id, score, scores)
-        self._watch(fields, score)
+        self._tell(response, fields, score)
         if explain:
             slopes = self._log_odds.slopes(self._additive.base, scores)
             self._explain(response, self._additive.contributions_of_one(vector, slopes), scores, vector, fields)
@@ -61,20 +62,27 @@ class Scorer:
         """Score many transactions in columns: the same answers as one by one, into `responses` where they are given."""
         if responses is None:
             responses = [pb.PredictResponse() for _ in transactions]
-        fields = [fields_of(transaction) for transaction in transactions]
+        fields = [self._features.fields(transaction) for transaction in transactions]
         matrix = self._features.matrix(MessageColumns(fields))
         by_class = self._additive.scores(matrix)
-        legitimacy = self.bundle.calibration.scores(self._log_odds.of_rows(by_class), self.bundle.prior_shift).tolist()
+        legitimacy = calibrated(self.bundle, by_class).tolist()
         rows = by_class.tolist()
         for response, known, score, scores in zip(responses, fields, legitimacy, rows, strict=True):
             self._fill(response, known.get("transaction_id", ""), score, scores)
-            self._watch(known, score)
+            self._tell(response, known, score)
         if explain:
             slopes = np.array([self._log_odds.slopes(self._additive.base, scores) for scores in rows])
             contributions = self._additive.contributions(matrix, slopes)
             for told in zip(responses, contributions, rows, matrix.tolist(), fields, strict=True):
                 self._explain(*told)
         return responses
+
+    def _tell(self, response: pb.PredictResponse, fields: Fields, score: float) -> None:
+        """Say which extras were unknown, in the answer and to whoever watches."""
+        unknown = self._features.unknown_extras(fields)
+        if unknown:
+            response.unknown_extras.extend(unknown)
+        self._watch(fields, score, unknown)
 
     def _explain(
         self,

@@ -13,8 +13,10 @@ from ml_server.serving.scorer import Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.rpc.validation import accepting, violations
+from runtime.telemetry.logging import get_logger
 
 _accepts = accepting(Transaction.DESCRIPTOR)
+_log = get_logger()
 
 
 class ScoringService:
@@ -23,10 +25,11 @@ class ScoringService:
     A second one, the challenger, may score the same single orders beside it: only metrics learn what it would have said.
     """
 
-    def __init__(self, watch: Watch = ignore, max_batches: int = 4) -> None:
+    def __init__(self, watch: Watch = ignore, max_batches: int = 4, *, strict_extras: bool = False) -> None:
+        """`strict_extras` refuses orders with an extra that the model does not read; else it is left aside."""
         self._scorer: Scorer | None = None
         self._challenger: Scorer | None = None
-        self._watch = watch
+        self._watch, self._strict = watch, strict_extras
         self._batches, self._max_batches = 0, max_batches
         self._thread = ThreadPoolExecutor(1, "batch")
 
@@ -57,7 +60,10 @@ class ScoringService:
 
     async def Predict(self, request: pb.PredictRequest, call: Call) -> pb.PredictResponse:
         """Score one transaction."""
-        response = self._ready().predict(request.transaction, request.explain)
+        scorer = self._ready()
+        if self._strict and (unread := unread_extras(scorer, request.transaction)):
+            raise InvalidRequest([(f"transaction.{path}", told) for path, told in unread])
+        response = scorer.predict(request.transaction, request.explain)
         if self._challenger is not None:
             watch_challenger(response.legitimacy_score, self._challenger.score(request.transaction))
         return response
@@ -72,7 +78,9 @@ class ScoringService:
             raise Overloaded("too many batches are in flight: try again in a second")
         self._batches += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, answer_batch, scorer, request)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, answer_batch, scorer, request, self._strict
+            )
         finally:
             self._batches -= 1
 
@@ -81,12 +89,23 @@ class ScoringService:
         return model_info(self._ready().bundle)
 
 
-def answer_batch(scorer: Scorer, request: pb.PredictBatchRequest) -> pb.PredictBatchResponse:
+def unread_extras(scorer: Scorer, transaction: Transaction) -> list[tuple[str, str]]:
+    """Path and description of every extra that the model does not read."""
+    unread = scorer.bundle.features.extra.unread(transaction)
+    return [(path, f"model {scorer.bundle.version} reads no such extra: leave it out") for path in unread]
+
+
+def answer_batch(
+    scorer: Scorer, request: pb.PredictBatchRequest, strict_extras: bool = False
+) -> pb.PredictBatchResponse:
     """The results of a batch. Raises InvalidRequest where it holds bad transactions that are not to fail alone."""
     orders = list(request.transactions)
     problems = {
         index: broken for index, order in enumerate(orders) if not _accepts(order) and (broken := violations(order))
     }
+    if strict_extras:
+        unread = {index: unread_extras(scorer, order) for index, order in enumerate(orders) if index not in problems}
+        problems |= {index: broken for index, broken in unread.items() if broken}
     if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
         all_broken = ((index, *violation) for index, broken in problems.items() for violation in broken)
         told = [(f"transactions[{index}].{field}", text) for index, field, text in islice(all_broken, MOST_VIOLATIONS)]
@@ -99,7 +118,10 @@ def answer_batch(scorer: Scorer, request: pb.PredictBatchRequest) -> pb.PredictB
         answers = [results[index].prediction for index in good]
         scorer.predict_batch([orders[index] for index in good], request.explain, answers)
     for index, broken in problems.items():
-        results[index].error.CopyFrom(to_status(InvalidRequest(broken)))
+        error = InvalidRequest(broken)
+        results[index].error.CopyFrom(to_status(error))
+        if index < len(request.request_ids):
+            _log.warning("order of a batch failed", request_id=request.request_ids[index], metadata=error.metadata)
     return response
 
 
@@ -113,6 +135,8 @@ def model_info(bundle: Bundle) -> pb.GetModelInfoResponse:
         model_classes=bundle.log_odds.classes,
         metrics=metadata.metrics,
         dataset=pb.Dataset(**metadata.dataset),
+        extra_numbers=bundle.features.extra.numeric,
+        extra_texts=bundle.features.extra.categorical,
     )
     response.training_date.FromJsonString(metadata.training_date)
     return response

@@ -14,7 +14,7 @@ from contract.messages import messages
 from ml_server.evaluation.figures import against_limit, figures
 from ml_server.features.feature_set import Extra, FeatureSet
 from ml_server.features.message_columns import MessageColumns
-from ml_server.features.sources import Numbers, fields_of
+from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.additive import Additive
 from ml_server.model.calibration import Calibration
@@ -193,7 +193,7 @@ def golden_examples(table: pa.Table, features: FeatureSet, score: Callable[[Numb
     step = max(1, table.num_rows // COUNT)
     orders = list(messages(table.take(pa.array(range(0, table.num_rows, step)))))
     orders = [anonymous(order, number) for number, order in enumerate(orders, 1)]
-    scores = score(features.matrix(MessageColumns([fields_of(order) for order in orders]))).tolist()
+    scores = score(features.matrix(MessageColumns([features.fields(order) for order in orders]))).tolist()
     return [golden_example(order, value) for order, value in zip(orders, scores, strict=True)]
 
 

@@ -36,7 +36,9 @@ def main(
     `failures` are errors of the service's own that a user can mend.
     """
     prefix = settings_type.prefix
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=f"Settings: {prefix}..., see README.md.")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=f"Settings: {prefix}..., see docs/settings.md."
+    )
     parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
     parser.add_argument("--insecure", action="store_true", help="be open to other machines and ask nobody for a key")
     options = parser.parse_args(arguments)

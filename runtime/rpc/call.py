@@ -5,6 +5,8 @@ from typing import Any
 
 import grpc
 
+from runtime.access.caller import NOBODY, Caller
+
 REQUEST_ID = "x-request-id"
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -12,12 +14,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Call:
     """One call: every line of a log, record and limit takes its id and its caller from here.
 
-    `caller` is the name of the API key that was shown; empty where no key is asked for.
+    `caller` is who showed which API key; nobody where no key is asked for.
     """
 
     __slots__ = ("_headers", "_request_id", "caller", "context")
 
-    def __init__(self, context: Context, caller: str = "") -> None:
+    def __init__(self, context: Context, caller: Caller = NOBODY) -> None:
         self.context, self.caller = context, caller
         self._headers: dict[str, str] | None = None
         self._request_id = ""
@@ -36,6 +38,10 @@ class Call:
         if not self._request_id:
             self._request_id = identified(self.headers.get(REQUEST_ID, ""))
         return self._request_id
+
+    async def tell(self, name: str, value: str) -> None:
+        """Send a header before the answer; HTTP shows it as one too."""
+        await self.context.send_initial_metadata(((name, value),))
 
     @property
     def remaining(self) -> float | None:

@@ -8,11 +8,14 @@ import grpc
 
 from runtime.access.tls import ClientTls
 
-RETRIED = ("vouch.v1.ScoringService",)
-"""Services whose RPCs change nothing, so that asking twice does no harm. A review is written down: it is not asked twice."""
+RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService")
+"""Services that may be asked twice: scoring changes nothing, and a repeated review gets the recorded answer."""
+
+ATTEMPTS = 5
+"""Calls until one that finds nobody fails: about three quarters of a second."""
 
 
-def service_config(health_service: str = "") -> str:
+def service_config(health_service: str = "", attempts: int = ATTEMPTS) -> str:
     """The client policy as gRPC's service config: spread over all addresses, and ask again where a server went away.
 
     With `health_service`, a server that says NOT_SERVING for that service gets no more calls: it may drain in peace.
@@ -23,7 +26,7 @@ def service_config(health_service: str = "") -> str:
             {
                 "name": [{"service": service} for service in RETRIED],
                 "retryPolicy": {
-                    "maxAttempts": 5,
+                    "maxAttempts": attempts,
                     "initialBackoff": "0.05s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 2,
@@ -37,7 +40,7 @@ def service_config(health_service: str = "") -> str:
     return json.dumps(config)
 
 
-def options(health_service: str = "") -> Sequence[tuple[str, Any]]:
+def options(health_service: str = "", attempts: int = ATTEMPTS) -> Sequence[tuple[str, Any]]:
     """Options of a channel. A server that comes back is found within a second, not after gRPC's growing pauses."""
     return (
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -45,12 +48,14 @@ def options(health_service: str = "") -> Sequence[tuple[str, Any]]:
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.service_config", service_config(health_service)),
+        ("grpc.service_config", service_config(health_service, attempts)),
     )
 
 
-def open_channel(target: str, tls: ClientTls | None = None, health_service: str = "") -> grpc.aio.Channel:
+def open_channel(
+    target: str, tls: ClientTls | None = None, health_service: str = "", attempts: int = ATTEMPTS
+) -> grpc.aio.Channel:
     """A channel to a service. Raises SecurityError where certificates cannot be read."""
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=options(health_service))
-    return grpc.aio.secure_channel(target, tls.credentials(), options=options(health_service))
+        return grpc.aio.insecure_channel(target, options=options(health_service, attempts))
+    return grpc.aio.secure_channel(target, tls.credentials(), options=options(health_service, attempts))

@@ -31,7 +31,7 @@ def compiled(descriptor: Any) -> Callable[[Any], bool] | None:
 
 def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
     """Python conditions on the message m. Raises LookupError for a rule that is not known here."""
-    name, rules = field.name, _rules(field)
+    name, rules = field.name, rules_of(field)
     unknown = {rule.name for rule, _ in rules.ListFields()} - {
         "required",
         "string",
@@ -39,12 +39,16 @@ def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
         "int32",
         "enum",
         "timestamp",
+        "map",
     }
     if unknown:
         raise LookupError(unknown)
     kind = rules.WhichOneof("type")
     ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()} if kind else {}
     value = f"m.{name}"
+    if kind == "map":
+        names[f"accepts_{name}"] = _of_map(field, rules.map)
+        return [f"(not {value} or accepts_{name}({value}))"]
     if field.is_repeated:
         if field.message_type and not ruled and not _has_rules(field.message_type):
             return []
@@ -71,6 +75,23 @@ def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
     return found
 
 
+def _of_map(field: FieldDescriptor, rules: Any) -> Callable[[Any], bool]:
+    """Whether a map certainly breaks no rule. Raises LookupError for a rule that is not known here."""
+    entry: Any = field.message_type
+    names: dict[str, Any] = {}
+    conditions = []
+    for name, part in (("key", rules.keys), ("value", rules.values)):
+        kind = part.WhichOneof("type")
+        ruled = {rule.name: value for rule, value in getattr(part, kind).ListFields()} if kind else {}
+        told = [_condition(entry.fields_by_name[name], rule, wanted, names) for rule, wanted in ruled.items()]
+        conditions += [text.replace("$", name) for text in told if text]
+    if unknown := {rule.name for rule, _ in rules.ListFields()} - {"max_pairs", "keys", "values"}:
+        raise LookupError(unknown)
+    every = f"all({' and '.join(conditions) or True} for key, value in m.items())"
+    function: Callable[[Any], bool] = eval(f"lambda m: len(m) <= {rules.max_pairs or 'inf'} and {every}", names)  # noqa: S307  as above
+    return function
+
+
 def _condition(field: FieldDescriptor, rule: str, wanted: Any, names: dict[str, Any]) -> str:
     """One rule as a Python condition on $, the field's value. Raises LookupError for a rule that is not known here."""
     kind = field.message_type.full_name if field.message_type else ""
@@ -90,15 +111,16 @@ def _condition(field: FieldDescriptor, rule: str, wanted: Any, names: dict[str, 
         names[f"matches_{field.name}"] = re.compile(wanted[1:-1], re.ASCII).fullmatch
         return f"matches_{field.name}($)"
     if rule == "defined_only" and field.enum_type is not None:
-        refused = set(_rules(field).enum.not_in)
+        refused = set(rules_of(field).enum.not_in)
         names[f"defined_{field.name}"] = frozenset(field.enum_type.values_by_number) - refused
         return f"$ in defined_{field.name}"
-    if rule == "not_in" and field.enum_type is not None and _rules(field).enum.defined_only:
+    if rule == "not_in" and field.enum_type is not None and rules_of(field).enum.defined_only:
         return ""  # told by defined_only already
     raise LookupError(rule)
 
 
-def _rules(field: FieldDescriptor) -> Any:
+def rules_of(field: FieldDescriptor) -> Any:
+    """What the contract says of a field."""
     return field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[index]
 
 

@@ -7,6 +7,7 @@ VouchError
 |-- NotAvailable        it is there, but not in the needed state
 |-- Overloaded          too much in flight; try again later
 |-- Unauthenticated     no API key, or one that is not known
+|-- Forbidden           the API key's role does not allow this
 |-- DeadlinePassed      the caller no longer waits
 `-- Unimplemented       in the contract, not yet in the server
 """
@@ -116,6 +117,12 @@ class Unauthenticated(VouchError):
     reason = ErrorReason.ERROR_REASON_API_KEY_INVALID
 
 
+class Forbidden(VouchError):
+    """The API key is known, but its role does not allow this; tells the role that is needed."""
+
+    reason = ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT
+
+
 class DeadlinePassed(VouchError):
     """The caller's deadline passed; nobody waits for the answer."""
 
@@ -126,6 +133,15 @@ class Unimplemented(VouchError):
     """The contract has this RPC, the server does not yet."""
 
     reason = ErrorReason.ERROR_REASON_NOT_IMPLEMENTED
+
+
+def violations_of(status: status_pb2.Status) -> list[tuple[str, str]]:
+    """Field paths and descriptions that a refusal carries, as InvalidRequest told them; none where it is another error."""
+    refusal = error_details_pb2.BadRequest()
+    for detail in status.details:
+        if detail.Is(refusal.DESCRIPTOR):
+            detail.Unpack(refusal)
+    return [(violation.field, violation.description) for violation in refusal.field_violations]
 
 
 def to_status(error: VouchError) -> status_pb2.Status:

@@ -6,7 +6,7 @@ would cost an extra coroutine and a lookup for each link and each call.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -14,9 +14,18 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
+from runtime.access.caller import Caller
 from runtime.access.keys import ApiKeys, presented_key
 from runtime.rpc.call import Call, Context
-from runtime.rpc.errors import DeadlinePassed, InvalidRequest, Overloaded, Unauthenticated, VouchError, to_status
+from runtime.rpc.errors import (
+    DeadlinePassed,
+    Forbidden,
+    InvalidRequest,
+    Overloaded,
+    Unauthenticated,
+    VouchError,
+    to_status,
+)
 from runtime.rpc.validation import check
 from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
@@ -24,6 +33,8 @@ from runtime.telemetry.metrics import IN_FLIGHT, STREAMS, MethodMetrics
 
 Unary = Callable[[Any, Call], Awaitable[Message]]
 Stream = Callable[[Any, Call], AsyncIterator[Message]]
+Roles = Mapping[str, Sequence[str]]
+"""Roles that may make a call, by its path; the first is the one to ask for."""
 INTERNAL_MESSAGE = "internal error; the log has it under the request id"
 _OVERLOAD_LOG_SECONDS = 1.0
 
@@ -42,11 +53,12 @@ class Guard:
         max_in_flight: int,
         max_streams: int = 64,
         keys: ApiKeys | None = None,
+        roles: Roles | None = None,
         log_every: int = 0,
         validate: Callable[[Message], None] = check,
     ) -> None:
         self.in_flight = self.streams = 0
-        self._keys = keys
+        self._keys, self._roles = keys, roles or {}
         self._most, self._most_streams = max_in_flight, max_streams
         self._log_every = self._until_line = log_every
         self._validate = validate
@@ -65,7 +77,7 @@ class Guard:
             self.in_flight += 1
             call = Call(context)
             try:
-                response = await behaviour(admit(request, call), call)
+                response = await behaviour(admit(request, call, path), call)
             except grpc.aio.AbortError:
                 raise
             except asyncio.CancelledError:
@@ -94,7 +106,7 @@ class Guard:
             self.streams += 1
             call = Call(context)
             try:
-                async for message in behaviour(self._admit(request, call), call):
+                async for message in behaviour(self._admit(request, call, path), call):
                     yield message
             except grpc.aio.AbortError:
                 raise
@@ -120,13 +132,14 @@ class Guard:
         self._metrics.append(MethodMetrics(kind, method.containing_service.full_name, method.name))
         return self._metrics[-1]
 
-    def _admit(self, request: Message | InvalidRequest, call: Call) -> Message:
+    def _admit(self, request: Message | InvalidRequest, call: Call, path: str) -> Message:
         """The request, once it may be worked on. Raises VouchError where it may not."""
         remaining = call.context.time_remaining()
         if remaining is not None and remaining <= 0:
             raise DeadlinePassed("the deadline passed before the work began")
         if self._keys is not None:
             call.caller = _authenticated(call, self._keys)
+            _authorised(call.caller, self._roles.get(path))
         if isinstance(request, InvalidRequest):
             raise request
         self._validate(request)
@@ -169,15 +182,21 @@ class Guard:
 _OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))
 
 
-def _authenticated(call: Call, keys: ApiKeys) -> str:
-    """The name of the key that a call shows."""
+def _authenticated(call: Call, keys: ApiKeys) -> Caller:
+    """Who holds the key that a call shows."""
     key = presented_key(call.headers)
     if not key:
         raise Unauthenticated("an API key is needed: send it as x-api-key")
-    name = keys.name_of(key)
-    if name is None:
+    holder = keys.holder_of(key)
+    if holder is None:
         raise Unauthenticated("this API key is not known")
-    return name
+    return holder
+
+
+def _authorised(caller: Caller, allowed: Sequence[str] | None) -> None:
+    """Raise Forbidden where a caller's role is none of the allowed ones; None allows all."""
+    if allowed is not None and caller.role not in allowed:
+        raise Forbidden(f"this call needs a key of role {allowed[0]}, yours is {caller.role}", needed=allowed[0])
 
 
 def _why_cancelled(call: Call) -> grpc.StatusCode:

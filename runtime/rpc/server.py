@@ -18,7 +18,7 @@ from runtime.access.loopback import require_loopback
 from runtime.access.tls import server_credentials
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
-from runtime.rpc.guard import Guard
+from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
 from runtime.rpc.health import NOT_SERVING, SERVING, BoundedHealth
 from runtime.rpc.validation import validator
@@ -65,6 +65,7 @@ class Server:
         *,
         worker: bool = False,
         flush: Callable[[], None] = lambda: None,
+        roles: Roles | None = None,
     ) -> None:
         keys = ApiKeys(settings.api_keys) if settings.api_keys else None
         guarded = keys is not None or settings.tls_client_ca is not None
@@ -73,6 +74,7 @@ class Server:
         self.settings, self.port = settings, 0
         self.guard = Guard(
             keys=keys,
+            roles=roles,
             max_in_flight=settings.max_in_flight,
             max_streams=settings.max_streams,
             log_every=settings.log_every,

@@ -36,13 +36,14 @@ STATUSES: Final[Mapping[ErrorReason, Status]] = {
     ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504),
     ErrorReason.ERROR_REASON_API_KEY_INVALID: Status(grpc.StatusCode.UNAUTHENTICATED, 401),
     ErrorReason.ERROR_REASON_NOT_IMPLEMENTED: Status(grpc.StatusCode.UNIMPLEMENTED, 501, ("method",)),
+    ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT: Status(grpc.StatusCode.PERMISSION_DENIED, 403, ("needed",)),
+    ErrorReason.ERROR_REASON_NOTHING_KEPT: Status(grpc.StatusCode.NOT_FOUND, 404),
     ErrorReason.ERROR_REASON_INTERNAL: Status(grpc.StatusCode.INTERNAL, 500, ("request_id",)),
 }
 
 HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {status.code: status.http for status in STATUSES.values()} | {
     # What gRPC itself may say, without a reason of ours.
     grpc.StatusCode.OUT_OF_RANGE: 422,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.ABORTED: 409,
 }
 

@@ -5,10 +5,13 @@ A server of one process shows its own. Workers write theirs to files in a folder
 that made them. No label ever holds anything of an order or a caller.
 """
 
+import struct
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import REGISTRY
 
@@ -21,6 +24,7 @@ IN_FLIGHT = Gauge("grpc_server_in_flight_requests", "RPCs being worked on", mult
 STREAMS = Gauge("grpc_server_open_streams", "Streams that are open", multiprocess_mode="livesum")
 GATHERED = 64
 WORKERS_ALIVE = "vouch_workers_alive"
+_TRIES, _PAUSE_SECONDS = 100, 0.02
 
 
 class MethodMetrics:
@@ -59,6 +63,22 @@ def _camel(name: str) -> str:
     return "OK" if name == "OK" else "".join(part.capitalize() for part in name.split("_"))
 
 
+class _WorkersMetrics:
+    """The sums over all workers. A file that a worker is only just making, or that is being removed, is read again."""
+
+    def __init__(self, folder: str) -> None:
+        self._collector = MultiProcessCollector(None, path=folder)  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Sequence[Metric]:
+        """All metrics. Raises what reading raises where it goes on."""
+        for _ in range(_TRIES):
+            try:
+                return list(self._collector.collect())  # type: ignore[no-untyped-call]
+            except (OSError, struct.error, ValueError):  # gone, empty, half written
+                time.sleep(_PAUSE_SECONDS)
+        return list(self._collector.collect())  # type: ignore[no-untyped-call]
+
+
 class Exposition:
     """The port that Prometheus reads, of this process or of all workers."""
 
@@ -67,7 +87,7 @@ class Exposition:
         registry: Any = REGISTRY
         if folder is not None:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+            registry.register(_WorkersMetrics(folder))
         self.workers = Gauge(WORKERS_ALIVE, "Worker processes that run", registry=registry)
         self.workers.set(1)
         self._folder = folder

@@ -1,80 +1,129 @@
-"""The ledger: what is answered is what is kept."""
+"""The ledger: kept once, read back as it was, on SQLite and on PostgreSQL."""
 
 import asyncio
-import contextlib
-import json
-import sqlite3
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from agent_server.decider import now
-from agent_server.decisions.decide import open_case
+from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import Ledger, LedgerError, open_engine
-from agent_server.ledger.queries import case_page, keep, latest_review, whole_case
-from agent_server.ledger.schema import CASES, DECISIONS
+from agent_server.ledger.engine import writing
+from agent_server.ledger.keeping import Kept
+from agent_server.ledger.queries import Wanted, case_page, latest_record, record_page, whole_case
+from agent_server.ledger.schema import ENTRIES, METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
-from runtime.rpc.errors import Unavailable
-from runtime.telemetry import logging
+from generated.vouch.v1 import case_service_pb2 as cases
+from testing.decisions import keep
 from testing.orders import message
 
 
-def _review(number: int, decision: pb.Decision = pb.DECISION_REVIEW) -> pb.ReviewResponse:
-    return pb.ReviewResponse(
-        transaction_id=f"t{number}", decision=decision, decision_id=f"d{number}", decided_at=now(), legitimacy_score=0.5
-    )
-
-
-async def test_decisions_and_cases_are_kept(tmp_path: Path) -> None:
-    """What was written is read back as it was, also by another process's connection."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    ledger = Ledger(open_engine(url))
-    reviews = [_review(number) for number in range(7)]
-    kept = [open_case(review, f"case-{number}") for number, review in enumerate(reviews)]
-    work = [keep(review, message(), case) for review, case in zip(reviews, kept, strict=True)]
-    await asyncio.gather(*(ledger.write(each) for each in work))
-    assert await ledger.read(latest_review("t3")) == reviews[3]
-    assert await ledger.read(latest_review("none")) is None
+async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
+    """What was written is read back as it was: decision, record, case; also by another process's connection."""
+    ledger = Ledger(open_engine(ledger_url))
+    kept = await asyncio.gather(*(ledger.write(keep(number)) for number in range(7)))
+    record = await ledger.read(latest_record("t3"))
+    assert record is not None
+    assert record.answer == kept[3].answer
+    assert record.transaction == message(transaction_id="t3")
+    assert (record.caller, record.request_id, record.model_version) == ("shop", "request-3", "m1")
+    assert (record.revision, record.erased, record.degraded, record.policy_digest) == (1, False, False, "d" * 64)
+    assert await ledger.read(latest_record("none")) is None
     page, following = await ledger.read(case_page(0, None, 5))
     rest, end = await ledger.read(case_page(0, following, 5))
     assert {case.transaction_id for case in (*page, *rest)} == {f"t{number}" for number in range(7)}
     assert (len(page), len(rest), end) == (5, 2, None)
-    whole = await ledger.read(whole_case(kept[2].case_id))
+    whole = await ledger.read(whole_case(kept[2].answer.case_id))
     assert whole is not None
-    assert (whole.case, whole.transaction, whole.review) == (kept[2], message(), reviews[2])
+    assert (whole.transaction, whole.review) == (message(transaction_id="t2"), kept[2].answer)
+    assert (whole.case.status, whole.case.reason) == (cases.CASE_STATUS_OPEN, cases.CASE_REASON_UNCERTAIN)
     ledger.close()
-    engine = sa.create_engine(url)
+    engine = open_engine(ledger_url)
     with engine.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(DECISIONS)).scalar() == 7
+        assert verify(rows_of(connection), end_of(connection), None).entries == 7
     engine.dispose()
 
 
-async def test_one_bad_write_does_not_undo_its_neighbours(tmp_path: Path) -> None:
-    """In a group commit a write that breaks a rule of the tables fails alone."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
-    numbers = [1, 2, 2, 3]  # the second 2 has a decision id that is taken
-    work = [ledger.write(keep(_review(number), message(), None)) for number in numbers]
-    results = await asyncio.gather(*work, return_exceptions=True)
-    assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
-    assert await ledger.read(latest_review("t3")) is not None
+async def test_the_same_order_gets_the_same_answer(ledger_url: str) -> None:
+    """The same content is answered with the recorded bytes; other content is a revision that names the one before."""
+    ledger = Ledger(open_engine(ledger_url))
+    first = await ledger.write(keep(1))
+    again = await ledger.write(keep(1))
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.answer.SerializeToString() == first.answer.SerializeToString()
+    other = await ledger.write(keep(1, pb.DECISION_APPROVE, order_amount=5.0))
+    assert (other.replayed, other.answer.revision) == (False, 2)
+    assert other.answer.replaces_decision_id == first.answer.decision_id
+    late = await ledger.write(keep(1))  # a retry that was on its way for long
+    assert late.answer.SerializeToString() == first.answer.SerializeToString()
+    record = await ledger.read(latest_record("t1"))
+    assert record is not None
+    assert record.answer == other.answer
+    case = await ledger.read(whole_case(first.answer.case_id))
+    assert case is not None
+    assert (case.case.status, case.case.verdict) == (cases.CASE_STATUS_RESOLVED, pb.DECISION_APPROVE)
     ledger.close()
 
 
-async def test_a_lost_database_is_unavailable(tmp_path: Path) -> None:
-    """When the database refuses, the decision is not given: UNAVAILABLE, and later writes work again."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    ledger = Ledger(engine)
-    with engine.begin() as connection:
-        CASES.drop(connection)
-        DECISIONS.drop(connection)
-    with pytest.raises(Unavailable):
-        await ledger.write(keep(_review(1), message(), None))
-    DECISIONS.create(engine)
-    await ledger.write(keep(_review(1), message(), None))
+async def test_duplicates_through_two_agents_are_one_decision(ledger_url: str) -> None:
+    """Two hundred calls with one order, half through each of two ledgers at once: one record, one case, equal bytes."""
+    ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
+    kept: list[Kept] = await asyncio.gather(*(ledgers[number % 2].write(keep("same")) for number in range(200)))
+    assert len({each.answer.SerializeToString() for each in kept}) == 1
+    assert sum(not each.replayed for each in kept) == 1
+    page, _ = await ledgers[0].read(record_page(Wanted(), 0, 100))
+    opened, _ = await ledgers[0].read(case_page(0, None, 100))
+    assert (len(page), len(opened)) == (1, 1)
+    for ledger in ledgers:
+        ledger.close()
+
+
+async def test_pages_skip_nothing_while_others_write(ledger_url: str) -> None:
+    """A reader that follows the pages while two ledgers write sees every decision once, in order."""
+    ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
+    writes = [asyncio.create_task(ledgers[number % 2].write(keep(number))) for number in range(120)]
+    seen, after = list[int](), 0
+    while len(seen) < 120:
+        page, _ = await ledgers[0].read(record_page(Wanted(), after, 7))
+        seen += [record.sequence for record in page]
+        after = seen[-1] if seen else 0
+    await asyncio.gather(*writes)
+    assert seen == list(range(1, 121))
+    for ledger in ledgers:
+        ledger.close()
+
+
+async def test_decisions_are_listed_by_what_is_known_of_them(ledger_url: str) -> None:
+    """By transaction, user, time and decision, all revisions."""
+    ledger = Ledger(open_engine(ledger_url))
+    for number in range(6):
+        decision = pb.DECISION_DENY if number % 2 else pb.DECISION_APPROVE
+        await ledger.write(keep(number, decision, user_id=f"user-{number % 3}"))
+    await ledger.write(keep(0, pb.DECISION_DENY, user_id="user-0", order_amount=3.0))
+    every, _ = await ledger.read(record_page(Wanted(), 0, 100))
+    moments = [record.decided_at.ToMicroseconds() for record in every]
+
+    async def listed(wanted: Wanted) -> list[int]:
+        page, _ = await ledger.read(record_page(wanted, 0, 100))
+        return [record.sequence for record in page]
+
+    assert await listed(Wanted(transaction_id="t0")) == [1, 7]
+    assert await listed(Wanted(user_id="user-1")) == [2, 5]
+    assert await listed(Wanted(decision=pb.DECISION_DENY)) == [2, 4, 6, 7]
+    assert await listed(Wanted(since=moments[2], until=moments[4])) == [3, 4]
+    assert await listed(Wanted(user_id="user-0", decision=pb.DECISION_DENY)) == [4, 7]
+    ledger.close()
+
+
+async def test_one_bad_write_does_not_undo_its_neighbours(ledger_url: str) -> None:
+    """In a group commit a write that breaks a rule of the tables fails alone."""
+    ledger = Ledger(open_engine(ledger_url))
+    writes = [keep(1), keep(2), keep(3), keep(4)]
+    writes[2]._answer.decision_id = writes[0]._answer.decision_id
+    results = await asyncio.gather(*(ledger.write(write) for write in writes), return_exceptions=True)
+    assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
+    assert await ledger.read(latest_record("t4")) is not None
     ledger.close()
 
 
@@ -86,104 +135,27 @@ def test_a_ledger_that_cannot_be_opened_says_so(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-# -- a ledger that cannot be written
+def test_many_open_a_fresh_ledger_at_once(ledger_url: str) -> None:
+    """Eight openings of a database that is empty yet: all get it, none finds half of it; the tables are the schema's."""
+    with ThreadPoolExecutor(8) as pool:
+        engines = list(pool.map(open_engine, [ledger_url] * 8))
+    found = sa.inspect(engines[0])
+    assert set(found.get_table_names()) == {*METADATA.tables, "alembic_version"}
+    for name, table in METADATA.tables.items():
+        assert [column["name"] for column in found.get_columns(name)] == table.columns.keys()
+        assert {index["name"] for index in found.get_indexes(name)} >= {index.name for index in table.indexes}
+    for engine in engines:
+        engine.dispose()
 
 
-def _kept(folder: Path) -> list[str]:
-    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as connection:
-        return [row[0] for row in connection.execute("SELECT decision_id FROM decisions ORDER BY sequence")]
-
-
-async def _answered(ledger: Ledger, numbers: Iterable[int]) -> list[str]:
-    """Write reviews at once; ids of those that were answered as kept."""
-    work = [ledger.write(keep(_review(number), message(), None)) for number in numbers]
-    results = await asyncio.gather(*work, return_exceptions=True)
-    return [f"d{number}" for number, result in zip(numbers, results, strict=True) if not isinstance(result, Exception)]
-
-
-async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -> None:
-    """Groups that do not fit any more are answered "not kept" and are not there; with room again, all goes on."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    pages = [40]
-
-    def limit(connection: Any, *_: Any) -> None:
-        connection.execute(f"PRAGMA max_page_count={pages[0]}")
-
-    sa.event.listen(engine, "checkout", limit)
-    ledger, answered = Ledger(engine), list[str]()
-    for first in range(0, 600, 20):  # groups of different sizes, of which some are cut off in their middle
-        answered += await _answered(ledger, range(first, first + 20))
-    assert 0 < len(answered) < 600
-    assert not await ledger.available()
-    assert _kept(tmp_path) == answered
-    pages[0] = 100_000
-    assert await ledger.available()
-    answered += await _answered(ledger, range(600, 620))
-    ledger.close()
-    assert _kept(tmp_path) == answered
-    assert "d619" in answered
-
-
-async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
-    """Two hundred reviews that arrive at once are a few commits, not one each; a bad one among them undoes no other."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    commits = list[str]()
-    sa.event.listen(engine, "commit", lambda connection: commits.append("commit"))
-    ledger = Ledger(engine)
-    numbers = [*range(100), 7, *range(100, 200)]
-    answered = await _answered(ledger, numbers)
-    ledger.close()
-    assert len(answered) == 200
-    assert len(_kept(tmp_path)) == 200
-    assert len(commits) < 50
-
-
-@pytest.mark.parametrize("names", [("ledger.db",), ("ledger.db", "ledger.db-wal", "ledger.db-shm"), ("ledger.db-wal",)])
-async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
-    """Once its file is gone, no decision is acknowledged, and health says so; put back, it is written again."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
-    assert await _answered(ledger, range(3)) == ["d0", "d1", "d2"]
-    for name in names:
-        (tmp_path / name).rename(tmp_path / f"moved-{name}")
-    assert await _answered(ledger, range(3, 6)) == []
-    assert not await ledger.available()
-    for name in names:
-        (tmp_path / f"moved-{name}").rename(tmp_path / name)
-    assert await ledger.available()
-    assert await _answered(ledger, [6]) == ["d6"]
-    ledger.close()
-    assert _kept(tmp_path) == ["d0", "d1", "d2", "d6"]
-
-
-async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
-    """Another file under the ledger's name is not the ledger: nothing is acknowledged."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
-    await _answered(ledger, [1])
-    (tmp_path / "copy.db").write_bytes((tmp_path / "ledger.db").read_bytes())
-    (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
-    assert await _answered(ledger, [2]) == []
-    assert not await ledger.available()
-    ledger.close()
-
-
-async def test_one_line_tells_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """However many writes fail, the log says once which error it was, and once that it is over."""
-    logging.configure("test")
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    ledger = Ledger(engine)
-    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
-        other.execute("ALTER TABLE decisions RENAME TO hidden")
-        other.commit()
-        for number in range(20):
-            await _answered(ledger, [number])
-        other.execute("ALTER TABLE hidden RENAME TO decisions")
-        other.commit()
-    await _answered(ledger, [21])
-    ledger.close()
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert [line["event"] for line in lines] == ["the ledger cannot be written", "the ledger is written again"]
-    assert "no such table" in lines[0]["cause"]
-    assert lines[1]["refused"] == 19
+def test_a_ledger_of_a_newer_program_is_refused(ledger_url: str) -> None:
+    """An older program does not touch tables that it does not know, and says what to do."""
+    engine = open_engine(ledger_url)
+    with writing(engine) as connection, connection.begin():
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(LedgerError, match="newer program"):
+        open_engine(ledger_url)
 
 
 def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
@@ -194,16 +166,6 @@ def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
     path.chmod(0o644)
     engine = open_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        connection.execute(sa.select(DECISIONS))
+        connection.execute(sa.select(ENTRIES))
         assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     engine.dispose()
-
-
-def test_many_open_a_fresh_ledger_at_once(tmp_path: Path) -> None:
-    """Eight processes' worth of openings of a database that is not there yet: all get it, none finds half of it."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    with ThreadPoolExecutor(8) as pool:
-        engines = list(pool.map(open_engine, [url] * 8))
-    for engine in engines:
-        assert set(sa.inspect(engine).get_table_names()) == {"cases", "decisions", "orders", "proofs"}
-        engine.dispose()

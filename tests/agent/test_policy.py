@@ -11,6 +11,7 @@ from agent_server.decisions.evidence import GROUPS, analyse
 from agent_server.decisions.policy import INFORMATIVE, Policy
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import Scorer
@@ -105,10 +106,11 @@ def test_the_agent_decides_only_where_it_may(model: Bundle) -> None:
     """Between the thresholds a person decides, unless the agent is allowed to and its evidence is clear."""
     prediction = Scorer(model).predict(message(), explain=True)
     prediction.legitimacy_score = 0.45
-    careful = decide(Policy(0.7, 0.4), message(), prediction)
+    careful, reason = decide(Policy(0.7, 0.4), message(), prediction)
     assert (careful.decision, careful.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
+    assert reason == cases.CASE_REASON_UNCERTAIN
     assert careful.agent_analysis.recommendation == pb.RECOMMENDATION_DENY
-    bold = decide(Policy(0.7, 0.4, agent_decides=True), message(), prediction)
+    bold, _ = decide(Policy(0.7, 0.4, agent_decides=True), message(), prediction)
     assert (bold.decision, bold.decision_maker) == (pb.DECISION_DENY, pb.DECISION_MAKER_AGENT)
     assert careful.agent_analysis.summary in careful.reasoning
 
@@ -118,7 +120,7 @@ def test_clear_scores_are_decided_by_the_model(model: Bundle, score: float, deci
     """Beyond a threshold the model decides and there is no analysis."""
     prediction = Scorer(model).predict(message(), explain=True)
     prediction.legitimacy_score = score
-    review = decide(POLICY, message(), prediction)
+    review, _ = decide(POLICY, message(), prediction)
     assert (review.decision, review.decision_maker) == (decision, pb.DECISION_MAKER_ML_MODEL)
     assert not review.HasField("agent_analysis")
     assert f"{score:.3f}" in review.reasoning

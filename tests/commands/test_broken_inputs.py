@@ -117,6 +117,7 @@ def test_foreign_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "m.yaml").write_text(MAPPING)
     given = ["--mapping", str(tmp_path / "m.yaml"), "--models-dir", str(tmp_path / "models")]
     assert name in ended(capsys, "train", "--dataset", str(tmp_path / name), *given)
+    assert name in ended(capsys, "mapping", "suggest", str(tmp_path / name))
 
 
 @pytest.mark.parametrize(

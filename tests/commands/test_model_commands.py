@@ -17,7 +17,7 @@ from ml_server.training.labels import prior_shift
 from ml_server.training.parameters import Parameters
 from ml_server.training.soft_labels import class_weights
 from ml_server.training.train import train
-from testing.processes import call
+from testing.servers.processes import call
 
 
 def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_path: Path) -> None:

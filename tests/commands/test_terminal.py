@@ -10,7 +10,7 @@ import pytest
 from contract.tables import read_table
 from runtime.process.terminal import plain
 from testing.hostile import TEXTS
-from testing.processes import PYTHON, ROOT, run
+from testing.servers.processes import PYTHON, ROOT, run
 
 
 def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:

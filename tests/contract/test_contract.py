@@ -6,11 +6,13 @@ import re
 
 import pytest
 
-from contract.fields import FIELDS, REQUIRED
+from contract.fields import EXTRAS, FIELDS, REQUIRED
 from generated.vouch.v1 import (
     agent_service_pb2,
     case_service_pb2,
     error_reason_pb2,
+    ledger_entry_pb2,
+    privacy_service_pb2,
     scoring_service_pb2,
     transaction_pb2,
 )
@@ -20,9 +22,9 @@ from runtime.rpc.errors import InvalidRequest
 from runtime.rpc.statuses import STATUSES, reason_name
 from runtime.rpc.validation import check
 from testing.orders import ALL_DOCUMENTED, message
-from testing.processes import ROOT
+from testing.servers.processes import ROOT
 
-SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2)
+SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2, privacy_service_pb2)
 
 
 def test_messages_pickle() -> None:
@@ -34,14 +36,14 @@ def test_messages_pickle() -> None:
 def test_only_three_fields_are_required() -> None:
     """Every field but the three required ones knows absent from zero."""
     for field in transaction_pb2.Transaction.DESCRIPTOR.fields:
-        assert field.has_presence or field.name in REQUIRED, field.name
+        assert field.has_presence or field.name in (*REQUIRED, *EXTRAS), field.name
     assert len(FIELDS) == 44
     assert len(ALL_DOCUMENTED) == 38
 
 
 def test_every_part_is_described() -> None:
     """Every message, field, enum value and RPC of the contract has a comment that REST's docs can show."""
-    for module in (*SERVICES, transaction_pb2, error_reason_pb2):
+    for module in (*SERVICES, transaction_pb2, error_reason_pb2, ledger_entry_pb2):
         for entry in module.DESCRIPTOR.message_types_by_name.values():
             assert description(entry.full_name), entry.full_name
             for field in entry.fields:

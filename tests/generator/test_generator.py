@@ -25,7 +25,7 @@ from data_gen.patterns.legitimate import LEGITIMATE
 from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.quality.checks import validate
 from data_gen.quality.summary import Summary
-from testing.processes import run
+from testing.servers.processes import run
 
 
 def make(size: int, seed: int = 42) -> pa.Table:

@@ -20,8 +20,8 @@ from ml_server.serving.service import ScoringService
 from runtime.rpc.errors import InvalidRequest, Overloaded, to_status
 from testing.asking import code_of
 from testing.orders import message
-from testing.processes import ROOT, Stack
-from testing.replicas import running, scorer
+from testing.servers.processes import ROOT, Stack
+from testing.servers.replicas import running, scorer
 from testing.waiting import free_port, wait_for
 
 # -- bounds, deadlines, signals
@@ -85,24 +85,24 @@ def test_the_edge_refuses_in_our_words() -> None:
 def test_rest_tells_when_to_come_again(models: Path, tmp_path: Path) -> None:
     """An agent with no room answers REST with 429 and Retry-After; the log says how many were refused."""
     metrics = f"127.0.0.1:{free_port()}"
-    settings = {"VOUCH_AGENT_MAX_IN_FLIGHT": "1", "VOUCH_AGENT_METRICS_LISTEN": metrics}
+    settings = {
+        "VOUCH_AGENT_SCORER_TIMEOUT_SECONDS": "60",
+        "VOUCH_AGENT_MAX_IN_FLIGHT": "1",
+        "VOUCH_AGENT_METRICS_LISTEN": metrics,
+    }
     stack = Stack(tmp_path, models, settings=settings)
-    import sqlite3
-
     body = {"transaction_id": "t", "user_id": "u", "timestamp": "2025-02-11T10:00:00"}
     url = f"{stack.url('rest_agent')}/api/v1/review"
     try:
         stack.start("ml", "agent", "rest_agent")
         stack.wait_until_healthy()
-        with sqlite3.connect(tmp_path / "ledger.db") as held:
-            held.execute("BEGIN IMMEDIATE")  # the first review waits for the ledger
-            first = threading.Thread(target=lambda: httpx.post(url, json=body, timeout=10))
-            first.start()
-            busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
-            wait_for(busy, what="a review in flight")
-            refused = httpx.post(url, json=body, timeout=10)
-            held.rollback()
-        held.close()
+        stack.running["ml"].send_signal(signal.SIGSTOP)  # the first review waits for its score
+        first = threading.Thread(target=lambda: httpx.post(url, json=body, timeout=20))
+        first.start()
+        busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
+        wait_for(busy, what="a review in flight")
+        refused = httpx.post(url, json=body, timeout=10)
+        stack.running["ml"].send_signal(signal.SIGCONT)
         first.join()
         assert (refused.status_code, refused.headers.get("Retry-After")) == (429, "1")
         assert httpx.post(url, json=body, timeout=10).status_code == 200

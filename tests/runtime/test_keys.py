@@ -12,11 +12,12 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access import SecurityError
+from runtime.access.caller import Caller
 from runtime.access.keys import ApiKeys, digest, new_key, read_keys
 from runtime.access.loopback import is_loopback, require_loopback
 from testing.asking import code_of
 from testing.orders import message
-from testing.processes import Stack, run
+from testing.servers.processes import Stack, run
 from testing.waiting import free_port
 
 # -- keys
@@ -32,13 +33,14 @@ def test_keys_are_hashed_named_and_replaced_without_a_restart(tmp_path: Path) ->
     assert f"shop:{digest(shop)}" in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     keys = ApiKeys(path)
-    assert (keys.name_of(shop), keys.name_of(ops), keys.name_of("vouch_x")) == ("shop", "ops", None)
+    assert keys.holder_of(shop) == Caller("shop", "shop")
+    assert (keys.holder_of(ops), keys.holder_of("vouch_x")) == (Caller("ops", "shop"), None)
     assert run("-m", "vouch", "keys", "--file", str(path), "remove", "shop").returncode == 0
     time.sleep(1.1)
-    assert (keys.name_of(shop), keys.name_of(ops)) == (None, "ops")
+    assert (keys.holder_of(shop), keys.holder_of(ops)) == (None, Caller("ops", "shop"))
     path.write_text("half a li")
     time.sleep(1.1)
-    assert keys.name_of(ops) == "ops"  # a broken file locks nobody out
+    assert keys.holder_of(ops) == Caller("ops", "shop")  # a broken file locks nobody out
     again = run("-m", "vouch", "keys", "--file", str(path), "add", "x")
     assert (again.returncode, "line 1" in again.stderr) == (2, True)
 

@@ -9,8 +9,8 @@ import grpc
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.asking import code_of
-from testing.processes import run
-from testing.replicas import running, scorer
+from testing.servers.processes import run
+from testing.servers.replicas import running, scorer
 from testing.waiting import wait_for
 
 INFO = pb.GetModelInfoRequest()
@@ -44,7 +44,7 @@ def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 15, "the end of the workers")
     finally:
         assert replica.process is not None
-        replica.process.wait(10)
+        replica.process.wait(60)
 
 
 def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> None:

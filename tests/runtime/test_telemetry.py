@@ -12,8 +12,8 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.asking import code_of
 from testing.orders import message
-from testing.processes import Stack
-from testing.replicas import running, scorer
+from testing.servers.processes import Stack
+from testing.servers.replicas import running, scorer
 from testing.waiting import free_port, wait_for
 
 # -- metrics, logs

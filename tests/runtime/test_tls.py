@@ -13,8 +13,8 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.asking import code_of
 from testing.orders import message
-from testing.processes import Stack, run
-from testing.replicas import Replica, agent, running, scorer
+from testing.servers.processes import Stack, run
+from testing.servers.replicas import Replica, agent, running, scorer
 from testing.waiting import wait_for
 
 INFO = pb.GetModelInfoRequest()

@@ -34,6 +34,9 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
     assert accepts is not None
     assert all(accepts(order) for order in messages(table.slice(0, 1000)))
     assert accepts(message())
+    assert accepts(
+        message(extra_numbers={f"V{number}": number / 7 for number in range(256)}, extra_texts={"shop": "x"})
+    )
     for request in (pb.PredictRequest, agent_service_pb2.ReviewRequest, case_service_pb2.GetCaseRequest):
         assert compiled_rules.compiled(request.DESCRIPTOR) is not None
 

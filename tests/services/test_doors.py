@@ -7,7 +7,7 @@ import httpx
 
 from testing import hostile
 from testing.doors import EDGE, JSON_TYPE, REST, answered, encoded
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 
 def _exchange(stack: Stack, *requests: bytes) -> bytes:

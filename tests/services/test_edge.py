@@ -14,7 +14,7 @@ from load_test.edge import compare
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
 from testing.orders import DOCUMENTED, message
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 
 def test_bridge_edge_and_grpc_agree(stack: Stack) -> None:

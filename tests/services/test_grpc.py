@@ -1,9 +1,11 @@
 """gRPC: reflection, errors with details, batches."""
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -12,12 +14,14 @@ from grpc_status import rpc_status
 from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import message
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 
 def test_reflection_lists_the_services(stack: Stack) -> None:
@@ -134,3 +138,19 @@ def test_a_bad_order_of_a_batch_fails_as_chosen(stack: Stack) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             batch(stack, wrong)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("seconds", [-1, 2**63 - 1, 253_402_300_800])
+def test_moments_that_cannot_be_are_refused(stack: Stack, seconds: int) -> None:
+    """A moment in a request that no ledger could hold is INVALID_ARGUMENT, wherever it stands: fuzzing found an INTERNAL."""
+    moment = Timestamp(seconds=seconds)
+    with grpc.insecure_channel(stack.address("agent")) as channel:
+        asked: list[Callable[[], object]] = [
+            lambda: AgentServiceStub(channel).ListDecisions(agent.ListDecisionsRequest(since=moment)),
+            lambda: AgentServiceStub(channel).ListDecisions(agent.ListDecisionsRequest(until=moment)),
+            lambda: PrivacyServiceStub(channel).ExpireOrders(privacy.ExpireOrdersRequest(before=moment)),
+        ]
+        for ask in asked:
+            with pytest.raises(grpc.RpcError) as caught:
+                ask()
+            assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,8 +1,10 @@
 """Starting, failing and stopping: any order, a scorer that goes away, signals, taken ports."""
 
+import signal
 import socket
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -12,17 +14,18 @@ import pytest
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import DOCUMENTED, message
-from testing.processes import Stack, answers, run
+from testing.servers.processes import Stack, answers, run
 from testing.waiting import free_port, wait_for
 
 
-def review(stack: Stack) -> httpx.Response:
-    """Post the documented order to the agent."""
-    return httpx.post(stack.url("rest_agent") + "/api/v1/review", json=DOCUMENTED, timeout=10)
+def review(stack: Stack, transaction_id: str = "test-001") -> httpx.Response:
+    """Post the documented order to the agent, under an id."""
+    url = stack.url("rest_agent") + "/api/v1/review"
+    return httpx.post(url, json=DOCUMENTED | {"transaction_id": transaction_id}, timeout=10)
 
 
 def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
-    """Bridge first, then agent, then scorer: 503 with a clear health until it is there, recovery without a restart."""
+    """Bridge first, then agent, then scorer: no score until it is there, a clear health, recovery without a restart."""
     stack = Stack(tmp_path, models)
     try:
         stack.start("rest_agent", "rest_ml")
@@ -31,18 +34,18 @@ def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
         wait_for(answers(stack.url("rest_ml") + "/api/v1/health", 503), what="bridge of the scorer")
         assert httpx.get(stack.url("rest_ml") + "/api/v1/health").json()["status"] == "unhealthy"
         stack.start("agent")
-        wait_for(lambda: "scorer" in review(stack).text, what="agent without scorer")
-        answer = review(stack)
-        assert (answer.status_code, "away" in answer.json()["detail"]) == (503, True)
+        wait_for(lambda: review(stack, "unscored").status_code == 200, what="agent without scorer")
+        assert review(stack, "unscored").json()["degraded"] is True
         stack.start("ml")
         wait_for(stack.agent_is("healthy"), what="all up")
         assert review(stack).status_code == 200
         assert stack.stop("ml") == 0
         wait_for(stack.agent_is("degraded"), what="scorer gone")
-        assert review(stack).status_code == 503
+        answer = review(stack, "unscored again").json()
+        assert (answer["decision"], answer["degraded"], answer["legitimacy_score"]) == ("review", True, None)
         stack.start("ml")
         wait_for(stack.agent_is("healthy"), what="scorer back")
-        assert review(stack).status_code == 200
+        wait_for(lambda: not review(stack, "unscored again").json()["degraded"], what="the score of the degraded case")
     finally:
         stack.close()
 
@@ -66,34 +69,34 @@ def test_without_a_model_the_scorer_waits_for_one(models: Path, tmp_path: Path) 
 
 
 def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> None:
-    """A review that waits for the ledger when SIGTERM comes is still kept and answered; then the agent exits with 0."""
+    """A review that waits for its score when SIGTERM comes is still kept and answered; then the agent exits with 0."""
     metrics = f"127.0.0.1:{free_port()}"
-    stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_METRICS_LISTEN": metrics})
+    settings = {"VOUCH_AGENT_METRICS_LISTEN": metrics, "VOUCH_AGENT_SCORER_TIMEOUT_SECONDS": "60"}
+    stack = Stack(tmp_path, models, settings=settings)
     answered: list[httpx.Response] = []
     try:
         stack.start("ml", "agent", "rest_agent")
         stack.wait_until_healthy()
-        with sqlite3.connect(tmp_path / "ledger.db") as held:
-            held.execute("BEGIN IMMEDIATE")  # nobody else can write now
-            client = threading.Thread(target=lambda: answered.append(review(stack)))
-            client.start()
-            busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
-            wait_for(busy, what="a review in flight")
-            process = stack.running.pop("agent")
-            process.terminate()
-            wait_for(lambda: "draining" in stack.log("agent"), what="the drain")
-            assert process.poll() is None
-            assert not answered
-            held.rollback()
-        held.close()
+        scorer = stack.running["ml"]
+        scorer.send_signal(signal.SIGSTOP)
+        client = threading.Thread(target=lambda: answered.append(review(stack)))
+        client.start()
+        busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
+        wait_for(busy, what="a review in flight")
+        process = stack.running.pop("agent")
+        process.terminate()
+        wait_for(lambda: "draining" in stack.log("agent"), what="the drain")
+        assert process.poll() is None
+        assert not answered
+        scorer.send_signal(signal.SIGCONT)
         client.join(10)
         assert process.wait(10) == 0
         assert answered[0].status_code == 200
-        with sqlite3.connect(tmp_path / "ledger.db") as ledger:
-            kept = ledger.execute("SELECT decision_id FROM decisions").fetchall()
-        ledger.close()
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+            kept = ledger.execute("SELECT entry_id FROM entries").fetchall()
         assert kept == [(answered[0].json()["decision_id"],)]
     finally:
+        stack.running["ml"].send_signal(signal.SIGCONT)
         stack.close()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.processes import PYTHON, ROOT, Stack, run
+from testing.servers.processes import PYTHON, ROOT, Stack, run
 
 
 def test_the_load_test_counts_by_class(stack: Stack, dataset: Path) -> None:

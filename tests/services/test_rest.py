@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from contract.fields import FIELDS
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
 from testing.orders import ALL_DOCUMENTED, DOCUMENTED
-from testing.processes import Stack
+from testing.servers.processes import Stack
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -68,7 +69,7 @@ def test_docs_describe_every_field(stack: Stack) -> None:
         document = httpx.get(stack.url(service) + "/openapi.json").json()
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         properties = content["schema"]["properties"]
-        assert len(properties) == 44
+        assert set(properties) == {*FIELDS, "extra"}
         assert all(entry["description"] for entry in properties.values())
         assert content["example"] == DOCUMENTED
         assert "legitimacy_score" in json.dumps(document["paths"][path]["post"]["responses"]["200"])
@@ -203,3 +204,29 @@ def test_what_is_not_there_is_404(stack: Stack) -> None:
     assert httpx.get(f"{url}/decisions/none").status_code == 404
     assert httpx.get(f"{url}/cases", params={"page_token": "x"}).status_code == 422
     assert httpx.get(f"{url}/cases", params={"status": "lost"}).status_code == 422
+
+
+def test_a_repeated_review_is_the_recorded_one(stack: Stack) -> None:
+    """The same body again, through each door: the same answer byte for byte, with the header vouch-replayed; lists show one."""
+    body = DOCUMENTED | {"transaction_id": "asked-twice"}
+    first, again = (post(stack, BOTH[1], body) for _ in range(2))
+    assert first.headers.get("vouch-replayed") is None
+    assert again.headers["vouch-replayed"] == "true"
+    assert first.content == again.content
+    edge = httpx.post(stack.url("edge") + "/api/v1/review", json=body, timeout=10)
+    assert (edge.content, edge.headers["vouch-replayed"]) == (first.content, "true")
+    canonical = body | {"timestamp": body["timestamp"] + "Z"}
+    through_envoy = httpx.post(stack.url("edge") + "/v1/transactions:review", json=canonical, timeout=10)
+    assert through_envoy.headers["vouch-replayed"] == "true"
+    assert through_envoy.json()["decision_id"] == first.json()["decision_id"]
+    other = post(stack, BOTH[1], body | {"order_amount": 1.0}).json()
+    assert (other["revision"], other["replaces_decision_id"]) == (2, first.json()["decision_id"])
+    url = stack.url("rest_agent") + "/api/v1/decisions"
+    listed = httpx.get(url, params={"transaction_id": "asked-twice"}).json()["records"]
+    assert [record["revision"] for record in listed] == [1, 2]
+    assert listed[0]["transaction"]["email_domain"] == "tempmail.net"
+    later = httpx.get(url, params={"transaction_id": "asked-twice", "since": "2100-01-01T00:00:00"})
+    assert later.json()["records"] == []
+    assert httpx.get(url, params={"since": "yesterday"}).status_code == 422
+    through_envoy = httpx.get(stack.url("edge") + "/v1/decisions?transaction_id=asked-twice")
+    assert [record["revision"] for record in through_envoy.json()["records"]] == [1, 2]

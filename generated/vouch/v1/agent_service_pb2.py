@@ -29,7 +29,7 @@ from generated.vouch.v1 import scoring_service_pb2 as vouch_dot_v1_dot_scoring__
 from generated.vouch.v1 import transaction_pb2 as vouch_dot_v1_dot_transaction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvouch/v1/agent_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1evouch/v1/scoring_service.proto\x1a\x1avouch/v1/transaction.proto\"C\n\rReviewRequest\x12\x32\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.TransactionB\x06\xbaH\x03\xc8\x01\x01\"\xa0\x03\n\x0eReviewResponse\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12$\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x12.vouch.v1.Decision\x12\x18\n\x10legitimacy_score\x18\x03 \x01(\x01\x12/\n\x0e\x64\x65\x63ision_maker\x18\x04 \x01(\x0e\x32\x17.vouch.v1.DecisionMaker\x12\x11\n\treasoning\x18\x05 \x01(\t\x12\x30\n\rml_prediction\x18\x06 \x01(\x0b\x32\x19.vouch.v1.PredictResponse\x12/\n\x0e\x61gent_analysis\x18\x07 \x01(\x0b\x32\x17.vouch.v1.AgentAnalysis\x12!\n\x07reasons\x18\x08 \x03(\x0b\x32\x10.vouch.v1.Reason\x12\x0f\n\x07\x63\x61se_id\x18\t \x01(\t\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0b \x01(\t\x12.\n\ndecided_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x12GetDecisionRequest\x12\"\n\x0etransaction_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"?\n\x13GetDecisionResponse\x12(\n\x06review\x18\x01 \x01(\x0b\x32\x18.vouch.v1.ReviewResponse\"\x15\n\x13GetAgentInfoRequest\"\x8d\x02\n\x14GetAgentInfoResponse\x12\x14\n\x0cservice_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1e\n\x16\x61uto_approve_threshold\x18\x03 \x01(\x01\x12\x1b\n\x13\x61uto_deny_threshold\x18\x04 \x01(\x01\x12+\n\x0c\x61gent_status\x18\x05 \x01(\x0e\x32\x15.vouch.v1.AgentStatus\x12\x16\n\x0epolicy_version\x18\x06 \x01(\t\x12\x18\n\x10minimum_evidence\x18\x07 \x01(\x05\x12\x18\n\x10scorer_available\x18\x08 \x01(\x08\x12\x18\n\x10ledger_available\x18\t \x01(\x08\"x\n\rAgentAnalysis\x12\x30\n\x0erecommendation\x18\x01 \x01(\x0e\x32\x18.vouch.v1.Recommendation\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12$\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x12.vouch.v1.Evidence\"{\n\x08\x45vidence\x12%\n\x05group\x18\x01 \x01(\x0e\x32\x16.vouch.v1.FeatureGroup\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x01\x12\x0f\n\x07\x66inding\x18\x03 \x01(\t\x12!\n\x07reasons\x18\x04 \x03(\x0b\x32\x10.vouch.v1.Reason*b\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_APPROVE\x10\x01\x12\x11\n\rDECISION_DENY\x10\x02\x12\x13\n\x0f\x44\x45\x43ISION_REVIEW\x10\x03*\x8a\x01\n\rDecisionMaker\x12\x1e\n\x1a\x44\x45\x43ISION_MAKER_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45\x43ISION_MAKER_ML_MODEL\x10\x01\x12\x18\n\x14\x44\x45\x43ISION_MAKER_AGENT\x10\x02\x12\"\n\x1e\x44\x45\x43ISION_MAKER_REVIEW_REQUIRED\x10\x03*\x82\x01\n\x0eRecommendation\x12\x1e\n\x1aRECOMMENDATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECOMMENDATION_APPROVE\x10\x01\x12\x17\n\x13RECOMMENDATION_DENY\x10\x02\x12\x1b\n\x17RECOMMENDATION_ESCALATE\x10\x03*b\n\x0b\x41gentStatus\x12\x1c\n\x18\x41GENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41GENT_STATUS_AVAILABLE\x10\x01\x12\x19\n\x15\x41GENT_STATUS_DEGRADED\x10\x02\x32\xd2\x02\n\x0c\x41gentService\x12i\n\x06Review\x12\x17.vouch.v1.ReviewRequest\x1a\x18.vouch.v1.ReviewResponse\",\x82\xd3\xe4\x93\x02&\"\x17/v1/transactions:review:\x0btransaction\x12u\n\x0bGetDecision\x12\x1c.vouch.v1.GetDecisionRequest\x1a\x1d.vouch.v1.GetDecisionResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/decisions/{transaction_id=**}\x12`\n\x0cGetAgentInfo\x12\x1d.vouch.v1.GetAgentInfoRequest\x1a\x1e.vouch.v1.GetAgentInfoResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/agentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvouch/v1/agent_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1evouch/v1/scoring_service.proto\x1a\x1avouch/v1/transaction.proto\"C\n\rReviewRequest\x12\x32\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.TransactionB\x06\xbaH\x03\xc8\x01\x01\"\xfc\x03\n\x0eReviewResponse\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12$\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x12.vouch.v1.Decision\x12\x1d\n\x10legitimacy_score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0e\x64\x65\x63ision_maker\x18\x04 \x01(\x0e\x32\x17.vouch.v1.DecisionMaker\x12\x11\n\treasoning\x18\x05 \x01(\t\x12\x30\n\rml_prediction\x18\x06 \x01(\x0b\x32\x19.vouch.v1.PredictResponse\x12/\n\x0e\x61gent_analysis\x18\x07 \x01(\x0b\x32\x17.vouch.v1.AgentAnalysis\x12!\n\x07reasons\x18\x08 \x03(\x0b\x32\x10.vouch.v1.Reason\x12\x0f\n\x07\x63\x61se_id\x18\t \x01(\t\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0b \x01(\t\x12.\n\ndecided_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\r \x01(\x05\x12\x1c\n\x14replaces_decision_id\x18\x0e \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x0f \x01(\x08\x42\x13\n\x11_legitimacy_score\"8\n\x12GetDecisionRequest\x12\"\n\x0etransaction_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"i\n\x13GetDecisionResponse\x12(\n\x06review\x18\x01 \x01(\x0b\x32\x18.vouch.v1.ReviewResponse\x12(\n\x06record\x18\x02 \x01(\x0b\x32\x18.vouch.v1.DecisionRecord\"\xbc\x02\n\x14ListDecisionsRequest\x12 \n\x0etransaction_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12<\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\xbaH\x0e\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\x12<\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\xbaH\x0e\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\x12.\n\x08\x64\x65\x63ision\x18\x05 \x01(\x0e\x32\x12.vouch.v1.DecisionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"[\n\x15ListDecisionsResponse\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.vouch.v1.DecisionRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd0\x04\n\x0e\x44\x65\x63isionRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12.\n\ndecided_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0e\x32\x12.vouch.v1.Decision\x12/\n\x0e\x64\x65\x63ision_maker\x18\x05 \x01(\x0e\x32\x17.vouch.v1.DecisionMaker\x12\x1d\n\x10legitimacy_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x64\x65graded\x18\x07 \x01(\x08\x12\x10\n\x08revision\x18\x08 \x01(\x05\x12\x1c\n\x14replaces_decision_id\x18\t \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\n \x01(\t\x12\x15\n\rmodel_version\x18\x0c \x01(\t\x12\x16\n\x0epolicy_version\x18\r \x01(\t\x12\x15\n\rpolicy_digest\x18\x0e \x01(\t\x12\x0e\n\x06\x65rased\x18\x0f \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\x16\n\x0etransaction_id\x18\x10 \x01(\t\x12*\n\x0btransaction\x18\x11 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12\x32\n\x10\x63ompleted_fields\x18\x12 \x03(\x0b\x32\x18.vouch.v1.CompletedField\x12(\n\x06\x61nswer\x18\x13 \x01(\x0b\x32\x18.vouch.v1.ReviewResponseB\x13\n\x11_legitimacy_score\"-\n\x0e\x43ompletedField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x15\n\x13GetAgentInfoRequest\"\x8d\x02\n\x14GetAgentInfoResponse\x12\x14\n\x0cservice_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1e\n\x16\x61uto_approve_threshold\x18\x03 \x01(\x01\x12\x1b\n\x13\x61uto_deny_threshold\x18\x04 \x01(\x01\x12+\n\x0c\x61gent_status\x18\x05 \x01(\x0e\x32\x15.vouch.v1.AgentStatus\x12\x16\n\x0epolicy_version\x18\x06 \x01(\t\x12\x18\n\x10minimum_evidence\x18\x07 \x01(\x05\x12\x18\n\x10scorer_available\x18\x08 \x01(\x08\x12\x18\n\x10ledger_available\x18\t \x01(\x08\"x\n\rAgentAnalysis\x12\x30\n\x0erecommendation\x18\x01 \x01(\x0e\x32\x18.vouch.v1.Recommendation\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12$\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x12.vouch.v1.Evidence\"{\n\x08\x45vidence\x12%\n\x05group\x18\x01 \x01(\x0e\x32\x16.vouch.v1.FeatureGroup\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x01\x12\x0f\n\x07\x66inding\x18\x03 \x01(\t\x12!\n\x07reasons\x18\x04 \x03(\x0b\x32\x10.vouch.v1.Reason*b\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_APPROVE\x10\x01\x12\x11\n\rDECISION_DENY\x10\x02\x12\x13\n\x0f\x44\x45\x43ISION_REVIEW\x10\x03*\xa5\x01\n\rDecisionMaker\x12\x1e\n\x1a\x44\x45\x43ISION_MAKER_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45\x43ISION_MAKER_ML_MODEL\x10\x01\x12\x18\n\x14\x44\x45\x43ISION_MAKER_AGENT\x10\x02\x12\"\n\x1e\x44\x45\x43ISION_MAKER_REVIEW_REQUIRED\x10\x03\x12\x19\n\x15\x44\x45\x43ISION_MAKER_POLICY\x10\x04*\x82\x01\n\x0eRecommendation\x12\x1e\n\x1aRECOMMENDATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECOMMENDATION_APPROVE\x10\x01\x12\x17\n\x13RECOMMENDATION_DENY\x10\x02\x12\x1b\n\x17RECOMMENDATION_ESCALATE\x10\x03*b\n\x0b\x41gentStatus\x12\x1c\n\x18\x41GENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41GENT_STATUS_AVAILABLE\x10\x01\x12\x19\n\x15\x41GENT_STATUS_DEGRADED\x10\x02\x32\xbb\x03\n\x0c\x41gentService\x12i\n\x06Review\x12\x17.vouch.v1.ReviewRequest\x1a\x18.vouch.v1.ReviewResponse\",\x82\xd3\xe4\x93\x02&\"\x17/v1/transactions:review:\x0btransaction\x12u\n\x0bGetDecision\x12\x1c.vouch.v1.GetDecisionRequest\x1a\x1d.vouch.v1.GetDecisionResponse\")\x82\xd3\xe4\x93\x02#\x12!/v1/decisions/{transaction_id=**}\x12g\n\rListDecisions\x12\x1e.vouch.v1.ListDecisionsRequest\x1a\x1f.vouch.v1.ListDecisionsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/decisions\x12`\n\x0cGetAgentInfo\x12\x1d.vouch.v1.GetAgentInfoRequest\x1a\x1e.vouch.v1.GetAgentInfoResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/agentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,36 +40,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVIEWREQUEST'].fields_by_name['transaction']._serialized_options = b'\272H\003\310\001\001'
   _globals['_GETDECISIONREQUEST'].fields_by_name['transaction_id']._loaded_options = None
   _globals['_GETDECISIONREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['transaction_id']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['since']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['since']._serialized_options = b'\272H\016\262\001\013\"\007\010\377\202\321\377\257\0072\000'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['until']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['until']._serialized_options = b'\272H\016\262\001\013\"\007\010\377\202\321\377\257\0072\000'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['decision']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['decision']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_AGENTSERVICE'].methods_by_name['Review']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['Review']._serialized_options = b'\202\323\344\223\002&\"\027/v1/transactions:review:\013transaction'
   _globals['_AGENTSERVICE'].methods_by_name['GetDecision']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['GetDecision']._serialized_options = b'\202\323\344\223\002#\022!/v1/decisions/{transaction_id=**}'
+  _globals['_AGENTSERVICE'].methods_by_name['ListDecisions']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['ListDecisions']._serialized_options = b'\202\323\344\223\002\017\022\r/v1/decisions'
   _globals['_AGENTSERVICE'].methods_by_name['GetAgentInfo']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['GetAgentInfo']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/agent'
-  _globals['_DECISION']._serialized_start=1347
-  _globals['_DECISION']._serialized_end=1445
-  _globals['_DECISIONMAKER']._serialized_start=1448
-  _globals['_DECISIONMAKER']._serialized_end=1586
-  _globals['_RECOMMENDATION']._serialized_start=1589
-  _globals['_RECOMMENDATION']._serialized_end=1719
-  _globals['_AGENTSTATUS']._serialized_start=1721
-  _globals['_AGENTSTATUS']._serialized_end=1819
+  _globals['_DECISION']._serialized_start=2535
+  _globals['_DECISION']._serialized_end=2633
+  _globals['_DECISIONMAKER']._serialized_start=2636
+  _globals['_DECISIONMAKER']._serialized_end=2801
+  _globals['_RECOMMENDATION']._serialized_start=2804
+  _globals['_RECOMMENDATION']._serialized_end=2934
+  _globals['_AGENTSTATUS']._serialized_start=2936
+  _globals['_AGENTSTATUS']._serialized_end=3034
   _globals['_REVIEWREQUEST']._serialized_start=194
   _globals['_REVIEWREQUEST']._serialized_end=261
   _globals['_REVIEWRESPONSE']._serialized_start=264
-  _globals['_REVIEWRESPONSE']._serialized_end=680
-  _globals['_GETDECISIONREQUEST']._serialized_start=682
-  _globals['_GETDECISIONREQUEST']._serialized_end=738
-  _globals['_GETDECISIONRESPONSE']._serialized_start=740
-  _globals['_GETDECISIONRESPONSE']._serialized_end=803
-  _globals['_GETAGENTINFOREQUEST']._serialized_start=805
-  _globals['_GETAGENTINFOREQUEST']._serialized_end=826
-  _globals['_GETAGENTINFORESPONSE']._serialized_start=829
-  _globals['_GETAGENTINFORESPONSE']._serialized_end=1098
-  _globals['_AGENTANALYSIS']._serialized_start=1100
-  _globals['_AGENTANALYSIS']._serialized_end=1220
-  _globals['_EVIDENCE']._serialized_start=1222
-  _globals['_EVIDENCE']._serialized_end=1345
-  _globals['_AGENTSERVICE']._serialized_start=1822
-  _globals['_AGENTSERVICE']._serialized_end=2160
+  _globals['_REVIEWRESPONSE']._serialized_end=772
+  _globals['_GETDECISIONREQUEST']._serialized_start=774
+  _globals['_GETDECISIONREQUEST']._serialized_end=830
+  _globals['_GETDECISIONRESPONSE']._serialized_start=832
+  _globals['_GETDECISIONRESPONSE']._serialized_end=937
+  _globals['_LISTDECISIONSREQUEST']._serialized_start=940
+  _globals['_LISTDECISIONSREQUEST']._serialized_end=1256
+  _globals['_LISTDECISIONSRESPONSE']._serialized_start=1258
+  _globals['_LISTDECISIONSRESPONSE']._serialized_end=1349
+  _globals['_DECISIONRECORD']._serialized_start=1352
+  _globals['_DECISIONRECORD']._serialized_end=1944
+  _globals['_COMPLETEDFIELD']._serialized_start=1946
+  _globals['_COMPLETEDFIELD']._serialized_end=1991
+  _globals['_GETAGENTINFOREQUEST']._serialized_start=1993
+  _globals['_GETAGENTINFOREQUEST']._serialized_end=2014
+  _globals['_GETAGENTINFORESPONSE']._serialized_start=2017
+  _globals['_GETAGENTINFORESPONSE']._serialized_end=2286
+  _globals['_AGENTANALYSIS']._serialized_start=2288
+  _globals['_AGENTANALYSIS']._serialized_end=2408
+  _globals['_EVIDENCE']._serialized_start=2410
+  _globals['_EVIDENCE']._serialized_end=2533
+  _globals['_AGENTSERVICE']._serialized_start=3037
+  _globals['_AGENTSERVICE']._serialized_end=3480
 # @@protoc_insertion_point(module_scope)

@@ -27,6 +27,7 @@ class DecisionMaker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_MAKER_ML_MODEL: _ClassVar[DecisionMaker]
     DECISION_MAKER_AGENT: _ClassVar[DecisionMaker]
     DECISION_MAKER_REVIEW_REQUIRED: _ClassVar[DecisionMaker]
+    DECISION_MAKER_POLICY: _ClassVar[DecisionMaker]
 
 class Recommendation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -48,6 +49,7 @@ DECISION_MAKER_UNSPECIFIED: DecisionMaker
 DECISION_MAKER_ML_MODEL: DecisionMaker
 DECISION_MAKER_AGENT: DecisionMaker
 DECISION_MAKER_REVIEW_REQUIRED: DecisionMaker
+DECISION_MAKER_POLICY: DecisionMaker
 RECOMMENDATION_UNSPECIFIED: Recommendation
 RECOMMENDATION_APPROVE: Recommendation
 RECOMMENDATION_DENY: Recommendation
@@ -63,7 +65,7 @@ class ReviewRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
-    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at")
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +78,9 @@ class ReviewResponse(_message.Message):
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     decision: Decision
     legitimacy_score: float
@@ -88,7 +93,10 @@ class ReviewResponse(_message.Message):
     policy_version: str
     decision_id: str
     decided_at: _timestamp_pb2.Timestamp
-    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    revision: int
+    replaces_decision_id: str
+    degraded: bool
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ...) -> None: ...
 
 class GetDecisionRequest(_message.Message):
     __slots__ = ("transaction_id",)
@@ -97,10 +105,88 @@ class GetDecisionRequest(_message.Message):
     def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
 
 class GetDecisionResponse(_message.Message):
-    __slots__ = ("review",)
+    __slots__ = ("review", "record")
     REVIEW_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
     review: ReviewResponse
-    def __init__(self, review: _Optional[_Union[ReviewResponse, _Mapping]] = ...) -> None: ...
+    record: DecisionRecord
+    def __init__(self, review: _Optional[_Union[ReviewResponse, _Mapping]] = ..., record: _Optional[_Union[DecisionRecord, _Mapping]] = ...) -> None: ...
+
+class ListDecisionsRequest(_message.Message):
+    __slots__ = ("transaction_id", "user_id", "since", "until", "decision", "page_size", "page_token")
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    user_id: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    decision: Decision
+    page_size: int
+    page_token: str
+    def __init__(self, transaction_id: _Optional[str] = ..., user_id: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDecisionsResponse(_message.Message):
+    __slots__ = ("records", "next_page_token")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[DecisionRecord]
+    next_page_token: str
+    def __init__(self, records: _Optional[_Iterable[_Union[DecisionRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DecisionRecord(_message.Message):
+    __slots__ = ("sequence", "decision_id", "decided_at", "decision", "decision_maker", "legitimacy_score", "degraded", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "erased", "request_id", "transaction_id", "transaction", "completed_fields", "answer")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_MAKER_FIELD_NUMBER: _ClassVar[int]
+    LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    decision_id: str
+    decided_at: _timestamp_pb2.Timestamp
+    decision: Decision
+    decision_maker: DecisionMaker
+    legitimacy_score: float
+    degraded: bool
+    revision: int
+    replaces_decision_id: str
+    caller: str
+    model_version: str
+    policy_version: str
+    policy_digest: str
+    erased: bool
+    request_id: str
+    transaction_id: str
+    transaction: _transaction_pb2.Transaction
+    completed_fields: _containers.RepeatedCompositeFieldContainer[CompletedField]
+    answer: ReviewResponse
+    def __init__(self, sequence: _Optional[int] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., degraded: _Optional[bool] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., erased: _Optional[bool] = ..., request_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., answer: _Optional[_Union[ReviewResponse, _Mapping]] = ...) -> None: ...
+
+class CompletedField(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class GetAgentInfoRequest(_message.Message):
     __slots__ = ()

@@ -45,6 +45,11 @@ class AgentServiceStub:
                 request_serializer=vouch_dot_v1_dot_agent__service__pb2.GetDecisionRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_agent__service__pb2.GetDecisionResponse.FromString,
                 _registered_method=True)
+        self.ListDecisions = channel.unary_unary(
+                '/vouch.v1.AgentService/ListDecisions',
+                request_serializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsResponse.FromString,
+                _registered_method=True)
         self.GetAgentInfo = channel.unary_unary(
                 '/vouch.v1.AgentService/GetAgentInfo',
                 request_serializer=vouch_dot_v1_dot_agent__service__pb2.GetAgentInfoRequest.SerializeToString,
@@ -57,14 +62,22 @@ class AgentServiceServicer:
     """
 
     def Review(self, request, context):
-        """Decides one transaction. The decision is kept before it is answered.
+        """Decides one transaction. The decision is kept before it is answered. The same transaction with the same content gets the
+        recorded answer, with the metadata `vouch-replayed: true`; other content under its id is a new revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDecision(self, request, context):
-        """The latest decision of a transaction, as it was answered.
+        """The latest decision of a transaction, as it was answered, with its record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDecisions(self, request, context):
+        """Lists decisions, oldest first, all revisions; pages skip nothing while others write.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +102,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.GetDecision,
                     request_deserializer=vouch_dot_v1_dot_agent__service__pb2.GetDecisionRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_agent__service__pb2.GetDecisionResponse.SerializeToString,
+            ),
+            'ListDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDecisions,
+                    request_deserializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsResponse.SerializeToString,
             ),
             'GetAgentInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAgentInfo,
@@ -151,6 +169,33 @@ class AgentService:
             '/vouch.v1.AgentService/GetDecision',
             vouch_dot_v1_dot_agent__service__pb2.GetDecisionRequest.SerializeToString,
             vouch_dot_v1_dot_agent__service__pb2.GetDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.AgentService/ListDecisions',
+            vouch_dot_v1_dot_agent__service__pb2.ListDecisionsRequest.SerializeToString,
+            vouch_dot_v1_dot_agent__service__pb2.ListDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

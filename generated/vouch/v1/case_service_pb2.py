@@ -29,7 +29,7 @@ from generated.vouch.v1 import agent_service_pb2 as vouch_dot_v1_dot_agent__serv
 from generated.vouch.v1 import transaction_pb2 as vouch_dot_v1_dot_transaction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvouch/v1/case_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvouch/v1/agent_service.proto\x1a\x1avouch/v1/transaction.proto\"\xc6\x02\n\x04\x43\x61se\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12$\n\x06status\x18\x03 \x01(\x0e\x32\x14.vouch.v1.CaseStatus\x12-\n\topened_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10legitimacy_score\x18\x05 \x01(\x01\x12\x30\n\x0erecommendation\x18\x06 \x01(\x0e\x32\x18.vouch.v1.Recommendation\x12\x10\n\x08reviewer\x18\x07 \x01(\t\x12/\n\x0bresolved_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07verdict\x18\t \x01(\x0e\x32\x12.vouch.v1.Decision\x12\x0c\n\x04note\x18\n \x01(\t\"\x7f\n\x10ListCasesRequest\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x14.vouch.v1.CaseStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"K\n\x11ListCasesResponse\x12\x1d\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x0e.vouch.v1.Case\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x0eGetCaseRequest\x12\x1b\n\x07\x63\x61se_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x85\x01\n\x0fGetCaseResponse\x12\x1c\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x0e.vouch.v1.Case\x12*\n\x0btransaction\x18\x02 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12(\n\x06review\x18\x03 \x01(\x0b\x32\x18.vouch.v1.ReviewResponse\"M\n\x10\x43laimCaseRequest\x12\x1b\n\x07\x63\x61se_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1c\n\x08reviewer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"1\n\x11\x43laimCaseResponse\x12\x1c\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x0e.vouch.v1.Case\"\x98\x01\n\x12ResolveCaseRequest\x12\x1b\n\x07\x63\x61se_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1c\n\x08reviewer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12/\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.vouch.v1.DecisionB\n\xbaH\x07\x82\x01\x04\x18\x01\x18\x02\x12\x16\n\x04note\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"3\n\x13ResolveCaseResponse\x12\x1c\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x0e.vouch.v1.Case\"@\n\x13\x45xportLabelsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\x14\x45xportLabelsResponse\x12*\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12\x10\n\x08is_abuse\x18\x02 \x01(\x08\x12/\n\x0bresolved_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*r\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41SE_STATUS_OPEN\x10\x01\x12\x17\n\x13\x43\x41SE_STATUS_CLAIMED\x10\x02\x12\x18\n\x14\x43\x41SE_STATUS_RESOLVED\x10\x03\x32\x88\x04\n\x0b\x43\x61seService\x12W\n\tListCases\x12\x1a.vouch.v1.ListCasesRequest\x1a\x1b.vouch.v1.ListCasesResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/cases\x12[\n\x07GetCase\x12\x18.vouch.v1.GetCaseRequest\x1a\x19.vouch.v1.GetCaseResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/cases/{case_id}\x12j\n\tClaimCase\x12\x1a.vouch.v1.ClaimCaseRequest\x1a\x1b.vouch.v1.ClaimCaseResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/cases/{case_id}:claim:\x01*\x12r\n\x0bResolveCase\x12\x1c.vouch.v1.ResolveCaseRequest\x1a\x1d.vouch.v1.ResolveCaseResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/v1/cases/{case_id}:resolve:\x01*\x12\x63\n\x0c\x45xportLabels\x12\x1d.vouch.v1.ExportLabelsRequest\x1a\x1e.vouch.v1.ExportLabelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/labels0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvouch/v1/case_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvouch/v1/agent_service.proto\x1a\x1avouch/v1/transaction.proto\"\x9b\x03\n\x04\x43\x61se\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12$\n\x06status\x18\x03 \x01(\x0e\x32\x14.vouch.v1.CaseStatus\x12-\n\topened_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x10legitimacy_score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\x0erecommendation\x18\x06 \x01(\x0e\x32\x18.vouch.v1.Recommendation\x12\x10\n\x08reviewer\x18\x07 \x01(\t\x12/\n\x0bresolved_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07verdict\x18\t \x01(\x0e\x32\x12.vouch.v1.Decision\x12\x0c\n\x04note\x18\n \x01(\t\x12$\n\x06reason\x18\x0b \x01(\x0e\x32\x14.vouch.v1.CaseReason\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0c \x01(\tB\x13\n\x11_legitimacy_score\"\x7f\n\x10ListCasesRequest\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x14.vouch.v1.CaseStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"K\n\x11ListCasesResponse\x12\x1d\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x0e.vouch.v1.Case\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x0eGetCaseRequest\x12\x1b\n\x07\x63\x61se_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x85\x01\n\x0fGetCaseResponse\x12\x1c\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x0e.vouch.v1.Case\x12*\n\x0btransaction\x18\x02 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12(\n\x06review\x18\x03 \x01(\x0b\x32\x18.vouch.v1.ReviewResponse\"M\n\x10\x43laimCaseRequest\x12\x1b\n\x07\x63\x61se_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1c\n\x08reviewer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"1\n\x11\x43laimCaseResponse\x12\x1c\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x0e.vouch.v1.Case\"\x98\x01\n\x12ResolveCaseRequest\x12\x1b\n\x07\x63\x61se_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1c\n\x08reviewer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12/\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.vouch.v1.DecisionB\n\xbaH\x07\x82\x01\x04\x18\x01\x18\x02\x12\x16\n\x04note\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"3\n\x13ResolveCaseResponse\x12\x1c\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x0e.vouch.v1.Case\"S\n\x13\x45xportLabelsRequest\x12<\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\xbaH\x0e\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\"\x85\x01\n\x14\x45xportLabelsResponse\x12*\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12\x10\n\x08is_abuse\x18\x02 \x01(\x08\x12/\n\x0bresolved_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*r\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41SE_STATUS_OPEN\x10\x01\x12\x17\n\x13\x43\x41SE_STATUS_CLAIMED\x10\x02\x12\x18\n\x14\x43\x41SE_STATUS_RESOLVED\x10\x03*|\n\nCaseReason\x12\x1b\n\x17\x43\x41SE_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41SE_REASON_UNCERTAIN\x10\x01\x12\x1c\n\x18\x43\x41SE_REASON_LITTLE_KNOWN\x10\x02\x12\x18\n\x14\x43\x41SE_REASON_UNSCORED\x10\x03\x32\x88\x04\n\x0b\x43\x61seService\x12W\n\tListCases\x12\x1a.vouch.v1.ListCasesRequest\x1a\x1b.vouch.v1.ListCasesResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/cases\x12[\n\x07GetCase\x12\x18.vouch.v1.GetCaseRequest\x1a\x19.vouch.v1.GetCaseResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/cases/{case_id}\x12j\n\tClaimCase\x12\x1a.vouch.v1.ClaimCaseRequest\x1a\x1b.vouch.v1.ClaimCaseResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/cases/{case_id}:claim:\x01*\x12r\n\x0bResolveCase\x12\x1c.vouch.v1.ResolveCaseRequest\x1a\x1d.vouch.v1.ResolveCaseResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/v1/cases/{case_id}:resolve:\x01*\x12\x63\n\x0c\x45xportLabels\x12\x1d.vouch.v1.ExportLabelsRequest\x1a\x1e.vouch.v1.ExportLabelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/labels0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVECASEREQUEST'].fields_by_name['verdict']._serialized_options = b'\272H\007\202\001\004\030\001\030\002'
   _globals['_RESOLVECASEREQUEST'].fields_by_name['note']._loaded_options = None
   _globals['_RESOLVECASEREQUEST'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_EXPORTLABELSREQUEST'].fields_by_name['since']._loaded_options = None
+  _globals['_EXPORTLABELSREQUEST'].fields_by_name['since']._serialized_options = b'\272H\016\262\001\013\"\007\010\377\202\321\377\257\0072\000'
   _globals['_CASESERVICE'].methods_by_name['ListCases']._loaded_options = None
   _globals['_CASESERVICE'].methods_by_name['ListCases']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/cases'
   _globals['_CASESERVICE'].methods_by_name['GetCase']._loaded_options = None
@@ -66,30 +68,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CASESERVICE'].methods_by_name['ResolveCase']._serialized_options = b'\202\323\344\223\002 \"\033/v1/cases/{case_id}:resolve:\001*'
   _globals['_CASESERVICE'].methods_by_name['ExportLabels']._loaded_options = None
   _globals['_CASESERVICE'].methods_by_name['ExportLabels']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/labels'
-  _globals['_CASESTATUS']._serialized_start=1449
-  _globals['_CASESTATUS']._serialized_end=1563
+  _globals['_CASESTATUS']._serialized_start=1553
+  _globals['_CASESTATUS']._serialized_end=1667
+  _globals['_CASEREASON']._serialized_start=1669
+  _globals['_CASEREASON']._serialized_end=1793
   _globals['_CASE']._serialized_start=192
-  _globals['_CASE']._serialized_end=518
-  _globals['_LISTCASESREQUEST']._serialized_start=520
-  _globals['_LISTCASESREQUEST']._serialized_end=647
-  _globals['_LISTCASESRESPONSE']._serialized_start=649
-  _globals['_LISTCASESRESPONSE']._serialized_end=724
-  _globals['_GETCASEREQUEST']._serialized_start=726
-  _globals['_GETCASEREQUEST']._serialized_end=771
-  _globals['_GETCASERESPONSE']._serialized_start=774
-  _globals['_GETCASERESPONSE']._serialized_end=907
-  _globals['_CLAIMCASEREQUEST']._serialized_start=909
-  _globals['_CLAIMCASEREQUEST']._serialized_end=986
-  _globals['_CLAIMCASERESPONSE']._serialized_start=988
-  _globals['_CLAIMCASERESPONSE']._serialized_end=1037
-  _globals['_RESOLVECASEREQUEST']._serialized_start=1040
-  _globals['_RESOLVECASEREQUEST']._serialized_end=1192
-  _globals['_RESOLVECASERESPONSE']._serialized_start=1194
-  _globals['_RESOLVECASERESPONSE']._serialized_end=1245
-  _globals['_EXPORTLABELSREQUEST']._serialized_start=1247
-  _globals['_EXPORTLABELSREQUEST']._serialized_end=1311
-  _globals['_EXPORTLABELSRESPONSE']._serialized_start=1314
-  _globals['_EXPORTLABELSRESPONSE']._serialized_end=1447
-  _globals['_CASESERVICE']._serialized_start=1566
-  _globals['_CASESERVICE']._serialized_end=2086
+  _globals['_CASE']._serialized_end=603
+  _globals['_LISTCASESREQUEST']._serialized_start=605
+  _globals['_LISTCASESREQUEST']._serialized_end=732
+  _globals['_LISTCASESRESPONSE']._serialized_start=734
+  _globals['_LISTCASESRESPONSE']._serialized_end=809
+  _globals['_GETCASEREQUEST']._serialized_start=811
+  _globals['_GETCASEREQUEST']._serialized_end=856
+  _globals['_GETCASERESPONSE']._serialized_start=859
+  _globals['_GETCASERESPONSE']._serialized_end=992
+  _globals['_CLAIMCASEREQUEST']._serialized_start=994
+  _globals['_CLAIMCASEREQUEST']._serialized_end=1071
+  _globals['_CLAIMCASERESPONSE']._serialized_start=1073
+  _globals['_CLAIMCASERESPONSE']._serialized_end=1122
+  _globals['_RESOLVECASEREQUEST']._serialized_start=1125
+  _globals['_RESOLVECASEREQUEST']._serialized_end=1277
+  _globals['_RESOLVECASERESPONSE']._serialized_start=1279
+  _globals['_RESOLVECASERESPONSE']._serialized_end=1330
+  _globals['_EXPORTLABELSREQUEST']._serialized_start=1332
+  _globals['_EXPORTLABELSREQUEST']._serialized_end=1415
+  _globals['_EXPORTLABELSRESPONSE']._serialized_start=1418
+  _globals['_EXPORTLABELSRESPONSE']._serialized_end=1551
+  _globals['_CASESERVICE']._serialized_start=1796
+  _globals['_CASESERVICE']._serialized_end=2316
 # @@protoc_insertion_point(module_scope)

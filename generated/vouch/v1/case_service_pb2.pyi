@@ -20,13 +20,24 @@ class CaseStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CASE_STATUS_OPEN: _ClassVar[CaseStatus]
     CASE_STATUS_CLAIMED: _ClassVar[CaseStatus]
     CASE_STATUS_RESOLVED: _ClassVar[CaseStatus]
+
+class CaseReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CASE_REASON_UNSPECIFIED: _ClassVar[CaseReason]
+    CASE_REASON_UNCERTAIN: _ClassVar[CaseReason]
+    CASE_REASON_LITTLE_KNOWN: _ClassVar[CaseReason]
+    CASE_REASON_UNSCORED: _ClassVar[CaseReason]
 CASE_STATUS_UNSPECIFIED: CaseStatus
 CASE_STATUS_OPEN: CaseStatus
 CASE_STATUS_CLAIMED: CaseStatus
 CASE_STATUS_RESOLVED: CaseStatus
+CASE_REASON_UNSPECIFIED: CaseReason
+CASE_REASON_UNCERTAIN: CaseReason
+CASE_REASON_LITTLE_KNOWN: CaseReason
+CASE_REASON_UNSCORED: CaseReason
 
 class Case(_message.Message):
-    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note")
+    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +48,8 @@ class Case(_message.Message):
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     case_id: str
     transaction_id: str
     status: CaseStatus
@@ -47,7 +60,9 @@ class Case(_message.Message):
     resolved_at: _timestamp_pb2.Timestamp
     verdict: _agent_service_pb2.Decision
     note: str
-    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ...) -> None: ...
+    reason: CaseReason
+    decision_id: str
+    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ...) -> None: ...
 
 class ListCasesRequest(_message.Message):
     __slots__ = ("status", "page_size", "page_token")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvouch/v1/error_reason.proto\x12\x08vouch.v1*\xc5\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12!\n\x1d\x45RROR_REASON_MODEL_NOT_LOADED\x10\x02\x12#\n\x1f\x45RROR_REASON_SCORER_UNAVAILABLE\x10\x03\x12#\n\x1f\x45RROR_REASON_LEDGER_UNAVAILABLE\x10\x04\x12#\n\x1f\x45RROR_REASON_DECISION_NOT_FOUND\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_CASE_NOT_FOUND\x10\x06\x12#\n\x1f\x45RROR_REASON_CASE_NOT_AVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x08\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\t\x12 \n\x1c\x45RROR_REASON_API_KEY_INVALID\x10\n\x12 \n\x1c\x45RROR_REASON_NOT_IMPLEMENTED\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvouch/v1/error_reason.proto\x12\x08vouch.v1*\x88\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12!\n\x1d\x45RROR_REASON_MODEL_NOT_LOADED\x10\x02\x12#\n\x1f\x45RROR_REASON_SCORER_UNAVAILABLE\x10\x03\x12#\n\x1f\x45RROR_REASON_LEDGER_UNAVAILABLE\x10\x04\x12#\n\x1f\x45RROR_REASON_DECISION_NOT_FOUND\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_CASE_NOT_FOUND\x10\x06\x12#\n\x1f\x45RROR_REASON_CASE_NOT_AVAILABLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x08\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\t\x12 \n\x1c\x45RROR_REASON_API_KEY_INVALID\x10\n\x12 \n\x1c\x45RROR_REASON_NOT_IMPLEMENTED\x10\x0b\x12\"\n\x1e\x45RROR_REASON_ROLE_INSUFFICIENT\x10\r\x12\x1d\n\x19\x45RROR_REASON_NOTHING_KEPT\x10\x0e\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'generated.vouch.v1.error_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=42
-  _globals['_ERRORREASON']._serialized_end=495
+  _globals['_ERRORREASON']._serialized_end=562
 # @@protoc_insertion_point(module_scope)

@@ -56,7 +56,7 @@ class PredictRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("transaction_id", "legitimacy_score", "prediction", "confidence", "model_version", "abuse_type_scores", "reasons", "explanation")
+    __slots__ = ("transaction_id", "legitimacy_score", "prediction", "confidence", "model_version", "abuse_type_scores", "reasons", "explanation", "unknown_extras")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,7 @@ class PredictResponse(_message.Message):
     ABUSE_TYPE_SCORES_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_EXTRAS_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     legitimacy_score: float
     prediction: Prediction
@@ -73,17 +74,20 @@ class PredictResponse(_message.Message):
     abuse_type_scores: AbuseTypeScores
     reasons: _containers.RepeatedCompositeFieldContainer[Reason]
     explanation: Explanation
-    def __init__(self, transaction_id: _Optional[str] = ..., legitimacy_score: _Optional[float] = ..., prediction: _Optional[_Union[Prediction, str]] = ..., confidence: _Optional[float] = ..., model_version: _Optional[str] = ..., abuse_type_scores: _Optional[_Union[AbuseTypeScores, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+    unknown_extras: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, transaction_id: _Optional[str] = ..., legitimacy_score: _Optional[float] = ..., prediction: _Optional[_Union[Prediction, str]] = ..., confidence: _Optional[float] = ..., model_version: _Optional[str] = ..., abuse_type_scores: _Optional[_Union[AbuseTypeScores, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., unknown_extras: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictBatchRequest(_message.Message):
-    __slots__ = ("transactions", "explain", "error_policy")
+    __slots__ = ("transactions", "explain", "error_policy", "request_ids")
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     ERROR_POLICY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
     transactions: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transaction]
     explain: bool
     error_policy: BatchErrorPolicy
-    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ...) -> None: ...
+    request_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ..., request_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictBatchResponse(_message.Message):
     __slots__ = ("results",)
@@ -106,7 +110,7 @@ class GetModelInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetModelInfoResponse(_message.Message):
-    __slots__ = ("model_version", "training_date", "n_features", "feature_names", "model_classes", "metrics", "dataset")
+    __slots__ = ("model_version", "training_date", "n_features", "feature_names", "model_classes", "metrics", "dataset", "extra_numbers", "extra_texts")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +125,8 @@ class GetModelInfoResponse(_message.Message):
     MODEL_CLASSES_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_TEXTS_FIELD_NUMBER: _ClassVar[int]
     model_version: str
     training_date: _timestamp_pb2.Timestamp
     n_features: int
@@ -128,7 +134,9 @@ class GetModelInfoResponse(_message.Message):
     model_classes: _containers.RepeatedScalarFieldContainer[str]
     metrics: _containers.ScalarMap[str, float]
     dataset: Dataset
-    def __init__(self, model_version: _Optional[str] = ..., training_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., n_features: _Optional[int] = ..., feature_names: _Optional[_Iterable[str]] = ..., model_classes: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ...) -> None: ...
+    extra_numbers: _containers.RepeatedScalarFieldContainer[str]
+    extra_texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model_version: _Optional[str] = ..., training_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., n_features: _Optional[int] = ..., feature_names: _Optional[_Iterable[str]] = ..., model_classes: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., extra_numbers: _Optional[_Iterable[str]] = ..., extra_texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "rows", "abuse_rate", "sha256")

@@ -2,6 +2,7 @@ import datetime
 
 from generated.buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -81,7 +82,21 @@ THREE_DS_RESULT_FAILED: ThreeDsResult
 THREE_DS_RESULT_NOT_ENROLLED: ThreeDsResult
 
 class Transaction(_message.Message):
-    __slots__ = ("transaction_id", "timestamp", "user_id", "order_amount", "currency", "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete", "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d", "device_id", "ip_address", "ip_country", "user_agent", "device_type", "new_device", "vpn_proxy_detected", "accounts_on_device_30d", "accounts_on_ip_24h", "payment_method", "card_bin", "card_country", "billing_country", "shipping_country", "billing_shipping_match", "cvv_check_result", "avs_result", "payment_processor_response", "three_ds_result", "payment_attempts_24h", "cards_used_30d", "days_since_account_first_purchase", "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "session_duration_seconds", "cart_additions_session", "high_risk_category", "promo_code_used")
+    __slots__ = ("transaction_id", "timestamp", "user_id", "order_amount", "currency", "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete", "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d", "device_id", "ip_address", "ip_country", "user_agent", "device_type", "new_device", "vpn_proxy_detected", "accounts_on_device_30d", "accounts_on_ip_24h", "payment_method", "card_bin", "card_country", "billing_country", "shipping_country", "billing_shipping_match", "cvv_check_result", "avs_result", "payment_processor_response", "three_ds_result", "payment_attempts_24h", "cards_used_30d", "days_since_account_first_purchase", "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "session_duration_seconds", "cart_additions_session", "high_risk_category", "promo_code_used", "extra_numbers", "extra_texts")
+    class ExtraNumbersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class ExtraTextsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +141,8 @@ class Transaction(_message.Message):
     CART_ADDITIONS_SESSION_FIELD_NUMBER: _ClassVar[int]
     HIGH_RISK_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     PROMO_CODE_USED_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_TEXTS_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     timestamp: _timestamp_pb2.Timestamp
     user_id: str
@@ -170,4 +187,6 @@ class Transaction(_message.Message):
     cart_additions_session: int
     high_risk_category: bool
     promo_code_used: bool
-    def __init__(self, transaction_id: _Optional[str] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user_id: _Optional[str] = ..., order_amount: _Optional[float] = ..., currency: _Optional[str] = ..., account_created_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., account_age_days: _Optional[int] = ..., email_domain: _Optional[str] = ..., phone_verified: _Optional[bool] = ..., email_verified: _Optional[bool] = ..., profile_complete: _Optional[bool] = ..., failed_login_attempts_24h: _Optional[int] = ..., successful_logins_7d: _Optional[int] = ..., password_reset_count_30d: _Optional[int] = ..., device_id: _Optional[str] = ..., ip_address: _Optional[str] = ..., ip_country: _Optional[str] = ..., user_agent: _Optional[str] = ..., device_type: _Optional[_Union[DeviceType, str]] = ..., new_device: _Optional[bool] = ..., vpn_proxy_detected: _Optional[bool] = ..., accounts_on_device_30d: _Optional[int] = ..., accounts_on_ip_24h: _Optional[int] = ..., payment_method: _Optional[_Union[PaymentMethod, str]] = ..., card_bin: _Optional[str] = ..., card_country: _Optional[str] = ..., billing_country: _Optional[str] = ..., shipping_country: _Optional[str] = ..., billing_shipping_match: _Optional[bool] = ..., cvv_check_result: _Optional[_Union[CvvCheckResult, str]] = ..., avs_result: _Optional[_Union[AvsResult, str]] = ..., payment_processor_response: _Optional[_Union[PaymentProcessorResponse, str]] = ..., three_ds_result: _Optional[_Union[ThreeDsResult, str]] = ..., payment_attempts_24h: _Optional[int] = ..., cards_used_30d: _Optional[int] = ..., days_since_account_first_purchase: _Optional[int] = ..., total_orders_lifetime: _Optional[int] = ..., orders_last_24h: _Optional[int] = ..., orders_last_7d: _Optional[int] = ..., avg_order_value: _Optional[float] = ..., session_duration_seconds: _Optional[int] = ..., cart_additions_session: _Optional[int] = ..., high_risk_category: _Optional[bool] = ..., promo_code_used: _Optional[bool] = ...) -> None: ...
+    extra_numbers: _containers.ScalarMap[str, float]
+    extra_texts: _containers.ScalarMap[str, str]
+    def __init__(self, transaction_id: _Optional[str] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user_id: _Optional[str] = ..., order_amount: _Optional[float] = ..., currency: _Optional[str] = ..., account_created_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., account_age_days: _Optional[int] = ..., email_domain: _Optional[str] = ..., phone_verified: _Optional[bool] = ..., email_verified: _Optional[bool] = ..., profile_complete: _Optional[bool] = ..., failed_login_attempts_24h: _Optional[int] = ..., successful_logins_7d: _Optional[int] = ..., password_reset_count_30d: _Optional[int] = ..., device_id: _Optional[str] = ..., ip_address: _Optional[str] = ..., ip_country: _Optional[str] = ..., user_agent: _Optional[str] = ..., device_type: _Optional[_Union[DeviceType, str]] = ..., new_device: _Optional[bool] = ..., vpn_proxy_detected: _Optional[bool] = ..., accounts_on_device_30d: _Optional[int] = ..., accounts_on_ip_24h: _Optional[int] = ..., payment_method: _Optional[_Union[PaymentMethod, str]] = ..., card_bin: _Optional[str] = ..., card_country: _Optional[str] = ..., billing_country: _Optional[str] = ..., shipping_country: _Optional[str] = ..., billing_shipping_match: _Optional[bool] = ..., cvv_check_result: _Optional[_Union[CvvCheckResult, str]] = ..., avs_result: _Optional[_Union[AvsResult, str]] = ..., payment_processor_response: _Optional[_Union[PaymentProcessorResponse, str]] = ..., three_ds_result: _Optional[_Union[ThreeDsResult, str]] = ..., payment_attempts_24h: _Optional[int] = ..., cards_used_30d: _Optional[int] = ..., days_since_account_first_purchase: _Optional[int] = ..., total_orders_lifetime: _Optional[int] = ..., orders_last_24h: _Optional[int] = ..., orders_last_7d: _Optional[int] = ..., avg_order_value: _Optional[float] = ..., session_duration_seconds: _Optional[int] = ..., cart_additions_session: _Optional[int] = ..., high_risk_category: _Optional[bool] = ..., promo_code_used: _Optional[bool] = ..., extra_numbers: _Optional[_Mapping[str, float]] = ..., extra_texts: _Optional[_Mapping[str, str]] = ...) -> None: ...

@@ -16,7 +16,7 @@ import httpx
 import vouch
 from testing.waiting import free_port, wait_for
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 
 

@@ -1,6 +1,7 @@
 """Clients as the contract's users have them: the client policy of `runtime.channels`, several replicas behind one name."""
 
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import grpc
@@ -16,6 +17,7 @@ from testing.load import Call
 from testing.orders import message
 
 SCORING = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+AGENT = agent.DESCRIPTOR.services_by_name["AgentService"].full_name
 SECONDS = 10.0
 
 
@@ -46,12 +48,14 @@ async def review(address: str) -> AsyncIterator[Call]:
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with contextlib.AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address, options)) for _ in range(8)]
-        stubs, request = [AgentServiceStub(each) for each in channels], agent.ReviewRequest(transaction=order())
+        stubs, run = [AgentServiceStub(channel) for channel in channels], uuid.uuid4().hex
         number = 0
 
         def call() -> Awaitable[Message]:
             nonlocal number
             number += 1
+            # Under ids of their own: the same order again would get the recorded answer.
+            request = agent.ReviewRequest(transaction=order(f"{run}-{number}"))
             answer: Awaitable[Message] = stubs[number % len(stubs)].Review(request, timeout=SECONDS)
             return answer
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -12,9 +13,8 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from testing.servers.processes import ROOT
 from testing.waiting import free_port, wait_for
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass
@@ -67,15 +67,22 @@ class Replica:
     def metric(self, name: str, **labels: str) -> float:
         """A metric's value, summed over the labels not given; 0 where it is not shown or nobody answers."""
         try:
-            text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=2.0).text
+            answer = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=2.0).raise_for_status()
         except httpx.HTTPError:
             return 0.0
         return sum(
             sample.value
-            for family in text_string_to_metric_families(text)
+            for family in text_string_to_metric_families(answer.text)
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
+
+    def listening(self) -> bool:
+        """Whether it takes connections: a channel that was refused waits a second before it tries again."""
+        host, _, port = self.address.rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1.0):
+            return True
+        return False
 
     def serving(self) -> bool:
         """Whether every worker has a model."""
@@ -164,10 +171,10 @@ def scorer(folder: Path, models: Path, **rest: object) -> Replica:
     return Replica("ml_server", "VOUCH_ML_", folder, settings=settings, **rest)  # type: ignore[arg-type]
 
 
-def agent(folder: Path, scorer_address: str, **rest: object) -> Replica:
+def agent(folder: Path, scorer_address: str, ledger_url: str = "", **rest: object) -> Replica:
     """An agent that asks a scorer."""
     settings = {
         "VOUCH_AGENT_SCORER": scorer_address,
-        "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{folder / 'chaos.db'}",
+        "VOUCH_AGENT_LEDGER_URL": ledger_url or f"sqlite:///{folder / 'chaos.db'}",
     }
     return Replica("agent_server", "VOUCH_AGENT_", folder, settings=settings, **rest)  # type: ignore[arg-type]

@@ -1,0 +1,110 @@
+"""Exports of the ledger as Parquet or JSON lines: every entry with its payload, and the end; they verify by themselves."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agent_server.audit.verify import CHUNK, End
+from runtime.process.files import OutputError, complete_or_nothing
+
+COLUMNS: Final = pa.schema(
+    [
+        ("sequence", pa.int64()), ("kind", pa.int16()), ("entry_id", pa.string()), ("at", pa.int64()),
+        ("decision", pa.int16()), ("facts", pa.binary()), ("commitment", pa.binary()), ("hash", pa.binary()),
+        ("kept", pa.int64()), ("transaction_id", pa.string()), ("user_id", pa.string()),
+        ("content_digest", pa.binary()), ("salt", pa.binary()), ("payload", pa.binary()),
+    ]
+)  # fmt: skip
+_END = "vouch_ledger_end"
+
+
+class ExportError(ValueError):
+    """A file that is no export; the message names it."""
+
+
+def write_export(path: Path, rows: Iterator[Any], end: End | None) -> int:
+    """Write all entries; how many they are. Raises OutputError."""
+    if path.suffix not in (".parquet", ".jsonl"):
+        raise OutputError(f"{path}: the name must end in .parquet or .jsonl")
+    with complete_or_nothing(path) as partial:
+        return (_write_parquet if path.suffix == ".parquet" else _write_lines)(partial, rows, end)
+
+
+def read_export(path: Path) -> tuple[Iterator[Any], End | None]:
+    """The entries of an export, and its end. Raises ExportError."""
+    try:
+        if path.suffix == ".parquet":
+            stated = (pq.read_schema(path).metadata or {}).get(_END.encode())
+            return _rows_of_parquet(path), _parse_end(json.loads(stated)) if stated else None
+        with path.open() as file:
+            return _rows_of_lines(path), _parse_end(json.loads(file.readline())[_END])
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        raise ExportError(f"{path} is no export of a ledger: {type(error).__name__}") from error
+
+
+def _end_as_json(end: End | None) -> dict[str, Any] | None:
+    return (
+        None if end is None else {"sequence": end.sequence, "hash": _text(end.hash), "signature": _text(end.signature)}
+    )
+
+
+def _parse_end(values: dict[str, Any] | None) -> End | None:
+    if values is None:
+        return None
+    return End(values["sequence"], base64.b64decode(values["hash"]), base64.b64decode(values["signature"]))
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _write_parquet(path: Path, rows: Iterator[Any], end: End | None) -> int:
+    schema = COLUMNS.with_metadata({_END: json.dumps(_end_as_json(end))})
+    number = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while chunk := [tuple(row) for _, row in zip(range(CHUNK), rows, strict=False)]:
+            columns = list(zip(*chunk, strict=True))
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            number += len(chunk)
+    return number
+
+
+def _rows_of_parquet(path: Path) -> Iterator[Any]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(CHUNK, columns=COLUMNS.names):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _write_lines(path: Path, rows: Iterator[Any], end: End | None) -> int:
+    number = 0
+    with path.open("w") as file:
+        file.write(json.dumps({_END: _end_as_json(end)}) + "\n")
+        for row in rows:
+            values = {
+                name: _text(value) if isinstance(value, bytes) else value
+                for name, value in zip(COLUMNS.names, row, strict=True)
+            }
+            file.write(json.dumps(values) + "\n")
+            number += 1
+    return number
+
+
+def _rows_of_lines(path: Path) -> Iterator[Any]:
+    binary = {field.name for field in COLUMNS if pa.types.is_binary(field.type)}
+    with path.open() as file:
+        file.readline()
+        for line in file:
+            try:
+                values = json.loads(line)
+                yield tuple(
+                    base64.b64decode(values[name]) if name in binary and values[name] is not None else values[name]
+                    for name in COLUMNS.names
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise ExportError(f"{path} has a broken line: {type(error).__name__}") from error

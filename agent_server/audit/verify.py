@@ -1,0 +1,118 @@
+"""Walks the chain and names the first entry that is not what was written."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.chain import GENESIS, NOTHING, Kind, commit_to, entry_hash, signed_end
+from agent_server.ledger.schema import ENTRIES, HEAD, PAYLOADS
+from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
+
+CHUNK = 5000
+_COLUMNS = (
+    ENTRIES.c.sequence, ENTRIES.c.kind, ENTRIES.c.entry_id, ENTRIES.c.at, ENTRIES.c.decision, ENTRIES.c.facts,
+    ENTRIES.c.commitment, ENTRIES.c.hash, PAYLOADS.c.sequence.label("kept"), PAYLOADS.c.transaction_id,
+    PAYLOADS.c.user_id, PAYLOADS.c.content_digest, PAYLOADS.c.salt, PAYLOADS.c.payload,
+)  # fmt: skip
+_ALL = sa.select(*_COLUMNS).join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence, isouter=True)
+Fits = Callable[[bytes, bytes], bool]
+"""Whether a signature fits what was signed."""
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of the chain as the ledger states it."""
+
+    sequence: int
+    hash: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The result of a walk: how many entries hold, and what is wrong with the first that does not; empty where all do."""
+
+    entries: int
+    broken: str = ""
+    signed: bool = False
+
+
+def rows_of(connection: Connection) -> Iterator[Any]:
+    """All entries in order, each with its payload, in constant memory."""
+    last = None
+    while True:
+        query = _ALL if last is None else _ALL.where(ENTRIES.c.sequence > last)
+        rows = connection.execute(query.order_by(ENTRIES.c.sequence).limit(CHUNK)).all()
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        last = rows[-1].sequence
+
+
+def end_of(connection: Connection) -> End | None:
+    """The stated end; None where it is missing."""
+    rows = connection.execute(sa.select(HEAD.c.sequence, HEAD.c.hash, HEAD.c.signature)).all()
+    return End(*rows[0]) if len(rows) == 1 else None
+
+
+def stray_payload(connection: Connection) -> int | None:
+    """The first payload that belongs to no decision."""
+    query = sa.select(PAYLOADS.c.sequence).join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence, isouter=True)
+    bad = sa.or_(ENTRIES.c.sequence.is_(None), ENTRIES.c.kind != int(Kind.DECISION))
+    return connection.execute(query.where(bad).order_by(PAYLOADS.c.sequence).limit(1)).scalar()
+
+
+def verify(
+    rows: Iterator[Any], end: End | None, fits: Fits | None, tell: Callable[[int], None] = lambda entries: None
+) -> Verified:
+    """Walk entries in order. `fits` checks the signature of the end; without it, cuts at the end cannot be seen.
+
+    `tell` hears now and then how many entries were seen.
+    """
+    before, expected, missing = GENESIS, 1, dict[str, int]()
+    erased: list[bytes] = []
+    hash_of, commitment_of = entry_hash, commit_to
+    for row in rows:
+        sequence, kind, entry_id, at, decision, facts, commitment, stated, kept, *personal = row
+        if sequence != expected:
+            return Verified(expected - 1, f"entry {expected} is missing: after {expected - 1} comes {sequence}")
+        computed = hash_of(before, sequence, kind, entry_id, at, decision, facts, commitment)
+        if computed != stated:
+            return Verified(expected - 1, f"entry {sequence} was changed, or is not the one that was written there")
+        if kept is not None:
+            transaction_id, user_id, digest, salt, payload = personal
+            if commitment_of(salt, transaction_id, user_id, digest, payload) != commitment:
+                return Verified(
+                    expected - 1, f"entry {sequence} was changed: its order or answer is not what was written"
+                )
+        elif kind == Kind.DECISION:
+            missing[entry_id] = sequence
+        else:
+            erased.append(facts)
+        before, expected = computed, expected + 1
+        if not sequence % CHUNK:
+            tell(sequence)
+    tell(expected - 1)
+    named = {name for content in erased for name in ErasureFacts.FromString(content).decision_ids}
+    return _ended(before, expected - 1, missing, named, end, fits)
+
+
+def _ended(
+    last: bytes, entries: int, missing: dict[str, int], erased: set[str], end: End | None, fits: Fits | None
+) -> Verified:
+    if end is None:
+        return Verified(entries, f"entry {entries + 1} is missing: the ledger does not say where it ends")
+    if end.sequence > entries:
+        return Verified(entries, f"entry {entries + 1} is missing: the chain was cut, it ended with {end.sequence}")
+    lost = [sequence for entry_id, sequence in missing.items() if entry_id not in erased]
+    if lost:
+        return Verified(min(lost) - 1, f"entry {min(lost)} has lost its order and answer, and no erasure names it")
+    if end.sequence < entries or end.hash != last:
+        return Verified(end.sequence, f"entry {min(end.sequence + 1, entries)} was not written by the ledger")
+    signed = end.signature != NOTHING
+    if fits is not None and entries and not (signed and fits(end.signature, signed_end(entries, last))):
+        return Verified(entries - 1, f"entry {entries} is not the signed end of the chain")
+    return Verified(entries, signed=signed)

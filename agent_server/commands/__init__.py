@@ -1,0 +1,1 @@
+"""`vouch audit` and `vouch privacy`: an operator and the ledger."""

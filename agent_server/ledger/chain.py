@@ -1,0 +1,62 @@
+"""The hash chain: every entry holds the hash of the one before it, and the end is signed. Pure.
+
+    hash = SHA-256(hash before | numbers | lengths | entry id | facts | commitment)
+    commitment = SHA-256(salt | lengths | transaction id | user id | content digest | payload)
+
+The chain never holds what is personal, only a commitment to it: with salt and payload erased, nothing leads back.
+"""
+
+import hashlib
+import struct
+from enum import IntEnum
+from typing import Final, Protocol
+
+GENESIS: Final = bytes(32)
+NOTHING: Final = b""
+SALT_BYTES: Final = 16
+_NUMBERS = struct.Struct(">qhqhII")
+_LENGTHS = struct.Struct(">IIII")
+_END = struct.Struct(">q")
+
+
+class Kind(IntEnum):
+    """What an entry is about."""
+
+    DECISION = 1
+    ERASURE = 2
+
+
+def entry_hash(
+    before: bytes, sequence: int, kind: int, entry_id: str, at: int, decision: int, facts: bytes, commitment: bytes
+) -> bytes:
+    """Hash of an entry, 32 bytes, given that of the entry before it."""
+    name = entry_id.encode()
+    numbers = _NUMBERS.pack(sequence, kind, at, decision, len(name), len(facts))
+    return hashlib.sha256(b"".join((before, numbers, name, facts, commitment))).digest()
+
+
+def commit_to(salt: bytes, transaction_id: str, user_id: str, content_digest: bytes, payload: bytes) -> bytes:
+    """Commitment to a payload and to what it is searched by, 32 bytes."""
+    transaction, user = transaction_id.encode(), user_id.encode()
+    lengths = _LENGTHS.pack(len(salt), len(transaction), len(user), len(content_digest))
+    return hashlib.sha256(b"".join((salt, lengths, transaction, user, content_digest, payload))).digest()
+
+
+def signed_end(sequence: int, end: bytes) -> bytes:
+    """What is signed of a chain's end."""
+    return b"vouch ledger head" + _END.pack(sequence) + end
+
+
+class Signer(Protocol):
+    """Signs the end of the chain."""
+
+    def sign(self, content: bytes) -> bytes:
+        """A signature, or nothing where there is no key."""
+
+
+class Unsigned:
+    """Signs nothing: then a chain that was cut at its end cannot be told from one that ends there."""
+
+    def sign(self, content: bytes) -> bytes:
+        """See Signer."""
+        return NOTHING

@@ -1,0 +1,101 @@
+"""One transaction of the ledger: what a group of writes reads and appends. The head row is locked for as long as it is open."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_end
+from agent_server.ledger.schema import ENTRIES, HEAD, PAYLOADS
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A decision of a transaction that is in the ledger already."""
+
+    sequence: int
+    decision_id: str
+    content_digest: bytes
+    revision: int
+
+
+class Group:
+    """Appends entries to the chain; rows wait until they are needed or the group closes, and go out together."""
+
+    def __init__(self, connection: Connection, signer: Signer) -> None:
+        self._connection, self._signer = connection, signer
+        head = connection.execute(sa.select(HEAD.c.sequence, HEAD.c.hash).with_for_update()).one()
+        self._begun_at: int = head.sequence
+        self._sequence: int = head.sequence
+        self._end: bytes = head.hash
+        self._waiting: dict[sa.Table, list[Mapping[str, Any]]] = {}
+        self._revisions: dict[str, list[Revision]] = {}
+
+    def append(
+        self, kind: Kind, entry_id: str, at: int, facts: bytes, *, decision: int = 0, commitment: bytes = NOTHING
+    ) -> int:
+        """Append an entry; its sequence number is returned."""
+        self._sequence += 1
+        self._end = entry_hash(self._end, self._sequence, kind, entry_id, at, decision, facts, commitment)
+        self.insert(
+            ENTRIES,
+            {
+                "sequence": self._sequence, "kind": int(kind), "entry_id": entry_id, "at": at, "decision": decision,
+                "facts": facts, "commitment": commitment, "hash": self._end,
+            },
+        )  # fmt: skip
+        return self._sequence
+
+    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+        """Insert a row with the others of its table."""
+        self._waiting.setdefault(table, []).append(row)
+
+    def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+        """Run a statement that sees everything appended so far."""
+        self._flush()
+        return self._connection.execute(statement)
+
+    def look_up(self, transaction_ids: Iterable[str]) -> None:
+        """Read the revisions of many transactions at once, for `revisions`."""
+        unknown = {name for name in transaction_ids if name not in self._revisions}
+        if not unknown:
+            return
+        self._revisions |= {name: [] for name in unknown}
+        rows = self._connection.execute(
+            sa.select(
+                PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts
+            )
+            .join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
+            .where(PAYLOADS.c.transaction_id.in_(unknown))
+            .order_by(PAYLOADS.c.sequence)
+        )  # fmt: skip
+        for row in rows:
+            revision = DecisionFacts.FromString(row.facts).revision
+            known = Revision(row.sequence, row.entry_id, row.content_digest, revision)
+            self._revisions[row.transaction_id].append(known)
+
+    def revisions(self, transaction_id: str) -> list[Revision]:
+        """The decisions of a transaction so far, oldest first; who appends one adds it here."""
+        self.look_up((transaction_id,))
+        return self._revisions[transaction_id]
+
+    def close(self) -> None:
+        """Write what waits, and the new end of the chain."""
+        self._flush()
+        if self._sequence != self._begun_at:
+            signature = self._signer.sign(signed_end(self._sequence, self._end))
+            self._connection.execute(HEAD.update().values(sequence=self._sequence, hash=self._end, signature=signature))
+
+    def _flush(self) -> None:
+        for table, rows in self._waiting.items():
+            self._connection.execute(table.insert(), rows)
+        self._waiting.clear()
+
+
+Write = Callable[[Group], T]
+"""What is done within a group, and what it gives. One that raises a VouchError must not have appended anything before."""

@@ -1,0 +1,119 @@
+"""Keeping a decision: once for the same content, a new revision for other content, with the case that hangs on it."""
+
+import os
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
+from agent_server.ledger.group import Group, Revision
+from agent_server.ledger.queries import DECIDED
+from agent_server.ledger.records import answer_of, content_digest, facts_of, microseconds, payload_of
+from agent_server.ledger.schema import CASES, PAYLOADS
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+OPEN, CLAIMED, RESOLVED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED, cases.CASE_STATUS_RESOLVED
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The answer that is in the ledger, and whether it was there before this call."""
+
+    answer: pb.ReviewResponse
+    replayed: bool = False
+
+
+class KeepDecision:
+    """Keeps a decision with its order. `answer` has no revision yet; `case_id` is that of the case to open, if any."""
+
+    def __init__(
+        self, transaction: Transaction, answer: pb.ReviewResponse, *, caller: str, request_id: str, policy_digest: str,
+        case_id: str, reason: cases.CaseReason,
+    ) -> None:  # fmt: skip
+        self.transaction_id = transaction.transaction_id
+        self._transaction, self._answer = transaction, answer
+        self._digest = content_digest(transaction)
+        self._asked = (caller, request_id, policy_digest)
+        self._case_id, self._reason = case_id, reason
+
+    def __call__(self, group: Group) -> Kept:
+        """Keep it, or give what was kept for the same content."""
+        revisions = group.revisions(self.transaction_id)
+        same = [known for known in revisions if known.content_digest == self._digest]
+        if same:
+            row = group.execute(DECIDED.where(PAYLOADS.c.sequence == same[-1].sequence)).one()
+            return Kept(answer_of(row), replayed=True)
+        answer = self._answer
+        answer.revision = revisions[-1].revision + 1 if revisions else 1
+        answer.replaces_decision_id = revisions[-1].decision_id if revisions else ""
+        before = _open_case(group, revisions)
+        if answer.decision == pb.DECISION_REVIEW:
+            answer.case_id = before.case_id if before else self._case_id
+        sequence = append_decision(group, self._transaction, answer, self._digest, self._asked)
+        if before:
+            move_case(group, before.case_id, answer, sequence)
+        elif answer.decision == pb.DECISION_REVIEW:
+            group.insert(CASES, _case_row(answer, sequence, self._reason))
+        return Kept(answer)
+
+
+def append_decision(
+    group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: tuple[str, str, str]
+) -> int:
+    """Append a decision whose revision is set; its sequence number is returned."""
+    caller, request_id, policy_digest = asked
+    payload = payload_of(answer, transaction, request_id).SerializeToString()
+    transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
+    sequence = group.append(
+        Kind.DECISION,
+        answer.decision_id,
+        microseconds(answer.decided_at),
+        facts_of(answer, caller, policy_digest).SerializeToString(),
+        decision=answer.decision,
+        commitment=commit_to(salt, transaction_id, user_id, digest, payload),
+    )
+    group.insert(
+        PAYLOADS,
+        {
+            "sequence": sequence, "transaction_id": transaction_id, "user_id": user_id, "content_digest": digest,
+            "salt": salt, "payload": payload,
+        },
+    )  # fmt: skip
+    group.revisions(transaction_id).append(Revision(sequence, answer.decision_id, digest, answer.revision))
+    return sequence
+
+
+def move_case(group: Group, case_id: str, answer: pb.ReviewResponse, sequence: int) -> None:
+    """Hang a case on a later decision: it stays open where that is a review, and is resolved where it is none."""
+    changed = {"sequence": sequence, "legitimacy_score": _score(answer), "recommendation": _recommended(answer)}
+    if answer.decision != pb.DECISION_REVIEW:
+        changed |= {
+            "status": RESOLVED, "verdict": answer.decision, "resolved_at": microseconds(answer.decided_at),
+        }  # fmt: skip
+    group.execute(CASES.update().where(CASES.c.case_id == case_id).values(changed))
+
+
+def _open_case(group: Group, revisions: list[Revision]) -> sa.Row[tuple[str]] | None:
+    """The case of the decision that is replaced, where nobody has resolved or taken it."""
+    if not revisions:
+        return None
+    chosen = sa.select(CASES.c.case_id).where(CASES.c.sequence == revisions[-1].sequence, CASES.c.status == OPEN)
+    return group.execute(chosen).first()
+
+
+def _case_row(answer: pb.ReviewResponse, sequence: int, reason: cases.CaseReason) -> dict[str, object]:
+    return {
+        "case_id": answer.case_id, "opened_by": sequence, "sequence": sequence, "status": OPEN, "reason": reason,
+        "opened_at": microseconds(answer.decided_at), "legitimacy_score": _score(answer),
+        "recommendation": _recommended(answer), "reviewer": "", "resolved_at": None, "verdict": 0, "note": "",
+    }  # fmt: skip
+
+
+def _score(answer: pb.ReviewResponse) -> float | None:
+    return answer.legitimacy_score if answer.HasField("legitimacy_score") else None
+
+
+def _recommended(answer: pb.ReviewResponse) -> int:
+    return int(answer.agent_analysis.recommendation)

@@ -1,0 +1,109 @@
+"""Telling and forgetting persons. What is erased leaves the chain valid: an entry says which decisions it was."""
+
+import time
+import uuid
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from agent_server.ledger.chain import Kind
+from agent_server.ledger.engine import file_of
+from agent_server.ledger.group import Group
+from agent_server.ledger.queries import DECIDED, Query, case_of, case_rows
+from agent_server.ledger.records import record_of
+from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
+from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
+from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
+
+CHUNK = 500
+"""Decisions that are read or erased at once, so that others are not kept waiting."""
+_CHECKPOINTS = 20
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """How much is kept of a person; times in microseconds since 1970, None where there is nothing."""
+
+    decisions: int
+    cases: int
+    first: int | None
+    last: int | None
+
+
+def footprint(user_id: str) -> Query[Footprint]:
+    """How much is kept of a person."""
+    own = PAYLOADS.c.user_id == user_id
+    decided = sa.select(sa.func.count(), sa.func.min(ENTRIES.c.at), sa.func.max(ENTRIES.c.at)).select_from(
+        PAYLOADS.join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
+    )
+    hanging = sa.select(sa.func.count()).select_from(CASES.join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence))
+
+    def read(connection: Connection) -> Footprint:
+        count, first, last = connection.execute(decided.where(own)).one()
+        return Footprint(count, connection.execute(hanging.where(own)).scalar_one(), first, last)
+
+    return read
+
+
+def told(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
+    """Up to CHUNK records of a person behind a sequence number, oldest first."""
+    query = DECIDED.where(PAYLOADS.c.user_id == user_id, ENTRIES.c.sequence > after).order_by(ENTRIES.c.sequence)
+
+    def read(connection: Connection) -> list[ExportPersonResponse]:
+        rows = connection.execute(query.limit(CHUNK)).all()
+        hanging = {row.sequence: row for row in case_rows(connection, [row.sequence for row in rows])}
+        answers = []
+        for row in rows:
+            answer = ExportPersonResponse(record=record_of(row))
+            if row.sequence in hanging:
+                answer.case.CopyFrom(case_of(hanging[row.sequence]))
+            answers.append(answer)
+        return answers
+
+    return read
+
+
+class Erase:
+    """Erases up to CHUNK payloads: those of a person, or those of decisions before a moment. Gives how many."""
+
+    def __init__(self, *, user_id: str = "", before: int | None = None) -> None:
+        self._chosen = sa.select(PAYLOADS.c.sequence, ENTRIES.c.entry_id).join(
+            ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence
+        )
+        if user_id:
+            self._chosen = self._chosen.where(PAYLOADS.c.user_id == user_id)
+        if before is not None:
+            self._chosen = self._chosen.where(ENTRIES.c.at < before)
+
+    def __call__(self, group: Group) -> int:
+        """Erase, and append what was."""
+        rows = group.execute(self._chosen.order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
+        if not rows:
+            return 0
+        sequences = [row.sequence for row in rows]
+        group.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
+        group.execute(CASES.update().where(CASES.c.sequence.in_(sequences)).values(note=""))
+        facts = ErasureFacts(decision_ids=[row.entry_id for row in rows]).SerializeToString()
+        group.append(Kind.ERASURE, uuid.uuid4().hex, time.time_ns() // 1000, facts)
+        return len(rows)
+
+
+def scrub(engine: Engine) -> bool:
+    """Make sure that no copy of what was erased is left in logs and dead rows of the database; False where others hinder it."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("VACUUM payloads, cases"))
+        return True
+    if file_of(engine) is None:
+        return True
+    driver = engine.raw_connection()
+    try:
+        for _ in range(_CHECKPOINTS):  # readers of old states keep the log from being emptied
+            busy = driver.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return True
+            time.sleep(0.1)
+        return False
+    finally:
+        driver.close()

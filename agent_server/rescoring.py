@@ -1,0 +1,103 @@
+"""Cases that were opened without a score are scored once the scorer is back; those that policy now decides are closed."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from agent_server.decider import now
+from agent_server.decisions.decide import decide
+from agent_server.decisions.policy import Policy
+from agent_server.ledger import Ledger
+from agent_server.ledger.group import Group
+from agent_server.ledger.keeping import OPEN, RESOLVED, append_decision, move_case
+from agent_server.ledger.queries import unscored_cases
+from agent_server.ledger.records import answer_of, order_of
+from agent_server.ledger.schema import CASES
+from agent_server.scoring_client import ScoringClient
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.rpc.errors import Unavailable
+from runtime.telemetry.logging import get_logger
+
+AT_ONCE = 128
+LOOK_SECONDS = 1.0
+MAKER = "rescoring"
+"""The caller of such revisions: no API key has a name with a colon or a space, nor is this one needed."""
+_log = get_logger()
+
+
+class Rescore:
+    """Keeps the score of a case as a revision of its decision, unless somebody was faster. Gives whether it did."""
+
+    def __init__(self, case_id: str, row: Any, order: Transaction, answer: pb.ReviewResponse, digest: str) -> None:
+        self.transaction_id = order.transaction_id
+        self._case_id, self._row, self._order, self._answer, self._digest = case_id, row, order, answer, digest
+
+    def __call__(self, group: Group) -> bool:
+        """Keep it."""
+        chosen = sa.select(CASES.c.status, CASES.c.sequence).where(CASES.c.case_id == self._case_id)
+        case = group.execute(chosen).first()
+        if case is None or case.sequence != self._row.sequence or case.status == RESOLVED:
+            return False
+        answer, latest = self._answer, group.revisions(self.transaction_id)[-1]
+        answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
+        if case.status != OPEN and answer.decision != pb.DECISION_REVIEW:
+            # A person has the case: the score is shown, the decision is theirs.
+            answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
+        asked = (MAKER, "", self._digest)
+        sequence = append_decision(group, self._order, answer, self._row.content_digest, asked)
+        move_case(group, self._case_id, answer, sequence)
+        return True
+
+
+def rescored(policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> Rescore:
+    """The revision of a case's decision, now that there is a score."""
+    order = order_of(row)
+    answer, _ = decide(policy, order, prediction)
+    answer.decision_id, answer.case_id = uuid.uuid4().hex, answer_of(row).case_id
+    answer.decided_at.CopyFrom(now())
+    return Rescore(case_id, row, order, answer, policy.digest)
+
+
+class Rescoring:
+    """Goes through the cases without a score, oldest first; past those whose order the scorer refuses, until the next start."""
+
+    def __init__(self, ledger: Ledger, scoring: ScoringClient, policy: Policy) -> None:
+        self._ledger, self._scoring, self._policy = ledger, scoring, policy
+        self._after = 0
+
+    async def some(self) -> int:
+        """Score up to AT_ONCE cases; how many were. Raises Unavailable."""
+        waiting = await self._ledger.read(unscored_cases(AT_ONCE, self._after))
+        if not waiting:
+            return 0
+        predictions = await self._scoring.predict_many([order_of(row) for _, row in waiting])
+        writes = [
+            self._ledger.write(rescored(self._policy, case_id, row, prediction))
+            for (case_id, row), prediction in zip(waiting, predictions, strict=True)
+            if prediction is not None
+        ]
+        done = sum(await asyncio.gather(*writes))
+        self._after = waiting[-1][1].sequence
+        if len(writes) < len(waiting):
+            _log.warning(
+                "the scorer refuses orders of cases: they stay without a score", cases=len(waiting) - len(writes)
+            )
+        return done
+
+    async def for_ever(self) -> None:
+        """Do so whenever the scorer answers."""
+        while True:
+            done = 0
+            try:
+                if await self._scoring.available():
+                    done = await self.some()
+            except Unavailable:
+                done = 0
+            if done:
+                _log.info("cases scored", cases=done)
+            if done < AT_ONCE // 2:
+                await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,29 @@
+"""Which roles may make which call. The first role of each is the one that a caller who may not is told to ask for."""
+
+from runtime.access.caller import ADMIN, AUDITOR, REVIEWER, SHOP, WITHOUT_ROLE
+
+_EVERYBODY = (SHOP, REVIEWER, AUDITOR, ADMIN, WITHOUT_ROLE)
+_SHOPS = (SHOP, ADMIN, WITHOUT_ROLE)
+_READERS = (REVIEWER, AUDITOR, ADMIN, WITHOUT_ROLE)
+_REVIEWERS = (REVIEWER, ADMIN)
+_AUDITORS = (AUDITOR, ADMIN)
+_ADMINS = (ADMIN,)
+
+ROLES = {
+    f"/vouch.v1.{method}": allowed
+    for method, allowed in {
+        "AgentService/Review": _SHOPS,
+        "AgentService/GetDecision": _EVERYBODY,
+        "AgentService/ListDecisions": (AUDITOR, REVIEWER, ADMIN),
+        "AgentService/GetAgentInfo": _EVERYBODY,
+        "CaseService/ListCases": _READERS,
+        "CaseService/GetCase": _READERS,
+        "CaseService/ClaimCase": _REVIEWERS,
+        "CaseService/ResolveCase": _REVIEWERS,
+        "CaseService/ExportLabels": _AUDITORS,
+        "PrivacyService/FindPerson": _ADMINS,
+        "PrivacyService/ExportPerson": _ADMINS,
+        "PrivacyService/ErasePerson": _ADMINS,
+        "PrivacyService/ExpireOrders": _ADMINS,
+    }.items()
+}

@@ -1,0 +1,179 @@
+"""`make bench-ledger`: what a durable review costs beside a score, on SQLite and PostgreSQL, with few and with many records.
+
+Reviews have ids of their own, so the load is made here, by asyncio clients on the other core; predictions are loaded alike.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.ledger import open_engine
+from agent_server.ledger.chain import Unsigned
+from agent_server.ledger.engine import writing
+from agent_server.ledger.group import Group
+from runtime.settings import Shared
+from testing.decisions import keep
+from testing.load import Call, capacity, until_answered
+from testing.results import entry, write
+from testing.servers.clients import predict, review
+from testing.servers.postgres import binaries, running
+from testing.servers.replicas import Replica, agent, scorer
+from testing.servers.replicas import running as replicas_running
+from testing.waiting import wait_for
+
+ROUNDS, SECONDS, CALLERS = 5, 3.0, 32
+FEW, MANY, CHUNK = 1000, 1_000_000, 2000
+_SERVERS, _CLIENT = frozenset({0}), frozenset({1})
+
+
+@asynccontextmanager
+async def reviewing(
+    folder: Path, models: Path, url: str, scorer_core: frozenset[int]
+) -> AsyncIterator[tuple[Call, Call, Replica]]:
+    """A scorer and an agent on a ledger: calls that review and that predict, and the agent."""
+    behind = scorer(folder, models, cores=scorer_core)
+    front = agent(folder, behind.address, ledger_url=url, cores=_SERVERS)
+    with replicas_running(behind, front):
+        await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        async with review(front.address) as reviews, predict([behind.address]) as predicts:
+            await until_answered(reviews)
+            await capacity(reviews, 4, 1.0)
+            await capacity(predicts, 4, 0.5)
+            yield reviews, predicts, front
+
+
+def _committed(front: Replica) -> tuple[float, float]:
+    """Commits of an agent's ledger, and writes in them."""
+    return front.metric("vouch_ledger_commits_total"), front.metric("vouch_ledger_writes_total")
+
+
+async def p50(call: Call, number: int = 150) -> float:
+    """Median milliseconds of one call after another."""
+    seconds = []
+    for _ in range(number):
+        begun = time.perf_counter()
+        await call()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds) * 1000
+
+
+def fsync_p50(folder: Path, number: int = 150) -> float:
+    """Median milliseconds of a write of 4 KiB with fsync, beside the ledger."""
+    seconds = []
+    with (folder / "fsync").open("wb") as file:
+        for _ in range(number):
+            begun = time.perf_counter()
+            file.write(os.urandom(4096))
+            file.flush()
+            os.fsync(file.fileno())
+            seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds) * 1000
+
+
+def fill(url: str, records: int) -> float:
+    """Append decisions of made-up orders; records a second."""
+    engine, begun, run = open_engine(url), time.perf_counter(), uuid.uuid4().hex
+    with writing(engine) as connection:
+        for first in range(0, records, CHUNK):
+            writes = [keep(f"{run}-{number}") for number in range(first, min(first + CHUNK, records))]
+            with connection.begin():
+                group = Group(connection, Unsigned())
+                group.look_up(kept.transaction_id for kept in writes)
+                for kept in writes:
+                    kept(group)
+                group.close()
+    engine.dispose()
+    return records / (time.perf_counter() - begun)
+
+
+async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float]]:
+    """All figures, round by round."""
+    figures: dict[str, list[float]] = {}
+
+    def figure(name: str, value: float) -> float:
+        figures.setdefault(name, []).append(value)
+        return value
+
+    sqlite = f"sqlite:///{folder / 'few.db'}"
+    fill(sqlite, FEW)
+    for place, core in (("", _CLIENT), ("_one_core", _SERVERS)):
+        async with reviewing(folder, models, sqlite, core) as (reviews, predicts, front):
+            for _ in range(ROUNDS):
+                score = figure(f"predict_rate{place}", await capacity(predicts, CALLERS, SECONDS))
+                before = _committed(front)
+                rate = figure(f"review_rate{place}", await capacity(reviews, CALLERS, SECONDS))
+                await asyncio.sleep(1.0)  # metrics are shown twice a second
+                commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
+                figure(f"syncs_per_review{place}", commits / writes)
+                figure(f"review_vs_predict{place}", rate / score)
+                if not place:
+                    disk = figure("fsync_p50_ms", fsync_p50(folder))
+                    figure("review_above_fsync_ms", figure("review_p50_ms", await p50(reviews)) - disk)
+    figure("verify_rate", _verify_rate(sqlite))
+    await _growth(folder, models, sqlite, many, figure)
+    if binaries() is not None:
+        with tempfile.TemporaryDirectory(prefix="vouch-pg-") as home, running(Path(home)) as postgres:
+            url = postgres.new_database()
+            async with (
+                reviewing(folder, models, url, _CLIENT) as (on_postgres, _, _),
+                reviewing(folder, models, sqlite, _CLIENT) as (on_sqlite, _, _),
+            ):
+                for _ in range(ROUNDS):
+                    rate = await capacity(on_postgres, CALLERS, SECONDS)
+                    figure("review_postgres_vs_sqlite", rate / await capacity(on_sqlite, CALLERS, SECONDS))
+    return figures
+
+
+async def _growth(folder: Path, models: Path, few: str, many: int, figure: object) -> None:
+    path = folder / "many.db"
+    keep_figure = figure
+    assert callable(keep_figure)
+    keep_figure("fill_rate", fill(f"sqlite:///{path}", many))
+    keep_figure("bytes_a_decision", path.stat().st_size / many)
+    async with (
+        reviewing(folder, models, few, _CLIENT) as (on_few, _, _),
+        reviewing(folder, models, f"sqlite:///{path}", _CLIENT) as (on_many, _, _),
+    ):
+        for _ in range(ROUNDS):
+            keep_figure("ledger_growth", await p50(on_many) / await p50(on_few))
+
+
+def _verify_rate(url: str) -> float:
+    engine, begun = open_engine(url), time.perf_counter()
+    with engine.connect() as connection:
+        verified = verify(rows_of(connection), end_of(connection), None)
+    engine.dispose()
+    assert not verified.broken, verified.broken
+    return verified.entries / (time.perf_counter() - begun)
+
+
+UNITS = {
+    "predict_rate": "calls/s", "review_rate": "calls/s", "predict_rate_one_core": "calls/s",
+    "review_rate_one_core": "calls/s", "fsync_p50_ms": "ms", "review_p50_ms": "ms", "review_above_fsync_ms": "ms",
+    "verify_rate": "entries/s", "fill_rate": "records/s", "bytes_a_decision": "bytes",
+    "syncs_per_review": "syncs", "syncs_per_review_one_core": "syncs",
+}  # fmt: skip
+
+
+def main() -> int:
+    """Measure and write the results; return the exit code."""
+    many = int(sys.argv[1]) if len(sys.argv) > 1 else MANY
+    models = Shared.read().models_dir.resolve()
+    if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(0, _CLIENT)
+    with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
+        figures = asyncio.run(measure(Path(folder), models, many))
+    write("ledger", {name: entry(values, UNITS.get(name, "ratio")) for name, values in figures.items()})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,154 @@
+"""The servers that the bench measures, the orders that they are asked, and the figures that come of it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import grpc
+import lightgbm as lgb
+import pyarrow as pa
+from google.protobuf.json_format import MessageToDict
+
+from bench import load
+from contract.fields import FIELDS
+from contract.messages import messages
+from contract.tables import read_table
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from http_bridge.dialect.spelling import to_rest
+from ml_server.features.table_columns import TableColumns
+from ml_server.registry.store import CURRENT
+from ml_server.registry.store import load as load_model
+from testing.waiting import free_port, wait_for
+
+REQUESTS, BATCH = 4000, 1024
+SERVER, CLIENT = 0, 1
+PREDICT, PREDICT_BATCH = "/vouch.v1.ScoringService/Predict", "/vouch.v1.ScoringService/PredictBatch"
+_SIX = ("accounts_on_device_30d", "accounts_on_ip_24h", "three_ds_result", "payment_attempts_24h", "cards_used_30d")
+NEWER = (*_SIX, "promo_code_used")
+
+
+class Bench:
+    """Everything that runs while it is measured, and what was measured."""
+
+    def __init__(self, folder: Path, models: Path) -> None:
+        self.folder, self.models = folder, models
+        self.ports: dict[str, int] = {}
+        self.figures: dict[str, list[float]] = {}
+        self._stack = contextlib.ExitStack()
+        self._model = load_model(models)
+        table = self._orders()
+        self.orders = list(messages(table))
+        self.matrix = self._model.features.matrix(TableColumns(table))
+        self.booster = lgb.Booster(model_str=(models / CURRENT / "model.txt").read_text())
+        self.body = self._bodies(self.orders[0])
+
+    def _orders(self) -> pa.Table:
+        path = self.folder / "orders.parquet"
+        command = [sys.executable, "-m", "data_gen", "--size", "8000", "--output", str(path), "--no-validate"]
+        subprocess.run(command, check=True, capture_output=True)
+        table = read_table(path).select([name for name in FIELDS if name not in NEWER])
+        whole = [all(column[row].is_valid for column in table.columns) for row in range(table.num_rows)]
+        return table.filter(whole).slice(0, BATCH) if sum(whole) >= BATCH else table.slice(0, BATCH)
+
+    def _bodies(self, order: Transaction) -> dict[str, Path]:
+        assert len(order.ListFields()) == 38, "the order to ask for sets the 38 documented fields"
+        rest = {name: value for name, value in to_rest(order).items() if value is not None}
+        contents = {
+            "predict": load.frame(pb.PredictRequest(transaction=order).SerializeToString()),
+            "explain": load.frame(pb.PredictRequest(transaction=order, explain=True).SerializeToString()),
+            "batch": load.frame(pb.PredictBatchRequest(transactions=self.orders).SerializeToString()),
+            "rest": json.dumps(rest).encode(),
+            "canonical": json.dumps(MessageToDict(order, preserving_proto_field_name=True)).encode(),
+        }
+        paths = {name: self.folder / name for name in contents}
+        for name, path in paths.items():
+            path.write_bytes(contents[name])
+        return paths
+
+    def start(
+        self, name: str, *command: str, core: int | None = SERVER, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a server on a free port; `{port}` in its command and settings stands for it."""
+        port = self.ports[name] = free_port()
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("VOUCH_")}
+        own = {key: value.format(port=port, **self.ports) for key, value in (settings or {}).items()}
+        environment = clean | {"VOUCH_MODELS_DIR": str(self.models), "OMP_NUM_THREADS": "1", **own}
+        words = [word.format(port=port, **self.ports) for word in command]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            pinned = [] if core is None else ["taskset", "-c", str(core)]
+            process = subprocess.Popen([*pinned, *words], env=environment, stdout=log, stderr=log)
+        self._stack.callback(_end, process)
+        self.pid = process.pid
+
+    def close(self) -> None:
+        """Stop all servers."""
+        self._stack.close()
+
+    def keep(self, name: str, value: float) -> float:
+        """Keep a figure of one round."""
+        self.figures.setdefault(name, []).append(value)
+        return value
+
+    def rate(
+        self, server: str, body: str, path: str = PREDICT, requests: int = REQUESTS, core: int | None = CLIENT
+    ) -> float:
+        """Requests a second of gRPC."""
+        url = f"http://127.0.0.1:{self.ports[server]}{path}"
+        return load.h2load(url, self.body[body], load.GRPC, core, requests, clients=2, streams=8)
+
+    def few(self, server: str, path: str, body: str, headers: tuple[str, ...]) -> float:
+        """Requests a second with eight under way on one connection."""
+        url = f"http://127.0.0.1:{self.ports[server]}{path}"
+        return load.h2load(url, self.body[body], headers, CLIENT, REQUESTS // 2, clients=1, streams=8)
+
+    def p50(self, server: str) -> float:
+        """Median microseconds of Predict at concurrency 1."""
+        url = f"http://127.0.0.1:{self.ports[server]}{PREDICT}"
+        return load.h2load_p50(url, self.body["predict"], load.GRPC, CLIENT, REQUESTS // 2)
+
+    def answers(self, name: str) -> bool:
+        """Whether a scorer answers."""
+        with grpc.insecure_channel(f"127.0.0.1:{self.ports[name]}") as channel:
+            try:
+                ScoringServiceStub(channel).Predict(pb.PredictRequest(transaction=self.orders[0]), timeout=2)
+            except grpc.RpcError:
+                return False
+        return True
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait(30)
+
+
+def start_all(bench: Bench) -> None:
+    """Start every server that rounds need."""
+    python = sys.executable
+    scorer = {"VOUCH_ML_LISTEN": "127.0.0.1:{port}", "VOUCH_ML_METRICS_LISTEN": ""}
+    baselines = ("empty", "empty_uvloop", "unmeasured", "unchecked")
+    for name in baselines:
+        bench.start(name, python, "-m", "bench.servers", name, "{port}")
+    bench.start(
+        "scorer", python, "-m", "ml_server", settings=scorer | {"VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
+    )
+    for count in ("1", "2"):
+        bench.start(f"workers{count}", python, "-m", "ml_server", "--workers", count, core=None, settings=scorer)
+    bench.start("echo", python, "-m", "bench.servers", "echo", "{port}")
+    uvicorn = str(Path(python).parent / "uvicorn")
+    bench.start(
+        "bridge", uvicorn, "http_bridge.ml:app", "--port", "{port}", "--log-level", "warning",
+        settings={"VOUCH_HTTP_SCORER": "127.0.0.1:{scorer}"},
+    )  # fmt: skip
+    # The edge stands on a machine of its own, so with the load; and beside the scorer, to see what it costs.
+    for name, core in (("edge", CLIENT), ("edge_beside", SERVER)):
+        bench.start(name, python, "envoy/run.py", "--edge={port}", "--scorer={scorer}", core=core)
+    for name in (*baselines, "scorer", "workers1", "workers2", "edge", "edge_beside"):
+        wait_for(lambda name=name: bench.answers(name), 120, name)  # type: ignore[misc]
+    time.sleep(2)

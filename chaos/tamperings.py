@@ -1,0 +1,68 @@
+"""A ledger in the hands of somebody else: random tamperings, all of them found; untouched ledgers, none."""
+
+import asyncio
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_server.audit.signing import Signing, make_key, read_public, signature_fits
+from agent_server.audit.verify import Verified, end_of, rows_of, stray_payload, verify
+from agent_server.ledger import Ledger, open_engine
+from agent_server.privacy import Erase
+from chaos.tampering import TAMPERINGS, tampered
+from testing.decisions import keep
+
+ENTRIES = 60
+
+
+@dataclass(frozen=True)
+class Tampered:
+    """How many tamperings were not found, or named wrongly, and how many untouched ledgers were suspected."""
+
+    tamperings: int
+    missed: int
+    misnamed: int
+    ledgers: int
+    suspected: int
+
+
+async def tamper(folder: Path, times: int, ledgers: int) -> Tampered:
+    """Make ledgers, a quarter of them with erasures; tamper with copies of the first."""
+    make_key(folder / "key.pem")
+    suspected = 0
+    for number in range(ledgers):
+        await _write(folder / f"{number}.db", folder / "key.pem", erased=number % 4 == 0)
+        suspected += bool(_verified(folder / f"{number}.db", folder / "key.pem").broken)
+    return await asyncio.to_thread(_tamper, folder, times, ledgers, suspected)
+
+
+def _tamper(folder: Path, times: int, ledgers: int, suspected: int) -> Tampered:
+    chance, missed, misnamed = random.Random(7), 0, 0
+    for turn in range(times):
+        copy = folder / "copy.db"
+        shutil.copyfile(folder / "0.db", copy)
+        wanted = tampered(copy, TAMPERINGS[turn % len(TAMPERINGS)], chance)
+        broken = _verified(copy, folder / "key.pem").broken
+        missed += not broken
+        misnamed += bool(broken) and f"entry {wanted} " not in broken
+    return Tampered(times, missed, misnamed, ledgers, suspected)
+
+
+async def _write(path: Path, key: Path, *, erased: bool) -> None:
+    ledger = Ledger(open_engine(f"sqlite:///{path}"), Signing(key))
+    await asyncio.gather(*(ledger.write(keep(number, user_id=f"user-{number % 7}")) for number in range(ENTRIES)))
+    if erased:
+        await ledger.write(Erase(user_id="user-3"))
+    ledger.close()
+
+
+def _verified(path: Path, key: Path) -> Verified:
+    public, engine = read_public(key), open_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        verified = verify(rows_of(connection), end_of(connection), lambda s, c: signature_fits(public, s, c))
+        stray = stray_payload(connection)
+    engine.dispose()
+    if stray is not None and not verified.broken:
+        return Verified(verified.entries, f"entry {stray} is missing")
+    return verified

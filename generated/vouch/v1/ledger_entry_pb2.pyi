@@ -1,0 +1,47 @@
+from generated.vouch.v1 import agent_service_pb2 as _agent_service_pb2
+from generated.vouch.v1 import transaction_pb2 as _transaction_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DecisionFacts(_message.Message):
+    __slots__ = ("decision_maker", "legitimacy_score", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest")
+    DECISION_MAKER_FIELD_NUMBER: _ClassVar[int]
+    LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    decision_maker: _agent_service_pb2.DecisionMaker
+    legitimacy_score: float
+    revision: int
+    replaces_decision_id: str
+    caller: str
+    model_version: str
+    policy_version: str
+    policy_digest: str
+    def __init__(self, decision_maker: _Optional[_Union[_agent_service_pb2.DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ...) -> None: ...
+
+class DecisionPayload(_message.Message):
+    __slots__ = ("transaction", "completed_fields", "answer", "request_id")
+    TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction: _transaction_pb2.Transaction
+    completed_fields: _containers.RepeatedCompositeFieldContainer[_agent_service_pb2.CompletedField]
+    answer: _agent_service_pb2.ReviewResponse
+    request_id: str
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[_agent_service_pb2.CompletedField, _Mapping]]] = ..., answer: _Optional[_Union[_agent_service_pb2.ReviewResponse, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ErasureFacts(_message.Message):
+    __slots__ = ("decision_ids",)
+    DECISION_IDS_FIELD_NUMBER: _ClassVar[int]
+    decision_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, decision_ids: _Optional[_Iterable[str]] = ...) -> None: ...

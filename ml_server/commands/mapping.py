@@ -1,0 +1,33 @@
+"""`vouch mapping suggest`: a first mapping of a foreign file."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contract.tables import TableError
+from ml_server.data.datasets import sample
+from ml_server.data.suggest import suggest
+from ml_server.data.suggestion_yaml import written
+from runtime.process.commands import command
+from runtime.process.files import complete_or_nothing
+
+
+@command("vouch mapping", TableError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    parser = argparse.ArgumentParser(prog="vouch mapping", description="Help to write a mapping for --mapping.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    guessing = actions.add_parser("suggest", help="guess which column is which field, each with its reason")
+    guessing.add_argument("file", type=Path, help="CSV or Parquet")
+    guessing.add_argument("--output", type=Path, help="file to write (default: standard output)")
+    options = parser.parse_args(arguments)
+    frame = sample(options.file)
+    text = written(suggest(frame), options.file.name, len(frame))
+    if options.output is None:
+        sys.stdout.write(text)
+        return 0
+    with complete_or_nothing(options.output) as partial:
+        partial.write_text(text)
+    print(f"{options.output}: read it, then `vouch train --dataset {options.file} --mapping {options.output}`")
+    return 0

@@ -1,0 +1,48 @@
+"""Decisions to keep in a ledger."""
+
+import uuid
+from typing import Any
+
+from agent_server.decider import now
+from agent_server.ledger.keeping import KeepDecision
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse, Reason
+from testing.orders import message
+
+
+def answer_for(
+    transaction_id: str, decision: pb.Decision = pb.DECISION_REVIEW, score: float | None = 0.5
+) -> pb.ReviewResponse:
+    """An answer as the decider makes it, before it is kept."""
+    answer = pb.ReviewResponse(
+        transaction_id=transaction_id,
+        decision=decision,
+        decision_maker=pb.DECISION_MAKER_REVIEW_REQUIRED,
+        reasoning=f"because of {transaction_id}",
+        reasons=[Reason(feature="email_domain_kind", field="email_domain", value="tempmail.net", contribution=-1.0)],
+        policy_version="test",
+        decision_id=uuid.uuid4().hex,
+        decided_at=now(),
+        degraded=score is None,
+    )
+    if score is not None:
+        answer.legitimacy_score = score
+        answer.ml_prediction.CopyFrom(PredictResponse(legitimacy_score=score, model_version="m1"))
+    return answer
+
+
+def keep(
+    number: int | str, decision: pb.Decision = pb.DECISION_REVIEW, score: float | None = 0.5, **fields: Any
+) -> KeepDecision:
+    """A decision on the order of a number, ready to be written."""
+    transaction_id = f"t{number}"
+    return KeepDecision(
+        message(transaction_id=transaction_id, **fields),
+        answer_for(transaction_id, decision, score),
+        caller="shop",
+        request_id=f"request-{number}",
+        policy_digest="d" * 64,
+        case_id=uuid.uuid4().hex,
+        reason=cases.CASE_REASON_UNCERTAIN if score is not None else cases.CASE_REASON_UNSCORED,
+    )

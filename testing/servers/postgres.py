@@ -1,0 +1,104 @@
+"""A PostgreSQL of one's own on a free port, from Debian's binaries."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from testing.waiting import free_port, wait_for
+
+_USER = "postgres"
+
+
+def binaries() -> Path | None:
+    """The folder of the newest PostgreSQL that is installed; None where there is none."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    return folders[-1].parent if folders else None
+
+
+class Postgres:
+    """A server in a folder. PostgreSQL does not run as root: then it runs as the user that its package made."""
+
+    def __init__(self, folder: Path) -> None:
+        bin_folder = binaries()
+        assert bin_folder is not None
+        self._bin, self._data, self.port = bin_folder, folder / "data", free_port()
+        self._as: list[str] = []
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam(_USER)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            for parent in folder.parents:  # pytest keeps its folders to itself
+                with contextlib.suppress(OSError):
+                    parent.chmod(parent.stat().st_mode | 0o011)
+            self._as = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", _USER, "--no-sync")
+
+    def _run(self, name: str, *arguments: str) -> None:
+        subprocess.run([*self._as, str(self._bin / name), *arguments], check=True, capture_output=True, cwd="/")
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        options = {
+            "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
+            "max_connections": 200, "shared_buffers": "32MB",
+        }  # fmt: skip
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        command = [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *settings]
+        self._process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._answers, what="PostgreSQL")
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def connect(self, database: str = _USER) -> "psycopg.Connection[tuple[object, ...]]":
+        """A connection that commits each statement."""
+        where = f"host=127.0.0.1 port={self.port} user={_USER} dbname={database}"
+        return psycopg.connect(where, autocommit=True, connect_timeout=2)
+
+    def new_database(self) -> str:
+        """The URL of a fresh database."""
+        name = f"ledger_{uuid.uuid4().hex[:12]}"
+        with self.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
+
+    def kill(self) -> None:
+        """Kill -9 of all its processes."""
+        assert self._process is not None
+        pids = [
+            int(p) for p in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        ]
+        for pid in (self._process.pid, *pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop fast, and remove its files."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Postgres]:
+    """A server for as long as the block runs."""
+    server = Postgres(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

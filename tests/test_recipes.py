@@ -1,0 +1,121 @@
+"""docs/recipes.md stays true: each recipe is carried out, as it is written, in a copy of the project."""
+
+import multiprocessing
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from importlib.util import cache_from_source
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from testing.documents import DOCUMENTS
+from testing.servers.processes import ROOT
+
+TEXT = DOCUMENTS[ROOT / "docs/recipes.md"]
+RECIPES = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+TABLE = {
+    title: set(re.findall(r"`([^`]+)`", row)) for title, row in re.findall(r"^\| \[(.+?)\]\S+ \| (.*) \|$", TEXT, re.M)
+}
+BLOCK = re.compile(r"^```(diff|bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GIT = shutil.which("git")
+# What a diff hangs on is the text around its lines: their numbers move as the project grows.
+COMMANDS = {"diff": ["git", "apply", "--unidiff-zero", "-C1", "-"], "bash": ["bash", "-e", "-s"]}
+# Most of the time of a check goes into importing these: done once, in a process that all checks are forked off.
+FOREIGN = [
+    "fastapi_offline",
+    "grpc.aio",
+    "lightgbm",
+    "protovalidate",
+    "pyarrow.parquet",
+    "rich.progress",
+    "sklearn.isotonic",
+    "sqlalchemy",
+]
+PRELUDE = """
+import os, sys
+os.chdir({project!r})
+sys.path.insert(0, os.getcwd())
+os.dup2(os.open("check.log", os.O_CREAT | os.O_WRONLY), 1)
+os.dup2(1, 2)
+import data_gen
+assert data_gen.__file__.startswith(os.getcwd())
+"""
+
+
+def files_of_the_project() -> list[Path]:
+    """What git keeps, or would keep, relative to the root."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [Path(name) for name in names if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project, with the environment of this process as its .venv."""
+    for path in files_of_the_project():
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, target)
+        if path.suffix == ".py" and (compiled := Path(cache_from_source(str(ROOT / path)))).exists():
+            # Compiled already, for a file of this size and time: half a second of each process.
+            Path(cache_from_source(str(target))).parent.mkdir(exist_ok=True)
+            shutil.copy2(compiled, cache_from_source(str(target)))
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def forks() -> ForkServerContext:
+    """Processes that have the foreign packages from the start."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(FOREIGN)
+    return context
+
+
+def carried_out(kind: str, block: str, project: Path) -> tuple[int, str]:
+    """Exit code and output of a diff that is applied, or of commands that are run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("VOUCH_", "GIT_"))}
+    done = subprocess.run(
+        COMMANDS[kind],
+        input=block,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def checked(block: str, project: Path, forks: ForkServerContext) -> tuple[int | None, str]:
+    """Exit code and output of a check."""
+    script = project / "check.py"
+    script.write_text(PRELUDE.format(project=str(project)) + block)
+    process = forks.Process(target=runpy.run_path, args=(str(script),))
+    process.start()
+    process.join(120)
+    return process.exitcode, (project / "check.log").read_text()
+
+
+@pytest.mark.skipif(GIT is None or not (ROOT / ".git").exists(), reason="the project is not kept by git here")
+@pytest.mark.parametrize("title", RECIPES)
+def test_the_recipe_works(title: str, project: Path, forks: ForkServerContext) -> None:
+    """Its diffs apply, its commands run, and its check holds."""
+    blocks = BLOCK.findall(RECIPES[title])
+    assert [kind for kind, _ in blocks if kind != "bash"] == ["diff", "python"]
+    for kind, block in blocks:
+        code, said = checked(block, project, forks) if kind == "python" else carried_out(kind, block, project)
+        assert code == 0, (title, kind, said[-3000:])
+
+
+def test_each_recipe_names_the_files_it_touches() -> None:
+    """The table names, for each recipe, just the files that its diffs change or make."""
+    assert [title.casefold() for title in RECIPES] == [title.casefold() for title in TABLE]
+    for (title, steps), named in zip(RECIPES.items(), TABLE.values(), strict=True):
+        assert named == set(re.findall(r"^\+\+\+ b/(\S+)$", steps, re.MULTILINE)), title
