@@ -1,9 +1,9 @@
 """`--report`: one page about a dataset, complete in itself."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,26 +19,7 @@ from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 from runtime.process.files import complete_or_nothing
 
-_BINS, _MOST_NAMES, _SAMPLE_ROWS = 28, 8, 12
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#223;background:#fafafc;margin:0}
-main{max-width:960px;margin:0 auto;padding:32px 20px}
-h1{font-size:26px;margin:0 0 4px}
-h2{font-size:18px;margin:36px 0 10px}
-p{margin:4px 0 12px;color:#556}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px}
-.card{background:#fff;border:1px solid #e4e4ee;border-radius:8px;padding:10px 12px}
-.card b{font-size:13px}
-.card i{float:right;font-style:normal;color:#889;font-size:12px}
-.card svg{max-width:100%}
-.legend span{display:inline-block;margin-right:16px;font-size:13px}
-.legend s{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:5px}
-table{border-collapse:collapse;font-size:12px;width:100%}
-td,th{text-align:left;padding:3px 8px;border-bottom:1px solid #eee;white-space:nowrap}
-.scroll{overflow-x:auto;background:#fff;border:1px solid #e4e4ee;border-radius:8px}
-.ok{color:#2a7d4f}
-.bad{color:#c22;font-weight:600}
-"""
+_BINS, _MOST_NAMES, _SAMPLE_ROWS, _STRONGEST = 28, 8, 12, 8
 
 
 def write_report(
@@ -56,51 +37,34 @@ def _page(name: str, seed: int, summary: Summary, sample: Sample, found: Audit |
         for abuse_type, rows in zip(ALL_TYPES, summary.rows_by_type, strict=False)
         if rows
     ]
-    legend = "".join(
-        f'<span><s style="background:{colour_of(ALL_TYPES.index(abuse_type))}"></s>{abuse_type.replace("_", " ")}</span>'
-        for abuse_type, _ in shares
-    )
     confidence = sample.column("abuse_confidence").to_numpy()
     legitimacy, _ = np.histogram(1 - confidence, bins=50, range=(0, 1))
-    parts = [
-        f"<h1>{escape(name)}</h1>",
-        f"<p>{summary.rows:,} rows, seed {seed}. Distributions are of {sample.rows:,} rows taken evenly.</p>",
-        f'<h2>Class mix</h2>{shares_bar(shares)}<p class="legend">{legend}</p>',
-        "<h2>How hard it is</h2>" + _audit(found),
-        "<p>Exact legitimacy of every row, on a square-root scale. What lies in the zone nobody can decide for certain.</p>",
-        histogram((legitimacy / max(legitimacy.sum(), 1)).tolist(), ZONE),
-        f'<h2>Columns by class</h2><p class="legend">{legend}</p>',
-        f'<div class="grid">{"".join(_card(column, sample, found) for column in sample.columns if column not in LABELS)}</div>',
-        "<h2>Checks</h2>" + _checks(checks),
-        f"<h2>Sample rows</h2>{_rows(sample)}",
-    ]
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(name)}</title><style>{_STYLE}</style>'
-    return f"{head}<main>{''.join(parts)}</main></html>\n"
+    template = jinja2.Environment(loader=jinja2.PackageLoader("data_gen.quality", "."), autoescape=True)
+    return template.get_template("report.html.j2").render(
+        name=name,
+        seed=seed,
+        rows=summary.rows,
+        sample_rows=sample.rows,
+        mix=shares_bar(shares),
+        legend=[(colour_of(ALL_TYPES.index(kind)), kind.replace("_", " ")) for kind, _ in shares],
+        audit=_audit(found) if found else [],
+        legitimacy=histogram((legitimacy / max(legitimacy.sum(), 1)).tolist(), ZONE),
+        cards=[_card(column, sample, found) for column in sample.columns if column not in LABELS],
+        checks=checks,
+        columns=sample.columns,
+        orders=_orders(sample),
+    )
 
 
-def _audit(found: Audit | None) -> str:
-    if found is None:
-        return "<p>Too few rows for an audit.</p>"
-    strongest = sorted(found.column_auc.items(), key=lambda item: -item[1])[:8]
-    rows = [
+def _audit(found: Audit) -> list[tuple[str, float]]:
+    strongest = sorted(found.column_auc.items(), key=lambda item: -item[1])[:_STRONGEST]
+    figures = [
         ("limit: AUC of the exact probability", found.limit_auc),
         ("share in the review zone", found.review_zone_share),
+        (f"best tree of depth 2 ({', '.join(found.tree_columns)})", found.tree_auc),
+        *((f"AUC of {name} alone", value) for name, value in strongest),
     ]
-    rows += [(f"best tree of depth 2 ({', '.join(found.tree_columns)})", found.tree_auc)]
-    rows += [(f"AUC of {name} alone", value) for name, value in strongest]
-    cells = "".join(
-        f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>" for name, value in rows if value is not None
-    )
-    return f'<div class="scroll"><table>{cells}</table></div>'
-
-
-def _checks(checks: Sequence[Check]) -> str:
-    cells = "".join(
-        f'<tr><td class="{"ok" if check.passed else "bad"}">{"holds" if check.passed else "fails"}</td>'
-        f"<td>{escape(check.name)}</td><td>{escape(check.finding)}</td></tr>"
-        for check in checks
-    )
-    return f'<div class="scroll"><table>{cells}</table></div>'
+    return [(name, value) for name, value in figures if value is not None]
 
 
 def _groups(sample: Sample) -> NDArray[np.int64]:
@@ -109,15 +73,13 @@ def _groups(sample: Sample) -> NDArray[np.int64]:
     return result
 
 
-def _card(name: str, sample: Sample, found: Audit | None) -> str:
+def _card(name: str, sample: Sample, found: Audit | None) -> tuple[str, float | None, str]:
+    """A column's name, its AUC where it has one, and its picture."""
     column, groups = sample.column(name).combine_chunks(), _groups(sample)
     present = [place for place in range(len(ALL_TYPES)) if (groups == place).any()]
-    if pa.types.is_dictionary(column.type) or pa.types.is_boolean(column.type):
-        picture = _named(column, groups, present)
-    else:
-        picture = _numbers(column, groups, present)
-    value = f"<i>AUC {found.column_auc[name]:.2f}</i>" if found and name in found.column_auc else ""
-    return f'<div class="card">{value}<b>{escape(name)}</b><br>{picture}</div>'
+    is_named = pa.types.is_dictionary(column.type) or pa.types.is_boolean(column.type)
+    picture = (_named if is_named else _numbers)(column, groups, present)
+    return name, found.column_auc.get(name) if found else None, picture
 
 
 def _named(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) -> str:
@@ -157,14 +119,9 @@ def _numbers(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]
     return grouped_lines(series, [str(label) for label in shown[:-1]])
 
 
-def _rows(sample: Sample) -> str:
-    names = list(sample.columns)
+def _orders(sample: Sample) -> list[list[str]]:
+    """Some rows, evenly taken, as texts."""
     step = max(1, sample.rows // _SAMPLE_ROWS)
-    picked = [[sample.column(name)[row].as_py() for name in names] for row in range(0, sample.rows, step)][
-        :_SAMPLE_ROWS
-    ]
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape('' if v is None else str(v))}</td>" for v in row) + "</tr>" for row in picked
-    )
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    picked = range(0, sample.rows, step)[:_SAMPLE_ROWS]
+    values = [[sample.column(name)[row].as_py() for name in sample.columns] for row in picked]
+    return [["" if value is None else str(value) for value in row] for row in values]
