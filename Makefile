@@ -5,7 +5,7 @@ RUN := .venv/bin/
 SOURCES := contract runtime data_gen ml_server agent_server http_bridge load_test stack bench chaos testing protos/generate.py protos/lint.py envoy/run.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-.PHONY: bench bench-generate bench-ledger bench-model chaos format setup demo up test check protos lock clean
+.PHONY: bench bench-generate bench-ledger bench-model bench-real chaos format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -56,6 +56,9 @@ bench-ledger: setup  ## what a durable review costs
 
 bench-model: setup  ## how fast features and model are
 	@$(RUN)python -m bench.model
+
+bench-real: setup  ## the model beside its peers on real orders; needs PyPI
+	@$(RUN)python -m bench.real
 
 chaos: setup  ## full counts of what must not fall over
 	@$(RUN)python -m chaos

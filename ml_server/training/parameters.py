@@ -23,7 +23,7 @@ class Parameters:
     folds: int | None = None
     bags: int | None = None
     bins: int = 64
-    shrinkage: float = 20.0
+    shrinkage: float | None = None
     sparse_copies: float = 0.5
 
 
@@ -32,6 +32,7 @@ class Plan:
     """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged."""
 
     learning_rate: float
+    shrinkage: float
     patience: int
     folds: int
     bags: int
@@ -40,12 +41,15 @@ class Plan:
 def plan_for(minority: int, parameters: Parameters) -> Plan:
     """The plan for a table by the rows of its rarer label.
 
-    The fewer they are, the smaller the steps, and the more folds and bags: what one fit gives is then mostly chance.
+    The fewer they are, the smaller the steps, and the more folds and bags: what one fit gives is then mostly chance. A leaf
+    that holds a few frauds has a small second derivative: shrunk by much more than 5, it would take all rounds to move.
     """
-    rate = parameters.learning_rate or (0.05 if minority < 2_000 else 0.2)
+    is_rare, is_plenty = minority < 1_000, minority >= 10_000
+    rate = parameters.learning_rate or (0.05 if is_rare else 0.25 if is_plenty else 0.2)
     return Plan(
         learning_rate=rate,
+        shrinkage=parameters.shrinkage or (5.0 if is_rare else 20.0),
         patience=round(7.5 / rate),
-        folds=min(parameters.folds or (5 if minority < 1_000 else 3), minority),
-        bags=parameters.bags or min(max(1, -(-2_000 // minority)), 4),
+        folds=min(parameters.folds or (5 if is_rare else 2 if is_plenty else 3), minority),
+        bags=parameters.bags or min(max(1, -(-2_000 // minority)), 3),
     )

@@ -101,7 +101,7 @@ class Boosting:
             "num_leaves": 4,
             "max_bin": 255,  # more than our own cuts: LightGBM adds none
             "min_data_in_bin": 1,
-            "lambda_l2": self.parameters.shrinkage,
+            "lambda_l2": self.plan.shrinkage,
             "min_data_in_leaf": 20,
             "bagging_fraction": 0.5,
             "bagging_freq": 1,
