@@ -17,7 +17,7 @@ from ml_server.evaluation.report import Measured, write_report
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.registry.bundle import ArtifactError, Bundle
-from ml_server.registry.store import load
+from ml_server.registry.store import held_out_scores, load
 from ml_server.registry.table_scores import legitimacy
 from ml_server.training.labels import TrainingError, abuse_of
 from ml_server.training.split import split_in_time
@@ -61,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     report = Report()
     mapping = read_mapping(options.mapping) if options.mapping else None
-    bundle = load(options.models_dir or Shared.read().models_dir, options.model)
-    table = unseen(bundle, options.dataset, read_dataset(options.dataset, mapping, report), report)
+    models = options.models_dir or Shared.read().models_dir
+    bundle = load(models, options.model)
+    table = read_dataset(options.dataset, mapping, report)
+    table, scores = unseen(bundle, options.dataset, table, held_out_scores(models, bundle), report)
     prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
-    measured = measure(bundle, table, prices, report)
+    measured = measure(scores, table, prices, report)
     for line in (*report.lines, *lines(measured, options.orders_per_day)):
         print(plain(line))
     if options.report:
@@ -72,21 +74,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def unseen(bundle: Bundle, path: Path, table: pa.Table, report: Report) -> pa.Table:
-    """The rows that a model was not fitted on: all, or of the file that it was trained on the held-out part."""
+def unseen(
+    bundle: Bundle, path: Path, table: pa.Table, held_out: Numbers | None, report: Report
+) -> tuple[pa.Table, Numbers]:
+    """The rows that a model was not fitted on, with their scores: all, or of the file that it was trained on the last part.
+
+    That part has the scores that training gave it before it went on to fit on all rows.
+    """
     if bundle.metadata.dataset["sha256"] != sha256(path):
-        return table
-    held_out = split_in_time(table.sort_by("timestamp"))[2]
+        return table, legitimacy(bundle, table)
+    ordered = table.sort_by("timestamp")
+    part = split_in_time(ordered)[1] if held_out is None else ordered.slice(ordered.num_rows - len(held_out))
     report.lines.append(
         f"{path.name} is the file that model {bundle.version} was trained on: measured on its held-out part alone, "
-        f"the last {held_out.num_rows:,} of {table.num_rows:,} rows"
+        f"the last {part.num_rows:,} of {table.num_rows:,} rows"
+        + ("" if held_out is None else ", by the model as it was before it was fitted on them too")
     )
-    return held_out
+    return part, legitimacy(bundle, part) if held_out is None else held_out
 
 
-def measure(bundle: Bundle, table: pa.Table, prices: Prices, report: Report) -> Measured:
-    """Everything that the command tells of a model on a table."""
-    is_abuse, scores, columns = abuse_of(table), legitimacy(bundle, table), TableColumns(table)
+def measure(scores: Numbers, table: pa.Table, prices: Prices, report: Report) -> Measured:
+    """Everything that the command tells of scores of a table."""
+    is_abuse, columns = abuse_of(table), TableColumns(table)
     amounts, confidence = _amounts(columns, report), _confidence(table, columns)
     return Measured(
         scores=scores,

@@ -17,6 +17,7 @@ from ml_server.registry.store import CURRENT, promote, save
 from ml_server.training.labels import TrainingError, abuse_of
 from ml_server.training.parameters import Parameters
 from ml_server.training.progress import telling
+from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
 from runtime.process.commands import command
 from runtime.process.files import sha256
@@ -39,6 +40,16 @@ def parser() -> argparse.ArgumentParser:
         "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"
     )
     result.add_argument("--seed", type=int, default=42, help="same data and seed, same model (default: 42)")
+    result.add_argument(
+        "--holdout",
+        type=float,
+        default=HELD_OUT,
+        help=f"share of the rows, the last in time, to measure on ({HELD_OUT:g})",
+    )
+    result.add_argument("--rounds", type=int, default=3000, help="rounds of boosting at most (default: 3000)")
+    result.add_argument(
+        "--time-budget", type=float, default=None, help="seconds that fitting may take, about; other models each time"
+    )
     result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
     return result
 
@@ -51,11 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report()
     if options.prevalence is not None and not 0 < options.prevalence < 1:
         raise TrainingError(f"--prevalence must lie between 0 and 1, not {options.prevalence:g}")
+    if not 0 < options.holdout <= 0.5:
+        raise TrainingError(f"--holdout must lie over 0 and be at most 0.5, not {options.holdout:g}")
+    if options.rounds < 1:
+        raise TrainingError(f"--rounds must be at least 1, not {options.rounds}")
+    if options.time_budget is not None and not options.time_budget > 0:
+        raise TrainingError(f"--time-budget must be more than 0 seconds, not {options.time_budget:g}")
     mapping = read_mapping(options.mapping) if options.mapping else None
     with telling() as tell:
         tell.say(f"reading {options.dataset}")
         table = read_dataset(options.dataset, mapping, report)
-        parameters = Parameters(seed=options.seed, target=options.target, prevalence=options.prevalence)
+        parameters = Parameters(
+            seed=options.seed,
+            target=options.target,
+            prevalence=options.prevalence,
+            holdout=options.holdout,
+            rounds=options.rounds,
+            time_budget=options.time_budget,
+        )
         for line in report.lines:
             tell.say(line)
         trained = train(table, parameters, mapping.extra if mapping else None, tell)

@@ -15,6 +15,8 @@ import numpy as np
 from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers
 
 DAY = 86_400
+OTHERS = ""
+"""Stands in a ranking for every text that it does not name."""
 
 
 class Operation(ABC):
@@ -122,7 +124,10 @@ class TextScore(Operation):
 
 @dataclass(frozen=True)
 class Ranked(Operation):
-    """Place of a text in a ranking learned in training (least to most abuse); texts rare in training are unknown."""
+    """The number that training gave a text (its abuse rate); texts without one have that of OTHERS.
+
+    Models of before 0.3 have no OTHERS: such texts are unknown to them.
+    """
 
     name: str
     ranking: Mapping[str, float]
@@ -133,12 +138,15 @@ class Ranked(Operation):
 
     def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
-        text = columns.text(self.name)
-        return np.array([*(self.ranking.get(value, NAN) for value in text.values), NAN], dtype=np.float64)[text.codes]
+        text, others = columns.text(self.name), self.ranking.get(OTHERS, NAN)
+        return np.array([*(self.ranking.get(value, others) for value in text.values), NAN], dtype=np.float64)[
+            text.codes
+        ]
 
     def value(self, fields: Fields) -> float:
         """See Operation."""
-        return self.ranking.get(fields.get(self.name), NAN)  # type: ignore[arg-type]
+        text = fields.get(self.name)
+        return NAN if text is None else self.ranking.get(text, self.ranking.get(OTHERS, NAN))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A tree asks its root's feature, then on each side one more: two tables over two 
 are summed, and `purify` gives each part what it says by itself.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ class Booster(Protocol):
     def dump_model(self, num_iteration: int | None = None) -> dict[str, Any]:
         """The model as nested dictionaries."""
 
+    def num_model_per_iteration(self) -> int:
+        """Trees of a round: one for each class, or one alone for two classes."""
+
 
 def terms_of(booster: Booster, classes: int, features: int, rows: Numbers, rounds: int | None = None) -> Terms:
     """Terms of a LightGBM model, of its first `rounds` where given; `rows` (rows, features) say what is average.
@@ -30,7 +34,8 @@ def terms_of(booster: Booster, classes: int, features: int, rows: Numbers, round
     Raises ValueError for trees that are deeper than 2 or split by categories.
     """
     trees = [tree["tree_structure"] for tree in booster.dump_model(num_iteration=rounds)["tree_info"]]
-    if not trees or len(trees) % classes:
+    per_round = 1 if classes == 2 and booster.num_model_per_iteration() == 1 else classes
+    if not trees or len(trees) % per_round:
         raise ValueError(f"{len(trees)} trees are none or not the same number for each of {classes} classes")
     used: list[set[float]] = [set() for _ in range(features)]
     for tree in trees:
@@ -40,7 +45,7 @@ def terms_of(booster: Booster, classes: int, features: int, rows: Numbers, round
     tables: dict[Pair, Numbers] = {}
     base = np.zeros(classes)
     for number, tree in enumerate(trees):
-        place = number % classes
+        place = number % classes if per_round == classes else 1  # one score alone is that of the second of two classes
         if "leaf_value" in tree:
             base[place] += tree["leaf_value"]
             continue
@@ -76,7 +81,8 @@ def _sides(split: Split, thresholds: Sequence[Sequence[float]]) -> tuple[Numbers
     """1 for the bins that go left, and for those that go right."""
     known = thresholds[split["split_feature"]]
     # Bin b holds the values over thresholds[b - 1] up to thresholds[b]: it goes left when its upper end does.
-    left = np.array([0.0, *(upper <= split["threshold"] for upper in known[1:]), 0.0])
+    left = np.zeros(len(known) + 1)
+    left[1 : 1 + bisect_right(known, split["threshold"], 1) - 1] = 1
     # Where no unknowns were seen in training, LightGBM reads an unknown as 0.
     left[_UNKNOWN] = split["default_left"] if split["missing_type"] == "NaN" else split["threshold"] >= 0
     return left, 1 - left

@@ -13,11 +13,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ml_server.registry.bundle import METADATA, SERVED, ArtifactError, Bundle
 from runtime.process.files import sha256
 
 CURRENT, CHALLENGER, SUMS = "current", "challenger", "SHA256SUMS"
 POINTERS = (CURRENT, CHALLENGER)
+HELD_OUT_SCORES = "held_out.npy"
+"""Scores of the held-out part by the model before it was fitted on that part too, without prior shift: for `vouch evaluate`."""
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -97,6 +102,15 @@ def load(models: Path, version: str | None = None) -> Bundle:
         return Bundle.parse(lambda name: (folder / name).read_bytes())
     except ArtifactError as error:
         raise ArtifactError(f"{folder}: {error}") from error
+
+
+def held_out_scores(models: Path, bundle: Bundle) -> NDArray[np.float64] | None:
+    """Honest scores of the held-out part of the training table, shape (rows,), in order of time; None in older models."""
+    path = models / bundle.version / HELD_OUT_SCORES
+    if not path.is_file():
+        return None
+    scores = np.load(path, allow_pickle=False)
+    return np.asarray(1 / (1 + (1 / scores - 1) * np.exp(-bundle.prior_shift)))
 
 
 def save(models: Path, bundle: Bundle, more: Mapping[str, bytes] | None = None) -> Path:

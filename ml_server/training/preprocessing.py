@@ -1,6 +1,6 @@
 """The features as a scikit-learn transformer, for notebooks: a DataFrame of transactions in, the model's matrix out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -16,23 +16,36 @@ from ml_server.features.table_columns import TableColumns
 
 
 class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Computes the features. Learned state: `rankings_`, the order of each RANKED field's texts by abuse rate."""
+    """Computes the features. Learned state: `rankings_`, the abuse rate of each RANKED field's texts."""
 
     def __init__(
-        self, at_least: int = 30, extra_numeric: tuple[str, ...] = (), extra_categorical: tuple[str, ...] = ()
+        self, at_least: int = 5, extra_numeric: tuple[str, ...] = (), extra_categorical: tuple[str, ...] = ()
     ) -> None:
         self.at_least = at_least
         self.extra_numeric = extra_numeric
         self.extra_categorical = extra_categorical
 
     def fit(self, X: pd.DataFrame | pa.Table, y: Any) -> Self:  # noqa: N803
-        """Learn the orders; `y` is 1 for abuse, shape (rows,)."""
+        """Learn the rates; `y` is 1 for abuse, shape (rows,)."""
         columns = TableColumns(_table(X))
         target = np.asarray(y, dtype=np.float64)
         self.rankings_: Mapping[str, Mapping[str, float]] = {
             name: ranking_of(columns, name, target, self.at_least) for name in (*RANKED, *self.extra_categorical)
         }
         return self
+
+    def told(self, X: pd.DataFrame | pa.Table) -> Iterator[str]:  # noqa: N803
+        """A line for each column with texts too rare to have a rate of their own."""
+        columns = TableColumns(_table(X))
+        for name in (*RANKED, *self.extra_categorical):
+            text = columns.text(name)
+            rows = np.bincount(text.codes[text.codes >= 0], minlength=len(text.values))
+            rare = rows < self.at_least
+            if rare.any():
+                yield (
+                    f"{name}: {int(rare.sum()):,} of {len(rows):,} values have fewer than {self.at_least} rows "
+                    f"({int(rows[rare].sum()):,} of {columns.rows:,} rows): they count as values never seen"
+                )
 
     def transform(self, X: pd.DataFrame | pa.Table) -> Numbers:  # noqa: N803
         """The matrix, shape (rows, features), NaN for unknown."""

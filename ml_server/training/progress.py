@@ -17,8 +17,8 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """A step begins, or something was noticed."""
 
-    def round(self, number: int, most: int, loss: float) -> None:
-        """So many rounds of at most so many are fitted; `loss` on rows that are not fitted on."""
+    def round(self, number: int, most: int, loss: float | None) -> None:
+        """So many rounds of at most so many are fitted; `loss` on rows that are not fitted on, where there are such."""
 
 
 class Silent:
@@ -27,7 +27,7 @@ class Silent:
     def say(self, line: str) -> None:
         """See Progress."""
 
-    def round(self, number: int, most: int, loss: float) -> None:
+    def round(self, number: int, most: int, loss: float | None) -> None:
         """See Progress."""
 
 
@@ -41,11 +41,11 @@ class Lines:
         """See Progress."""
         print(plain(line), flush=True)
 
-    def round(self, number: int, most: int, loss: float) -> None:
+    def round(self, number: int, most: int, loss: float | None) -> None:
         """See Progress."""
         if time.monotonic() - self._told >= _EVERY_SECONDS:
             self._told = time.monotonic()
-            print(f"round {number:,} of at most {most:,}, log-loss {loss:.5f}", flush=True)
+            print(_shown(number, most, loss), flush=True)
 
 
 class Bar(Lines):
@@ -60,11 +60,11 @@ class Bar(Lines):
         self.clear()
         super().say(line)
 
-    def round(self, number: int, most: int, loss: float) -> None:
+    def round(self, number: int, most: int, loss: float | None) -> None:
         """See Progress."""
         if time.monotonic() - self._told >= 0.1:
             self._told, self._moving = time.monotonic(), True
-            sys.stderr.write(f"\rround {number:,} of at most {most:,}, log-loss {loss:.5f}\x1b[K")
+            sys.stderr.write(f"\r{_shown(number, most, loss)}\x1b[K")
             sys.stderr.flush()
 
     def clear(self) -> None:
@@ -73,6 +73,14 @@ class Bar(Lines):
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._moving = False
+
+
+def _shown(number: int, most: int, loss: float | None) -> str:
+    return (
+        f"round {number:,} of {most:,}"
+        if loss is None
+        else f"round {number:,} of at most {most:,}, log-loss {loss:.5f}"
+    )
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import joblib
+import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
 
@@ -16,19 +17,28 @@ from ml_server.features.message_columns import MessageColumns
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.additive import Additive
+from ml_server.model.calibration import Calibration
 from ml_server.model.from_lightgbm import terms_of
 from ml_server.model.log_odds import LogOdds
+from ml_server.model.terms import Terms
 from ml_server.registry.bundle import Bundle, Metadata
 from ml_server.registry.golden_examples import COUNT, anonymous, golden_example
-from ml_server.training.boosting import Boosting, raw_scores
-from ml_server.training.field_dropout import DOCUMENTED_FIELDS, drop_fields, keep_only
-from ml_server.training.fit_calibration import fit_calibration
-from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels
-from ml_server.training.parameters import Parameters
+from ml_server.registry.store import HELD_OUT_SCORES
+from ml_server.training.field_dropout import DOCUMENTED_FIELDS, keep_only
+from ml_server.training.fitting.boosting import Boosting, Examples
+from ml_server.training.fitting.fit_calibration import fit_calibration
+from ml_server.training.fitting.folds import folds_in_time
+from ml_server.training.fitting.merged import merged, raw_scores
+from ml_server.training.fitting.rows import Rows, rows_of
+from ml_server.training.fitting.soft_labels import class_weights, expand
+from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets
+from ml_server.training.parameters import Parameters, Plan, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import Progress, Silent
 from ml_server.training.split import split_in_time
 
+AVERAGE_ROWS = 100_000
+"""As many rows at most say what is average."""
 SILENT = Silent()
 
 
@@ -40,66 +50,135 @@ class Trained:
     notebook_files: Mapping[str, bytes]
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A model over a table's features as it came out of boosting."""
+
+    features: FeatureSet
+    booster: lgb.Booster
+    terms: Terms
+
+
 def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, tell: Progress = SILENT) -> Trained:
-    """Split in time, fit with early stopping, calibrate, measure on the held-out part. Raises TrainingError."""
+    """Choose rounds and calibration by folds of time, measure on the held-out part, then fit on all rows.
+
+    Raises TrainingError.
+    """
     table = table.sort_by("timestamp")
-    fit_part, tune_part, test_part = split_in_time(table)
+    fit_part, test_part = split_in_time(table, parameters.holdout)
     log_odds, extra = LogOdds(classes_of(table)), extra or Extra()
     if parameters.target == "soft":
         soft_labels(table)  # missing ones show before the work begins
-    rng = np.random.default_rng(parameters.seed)
-    preprocessor = Preprocessor(extra_numeric=extra.numeric, extra_categorical=extra.categorical)
-    preprocessor.fit(fit_part, abuse_of(fit_part))
-    tell.say(f"fitting on {fit_part.num_rows:,} rows, classes {', '.join(log_odds.classes)}")
-    chosen = np.flatnonzero(rng.random(fit_part.num_rows) < parameters.sparse_copies)
-    fit_rows = pa.concat_tables([fit_part, drop_fields(fit_part.take(pa.array(chosen)), rng)])
-    tune_rows = pa.concat_tables([tune_part, drop_fields(tune_part, rng)])
-    boosting = Boosting(preprocessor, log_odds, parameters, tell)
-    booster = boosting.hard(fit_rows, tune_rows)
-    if parameters.target == "soft":
-        tell.say("fitting again on the soft label")
-        fit_whole = np.concatenate([np.arange(fit_part.num_rows), chosen])
-        tune_whole = np.tile(np.arange(tune_part.num_rows), 2)
-        booster = boosting.soft(booster, (fit_part, fit_rows, fit_whole), (tune_part, tune_rows, tune_whole))
-    rounds = int(booster.best_iteration_ or parameters.rounds)
-    tell.say(f"{rounds:,} rounds; making tables, calibrating, measuring")
+    is_abuse = abuse_of(fit_part)
+    plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters)
+    boosting = Boosting(len(log_odds.classes), parameters, plan, tell)
+    tell.say(
+        f"choosing rounds on {fit_part.num_rows:,} rows in {plan.folds} folds of time, "
+        f"classes {', '.join(log_odds.classes)}"
+    )
+    preprocessor, rows, examples = _prepare(fit_part, parameters, plan, log_odds, extra, boosting)
+    boosters, rounds = boosting.by_fold(examples)
+    unseen = boosting.out_of_fold(boosters, rows.codes, rows.folds, rounds)
+    calibration = fit_calibration(log_odds.of_rows(unseen), 1 - is_abuse[rows.whole], rows.folds)
+    tell.say(f"{rounds:,} rounds, calibration of {len(calibration.raw)} points; measuring on the held-out part")
+    tried = _fitted(preprocessor.feature_set(), boosters, rows, rounds, log_odds, fit_part)
+    held_out = _scores(tried, test_part, log_odds, calibration)
+    metrics = _measure(
+        test_part, held_out, _scores(tried, keep_only(test_part, DOCUMENTED_FIELDS), log_odds, calibration)
+    )
+    metrics |= _newest(log_odds.of_rows(unseen), is_abuse, rows, calibration)
+    del rows, examples, boosters, tried
 
-    features = preprocessor.feature_set()
-    classes, names = log_odds.classes, features.names
-    terms = terms_of(booster.booster_, len(classes), len(names), preprocessor.transform(fit_rows), rounds)
-    additive = Additive(terms)
-
-    def raw(part: pa.Table) -> Numbers:
-        return log_odds.of_rows(additive.scores(preprocessor.transform(part)))
-
-    calibration = fit_calibration(raw(tune_rows), 1 - abuse_of(tune_rows))
-    shift = prior_shift(table, parameters.prevalence)
+    tell.say(f"fitting on all {table.num_rows:,} rows, {plan.bags} times")
+    preprocessor, rows, examples = _prepare(table, parameters, plan, log_odds, extra, boosting)
+    for line in preprocessor.told(table):
+        tell.say(line)
+    fitted = _fitted(preprocessor.feature_set(), boosting.bags(examples, rounds), rows, rounds, log_odds, table)
+    features, shift = fitted.features, prior_shift(table, parameters.prevalence)
+    additive = Additive(fitted.terms)
 
     def score(matrix: Numbers) -> Numbers:
         # By the booster itself: serving has to come to the same by its own way, at every load.
-        return calibration.scores(log_odds.of_rows(raw_scores(booster, matrix)), shift)
+        return calibration.scores(log_odds.of_rows(raw_scores(fitted.booster.predict, matrix)), shift)
 
     sample = preprocessor.transform(test_part.slice(0, 1000))
     metadata = Metadata(
         model_version="",
         training_date="",
-        metrics=_measure(test_part, lambda part: calibration.scores(raw(part))),
+        metrics=metrics,
         dataset={},
-        classes=classes,
-        n_features=len(names),
+        classes=log_odds.classes,
+        n_features=len(features.names),
         rounds=rounds,
-        importance=importance(additive, log_odds, sample, names),
-        parameters=asdict(parameters),
+        importance=importance(additive, log_odds, sample, features.names),
+        parameters=asdict(parameters) | asdict(plan),
     )
     bundle = Bundle(
-        features, terms, log_odds, calibration, shift, golden_examples(test_part, features, score), metadata
+        features, fitted.terms, log_odds, calibration, shift, golden_examples(test_part, features, score), metadata
     )
     notebook_files = {
-        "model.txt": booster.booster_.model_to_string(num_iteration=rounds).encode(),
-        "fraud_model.joblib": _dumped(booster),
+        "model.txt": fitted.booster.model_to_string().encode(),
+        "fraud_model.joblib": _dumped(fitted.booster),
         "preprocessor.joblib": _dumped(preprocessor),
+        HELD_OUT_SCORES: _array(held_out),
     }
     return Trained(bundle, notebook_files)
+
+
+def _prepare(
+    table: pa.Table,
+    parameters: Parameters,
+    plan: Plan,
+    log_odds: LogOdds,
+    extra: Extra,
+    boosting: Boosting,
+) -> tuple[Preprocessor, Rows, Examples]:
+    """What is fitted on: the features as learned from the table, its rows in bins, and their labels."""
+    is_abuse = abuse_of(table)
+    preprocessor = Preprocessor(extra_numeric=extra.numeric, extra_categorical=extra.categorical)
+    preprocessor.fit(table, is_abuse)
+    rows = rows_of(
+        table,
+        preprocessor.feature_set(),
+        folds_in_time(is_abuse, plan.folds),
+        parameters.sparse_copies,
+        parameters.bins,
+        preprocessor.at_least,
+        parameters.seed,
+    )
+    examples = Examples(rows.codes, targets(rows.table, log_odds), np.ones(len(rows.whole)), rows.folds)
+    if parameters.target == "hard":
+        return preprocessor, rows, examples
+    # Copies with fields dropped take the exact probability of their whole row: its mean over all rows that look alike without
+    # the missing fields is the exact probability given what is left.
+    boosting.tell.say("fitting on the hard label first, to share the soft one among the classes")
+    boosters, best = boosting.by_fold(examples)
+    scores = boosting.out_of_fold(boosters, rows.codes[: table.num_rows], rows.folds[: table.num_rows], best)
+    weights = class_weights(scores, soft_labels(table), log_odds)
+    places, classes, shares = expand(weights[rows.whole])
+    return preprocessor, rows, Examples(rows.codes[places], classes, shares, rows.folds[places])
+
+
+def _fitted(
+    features: FeatureSet, boosters: Sequence[lgb.Booster], rows: Rows, rounds: int, log_odds: LogOdds, table: pa.Table
+) -> Fitted:
+    """The mean of boosters, as one booster and as terms."""
+    booster = merged(boosters, rows.cuts, rounds)
+    step = -(-table.num_rows // AVERAGE_ROWS)
+    average = features.matrix(TableColumns(table.take(pa.array(range(0, table.num_rows, step)))))
+    return Fitted(features, booster, terms_of(booster, len(log_odds.classes), len(features.names), average))
+
+
+def _scores(fitted: Fitted, table: pa.Table, log_odds: LogOdds, calibration: Calibration) -> Numbers:
+    scores = Additive(fitted.terms).scores(fitted.features.matrix(TableColumns(table)))
+    return calibration.scores(log_odds.of_rows(scores))
+
+
+def _newest(raw: Numbers, is_abuse: Numbers, rows: Rows, calibration: Calibration) -> dict[str, float]:
+    """Observed and stated share of abuse in the newest fold, by models that were not fitted on it."""
+    own = (rows.folds == rows.folds.max()) & (np.arange(len(rows.whole)) < len(is_abuse))
+    stated = 1 - calibration.scores(raw[own])
+    return {"newest_abuse_rate": float(is_abuse[rows.whole[own]].mean()), "newest_stated_rate": float(stated.mean())}
 
 
 def importance(additive: Additive, log_odds: LogOdds, matrix: Numbers, names: Sequence[str]) -> dict[str, float]:
@@ -118,12 +197,12 @@ def golden_examples(table: pa.Table, features: FeatureSet, score: Callable[[Numb
     return [golden_example(order, value) for order, value in zip(orders, scores, strict=True)]
 
 
-def _measure(test_part: pa.Table, score: Callable[[pa.Table], Numbers]) -> dict[str, float]:
-    is_abuse, scores = abuse_of(test_part), score(test_part)
+def _measure(test_part: pa.Table, scores: Numbers, sparse_scores: Numbers) -> dict[str, float]:
+    is_abuse = abuse_of(test_part)
     metrics = figures(scores, is_abuse)
     if "abuse_confidence" in test_part.column_names and test_part.column("abuse_confidence").null_count == 0:
         metrics |= against_limit(scores, is_abuse, TableColumns(test_part).number("abuse_confidence"))
-    sparse = figures(score(keep_only(test_part, DOCUMENTED_FIELDS)), is_abuse)
+    sparse = figures(sparse_scores, is_abuse)
     metrics |= {f"sparse_{name}": sparse[name] for name in ("roc_auc", "ece", "brier") if name in sparse}
     return metrics
 
@@ -131,4 +210,10 @@ def _measure(test_part: pa.Table, score: Callable[[pa.Table], Numbers]) -> dict[
 def _dumped(value: Any) -> bytes:
     buffer = io.BytesIO()
     joblib.dump(value, buffer)
+    return buffer.getvalue()
+
+
+def _array(values: Numbers) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
     return buffer.getvalue()

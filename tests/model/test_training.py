@@ -5,19 +5,29 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_server.evaluation.reliability import expected_calibration_error
+from ml_server.features.operations import Ranked
+from ml_server.features.rankings import out_of_fold, ranking_of
+from ml_server.features.table_columns import TableColumns
 from ml_server.model.calibration import Calibration
 from ml_server.model.from_lightgbm import terms_of
 from ml_server.registry.bundle import Bundle
 from ml_server.training.field_dropout import drop_fields
-from ml_server.training.fit_calibration import fit_calibration
+from ml_server.training.fitting.binning import codes_of
+from ml_server.training.fitting.fit_calibration import LEAST_SLOPE, fit_calibration
+from ml_server.training.fitting.folds import folds_in_time, typical
+from ml_server.training.fitting.merged import merged, raw_scores
 from ml_server.training.labels import TrainingError
 from ml_server.training.parameters import Parameters
+from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.train import train
+
+_LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0], dtype=float)
 
 
 def test_terms_are_the_trees(table: pa.Table, models: Path, model: Bundle) -> None:
@@ -27,9 +37,88 @@ def test_terms_are_the_trees(table: pa.Table, models: Path, model: Bundle) -> No
     folder = models / "current"
     sparse = drop_fields(table.slice(0, 1500), np.random.default_rng(3))
     matrix = joblib.load(folder / "preprocessor.joblib").transform(pa.concat_tables([table.slice(0, 500), sparse]))
-    wanted = joblib.load(folder / "fraud_model.joblib").predict(matrix, raw_score=True)
+    wanted = raw_scores(joblib.load(folder / "fraud_model.joblib").predict, matrix)
     np.testing.assert_allclose(model.additive.scores(matrix), wanted, atol=1e-9)
     np.testing.assert_allclose([model.additive.scores_of_one(row) for row in matrix.tolist()], wanted, atol=1e-9)
+
+
+def test_bags_collapse_exactly() -> None:
+    """One model merged of several gives the mean of their raw scores for every value, unknown and far ones too."""
+    import lightgbm as lgb
+
+    rng = np.random.default_rng(0)
+    cuts = [np.sort(rng.normal(size=9)) for _ in range(3)]
+    values = rng.normal(size=(4000, 3))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    values[:2] = np.array([[-1e30], [1e30]])
+    codes = np.stack([codes_of(values[:, place], known) for place, known in enumerate(cuts)], axis=1)
+    kinds = (np.nan_to_num(values).sum(axis=1) + rng.normal(size=4000) > 0).astype(int)
+    options = {"objective": "binary", "num_leaves": 4, "max_depth": 2, "verbose": -1, "num_threads": 1}
+    bags = [
+        lgb.train({**options, "seed": seed, "feature_fraction": 0.5}, lgb.Dataset(codes, kinds), 20)
+        for seed in (1, 2, 3)
+    ]
+    wanted = np.mean([bag.predict(codes, raw_score=True) for bag in bags], axis=0)
+    np.testing.assert_allclose(merged(bags, cuts).predict(values, raw_score=True), wanted, atol=1e-9)
+
+
+def test_all_rows_are_fitted(table: pa.Table) -> None:
+    """The served model is fitted on the newest rows too: their labels change it, and not its rounds or calibration."""
+    small, parameters = table.slice(0, 2000).sort_by("timestamp"), Parameters(rounds=5)
+    plain = small.drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
+    turned = pc.if_else(pa.array(np.arange(2000) >= 1900), pc.invert(plain["is_abuse"]), plain["is_abuse"])
+    other = plain.set_column(plain.column_names.index("is_abuse"), "is_abuse", turned)
+    first, second = train(plain, parameters).bundle, train(other, parameters).bundle
+    assert first.calibration == second.calibration
+    assert first.terms.dump() != second.terms.dump()
+
+
+def test_folds_are_parts_of_time_with_both_labels() -> None:
+    """Folds follow one another in time; where one would hold one label alone, all are dealt out instead."""
+    even = np.arange(100) % 4 == 0
+    assert folds_in_time(even.astype(float), 4).tolist() == np.repeat(np.arange(4), 25).tolist()
+    late = (np.arange(100) >= 90).astype(float)
+    folds = folds_in_time(late, 4)
+    assert all(0 < late[folds == fold].sum() < (folds == fold).sum() for fold in range(4))
+
+
+def test_one_bad_part_of_time_does_not_stop_the_others() -> None:
+    """Rounds are those of the typical fold."""
+    good = np.concatenate([np.linspace(1, 0.5, 80), np.linspace(0.5, 0.6, 20)])
+    bad = np.concatenate([[1.0, 0.9], np.linspace(0.9, 9, 98)])
+    assert int(typical(np.stack([good, good, bad], axis=1).tolist()).argmin()) in (79, 80)
+
+
+def test_rare_and_unseen_texts_have_the_mean() -> None:
+    """A text with few rows, or none, is read as the mean rate, alike for a table and a message; an absent one is unknown."""
+    ranking = ranking_of(TableColumns(pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})), "shop", _LABELS, at_least=5)
+    operation = Ranked("shop", ranking)
+    shown = operation.column(TableColumns(pa.table({"shop": ["a", "b", "new", None]}))).tolist()
+    mean = float(_LABELS.mean())
+    assert shown[0] == (6 + 30 * mean) / 38
+    assert shown[1:3] == [mean, mean]
+    assert np.isnan(shown[3])
+    single = [operation.value({"shop": text}) for text in ("a", "b", "new")]
+    assert single == shown[:3]
+    assert np.isnan(operation.value({}))
+
+
+def test_what_is_too_rare_is_told() -> None:
+    """Each text column says how many of its values have too few rows for a rate of their own."""
+    orders = pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})
+    fitted = Preprocessor(extra_categorical=("shop",)).fit(orders, _LABELS)
+    assert list(fitted.told(orders)) == [
+        "shop: 1 of 2 values have fewer than 5 rows (2 of 11 rows): they count as values never seen"
+    ]
+
+
+def test_rates_are_out_of_fold() -> None:
+    """What a row of a rare text is fitted on does not hold the labels of its own fold."""
+    columns = TableColumns(pa.table({"shop": ["a"] * 40}))
+    folds, is_abuse = np.arange(40) // 10, (np.arange(40) < 10).astype(float)
+    rates = out_of_fold(columns, "shop", is_abuse, folds, at_least=5, counted=40)
+    assert rates[0] == (0 + 30 * 0.25) / 60  # all abuse is in its own fold
+    assert rates[39] == (10 + 30 * 0.25) / 60
 
 
 def test_deeper_trees_are_refused() -> None:
@@ -95,6 +184,19 @@ def test_calibration_never_turns_an_order_around(points: list[float], low: float
     low, high = sorted((low, high))
     assert curve.score(low) <= curve.score(high) + 1e-12
     assert curve.score(low) == pytest.approx(float(curve.scores(np.array([low]))[0]), abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.floats(-4, 4))
+@settings(max_examples=25)
+def test_calibration_makes_no_ties(seed: int, abuse: int, bend: float) -> None:
+    """Whatever the scores and however few the frauds, no piece is flatter than LEAST_SLOPE."""
+    rng = np.random.default_rng(seed)
+    legitimate = np.ones(6000)
+    legitimate[:abuse] = 0
+    raw = np.clip(rng.normal(3, 3, 6000) + bend * legitimate, -30, 30)
+    curve = fit_calibration(raw, legitimate)
+    slopes = np.diff(curve.true) / np.diff(curve.raw)
+    assert np.all(slopes >= LEAST_SLOPE * 0.999)
 
 
 def test_calibration_mends_wrong_probabilities() -> None:

@@ -25,7 +25,7 @@ def class_weights(scores: Numbers, confidence: Numbers, log_odds: LogOdds) -> Nu
     return weights
 
 
-def expand(matrix: Numbers, weights: Numbers) -> tuple[Numbers, NDArray[Any], Numbers]:
-    """Rows, class and weight of each: one row for each class whose weight is worth it."""
+def expand(weights: Numbers) -> tuple[NDArray[Any], NDArray[Any], Numbers]:
+    """Row, class and weight of each example: one for each class of a row whose weight is worth it."""
     rows, places = np.nonzero(weights >= LEAST_WEIGHT)
-    return matrix[rows], places, weights[rows, places]
+    return rows, places, weights[rows, places]

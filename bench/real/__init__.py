@@ -1,0 +1,1 @@
+"""`make bench-real`: the model beside its peers on real orders."""

@@ -1,0 +1,131 @@
+"""`make bench-real`: `vouch train --mapping` beside its peers on the same rows; needs PyPI.
+
+Each fit is a process of its own, so that its time and memory are its own. Ours has five seeds, peers have PEER_SEEDS: all
+of them with all seeds take an hour on two cores.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.real.card_table import CardTable, Unreachable, fetch, installed
+from bench.real.paired import interval
+from bench.real.peers import PEERS
+from ml_server.data.datasets import read_dataset
+from ml_server.data.mapping import Report, read_mapping
+from ml_server.evaluation.figures import figures
+from ml_server.features.sources import Numbers
+from ml_server.registry.store import load
+from ml_server.registry.table_scores import legitimacy
+from testing.results import entry, write
+
+OURS, SEEDS, PEER_SEEDS = "vouch", 5, 2
+PACKAGES = (
+    "lightgbm==4.7.0", "xgboost==3.2.0", "catboost==1.2.10", "scikit-learn>=1.7", "interpret-core==0.7.8", "numpy",
+    "pandas", "joblib",
+)  # fmt: skip
+SHOWN = {"pr_auc": "AP", "roc_auc": "AUC", "recall_at_0.01_fpr": "recall", "log_loss": "log-loss", "ece": "ECE"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit: P(abuse) of the rows to measure on, and what it cost."""
+
+    scores: Numbers
+    seconds: float
+    megabytes: float
+
+
+def peers_python(folder: Path) -> str:
+    """An environment with the peers alone; its Python."""
+    installed("venv", "--quiet", "--python", sys.executable, str(folder / "peers"))
+    python = str(folder / "peers/bin/python")
+    installed("pip", "install", "--quiet", "--python", python, *PACKAGES)
+    return python
+
+
+def timed(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds by the clock, and megabytes at most, of a command that must succeed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
+    with tempfile.TemporaryFile() as said:
+        begun = os.times().elapsed
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{command[:4]} failed: {said.read()[-2000:].decode(errors='replace')}")
+        return os.times().elapsed - begun, usage.ru_maxrss / 1024
+
+
+def ours(table: CardTable, seed: int, folder: Path) -> Fit:
+    """A model as a user trains it, without options but the seed."""
+    models = folder / f"models-{seed}"
+    cost = timed([
+        sys.executable, "-m", "ml_server.train_and_save", "--dataset", str(table.to_fit), "--mapping",
+        str(table.mapping), "--models-dir", str(models), "--seed", str(seed),
+    ])  # fmt: skip
+    rows = read_dataset(table.to_measure, read_mapping(table.mapping), Report())
+    return Fit(1 - legitimacy(load(models), rows), *cost)
+
+
+def theirs(name: str, table: CardTable, seed: int, folder: Path, python: str) -> Fit:
+    """A peer's model."""
+    output, script = folder / f"{name}-{seed}.npy", Path(__file__).with_name("peers.py")
+    cost = timed([python, str(script), name, str(seed), str(table.arrays), str(output)])
+    return Fit(np.load(output), *cost)
+
+
+def main() -> int:
+    """Fit all, seed by seed in turn, write the results; 0 also where the network is away, with the reason."""
+    parser = argparse.ArgumentParser(prog="bench.real", description="The model beside its peers on real orders.")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds of ours (default: {SEEDS})")
+    parser.add_argument("--peer-seeds", type=int, default=PEER_SEEDS, help=f"seeds of peers (default: {PEER_SEEDS})")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            python = peers_python(folder)
+            table = fetch(folder, python)
+        except Unreachable as error:
+            print(f"skipped: what the bench needs could not be fetched ({error})")
+            return 0
+        fits: dict[str, list[Fit]] = {OURS: [], **{peer: [] for peer in PEERS}}
+        for seed in range(1, max(options.seeds, options.peer_seeds) + 1):
+            for maker, done in fits.items():
+                if seed > (options.seeds if maker == OURS else options.peer_seeds):
+                    continue
+                fit = ours(table, seed, folder) if maker == OURS else theirs(maker, table, seed, folder, python)
+                done.append(fit)
+                measured = figures(1 - fit.scores, table.is_abuse)
+                told = ", ".join(f"{label} {measured[key]:.5g}" for key, label in SHOWN.items())
+                print(f"seed {seed} {maker:24} {told}, {fit.seconds:.0f} s, {fit.megabytes:.0f} MB", flush=True)
+    write("real", entries(fits, table.is_abuse))
+    return 0
+
+
+def entries(fits: dict[str, list[Fit]], is_abuse: Numbers) -> dict[str, dict[str, object]]:
+    """All figures of all makers, over seeds; what ours is better by as median, and its interval as min and max."""
+    result: dict[str, dict[str, object]] = {}
+    for maker, done in fits.items():
+        measured = [figures(1 - fit.scores, is_abuse) for fit in done]
+        for key in SHOWN:
+            result[f"{maker}_{key}"] = entry([one[key] for one in measured], "")
+        result[f"{maker}_seconds"] = entry([fit.seconds for fit in done], "s")
+        result[f"{maker}_memory"] = entry([fit.megabytes for fit in done], "MB")
+        if maker != OURS:
+            better, low, high = interval([f.scores for f in fits[OURS]], [f.scores for f in done], is_abuse)
+            rounded = {"median": round(better, 4), "min": round(low, 4), "max": round(high, 4)}
+            result[f"vouch_minus_{maker}_pr_auc"] = rounded | {"unit": ""}
+    return result
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

