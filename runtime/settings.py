@@ -91,6 +91,8 @@ class ServerSettings(Settings):
     lame_duck_seconds: Annotated[float, Field(ge=0, le=60)] = 0.3
     log_every: Annotated[int, Field(ge=0)] = 1000
     """Every so many successes one is logged; 0 for none."""
+    grpc_nice: Annotated[int, Field(ge=0, le=19)] = 4
+    """Niceness of gRPC's own threads, on Linux; 0 leaves them equal to Python's."""
     insecure: bool = False
     api_keys: Path | None = None
     tls_certificate: Path | None = None

@@ -63,7 +63,9 @@ def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
         found = model.additive.contributions(matrix, np.tile(only, (300, 1)))
         np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.additive.base[place], atol=1e-9)
         for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
-            np.testing.assert_allclose(model.additive.contributions_of_one(row, only.tolist()), wanted, atol=1e-12)
+            np.testing.assert_allclose(
+                model.additive.contributions_of_bins(model.additive.bins_of_one(row), only.tolist()), wanted, atol=1e-12
+            )
 
 
 def test_average_earnings_are_nothing(table: pa.Table) -> None:
