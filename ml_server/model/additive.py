@@ -73,6 +73,6 @@ class Additive:
         if matrix.shape[1] != self.features:
             raise ValueError(f"the model reads {self.features} features, not {matrix.shape[1]}")
         bins = np.zeros((self.features + 1, len(matrix)), dtype=np.intp)
-        for place, thresholds in enumerate(self._thresholds):
-            bins[place] = binned(matrix[:, place], thresholds)
+        for feature, thresholds in enumerate(self._thresholds):
+            bins[feature] = binned(matrix[:, feature], thresholds)
         return bins

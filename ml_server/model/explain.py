@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from math import isnan
 
 from generated.vouch.v1.scoring_service_pb2 import Explanation, GroupContribution, Reason
 from ml_server.features.feature import Feature, show
@@ -53,7 +54,7 @@ class Explainer:
             if sizes[at] < _NOTHING or (told >= TOP and len(groups) == len(self._groups)):
                 return
             feature, value = features[at], values[at]
-            if value != value or (told >= TOP and feature.group in groups):
+            if isnan(value) or (told >= TOP and feature.group in groups):
                 continue
             field = next((name for name in feature.operation.inputs if name in fields), None)
             if field is None:

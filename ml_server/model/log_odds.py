@@ -65,13 +65,13 @@ class LogOdds:
         if not self._told_apart:
             return []
         highest = max(scores[self.honest :])
-        weights = [0.0 if place is None else exp(scores[place] - highest) for place in self.abuse_places]
+        weights = [0.0 if index is None else exp(scores[index] - highest) for index in self.abuse_places]
         total = sum(weights)
         return [weight / total for weight in weights]
 
     @cached_property
     def _told_apart(self) -> bool:
-        return any(place is not None for place in self.abuse_places)
+        return any(index is not None for index in self.abuse_places)
 
     def slopes(self, base: Sequence[float], scores: Sequence[float]) -> list[float]:
         """How much of a step of each class's score arrives in the raw log-odds, on the straight way from `base` to `scores`.
