@@ -72,7 +72,7 @@ def main() -> None:
     if options.job:
         job(options.job, options.size, options.target)
         return
-    found: dict[str, list[float]] = {}
+    figures: dict[str, list[float]] = {}
     setups: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
@@ -80,12 +80,12 @@ def main() -> None:
                 for name in ("one_worker", "two_workers", "writer"):
                     rate, _, setup = measure(name, SIZES["one"], f"{folder}/x.{ending}")
                     setups += [setup] if setup else []
-                    found.setdefault(f"{ending}_{name}", []).append(rate)
+                    figures.setdefault(f"{ending}_{name}", []).append(rate)
         rate, peak, _ = measure("one_worker", SIZES["large"], f"{folder}/x.parquet")
-    results = {key: entry(values, "rows/s") for key, values in found.items()}
+    results = {key: entry(values, "rows/s") for key, values in figures.items()}
     for ending in ("parquet", "csv"):
         pairs = zip(
-            found[f"{ending}_one_worker"], found[f"{ending}_writer"], found[f"{ending}_two_workers"], strict=True
+            figures[f"{ending}_one_worker"], figures[f"{ending}_writer"], figures[f"{ending}_two_workers"], strict=True
         )
         ratios = [(one / limit, two / one) for one, limit, two in pairs]
         results[f"{ending}_vs_writer"] = entry([each[0] for each in ratios], "ratio")

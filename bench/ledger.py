@@ -104,17 +104,17 @@ async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float
 
     sqlite = f"sqlite:///{folder / 'few.db'}"
     fill(sqlite, FEW)
-    for place, core in (("", _CLIENT), ("_one_core", _SERVERS)):
+    for cores, core in (("", _CLIENT), ("_one_core", _SERVERS)):
         async with reviewing(folder, models, sqlite, core) as (reviews, predicts, front):
             for _ in range(ROUNDS):
-                score = figure(f"predict_rate{place}", await capacity(predicts, CALLERS, SECONDS))
+                score = figure(f"predict_rate{cores}", await capacity(predicts, CALLERS, SECONDS))
                 before = _committed(front)
-                rate = figure(f"review_rate{place}", await capacity(reviews, CALLERS, SECONDS))
+                rate = figure(f"review_rate{cores}", await capacity(reviews, CALLERS, SECONDS))
                 await asyncio.sleep(1.0)  # metrics are shown twice a second
                 commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
-                figure(f"syncs_per_review{place}", commits / writes)
-                figure(f"review_vs_predict{place}", rate / score)
-                if not place:
+                figure(f"syncs_per_review{cores}", commits / writes)
+                figure(f"review_vs_predict{cores}", rate / score)
+                if not cores:
                     disk = figure("fsync_p50_ms", fsync_p50(folder))
                     figure("review_above_fsync_ms", figure("review_p50_ms", await p50(reviews)) - disk)
     figure("verify_rate", _verify_rate(sqlite))

@@ -37,12 +37,12 @@ print(imported - started, time.perf_counter() - imported, any(name in sys.module
 
 def microseconds(work: Callable[[Transaction], object], orders: list[Transaction]) -> np.ndarray:
     """Time of each call, shape (orders,)."""
-    found = np.empty(len(orders))
-    for place, order in enumerate(orders):
+    times = np.empty(len(orders))
+    for number, order in enumerate(orders):
         started = time.perf_counter()
         work(order)
-        found[place] = (time.perf_counter() - started) * 1e6
-    return found
+        times[number] = (time.perf_counter() - started) * 1e6
+    return times
 
 
 def rate(work: Callable[[], object], rows: int) -> float:
@@ -69,10 +69,10 @@ def main() -> None:
     scorer = Scorer(model)
     python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
     matrix = model.features.matrix(TableColumns(table))
-    found: dict[str, list[float]] = {}
+    figures: dict[str, list[float]] = {}
 
     def keep(name: str, value: float) -> None:
-        found.setdefault(name, []).append(value)
+        figures.setdefault(name, []).append(value)
 
     microseconds(scorer.predict, orders[:500])
     for _ in range(ROUNDS):
@@ -100,7 +100,7 @@ def main() -> None:
         "load_imports": "s",
         "features_columns": "us/row",
     }
-    write("model", {name: entry(values, units.get(name, "us")) for name, values in found.items()})
+    write("model", {name: entry(values, units.get(name, "us")) for name, values in figures.items()})
     print(f"model {model.version}, {model.metadata.rounds} rounds of {len(model.log_odds.classes)} classes")
 
 

@@ -25,6 +25,7 @@ from http_bridge.dialect.spelling import to_rest
 from ml_server.features.table_columns import TableColumns
 from ml_server.registry.store import CURRENT
 from ml_server.registry.store import load as load_model
+from runtime.rpc.core import EXPERIMENTS
 from testing.waiting import free_port, wait_for
 
 REQUESTS, BATCH = 4000, 1024
@@ -77,7 +78,8 @@ class Bench:
     ) -> None:
         """Start a server on a free port; `{port}` in its command and settings stands for it."""
         port = self.ports[name] = free_port()
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("VOUCH_")}
+        # Not what this process tells gRPC: the baselines are as the documentation writes them.
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("VOUCH_", "GRPC_"))}
         own = {key: value.format(port=port, **self.ports) for key, value in (settings or {}).items()}
         environment = clean | {"VOUCH_MODELS_DIR": str(self.models), "OMP_NUM_THREADS": "1", **own}
         words = [word.format(port=port, **self.ports) for word in command]
@@ -132,9 +134,16 @@ def start_all(bench: Bench) -> None:
     """Start every server that rounds need."""
     python = sys.executable
     scorer = {"VOUCH_ML_LISTEN": "127.0.0.1:{port}", "VOUCH_ML_METRICS_LISTEN": ""}
-    baselines = ("empty", "empty_uvloop", "unmeasured", "unchecked")
-    for name in baselines:
-        bench.start(name, python, "-m", "bench.servers", name, "{port}")
+    tuned = {"GRPC_EXPERIMENTS": EXPERIMENTS}
+    baselines: dict[str, dict[str, str]] = {
+        "empty": {},
+        "empty_uvloop": {},
+        "empty_tuned": tuned,
+        "unmeasured": tuned,
+        "unchecked": tuned,
+    }
+    for name, settings in baselines.items():
+        bench.start(name, python, "-m", "bench.servers", name, "{port}", settings=settings)
     bench.start(
         "scorer", python, "-m", "ml_server", settings=scorer | {"VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
     )

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceServicer, add_ScoringServiceServicer_to_server
+from runtime.rpc.core import give_way
 
 
 class Empty(ScoringServiceServicer):
@@ -20,11 +21,13 @@ class Empty(ScoringServiceServicer):
         return pb.PredictResponse()
 
 
-async def _empty(port: int) -> None:
+async def _empty(port: int, nice: int = 0) -> None:
     server = grpc.aio.server()
     add_ScoringServiceServicer_to_server(Empty(), server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
+    if nice:
+        give_way(nice)
     await server.wait_for_termination()
 
 
@@ -38,6 +41,13 @@ def empty_uvloop(port: int) -> None:
     import uvloop
 
     uvloop.run(_empty(port))
+
+
+def empty_tuned(port: int) -> None:
+    """The same with all that the scorer tells gRPC: its experiments come by the environment."""
+    import uvloop
+
+    uvloop.run(_empty(port, nice=4))
 
 
 def echo(port: int) -> None:
@@ -100,6 +110,7 @@ SERVERS = {
     "empty": empty,
     "empty_uvloop": empty_uvloop,
     "echo": echo,
+    "empty_tuned": empty_tuned,
     "unmeasured": unmeasured,
     "unchecked": unchecked,
 }

@@ -55,6 +55,7 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
     predict = keep("predict_rate", bench.rate("scorer", "predict"))
     keep("predict_vs_empty", predict / empty)
     keep("predict_vs_empty_uvloop", predict / bench.rate("empty_uvloop", "predict"))
+    keep("predict_vs_tuned_empty", predict / bench.rate("empty_tuned", "predict"))
     keep("predict_p50_vs_empty", keep("predict_p50", bench.p50("scorer")) / keep("empty_p50", bench.p50("empty")))
     predict = bench.rate("scorer", "predict")
     keep("metrics_cost", 1 - predict / bench.rate("unmeasured", "predict"))

@@ -36,10 +36,10 @@ class Report:
 
     def keep(self, name: str, values: float | Sequence[float], unit: str, most: float | None = None) -> None:
         """Keep a figure; with `most`, its largest value must not be above it."""
-        found = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)]
-        self.entries[name] = entry(found, unit)
-        if most is not None and not max(found) <= most:
-            self.failed.append(f"{name} is {max(found):g} {unit}, at most {most:g} was wanted")
+        numbers = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)]
+        self.entries[name] = entry(numbers, unit)
+        if most is not None and not max(numbers) <= most:
+            self.failed.append(f"{name} is {max(numbers):g} {unit}, at most {most:g} was wanted")
 
     def outcome(self, name: str, outcome: Outcome) -> None:
         """Calls of a scenario: none may fail, none may be lost."""
@@ -47,57 +47,57 @@ class Report:
         self.keep(f"{name}_failures", outcome.failures.total(), "calls", 0)
         self.keep(f"{name}_lost", outcome.lost, "calls", 0)
 
-    def ledger(self, name: str, found: LedgerKept) -> None:
+    def ledger(self, name: str, kept: LedgerKept) -> None:
         """What was acknowledged against what is kept."""
-        self.keep(f"{name}_calls", found.outcome.sent, "calls")
-        self.keep(f"{name}_acknowledged", len(found.outcome.answers), "calls")
+        self.keep(f"{name}_calls", kept.outcome.sent, "calls")
+        self.keep(f"{name}_acknowledged", len(kept.outcome.answers), "calls")
         for what in ("missing", "different", "doubled", "lost_cases", "other_answers"):
-            self.keep(f"{name}_{what}", getattr(found, what), "records", 0)
-        if found.broken:
-            self.failed.append(f"{name}: {found.broken}")
+            self.keep(f"{name}_{what}", getattr(kept, what), "records", 0)
+        if kept.broken:
+            self.failed.append(f"{name}: {kept.broken}")
 
-    def flood(self, name: str, found: Overloaded, most: float | None) -> None:
+    def flood(self, name: str, overloaded: Overloaded, most: float | None) -> None:
         """Figures of an overload; `most` is how many times the unloaded p99 the accepted calls' may be."""
-        self.keep(f"{name}_p99_ratio", found.p99_ratio, "ratio", most)
-        self.keep(f"{name}_unloaded_p99", found.unloaded_p99 * 1000, "ms")
-        self.keep(f"{name}_capacity", found.capacity, "calls/s")
-        self.keep(f"{name}_accepted", len(found.flood.answers), "calls")
-        self.keep(f"{name}_refused", found.flood.failures["RESOURCE_EXHAUSTED"], "calls")
-        others = found.flood.failures.total() - found.flood.failures["RESOURCE_EXHAUSTED"]
+        self.keep(f"{name}_p99_ratio", overloaded.p99_ratio, "ratio", most)
+        self.keep(f"{name}_unloaded_p99", overloaded.unloaded_p99 * 1000, "ms")
+        self.keep(f"{name}_capacity", overloaded.capacity, "calls/s")
+        self.keep(f"{name}_accepted", len(overloaded.flood.answers), "calls")
+        self.keep(f"{name}_refused", overloaded.flood.failures["RESOURCE_EXHAUSTED"], "calls")
+        others = overloaded.flood.failures.total() - overloaded.flood.failures["RESOURCE_EXHAUSTED"]
         self.keep(f"{name}_other_failures", others, "calls", 0)
-        self.keep(f"{name}_without_retry_info", len(found.flood.errors) - found.with_retry_info, "calls", 0)
-        growth = (found.resident_peak - found.resident_before) / _MEGABYTE
+        self.keep(f"{name}_without_retry_info", len(overloaded.flood.errors) - overloaded.with_retry_info, "calls", 0)
+        growth = (overloaded.resident_peak - overloaded.resident_before) / _MEGABYTE
         self.keep(f"{name}_growth", growth, "MB", 100)
-        self.keep(f"{name}_failures_1s_after", found.after.failures.total(), "calls", 0)
-        self.keep(f"{name}_p99_1s_after_ratio", found.after.latency(0.99) / found.unloaded_p99, "ratio")
+        self.keep(f"{name}_failures_1s_after", overloaded.after.failures.total(), "calls", 0)
+        self.keep(f"{name}_p99_1s_after_ratio", overloaded.after.latency(0.99) / overloaded.unloaded_p99, "ratio")
 
 
 async def experiments(folder: Path, models: Path) -> Report:
     """Run everything, one scenario after another."""
     report = Report()
 
-    def place(name: str) -> Path:
+    def folder_for(name: str) -> Path:
         (folder / name).mkdir()
         print(f"-- {name}", flush=True)
         return folder / name
 
-    killed = await kill_workers(place("kills"), models, KILLS, rate=500)
+    killed = await kill_workers(folder_for("kills"), models, KILLS, rate=500)
     report.outcome("kill", killed.outcome)
     report.keep("kill_recovery", killed.recoveries, "s", 2)
-    swapped = await swap_models(place("swaps"), models, SWAPS, rate=200)
+    swapped = await swap_models(folder_for("swaps"), models, SWAPS, rate=200)
     report.outcome("swap", swapped.outcome)
     report.keep("swap_wrong_version", swapped.wrong, "answers", 0)
     report.keep("swap_seconds", swapped.seconds, "s")
-    drained = await drain_replicas(place("drains"), models, DRAINS, rate=300)
+    drained = await drain_replicas(folder_for("drains"), models, DRAINS, rate=300)
     report.outcome("drain", drained.outcome)
     report.keep("drain_exit_code", drained.codes, "code", 0)
-    report.flood("overload_review", await overload_reviews(place("reviews"), models, FLOOD_SECONDS), 5)
-    report.flood("overload_batch", await overload_batches(place("batches"), models, FLOOD_SECONDS), None)
-    idled = await idle_beside(place("idlers"), models, IDLERS, rate=50, seconds=10.0)
+    report.flood("overload_review", await overload_reviews(folder_for("reviews"), models, FLOOD_SECONDS), 5)
+    report.flood("overload_batch", await overload_batches(folder_for("batches"), models, FLOOD_SECONDS), None)
+    idled = await idle_beside(folder_for("idlers"), models, IDLERS, rate=50, seconds=10.0)
     report.outcome("idlers", idled.beside)
     report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
-    await ledgers(report, place, models)
-    fuzzed = await fuzz(place("fuzz"), models, CASES)
+    await ledgers(report, folder_for, models)
+    fuzzed = await fuzz(folder_for("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
     report.keep("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / _MEGABYTE, "MB", 30)
@@ -106,34 +106,41 @@ async def experiments(folder: Path, models: Path) -> Report:
     return report
 
 
-async def ledgers(report: Report, place: Callable[[str], Path], models: Path) -> None:
+async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
     """What the ledger promises, on both databases."""
-    report.ledger("ledger_sqlite", await kill_agents(place("ledger-sqlite"), models, AGENT_KILLS, REVIEWS_A_SECOND))
+    report.ledger(
+        "ledger_sqlite", await kill_agents(folder_for("ledger-sqlite"), models, AGENT_KILLS, REVIEWS_A_SECOND)
+    )
     if binaries() is None:
         print("PostgreSQL is not installed (Debian: postgresql): its scenarios are left out", file=sys.stderr)
     else:
         with tempfile.TemporaryDirectory(prefix="vouch-pg-") as home, running(Path(home)) as postgres:
             killed = await kill_agents(
-                place("ledger-postgres"), models, AGENT_KILLS, REVIEWS_A_SECOND, agents=2, url=postgres.new_database()
+                folder_for("ledger-postgres"),
+                models,
+                AGENT_KILLS,
+                REVIEWS_A_SECOND,
+                agents=2,
+                url=postgres.new_database(),
             )
             report.ledger("ledger_postgres", killed)
             killed = await kill_agents(
-                place("postgres-kills"), models, DATABASE_KILLS, REVIEWS_A_SECOND, agents=2,
+                folder_for("postgres-kills"), models, DATABASE_KILLS, REVIEWS_A_SECOND, agents=2,
                 url=postgres.new_database(), postgres=postgres,
             )  # fmt: skip
             report.ledger("postgres_killed", killed)
-    outage = await stop_scorer(place("outage"), models, REVIEWS_A_SECOND, OUTAGE_SECONDS)
+    outage = await stop_scorer(folder_for("outage"), models, REVIEWS_A_SECOND, OUTAGE_SECONDS)
     report.outcome("outage", outage.away)
     report.keep("outage_unseen_approvals", outage.unseen_approvals, "answers", 0)
     report.keep("outage_degraded", outage.degraded, "answers")
     report.keep("outage_degraded_p99", outage.degraded_p99 * 1000, "ms", 50)
     report.keep("outage_back_after", outage.back_after, "s", 2)
     report.keep("outage_scored_after", outage.scored_after, "s", 10)
-    found = await tamper(place("tamperings"), TAMPERINGS, LEDGERS)
-    report.keep("tamperings", found.tamperings, "tamperings")
-    report.keep("tamperings_missed", found.missed, "tamperings", 0)
-    report.keep("tamperings_misnamed", found.misnamed, "tamperings", 0)
-    report.keep("untouched_ledgers_suspected", found.suspected, "ledgers", 0)
+    tampered = await tamper(folder_for("tamperings"), TAMPERINGS, LEDGERS)
+    report.keep("tamperings", tampered.tamperings, "tamperings")
+    report.keep("tamperings_missed", tampered.missed, "tamperings", 0)
+    report.keep("tamperings_misnamed", tampered.misnamed, "tamperings", 0)
+    report.keep("untouched_ledgers_suspected", tampered.suspected, "ledgers", 0)
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ async def drain_replicas(folder: Path, models: Path, drains: int, rate: float, w
                 replica = replicas[number % 2]
                 codes.append(await asyncio.to_thread(replica.stop))
                 replica.start()
-                found = lambda replica=replica: replica.metric("vouch_scored_orders_total") > 0  # noqa: E731
-                await asyncio.to_thread(wait_for, found, what="the client's return to a restarted replica")
+                has_scored = lambda replica=replica: replica.metric("vouch_scored_orders_total") > 0  # noqa: E731
+                await asyncio.to_thread(wait_for, has_scored, what="the client's return to a restarted replica")
                 await traffic.answers(ANSWERS)
         return Drained(traffic.outcome, codes)

@@ -53,8 +53,8 @@ async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seco
 async def idling(address: str, number: int) -> AsyncIterator[None]:
     """So many idle clients, each begun: health watches, conversations of silence, and bodies that stop after some bytes."""
     async with contextlib.AsyncExitStack() as stack:
-        for place in range(number):
-            await _KINDS[place % KINDS](address, stack)
+        for client in range(number):
+            await _KINDS[client % KINDS](address, stack)
         yield
 
 

@@ -112,8 +112,8 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
                 kept.setdefault(record.transaction_id, []).append(record.answer)
         cases, before = set[str](), None
         while True:
-            found, before = case_page(0, before, _PAGE)(connection)
-            cases |= {case.case_id for case in found}
+            records, before = case_page(0, before, _PAGE)(connection)
+            cases |= {case.case_id for case in records}
             if before is None:
                 break
         verified = verify(rows_of(connection), end_of(connection), None)
@@ -125,7 +125,7 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
         outcome,
         missing=sum(answer.transaction_id not in kept for answer in answers),
         different=sum(first.get(answer.transaction_id, b"") != answer.SerializeToString() for answer in answers),
-        doubled=sum(len(found) > 1 and not found[0].degraded for found in kept.values()),
+        doubled=sum(len(records) > 1 and not records[0].degraded for records in kept.values()),
         lost_cases=len(reviews ^ cases),
         other_answers=other_answers,
         broken=verified.broken,

@@ -43,11 +43,13 @@ class Overloaded:
     @property
     def with_retry_info(self) -> int:
         """Refusals that told when to try again."""
-        found = 0
+        counted = 0
         for error in self.flood.errors:
             rich = rpc_status.from_call(error)
-            found += rich is not None and any(each.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for each in rich.details)
-        return found
+            counted += rich is not None and any(
+                detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in rich.details
+            )
+        return counted
 
 
 async def overload_reviews(folder: Path, models: Path, seconds: float, times: float = TIMES) -> Overloaded:

@@ -40,8 +40,8 @@ def _tamper(connection: sqlite3.Connection, name: str, chance: random.Random) ->
         connection.execute("DELETE FROM payloads WHERE sequence = ?", (chosen,))
         return chosen
     if name.startswith("swap"):
-        table, places = ("entries", entries) if name == "swap entries" else ("payloads", orders)
-        first, second = sorted(chance.sample(places, 2))
+        table, targets = ("entries", entries) if name == "swap entries" else ("payloads", orders)
+        first, second = sorted(chance.sample(targets, 2))
         for before, after in ((first, -1), (second, first), (-1, second)):
             connection.execute(f"UPDATE {table} SET sequence = ? WHERE sequence = ?", (after, before))  # noqa: S608
         return first

@@ -123,12 +123,12 @@ def _cast(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataTy
     try:
         return column.cast(wanted, safe=not pa.types.is_timestamp(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        for place in range(len(column)):  # find the first cell that does it
+        for row in range(len(column)):  # find the first cell that does it
             try:
-                column.slice(place, 1).cast(wanted)
+                column.slice(row, 1).cast(wanted)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise TableError(
-                    f"{_place(path, first + place, name)}: {column[place].as_py()!r} is no {wanted}"
+                    f"{_place(path, first + row, name)}: {column[row].as_py()!r} is no {wanted}"
                 ) from error
         raise
 
@@ -162,8 +162,8 @@ def _place(path: Path, row: int, name: str) -> str:
 def _explain(path: Path, error: Exception) -> str:
     text = str(error)
     if broken := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text):
-        row, wanted, found = (int(group) for group in broken.groups())
-        return f"{path}: row {row - 1} has {found} cells, the header has {wanted}"
+        row, wanted, actual = (int(group) for group in broken.groups())
+        return f"{path}: row {row - 1} has {actual} cells, the header has {wanted}"
     if broken := re.search(r"Expected (\d+) columns, got (\d+): (.*)", text):
         return f"{path}: a row has {broken[2]} cells, the header has {broken[1]}: {broken[3][:80]}"
     return f"{path}: {text.splitlines()[0] if text else type(error).__name__}"

@@ -47,7 +47,7 @@ class Words:
 
     def __init__(self, values: Sequence[str | None]) -> None:
         # Parquet would encode a dictionary that holds a text twice in more than one way, and the bytes would differ.
-        known = {text: place for place, text in enumerate(dict.fromkeys(text for text in values if text is not None))}
+        known = {text: code for code, text in enumerate(dict.fromkeys(text for text in values if text is not None))}
         self._dictionary = texts(list(known))
         self._place = np.array([-1 if text is None else known[text] for text in values], dtype=np.int32)
 

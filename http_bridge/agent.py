@@ -57,10 +57,10 @@ async def health(request: Request) -> Response:
 async def _serves(request: Request, service: str) -> bool:
     try:
         check = health_pb2.HealthCheckRequest(service=service)
-        found = await request.app.state.health.Check(check, timeout=HEALTH_SECONDS)
+        answer = await request.app.state.health.Check(check, timeout=HEALTH_SECONDS)
     except grpc.aio.AioRpcError:
         return False
-    return bool(found.status == health_pb2.HealthCheckResponse.SERVING)
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @app.get("/api/v1/agent/info", summary="How the agent is set up", responses=answer(pb.GetAgentInfoResponse.DESCRIPTOR))

@@ -45,17 +45,17 @@ def _problem(status: int, detail: Any, headers: dict[str, str] | None = None) ->
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ValidationError)
     # Without the input: it may be NaN, which JSON cannot say, or personal, which nobody needs twice.
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
     shown = [
         {
-            "loc": ["body", *(str(part)[:_LONGEST_NAME] for part in each["loc"])],
-            "msg": each["msg"],
-            "type": each["type"],
+            "loc": ["body", *(str(part)[:_LONGEST_NAME] for part in problem["loc"])],
+            "msg": problem["msg"],
+            "type": problem["type"],
         }
-        for each in found[:MOST_VIOLATIONS]
+        for problem in problems[:MOST_VIOLATIONS]
     ]
-    if len(found) > len(shown):
-        shown.append({"loc": ["body"], "msg": f"and {len(found) - len(shown):,} more", "type": "more"})
+    if len(problems) > len(shown):
+        shown.append({"loc": ["body"], "msg": f"and {len(problems) - len(shown):,} more", "type": "more"})
     return _problem(422, shown)
 
 
@@ -106,8 +106,8 @@ def _parts(path: str) -> list[str]:
 
 
 def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any]]:
-    place = "body" if request.method == "POST" else "path" if request.path_params else "query"
+    part = "body" if request.method == "POST" else "path" if request.path_params else "query"
     return [
-        {"loc": [place, *_parts(field)], "msg": description, "type": "contract"}
+        {"loc": [part, *_parts(field)], "msg": description, "type": "contract"}
         for field, description in violations_of(rich)
-    ] or [{"loc": [place], "msg": rich.message, "type": "contract"}]
+    ] or [{"loc": [part], "msg": rich.message, "type": "contract"}]

@@ -92,5 +92,5 @@ class Gate:
 
 def metadata(request: Any) -> tuple[tuple[str, str], ...]:
     """What goes on to the service behind: the request's id, and the caller's key where there is one."""
-    found: tuple[tuple[str, str], ...] = request.scope["state"]["metadata"]
-    return found
+    pairs: tuple[tuple[str, str], ...] = request.scope["state"]["metadata"]
+    return pairs

@@ -28,8 +28,8 @@ app = application(
 async def health(request: Request) -> Response:
     """Answers 200 when healthy and 503 when not, with the same fields."""
     try:
-        found = await request.app.state.health.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=1.0)
-        loaded = found.status == health_pb2.HealthCheckResponse.SERVING
+        answer = await request.app.state.health.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=1.0)
+        loaded = answer.status == health_pb2.HealthCheckResponse.SERVING
     except grpc.aio.AioRpcError:
         loaded = False
     values = {

@@ -49,7 +49,7 @@ def describe(order: Order, answer: dict[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 found some, 1 found none, 2 it could not run."""
     options = parser().parse_args(arguments)
-    found = looked = 0
+    in_zone = looked = 0
     ensure_dataset(options.dataset)
     orders = read_orders(options.dataset)
     with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=10.0) as client:
@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             values = answer.json()
             if DENY_UP_TO < values["legitimacy_score"] < APPROVE_FROM:
                 print("\n".join(plain(line) for line in describe(order, values)), flush=True)
-                found += 1
-                if found == options.count:
+                in_zone += 1
+                if in_zone == options.count:
                     break
-    print(f"\n{found} of {looked} orders lie between {DENY_UP_TO} and {APPROVE_FROM}")
-    return 0 if found else 1
+    print(f"\n{in_zone} of {looked} orders lie between {DENY_UP_TO} and {APPROVE_FROM}")
+    return 0 if in_zone else 1

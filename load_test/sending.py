@@ -23,8 +23,8 @@ async def send(client: httpx.AsyncClient, url: str, order: Order, due: float) ->
         seconds = time.monotonic() - due
         if answer.status_code != 200:
             return Outcome(identity, order.is_abuse, seconds, error=f"HTTP {answer.status_code}: {_detail(answer)}")
-        found = answer.json()
-        return Outcome(identity, order.is_abuse, seconds, found["decision"], found["legitimacy_score"])
+        body = answer.json()
+        return Outcome(identity, order.is_abuse, seconds, body["decision"], body["legitimacy_score"])
     except httpx.HTTPError as error:
         return Outcome(
             identity, order.is_abuse, time.monotonic() - due, error=f"{type(error).__name__}: {error}".strip(": ")

@@ -1,1 +1,5 @@
 """What every process here shares: settings, logs, errors, serving, and the contract read from its own descriptors."""
+
+from runtime.rpc.core import choose_experiments
+
+choose_experiments()

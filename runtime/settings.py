@@ -60,14 +60,16 @@ class Settings(BaseModel):
         for name in sorted(os.environ):
             if name.upper().startswith(cls.prefix) and name.upper() not in known and cls.prefix != Settings.prefix:
                 raise SettingsError(f"{name} is no setting; there are {', '.join(sorted(known))}")
-        found = {name: os.environ[variable] for name, variable in cls.variables().items() if variable in os.environ}
+        from_environment = {
+            name: os.environ[variable] for name, variable in cls.variables().items() if variable in os.environ
+        }
         try:
-            return cls.model_validate(found | given, by_name=True)
+            return cls.model_validate(from_environment | given, by_name=True)
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             variable = cls.variables().get(name, name)
-            value = "" if "key" in name else f"={found.get(name, '')!r}"  # a secret is not shown
+            value = "" if "key" in name else f"={from_environment.get(name, '')!r}"  # a secret is not shown
             message = str(first["msg"]).removeprefix("Value error, ")
             raise SettingsError(f"{variable}{value}: {message}" if name else message) from error
 
@@ -91,6 +93,8 @@ class ServerSettings(Settings):
     lame_duck_seconds: Annotated[float, Field(ge=0, le=60)] = 0.3
     log_every: Annotated[int, Field(ge=0)] = 1000
     """Every so many successes one is logged; 0 for none."""
+    grpc_nice: Annotated[int, Field(ge=0, le=19)] = 4
+    """Niceness of gRPC's own threads, on Linux; 0 leaves them equal to Python's."""
     insecure: bool = False
     api_keys: Path | None = None
     tls_certificate: Path | None = None

@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all well, 1 something failed, 2 it could not start."""
     argparse.ArgumentParser(prog="vouch demo", description=__doc__).parse_args(arguments)
     at = ports()
-    if found := taken(at):
-        for sentence in found:
+    if in_use := taken(at):
+        for sentence in in_use:
             print(f"vouch demo: {sentence}", file=sys.stderr)
         return 2
     try:

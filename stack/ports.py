@@ -11,7 +11,7 @@ from stack.settings import StackSettings
 def ports() -> dict[str, int]:
     """Port of each service by its settings; 0 and none are left out. Raises SettingsError."""
     stack, scorer, agent = StackSettings.read(), MlSettings.read(), AgentSettings.read()
-    found = {
+    by_service = {
         "ml": _port(scorer.listen),
         "agent": _port(agent.listen),
         "bridge_ml": stack.bridge_ml_port,
@@ -20,7 +20,7 @@ def ports() -> dict[str, int]:
         "ml_metrics": _port(scorer.metrics_listen),
         "agent_metrics": _port(agent.metrics_listen),
     }
-    return {name: port for name, port in found.items() if port}
+    return {name: port for name, port in by_service.items() if port}
 
 
 def _port(address: str) -> int:
@@ -30,12 +30,12 @@ def _port(address: str) -> int:
 
 def taken(ports: Mapping[str, int]) -> list[str]:
     """A sentence for each port that something else listens on already."""
-    found = []
+    sentences = []
     for name, port in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                found.append(f"port {port} (for {name}) is taken: stop what listens there")
-    return found
+                sentences.append(f"port {port} (for {name}) is taken: stop what listens there")
+    return sentences

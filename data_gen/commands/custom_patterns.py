@@ -22,10 +22,10 @@ def load_patterns(path: Path | None) -> tuple[Pattern, ...]:
     except Exception as error:
         raise PatternError(f"{path}: {type(error).__name__}: {error}") from error
     own = getattr(module, "PATTERNS", None)
-    if not isinstance(own, (list, tuple)) or not all(isinstance(each, Pattern) for each in own):
+    if not isinstance(own, (list, tuple)) or not all(isinstance(pattern, Pattern) for pattern in own):
         raise PatternError(f"{path}: it must define PATTERNS, a tuple of Pattern")
-    names = [each.name for each in own]
+    names = [pattern.name for pattern in own]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PatternError(f"{path}: pattern {twice[0]} is declared twice")
-    merged = {each.name: each for each in PATTERNS} | {each.name: each for each in own}
+    merged = {pattern.name: pattern for pattern in PATTERNS} | {pattern.name: pattern for pattern in own}
     return tuple(merged.values())

@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace, output: Path) -> int:
     generator = RowGenerator(plan, options.seed, patterns)
     with progress_of(plan.rows) as progress:
         summary, sample = write_dataset(generator, plan, output, options.workers, progress)
-    found = None if options.no_validate and not options.report else audit(sample)
+    audited = None if options.no_validate and not options.report else audit(sample)
     told = {
         "size": options.size,
         "ratios": ratios,
@@ -123,9 +123,9 @@ def _run(options: argparse.Namespace, output: Path) -> int:
         "end_date": f"{options.end_date:%Y-%m-%d}",
         "patterns": options.patterns.name if options.patterns else None,
     }
-    write_manifest(output, generator.network, plan, options.seed, told, found)
-    checks = all_checks(summary, found, ratios)
+    write_manifest(output, generator.network, plan, options.seed, told, audited)
+    checks = all_checks(summary, audited, ratios)
     if options.report:
-        write_report(options.report, output.name, options.seed, summary, sample, found, checks)
+        write_report(options.report, output.name, options.seed, summary, sample, audited, checks)
     print(f"{output}: {plan.rows:,} rows, {len(BATCH_SCHEMA)} columns, seed {options.seed}")
-    return 0 if options.no_validate else tell("vouch generate", summary, checks, found)
+    return 0 if options.no_validate else tell("vouch generate", summary, checks, audited)

@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ids.add(batch)
     if not summary.rows:
         raise TableError(f"{options.file}: the file has no rows")
-    found = audit(sample)
+    audited = audit(sample)
     print(f"{options.file}: {summary.rows:,} rows, {len(summary.columns)} known columns")
-    return tell("vouch validate", summary, [ids.check(), *all_checks(summary, found, None)], found)
+    return tell("vouch validate", summary, [ids.check(), *all_checks(summary, audited, None)], audited)
 
 
 class Ids:

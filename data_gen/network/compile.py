@@ -32,7 +32,7 @@ class Node:
         self.name = name
         self.domain = domain_of(name)
         declared = [pattern.nodes[name] for pattern in patterns]
-        self.parents = tuple(sorted(frozenset().union(*(each.parents() for each in declared))))
+        self.parents = tuple(sorted(frozenset().union(*(distribution.parents() for distribution in declared))))
         parent_domains = [domain_of(parent) for parent in self.parents]
         self.parent_sizes = tuple(domain.size for domain in parent_domains)
         self.configurations = int(np.prod(self.parent_sizes, initial=1))

@@ -18,7 +18,7 @@ def manifest_path(path: Path) -> Path:
 
 
 def write_manifest(
-    path: Path, network: Network, plan: Plan, seed: int, arguments: Mapping[str, Any], found: Audit | None
+    path: Path, network: Network, plan: Plan, seed: int, arguments: Mapping[str, Any], audited: Audit | None
 ) -> None:
     """Write the manifest of a finished file. It holds no date and no path, so that it is the same wherever it is made."""
     content = {
@@ -29,7 +29,7 @@ def write_manifest(
         "rows": plan.rows,
         "counts": {p.name: count for p, count in zip(network.patterns, plan.counts, strict=True)},
         "sha256": sha256(path),
-        "audit": found.as_json() if found else None,
+        "audit": audited.as_json() if audited else None,
     }
     with complete_or_nothing(manifest_path(path)) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")

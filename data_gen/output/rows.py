@@ -124,12 +124,12 @@ def _identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = Fal
     text = np.empty((rows, width), dtype=np.uint8)
     text[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)
     rest = serial.astype(np.uint64)
-    for place in range(width - 1, len(prefix) - 1, -1):
+    for position in range(width - 1, len(prefix) - 1, -1):
         if decimal:
             rest, digit = np.divmod(rest, np.uint64(10))
         else:
             digit, rest = rest & np.uint64(15), rest >> np.uint64(4)
-        text[:, place] = _HEX[digit.astype(np.intp)]
+        text[:, position] = _HEX[digit.astype(np.intp)]
     return fixed_texts(text)
 
 

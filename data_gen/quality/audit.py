@@ -110,27 +110,27 @@ def _tree(scores: Mapping[str, Vector], truth: NDArray[np.bool_]) -> tuple[float
     return auc(tree.predict_proba(matrix)[:, 1], truth), tuple(used)
 
 
-def difficulty(found: Audit, ratios: Mapping[str, float] | None) -> Iterator[Check]:
+def difficulty(audited: Audit, ratios: Mapping[str, float] | None) -> Iterator[Check]:
     """The checks of the audit. Limit and review zone are promised for the default mix only."""
-    easiest = max(found.column_auc, key=lambda name: found.column_auc[name])
-    highest = found.column_auc[easiest]
+    easiest = max(audited.column_auc, key=lambda name: audited.column_auc[name])
+    highest = audited.column_auc[easiest]
     yield Check(
         "no column gives the label away",
         highest <= MOST_COLUMN,
         f"{easiest} has AUC {highest:.3f}, at most {MOST_COLUMN}",
     )
-    shown = ", ".join(found.tree_columns)
+    shown = ", ".join(audited.tree_columns)
     yield Check(
         "no depth-2 tree does",
-        found.tree_auc <= MOST_TREE,
-        f"{shown} have AUC {found.tree_auc:.3f}, at most {MOST_TREE}",
+        audited.tree_auc <= MOST_TREE,
+        f"{shown} have AUC {audited.tree_auc:.3f}, at most {MOST_TREE}",
     )
     default = ratios is not None and all(abs(ratios[name] - share) < 1e-9 for name, share in DEFAULT_RATIOS.items())
-    if found.limit_auc is None or found.review_zone_share is None:
+    if audited.limit_auc is None or audited.review_zone_share is None:
         return
     for name, value, (low, high) in (
-        ("limit: AUC of abuse_confidence", found.limit_auc, LIMIT),
-        ("share of abuse_confidence in the review zone", found.review_zone_share, ZONE_SHARE),
+        ("limit: AUC of abuse_confidence", audited.limit_auc, LIMIT),
+        ("share of abuse_confidence in the review zone", audited.review_zone_share, ZONE_SHARE),
     ):
         passed = low <= value <= high or not default
         wanted = f"wanted {low:g} to {high:g}" + ("" if default else " for the default mix")

@@ -8,11 +8,11 @@ _GOLDEN_ANGLE = 137.508  # degrees: hues that never come near one another, howev
 _TEXT = 'font-family="system-ui,sans-serif" font-size="10" fill="#556"'
 
 
-def colour_of(place: int) -> str:
+def colour_of(number: int) -> str:
     """The colour of the series at a place; any number of them can be told apart."""
-    if place < len(_FIRST_COLOURS):
-        return _FIRST_COLOURS[place]
-    return f"hsl({(place * _GOLDEN_ANGLE) % 360:.0f} 55% 50%)"
+    if number < len(_FIRST_COLOURS):
+        return _FIRST_COLOURS[number]
+    return f"hsl({(number * _GOLDEN_ANGLE) % 360:.0f} 55% 50%)"
 
 
 def grouped_lines(series: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str], width: int = 300) -> str:
@@ -20,13 +20,13 @@ def grouped_lines(series: Sequence[tuple[str, Sequence[float]]], labels: Sequenc
     height, top = 96, max((max(values, default=0) for _, values in series), default=0) or 1
     step = width / max(len(labels), 1)
     paths = []
-    for place, (name, values) in enumerate(series):
+    for number, (name, values) in enumerate(series):
         points = [
             f"{index * step + dx:.1f},{height - value / top * (height - 6):.1f}"
             for index, value in enumerate(values)
             for dx in (0, step)
         ]
-        colour = colour_of(place)
+        colour = colour_of(number)
         outline = f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
         paths.append(f"<g><title>{escape(name)}</title>{outline}</g>")
     ends = f'<text x="0" y="{height + 12}" {_TEXT}>{escape(labels[0])}</text>' if labels else ""
@@ -46,21 +46,21 @@ def grouped_bars(series: Sequence[tuple[str, Sequence[float]]], labels: Sequence
         parts.append(
             f'<text x="{left - 6}" y="{y + row / 2 + 2}" text-anchor="end" {_TEXT}>{escape(label[:18])}</text>'
         )
-        for place, (name, values) in enumerate(series):
+        for number, (name, values) in enumerate(series):
             length = values[index] / top * (width - left - 4)
             title = f"<title>{escape(name)}: {values[index]:.1%}</title>"
-            box = f'x="{left}" y="{y + 3 + place * 5}" width="{length:.1f}" height="4.4" rx="1"'
-            parts.append(f'<rect {box} fill="{colour_of(place)}">{title}</rect>')
+            box = f'x="{left}" y="{y + 3 + number * 5}" width="{length:.1f}" height="4.4" rx="1"'
+            parts.append(f'<rect {box} fill="{colour_of(number)}">{title}</rect>')
     return f'<svg viewBox="0 0 {width} {row * len(labels)}" width="{width}" role="img">{"".join(parts)}</svg>'
 
 
 def shares_bar(shares: Sequence[tuple[str, float]], width: int = 920) -> str:
     """One bar cut into shares, each labelled where there is room."""
     x, parts = 0.0, []
-    for place, (name, share) in enumerate(shares):
+    for number, (name, share) in enumerate(shares):
         length = share * width
         parts.append(
-            f'<rect x="{x:.1f}" width="{length:.1f}" height="34" fill="{colour_of(place)}">'
+            f'<rect x="{x:.1f}" width="{length:.1f}" height="34" fill="{colour_of(number)}">'
             f"<title>{escape(name)} {share:.2%}</title></rect>"
         )
         if length > 60:

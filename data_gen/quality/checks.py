@@ -64,16 +64,16 @@ def validate(summary: Summary, ratios: Mapping[str, float] | None = None) -> Ite
 
 def _no_nulls(summary: Summary) -> Check:
     missing = [name for name in REQUIRED_COLUMNS if name in summary.columns and summary.columns[name].nulls]
-    found = ", ".join(f"{name} has {summary.columns[name].nulls:,} empty values" for name in missing)
-    return Check("no nulls in required fields", not missing, found)
+    finding = ", ".join(f"{name} has {summary.columns[name].nulls:,} empty values" for name in missing)
+    return Check("no nulls in required fields", not missing, finding)
 
 
 def _class_distribution(summary: Summary, ratios: Mapping[str, float]) -> Check:
     shares = dict(zip(ALL_TYPES, summary.rows_by_type[:-1] / max(summary.rows, 1), strict=True))
     # Exact to the row: rounding can move a type by less than one row.
     off = [name for name in ALL_TYPES if abs(shares[name] - ratios[name]) * summary.rows >= 1]
-    found = ", ".join(f"{name} is {shares[name]:.4%} instead of {ratios[name]:.4%}" for name in off)
-    return Check("class distribution", not off, found)
+    finding = ", ".join(f"{name} is {shares[name]:.4%} instead of {ratios[name]:.4%}" for name in off)
+    return Check("class distribution", not off, finding)
 
 
 def _ranges(summary: Summary) -> Iterator[Check]:
@@ -87,17 +87,31 @@ def _ranges(summary: Summary) -> Iterator[Check]:
 
 
 def _characteristics(summary: Summary) -> Iterator[Check]:
-    for each in CHARACTERISTICS:
-        if each.column not in summary.columns:
+    for characteristic in CHARACTERISTICS:
+        if characteristic.column not in summary.columns:
             continue
-        rows = [summary.columns[each.column].present[ALL_TYPES.index(name)] for name in (each.abuse_type, "legitimate")]
+        rows = [
+            summary.columns[characteristic.column].present[ALL_TYPES.index(name)]
+            for name in (characteristic.abuse_type, "legitimate")
+        ]
         if min(rows) < ENOUGH_ROWS:
             continue
-        abuse, honest = summary.mean(each.column, each.abuse_type), summary.mean(each.column, "legitimate")
-        passed = abuse > honest * each.factor if each.factor > 1 else abuse < honest * each.factor
-        side = "more than" if each.factor > 1 else "less than"
+        abuse, honest = (
+            summary.mean(characteristic.column, characteristic.abuse_type),
+            summary.mean(characteristic.column, "legitimate"),
+        )
+        passed = (
+            abuse > honest * characteristic.factor
+            if characteristic.factor > 1
+            else abuse < honest * characteristic.factor
+        )
+        side = "more than" if characteristic.factor > 1 else "less than"
         relation = f"{abuse:.3g} against {honest:.3g} of honest orders, wanted {side}"
-        yield Check(f"pattern of {each.abuse_type}: {each.column}", passed, f"{relation} {each.factor:g} times")
+        yield Check(
+            f"pattern of {characteristic.abuse_type}: {characteristic.column}",
+            passed,
+            f"{relation} {characteristic.factor:g} times",
+        )
 
 
 STATISTICS = (
@@ -116,6 +130,6 @@ def statistics(summary: Summary) -> Iterator[str]:
     """A table of means by abuse type, as lines of text."""
     names = [name for name in STATISTICS if name in summary.columns]
     yield f"{'mean by abuse type':27}{'rows':>9}" + "".join(f"{name[:14]:>16}" for name in names)
-    for place, abuse_type in enumerate(ALL_TYPES):
-        if rows := int(summary.rows_by_type[place]):
+    for type_code, abuse_type in enumerate(ALL_TYPES):
+        if rows := int(summary.rows_by_type[type_code]):
             yield f"{abuse_type:27}{rows:9,}" + "".join(f"{summary.mean(name, abuse_type):16.3f}" for name in names)

@@ -8,18 +8,18 @@ from data_gen.quality.checks import Check, statistics, validate
 from data_gen.quality.summary import Summary
 
 
-def all_checks(summary: Summary, found: Audit | None, ratios: Mapping[str, float] | None) -> list[Check]:
+def all_checks(summary: Summary, audited: Audit | None, ratios: Mapping[str, float] | None) -> list[Check]:
     """Every check that applies to a file."""
-    return [*validate(summary, ratios), *(difficulty(found, ratios) if found else ())]
+    return [*validate(summary, ratios), *(difficulty(audited, ratios) if audited else ())]
 
 
-def tell(command: str, summary: Summary, checks: list[Check], found: Audit | None) -> int:
+def tell(command: str, summary: Summary, checks: list[Check], audited: Audit | None) -> int:
     """Print statistics, audit and checks; return 1 when a check failed, else 0."""
     for line in statistics(summary):
         print(line)
-    if found:
-        strongest = sorted(found.column_auc.items(), key=lambda item: -item[1])[:5]
-        print(f"audit of {found.rows:,} rows; strongest columns: " + ", ".join(f"{n} {v:.3f}" for n, v in strongest))
+    if audited:
+        strongest = sorted(audited.column_auc.items(), key=lambda item: -item[1])[:5]
+        print(f"audit of {audited.rows:,} rows; strongest columns: " + ", ".join(f"{n} {v:.3f}" for n, v in strongest))
     failed = [check for check in checks if not check.passed]
     for check in checks:
         print(f"{'ok  ' if check.passed else 'FAIL'} {check.name}{': ' + check.finding if check.finding else ''}")

@@ -23,15 +23,17 @@ _BINS, _MOST_NAMES, _SAMPLE_ROWS, _STRONGEST = 28, 8, 12, 8
 
 
 def write_report(
-    path: Path, name: str, seed: int, summary: Summary, sample: Sample, found: Audit | None, checks: Sequence[Check]
+    path: Path, name: str, seed: int, summary: Summary, sample: Sample, audited: Audit | None, checks: Sequence[Check]
 ) -> None:
     """Write the page; raise OutputError when it cannot be written."""
-    page = _page(name, seed, summary, sample, found, checks)
+    page = _page(name, seed, summary, sample, audited, checks)
     with complete_or_nothing(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def _page(name: str, seed: int, summary: Summary, sample: Sample, found: Audit | None, checks: Sequence[Check]) -> str:
+def _page(
+    name: str, seed: int, summary: Summary, sample: Sample, audited: Audit | None, checks: Sequence[Check]
+) -> str:
     shares = [
         (abuse_type, int(rows) / summary.rows)
         for abuse_type, rows in zip(ALL_TYPES, summary.rows_by_type, strict=False)
@@ -47,39 +49,39 @@ def _page(name: str, seed: int, summary: Summary, sample: Sample, found: Audit |
         sample_rows=sample.rows,
         mix=shares_bar(shares),
         legend=[(colour_of(ALL_TYPES.index(kind)), kind.replace("_", " ")) for kind, _ in shares],
-        audit=_audit(found) if found else [],
+        audit=_audit(audited) if audited else [],
         legitimacy=histogram((legitimacy / max(legitimacy.sum(), 1)).tolist(), ZONE),
-        cards=[_card(column, sample, found) for column in sample.columns if column not in LABELS],
+        cards=[_card(column, sample, audited) for column in sample.columns if column not in LABELS],
         checks=checks,
         columns=sample.columns,
         orders=_orders(sample),
     )
 
 
-def _audit(found: Audit) -> list[tuple[str, float]]:
-    strongest = sorted(found.column_auc.items(), key=lambda item: -item[1])[:_STRONGEST]
+def _audit(audited: Audit) -> list[tuple[str, float]]:
+    strongest = sorted(audited.column_auc.items(), key=lambda item: -item[1])[:_STRONGEST]
     figures = [
-        ("limit: AUC of the exact probability", found.limit_auc),
-        ("share in the review zone", found.review_zone_share),
-        (f"best tree of depth 2 ({', '.join(found.tree_columns)})", found.tree_auc),
+        ("limit: AUC of the exact probability", audited.limit_auc),
+        ("share in the review zone", audited.review_zone_share),
+        (f"best tree of depth 2 ({', '.join(audited.tree_columns)})", audited.tree_auc),
         *((f"AUC of {name} alone", value) for name, value in strongest),
     ]
     return [(name, value) for name, value in figures if value is not None]
 
 
 def _groups(sample: Sample) -> NDArray[np.int64]:
-    places = pc.index_in(sample.column("abuse_type").cast(pa.string()), value_set=texts(ALL_TYPES))
-    result: NDArray[np.int64] = places.combine_chunks().to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = pc.index_in(sample.column("abuse_type").cast(pa.string()), value_set=texts(ALL_TYPES))
+    result: NDArray[np.int64] = codes.combine_chunks().to_numpy(zero_copy_only=False).astype(np.int64)
     return result
 
 
-def _card(name: str, sample: Sample, found: Audit | None) -> tuple[str, float | None, str]:
+def _card(name: str, sample: Sample, audited: Audit | None) -> tuple[str, float | None, str]:
     """A column's name, its AUC where it has one, and its picture."""
     column, groups = sample.column(name).combine_chunks(), _groups(sample)
-    present = [place for place in range(len(ALL_TYPES)) if (groups == place).any()]
+    present = [group for group in range(len(ALL_TYPES)) if (groups == group).any()]
     is_named = pa.types.is_dictionary(column.type) or pa.types.is_boolean(column.type)
     picture = (_named if is_named else _numbers)(column, groups, present)
-    return name, found.column_auc.get(name) if found else None, picture
+    return name, audited.column_auc.get(name) if audited else None, picture
 
 
 def _named(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) -> str:
@@ -89,9 +91,9 @@ def _named(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) 
     rows = np.bincount(codes, minlength=len(names))
     common = [int(code) for code in np.argsort(-rows)[:_MOST_NAMES] if rows[code]]
     series = []
-    for place in present:
-        own = np.bincount(codes[groups == place], minlength=len(names))
-        series.append((ALL_TYPES[place], (own / own.sum())[common].tolist()))
+    for group in present:
+        own = np.bincount(codes[groups == group], minlength=len(names))
+        series.append((ALL_TYPES[group], (own / own.sum())[common].tolist()))
     return grouped_bars(series, [names[code] for code in common])
 
 
@@ -108,9 +110,9 @@ def _numbers(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]
     else:
         edges = np.linspace(low, high, _BINS + 1)
     series = []
-    for place in present:
-        own, _ = np.histogram(np.clip(values[groups == place], edges[0], edges[-1]), bins=edges)
-        series.append((ALL_TYPES[place], (own / max(own.sum(), 1)).tolist()))
+    for group in present:
+        own, _ = np.histogram(np.clip(values[groups == group], edges[0], edges[-1]), bins=edges)
+        series.append((ALL_TYPES[group], (own / max(own.sum(), 1)).tolist()))
     shown = (
         [np.datetime_as_string(np.datetime64(int(e), "s"), unit="D") for e in edges]
         if is_time

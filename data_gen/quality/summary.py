@@ -89,8 +89,10 @@ class Summary:
 
     def mean(self, column: str, abuse_type: str) -> float:
         """Mean of a column's present values of an abuse type; NaN when there are none."""
-        place, summary = ALL_TYPES.index(abuse_type), self.columns[column]
-        return float(summary.sums[place] / summary.present[place]) if summary.present[place] else float("nan")
+        type_code, summary = ALL_TYPES.index(abuse_type), self.columns[column]
+        return (
+            float(summary.sums[type_code] / summary.present[type_code]) if summary.present[type_code] else float("nan")
+        )
 
 
 INDICATORS = {
@@ -106,9 +108,9 @@ INDICATORS = {
 def _abuse_types(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
     if "abuse_type" not in batch.schema.names:
         return None
-    places = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=texts(ALL_TYPES))
+    type_codes = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=texts(ALL_TYPES))
     # NaN where the type is none that we know
-    result: NDArray[np.int64] = np.nan_to_num(unpack(places), nan=len(ALL_TYPES)).astype(np.int64)
+    result: NDArray[np.int64] = np.nan_to_num(unpack(type_codes), nan=len(ALL_TYPES)).astype(np.int64)
     return result
 
 

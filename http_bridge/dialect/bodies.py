@@ -53,10 +53,10 @@ def _rules(field: FieldDescriptor) -> dict[str, Any]:
     kind = options.WhichOneof("type")
     if kind not in ("double", "int32", "string"):
         return rules
-    found = {rule.name: value for rule, value in getattr(options, kind).ListFields()}
-    rules |= {_RULES[name]: value for name, value in found.items() if name in _RULES}
-    if "pattern" in found:
-        rules["pattern"] = found["pattern"]
+    declared = {rule.name: value for rule, value in getattr(options, kind).ListFields()}
+    rules |= {_RULES[name]: value for name, value in declared.items() if name in _RULES}
+    if "pattern" in declared:
+        rules["pattern"] = declared["pattern"]
     if kind == "double":
         rules["allow_inf_nan"] = False
     return rules
@@ -114,7 +114,11 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def _numbers_read(body: bytes, error: ValidationError) -> dict[str, Any]:
     """The body with numbers for fields in which they were written otherwise; raises `error` where that mends nothing."""
-    wrong = [(each["type"], each["loc"][0]) for each in error.errors(include_url=False) if each["type"] in _WRITTEN]
+    wrong = [
+        (problem["type"], problem["loc"][0])
+        for problem in error.errors(include_url=False)
+        if problem["type"] in _WRITTEN
+    ]
     if not wrong:
         raise error
     values: dict[str, Any] = from_json(body)

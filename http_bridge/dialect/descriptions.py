@@ -7,8 +7,8 @@ from importlib import resources
 
 @cache
 def _all() -> dict[str, str]:
-    found: dict[str, str] = json.loads(resources.files("generated").joinpath("descriptions.json").read_text())
-    return found
+    descriptions: dict[str, str] = json.loads(resources.files("generated").joinpath("descriptions.json").read_text())
+    return descriptions
 
 
 def description(full_name: str) -> str:

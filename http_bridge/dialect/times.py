@@ -22,7 +22,7 @@ def to_timestamp(text: Any) -> Timestamp:
     match = _WRITTEN.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError("a time is written as text, like 2025-02-11T10:00:00 or 2025-02-11T10:00:00Z")
-    year, month, day, hour, minute, second = (int(match[place]) for place in range(1, 7))
+    year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
     try:
         moment = dt.datetime(year, month, day, hour, minute, 59 if second == 60 else second)
     except ValueError as error:

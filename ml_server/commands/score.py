@@ -49,7 +49,7 @@ def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch
         shares = [model.log_odds.abuse_type_shares(row) for row in scores.tolist()]
         if shares and shares[0]:
             types = np.array(shares) * (1 - legitimacy)[:, None]
-            columns |= {f"{name}_score": types[:, place] for place, name in enumerate(ABUSE_TYPES)}
+            columns |= {f"{name}_score": types[:, index] for index, name in enumerate(ABUSE_TYPES)}
         arrays = [value if isinstance(value, pa.Array) else pa.array(value) for value in columns.values()]
         yield pa.RecordBatch.from_arrays(arrays, list(columns))
 

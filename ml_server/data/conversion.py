@@ -118,11 +118,11 @@ def _is(wanted: object, value: str) -> bool:
 
 
 def _unreadable(name: str, source: Source, frame: pd.DataFrame, series: "Series[Any]", before: int) -> str:
-    place = int(np.flatnonzero(series.isna())[0])
+    row = int(np.flatnonzero(series.isna())[0])
     column = ", ".join(source.sources)
-    value = frame[source.sources[0]].iloc[place]
+    value = frame[source.sources[0]].iloc[row]
     said = f"column {column}: {int(series.isna().sum()):,} values cannot be a {name}, like "
-    said += f"{'an empty one' if pd.isna(value) else shown(value)} in row {before + place + 1:,}"
+    said += f"{'an empty one' if pd.isna(value) else shown(value)} in row {before + row + 1:,}"
     if name == "timestamp" and isinstance(source, ColumnMapping):
         said += f": {TIME_WAY_OUT}"
     return said

@@ -59,8 +59,8 @@ def cheapest(legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: P
     best: Cost | None = None
     for deny in _GRID[:-1]:
         for approve in _GRID[deny < _GRID]:
-            found = cost_of(float(approve), float(deny), legitimacy, is_abuse, amounts, prices)
-            if best is None or found.per_order < best.per_order:
-                best = found
+            priced = cost_of(float(approve), float(deny), legitimacy, is_abuse, amounts, prices)
+            if best is None or priced.per_order < best.per_order:
+                best = priced
     assert best is not None
     return best

@@ -45,14 +45,14 @@ def against_limit(legitimacy: Vector, is_abuse: Vector, confidence: Vector) -> d
 def intervals(legitimacy: Vector, is_abuse: Vector, seed: int = 0, rounds: int = 100) -> dict[str, tuple[float, float]]:
     """95 % intervals of the figures: percentiles over resampled rows (Efron, Bootstrap Methods, 1979)."""
     rng, rows = np.random.default_rng(seed), len(is_abuse)
-    found: dict[str, list[float]] = {}
+    resampled: dict[str, list[float]] = {}
     for _ in range(rounds):
         chosen = rng.integers(0, rows, rows)
         for name, value in figures(legitimacy[chosen], is_abuse[chosen]).items():
-            found.setdefault(name, []).append(value)
+            resampled.setdefault(name, []).append(value)
     return {
         name: (float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5)))
-        for name, values in found.items()
+        for name, values in resampled.items()
         if name != "rows"
     }
 

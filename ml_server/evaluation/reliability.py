@@ -11,10 +11,10 @@ def expected_calibration_error(scores: NDArray[np.float64], outcomes: NDArray[np
 
     Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
     """
-    place = np.minimum((scores * bins).astype(int), bins - 1)
-    rows = np.bincount(place, minlength=bins)
-    stated = np.bincount(place, weights=scores, minlength=bins)
-    observed = np.bincount(place, weights=outcomes, minlength=bins)
+    bin_number = np.minimum((scores * bins).astype(int), bins - 1)
+    rows = np.bincount(bin_number, minlength=bins)
+    stated = np.bincount(bin_number, weights=scores, minlength=bins)
+    observed = np.bincount(bin_number, weights=outcomes, minlength=bins)
     return float(np.abs(stated - observed).sum() / rows.sum())
 
 
@@ -22,9 +22,9 @@ def reliability(
     scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15
 ) -> Sequence[tuple[float, float, int]]:
     """The reliability curve: mean score, observed share and rows of each bin of equal width that has rows."""
-    place = np.minimum((scores * bins).astype(int), bins - 1)
+    bin_number = np.minimum((scores * bins).astype(int), bins - 1)
     return [
-        (float(scores[place == b].mean()), float(outcomes[place == b].mean()), int((place == b).sum()))
+        (float(scores[bin_number == b].mean()), float(outcomes[bin_number == b].mean()), int((bin_number == b).sum()))
         for b in range(bins)
-        if (place == b).any()
+        if (bin_number == b).any()
     ]

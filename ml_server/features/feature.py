@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from string import Formatter
 from typing import Any
 
 from contract.fields import FIELDS
@@ -33,8 +35,26 @@ class Feature:
         template = self.sentence if isinstance(self.sentence, str) else self.sentence.get(value)
         if template is None:
             return f"{self.name} is {value:g}"
-        shown = {name: show(name, fields) for name in self.operation.inputs}
-        return template.format_map({**shown, "value": value, "text": show(self.operation.inputs[0], fields)})
+        # What a template does not name is not made: a time, say, costs as much as the rest of the sentence.
+        shown: dict[str, Any] = {}
+        for name in _named_in(template):
+            if name == "value":
+                shown[name] = value
+            else:
+                shown[name] = show(self.operation.inputs[0] if name == "text" else name, fields)
+        return template.format_map(shown)
+
+
+@cache
+def _named_in(template: str) -> tuple[str, ...]:
+    """Names of the fields that a template shows."""
+    return tuple({name for _, name, _, _ in Formatter().parse(template) if name})
+
+
+@cache
+def _shorts(name: str) -> dict[int, str]:
+    """Short names of a field's enum values by number."""
+    return {number: short for short, number in FIELDS[name].numbers.items()}
 
 
 def show(name: str, fields: Fields) -> str:
@@ -46,7 +66,7 @@ def show(name: str, fields: Fields) -> str:
         return "true" if value else "false"
     kind = FIELDS[name].kind if name in FIELDS else ""
     if kind == "enum":
-        return next((short for short, number in FIELDS[name].numbers.items() if number == value), str(value))
+        return _shorts(name).get(value, str(value))
     if kind == "time":
         return str(value.ToJsonString())
     if isinstance(value, float):

@@ -51,14 +51,14 @@ class FeatureSet:
         self.features = (*declare(rankings), *self.extra.features(rankings))
         self.names = tuple(feature.name for feature in self.features)
         # Values that stand as they are come out of the fields in one step; only the others are computed one by one.
-        plain = [place for place, each in enumerate(self.features) if isinstance(each.operation, Value)]
-        computed = [place for place in range(len(self.features)) if place not in plain]
-        names = [self.features[place].operation.inputs[0] for place in plain]
+        plain = [number for number, feature in enumerate(self.features) if isinstance(feature.operation, Value)]
+        computed = [number for number in range(len(self.features)) if number not in plain]
+        names = [self.features[number].operation.inputs[0] for number in plain]
         self._unknown = dict.fromkeys(names, NAN)
         self._plain = itemgetter(*names)
-        self._computed = tuple(self.features[place].operation.value for place in computed)
-        where = {place: index for index, place in enumerate([*plain, *computed])}
-        self._in_order = itemgetter(*(where[place] for place in range(len(self.features))))
+        self._computed = tuple(self.features[number].operation.value for number in computed)
+        where = {number: index for index, number in enumerate([*plain, *computed])}
+        self._in_order = itemgetter(*(where[number] for number in range(len(self.features))))
 
     def matrix(self, columns: ColumnSource) -> Numbers:
         """Features of a table, shape (rows, features), NaN for unknown."""

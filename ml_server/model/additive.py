@@ -12,7 +12,7 @@ _CHUNK = 4096  # orders looked up at once: more would leave the cache
 
 
 class Additive:
-    """A model of terms. `scores_of_one` and `contributions_of_one` are for one thread at a time."""
+    """A model of terms. What is of one row is for one thread at a time."""
 
     def __init__(self, terms: Terms) -> None:
         terms = terms.on_grid()
@@ -22,19 +22,27 @@ class Additive:
         self._first, self._second = terms.first, terms.second
         self.base: list[float] = terms.base.tolist()
 
+    def bins_of_one(self, row: Sequence[float]) -> list[int]:
+        """The bin of each feature of one row, NaN for unknown."""
+        return list(map(bisect_left, self._thresholds, row))
+
     def scores_of_one(self, row: Sequence[float]) -> list[float]:
         """Scores of the classes for one row of features, NaN for unknown."""
-        scores = self._blocks.lookup.sum_for_one(self._blocks.of_one(self._bins(row)))
+        return self.scores_of_bins(self.bins_of_one(row))
+
+    def scores_of_bins(self, bins: list[int]) -> list[float]:
+        """Scores of the classes for one row's bins."""
+        scores = self._blocks.lookup.sum_for_one(self._blocks.of_one(bins))
         scores += self._base
         result: list[float] = scores.tolist()
         return result
 
-    def contributions_of_one(self, row: Sequence[float], slopes: Sequence[float]) -> Floats:
-        """What each feature adds to the scores of the classes, weighted by their slopes: shape (features,).
+    def contributions_of_bins(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
+        """For one row's bins what each feature adds to the scores of the classes, weighted by their slopes: shape (features,).
 
         A term of one feature is that feature's; a term of two is shared in halves, which is Shapley's value.
         """
-        halves = self._terms.rows_for_one(np.array([*self._bins(row), 0])) @ np.multiply(slopes, 0.5)
+        halves = self._terms.rows_for_one(np.array([*bins, 0])) @ np.multiply(slopes, 0.5)
         return self._by_feature(halves)
 
     def scores(self, matrix: Floats) -> Floats:
@@ -46,7 +54,7 @@ class Additive:
         return result + self._base
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
-        """As `contributions_of_one` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
+        """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
         bins, halves = self._bins_of_many(matrix), slopes * 0.5
         result = np.zeros((self.features, len(matrix)))
         for term, (first, second) in enumerate(zip(self._first.tolist(), self._second.tolist(), strict=True)):
@@ -60,14 +68,11 @@ class Additive:
         summed += np.bincount(self._second, halves, self.features)
         return summed
 
-    def _bins(self, row: Sequence[float]) -> list[int]:
-        return list(map(bisect_left, self._thresholds, row))
-
     def _bins_of_many(self, matrix: Floats) -> Places:
         """Shape (features + 1, rows); the last source is always in bin 0."""
         if matrix.shape[1] != self.features:
             raise ValueError(f"the model reads {self.features} features, not {matrix.shape[1]}")
         bins = np.zeros((self.features + 1, len(matrix)), dtype=np.intp)
-        for place, thresholds in enumerate(self._thresholds):
-            bins[place] = binned(matrix[:, place], thresholds)
+        for feature, thresholds in enumerate(self._thresholds):
+            bins[feature] = binned(matrix[:, feature], thresholds)
         return bins

@@ -34,15 +34,15 @@ class Calibration:
 
     def score(self, raw: float, shift: float = 0.0) -> float:
         """Probability of legitimacy for raw log-odds; `shift` is added to the true log-odds."""
-        place = bisect_right(self.raw, raw)
-        if place == 0:
+        piece = bisect_right(self.raw, raw)
+        if piece == 0:
             result = self.true[0] + raw - self.raw[0]
-        elif place == len(self.raw):
+        elif piece == len(self.raw):
             result = self.true[-1] + raw - self.raw[-1]
         else:
-            low, high = self.raw[place - 1], self.raw[place]
+            low, high = self.raw[piece - 1], self.raw[piece]
             part = (raw - low) / (high - low)
-            result = self.true[place - 1] + part * (self.true[place] - self.true[place - 1])
+            result = self.true[piece - 1] + part * (self.true[piece] - self.true[piece - 1])
         return min(max(logistic(result + shift), LOWEST), HIGHEST)
 
     def scores(self, raw: NDArray[np.float64], shift: float = 0.0) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.abuse_types import ABUSE_TYPES, HONEST_TYPES
+from ml_server.model.unrolled import Slopes, slopes_for
 
 ABUSE = "abuse"
 """The one class of abuse where labels tell no kinds apart."""
@@ -64,13 +65,13 @@ class LogOdds:
         if not self._told_apart:
             return []
         highest = max(scores[self.honest :])
-        weights = [0.0 if place is None else exp(scores[place] - highest) for place in self.abuse_places]
+        weights = [0.0 if index is None else exp(scores[index] - highest) for index in self.abuse_places]
         total = sum(weights)
         return [weight / total for weight in weights]
 
     @cached_property
     def _told_apart(self) -> bool:
-        return any(place is not None for place in self.abuse_places)
+        return any(index is not None for index in self.abuse_places)
 
     def slopes(self, base: Sequence[float], scores: Sequence[float]) -> list[float]:
         """How much of a step of each class's score arrives in the raw log-odds, on the straight way from `base` to `scores`.
@@ -79,21 +80,14 @@ class LogOdds:
         Aumann and Shapley (Values of Non-Atomic Games, 1974). The integral of the classes' shares over the way is taken by
         quadrature, in as many panels as the way is long.
         """
-        honest, classes = self.honest, range(len(base))
         steps = [end - start for start, end in zip(base, scores, strict=True)]
-        spread = max(max(steps[:honest]) - min(steps[:honest]), max(steps[honest:]) - min(steps[honest:]))
-        panels = 1 + int(spread / PANEL_SPREAD)
-        slopes = [0.0] * len(base)
-        for panel in range(panels):
-            for point, weight in _QUADRATURE:
-                at = (panel + point) / panels
-                way = [start + at * step for start, step in zip(base, steps, strict=True)]
-                top = max(way[:honest]), max(way[honest:])
-                odds = [exp(way[place] - top[place >= honest]) for place in classes]
-                total = weight / panels / sum(odds[:honest]), -weight / panels / sum(odds[honest:])
-                for place in classes:
-                    slopes[place] += odds[place] * total[place >= honest]
-        return slopes
+        honest, abuse = steps[: self.honest], steps[self.honest :]
+        spread = max(max(honest) - min(honest), max(abuse) - min(abuse))
+        return self._slopes(base, scores, 1 + int(spread / PANEL_SPREAD))
+
+    @cached_property
+    def _slopes(self) -> Slopes:
+        return slopes_for(self.honest, len(self.classes), _QUADRATURE)
 
     def balanced(
         self, contributions: NDArray[np.float64], base: Sequence[float], scores: Sequence[float]

@@ -22,14 +22,14 @@ class Lookup:
 
     def rows_for_one(self, bins: Places) -> Floats:
         """The row of each table for one order, shape (tables, classes); overwritten by the next call."""
-        places, others = self._places, self._others
+        indices, others = self._places, self._others
         # mode="clip" only says that no copy is needed for the case of an error: bins are always inside.
-        bins.take(self._first, out=places, mode="clip")
+        bins.take(self._first, out=indices, mode="clip")
         bins.take(self._second, out=others, mode="clip")
-        np.multiply(places, self._width, out=places)
-        np.add(places, others, out=places)
-        np.add(places, self._offsets, out=places)
-        self._cells.take(places, axis=0, out=self._rows, mode="clip")
+        np.multiply(indices, self._width, out=indices)
+        np.add(indices, others, out=indices)
+        np.add(indices, self._offsets, out=indices)
+        self._cells.take(indices, axis=0, out=self._rows, mode="clip")
         return self._rows
 
     def sum_for_one(self, bins: Places) -> Floats:
@@ -39,10 +39,10 @@ class Lookup:
 
     def rows_of(self, table: int, bins: Places) -> Floats:
         """The rows of one table for many orders, shape (orders, classes); `bins` has shape (sources, orders)."""
-        places = bins[self._first[table]] * self._width[table]
-        places += bins[self._second[table]]
-        places += self._offsets[table]
-        rows: Floats = self._cells.take(places, axis=0)
+        indices = bins[self._first[table]] * self._width[table]
+        indices += bins[self._second[table]]
+        indices += self._offsets[table]
+        rows: Floats = self._cells.take(indices, axis=0)
         return rows
 
     def sums_of_many(self, bins: Places) -> Floats:
@@ -72,8 +72,8 @@ class Blocks:
         sizes = [int(np.prod(terms.bins[block])) for block in blocks]
         digits, home = {}, {}
         for number, block in enumerate(blocks):
-            for place, feature in enumerate(block):
-                stride = int(np.prod(terms.bins[block[place + 1 :]]))
+            for index, feature in enumerate(block):
+                stride = int(np.prod(terms.bins[block[index + 1 :]]))
                 digits[feature] = np.arange(sizes[number]) // stride % terms.bins[feature]
                 home[feature] = number
         tables: dict[tuple[int, int], Floats] = {}
@@ -98,7 +98,7 @@ class Blocks:
             np.array([first for first, _ in pairs], dtype=np.intp),
             np.array([len(blocks) if first == second else second for first, second in pairs], dtype=np.intp),
             np.array([1 if first == second else sizes[second] for first, second in pairs], dtype=np.intp),
-            np.cumsum([0, *(len(each) for each in cells[:-1])]).astype(np.intp),
+            np.cumsum([0, *(len(term) for term in cells[:-1])]).astype(np.intp),
             np.concatenate(cells),
         )
         self._widths = terms.bins.tolist()
@@ -107,24 +107,24 @@ class Blocks:
         # The same for one order: a step for the first two features of each block, and one for each further feature.
         self._steps = [(block[0], self._widths[block[1]], block[1]) for block in self._together]
         self._more = [
-            (place, self._widths[feature], feature)
-            for place, block in enumerate(self._together)
+            (index, self._widths[feature], feature)
+            for index, block in enumerate(self._together)
             for feature in block[2:]
         ]
 
     def of_one(self, bins: Sequence[int]) -> Places:
         """Bins of the blocks from those of the features."""
         joint = [bins[first] * width + bins[second] for first, width, second in self._steps]
-        for place, width, feature in self._more:
-            joint[place] = joint[place] * width + bins[feature]
+        for index, width, feature in self._more:
+            joint[index] = joint[index] * width + bins[feature]
         return np.array([*joint, *[bins[feature] for feature in self._alone], 0])
 
     def of_many(self, bins: Places) -> Places:
         """As `of_one`, shape (blocks + 1, orders) from (features, orders)."""
         joint = np.zeros((len(self._together) + len(self._alone) + 1, bins.shape[1]), dtype=np.intp)
-        for place, block in enumerate([*self._together, *([feature] for feature in self._alone)]):
+        for index, block in enumerate([*self._together, *([feature] for feature in self._alone)]):
             for feature in block:
-                joint[place] = joint[place] * self._widths[feature] + bins[feature]
+                joint[index] = joint[index] * self._widths[feature] + bins[feature]
         return joint
 
 

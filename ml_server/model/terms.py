@@ -47,7 +47,7 @@ class Terms:
     @property
     def bins(self) -> Places:
         """How many bins each feature has, shape (features,)."""
-        return np.array([len(each) + 1 for each in self.thresholds], dtype=np.intp)
+        return np.array([len(array) + 1 for array in self.thresholds], dtype=np.intp)
 
     @property
     def sizes(self) -> Places:
@@ -75,7 +75,7 @@ class Terms:
         np.savez_compressed(
             buffer,
             allow_pickle=False,
-            thresholds=np.concatenate([np.asarray(each) for each in self.thresholds]),
+            thresholds=np.concatenate([np.asarray(array) for array in self.thresholds]),
             bins=self.bins,
             first=self.first,
             second=self.second,
@@ -89,7 +89,7 @@ class Terms:
         """Terms from bytes. Raises ValueError, KeyError, OSError or BadZipFile where they are none."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             ends = np.cumsum(arrays["bins"] - 1)[:-1]
-            thresholds = tuple(tuple(each.tolist()) for each in np.split(arrays["thresholds"], ends))
+            thresholds = tuple(tuple(array.tolist()) for array in np.split(arrays["thresholds"], ends))
             first, second = arrays["first"].astype(np.intp), arrays["second"].astype(np.intp)
             return cls.of(thresholds, first, second, arrays["cells"], arrays["base"])
 
@@ -98,7 +98,7 @@ class Terms:
         cls, thresholds: tuple[tuple[float, ...], ...], first: Places, second: Places, cells: Floats, base: Floats
     ) -> "Terms":
         """Terms whose tables follow one another. Raises ValueError where a lookup could leave them."""
-        if any(each[0] != -np.inf or np.any(np.diff(each) <= 0) for each in thresholds):
+        if any(array[0] != -np.inf or np.any(np.diff(array) <= 0) for array in thresholds):
             raise ValueError("thresholds must rise from -inf")
         if not len(first) or first.min() < 0 or second.max() >= len(thresholds) or np.any(first > second):
             raise ValueError("a term names a feature that is not there")

@@ -12,7 +12,7 @@ from contract.fields import FIELDS, REQUIRED
 from ml_server.features.sources import Fields
 from runtime.telemetry.metrics import GATHERED
 
-SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[place / 10 for place in range(1, 11)])
+SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[index / 10 for index in range(1, 11)])
 ORDERS = Counter("vouch_scored_orders", "Orders scored")
 UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, or an extra of the model, by name", ["field"])
 MODEL = Gauge("vouch_model_info", "Workers that serve a model version", ["model_version"], multiprocess_mode="livesum")

@@ -11,7 +11,7 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.message_columns import MessageColumns
 from ml_server.features.sources import Fields
-from ml_server.model.explain import explanation, reasons
+from ml_server.model.explain import Explainer
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.table_scores import calibrated
 
@@ -32,6 +32,7 @@ class Scorer:
         self._features = bundle.features
         self._additive = bundle.additive
         self._log_odds = bundle.log_odds
+        self._explainer = Explainer(bundle.features.features)
         self._calibrated = bundle.calibration.score
 
     def score(self, transaction: Transaction) -> float:
@@ -43,14 +44,15 @@ class Scorer:
         """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score."""
         fields = self._features.fields(transaction)
         vector = self._features.of_fields(fields)
-        scores = self._additive.scores_of_one(vector)
+        bins = self._additive.bins_of_one(vector)
+        scores = self._additive.scores_of_bins(bins)
         score = self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
         response = pb.PredictResponse()
         self._fill(response, transaction.transaction_id, score, scores)
         self._tell(response, fields, score)
         if explain:
             slopes = self._log_odds.slopes(self._additive.base, scores)
-            self._explain(response, self._additive.contributions_of_one(vector, slopes), scores, vector, fields)
+            self._explain(response, self._additive.contributions_of_bins(bins, slopes), scores, vector, fields)
         return response
 
     def predict_batch(
@@ -93,8 +95,8 @@ class Scorer:
         fields: Fields,
     ) -> None:
         balanced = self._log_odds.balanced(contributions, self._additive.base, scores)
-        response.reasons.extend(reasons(self._features.features, vector, balanced, fields))
-        response.explanation.CopyFrom(explanation(self._features.features, balanced))
+        response.reasons.extend(self._explainer.reasons(vector, balanced, fields))
+        response.explanation.CopyFrom(self._explainer.explain(balanced))
 
     def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, scores: list[float]) -> None:
         """The answer for a calibrated score and the scores of the classes."""

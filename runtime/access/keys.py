@@ -71,10 +71,10 @@ class ApiKeys:
 
     def _now_stamp(self) -> tuple[int, int, int] | None:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _refresh(self) -> None:
         self._look_again = time.monotonic() + _LOOK_AGAIN_SECONDS

@@ -52,14 +52,14 @@ def reserve(address: str) -> socket.socket:
     """A socket bound to `address` that shares its port and never listens. Raises PortTaken."""
     host, _, port = address.rpartition(":")
     try:
-        family, kind, _, _, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        family, kind, _, _, endpoint = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:  # without sharing: fails where anybody listens, even who would share
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-            place = probe.getsockname()
+            probe.bind(endpoint)
+            endpoint = probe.getsockname()
         held = socket.socket(family, kind)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(place)
+        held.bind(endpoint)
     except (OSError, ValueError) as error:
         raise PortTaken(f"cannot listen on {address}: the port is in use or the address is not here") from error
     return held

@@ -60,19 +60,19 @@ def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
         names[f"accepts_{name}"] = inner
         present, fine = f"m.HasField({name!r})", f"accepts_{name}({value})"
         return [present, fine] if rules.required else [f"(not {present} or {fine})"]
-    found = [_condition(field, rule, wanted, names) for rule, wanted in ruled.items()]
-    found = [text for text in found if text]
-    if found:  # each value is read once: reading a field costs more than comparing it
-        found[0] = found[0].replace("$", f"(v := {value})", 1)
-        found = [text.replace("$", "v") for text in found]
+    conditions = [_condition(field, rule, wanted, names) for rule, wanted in ruled.items()]
+    conditions = [text for text in conditions if text]
+    if conditions:  # each value is read once: reading a field costs more than comparing it
+        conditions[0] = conditions[0].replace("$", f"(v := {value})", 1)
+        conditions = [text.replace("$", "v") for text in conditions]
     if field.has_presence:
         absent = f"m.HasField({name!r})"
         if rules.required:
-            return [absent, *found]
-        return [f"({' and '.join(found)} or not {absent})"] if found else []
+            return [absent, *conditions]
+        return [f"({' and '.join(conditions)} or not {absent})"] if conditions else []
     if rules.required:
-        found.append(value)
-    return found
+        conditions.append(value)
+    return conditions
 
 
 def _of_map(field: FieldDescriptor, rules: Any) -> Callable[[Any], bool]:

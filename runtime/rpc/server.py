@@ -18,6 +18,7 @@ from runtime.access.loopback import require_loopback
 from runtime.access.tls import server_credentials
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
+from runtime.rpc.core import give_way
 from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
 from runtime.rpc.health import NOT_SERVING, SERVING, BoundedHealth
@@ -25,7 +26,7 @@ from runtime.rpc.validation import validator
 from runtime.settings import ServerSettings
 from runtime.telemetry.logging import get_logger
 
-_SHOW_SECONDS = 0.5
+_SHOW_SECONDS, _GIVE_WAY_SECONDS = 0.5, 5.0
 
 _log = get_logger()
 
@@ -109,9 +110,15 @@ class Server:
         self._hear()
         tell_started()
         self._showing = asyncio.create_task(self._show())
+        self._give_way()
         self._warm = asyncio.get_running_loop().run_in_executor(None, validator)
         _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
         return self
+
+    def _give_way(self) -> None:
+        """Threads of gRPC that came since are told too: it makes them as it needs them."""
+        give_way(self.settings.grpc_nice)
+        self._later = asyncio.get_running_loop().call_later(_GIVE_WAY_SECONDS, self._give_way)
 
     def _hear(self) -> None:
         loop = asyncio.get_running_loop()
@@ -155,6 +162,7 @@ class Server:
         _log.info("draining", in_flight=self.guard.in_flight)
         if self._showing:
             self._showing.cancel()
+            self._later.cancel()
         await self.health.enter_graceful_shutdown()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._now.wait(), self.settings.lame_duck_seconds)

@@ -19,8 +19,8 @@ _LONGEST_NAME = 64
 
 def check(message: Message) -> None:
     """Raise InvalidRequest naming every field that breaks a rule."""
-    if found := violations(message):
-        raise InvalidRequest(found)
+    if broken := violations(message):
+        raise InvalidRequest(broken)
 
 
 def violations(message: Message) -> list[tuple[str, str]]:
@@ -29,8 +29,8 @@ def violations(message: Message) -> list[tuple[str, str]]:
         return []
     if told := list(_oversized(message)):  # each pair would be checked, at a thousandth of a second for fifty
         return told
-    found = validator().collect_violations(message)
-    told = [(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
+    broken = validator().collect_violations(message)
+    told = [(_path(violation.proto.field), violation.proto.message or violation.proto.rule_id) for violation in broken]
     return told or [(path, f"nanos must lie between 0 and {NANOS - 1}") for path in _untimely(message)]
 
 

@@ -33,21 +33,21 @@ def bounded(descriptor: Descriptor | Any) -> Callable[[bytes], InvalidRequest | 
 
 def longer(content: bytes, number: int, most: int) -> bool:
     """Whether a field stands more than `most` times in a message. False where the bytes are no message: parsing tells that."""
-    place, end, found = 0, len(content), 0
+    position, end, count = 0, len(content), 0
     try:
-        while place < end:
-            tag, place = _varint(content, place)
+        while position < end:
+            tag, position = _varint(content, position)
             kind = tag & 7
             if kind == _LENGTH_DELIMITED:
-                size, place = _varint(content, place)
-                place += size
-                found += tag >> 3 == number
-                if found > most:
+                size, position = _varint(content, position)
+                position += size
+                count += tag >> 3 == number
+                if count > most:
                     return True
             elif kind == 0:
-                _, place = _varint(content, place)
+                _, position = _varint(content, position)
             elif kind in _SKIPPED:
-                place += _SKIPPED[kind]
+                position += _SKIPPED[kind]
             else:  # groups, which proto3 does not write
                 return False
     except IndexError:
@@ -55,18 +55,18 @@ def longer(content: bytes, number: int, most: int) -> bool:
     return False
 
 
-def _varint(content: bytes, place: int) -> tuple[int, int]:
+def _varint(content: bytes, position: int) -> tuple[int, int]:
     """A number and the place behind it."""
-    byte = content[place]
+    byte = content[position]
     if byte < 128:
-        return byte, place + 1
+        return byte, position + 1
     value, shift = byte & 127, 7
     while True:
-        place += 1
-        byte = content[place]
+        position += 1
+        byte = content[position]
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place + 1
+            return value, position + 1
         shift += 7
         if shift > 63:
             raise IndexError

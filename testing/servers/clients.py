@@ -29,16 +29,16 @@ def order(transaction_id: str = "chaos-1") -> Transaction:
 @contextlib.asynccontextmanager
 async def predict(addresses: Sequence[str], seconds: float = SECONDS) -> AsyncIterator[Call]:
     """Predict over all replicas, with the client policy."""
-    async with channel(addresses, SCORING) as found:
-        stub, request = ScoringServiceStub(found), pb.PredictRequest(transaction=order())
+    async with channel(addresses, SCORING) as connection:
+        stub, request = ScoringServiceStub(connection), pb.PredictRequest(transaction=order())
         yield lambda: stub.Predict(request, timeout=seconds)
 
 
 @contextlib.asynccontextmanager
 async def predict_batch(address: str, orders: Sequence[Transaction]) -> AsyncIterator[Call]:
     """PredictBatch of the same orders, without retries."""
-    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as found:
-        stub, request = ScoringServiceStub(found), pb.PredictBatchRequest(transactions=orders)
+    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as connection:
+        stub, request = ScoringServiceStub(connection), pb.PredictBatchRequest(transactions=orders)
         yield lambda: stub.PredictBatch(request, timeout=SECONDS)
 
 

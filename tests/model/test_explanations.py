@@ -11,7 +11,9 @@ from scipy.special import softmax
 
 from contract.abuse_types import ALL_TYPES
 from contract.messages import messages
+from generated.vouch.v1.scoring_service_pb2 import Explanation, GroupContribution
 from ml_server.features.table_columns import TableColumns
+from ml_server.model.explain import Explainer
 from ml_server.model.log_odds import LogOdds
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import Scorer
@@ -42,6 +44,22 @@ def test_contributions_add_up(table: pa.Table, model: Bundle) -> None:
         assert response.legitimacy_score == pytest.approx(score, abs=1e-9)
 
 
+def test_packed_explanations_are_the_message(model: Bundle) -> None:
+    """What is packed as bytes is the message with each number under its name, also where numbers are 0."""
+    features = model.features.features
+    numbers = [0.0, *np.random.default_rng(0).normal(size=len(features))]
+    groups = dict.fromkeys((feature.group for feature in features), 0.0)
+    for feature, number in zip(features, numbers, strict=False):
+        groups[feature.group] += number
+    wanted = Explanation(
+        base_value=numbers[-1],
+        raw_score=sum(numbers),
+        groups=[GroupContribution(group=group, contribution=total) for group, total in groups.items()],
+        contributions={feature.name: number for feature, number in zip(features, numbers, strict=False)},
+    )
+    assert Explainer(features).explain(numbers) == wanted
+
+
 def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> None:
     """The probabilities of the abuse types and of a legitimate order sum to 1."""
     scorer = Scorer(model)
@@ -63,7 +81,9 @@ def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
         found = model.additive.contributions(matrix, np.tile(only, (300, 1)))
         np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.additive.base[place], atol=1e-9)
         for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
-            np.testing.assert_allclose(model.additive.contributions_of_one(row, only.tolist()), wanted, atol=1e-12)
+            np.testing.assert_allclose(
+                model.additive.contributions_of_bins(model.additive.bins_of_one(row), only.tolist()), wanted, atol=1e-12
+            )
 
 
 def test_average_earnings_are_nothing(table: pa.Table) -> None:
