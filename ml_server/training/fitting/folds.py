@@ -6,13 +6,13 @@ from numpy.typing import NDArray
 from ml_server.features.sources import Numbers
 
 TURNS = 20
-
+"""Parts of time that two folds take in turn."""
 Folds = NDArray[np.intp]
 """The fold of each row, shape (rows,)."""
 
 
 def folds_in_time(is_abuse: Numbers, count: int) -> Folds:
-    """Fold of each row of a table in order of time: parts of equal length; two are dealt out by TURNS, so that both know all times.
+    """Fold of each row of a table in order of time: parts of equal length; two folds take TURNS, so that both know all times.
 
     Where a part would hold one label alone, the rows of each label are dealt out in turn instead.
     """
