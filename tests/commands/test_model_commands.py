@@ -13,9 +13,9 @@ from contract.tables import read_table
 from ml_server.evaluation.costs import Prices, cheapest, cost_of
 from ml_server.registry.store import load
 from ml_server.serving.scorer import Scorer
+from ml_server.training.fitting.soft_labels import class_weights
 from ml_server.training.labels import prior_shift
 from ml_server.training.parameters import Parameters
-from ml_server.training.fitting.soft_labels import class_weights
 from ml_server.training.train import train
 from testing.servers.processes import call
 
