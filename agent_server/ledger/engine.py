@@ -1,9 +1,11 @@
 """Opens the database: durable, with its tables in place, and closed to other users of the machine."""
 
 import os
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -32,6 +34,7 @@ def connect(url: str) -> Engine:
         if engine.dialect.name == "sqlite":
             if path := file_of(engine):
                 _make_private(path)
+                engine = sa.create_engine(address, creator=lambda: _connected(path))
             sa.event.listen(engine, "connect", _durable)
             sa.event.listen(engine, "begin", _begin)
         return engine
@@ -63,6 +66,13 @@ def _make_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     if path.stat().st_uid == os.getuid():
         path.chmod(0o600)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there. By the path alone SQLite would make a new one where a ledger was moved away, and
+    throw away the write-ahead log that lies beside it.
+    """
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
 
 
 def _durable(connection: Any, record: Any) -> None:

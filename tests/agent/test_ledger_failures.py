@@ -26,6 +26,10 @@ def _kept(folder: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT transaction_id FROM payloads ORDER BY sequence")]
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def _answered(ledger: Ledger, numbers: Iterable[int]) -> list[str]:
     """Write decisions at once; ids of the orders that were answered as kept."""
     results = await asyncio.gather(*(ledger.write(keep(number)) for number in numbers), return_exceptions=True)
@@ -95,6 +99,23 @@ async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
     assert await _answered(ledger, [2]) == []
     assert not await ledger.available()
     ledger.close()
+
+
+async def test_reading_makes_no_ledger(tmp_path: Path) -> None:
+    """While the file is away, reads are refused and leave nothing where it was; back again, all goes on as before."""
+    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
+    (tmp_path / "ledger.db").rename(tmp_path / "elsewhere.db")
+    before = _names(tmp_path)
+    ledger._engine.dispose()  # readers have to open the file anew
+    with pytest.raises(Unavailable):
+        await ledger.read(lambda connection: connection.execute(sa.text("SELECT 1")).scalar())
+    assert _names(tmp_path) == before
+    (tmp_path / "elsewhere.db").rename(tmp_path / "ledger.db")
+    assert await ledger.available(0)
+    assert await _answered(ledger, range(3, 6)) == ["t3", "t4", "t5"]
+    ledger.close()
+    assert _kept(tmp_path) == [f"t{number}" for number in range(6)]
 
 
 async def test_a_locked_ledger_is_told_in_time(tmp_path: Path) -> None:

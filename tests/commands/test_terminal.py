@@ -35,8 +35,8 @@ def test_nothing_strange_reaches_the_terminal() -> None:
 
 def test_values_of_a_dataset_reach_the_terminal_plain(stack: object, dataset: Path, tmp_path: Path) -> None:
     """Escape sequences in ids of a file are shown as text by the load test and the review zone."""
-    table = read_table(dataset).slice(0, 60)
-    names = [f"\x1b]52;c;aGk=\x07{number}" for number in range(60)]
+    table = read_table(dataset).slice(0, 300)
+    names = [f"\x1b]52;c;aGk=\x07{number}" for number in range(300)]
     place = table.column_names.index("transaction_id")
     pa_csv.write_csv(table.set_column(place, "transaction_id", [names]), tmp_path / "evil.csv")
     url = stack.url("rest_agent")  # type: ignore[attr-defined]
