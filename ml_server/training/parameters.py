@@ -51,5 +51,5 @@ def plan_for(minority: int, parameters: Parameters) -> Plan:
         shrinkage=parameters.shrinkage or (5.0 if is_rare else 20.0),
         patience=round(7.5 / rate),
         folds=min(parameters.folds or (5 if is_rare else 2 if is_plenty else 3), minority),
-        bags=parameters.bags or min(max(1, -(-2_000 // minority)), 3),
+        bags=parameters.bags or min(max(1, -(-2_000 // minority)), 4),
     )
