@@ -66,7 +66,7 @@ def test_models_are_listed_and_promoted(models: Path, dataset: Path, tmp_path: P
     first = (folder / "current").resolve().name
     small = tmp_path / "small.csv"
     small.write_text("".join(dataset.read_text().splitlines(keepends=True)[:3001]))
-    done = call("train", "--dataset", str(small), "--models-dir", str(folder))
+    done = call("train", "--dataset", str(small), "--models-dir", str(folder), "--rounds", "40")
     assert done.returncode == 0, done.stderr
     assert (folder / "current").resolve().name == first
     second = next(path.name for path in folder.iterdir() if path.name not in (first, "current"))
