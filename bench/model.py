@@ -83,7 +83,7 @@ def main() -> None:
         keep("features_p50", float(np.percentile(microseconds(model.features.vector, orders), 50)))
         columns = rate(lambda: model.features.matrix(TableColumns(table)), ROWS)
         keep("features_columns", 1e6 / columns)
-        ours = rate(lambda: model.additive.scores(model.features.matrix(TableColumns(table))), ROWS)
+        ours = rate(lambda: model.form.scores(model.features.matrix(TableColumns(table))), ROWS)
         keep("bulk", ours)
         keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), ROWS))
         done = subprocess.run(

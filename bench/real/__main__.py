@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.real.card_table import CardTable, Unreachable, fetch, installed
-from bench.real.paired import interval
 from bench.real.peers import PEERS
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import Report, read_mapping
 from ml_server.evaluation.figures import figures
+from ml_server.evaluation.paired import interval
 from ml_server.features.sources import Numbers
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import legitimacy

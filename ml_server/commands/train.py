@@ -12,10 +12,10 @@ from typing import Any
 from contract.tables import TableError
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
-from ml_server.registry.bundle import ArtifactError
+from ml_server.registry.bundle import TABLES, ArtifactError
 from ml_server.registry.store import CURRENT, promote, save
 from ml_server.training.labels import TrainingError, abuse_of
-from ml_server.training.parameters import Parameters
+from ml_server.training.parameters import FORMS, Parameters
 from ml_server.training.progress import telling
 from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
@@ -36,6 +36,12 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
     result.add_argument("--target", choices=("hard", "soft"), default="hard", help="label to learn (default: hard)")
+    result.add_argument(
+        "--form",
+        choices=FORMS,
+        default=TABLES,
+        help="tables over pairs of features, deeper trees, or what is better by more than noise (default: tables)",
+    )
     result.add_argument(
         "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"
     )
@@ -75,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parameters = Parameters(
             seed=options.seed,
             target=options.target,
+            form=options.form,
             prevalence=options.prevalence,
             holdout=options.holdout,
             rounds=options.rounds,

@@ -1,6 +1,7 @@
 """A model in one piece, and the formats of all its files: nobody else reads or writes them.
 
-terms.npz features.json calibration.json examples.json    what serving reads
+terms.npz (tables) or trees.json (deeper trees)            what serving reads: the form of the model,
+features.json calibration.json examples.json               and what stands around it
 metadata.json                                              what it is, and where it comes from
 """
 
@@ -11,16 +12,20 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from ml_server.features.feature_set import Extra, FeatureSet
-from ml_server.model.additive import Additive
 from ml_server.model.calibration import Calibration
+from ml_server.model.form import Form
 from ml_server.model.log_odds import LogOdds
-from ml_server.model.terms import Terms
+from ml_server.model.tables.additive import Additive
+from ml_server.model.tables.terms import Terms
+from ml_server.model.trees.forest import Forest
+from ml_server.model.trees.nodes import Trees
 
-TERMS, FEATURES, CALIBRATION, EXAMPLES, METADATA = (
-    "terms.npz", "features.json", "calibration.json", "examples.json", "metadata.json",
-)  # fmt: skip
-SERVED = (TERMS, FEATURES, CALIBRATION, EXAMPLES, METADATA)
-"""Files that every model has."""
+FEATURES, CALIBRATION, EXAMPLES, METADATA = "features.json", "calibration.json", "examples.json", "metadata.json"
+SERVED = (FEATURES, CALIBRATION, EXAMPLES, METADATA)
+"""Files that every model has, beside the one of its form."""
+TABLES, TREES = "tables", "trees"
+_FILES = {TABLES: "terms.npz", TREES: "trees.json"}
+Learned = Terms | Trees
 
 
 class ArtifactError(Exception):
@@ -63,16 +68,16 @@ class Bundle:
     """A model: everything that serving needs. `golden_examples` are orders with the score that training gave them."""
 
     features: FeatureSet
-    terms: Terms
+    learned: Learned
     log_odds: LogOdds
     calibration: Calibration
     prior_shift: float
     golden_examples: Sequence[Mapping[str, Any]]
     metadata: Metadata
-    additive: Additive = field(init=False, repr=False, compare=False)
+    form: Form = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "additive", Additive(self.terms))
+        object.__setattr__(self, "form", form_of(self.learned))
 
     @property
     def version(self) -> str:
@@ -87,6 +92,7 @@ class Bundle:
         """Content of each file but the metadata, which holds their digests."""
         extra = self.features.extra
         named = {
+            "form": form_name(self.learned),
             "names": self.features.names,
             "classes": self.log_odds.classes,
             "rankings": self.features.rankings,
@@ -94,7 +100,7 @@ class Bundle:
         }
         curve = {"raw": self.calibration.raw, "true": self.calibration.true, "prior_shift": self.prior_shift}
         return {
-            TERMS: self.terms.dump(),
+            _FILES[form_name(self.learned)]: self.learned.dump(),
             FEATURES: json.dumps(named).encode(),
             CALIBRATION: json.dumps(curve).encode(),
             EXAMPLES: json.dumps(list(self.golden_examples)).encode(),
@@ -108,7 +114,7 @@ class Bundle:
             bundle = cls(
                 # Models of version 0.1 call them orders.
                 features=FeatureSet(named.get("rankings", named.get("orders")), Extra(**named["extra"])),
-                terms=Terms.parse(read(TERMS)),
+                learned=_learned(named.get("form", TABLES), read),
                 log_odds=LogOdds(tuple(named["classes"])),
                 calibration=Calibration(tuple(curve["raw"]), tuple(curve["true"])),
                 prior_shift=float(curve["prior_shift"]),
@@ -117,8 +123,25 @@ class Bundle:
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
             raise ArtifactError(f"cannot be loaded: {type(error).__name__}: {error}") from error
-        features, additive = bundle.features, bundle.additive
-        fits = additive.features == len(features.names) and additive.classes == len(bundle.log_odds.classes)
+        features, form = bundle.features, bundle.form
+        fits = form.features == len(features.names) and form.classes == len(bundle.log_odds.classes)
         if named["names"] != list(features.names) or not fits:
             raise ArtifactError(f"{FEATURES} is of another version of this software: train again")
         return bundle
+
+
+def form_of(learned: Learned) -> Form:
+    """What scores by it."""
+    return Additive(learned) if isinstance(learned, Terms) else Forest(learned)
+
+
+def form_name(learned: Learned) -> str:
+    """The word for its form."""
+    return TABLES if isinstance(learned, Terms) else TREES
+
+
+def _learned(name: str, read: Callable[[str], bytes]) -> Learned:
+    if name not in _FILES:
+        raise ArtifactError(f"{FEATURES} names the form {name!r}: this software knows {TABLES} and {TREES}")
+    content = read(_FILES[name])
+    return Terms.parse(content) if name == TABLES else Trees.parse(content)

@@ -10,7 +10,7 @@ from ml_server.registry.bundle import Bundle
 
 def class_scores(bundle: Bundle, table: pa.Table) -> Numbers:
     """Scores of the classes before softmax, shape (rows, classes)."""
-    return bundle.additive.scores(bundle.features.matrix(TableColumns(table)))
+    return bundle.form.scores(bundle.features.matrix(TableColumns(table)))
 
 
 def legitimacy(bundle: Bundle, table: pa.Table) -> Numbers:

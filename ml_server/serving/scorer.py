@@ -30,29 +30,29 @@ class Scorer:
         self.bundle = bundle
         self._watch = watch
         self._features = bundle.features
-        self._additive = bundle.additive
+        self._form = bundle.form
         self._log_odds = bundle.log_odds
         self._explainer = Explainer(bundle.features.features)
         self._calibrated = bundle.calibration.score
 
     def score(self, transaction: Transaction) -> float:
         """The legitimacy score alone; nobody is told of it."""
-        scores = self._additive.scores_of_one(self._features.vector(transaction))
+        scores = self._form.scores_of_one(self._features.vector(transaction))
         return self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
 
     def predict(self, transaction: Transaction, explain: bool = False) -> pb.PredictResponse:
         """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score."""
         fields = self._features.fields(transaction)
         vector = self._features.of_fields(fields)
-        bins = self._additive.bins_of_one(vector)
-        scores = self._additive.scores_of_bins(bins)
+        bins = self._form.bins_of_one(vector)
+        scores = self._form.scores_of_bins(bins)
         score = self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
         response = pb.PredictResponse()
         self._fill(response, transaction.transaction_id, score, scores)
         self._tell(response, fields, score)
         if explain:
-            slopes = self._log_odds.slopes(self._additive.base, scores)
-            self._explain(response, self._additive.contributions_of_bins(bins, slopes), scores, vector, fields)
+            slopes = self._log_odds.slopes(self._form.base, scores)
+            self._explain(response, self._form.contributions_of_bins(bins, slopes), scores, vector, fields)
         return response
 
     def predict_batch(
@@ -66,15 +66,15 @@ class Scorer:
             responses = [pb.PredictResponse() for _ in transactions]
         fields = [self._features.fields(transaction) for transaction in transactions]
         matrix = self._features.matrix(MessageColumns(fields))
-        by_class = self._additive.scores(matrix)
+        by_class = self._form.scores(matrix)
         legitimacy = calibrated(self.bundle, by_class).tolist()
         rows = by_class.tolist()
         for response, known, score, scores in zip(responses, fields, legitimacy, rows, strict=True):
             self._fill(response, known.get("transaction_id", ""), score, scores)
             self._tell(response, known, score)
         if explain:
-            slopes = np.array([self._log_odds.slopes(self._additive.base, scores) for scores in rows])
-            contributions = self._additive.contributions(matrix, slopes)
+            slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
+            contributions = self._form.contributions(matrix, slopes)
             for told in zip(responses, contributions, rows, matrix.tolist(), fields, strict=True):
                 self._explain(*told)
         return responses
@@ -94,7 +94,7 @@ class Scorer:
         vector: list[float],
         fields: Fields,
     ) -> None:
-        balanced = self._log_odds.balanced(contributions, self._additive.base, scores)
+        balanced = self._log_odds.balanced(contributions, self._form.base, scores)
         response.reasons.extend(self._explainer.reasons(vector, balanced, fields))
         response.explanation.CopyFrom(self._explainer.explain(balanced))
 

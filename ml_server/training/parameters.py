@@ -1,13 +1,19 @@
 """What training can be told, and what it takes where it is told nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ml_server.registry.bundle import TABLES, TREES
+
+AUTO = "auto"
+FORMS = (TABLES, TREES, AUTO)
 
 
 @dataclass(frozen=True)
 class Parameters:
     """What training can be told.
 
-    `target` is the label to learn: hard (is_abuse, abuse_type) or soft (abuse_confidence). `prevalence` is the share of
+    `target` is the label to learn: hard (is_abuse, abuse_type) or soft (abuse_confidence). `form` is tables over pairs, deeper
+    trees, or auto: what is better on held-out rows. `prevalence` is the share of
     abuse among the orders of the shop, where that differs from the training data's. `holdout` is the share of the rows, the
     last in time, that figures are measured on. `rounds` are the most, `time_budget` is in seconds. What is None follows the
     size of the minority class: see `plan_for`.
@@ -15,6 +21,7 @@ class Parameters:
 
     seed: int = 42
     target: str = "hard"
+    form: str = TABLES
     prevalence: float | None = None
     holdout: float = 0.15
     rounds: int = 3000
@@ -29,16 +36,22 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged."""
+    """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged, `fields` and
+    `fields_by_node` are the shares of the features that a tree, and a question of it, may choose from.
+    """
 
     learning_rate: float
     shrinkage: float
     patience: int
     folds: int
     bags: int
+    depth: int = 2  # two features at most on any way: such trees are tables (see terms_of)
+    leaves: int = 4
+    fields: float = 0.3
+    fields_by_node: float = 1.0
 
 
-def plan_for(minority: int, parameters: Parameters) -> Plan:
+def plan_for(minority: int, parameters: Parameters, form: str = TABLES) -> Plan:
     """The plan for a table by the rows of its rarer label.
 
     The fewer they are, the smaller the steps, and the more folds and bags: what one fit gives is then mostly chance. A leaf
@@ -46,10 +59,19 @@ def plan_for(minority: int, parameters: Parameters) -> Plan:
     """
     is_rare, is_plenty = minority < 1_000, minority >= 10_000
     rate = parameters.learning_rate or (0.05 if is_rare else 0.25 if is_plenty else 0.2)
-    return Plan(
+    plan = Plan(
         learning_rate=rate,
         shrinkage=parameters.shrinkage or (5.0 if is_rare else 20.0),
         patience=round(7.5 / rate),
         folds=min(parameters.folds or (5 if is_rare else 2 if is_plenty else 3), minority),
         bags=parameters.bags or min(max(1, -(-2_000 // minority)), 4),
+    )
+    return plan if form == TABLES else deeper(plan)
+
+
+def deeper(plan: Plan) -> Plan:
+    """The plan for deeper trees: each does more, so the steps are smaller, and fewer of them go without progress."""
+    rate = plan.learning_rate if plan.learning_rate < 0.1 else 0.1
+    return replace(
+        plan, learning_rate=rate, patience=round(4 / rate), bags=min(plan.bags, 3), depth=6, leaves=31, fields=0.5
     )

@@ -1,7 +1,7 @@
 """Training: a table in, a model with its figures out. Same table and seed, same model bytes."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,29 +10,26 @@ import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
 
-from contract.messages import messages
-from ml_server.evaluation.figures import against_limit, figures
 from ml_server.features.feature_set import Extra, FeatureSet
-from ml_server.features.message_columns import MessageColumns
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
-from ml_server.model.additive import Additive
 from ml_server.model.calibration import Calibration
-from ml_server.model.from_lightgbm import terms_of
 from ml_server.model.log_odds import LogOdds
-from ml_server.model.terms import Terms
-from ml_server.registry.bundle import Bundle, Metadata
-from ml_server.registry.golden_examples import COUNT, anonymous, golden_example
+from ml_server.model.tables.from_lightgbm import terms_of
+from ml_server.model.trees.from_lightgbm import forest_of
+from ml_server.registry.bundle import TABLES, TREES, Bundle, Learned, Metadata, form_of
 from ml_server.registry.store import HELD_OUT_SCORES
+from ml_server.training.description import golden_examples, importance, measure, newest
 from ml_server.training.field_dropout import DOCUMENTED_FIELDS, keep_only
 from ml_server.training.fitting.boosting import Boosting, Examples
+from ml_server.training.fitting.deeper import Gain, gain
 from ml_server.training.fitting.fit_calibration import fit_calibration
 from ml_server.training.fitting.folds import folds_in_time
 from ml_server.training.fitting.merged import merged, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
 from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets
-from ml_server.training.parameters import Parameters, Plan, plan_for
+from ml_server.training.parameters import AUTO, Parameters, Plan, deeper, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import Progress, Silent
 from ml_server.training.split import split_in_time
@@ -56,7 +53,7 @@ class Fitted:
 
     features: FeatureSet
     booster: lgb.Booster
-    terms: Terms
+    learned: Learned
 
 
 def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, tell: Progress = SILENT) -> Trained:
@@ -70,7 +67,8 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     if parameters.target == "soft":
         soft_labels(table)  # missing ones show before the work begins
     is_abuse = abuse_of(fit_part)
-    plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters)
+    form = TREES if parameters.form == TREES else TABLES
+    plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters, form)
     boosting = Boosting(len(log_odds.classes), parameters, plan, tell)
     tell.say(
         f"choosing rounds on {fit_part.num_rows:,} rows in {plan.folds} folds of time, "
@@ -78,24 +76,39 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     )
     preprocessor, rows, examples = _prepare(fit_part, parameters, plan, log_odds, extra, boosting)
     boosters, rounds = boosting.by_fold(examples)
+    told: Gain | None = None
+    if form == TABLES:
+        tell.say("asking whether deeper trees would do better on the held-out part")
+        deep = Boosting(len(log_odds.classes), parameters, deeper(plan), tell)
+        told = gain(
+            deep.of_last_fold(examples),
+            (boosters[-1], rounds),
+            rows,
+            preprocessor.transform(test_part),
+            abuse_of(test_part),
+            log_odds,
+        )
+        if told.is_real and parameters.form == AUTO:
+            form, plan, boosting = TREES, deep.plan, deep
+            boosters, rounds = boosting.by_fold(examples)
+        tell.say(told.sentence(form))
     unseen = boosting.out_of_fold(boosters, rows.codes, rows.folds, rounds)
     calibration = fit_calibration(log_odds.of_rows(unseen), 1 - is_abuse[rows.whole], rows.folds)
     tell.say(f"{rounds:,} rounds, calibration of {len(calibration.raw)} points; measuring on the held-out part")
-    tried = _fitted(preprocessor.feature_set(), boosters, rows, rounds, log_odds, fit_part)
+    tried = _fitted(form, preprocessor.feature_set(), boosters, rows, rounds, log_odds, fit_part)
     held_out = _scores(tried, test_part, log_odds, calibration)
-    metrics = _measure(
+    metrics = measure(
         test_part, held_out, _scores(tried, keep_only(test_part, DOCUMENTED_FIELDS), log_odds, calibration)
     )
-    metrics |= _newest(log_odds.of_rows(unseen), is_abuse, rows, calibration)
+    metrics |= newest(log_odds.of_rows(unseen), is_abuse, rows, calibration) | (told.metrics() if told else {})
     del rows, examples, boosters, tried
 
     tell.say(f"fitting on all {table.num_rows:,} rows, {plan.bags} times")
     preprocessor, rows, examples = _prepare(table, parameters, plan, log_odds, extra, boosting)
     for line in preprocessor.told(table):
         tell.say(line)
-    fitted = _fitted(preprocessor.feature_set(), boosting.bags(examples, rounds), rows, rounds, log_odds, table)
+    fitted = _fitted(form, preprocessor.feature_set(), boosting.bags(examples, rounds), rows, rounds, log_odds, table)
     features, shift = fitted.features, prior_shift(table, parameters.prevalence)
-    additive = Additive(fitted.terms)
 
     def score(matrix: Numbers) -> Numbers:
         # By the booster itself: serving has to come to the same by its own way, at every load.
@@ -110,11 +123,11 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         classes=log_odds.classes,
         n_features=len(features.names),
         rounds=rounds,
-        importance=importance(additive, log_odds, sample, features.names),
-        parameters=asdict(parameters) | asdict(plan),
+        importance=importance(form_of(fitted.learned), log_odds, sample, features.names),
+        parameters=asdict(parameters) | asdict(plan) | {"form": form},
     )
     bundle = Bundle(
-        features, fitted.terms, log_odds, calibration, shift, golden_examples(test_part, features, score), metadata
+        features, fitted.learned, log_odds, calibration, shift, golden_examples(test_part, features, score), metadata
     )
     notebook_files = {
         "model.txt": fitted.booster.model_to_string().encode(),
@@ -160,51 +173,26 @@ def _prepare(
 
 
 def _fitted(
-    features: FeatureSet, boosters: Sequence[lgb.Booster], rows: Rows, rounds: int, log_odds: LogOdds, table: pa.Table
+    form: str,
+    features: FeatureSet,
+    boosters: Sequence[lgb.Booster],
+    rows: Rows,
+    rounds: int,
+    log_odds: LogOdds,
+    table: pa.Table,
 ) -> Fitted:
-    """The mean of boosters, as one booster and as terms."""
-    booster = merged(boosters, rows.cuts, rounds)
+    """The mean of boosters, as one booster and in the form that serves."""
+    booster, classes = merged(boosters, rows.cuts, rounds), len(log_odds.classes)
+    if form == TREES:
+        return Fitted(features, booster, forest_of(booster, classes, len(features.names)))
     step = -(-table.num_rows // AVERAGE_ROWS)
     average = features.matrix(TableColumns(table.take(pa.array(range(0, table.num_rows, step)))))
-    return Fitted(features, booster, terms_of(booster, len(log_odds.classes), len(features.names), average))
+    return Fitted(features, booster, terms_of(booster, classes, len(features.names), average))
 
 
 def _scores(fitted: Fitted, table: pa.Table, log_odds: LogOdds, calibration: Calibration) -> Numbers:
-    scores = Additive(fitted.terms).scores(fitted.features.matrix(TableColumns(table)))
+    scores = form_of(fitted.learned).scores(fitted.features.matrix(TableColumns(table)))
     return calibration.scores(log_odds.of_rows(scores))
-
-
-def _newest(raw: Numbers, is_abuse: Numbers, rows: Rows, calibration: Calibration) -> dict[str, float]:
-    """Observed and stated share of abuse in the newest fold, by models that were not fitted on it."""
-    own = (rows.folds == rows.folds.max()) & (np.arange(len(rows.whole)) < len(is_abuse))
-    stated = 1 - calibration.scores(raw[own])
-    return {"newest_abuse_rate": float(is_abuse[rows.whole[own]].mean()), "newest_stated_rate": float(stated.mean())}
-
-
-def importance(additive: Additive, log_odds: LogOdds, matrix: Numbers, names: Sequence[str]) -> dict[str, float]:
-    """Mean size of each feature's contribution to the raw log-odds over some rows."""
-    slopes = np.array([log_odds.slopes(additive.base, scores) for scores in additive.scores(matrix).tolist()])
-    sizes = np.abs(additive.contributions(matrix, slopes)).mean(axis=0)
-    return {name: round(float(size), 4) for name, size in zip(names, sizes, strict=True)}
-
-
-def golden_examples(table: pa.Table, features: FeatureSet, score: Callable[[Numbers], Numbers]) -> list[dict[str, Any]]:
-    """Golden examples out of a table, evenly spread over it; `score` takes rows of features."""
-    step = max(1, table.num_rows // COUNT)
-    orders = list(messages(table.take(pa.array(range(0, table.num_rows, step)))))
-    orders = [anonymous(order, number) for number, order in enumerate(orders, 1)]
-    scores = score(features.matrix(MessageColumns([features.fields(order) for order in orders]))).tolist()
-    return [golden_example(order, value) for order, value in zip(orders, scores, strict=True)]
-
-
-def _measure(test_part: pa.Table, scores: Numbers, sparse_scores: Numbers) -> dict[str, float]:
-    is_abuse = abuse_of(test_part)
-    metrics = figures(scores, is_abuse)
-    if "abuse_confidence" in test_part.column_names and test_part.column("abuse_confidence").null_count == 0:
-        metrics |= against_limit(scores, is_abuse, TableColumns(test_part).number("abuse_confidence"))
-    sparse = figures(sparse_scores, is_abuse)
-    metrics |= {f"sparse_{name}": sparse[name] for name in ("roc_auc", "ece", "brier") if name in sparse}
-    return metrics
 
 
 def _dumped(value: Any) -> bytes:

@@ -75,14 +75,14 @@ def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> Non
 def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
     """What the features earn for one class is its score less the base, by one and by many alike."""
     matrix = model.features.matrix(TableColumns(table.slice(0, 300)))
-    scores = model.additive.scores(matrix)
-    for place in range(model.additive.classes):
-        only = np.eye(model.additive.classes)[place]
-        found = model.additive.contributions(matrix, np.tile(only, (300, 1)))
-        np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.additive.base[place], atol=1e-9)
+    scores = model.form.scores(matrix)
+    for place in range(model.form.classes):
+        only = np.eye(model.form.classes)[place]
+        found = model.form.contributions(matrix, np.tile(only, (300, 1)))
+        np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.form.base[place], atol=1e-9)
         for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
             np.testing.assert_allclose(
-                model.additive.contributions_of_bins(model.additive.bins_of_one(row), only.tolist()), wanted, atol=1e-12
+                model.form.contributions_of_bins(model.form.bins_of_one(row), only.tolist()), wanted, atol=1e-12
             )
 
 
@@ -90,7 +90,7 @@ def test_average_earnings_are_nothing(table: pa.Table) -> None:
     """On the rows that say what is average, each feature's earnings have the mean zero: they are distances from it."""
     small = table.slice(0, 3000)
     trained = train(small, Parameters(rounds=20, sparse_copies=0.0))
-    additive, features = trained.bundle.additive, trained.bundle.features
+    additive, features = trained.bundle.form, trained.bundle.features
     matrix = features.matrix(TableColumns(small))
     for only in np.eye(additive.classes):
         found = additive.contributions(matrix, np.tile(only, (len(matrix), 1)))

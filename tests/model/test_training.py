@@ -15,7 +15,7 @@ from ml_server.features.operations import Ranked
 from ml_server.features.rankings import out_of_fold, ranking_of
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.calibration import Calibration
-from ml_server.model.from_lightgbm import terms_of
+from ml_server.model.tables.from_lightgbm import terms_of
 from ml_server.registry.bundle import Bundle
 from ml_server.training.field_dropout import drop_fields
 from ml_server.training.fitting.binning import codes_of
@@ -38,8 +38,8 @@ def test_terms_are_the_trees(table: pa.Table, models: Path, model: Bundle) -> No
     sparse = drop_fields(table.slice(0, 1500), np.random.default_rng(3))
     matrix = joblib.load(folder / "preprocessor.joblib").transform(pa.concat_tables([table.slice(0, 500), sparse]))
     wanted = raw_scores(joblib.load(folder / "fraud_model.joblib").predict, matrix)
-    np.testing.assert_allclose(model.additive.scores(matrix), wanted, atol=1e-9)
-    np.testing.assert_allclose([model.additive.scores_of_one(row) for row in matrix.tolist()], wanted, atol=1e-9)
+    np.testing.assert_allclose(model.form.scores(matrix), wanted, atol=1e-9)
+    np.testing.assert_allclose([model.form.scores_of_one(row) for row in matrix.tolist()], wanted, atol=1e-9)
 
 
 def test_bags_collapse_exactly() -> None:
@@ -70,7 +70,7 @@ def test_all_rows_are_fitted(table: pa.Table) -> None:
     other = plain.set_column(plain.column_names.index("is_abuse"), "is_abuse", turned)
     first, second = train(plain, parameters).bundle, train(other, parameters).bundle
     assert first.calibration == second.calibration
-    assert first.terms.dump() != second.terms.dump()
+    assert first.learned.dump() != second.learned.dump()
 
 
 def test_folds_are_parts_of_time_with_both_labels() -> None:

@@ -1,4 +1,4 @@
-"""Boosting of trees of depth 2: how many rounds, told by folds of time, and then bags of models on all rows."""
+"""Boosting of trees: how many rounds, told by folds of time, and then bags of models on all rows."""
 
 import time
 from collections.abc import Sequence
@@ -41,10 +41,18 @@ class Boosting:
 
     def by_fold(self, examples: Examples) -> tuple[list[lgb.Booster], int]:
         """A booster for each fold, fitted on the others, and how many rounds are best in the typical fold."""
+        return self._by(range(self.plan.folds), examples)
+
+    def of_last_fold(self, examples: Examples) -> tuple[lgb.Booster, int]:
+        """The booster of the last fold alone, and how many of its rounds are best there."""
+        boosters, rounds = self._by([self.plan.folds - 1], examples)
+        return boosters[0], rounds
+
+    def _by(self, folds: Sequence[int], examples: Examples) -> tuple[list[lgb.Booster], int]:
         options = self._options(self.parameters.seed)
         whole, most, started = examples.dataset(options), self.parameters.rounds, time.monotonic()
         boosters = []
-        for fold in range(self.plan.folds):
+        for fold in folds:
             fit, tune = (
                 whole.subset(np.flatnonzero(own).tolist()) for own in (examples.folds != fold, examples.folds == fold)
             )
@@ -97,15 +105,16 @@ class Boosting:
         return {
             **({"objective": "binary"} if self.classes == 2 else several),
             "learning_rate": self.plan.learning_rate,
-            "max_depth": 2,  # two features at most on any way: such trees are tables (see terms_of)
-            "num_leaves": 4,
+            "max_depth": self.plan.depth,
+            "num_leaves": self.plan.leaves,
             "max_bin": 255,  # more than our own cuts: LightGBM adds none
             "min_data_in_bin": 1,
             "lambda_l2": self.plan.shrinkage,
             "min_data_in_leaf": 20,
             "bagging_fraction": 0.5,
             "bagging_freq": 1,
-            "feature_fraction": 0.3,
+            "feature_fraction": self.plan.fields,
+            "feature_fraction_bynode": self.plan.fields_by_node,
             "seed": seed,
             "deterministic": True,
             "force_col_wise": True,  # measured: three times as fast as by row for trees of four leaves

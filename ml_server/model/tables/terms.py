@@ -1,43 +1,30 @@
 """The model as serving reads it: scores of the classes as sums of terms, each a table over one or two features.
 
 Trees of depth 2 ask for at most two features on any way from root to leaf, so a sum of such trees is exactly a sum of such
-tables (`collapse` makes them). Models of this form: Lou, Caruana, Gehrke, Hooker, Accurate Intelligible Models with
+tables (`from_lightgbm` makes them). Models of this form: Lou, Caruana, Gehrke, Hooker, Accurate Intelligible Models with
 Pairwise Interactions, KDD 2013.
 """
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
-
-
-GRID = 2.0**-36
-"""Scores are added up as multiples of this: sums below 2**16 are then exact in whatever order and blocks they are made."""
-
-
-def binned(column: Floats, thresholds: Sequence[float]) -> Places:
-    """Bins of many values of one feature, NaN for unknown."""
-    return np.where(np.isnan(column), 0, np.searchsorted(thresholds, column))
+from ml_server.model.bins import GRID, Floats, Places, Thresholds, checked
 
 
 @dataclass(frozen=True)
 class Terms:
     """The arrays of an additive model.
 
-    thresholds: for each feature, rising, after a leading -inf; a value's bin is how many of them lie below it, and
-        bin 0 is unknown, since none lies below NaN.
+    thresholds: of each feature, as `model.bins` says.
     first, second: the features of each term, shape (terms,), first < second; the same twice for a term of one feature.
     offsets: where the table of each term begins in `cells`, shape (terms,).
     cells: scores of the classes, all tables row by row, shape (cells, classes).
     base: scores where every term is at its mean, shape (classes,).
     """
 
-    thresholds: tuple[tuple[float, ...], ...]
+    thresholds: Thresholds
     first: Places
     second: Places
     offsets: Places
@@ -94,12 +81,9 @@ class Terms:
             return cls.of(thresholds, first, second, arrays["cells"], arrays["base"])
 
     @classmethod
-    def of(
-        cls, thresholds: tuple[tuple[float, ...], ...], first: Places, second: Places, cells: Floats, base: Floats
-    ) -> "Terms":
+    def of(cls, thresholds: Thresholds, first: Places, second: Places, cells: Floats, base: Floats) -> "Terms":
         """Terms whose tables follow one another. Raises ValueError where a lookup could leave them."""
-        if any(array[0] != -np.inf or np.any(np.diff(array) <= 0) for array in thresholds):
-            raise ValueError("thresholds must rise from -inf")
+        checked(thresholds)
         if not len(first) or first.min() < 0 or second.max() >= len(thresholds) or np.any(first > second):
             raise ValueError("a term names a feature that is not there")
         terms = cls(thresholds, first, second, np.zeros_like(first), cells, base)

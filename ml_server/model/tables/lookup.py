@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_server.model.terms import Floats, Places, Terms
+from ml_server.model.bins import Floats, Places
+from ml_server.model.tables.terms import Terms
 
 
 class Lookup:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_server.model.lookup import Blocks, lookup_of
-from ml_server.model.terms import Floats, Places, Terms, binned
+from ml_server.model.bins import Floats, Places, bins_of_many
+from ml_server.model.tables.lookup import Blocks, lookup_of
+from ml_server.model.tables.terms import Terms
 
 _CHUNK = 4096  # orders looked up at once: more would leave the cache
 
@@ -70,9 +71,4 @@ class Additive:
 
     def _bins_of_many(self, matrix: Floats) -> Places:
         """Shape (features + 1, rows); the last source is always in bin 0."""
-        if matrix.shape[1] != self.features:
-            raise ValueError(f"the model reads {self.features} features, not {matrix.shape[1]}")
-        bins = np.zeros((self.features + 1, len(matrix)), dtype=np.intp)
-        for feature, thresholds in enumerate(self._thresholds):
-            bins[feature] = binned(matrix[:, feature], thresholds)
-        return bins
+        return np.concatenate([bins_of_many(self._thresholds, matrix), np.zeros((1, len(matrix)), dtype=np.intp)])

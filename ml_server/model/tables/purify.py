@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml_server.features.sources import Numbers
-from ml_server.model.terms import binned
+from ml_server.model.bins import binned
 
 Pair = tuple[int, int]
 _ROUNDS, _CLOSE = 60, 1e-9

@@ -1,0 +1,70 @@
+"""Scores from deeper trees: for one order, for many, and what each feature contributed."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml_server.model.bins import Floats, bins_of_many
+from ml_server.model.trees.nodes import LEAF, Trees
+from ml_server.model.trees.paths import Paths
+
+_CHUNK = 4096
+_BEYOND = np.iinfo(np.intp).max
+
+
+class Forest:
+    """A model of trees: all are walked at once, a level at a time."""
+
+    def __init__(self, trees: Trees) -> None:
+        trees = trees.on_grid()
+        self.features, self.classes = len(trees.thresholds), trees.classes
+        self._thresholds, self._trees, self._paths = trees.thresholds, trees, Paths.of(trees)
+        self.base: list[float] = self._paths.expected().tolist()
+        # Bins are read twice over: as they are, and with unknown beyond all cuts, for nodes where unknown goes right.
+        self._source = np.where(trees.unknown_left, trees.feature, trees.feature + self.features)
+        self._source[trees.feature == LEAF] = 0
+        self._children = np.stack([trees.left, trees.right], axis=1).ravel()
+        self._levels = self._paths.longest
+
+    def bins_of_one(self, row: Sequence[float]) -> list[int]:
+        """The bin of each feature of one row, NaN for unknown."""
+        return list(map(bisect_left, self._thresholds, row))
+
+    def scores_of_one(self, row: Sequence[float]) -> list[float]:
+        """Scores of the classes for one row of features, NaN for unknown."""
+        return self.scores_of_bins(self.bins_of_one(row))
+
+    def scores_of_bins(self, bins: Sequence[int]) -> list[float]:
+        """Scores of the classes for one row's bins."""
+        known = np.array(bins, dtype=np.intp)
+        sources = np.concatenate([known, np.where(known == 0, _BEYOND, known)])
+        nodes = self._trees.roots
+        for _ in range(self._levels):
+            nodes = self._children[2 * nodes + (sources[self._source[nodes]] > self._trees.cut[nodes])]
+        scores: list[float] = np.bincount(self._trees.class_of, self._trees.value[nodes], self.classes).tolist()
+        return scores
+
+    def scores(self, matrix: Floats) -> Floats:
+        """Scores of the classes for rows of features, shape (rows, classes)."""
+        result = np.zeros((len(matrix), self.classes))
+        for start in range(0, len(matrix), _CHUNK):
+            known = bins_of_many(self._thresholds, matrix[start : start + _CHUNK])
+            sources = np.concatenate([known, np.where(known == 0, _BEYOND, known)])
+            every = np.arange(sources.shape[1])
+            for root, of_class in zip(self._trees.roots.tolist(), self._trees.class_of.tolist(), strict=True):
+                nodes = np.full(len(every), root)
+                for _ in range(self._levels):
+                    goes_right = sources[self._source[nodes], every] > self._trees.cut[nodes]
+                    nodes = self._children[2 * nodes + goes_right]
+                result[start : start + _CHUNK, of_class] += self._trees.value[nodes]
+        return result
+
+    def contributions_of_bins(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
+        """For one row's bins what each feature adds to the scores, weighted by the slopes of the classes: shape (features,)."""
+        return self._paths.shapley(bins, slopes)
+
+    def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
+        """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
+        bins = bins_of_many(self._thresholds, matrix).T.tolist()
+        return np.array([self.contributions_of_bins(*row) for row in zip(bins, slopes.tolist(), strict=True)])

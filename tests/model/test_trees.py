@@ -1,0 +1,157 @@
+"""Models of deeper trees: scores, explanations and files."""
+
+import dataclasses
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from contract.messages import messages
+from ml_server.model.bins import Floats
+from ml_server.model.trees.forest import Forest
+from ml_server.model.trees.from_lightgbm import forest_of
+from ml_server.model.trees.nodes import Trees
+from ml_server.registry.bundle import TABLES, TREES
+from ml_server.registry.golden_examples import check
+from ml_server.registry.store import load, save
+from ml_server.serving.scorer import Scorer
+from ml_server.training.fitting.merged import raw_scores
+from ml_server.training.parameters import AUTO, Parameters
+from ml_server.training.train import train
+
+_FEATURES = 6
+
+
+def _values(seed: int, rows: int) -> Floats:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(rows, _FEATURES)).round(1)
+    values[rng.random(values.shape) < 0.15] = np.nan
+    values[:, 5] = rng.integers(0, 3, rows)  # never unknown in training
+    return values
+
+
+def _booster(classes: int) -> lgb.Booster:
+    """Trees over questions of several kinds; some split the same feature twice, some are one leaf alone."""
+    values = _values(1, 4000)
+    known = np.nan_to_num(values)
+    kinds = ((known[:, 0] * known[:, 1] * known[:, 2] > 0.1).astype(int) + (known[:, 3] > 1)) % classes
+    several = {"objective": "multiclass", "num_class": classes}
+    options = {"objective": "binary"} if classes == 2 else several
+    return lgb.train(
+        {**options, "num_leaves": 31, "max_depth": 6, "verbose": -1, "num_threads": 1}, lgb.Dataset(values, kinds), 25
+    )
+
+
+def _probes() -> Floats:
+    values = _values(2, 300)
+    values[:3] = np.array([[np.nan] * 6, [-1e30] * 6, [1e30] * 6])
+    values[3:40, 5] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_forest_is_its_trees(classes: int) -> None:
+    """A walk over bins gives LightGBM's scores, for one row to the bit as for many, also unknown and far values."""
+    booster = _booster(classes)
+    forest, values = Forest(forest_of(booster, classes, _FEATURES)), _probes()
+    scores = forest.scores(values)
+    np.testing.assert_allclose(scores, raw_scores(booster.predict, values), atol=1e-8)
+    assert scores.tolist() == [forest.scores_of_one(row) for row in values.tolist()]
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_contributions_are_shapley_values(classes: int) -> None:
+    """The products over ways give what TreeSHAP, LightGBM's own recursion, gives for each class, and the same base."""
+    booster = _booster(classes)
+    forest, values = Forest(forest_of(booster, classes, _FEATURES)), _probes()
+    wanted = np.asarray(booster.predict(values, pred_contrib=True)).reshape(len(values), -1, _FEATURES + 1)
+    for number, of_class in enumerate(range(classes - wanted.shape[1], classes)):
+        only = np.tile(np.eye(classes)[of_class], (len(values), 1))
+        np.testing.assert_allclose(forest.contributions(values, only), wanted[:, number, :-1], atol=1e-8)
+        np.testing.assert_allclose(forest.base[of_class], wanted[0, number, -1], atol=1e-8)
+
+
+def test_trees_are_text() -> None:
+    """Trees come back from their JSON as they were, byte for byte."""
+    trees = forest_of(_booster(4), 4, _FEATURES)
+    content = trees.dump()
+    again = Trees.parse(content)
+    assert again.dump() == content and b"Infinity" not in content and b"NaN" not in content
+    assert Forest(again).scores(_probes()).tolist() == Forest(trees).scores(_probes()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("feature", 6),
+        ("feature", -2),
+        ("left", 0),
+        ("right", 10**6),
+        ("roots", -1),
+        ("class_of", 4),
+        ("count", 0),
+        ("value", np.inf),
+    ],
+)
+def test_broken_trees_are_refused(name: str, value: float) -> None:
+    """No array can lead a walk out of the nodes or around in them: it is refused before it is walked."""
+    trees = forest_of(_booster(4), 4, _FEATURES)
+    broken = getattr(trees, name).copy()
+    broken[0 if name != "value" else -1] = value
+    with pytest.raises(ValueError, match=r"tree|node|leaves"):
+        dataclasses.replace(trees, **{name: broken})
+    with pytest.raises(ValueError, match="different lengths"):
+        dataclasses.replace(trees, cut=trees.cut[:-1])
+
+
+def _three_way(rows: int) -> pa.Table:
+    """Orders whose abuse is a matter of three fields at once: no table of two can tell."""
+    rng = np.random.default_rng(5)
+    amounts, ages, counts = (rng.integers(1, 1000, rows) for _ in range(3))
+    rates = np.array([0.05, 0.6, 0.5, 0.1, 0.4, 0.15, 0.1, 0.9])
+    start = np.datetime64("2026-01-01T00:00:00", "us")
+    return pa.table(
+        {
+            "transaction_id": [f"t{number}" for number in range(rows)],
+            "user_id": [f"u{number % 97}" for number in range(rows)],
+            "timestamp": pa.array(start + np.arange(rows) * np.timedelta64(1, "m"), pa.timestamp("us", "UTC")),
+            "order_amount": amounts.astype(float),
+            "account_age_days": ages,
+            "total_orders_lifetime": counts,
+            "is_abuse": rng.random(rows) < rates[4 * (amounts > 500) + 2 * (ages > 500) + (counts > 500)],
+        }
+    )
+
+
+def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
+    """Tables stay the default but say what trees would gain; auto takes them, and they are served, explained and checked."""
+    table, told = _three_way(4000), list[str]()
+
+    class Told:
+        def say(self, line: str) -> None:
+            told.append(line)
+
+        def round(self, number: int, most: int, loss: float | None) -> None:
+            pass
+
+    parameters = Parameters(rounds=60, folds=2, bags=1, sparse_copies=0.0)
+    tables = train(table, parameters, tell=Told()).bundle
+    assert tables.metadata.parameters["form"] == TABLES and "--form trees" in " ".join(told)
+    trained = train(table, dataclasses.replace(parameters, form=AUTO), tell=Told())
+    save(tmp_path, trained.bundle.named("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)
+    bundle = load(tmp_path)
+    assert bundle.metadata.parameters["form"] == TREES and (tmp_path / "v1" / "trees.json").is_file()
+    assert bundle.metadata.metrics["pr_auc"] > tables.metadata.metrics["pr_auc"] + 0.05
+    scorer = Scorer(bundle)
+    check(bundle, scorer.score)
+    orders = list(messages(table.slice(0, 64)))
+    alone = [scorer.predict(order, explain=True) for order in orders]
+    assert scorer.predict_batch(orders, explain=True) == alone
+    for answer in alone:
+        explained = answer.explanation
+        assert explained.base_value + sum(explained.contributions.values()) == pytest.approx(
+            explained.raw_score, abs=1e-9
+        )
+        assert answer.reasons
