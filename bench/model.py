@@ -1,6 +1,6 @@
 """`make bench-model`: features and model in one process, without a server: one message, many rows, explanations, loading.
 
-Uses the current model and a generated dataset; everything runs on one core.
+Uses the current model and a generated dataset, and a model of deeper trees trained on that; everything runs on one core.
 """
 
 import os
@@ -17,8 +17,11 @@ from contract.messages import messages
 from contract.tables import read_table
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.table_columns import TableColumns
+from ml_server.registry.bundle import TREES
 from ml_server.registry.store import load
 from ml_server.serving.scorer import Scorer
+from ml_server.training.parameters import Parameters
+from ml_server.training.train import train
 from runtime.settings import Shared
 from testing.results import entry, write
 
@@ -66,7 +69,8 @@ def main() -> None:
         subprocess.run(command, check=True, capture_output=True)
         table = read_table(path)
     orders = list(messages(table.slice(0, ONE)))
-    scorer = Scorer(model)
+    scorer, deep = Scorer(model), train(table, Parameters(form=TREES)).bundle
+    by_trees = Scorer(deep)
     python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
     matrix = model.features.matrix(TableColumns(table))
     figures: dict[str, list[float]] = {}
@@ -76,7 +80,12 @@ def main() -> None:
 
     microseconds(scorer.predict, orders[:500])
     for _ in range(ROUNDS):
-        for name, work in (("predict", scorer.predict), ("explain", lambda order: scorer.predict(order, True))):
+        for name, work in (
+            ("predict", scorer.predict),
+            ("explain", lambda order: scorer.predict(order, True)),
+            ("trees_predict", by_trees.predict),
+            ("trees_explain", lambda order: by_trees.predict(order, True)),
+        ):
             times = microseconds(work, orders if name == "predict" else orders[:300])
             keep(f"{name}_p50", float(np.percentile(times, 50)))
             keep(f"{name}_p99", float(np.percentile(times, 99)))
@@ -85,6 +94,7 @@ def main() -> None:
         keep("features_columns", 1e6 / columns)
         ours = rate(lambda: model.form.scores(model.features.matrix(TableColumns(table))), ROWS)
         keep("bulk", ours)
+        keep("trees_bulk", rate(lambda: deep.form.scores(matrix), ROWS))
         keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), ROWS))
         done = subprocess.run(
             [sys.executable, "-c", _LOAD, str(models), *HEAVY], capture_output=True, text=True, check=True
@@ -95,6 +105,7 @@ def main() -> None:
         keep("load", float(seconds))
     units = {
         "bulk": "rows/s",
+        "trees_bulk": "rows/s",
         "bulk_vs_booster": "ratio",
         "load": "s",
         "load_imports": "s",

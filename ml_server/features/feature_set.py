@@ -1,7 +1,7 @@
 """The features with what was learned for them: the one way from orders to the model's numbers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -33,11 +33,14 @@ class Extra:
         texts = transaction.extra_texts.keys() - set(self.categorical)
         return [*(f"{NUMBERS}[{name}]" for name in sorted(numbers)), *(f"{TEXTS}[{name}]" for name in sorted(texts))]
 
-    def features(self, rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
-        """A feature for each of the columns."""
-        return (
+    def features(self, rankings: Mapping[str, Mapping[str, float]], taken: Collection[str]) -> tuple[Feature, ...]:
+        """A feature for each of the columns, under its name unless that is `taken`."""
+        features = (
             *(Feature(name, BEHAVIOUR, Value(name), f"{name} is {{value:g}}") for name in self.numeric),
             *(ranked(name, BEHAVIOUR, rankings, f"{name} is {{text}}") for name in self.categorical),
+        )
+        return tuple(
+            replace(feature, name=f"extra_{feature.name}") if feature.name in taken else feature for feature in features
         )
 
 
@@ -48,7 +51,8 @@ class FeatureSet:
         self.rankings = rankings
         self.extra = extra or Extra()
         self._extra_names = self.extra.names
-        self.features = (*declare(rankings), *self.extra.features(rankings))
+        declared = declare(rankings)
+        self.features = (*declared, *self.extra.features(rankings, {feature.name for feature in declared}))
         self.names = tuple(feature.name for feature in self.features)
         # Values that stand as they are come out of the fields in one step; only the others are computed one by one.
         plain = [number for number, feature in enumerate(self.features) if isinstance(feature.operation, Value)]

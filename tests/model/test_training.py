@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.evaluation.reliability import expected_calibration_error
+from ml_server.features.declarations import RANKED
+from ml_server.features.feature_set import Extra, FeatureSet
 from ml_server.features.operations import Ranked
 from ml_server.features.rankings import out_of_fold, ranking_of
 from ml_server.features.table_columns import TableColumns
@@ -209,3 +212,13 @@ def test_calibration_mends_wrong_probabilities() -> None:
     after = expected_calibration_error(curve.scores(2 * true), outcome)
     assert before > 0.05
     assert after < 0.01
+
+
+def test_an_extra_may_be_named_like_a_feature() -> None:
+    """A shop's own column called as a feature of ours is read beside it, under a name of its own."""
+    features = FeatureSet({name: {} for name in RANKED}, Extra(("hour_of_day",)))
+    assert features.names.count("hour_of_day") == 1 and features.names[-1] == "extra_hour_of_day"
+    order = Transaction(extra_numbers={"hour_of_day": 77.0})
+    order.timestamp.FromJsonString("2026-01-01T05:00:00Z")
+    vector = dict(zip(features.names, features.vector(order), strict=True))
+    assert (vector["hour_of_day"], vector["extra_hour_of_day"]) == (5.0, 77.0)
