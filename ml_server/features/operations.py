@@ -5,7 +5,7 @@ The two forms stand side by side so that a reader can compare them; a test compa
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers
 
 DAY = 86_400
+UNDEFINED = (ZeroDivisionError, OverflowError)
 OTHERS = ""
 """Stands in a ranking for every text that it does not name."""
 
@@ -23,6 +24,8 @@ class Operation(ABC):
     """Computes one number for each order; NaN stands for unknown."""
 
     inputs: tuple[str, ...]
+    needs_all = True
+    """Whether it is unknown as soon as one of its inputs is."""
 
     @abstractmethod
     def column(self, columns: ColumnSource) -> Numbers:
@@ -31,6 +34,15 @@ class Operation(ABC):
     @abstractmethod
     def value(self, fields: Fields) -> float:
         """Value for one message."""
+
+    @abstractmethod
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """As `value`, as a Python expression for a compiled reader.
+
+        `inputs` are variables that hold the inputs, times as whole seconds; those that are absent are None, which only
+        happens where not all are needed. `named` gives an object a name that the expression can use. Where it raises one of
+        UNDEFINED, or is infinite, the feature is unknown.
+        """
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,10 @@ class Value(Operation):
     def value(self, fields: Fields) -> float:
         """See Operation."""
         return fields.get(self.name, NAN)  # type: ignore[no-any-return]
+
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        return inputs[0]
 
 
 @dataclass(frozen=True)
@@ -72,10 +88,14 @@ class Arithmetic(Operation):
     def value(self, fields: Fields) -> float:
         """See Operation."""
         try:
-            result = self.formula(*self._read(fields))
-        except (KeyError, ZeroDivisionError, OverflowError):
+            result: float = self.formula(*self._read(fields))
+        except (KeyError, *UNDEFINED):
             return NAN
         return NAN if math.isinf(result) else result
+
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        return f"{named(self.formula)}({', '.join(inputs)})"
 
 
 @dataclass(frozen=True)
@@ -99,6 +119,10 @@ class Differs(Operation):
         one, other = fields.get(first), fields.get(second)
         return NAN if one is None or other is None else one != other
 
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        return f"{inputs[0]} != {inputs[1]}"
+
 
 @dataclass(frozen=True)
 class TextScore(Operation):
@@ -120,6 +144,10 @@ class TextScore(Operation):
         """See Operation."""
         text = fields.get(self.name)
         return NAN if text is None else self.score(text)
+
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        return f"{named(self.score)}({inputs[0]})"
 
 
 @dataclass(frozen=True)
@@ -148,6 +176,11 @@ class Ranked(Operation):
         text = fields.get(self.name)
         return NAN if text is None else self.ranking.get(text, self.ranking.get(OTHERS, NAN))
 
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        ranks, others = self.ranking, self.ranking.get(OTHERS, NAN)
+        return f"{named(lambda text: ranks.get(text, others))}({inputs[0]})"
+
 
 @dataclass(frozen=True)
 class FromTime(Operation):
@@ -165,12 +198,17 @@ class FromTime(Operation):
         timestamp = fields.get("timestamp")
         return NAN if timestamp is None else float(self.formula(float(timestamp.seconds)))
 
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        return f"{named(self.formula)}({inputs[0]})"
+
 
 @dataclass(frozen=True)
 class AccountAge(Operation):
     """Age of the account in days: as given, or else from the date of its opening."""
 
     inputs: tuple[str, ...] = ("account_age_days", "account_created_date", "timestamp")
+    needs_all = False
 
     def column(self, columns: ColumnSource) -> Numbers:
         """See Operation."""
@@ -181,10 +219,18 @@ class AccountAge(Operation):
 
     def value(self, fields: Fields) -> float:
         """See Operation."""
-        given = fields.get("account_age_days")
-        if given is not None:
-            return float(given)
         opened, now = fields.get("account_created_date"), fields.get("timestamp")
-        if opened is None or now is None or now.seconds < opened.seconds:
-            return NAN
-        return float(math.floor((now.seconds - opened.seconds) / DAY))
+        return _age(fields.get("account_age_days"), opened and opened.seconds, now and now.seconds)
+
+    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+        """See Operation."""
+        return f"{named(_age)}({', '.join(inputs)})"
+
+
+def _age(given: int | None, opened: int | None, now: int | None) -> float:
+    """Days, as given or between two times in seconds."""
+    if given is not None:
+        return float(given)
+    if opened is None or now is None or now < opened:
+        return NAN
+    return float(math.floor((now - opened) / DAY))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ml_server.model.bins import Floats
+from ml_server.model.bins import Floats, Places, Thresholds
 
 
 class Form(Protocol):
@@ -11,8 +11,11 @@ class Form(Protocol):
 
     features: int
     classes: int
+    thresholds: Thresholds
     base: list[float]
     """Scores of the average order: where contributions start."""
+    groups: Sequence[Sequence[int]]
+    """Features whose bins are read as one number, of which each is a digit, the first feature the highest."""
 
     def bins_of_one(self, row: Sequence[float]) -> list[int]:
         """The bin of each feature of one row, NaN for unknown."""
@@ -22,6 +25,15 @@ class Form(Protocol):
 
     def scores_of_bins(self, bins: list[int]) -> list[float]:
         """Scores of the classes for one row's bins."""
+
+    def grouped(self, bins: Sequence[int]) -> list[int]:
+        """The numbers of the groups from the bins of the features."""
+
+    def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
+        """As `scores_of_bins`, for the numbers of the groups."""
+
+    def scores_of_many_groups(self, groups: Places) -> Floats:
+        """Scores of the classes, shape (rows, classes), for the numbers of the groups, shape (groups, rows)."""
 
     def contributions_of_bins(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
         """For one row's bins what each feature adds to the scores, weighted by the slopes of the classes: shape (features,)."""

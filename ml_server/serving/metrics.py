@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from contract.fields import FIELDS, REQUIRED
-from ml_server.features.sources import Fields
+from ml_server.serving.reader import OPTIONAL
 from runtime.telemetry.metrics import GATHERED
 
 SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[index / 10 for index in range(1, 11)])
@@ -23,8 +22,7 @@ DIFFERENCES = Histogram(
 )
 SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were refused")
 
-_FIELDS = tuple(name for name in FIELDS if name not in REQUIRED)
-_UNKNOWN = {name: UNKNOWN.labels(name) for name in _FIELDS}
+_UNKNOWN = {name: UNKNOWN.labels(name) for name in OPTIONAL}
 
 
 def show_model(version: str, earlier: str) -> None:
@@ -42,18 +40,18 @@ def watch_challenger(answered: float, challenged: float) -> None:
 class ScoreMetrics:
     """Counts scores and the fields that orders have.
 
-    Orders of one shop have a handful of patterns of known fields; counting a pattern takes one step, counting its absent
-    fields forty. So patterns are counted, and turned into counts by field a few dozen orders at a time.
+    Orders of one shop have a handful of patterns of absent fields; counting a pattern takes one step, counting its fields
+    forty. So patterns are counted, and turned into counts by field a few dozen orders at a time.
     """
 
     def __init__(self) -> None:
-        self._patterns: Tally[tuple[tuple[str, ...], Sequence[str]]] = Tally()
+        self._patterns: Tally[tuple[int, Sequence[str]]] = Tally()
         self._scores: list[float] = []
 
-    def __call__(self, fields: Fields, score: float, unknown_extras: Sequence[str]) -> None:
+    def __call__(self, absent: int, score: float, unknown_extras: Sequence[str]) -> None:
         """Count an order; `unknown_extras` are names that the model reads, so they are bounded."""
         self._scores.append(score)
-        self._patterns[tuple(fields), unknown_extras] += 1
+        self._patterns[absent, unknown_extras] += 1
         if len(self._scores) >= GATHERED:
             self.flush()
 
@@ -64,9 +62,9 @@ class ScoreMetrics:
             SCORES.observe(score)
         patterns, self._patterns = self._patterns, Tally()
         unknown: Tally[str] = Tally()
-        for (fields, extras), orders in patterns.items():
+        for (absent, extras), orders in patterns.items():
             ORDERS.inc(orders)
-            for name in (*(_UNKNOWN.keys() - set(fields)), *extras):
+            for name in (*(name for bit, name in enumerate(OPTIONAL) if absent >> bit & 1), *extras):
                 unknown[name] += orders
         for name, orders in unknown.items():
             (_UNKNOWN.get(name) or UNKNOWN.labels(name)).inc(orders)

@@ -14,12 +14,13 @@ from ml_server.features.sources import Fields
 from ml_server.model.explain import Explainer
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.table_scores import calibrated
+from ml_server.serving.reader import Reader, Reading, absent_bits, compiled_reader
 
-Watch = Callable[[Fields, float, Sequence[str]], None]
-"""Told the fields and the score of every order, and which extras it lacked."""
+Watch = Callable[[int, float, Sequence[str]], None]
+"""Told of every order which fields it lacked, as bits of OPTIONAL, its score, and which extras it lacked."""
 
 
-def ignore(fields: Fields, score: float, unknown_extras: Sequence[str]) -> None:
+def ignore(absent: int, score: float, unknown_extras: Sequence[str]) -> None:
     """Watch nothing."""
 
 
@@ -34,25 +35,39 @@ class Scorer:
         self._log_odds = bundle.log_odds
         self._explainer = Explainer(bundle.features.features)
         self._calibrated = bundle.calibration.score
+        self.read_accepted: Reader = compiled_reader(bundle.features, bundle.form)
+        """Reads an order that certainly breaks no rule of the contract; None for others."""
+
+    def read(self, transaction: Transaction) -> Reading:
+        """Read an order by the operations themselves, whatever it holds: it must have been checked."""
+        return self._reading(self._features.fields(transaction))
 
     def score(self, transaction: Transaction) -> float:
         """The legitimacy score alone; nobody is told of it."""
-        scores = self._form.scores_of_one(self._features.vector(transaction))
-        return self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
+        groups, _, _ = self.read_accepted(transaction) or self.read(transaction)
+        return self._calibrated(self._log_odds.of(self._form.scores_of_groups(groups)), self.bundle.prior_shift)
 
-    def predict(self, transaction: Transaction, explain: bool = False) -> pb.PredictResponse:
-        """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score."""
-        fields = self._features.fields(transaction)
-        vector = self._features.of_fields(fields)
-        bins = self._form.bins_of_one(vector)
-        scores = self._form.scores_of_bins(bins)
+    def predict(
+        self, transaction: Transaction, explain: bool = False, reading: Reading | None = None
+    ) -> pb.PredictResponse:
+        """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score.
+
+        `reading` spares reading it again.
+        """
+        groups, absent, unknown = reading or self.read_accepted(transaction) or self.read(transaction)
+        scores = self._form.scores_of_groups(groups)
         score = self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
         response = pb.PredictResponse()
         self._fill(response, transaction.transaction_id, score, scores)
-        self._tell(response, fields, score)
+        if unknown:
+            response.unknown_extras.extend(unknown)
+        self._watch(absent, score, unknown)
         if explain:
+            fields = self._features.fields(transaction)
+            vector = self._features.of_fields(fields)
             slopes = self._log_odds.slopes(self._form.base, scores)
-            self._explain(response, self._form.contributions_of_bins(bins, slopes), scores, vector, fields)
+            contributions = self._form.contributions_of_bins(self._form.bins_of_one(vector), slopes)
+            self._explain(response, contributions, scores, vector, fields)
         return response
 
     def predict_batch(
@@ -60,31 +75,35 @@ class Scorer:
         transactions: Sequence[Transaction],
         explain: bool = False,
         responses: Sequence[pb.PredictResponse] | None = None,
+        readings: Sequence[Reading] | None = None,
     ) -> Sequence[pb.PredictResponse]:
         """Score many transactions in columns: the same answers as one by one, into `responses` where they are given."""
         if responses is None:
             responses = [pb.PredictResponse() for _ in transactions]
-        fields = [self._features.fields(transaction) for transaction in transactions]
-        matrix = self._features.matrix(MessageColumns(fields))
-        by_class = self._form.scores(matrix)
+        if readings is None:
+            readings = [self.read_accepted(transaction) or self.read(transaction) for transaction in transactions]
+        by_class = self._form.scores_of_many_groups(np.array([groups for groups, _, _ in readings], dtype=np.intp).T)
         legitimacy = calibrated(self.bundle, by_class).tolist()
         rows = by_class.tolist()
-        for response, known, score, scores in zip(responses, fields, legitimacy, rows, strict=True):
-            self._fill(response, known.get("transaction_id", ""), score, scores)
-            self._tell(response, known, score)
+        for response, transaction, (_, absent, unknown), score, scores in zip(
+            responses, transactions, readings, legitimacy, rows, strict=True
+        ):
+            self._fill(response, transaction.transaction_id, score, scores)
+            if unknown:
+                response.unknown_extras.extend(unknown)
+            self._watch(absent, score, unknown)
         if explain:
+            fields = [self._features.fields(transaction) for transaction in transactions]
+            matrix = self._features.matrix(MessageColumns(fields))
             slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
             contributions = self._form.contributions(matrix, slopes)
             for told in zip(responses, contributions, rows, matrix.tolist(), fields, strict=True):
                 self._explain(*told)
         return responses
 
-    def _tell(self, response: pb.PredictResponse, fields: Fields, score: float) -> None:
-        """Say which extras were unknown, in the answer and to whoever watches."""
-        unknown = self._features.unknown_extras(fields)
-        if unknown:
-            response.unknown_extras.extend(unknown)
-        self._watch(fields, score, unknown)
+    def _reading(self, fields: Fields) -> Reading:
+        bins = self._form.bins_of_one(self._features.of_fields(fields))
+        return self._form.grouped(bins), absent_bits(fields), self._features.unknown_extras(fields)
 
     def _explain(
         self,

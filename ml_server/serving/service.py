@@ -12,10 +12,10 @@ from ml_server.serving.metrics import watch_challenger
 from ml_server.serving.scorer import Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
-from runtime.rpc.validation import accepting, violations
+from runtime.rpc.guard import checks_itself
+from runtime.rpc.validation import check, violations
 from runtime.telemetry.logging import get_logger
 
-_accepts = accepting(Transaction.DESCRIPTOR)
 _log = get_logger()
 
 
@@ -58,12 +58,16 @@ class ScoringService:
             )
         return self._scorer
 
+    @checks_itself
     async def Predict(self, request: pb.PredictRequest, call: Call) -> pb.PredictResponse:
         """Score one transaction."""
         scorer = self._ready()
+        reading = scorer.read_accepted(request.transaction)
+        if reading is None:
+            check(request)
         if self._strict and (unread := unread_extras(scorer, request.transaction)):
             raise InvalidRequest([(f"transaction.{path}", told) for path, told in unread])
-        response = scorer.predict(request.transaction, request.explain)
+        response = scorer.predict(request.transaction, request.explain, reading)
         if self._challenger is not None:
             watch_challenger(response.legitimacy_score, self._challenger.score(request.transaction))
         return response
@@ -100,9 +104,14 @@ def answer_batch(
 ) -> pb.PredictBatchResponse:
     """The results of a batch. Raises InvalidRequest where it holds bad transactions that are not to fail alone."""
     orders = list(request.transactions)
-    problems = {
-        index: broken for index, order in enumerate(orders) if not _accepts(order) and (broken := violations(order))
-    }
+    readings, problems = list(map(scorer.read_accepted, orders)), dict[int, list[tuple[str, str]]]()
+    for index, (order, reading) in enumerate(zip(orders, readings, strict=True)):
+        if reading is not None:
+            continue
+        if broken := violations(order):
+            problems[index] = broken
+        else:
+            readings[index] = scorer.read(order)
     if strict_extras:
         unread = {index: unread_extras(scorer, order) for index, order in enumerate(orders) if index not in problems}
         problems |= {index: broken for index, broken in unread.items() if broken}
@@ -116,7 +125,8 @@ def answer_batch(
     good = [index for index in range(len(orders)) if index not in problems]
     if good:
         answers = [results[index].prediction for index in good]
-        scorer.predict_batch([orders[index] for index in good], request.explain, answers)
+        read = [reading for index in good if (reading := readings[index])]
+        scorer.predict_batch([orders[index] for index in good], request.explain, answers, read)
     for index, broken in problems.items():
         error = InvalidRequest(broken)
         results[index].error.CopyFrom(to_status(error))

@@ -51,22 +51,21 @@ class Plan:
     fields_by_node: float = 1.0
 
 
-def plan_for(minority: int, parameters: Parameters, form: str = TABLES) -> Plan:
-    """The plan for a table by the rows of its rarer label.
+def plan_for(minority: int, parameters: Parameters) -> Plan:
+    """The plan of tables for a table by the rows of its rarer label.
 
     The fewer they are, the smaller the steps, and the more folds and bags: what one fit gives is then mostly chance. A leaf
     that holds a few frauds has a small second derivative: shrunk by much more than 5, it would take all rounds to move.
     """
     is_rare, is_plenty = minority < 1_000, minority >= 10_000
     rate = parameters.learning_rate or (0.05 if is_rare else 0.25 if is_plenty else 0.2)
-    plan = Plan(
+    return Plan(
         learning_rate=rate,
         shrinkage=parameters.shrinkage or (5.0 if is_rare else 20.0),
         patience=round(7.5 / rate),
         folds=min(parameters.folds or (5 if is_rare else 2 if is_plenty else 3), minority),
         bags=parameters.bags or min(max(1, -(-2_000 // minority)), 4),
     )
-    return plan if form == TABLES else deeper(plan)
 
 
 def deeper(plan: Plan) -> Plan:

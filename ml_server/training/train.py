@@ -17,19 +17,19 @@ from ml_server.model.calibration import Calibration
 from ml_server.model.log_odds import LogOdds
 from ml_server.model.tables.from_lightgbm import terms_of
 from ml_server.model.trees.from_lightgbm import forest_of
-from ml_server.registry.bundle import TABLES, TREES, Bundle, Learned, Metadata, form_of
+from ml_server.registry.bundle import TREES, Bundle, Learned, Metadata, form_of
 from ml_server.registry.store import HELD_OUT_SCORES
 from ml_server.training.description import golden_examples, importance, measure, newest
 from ml_server.training.field_dropout import DOCUMENTED_FIELDS, keep_only
 from ml_server.training.fitting.boosting import Boosting, Examples
-from ml_server.training.fitting.deeper import Gain, gain
 from ml_server.training.fitting.fit_calibration import fit_calibration
 from ml_server.training.fitting.folds import folds_in_time
+from ml_server.training.fitting.forms import choose
 from ml_server.training.fitting.merged import merged, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
 from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets
-from ml_server.training.parameters import AUTO, Parameters, Plan, deeper, plan_for
+from ml_server.training.parameters import Parameters, Plan, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import Progress, Silent
 from ml_server.training.split import split_in_time
@@ -67,44 +67,28 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     if parameters.target == "soft":
         soft_labels(table)  # missing ones show before the work begins
     is_abuse = abuse_of(fit_part)
-    form = TREES if parameters.form == TREES else TABLES
-    plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters, form)
-    boosting = Boosting(len(log_odds.classes), parameters, plan, tell)
+    plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters)
     tell.say(
         f"choosing rounds on {fit_part.num_rows:,} rows in {plan.folds} folds of time, "
         f"classes {', '.join(log_odds.classes)}"
     )
-    preprocessor, rows, examples = _prepare(fit_part, parameters, plan, log_odds, extra, boosting)
-    boosters, rounds = boosting.by_fold(examples)
-    told: Gain | None = None
-    if form == TABLES:
-        tell.say("asking whether deeper trees would do better on the held-out part")
-        deep = Boosting(len(log_odds.classes), parameters, deeper(plan), tell)
-        told = gain(
-            deep.of_last_fold(examples),
-            (boosters[-1], rounds),
-            rows,
-            preprocessor.transform(test_part),
-            abuse_of(test_part),
-            log_odds,
-        )
-        if told.is_real and parameters.form == AUTO:
-            form, plan, boosting = TREES, deep.plan, deep
-            boosters, rounds = boosting.by_fold(examples)
-        tell.say(told.sentence(form))
-    unseen = boosting.out_of_fold(boosters, rows.codes, rows.folds, rounds)
-    calibration = fit_calibration(log_odds.of_rows(unseen), 1 - is_abuse[rows.whole], rows.folds)
+    labels = Boosting(len(log_odds.classes), parameters, plan, tell)
+    preprocessor, rows, examples = _prepare(fit_part, parameters, plan, log_odds, extra, labels)
+    chosen = choose(examples, rows, is_abuse, log_odds, plan, parameters, tell)
+    boosting, rounds, unseen = chosen.boosting, chosen.rounds, log_odds.of_rows(chosen.unseen)
+    calibration = fit_calibration(unseen, 1 - is_abuse[rows.whole], rows.folds)
     tell.say(f"{rounds:,} rounds, calibration of {len(calibration.raw)} points; measuring on the held-out part")
-    tried = _fitted(form, preprocessor.feature_set(), boosters, rows, rounds, log_odds, fit_part)
+    tried = _fitted(chosen.form, preprocessor.feature_set(), chosen.boosters, rows, rounds, log_odds, fit_part)
     held_out = _scores(tried, test_part, log_odds, calibration)
     metrics = measure(
         test_part, held_out, _scores(tried, keep_only(test_part, DOCUMENTED_FIELDS), log_odds, calibration)
     )
-    metrics |= newest(log_odds.of_rows(unseen), is_abuse, rows, calibration) | (told.metrics() if told else {})
-    del rows, examples, boosters, tried
+    metrics |= newest(unseen, is_abuse, rows, calibration) | (chosen.gain.metrics() if chosen.gain else {})
+    form = chosen.form
+    del rows, examples, chosen, tried
 
-    tell.say(f"fitting on all {table.num_rows:,} rows, {plan.bags} times")
-    preprocessor, rows, examples = _prepare(table, parameters, plan, log_odds, extra, boosting)
+    tell.say(f"fitting on all {table.num_rows:,} rows, {boosting.plan.bags} times")
+    preprocessor, rows, examples = _prepare(table, parameters, plan, log_odds, extra, labels)
     for line in preprocessor.told(table):
         tell.say(line)
     fitted = _fitted(form, preprocessor.feature_set(), boosting.bags(examples, rounds), rows, rounds, log_odds, table)
@@ -124,7 +108,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         n_features=len(features.names),
         rounds=rounds,
         importance=importance(form_of(fitted.learned), log_odds, sample, features.names),
-        parameters=asdict(parameters) | asdict(plan) | {"form": form},
+        parameters=asdict(parameters) | asdict(boosting.plan) | {"form": form},
     )
     bundle = Bundle(
         features, fitted.learned, log_odds, calibration, shift, golden_examples(test_part, features, score), metadata

@@ -60,8 +60,7 @@ def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
         names[f"accepts_{name}"] = inner
         present, fine = f"m.HasField({name!r})", f"accepts_{name}({value})"
         return [present, fine] if rules.required else [f"(not {present} or {fine})"]
-    conditions = [_condition(field, rule, wanted, names) for rule, wanted in ruled.items()]
-    conditions = [text for text in conditions if text]
+    conditions = conditions_on(field, names)
     if conditions:  # each value is read once: reading a field costs more than comparing it
         conditions[0] = conditions[0].replace("$", f"(v := {value})", 1)
         conditions = [text.replace("$", "v") for text in conditions]
@@ -73,6 +72,23 @@ def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
     if rules.required:
         conditions.append(value)
     return conditions
+
+
+def conditions_on(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
+    """Python conditions on $, the value of a field that is there. `names` is filled with what they use.
+
+    Raises LookupError for a rule that is not known here.
+    """
+    rules = rules_of(field)
+    kind = rules.WhichOneof("type")
+    ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()} if kind else {}
+    conditions = [_condition(field, rule, wanted, names) for rule, wanted in ruled.items()]
+    return [text for text in conditions if text]
+
+
+def map_condition(field: Any) -> Callable[[Any], bool]:
+    """Whether a map certainly breaks no rule. Raises LookupError for a rule that is not known here."""
+    return _of_map(field, rules_of(field).map)
 
 
 def _of_map(field: FieldDescriptor, rules: Any) -> Callable[[Any], bool]:

@@ -7,7 +7,7 @@ would cost an extra coroutine and a lookup for each link and each call.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -33,12 +33,20 @@ from runtime.telemetry.metrics import IN_FLIGHT, STREAMS, MethodMetrics
 
 Unary = Callable[[Any, Call], Awaitable[Message]]
 Stream = Callable[[Any, Call], AsyncIterator[Message]]
+Check = Callable[[Message], None]
+Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
 Roles = Mapping[str, Sequence[str]]
 """Roles that may make a call, by its path; the first is the one to ask for."""
 INTERNAL_MESSAGE = "internal error; the log has it under the request id"
 _OVERLOAD_LOG_SECONDS = 1.0
 
 _log = get_logger()
+
+
+def checks_itself(behaviour: Behaviour) -> Behaviour:
+    """Marks a method that checks its requests while it reads them; the guard leaves that to it."""
+    behaviour.checks_itself = True  # type: ignore[attr-defined]
+    return behaviour
 
 
 class Guard:
@@ -55,7 +63,7 @@ class Guard:
         keys: ApiKeys | None = None,
         roles: Roles | None = None,
         log_every: int = 0,
-        validate: Callable[[Message], None] = check,
+        validate: Check = check,
     ) -> None:
         self.in_flight = self.streams = 0
         self._keys, self._roles = keys, roles or {}
@@ -68,7 +76,7 @@ class Guard:
     def unary(self, behaviour: Unary, method: MethodDescriptor) -> Callable[[Any, Context], Awaitable[Message]]:
         """A unary handler with everything around it."""
         path, counted, clock = _path(method), self._counted(method, "unary"), time.perf_counter
-        admit, succeeded = self._admit, counted.succeeded
+        admit, succeeded, validate = self._admit, counted.succeeded, self._check_of(behaviour)
 
         async def answer(request: Message | InvalidRequest, context: Context) -> Message:
             begun = clock()
@@ -77,7 +85,7 @@ class Guard:
             self.in_flight += 1
             call = Call(context)
             try:
-                response = await behaviour(admit(request, call, path), call)
+                response = await behaviour(admit(request, call, path, validate), call)
             except grpc.aio.AbortError:
                 raise
             except asyncio.CancelledError:
@@ -98,6 +106,7 @@ class Guard:
     def stream(self, behaviour: Stream, method: MethodDescriptor) -> Callable[[Any, Context], AsyncIterator[Message]]:
         """A server-streaming handler with everything around it."""
         path, counted, clock = _path(method), self._counted(method, "server_stream"), time.perf_counter
+        validate = self._check_of(behaviour)
 
         async def answer(request: Message | InvalidRequest, context: Context) -> AsyncIterator[Message]:
             begun = clock()
@@ -106,7 +115,7 @@ class Guard:
             self.streams += 1
             call = Call(context)
             try:
-                async for message in behaviour(self._admit(request, call, path), call):
+                async for message in behaviour(self._admit(request, call, path, validate), call):
                     yield message
             except grpc.aio.AbortError:
                 raise
@@ -132,7 +141,10 @@ class Guard:
         self._metrics.append(MethodMetrics(kind, method.containing_service.full_name, method.name))
         return self._metrics[-1]
 
-    def _admit(self, request: Message | InvalidRequest, call: Call, path: str) -> Message:
+    def _check_of(self, behaviour: Callable[..., Any]) -> Check | None:
+        return None if getattr(behaviour, "checks_itself", False) else self._validate
+
+    def _admit(self, request: Message | InvalidRequest, call: Call, path: str, validate: Check | None) -> Message:
         """The request, once it may be worked on. Raises VouchError where it may not."""
         remaining = call.context.time_remaining()
         if remaining is not None and remaining <= 0:
@@ -142,7 +154,8 @@ class Guard:
             _authorised(call.caller, self._roles.get(path))
         if isinstance(request, InvalidRequest):
             raise request
-        self._validate(request)
+        if validate is not None:
+            validate(request)
         return request
 
     def _sample(self, call: Call, path: str, begun: float) -> None:

@@ -18,14 +18,15 @@ class Additive:
     def __init__(self, terms: Terms) -> None:
         terms = terms.on_grid()
         self.features, self.classes = len(terms.thresholds), len(terms.base)
-        self._thresholds, self._base = terms.thresholds, terms.base
+        self.thresholds, self._base = terms.thresholds, terms.base
         self._terms, self._blocks = lookup_of(terms), Blocks(terms)
         self._first, self._second = terms.first, terms.second
         self.base: list[float] = terms.base.tolist()
+        self.groups: Sequence[Sequence[int]] = self._blocks.features
 
     def bins_of_one(self, row: Sequence[float]) -> list[int]:
         """The bin of each feature of one row, NaN for unknown."""
-        return list(map(bisect_left, self._thresholds, row))
+        return list(map(bisect_left, self.thresholds, row))
 
     def scores_of_one(self, row: Sequence[float]) -> list[float]:
         """Scores of the classes for one row of features, NaN for unknown."""
@@ -33,7 +34,15 @@ class Additive:
 
     def scores_of_bins(self, bins: list[int]) -> list[float]:
         """Scores of the classes for one row's bins."""
-        scores = self._blocks.lookup.sum_for_one(self._blocks.of_one(bins))
+        return self.scores_of_groups(self.grouped(bins))
+
+    def grouped(self, bins: Sequence[int]) -> list[int]:
+        """The numbers of the blocks from the bins of the features."""
+        return self._blocks.of_one(bins)
+
+    def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
+        """As `scores_of_bins`, for the numbers of the blocks."""
+        scores = self._blocks.lookup.sum_for_one(np.array(groups, dtype=np.intp))
         scores += self._base
         result: list[float] = scores.tolist()
         return result
@@ -50,9 +59,13 @@ class Additive:
         """Scores of the classes for rows of features, shape (rows, classes)."""
         result = np.empty((len(matrix), self.classes))
         for start in range(0, len(matrix), _CHUNK):
-            bins = self._blocks.of_many(self._bins_of_many(matrix[start : start + _CHUNK]))
-            result[start : start + _CHUNK] = self._blocks.lookup.sums_of_many(bins)
-        return result + self._base
+            groups = self._blocks.of_many(self._bins_of_many(matrix[start : start + _CHUNK]))
+            result[start : start + _CHUNK] = self.scores_of_many_groups(groups)
+        return result
+
+    def scores_of_many_groups(self, groups: Places) -> Floats:
+        """Scores of the classes, shape (rows, classes), for the numbers of the blocks, shape (blocks, rows)."""
+        return self._blocks.lookup.sums_of_many(groups) + self._base
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
         """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
@@ -71,4 +84,4 @@ class Additive:
 
     def _bins_of_many(self, matrix: Floats) -> Places:
         """Shape (features + 1, rows); the last source is always in bin 0."""
-        return np.concatenate([bins_of_many(self._thresholds, matrix), np.zeros((1, len(matrix)), dtype=np.intp)])
+        return np.concatenate([bins_of_many(self.thresholds, matrix), np.zeros((1, len(matrix)), dtype=np.intp)])

@@ -70,6 +70,7 @@ class Blocks:
 
     def __init__(self, terms: Terms, most: int = 64) -> None:
         blocks = _packed(terms.bins, most)
+        self.features: list[list[int]] = [*blocks, []]  # Nothing comes last
         sizes = [int(np.prod(terms.bins[block])) for block in blocks]
         digits, home = {}, {}
         for number, block in enumerate(blocks):
@@ -113,12 +114,12 @@ class Blocks:
             for feature in block[2:]
         ]
 
-    def of_one(self, bins: Sequence[int]) -> Places:
+    def of_one(self, bins: Sequence[int]) -> list[int]:
         """Bins of the blocks from those of the features."""
         joint = [bins[first] * width + bins[second] for first, width, second in self._steps]
         for index, width, feature in self._more:
             joint[index] = joint[index] * width + bins[feature]
-        return np.array([*joint, *[bins[feature] for feature in self._alone], 0])
+        return [*joint, *[bins[feature] for feature in self._alone], 0]
 
     def of_many(self, bins: Places) -> Places:
         """As `of_one`, shape (blocks + 1, orders) from (features, orders)."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_server.model.bins import Floats, bins_of_many
+from ml_server.model.bins import Floats, Places, bins_of_many
 from ml_server.model.trees.nodes import LEAF, Trees
 from ml_server.model.trees.paths import Paths
 
@@ -19,7 +19,8 @@ class Forest:
     def __init__(self, trees: Trees) -> None:
         trees = trees.on_grid()
         self.features, self.classes = len(trees.thresholds), trees.classes
-        self._thresholds, self._trees, self._paths = trees.thresholds, trees, Paths.of(trees)
+        self.thresholds, self._trees, self._paths = trees.thresholds, trees, Paths.of(trees)
+        self.groups: Sequence[Sequence[int]] = [[feature] for feature in range(self.features)]
         self.base: list[float] = self._paths.expected().tolist()
         # Bins are read twice over: as they are, and with unknown beyond all cuts, for nodes where unknown goes right.
         self._source = np.where(trees.unknown_left, trees.feature, trees.feature + self.features)
@@ -29,7 +30,7 @@ class Forest:
 
     def bins_of_one(self, row: Sequence[float]) -> list[int]:
         """The bin of each feature of one row, NaN for unknown."""
-        return list(map(bisect_left, self._thresholds, row))
+        return list(map(bisect_left, self.thresholds, row))
 
     def scores_of_one(self, row: Sequence[float]) -> list[float]:
         """Scores of the classes for one row of features, NaN for unknown."""
@@ -49,15 +50,29 @@ class Forest:
         """Scores of the classes for rows of features, shape (rows, classes)."""
         result = np.zeros((len(matrix), self.classes))
         for start in range(0, len(matrix), _CHUNK):
-            known = bins_of_many(self._thresholds, matrix[start : start + _CHUNK])
-            sources = np.concatenate([known, np.where(known == 0, _BEYOND, known)])
-            every = np.arange(sources.shape[1])
-            for root, of_class in zip(self._trees.roots.tolist(), self._trees.class_of.tolist(), strict=True):
-                nodes = np.full(len(every), root)
-                for _ in range(self._levels):
-                    goes_right = sources[self._source[nodes], every] > self._trees.cut[nodes]
-                    nodes = self._children[2 * nodes + goes_right]
-                result[start : start + _CHUNK, of_class] += self._trees.value[nodes]
+            bins = bins_of_many(self.thresholds, matrix[start : start + _CHUNK])
+            result[start : start + _CHUNK] = self.scores_of_many_groups(bins)
+        return result
+
+    def grouped(self, bins: Sequence[int]) -> list[int]:
+        """Each feature is a group of its own."""
+        return list(bins)
+
+    def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
+        """As `scores_of_bins`, which groups are here."""
+        return self.scores_of_bins(groups)
+
+    def scores_of_many_groups(self, groups: Places) -> Floats:
+        """Scores of the classes, shape (rows, classes), for bins of shape (features, rows)."""
+        sources = np.concatenate([groups, np.where(groups == 0, _BEYOND, groups)])
+        rows = np.arange(groups.shape[1])
+        result = np.zeros((len(rows), self.classes))
+        for root, of_class in zip(self._trees.roots.tolist(), self._trees.class_of.tolist(), strict=True):
+            nodes = np.full(len(rows), root)
+            for _ in range(self._levels):
+                goes_right = sources[self._source[nodes], rows] > self._trees.cut[nodes]
+                nodes = self._children[2 * nodes + goes_right]
+            result[:, of_class] += self._trees.value[nodes]
         return result
 
     def contributions_of_bins(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
@@ -66,5 +81,5 @@ class Forest:
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
         """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
-        bins = bins_of_many(self._thresholds, matrix).T.tolist()
+        bins = bins_of_many(self.thresholds, matrix).T.tolist()
         return np.array([self.contributions_of_bins(*row) for row in zip(bins, slopes.tolist(), strict=True)])

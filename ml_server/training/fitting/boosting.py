@@ -39,20 +39,15 @@ class Boosting:
     plan: Plan
     tell: Progress
 
-    def by_fold(self, examples: Examples) -> tuple[list[lgb.Booster], int]:
-        """A booster for each fold, fitted on the others, and how many rounds are best in the typical fold."""
-        return self._by(range(self.plan.folds), examples)
+    def by_fold(self, examples: Examples, folds: Sequence[int] | None = None) -> tuple[list[lgb.Booster], int]:
+        """A booster for each fold, fitted on the others, and how many rounds are best in the typical fold.
 
-    def of_last_fold(self, examples: Examples) -> tuple[lgb.Booster, int]:
-        """The booster of the last fold alone, and how many of its rounds are best there."""
-        boosters, rounds = self._by([self.plan.folds - 1], examples)
-        return boosters[0], rounds
-
-    def _by(self, folds: Sequence[int], examples: Examples) -> tuple[list[lgb.Booster], int]:
+        For the first folds alone where `folds` says so.
+        """
         options = self._options(self.parameters.seed)
         whole, most, started = examples.dataset(options), self.parameters.rounds, time.monotonic()
         boosters = []
-        for fold in folds:
+        for fold in range(self.plan.folds) if folds is None else folds:
             fit, tune = (
                 whole.subset(np.flatnonzero(own).tolist()) for own in (examples.folds != fold, examples.folds == fold)
             )

@@ -1,0 +1,216 @@
+"""One function that checks an order against the contract, reads it, and puts it into the model's bins.
+
+The operations say what a feature is, the contract says what is accepted; each of them, by itself, reads the order anew.
+So one function is compiled out of both: it reads each field once, says at the first doubt that the order is not certainly
+fine, and looks bins up wherever a field has few values. A test holds it to the operations, bit for bit, and to protovalidate.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+from contract.extras import NUMBERS, TEXTS, extra_text
+from contract.fields import FIELDS, REQUIRED
+from contract.texts import NORMALISED
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.features.feature import Feature
+from ml_server.features.feature_set import FeatureSet
+from ml_server.features.operations import UNDEFINED, Differs, Value
+from ml_server.features.sources import Fields
+from ml_server.model.form import Form
+from runtime.rpc.compiled_rules import conditions_on, map_condition
+
+Reading = tuple[list[int], int, tuple[str, ...]]
+"""Bins in the groups of the model's form; a bit for each of OPTIONAL that is absent; names of extras that are."""
+Reader = Callable[[Transaction], Reading | None]
+OPTIONAL = tuple(name for name in FIELDS if name not in REQUIRED)
+"""The fields that an order can lack, in the order of their bits."""
+_SMALL = 64  # counts below this have their bins in a table
+_KEPT = 8192  # texts of a field that are remembered
+
+
+def absent_bits(fields: Fields) -> int:
+    """A bit for each of OPTIONAL that is not among the fields."""
+    return sum(1 << bit for bit, name in enumerate(OPTIONAL) if name not in fields)
+
+
+def compiled_reader(features: FeatureSet, form: Form) -> Reader:
+    """The reader of a model. It gives None for an order that breaks a rule or might."""
+    return _Source(features, form).compiled()
+
+
+class _Source:
+    """The source of a reader, and the objects that it names."""
+
+    def __init__(self, features: FeatureSet, form: Form) -> None:
+        self._features, self._form = features, form
+        self._names: dict[str, Any] = {"bisect": bisect_left, "INFINITY": math.inf, "NOTHING": UNDEFINED}
+        self._lines = ["def read(t):", " absent, unknown = 0, ()"]
+        self._single: dict[str, list[int]] = {}
+        self._joint: list[int] = []
+        for number, feature in enumerate(features.features):
+            inputs = feature.operation.inputs
+            if len(inputs) == 1:
+                self._single.setdefault(inputs[0], []).append(number)
+            else:
+                self._joint.append(number)
+
+    def compiled(self) -> Reader:
+        """The function."""
+        for field in Transaction.DESCRIPTOR.fields:
+            if field.name in FIELDS:
+                self._field(field)
+        self._extras()
+        for number in self._joint:
+            self._combined(number, self._features.features[number])
+        groups = ", ".join(map(self._group, self._form.groups))
+        self._add(0, [f"return [{groups}], absent, unknown"])
+        exec("\n".join(self._lines), self._names)  # noqa: S102  of our own declarations and the contract, nothing from outside
+        reader: Reader = self._names["read"]
+        return reader
+
+    def _field(self, field: Any) -> None:
+        """Read one field, refuse what breaks a rule, and set the bins of the features that ask it alone."""
+        name, value, kind = field.name, f"f_{field.name}", FIELDS[field.name].kind
+        present = f"t.HasField({name!r})"
+        if name in REQUIRED:
+            self._add(0, [f"if not {present}: return None"] if field.has_presence else [])
+            self._add(0, [f"{value} = t.{name}", *self._known(field, value)])
+            return
+        absent = [f"absent |= {1 << OPTIONAL.index(name)}", *self._unknown(name)]
+        if self._is_combined(name):
+            absent.append(f"{value} = None")
+        if kind == "time":
+            self._add(0, [f"if {present}:"])
+            self._add(1, [f"{value} = t.{name}"])
+        else:  # a value that is true is there; only of others it has to be asked
+            self._add(0, [f"{value} = t.{name}", f"if {value} or {present}:"])
+        self._add(1, self._known(field, value))
+        if name in NORMALISED:
+            self._add(1, [f"if not {value}:"])
+            self._add(2, absent)
+        self._add(0, ["else:"])
+        self._add(1, absent)
+
+    def _known(self, field: Any, value: str) -> list[str]:
+        """Lines for a field that is there: its rules, its value in one way of writing, its bins."""
+        name, kind = field.name, FIELDS[field.name].kind
+        conditions = list(dict.fromkeys(conditions_on(field, self._names)))
+        features = self._single.get(name, [])
+        if kind == "text" and (features or name in NORMALISED):
+            return self._text(field, conditions, value)
+        test = " and ".join(conditions)
+        if kind == "time":
+            test = test.replace("$.seconds", value).replace("$.nanos", "nanos")
+            lines = [f"nanos = {value}.nanos", f"{value} = {value}.seconds", f"if not ({test}): return None"]
+        else:
+            lines = [f"if not ({test}): return None".replace("$", value)] if test else []
+        if kind == "count" and len(features) == 1 and all(map(self._accepts(test), range(_SMALL))):
+            number, otherwise = features[0], [*lines, self._binned(features[0], name, value)]
+            table = self._named(f"bins_{number}", tuple(self._bin(number, name, small) for small in range(_SMALL)))
+            if isinstance(self._features.features[number].operation, Value):
+                lines = [f"if 0 <= {value} < {_SMALL}: b{number} = {table}[{value}]", "else:"]
+                return lines + [f" {line}" for line in otherwise]
+        return lines + [self._binned(number, name, value) for number in features] or ["pass"]
+
+    def _text(self, field: Any, conditions: Sequence[str], value: str) -> list[str]:
+        """A text's way of writing and its bins, remembered by the text as it came."""
+        name, features = field.name, self._single.get(field.name, [])
+        normalise: Callable[[str], str] = NORMALISED.get(name, str)
+        accepts = self._accepts(" and ".join(conditions))
+
+        def look_up(text: str) -> tuple[Any, ...]:
+            if not accepts(text):
+                return (False,)
+            kept = normalise(text)
+            return kept, *((self._bin(number, name, kept) if kept else 0) for number in features)
+
+        remembered = self._named(f"look_up_{name}", lru_cache(_KEPT)(look_up))
+        bins = [f"b{number}" for number in features]
+        # False is no text: it stands for one that breaks a rule.
+        lines = [f"known = {remembered}({value})", f"{value} = known[0]", f"if {value} is False: return None"]
+        return lines + [f"{name} = known[{index}]" for index, name in enumerate(bins, 1)]
+
+    def _accepts(self, test: str) -> Callable[[Any], bool]:
+        function: Callable[[Any], bool] = eval(f"lambda value: {test.replace('$', 'value') or True}", self._names)  # noqa: S307  as above
+        return function
+
+    def _bin(self, number: int, name: str, given: Any) -> int:
+        return bisect_left(
+            self._form.thresholds[number], self._features.features[number].operation.value({name: given})
+        )
+
+    def _is_combined(self, name: str) -> bool:
+        return any(name in self._features.features[number].operation.inputs for number in self._joint)
+
+    def _binned(self, number: int, name: str, value: str) -> str:
+        """The bin of a feature of one field that is there and no text."""
+        kind = FIELDS[name].kind
+        if kind in ("flag", "enum"):
+            values = (False, True) if kind == "flag" else range(max(FIELDS[name].numbers.values()) + 1)
+            table = self._named(f"bins_{number}", tuple(self._bin(number, name, given) for given in values))
+            return f"b{number} = {table}[{value}]"
+        expression = self._features.features[number].operation.expression([value], self._of(number))
+        return f"b{number} = bisect({self._thresholds(number)}, {expression})"
+
+    def _combined(self, number: int, feature: Feature) -> None:
+        """The bin of a feature of several fields."""
+        operation, inputs = feature.operation, [f"f_{name}" for name in feature.operation.inputs]
+        expression = operation.expression(inputs, self._of(number))
+        if isinstance(operation, Differs):
+            thresholds = self._form.thresholds[number]
+            table = self._named(f"bins_{number}", tuple(bisect_left(thresholds, differs) for differs in (False, True)))
+            line = f"{table}[{expression}]"
+        else:
+            line = f"bisect({self._thresholds(number)}, v) if -INFINITY < (v := {expression}) < INFINITY else 0"
+        if operation.needs_all:
+            line = f"0 if {' or '.join(f'{name} is None' for name in inputs)} else {line}"
+        self._add(0, ["try:", f" b{number} = {line}", "except NOTHING:", f" b{number} = 0"])
+
+    def _extras(self) -> None:
+        """Read the extras of the model; what no model reads has to keep the rules all the same."""
+        extra = self._features.extra
+        for name, wanted in ((NUMBERS, extra.numeric), (TEXTS, extra.categorical)):
+            accepts = self._named(f"accepts_{name}", map_condition(Transaction.DESCRIPTOR.fields_by_name[name]))
+            self._add(0, [f"m = t.{name}", f"if m and not {accepts}(m): return None"])
+            for own in wanted:
+                self._add(0, [f"v = m.get({own!r})"])
+                if name == TEXTS:
+                    self._add(0, [f"v = {self._named('extra_text', extra_text)}(v) if v else None"])
+                self._add(0, ["if v is not None:" if name == NUMBERS else "if v:"])
+                self._add(1, [self._extra_bin(number, own, name) for number in self._single[own]])
+                self._add(0, ["else:"])
+                self._add(1, [f"unknown = (*unknown, {own!r})", *self._unknown(own)])
+
+    def _extra_bin(self, number: int, own: str, name: str) -> str:
+        if name == NUMBERS:
+            return f"b{number} = bisect({self._thresholds(number)}, v)"
+        return f"b{number} = {self._named(f'bin_{number}', lru_cache(_KEPT)(partial(self._bin, number, own)))}(v)"
+
+    def _unknown(self, name: str) -> list[str]:
+        numbers = self._single.get(name, ())
+        return [f"{' = '.join(f'b{number}' for number in numbers)} = 0"] if numbers else []
+
+    def _group(self, group: Sequence[int]) -> str:
+        """The number whose digits are the bins of a group's features."""
+        text = "0"
+        for number in group:
+            digit = f"b{number}"
+            text = digit if text == "0" else f"({text}) * {len(self._form.thresholds[number]) + 1} + {digit}"
+        return text
+
+    def _thresholds(self, number: int) -> str:
+        return self._named(f"thresholds_{number}", self._form.thresholds[number])
+
+    def _of(self, number: int) -> Callable[[object], str]:
+        """Names an object for the expression of a feature."""
+        return lambda thing: self._named(f"given_{number}", thing)
+
+    def _add(self, level: int, lines: Sequence[str]) -> None:
+        self._lines += [" " * (level + 1) + line for line in lines]
+
+    def _named(self, name: str, thing: object) -> str:
+        self._names[name] = thing
+        return name
