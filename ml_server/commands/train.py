@@ -12,10 +12,10 @@ from typing import Any
 from contract.tables import TableError
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
-from ml_server.registry.bundle import TABLES, ArtifactError
+from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.store import CURRENT, promote, save
 from ml_server.training.labels import TrainingError, abuse_of
-from ml_server.training.parameters import FORMS, Parameters
+from ml_server.training.parameters import AUTO, FORMS, Parameters
 from ml_server.training.progress import telling
 from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
@@ -39,8 +39,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--form",
         choices=FORMS,
-        default=TABLES,
-        help="tables over pairs of features, deeper trees, or what is better by more than noise (default: tables)",
+        default=AUTO,
+        help="tables over pairs of features, deeper trees, or auto: tables unless trees are better by more than noise",
     )
     result.add_argument(
         "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"

@@ -21,7 +21,7 @@ class Parameters:
 
     seed: int = 42
     target: str = "hard"
-    form: str = TABLES
+    form: str = AUTO
     prevalence: float | None = None
     holdout: float = 0.15
     rounds: int = 3000

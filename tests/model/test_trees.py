@@ -18,7 +18,7 @@ from ml_server.registry.golden_examples import check
 from ml_server.registry.store import load, save
 from ml_server.serving.scorer import Scorer
 from ml_server.training.fitting.merged import raw_scores
-from ml_server.training.parameters import AUTO, Parameters
+from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 
 _FEATURES = 6
@@ -126,7 +126,7 @@ def _three_way(rows: int) -> pa.Table:
 
 
 def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
-    """Tables stay the default but say what trees would gain; auto takes them, and they are served, explained and checked."""
+    """Tables say what trees would gain; without an option they are taken, and are served, explained and checked."""
     table, told = _three_way(4000), list[str]()
 
     class Told:
@@ -136,10 +136,10 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
         def round(self, number: int, most: int, loss: float | None) -> None:
             pass
 
-    parameters = Parameters(rounds=60, folds=2, bags=1, sparse_copies=0.0)
+    parameters = Parameters(form=TABLES, rounds=60, folds=2, bags=1, sparse_copies=0.0)
     tables = train(table, parameters, tell=Told()).bundle
     assert tables.metadata.parameters["form"] == TABLES and "--form trees" in " ".join(told)
-    trained = train(table, dataclasses.replace(parameters, form=AUTO), tell=Told())
+    trained = train(table, dataclasses.replace(parameters, form=Parameters().form), tell=Told())
     save(tmp_path, trained.bundle.named("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)
     bundle = load(tmp_path)
     assert bundle.metadata.parameters["form"] == TREES and (tmp_path / "v1" / "trees.json").is_file()
