@@ -90,7 +90,7 @@ class ScoringClient:
             return [await self._score_alone(gathered[0], seconds)]
         batch = pb.PredictBatchRequest(
             transactions=[asked.transaction for asked in gathered],
-            explain=True,
+            explain_level=pb.EXPLAIN_LEVEL_REASONS,
             error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM,
             request_ids=[asked.request_id for asked in gathered],
         )
@@ -105,7 +105,7 @@ class ScoringClient:
         return [_outcome(result) for result in response.results]
 
     async def _score_alone(self, asked: Asked, seconds: float) -> pb.PredictResponse:
-        request = pb.PredictRequest(transaction=asked.transaction, explain=True)
+        request = pb.PredictRequest(transaction=asked.transaction, explain_level=pb.EXPLAIN_LEVEL_REASONS)
         metadata = (*self._key, (REQUEST_ID, asked.request_id))
         response: pb.PredictResponse = await self._stub.Predict(request, timeout=seconds, metadata=metadata)
         return response
@@ -113,7 +113,9 @@ class ScoringClient:
     async def predict_many(self, transactions: Sequence[Transaction]) -> list[pb.PredictResponse | None]:
         """Score orders that were kept without a score; None for one that the scorer refuses. Raises Unavailable."""
         policy = pb.BATCH_ERROR_POLICY_FAIL_ITEM
-        request = pb.PredictBatchRequest(transactions=transactions, explain=True, error_policy=policy)
+        request = pb.PredictBatchRequest(
+            transactions=transactions, explain_level=pb.EXPLAIN_LEVEL_REASONS, error_policy=policy
+        )
         try:
             response = await self._stub.PredictBatch(request, timeout=10 * self._timeout, metadata=self._key)
         except grpc.aio.AioRpcError as error:

@@ -19,7 +19,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.table_columns import TableColumns
 from ml_server.registry.bundle import TREES
 from ml_server.registry.store import load
-from ml_server.serving.scorer import Scorer
+from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 from runtime.settings import Shared
@@ -82,9 +82,9 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name, work in (
             ("predict", scorer.predict),
-            ("explain", lambda order: scorer.predict(order, True)),
+            ("explain", lambda order: scorer.predict(order, FULL)),
             ("trees_predict", by_trees.predict),
-            ("trees_explain", lambda order: by_trees.predict(order, True)),
+            ("trees_explain", lambda order: by_trees.predict(order, FULL)),
         ):
             times = microseconds(work, orders if name == "predict" else orders[:300])
             keep(f"{name}_p50", float(np.percentile(times, 50)))

@@ -12,7 +12,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
-from http_bridge.application import application, ask, query_time, read_transaction, respond_json
+from http_bridge.application import application, ask, post, query_time, read_transaction, respond_json
 from http_bridge.dialect.openapi import answer, body
 from http_bridge.gate import metadata
 from http_bridge.settings import HttpSettings
@@ -69,12 +69,6 @@ async def agent_info(request: Request) -> Response:
     return await ask(request, request.app.state.agent.GetAgentInfo, pb.GetAgentInfoRequest(), SETTINGS)
 
 
-@app.post(
-    "/api/v1/review",
-    summary="Decide a transaction",
-    responses=answer(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
-    openapi_extra=body(),
-)
 async def review(request: Request) -> Response:
     """Approve, deny or review, with the reasons. The decision is kept before it is answered.
 
@@ -82,6 +76,16 @@ async def review(request: Request) -> Response:
     """
     message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS))
     return await ask(request, request.app.state.agent.Review, message, SETTINGS)
+
+
+post(
+    app,
+    "/api/v1/review",
+    review,
+    summary="Decide a transaction",
+    responses=answer(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
+    openapi_extra=body(),
+)
 
 
 @app.get(

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic_core import to_json
+from orjson import dumps
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.access_log import keep_ids_out_of_access_log
@@ -49,6 +50,15 @@ def application(
     keep_ids_out_of_access_log(app)
     describe_keys(app)
     return app
+
+
+def post(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Response]], **described: Any) -> None:
+    """Let `endpoint` answer POSTs to a path: described by FastAPI, routed before it.
+
+    What FastAPI does around an endpoint (dependencies, parameters, exit stacks) takes a third of a call, and these need none.
+    """
+    app.post(path, **described)(endpoint)
+    app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
 
 
 async def ask(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
@@ -105,4 +115,4 @@ def respond(message: Message) -> Response:
 
 def respond_json(values: Any, status: int = 200) -> Response:
     """Plain values as JSON."""
-    return Response(to_json(values), status, media_type="application/json")
+    return Response(dumps(values), status, media_type="application/json")

@@ -1,19 +1,36 @@
 """The scorer's REST, port 8000: `uvicorn http_bridge.ml:app --port 8000`."""
 
 import datetime as dt
+from typing import Any
 
 import grpc
 from fastapi import Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from starlette.exceptions import HTTPException
 
+from contract.fields import short_names
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from http_bridge.application import application, ask, read_transaction, respond_json
+from http_bridge.application import application, ask, post, read_transaction, respond_json
 from http_bridge.dialect.openapi import answer, body
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+
+_WORDS = short_names(pb.ExplainLevel.DESCRIPTOR)
+_YES, _NO = pb.EXPLAIN_LEVEL_FULL, pb.EXPLAIN_LEVEL_NONE
+_LEVELS = {
+    **_WORDS,
+    **dict.fromkeys(("true", "1", "yes", "on"), _YES),
+    **dict.fromkeys(("false", "0", "no", "off"), _NO),
+}
+_EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "description": "Reasons with the whole explanation, without the contribution of every feature, or nothing; true is full.",
+    "schema": {"type": "string", "enum": [*_WORDS, "true", "false"], "default": "full"},
+}
 
 app = application(
     "Vouch ML",
@@ -48,13 +65,27 @@ async def model_info(request: Request) -> Response:
     return await ask(request, request.app.state.scoring.GetModelInfo, pb.GetModelInfoRequest(), SETTINGS)
 
 
-@app.post(
+async def predict(request: Request) -> Response:
+    """Calibrated legitimacy, 0 to 1, and why: the less `explain` asks for, the faster is the answer."""
+    level = _level(request.query_params.get("explain", "full"))
+    message = pb.PredictRequest(transaction=await read_transaction(request, SETTINGS), explain_level=level)
+    return await ask(request, request.app.state.scoring.Predict, message, SETTINGS)
+
+
+post(
+    app,
     "/api/v1/predict",
+    predict,
     summary="Score a transaction",
     responses=answer(pb.PredictResponse.DESCRIPTOR, reads_body=True),
-    openapi_extra=body(),
+    openapi_extra=body() | {"parameters": [_EXPLAIN]},
 )
-async def predict(request: Request, explain: bool = True) -> Response:
-    """Calibrated legitimacy, 0 to 1. With `explain=false` there are no reasons, and the answer is faster."""
-    message = pb.PredictRequest(transaction=await read_transaction(request, SETTINGS), explain=explain)
-    return await ask(request, request.app.state.scoring.Predict, message, SETTINGS)
+
+
+def _level(word: str) -> Any:
+    """The level of explanation of a word. Raises HTTPException (422) that names the words."""
+    level = _LEVELS.get(word.lower())
+    if level is None:
+        detail = [{"loc": ["query", "explain"], "msg": f"must be one of {', '.join(_WORDS)}", "type": "enum"}]
+        raise HTTPException(422, detail)  # type: ignore[arg-type]
+    return level

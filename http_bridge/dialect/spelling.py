@@ -21,7 +21,6 @@ EXTRA_DESCRIPTION: Final = (
     "What the shop knows beside these fields, by name: numbers, or texts of at most 256 characters. A model trained on such "
     "columns reads them; /api/v1/model/info names them."
 )
-Converter = Callable[[Any], Any]
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _ENUMS = [(field.name, field.numbers) for field in FIELDS.values() if field.kind == "enum"]
 
@@ -50,43 +49,47 @@ def names_of(enum: EnumDescriptor) -> Mapping[int, str | None]:
 
 def to_rest(message: Message) -> dict[str, Any]:
     """A message as REST shows it: every field there, absent ones null, enums by their short names."""
-    return {name: convert(message) for name, convert in _plan(message.DESCRIPTOR)}
+    return _writer(message.DESCRIPTOR)(message)
 
 
 @cache
-def _plan(descriptor: Descriptor) -> list[tuple[str, Converter]]:
-    plan = [(field.name, _reader(field)) for field in descriptor.fields if not is_extra(field)]
-    return [*plan, (EXTRA, _extra)] if len(plan) < len(descriptor.fields) else plan
+def _writer(descriptor: Descriptor) -> Callable[[Any], dict[str, Any]]:
+    """`to_rest` for one kind of message, as a function that is compiled out of its descriptor."""
+    names: dict[str, Any] = {"to_text": Timestamp.ToJsonString, "extra_of": _extra}
+    parts = [f"{field.name!r}: {_expression(field, names)}" for field in descriptor.fields if not is_extra(field)]
+    if len(parts) < len(descriptor.fields):
+        parts.append(f"{EXTRA!r}: extra_of(m)")
+    function: Callable[[Any], dict[str, Any]] = eval(f"lambda m: {{{', '.join(parts)}}}", names)  # noqa: S307  of descriptors alone
+    return function
 
 
 def _extra(message: Any) -> dict[str, float | str]:
     return dict(sorted([*message.extra_texts.items(), *message.extra_numbers.items()], key=itemgetter(0)))
 
 
-def _reader(field: FieldDescriptor) -> Converter:
-    name, value = field.name, _value(field)
+def _expression(field: FieldDescriptor, names: dict[str, Any]) -> str:
+    """A field of m as a Python expression."""
+    value = f"m.{field.name}"
     if is_map(field):
-        return lambda message: dict(sorted(getattr(message, name).items()))
+        return f"dict(sorted({value}.items()))"
     if field.is_repeated:
-        return lambda message: [value(item) for item in getattr(message, name)]
+        return f"[{_converted(field, 'item', names)} for item in {value}]"
     if field.has_presence:
-        return lambda message: value(getattr(message, name)) if message.HasField(name) else None
-    return lambda message: value(getattr(message, name))
+        return f"{_converted(field, value, names)} if m.HasField({field.name!r}) else None"
+    return _converted(field, value, names)
 
 
-def _value(field: FieldDescriptor) -> Converter:
+def _converted(field: FieldDescriptor, value: str, names: dict[str, Any]) -> str:
+    """One value as REST writes it."""
     if field.enum_type is not None:
-        names = names_of(field.enum_type)
-        return names.__getitem__
+        names[f"names_{field.name}"] = names_of(field.enum_type)
+        return f"names_{field.name}[{value}]"
     if field.message_type is None:
-        return _same
+        return value
     if field.message_type.full_name == _TIMESTAMP:
-        return Timestamp.ToJsonString
-    return to_rest
-
-
-def _same(value: Any) -> Any:
-    return value
+        return f"to_text({value})"
+    names[f"write_{field.name}"] = _writer(field.message_type)
+    return f"write_{field.name}({value})"
 
 
 def is_extra(field: FieldDescriptor) -> bool:

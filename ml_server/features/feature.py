@@ -44,6 +44,14 @@ class Feature:
                 shown[name] = show(self.operation.inputs[0] if name == "text" else name, fields)
         return template.format_map(shown)
 
+    @property
+    def shows(self) -> tuple[str, ...] | None:
+        """The fields that its value and its sentence are made of; None where one is a time, of which no two are alike."""
+        templates = [self.sentence] if isinstance(self.sentence, str) else self.sentence.values()
+        named = {name for template in templates for name in _named_in(template)} & FIELDS.keys()
+        names = tuple(sorted(named | set(self.operation.inputs)))
+        return None if any(name in FIELDS and FIELDS[name].kind == "time" for name in names) else names
+
 
 @cache
 def _named_in(template: str) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ class Form(Protocol):
     def grouped(self, bins: Sequence[int]) -> list[int]:
         """The numbers of the groups from the bins of the features."""
 
+    def ungrouped(self, groups: Sequence[int]) -> list[int]:
+        """The bins of the features from the numbers of the groups."""
+
     def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
         """As `scores_of_bins`, for the numbers of the groups."""
 

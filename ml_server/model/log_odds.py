@@ -89,19 +89,17 @@ class LogOdds:
     def _slopes(self) -> Slopes:
         return slopes_for(self.honest, len(self.classes), _QUADRATURE)
 
-    def balanced(
-        self, contributions: NDArray[np.float64], base: Sequence[float], scores: Sequence[float]
-    ) -> list[float]:
-        """Contributions whose sum is the raw log-odds to the last bit: what rounding left over is shared in proportion.
+    @staticmethod
+    def balanced(contributions: Sequence[float], start: float, end: float) -> list[float]:
+        """Contributions that add up from one raw log-odds to another to the last bit, and behind them the first.
 
-        `contributions` has shape (features,); behind them comes the base value, the raw log-odds at `base`.
+        What rounding left over is shared in proportion to their sizes.
         """
-        start, end = self.of(base), self.of(scores)
-        sizes = np.abs(contributions)
-        size = sizes.sum()
+        size = sum(map(abs, contributions))
         if size > 0:
-            contributions = contributions + sizes * ((end - start - contributions.sum()) / size)
-        return [*contributions.tolist(), start]
+            left = (end - start - sum(contributions)) / size
+            contributions = [value + abs(value) * left for value in contributions]
+        return [*contributions, start]
 
 
 def _log_sum_exp(values: Sequence[float]) -> float:

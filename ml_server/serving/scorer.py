@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contract.abuse_types import ABUSE_TYPES
 from contract.thresholds import LEGITIMATE_FROM
@@ -16,6 +15,7 @@ from ml_server.registry.bundle import Bundle
 from ml_server.registry.table_scores import calibrated
 from ml_server.serving.reader import Reader, Reading, absent_bits, compiled_reader
 
+NONE, FULL = pb.EXPLAIN_LEVEL_NONE, pb.EXPLAIN_LEVEL_FULL
 Watch = Callable[[int, float, Sequence[str]], None]
 """Told of every order which fields it lacked, as bits of OPTIONAL, its score, and which extras it lacked."""
 
@@ -33,6 +33,7 @@ class Scorer:
         self._features = bundle.features
         self._form = bundle.form
         self._log_odds = bundle.log_odds
+        self._base = bundle.log_odds.of(bundle.form.base)
         self._explainer = Explainer(bundle.features.features)
         self._calibrated = bundle.calibration.score
         self.read_accepted: Reader = compiled_reader(bundle.features, bundle.form)
@@ -48,32 +49,31 @@ class Scorer:
         return self._calibrated(self._log_odds.of(self._form.scores_of_groups(groups)), self.bundle.prior_shift)
 
     def predict(
-        self, transaction: Transaction, explain: bool = False, reading: Reading | None = None
+        self, transaction: Transaction, level: int = NONE, reading: Reading | None = None
     ) -> pb.PredictResponse:
-        """Score one transaction; `explain` adds reasons and the contributions that sum to the raw score.
+        """Score one transaction, and explain it as far as `level`, an ExplainLevel, says.
 
         `reading` spares reading it again.
         """
         groups, absent, unknown = reading or self.read_accepted(transaction) or self.read(transaction)
         scores = self._form.scores_of_groups(groups)
-        score = self._calibrated(self._log_odds.of(scores), self.bundle.prior_shift)
+        raw = self._log_odds.of(scores)
+        score = self._calibrated(raw, self.bundle.prior_shift)
         response = pb.PredictResponse()
         self._fill(response, transaction.transaction_id, score, scores)
         if unknown:
             response.unknown_extras.extend(unknown)
         self._watch(absent, score, unknown)
-        if explain:
-            fields = self._features.fields(transaction)
-            vector = self._features.of_fields(fields)
+        if level > NONE:
             slopes = self._log_odds.slopes(self._form.base, scores)
-            contributions = self._form.contributions_of_bins(self._form.bins_of_one(vector), slopes)
-            self._explain(response, contributions, scores, vector, fields)
+            contributions = self._form.contributions_of_bins(self._form.ungrouped(groups), slopes)
+            self._explain(response, contributions.tolist(), raw, self._features.fields(transaction), level)
         return response
 
     def predict_batch(
         self,
         transactions: Sequence[Transaction],
-        explain: bool = False,
+        level: int = NONE,
         responses: Sequence[pb.PredictResponse] | None = None,
         readings: Sequence[Reading] | None = None,
     ) -> Sequence[pb.PredictResponse]:
@@ -92,13 +92,13 @@ class Scorer:
             if unknown:
                 response.unknown_extras.extend(unknown)
             self._watch(absent, score, unknown)
-        if explain:
+        if level > NONE:
             fields = [self._features.fields(transaction) for transaction in transactions]
             matrix = self._features.matrix(MessageColumns(fields))
             slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
-            contributions = self._form.contributions(matrix, slopes)
-            for told in zip(responses, contributions, rows, matrix.tolist(), fields, strict=True):
-                self._explain(*told)
+            contributions = self._form.contributions(matrix, slopes).tolist()
+            for told in zip(responses, contributions, map(self._log_odds.of, rows), fields, strict=True):
+                self._explain(*told, level)
         return responses
 
     def _reading(self, fields: Fields) -> Reading:
@@ -106,16 +106,11 @@ class Scorer:
         return self._form.grouped(bins), absent_bits(fields), self._features.unknown_extras(fields)
 
     def _explain(
-        self,
-        response: pb.PredictResponse,
-        contributions: NDArray[np.float64],
-        scores: list[float],
-        vector: list[float],
-        fields: Fields,
+        self, response: pb.PredictResponse, contributions: list[float], raw: float, fields: Fields, level: int
     ) -> None:
-        balanced = self._log_odds.balanced(contributions, self._form.base, scores)
-        response.reasons.extend(self._explainer.reasons(vector, balanced, fields))
-        response.explanation.CopyFrom(self._explainer.explain(balanced))
+        balanced = self._log_odds.balanced(contributions, self._base, raw)
+        self._explainer.add_reasons(balanced, fields, response.reasons)
+        response.explanation.CopyFrom(self._explainer.explain(balanced, level == FULL))
 
     def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, scores: list[float]) -> None:
         """The answer for a calibrated score and the scores of the classes."""

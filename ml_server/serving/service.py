@@ -9,13 +9,14 @@ from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.metrics import watch_challenger
-from ml_server.serving.scorer import Scorer, Watch, ignore
+from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.rpc.guard import checks_itself
 from runtime.rpc.validation import check, violations
 from runtime.telemetry.logging import get_logger
 
+_LEVEL = {False: NONE, True: FULL}  # what `explain` stands for
 _log = get_logger()
 
 
@@ -63,11 +64,12 @@ class ScoringService:
         """Score one transaction."""
         scorer = self._ready()
         reading = scorer.read_accepted(request.transaction)
-        if reading is None:
+        level = request.explain_level
+        if reading is None or not 0 <= level <= FULL:
             check(request)
         if self._strict and (unread := unread_extras(scorer, request.transaction)):
             raise InvalidRequest([(f"transaction.{path}", told) for path, told in unread])
-        response = scorer.predict(request.transaction, request.explain, reading)
+        response = scorer.predict(request.transaction, level or _LEVEL[request.explain], reading)
         if self._challenger is not None:
             watch_challenger(response.legitimacy_score, self._challenger.score(request.transaction))
         return response
@@ -126,7 +128,8 @@ def answer_batch(
     if good:
         answers = [results[index].prediction for index in good]
         read = [reading for index in good if (reading := readings[index])]
-        scorer.predict_batch([orders[index] for index in good], request.explain, answers, read)
+        level = request.explain_level or _LEVEL[request.explain]
+        scorer.predict_batch([orders[index] for index in good], level, answers, read)
     for index, broken in problems.items():
         error = InvalidRequest(broken)
         results[index].error.CopyFrom(to_status(error))

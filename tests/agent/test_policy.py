@@ -14,7 +14,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from ml_server.registry.bundle import Bundle
-from ml_server.serving.scorer import Scorer
+from ml_server.serving.scorer import FULL, Scorer
 from runtime.settings import SettingsError
 from testing.orders import DOCUMENTED, message
 
@@ -83,9 +83,7 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, variables: di
 
 def test_evidence_covers_all_groups_and_names_values(model: Bundle) -> None:
     """The analysis has each of the five groups once, and its text names fields and values of the order."""
-    analysis = analyse(
-        Scorer(model).predict(message(ip_country="RO", cart_additions_session=1, avs_result=3), explain=True)
-    )
+    analysis = analyse(Scorer(model).predict(message(ip_country="RO", cart_additions_session=1, avs_result=3), FULL))
     assert {each.group for each in analysis.evidence} == set(GROUPS)
     said = " ".join(each.finding for each in analysis.evidence)
     assert "[email_domain = tempmail.net]" in said
@@ -96,7 +94,7 @@ def test_evidence_covers_all_groups_and_names_values(model: Bundle) -> None:
 
 def test_evidence_sums_to_the_score(model: Bundle) -> None:
     """The groups' contributions and the base value are the raw score: nothing is left out."""
-    prediction = Scorer(model).predict(message(), explain=True)
+    prediction = Scorer(model).predict(message(), FULL)
     total = sum(each.contribution for each in analyse(prediction).evidence)
     explanation = prediction.explanation
     assert total + explanation.base_value == pytest.approx(explanation.raw_score, abs=1e-6)
@@ -104,7 +102,7 @@ def test_evidence_sums_to_the_score(model: Bundle) -> None:
 
 def test_the_agent_decides_only_where_it_may(model: Bundle) -> None:
     """Between the thresholds a person decides, unless the agent is allowed to and its evidence is clear."""
-    prediction = Scorer(model).predict(message(), explain=True)
+    prediction = Scorer(model).predict(message(), FULL)
     prediction.legitimacy_score = 0.45
     careful, reason = decide(Policy(0.7, 0.4), message(), prediction)
     assert (careful.decision, careful.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
@@ -118,7 +116,7 @@ def test_the_agent_decides_only_where_it_may(model: Bundle) -> None:
 @pytest.mark.parametrize(("score", "decision"), [(0.95, pb.DECISION_APPROVE), (0.05, pb.DECISION_DENY)])
 def test_clear_scores_are_decided_by_the_model(model: Bundle, score: float, decision: pb.Decision) -> None:
     """Beyond a threshold the model decides and there is no analysis."""
-    prediction = Scorer(model).predict(message(), explain=True)
+    prediction = Scorer(model).predict(message(), FULL)
     prediction.legitimacy_score = score
     review, _ = decide(POLICY, message(), prediction)
     assert (review.decision, review.decision_maker) == (decision, pb.DECISION_MAKER_ML_MODEL)

@@ -98,7 +98,7 @@ def test_prevalence_moves_the_odds(table: pa.Table) -> None:
     shift = prior_shift(table, 0.01)
     rate = 0.25
     assert shift == pytest.approx(np.log(0.99 / 0.01) - np.log((1 - rate) / rate))
-    trained = train(table.slice(0, 3000), Parameters(rounds=10, prevalence=0.01))
+    trained = train(table.slice(0, 3000), Parameters(form="tables", rounds=10, prevalence=0.01))
     assert trained.bundle.prior_shift > 3
 
 
@@ -110,5 +110,5 @@ def test_soft_weights_sum_to_the_label(table: pa.Table) -> None:
     weights = class_weights(np.random.default_rng(0).normal(size=(50, 3)), np.linspace(0, 1, 50), classes)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(weights[:, 1:].sum(axis=1), np.linspace(0, 1, 50))
-    soft = train(table.slice(0, 6000), Parameters(rounds=60, target="soft"))
+    soft = train(table.slice(0, 6000), Parameters(form="tables", rounds=60, target="soft"))
     assert soft.bundle.metadata.metrics["roc_auc"] > 0.9

@@ -15,8 +15,8 @@ from generated.vouch.v1.scoring_service_pb2 import Explanation, GroupContributio
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.explain import Explainer
 from ml_server.model.log_odds import LogOdds
-from ml_server.registry.bundle import Bundle
-from ml_server.serving.scorer import Scorer
+from ml_server.registry.bundle import TABLES, Bundle
+from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 from testing.orders import message
@@ -24,7 +24,7 @@ from testing.orders import message
 
 def test_the_example_is_explained_as_documented(model: Bundle) -> None:
     """The documented order is called disposable mail by a reason in words."""
-    response = Scorer(model).predict(message(), explain=True)
+    response = Scorer(model).predict(message(), FULL)
     assert "e-mail domain tempmail.net is a disposable one" in [reason.sentence for reason in response.reasons]
     assert response.legitimacy_score < 0.4
     assert response.abuse_type_scores.fake_account > response.abuse_type_scores.payment_fraud
@@ -34,7 +34,7 @@ def test_contributions_add_up(table: pa.Table, model: Bundle) -> None:
     """Base value and contributions sum to the raw score within 1e-6, by feature and by group, and to the answer."""
     scorer = Scorer(model)
     for order in messages(table.slice(0, 100)):
-        response = scorer.predict(order, explain=True)
+        response = scorer.predict(order, FULL)
         explanation = response.explanation
         whole = explanation.base_value + sum(explanation.contributions.values())
         groups = explanation.base_value + sum(each.contribution for each in explanation.groups)
@@ -57,7 +57,9 @@ def test_packed_explanations_are_the_message(model: Bundle) -> None:
         groups=[GroupContribution(group=group, contribution=total) for group, total in groups.items()],
         contributions={feature.name: number for feature, number in zip(features, numbers, strict=False)},
     )
-    assert Explainer(features).explain(numbers) == wanted
+    assert Explainer(features).explain(numbers, full=True) == wanted
+    wanted.ClearField("contributions")
+    assert Explainer(features).explain(numbers, full=False) == wanted
 
 
 def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> None:
@@ -89,11 +91,11 @@ def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
 def test_average_earnings_are_nothing(table: pa.Table) -> None:
     """On the rows that say what is average, each feature's earnings have the mean zero: they are distances from it."""
     small = table.slice(0, 3000)
-    trained = train(small, Parameters(rounds=20, sparse_copies=0.0))
-    additive, features = trained.bundle.form, trained.bundle.features
+    trained = train(small, Parameters(form=TABLES, rounds=20, sparse_copies=0.0))
+    form, features = trained.bundle.form, trained.bundle.features
     matrix = features.matrix(TableColumns(small))
-    for only in np.eye(additive.classes):
-        found = additive.contributions(matrix, np.tile(only, (len(matrix), 1)))
+    for only in np.eye(form.classes):
+        found = form.contributions(matrix, np.tile(only, (len(matrix), 1)))
         assert np.abs(found.mean(axis=0)).max() < 0.02
         assert np.abs(found).max() > 0.1
 
@@ -115,7 +117,9 @@ def test_slopes_are_the_integral_of_the_shares(base: list[float], scores: list[f
     # The midpoint rule itself is off by up to 1e-5 at such steps; that slopes sum to the exact change has no such limit.
     np.testing.assert_allclose(contributions, wanted, atol=3e-5)
     assert contributions.sum() == pytest.approx(log_odds.of(scores) - log_odds.of(base), abs=1e-6)
-    assert sum(log_odds.balanced(contributions, base, scores)) == pytest.approx(log_odds.of(scores), abs=1e-9)
+    assert sum(log_odds.balanced(contributions, log_odds.of(base), log_odds.of(scores))) == pytest.approx(
+        log_odds.of(scores), abs=1e-9
+    )
 
 
 @given(st.lists(st.floats(-30, 30), min_size=5, max_size=5))

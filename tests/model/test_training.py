@@ -67,7 +67,7 @@ def test_bags_collapse_exactly() -> None:
 
 def test_all_rows_are_fitted(table: pa.Table) -> None:
     """The served model is fitted on the newest rows too: their labels change it, and not its rounds or calibration."""
-    small, parameters = table.slice(0, 2000).sort_by("timestamp"), Parameters(rounds=5)
+    small, parameters = table.slice(0, 2000).sort_by("timestamp"), Parameters(form="tables", rounds=5)
     plain = small.drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
     turned = pc.if_else(pa.array(np.arange(2000) >= 1900), pc.invert(plain["is_abuse"]), plain["is_abuse"])
     other = plain.set_column(plain.column_names.index("is_abuse"), "is_abuse", turned)
@@ -147,18 +147,18 @@ def test_the_model_is_good_and_calibrated(model: Bundle) -> None:
 
 def test_training_is_reproducible(table: pa.Table) -> None:
     """The same data and seed give the same model bytes, another seed others."""
-    small, parameters = table.slice(0, 3000), Parameters(rounds=15)
+    small, parameters = table.slice(0, 3000), Parameters(form="tables", rounds=15)
     first, second = train(small, parameters), train(small, parameters)
     assert first.bundle.files() == second.bundle.files()
     assert first.notebook_files["model.txt"] == second.notebook_files["model.txt"]
-    other = train(small, Parameters(rounds=15, seed=7))
+    other = train(small, Parameters(form="tables", rounds=15, seed=7))
     assert other.notebook_files["model.txt"] != first.notebook_files["model.txt"]
 
 
 def test_training_without_types_works(table: pa.Table) -> None:
     """A file that only says abuse or not trains a model of two classes."""
     plain = table.slice(0, 3000).drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
-    trained = train(plain, Parameters(rounds=15))
+    trained = train(plain, Parameters(form="tables", rounds=15))
     assert trained.bundle.log_odds.classes == ("legitimate", "abuse")
     assert trained.bundle.metadata.metrics["roc_auc"] > 0.85
 
@@ -174,7 +174,7 @@ def test_training_without_types_works(table: pa.Table) -> None:
 def test_unusable_tables_are_refused(table: pa.Table, spoil: object, words: str) -> None:
     """A table that no model can be trained on is an error that says why."""
     with pytest.raises(TrainingError, match=words):
-        train(spoil(table.slice(0, 2000)), Parameters(rounds=5))  # type: ignore[operator]
+        train(spoil(table.slice(0, 2000)), Parameters(form="tables", rounds=5))  # type: ignore[operator]
 
 
 @given(st.lists(st.floats(-8, 8), min_size=2, max_size=12, unique=True), st.floats(-40, 40), st.floats(-40, 40))

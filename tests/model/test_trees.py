@@ -16,7 +16,7 @@ from ml_server.model.trees.nodes import Trees
 from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.golden_examples import check
 from ml_server.registry.store import load, save
-from ml_server.serving.scorer import Scorer
+from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.fitting.merged import raw_scores
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
@@ -147,8 +147,8 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
     scorer = Scorer(bundle)
     check(bundle, scorer.score)
     orders = list(messages(table.slice(0, 64)))
-    alone = [scorer.predict(order, explain=True) for order in orders]
-    assert scorer.predict_batch(orders, explain=True) == alone
+    alone = [scorer.predict(order, FULL) for order in orders]
+    assert scorer.predict_batch(orders, FULL) == alone
     for answer in alone:
         explained = answer.explanation
         assert explained.base_value + sum(explained.contributions.values()) == pytest.approx(

@@ -29,7 +29,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from generated.vouch.v1 import transaction_pb2 as vouch_dot_v1_dot_transaction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evouch/v1/scoring_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1avouch/v1/transaction.proto\"U\n\x0ePredictRequest\x12\x32\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.TransactionB\x06\xbaH\x03\xc8\x01\x01\x12\x0f\n\x07\x65xplain\x18\x02 \x01(\x08\"\xb5\x02\n\x0fPredictResponse\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x18\n\x10legitimacy_score\x18\x02 \x01(\x01\x12(\n\nprediction\x18\x03 \x01(\x0e\x32\x14.vouch.v1.Prediction\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12\x34\n\x11\x61\x62use_type_scores\x18\x06 \x01(\x0b\x32\x19.vouch.v1.AbuseTypeScores\x12!\n\x07reasons\x18\x07 \x03(\x0b\x32\x10.vouch.v1.Reason\x12*\n\x0b\x65xplanation\x18\x08 \x01(\x0b\x32\x15.vouch.v1.Explanation\x12\x16\n\x0eunknown_extras\x18\t \x03(\t\"\xc8\x01\n\x13PredictBatchRequest\x12=\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x15.vouch.v1.TransactionB\x10\xbaH\r\x92\x01\n\x08\x01\x10\x80 \"\x03\xd8\x01\x03\x12\x0f\n\x07\x65xplain\x18\x02 \x01(\x08\x12:\n\x0c\x65rror_policy\x18\x03 \x01(\x0e\x32\x1a.vouch.v1.BatchErrorPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12%\n\x0brequest_ids\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x80 \"\x05r\x03\x18\x80\x01\"E\n\x14PredictBatchResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.vouch.v1.PredictBatchResult\"\x84\x01\n\x12PredictBatchResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12/\n\nprediction\x18\x02 \x01(\x0b\x32\x19.vouch.v1.PredictResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x15\n\x13GetModelInfoRequest\"\xe0\x02\n\x14GetModelInfoResponse\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x31\n\rtraining_date\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nn_features\x18\x03 \x01(\x05\x12\x15\n\rfeature_names\x18\x04 \x03(\t\x12\x15\n\rmodel_classes\x18\x05 \x03(\t\x12<\n\x07metrics\x18\x06 \x03(\x0b\x32+.vouch.v1.GetModelInfoResponse.MetricsEntry\x12\"\n\x07\x64\x61taset\x18\x07 \x01(\x0b\x32\x11.vouch.v1.Dataset\x12\x15\n\rextra_numbers\x18\x08 \x03(\t\x12\x13\n\x0b\x65xtra_texts\x18\t \x03(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"I\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x12\n\nabuse_rate\x18\x03 \x01(\x01\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"X\n\x0f\x41\x62useTypeScores\x12\x14\n\x0c\x66\x61ke_account\x18\x01 \x01(\x01\x12\x18\n\x10\x61\x63\x63ount_takeover\x18\x02 \x01(\x01\x12\x15\n\rpayment_fraud\x18\x03 \x01(\x01\"\x86\x01\n\x06Reason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x04 \x01(\x01\x12%\n\x05group\x18\x05 \x01(\x0e\x32\x16.vouch.v1.FeatureGroup\x12\x10\n\x08sentence\x18\x06 \x01(\t\"\xd8\x01\n\x0b\x45xplanation\x12\x12\n\nbase_value\x18\x01 \x01(\x01\x12\x11\n\traw_score\x18\x02 \x01(\x01\x12?\n\rcontributions\x18\x03 \x03(\x0b\x32(.vouch.v1.Explanation.ContributionsEntry\x12+\n\x06groups\x18\x04 \x03(\x0b\x32\x1b.vouch.v1.GroupContribution\x1a\x34\n\x12\x43ontributionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"P\n\x11GroupContribution\x12%\n\x05group\x18\x01 \x01(\x0e\x32\x16.vouch.v1.FeatureGroup\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x01*Y\n\nPrediction\x12\x1a\n\x16PREDICTION_UNSPECIFIED\x10\x00\x12\x19\n\x15PREDICTION_LEGITIMATE\x10\x01\x12\x14\n\x10PREDICTION_FRAUD\x10\x02*z\n\x10\x42\x61tchErrorPolicy\x12\"\n\x1e\x42\x41TCH_ERROR_POLICY_UNSPECIFIED\x10\x00\x12 \n\x1c\x42\x41TCH_ERROR_POLICY_FAIL_CALL\x10\x01\x12 \n\x1c\x42\x41TCH_ERROR_POLICY_FAIL_ITEM\x10\x02*\xbd\x01\n\x0c\x46\x65\x61tureGroup\x12\x1d\n\x19\x46\x45\x41TURE_GROUP_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x45\x41TURE_GROUP_ACCOUNT\x10\x01\x12 \n\x1c\x46\x45\x41TURE_GROUP_AUTHENTICATION\x10\x02\x12\x19\n\x15\x46\x45\x41TURE_GROUP_PAYMENT\x10\x03\x12\x1b\n\x17\x46\x45\x41TURE_GROUP_BEHAVIOUR\x10\x04\x12\x19\n\x15\x46\x45\x41TURE_GROUP_NETWORK\x10\x05\x32\xda\x02\n\x0eScoringService\x12m\n\x07Predict\x12\x18.vouch.v1.PredictRequest\x1a\x19.vouch.v1.PredictResponse\"-\x82\xd3\xe4\x93\x02\'\"\x18/v1/transactions:predict:\x0btransaction\x12w\n\x0cPredictBatch\x12\x1d.vouch.v1.PredictBatchRequest\x1a\x1e.vouch.v1.PredictBatchResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/v1/transactions:predictBatch:\x01*\x12`\n\x0cGetModelInfo\x12\x1d.vouch.v1.GetModelInfoRequest\x1a\x1e.vouch.v1.GetModelInfoResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evouch/v1/scoring_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1avouch/v1/transaction.proto\"\x8e\x01\n\x0ePredictRequest\x12\x32\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.TransactionB\x06\xbaH\x03\xc8\x01\x01\x12\x0f\n\x07\x65xplain\x18\x02 \x01(\x08\x12\x37\n\rexplain_level\x18\x03 \x01(\x0e\x32\x16.vouch.v1.ExplainLevelB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xb5\x02\n\x0fPredictResponse\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x18\n\x10legitimacy_score\x18\x02 \x01(\x01\x12(\n\nprediction\x18\x03 \x01(\x0e\x32\x14.vouch.v1.Prediction\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12\x34\n\x11\x61\x62use_type_scores\x18\x06 \x01(\x0b\x32\x19.vouch.v1.AbuseTypeScores\x12!\n\x07reasons\x18\x07 \x03(\x0b\x32\x10.vouch.v1.Reason\x12*\n\x0b\x65xplanation\x18\x08 \x01(\x0b\x32\x15.vouch.v1.Explanation\x12\x16\n\x0eunknown_extras\x18\t \x03(\t\"\x81\x02\n\x13PredictBatchRequest\x12=\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x15.vouch.v1.TransactionB\x10\xbaH\r\x92\x01\n\x08\x01\x10\x80 \"\x03\xd8\x01\x03\x12\x0f\n\x07\x65xplain\x18\x02 \x01(\x08\x12:\n\x0c\x65rror_policy\x18\x03 \x01(\x0e\x32\x1a.vouch.v1.BatchErrorPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12%\n\x0brequest_ids\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x80 \"\x05r\x03\x18\x80\x01\x12\x37\n\rexplain_level\x18\x05 \x01(\x0e\x32\x16.vouch.v1.ExplainLevelB\x08\xbaH\x05\x82\x01\x02\x10\x01\"E\n\x14PredictBatchResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.vouch.v1.PredictBatchResult\"\x84\x01\n\x12PredictBatchResult\x12\r\n\x05index\x18\x01 \x01(\x05\x12/\n\nprediction\x18\x02 \x01(\x0b\x32\x19.vouch.v1.PredictResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x15\n\x13GetModelInfoRequest\"\xe0\x02\n\x14GetModelInfoResponse\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x31\n\rtraining_date\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nn_features\x18\x03 \x01(\x05\x12\x15\n\rfeature_names\x18\x04 \x03(\t\x12\x15\n\rmodel_classes\x18\x05 \x03(\t\x12<\n\x07metrics\x18\x06 \x03(\x0b\x32+.vouch.v1.GetModelInfoResponse.MetricsEntry\x12\"\n\x07\x64\x61taset\x18\x07 \x01(\x0b\x32\x11.vouch.v1.Dataset\x12\x15\n\rextra_numbers\x18\x08 \x03(\t\x12\x13\n\x0b\x65xtra_texts\x18\t \x03(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"I\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x12\n\nabuse_rate\x18\x03 \x01(\x01\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"X\n\x0f\x41\x62useTypeScores\x12\x14\n\x0c\x66\x61ke_account\x18\x01 \x01(\x01\x12\x18\n\x10\x61\x63\x63ount_takeover\x18\x02 \x01(\x01\x12\x15\n\rpayment_fraud\x18\x03 \x01(\x01\"\x86\x01\n\x06Reason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x04 \x01(\x01\x12%\n\x05group\x18\x05 \x01(\x0e\x32\x16.vouch.v1.FeatureGroup\x12\x10\n\x08sentence\x18\x06 \x01(\t\"\xd8\x01\n\x0b\x45xplanation\x12\x12\n\nbase_value\x18\x01 \x01(\x01\x12\x11\n\traw_score\x18\x02 \x01(\x01\x12?\n\rcontributions\x18\x03 \x03(\x0b\x32(.vouch.v1.Explanation.ContributionsEntry\x12+\n\x06groups\x18\x04 \x03(\x0b\x32\x1b.vouch.v1.GroupContribution\x1a\x34\n\x12\x43ontributionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"P\n\x11GroupContribution\x12%\n\x05group\x18\x01 \x01(\x0e\x32\x16.vouch.v1.FeatureGroup\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x01*x\n\x0c\x45xplainLevel\x12\x1d\n\x19\x45XPLAIN_LEVEL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45XPLAIN_LEVEL_NONE\x10\x01\x12\x19\n\x15\x45XPLAIN_LEVEL_REASONS\x10\x02\x12\x16\n\x12\x45XPLAIN_LEVEL_FULL\x10\x03*Y\n\nPrediction\x12\x1a\n\x16PREDICTION_UNSPECIFIED\x10\x00\x12\x19\n\x15PREDICTION_LEGITIMATE\x10\x01\x12\x14\n\x10PREDICTION_FRAUD\x10\x02*z\n\x10\x42\x61tchErrorPolicy\x12\"\n\x1e\x42\x41TCH_ERROR_POLICY_UNSPECIFIED\x10\x00\x12 \n\x1c\x42\x41TCH_ERROR_POLICY_FAIL_CALL\x10\x01\x12 \n\x1c\x42\x41TCH_ERROR_POLICY_FAIL_ITEM\x10\x02*\xbd\x01\n\x0c\x46\x65\x61tureGroup\x12\x1d\n\x19\x46\x45\x41TURE_GROUP_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x45\x41TURE_GROUP_ACCOUNT\x10\x01\x12 \n\x1c\x46\x45\x41TURE_GROUP_AUTHENTICATION\x10\x02\x12\x19\n\x15\x46\x45\x41TURE_GROUP_PAYMENT\x10\x03\x12\x1b\n\x17\x46\x45\x41TURE_GROUP_BEHAVIOUR\x10\x04\x12\x19\n\x15\x46\x45\x41TURE_GROUP_NETWORK\x10\x05\x32\xda\x02\n\x0eScoringService\x12m\n\x07Predict\x12\x18.vouch.v1.PredictRequest\x1a\x19.vouch.v1.PredictResponse\"-\x82\xd3\xe4\x93\x02\'\"\x18/v1/transactions:predict:\x0btransaction\x12w\n\x0cPredictBatch\x12\x1d.vouch.v1.PredictBatchRequest\x1a\x1e.vouch.v1.PredictBatchResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/v1/transactions:predictBatch:\x01*\x12`\n\x0cGetModelInfo\x12\x1d.vouch.v1.GetModelInfoRequest\x1a\x1e.vouch.v1.GetModelInfoResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,12 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PREDICTREQUEST'].fields_by_name['transaction']._loaded_options = None
   _globals['_PREDICTREQUEST'].fields_by_name['transaction']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PREDICTREQUEST'].fields_by_name['explain_level']._loaded_options = None
+  _globals['_PREDICTREQUEST'].fields_by_name['explain_level']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_PREDICTBATCHREQUEST'].fields_by_name['transactions']._loaded_options = None
   _globals['_PREDICTBATCHREQUEST'].fields_by_name['transactions']._serialized_options = b'\272H\r\222\001\n\010\001\020\200 \"\003\330\001\003'
   _globals['_PREDICTBATCHREQUEST'].fields_by_name['error_policy']._loaded_options = None
   _globals['_PREDICTBATCHREQUEST'].fields_by_name['error_policy']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_PREDICTBATCHREQUEST'].fields_by_name['request_ids']._loaded_options = None
   _globals['_PREDICTBATCHREQUEST'].fields_by_name['request_ids']._serialized_options = b'\272H\r\222\001\n\020\200 \"\005r\003\030\200\001'
+  _globals['_PREDICTBATCHREQUEST'].fields_by_name['explain_level']._loaded_options = None
+  _globals['_PREDICTBATCHREQUEST'].fields_by_name['explain_level']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETMODELINFORESPONSE_METRICSENTRY']._loaded_options = None
   _globals['_GETMODELINFORESPONSE_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_EXPLANATION_CONTRIBUTIONSENTRY']._loaded_options = None
@@ -54,40 +58,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCORINGSERVICE'].methods_by_name['PredictBatch']._serialized_options = b'\202\323\344\223\002\"\"\035/v1/transactions:predictBatch:\001*'
   _globals['_SCORINGSERVICE'].methods_by_name['GetModelInfo']._loaded_options = None
   _globals['_SCORINGSERVICE'].methods_by_name['GetModelInfo']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/model'
-  _globals['_PREDICTION']._serialized_start=1978
-  _globals['_PREDICTION']._serialized_end=2067
-  _globals['_BATCHERRORPOLICY']._serialized_start=2069
-  _globals['_BATCHERRORPOLICY']._serialized_end=2191
-  _globals['_FEATUREGROUP']._serialized_start=2194
-  _globals['_FEATUREGROUP']._serialized_end=2383
-  _globals['_PREDICTREQUEST']._serialized_start=189
-  _globals['_PREDICTREQUEST']._serialized_end=274
-  _globals['_PREDICTRESPONSE']._serialized_start=277
-  _globals['_PREDICTRESPONSE']._serialized_end=586
-  _globals['_PREDICTBATCHREQUEST']._serialized_start=589
-  _globals['_PREDICTBATCHREQUEST']._serialized_end=789
-  _globals['_PREDICTBATCHRESPONSE']._serialized_start=791
-  _globals['_PREDICTBATCHRESPONSE']._serialized_end=860
-  _globals['_PREDICTBATCHRESULT']._serialized_start=863
-  _globals['_PREDICTBATCHRESULT']._serialized_end=995
-  _globals['_GETMODELINFOREQUEST']._serialized_start=997
-  _globals['_GETMODELINFOREQUEST']._serialized_end=1018
-  _globals['_GETMODELINFORESPONSE']._serialized_start=1021
-  _globals['_GETMODELINFORESPONSE']._serialized_end=1373
-  _globals['_GETMODELINFORESPONSE_METRICSENTRY']._serialized_start=1327
-  _globals['_GETMODELINFORESPONSE_METRICSENTRY']._serialized_end=1373
-  _globals['_DATASET']._serialized_start=1375
-  _globals['_DATASET']._serialized_end=1448
-  _globals['_ABUSETYPESCORES']._serialized_start=1450
-  _globals['_ABUSETYPESCORES']._serialized_end=1538
-  _globals['_REASON']._serialized_start=1541
-  _globals['_REASON']._serialized_end=1675
-  _globals['_EXPLANATION']._serialized_start=1678
-  _globals['_EXPLANATION']._serialized_end=1894
-  _globals['_EXPLANATION_CONTRIBUTIONSENTRY']._serialized_start=1842
-  _globals['_EXPLANATION_CONTRIBUTIONSENTRY']._serialized_end=1894
-  _globals['_GROUPCONTRIBUTION']._serialized_start=1896
-  _globals['_GROUPCONTRIBUTION']._serialized_end=1976
-  _globals['_SCORINGSERVICE']._serialized_start=2386
-  _globals['_SCORINGSERVICE']._serialized_end=2732
+  _globals['_EXPLAINLEVEL']._serialized_start=2093
+  _globals['_EXPLAINLEVEL']._serialized_end=2213
+  _globals['_PREDICTION']._serialized_start=2215
+  _globals['_PREDICTION']._serialized_end=2304
+  _globals['_BATCHERRORPOLICY']._serialized_start=2306
+  _globals['_BATCHERRORPOLICY']._serialized_end=2428
+  _globals['_FEATUREGROUP']._serialized_start=2431
+  _globals['_FEATUREGROUP']._serialized_end=2620
+  _globals['_PREDICTREQUEST']._serialized_start=190
+  _globals['_PREDICTREQUEST']._serialized_end=332
+  _globals['_PREDICTRESPONSE']._serialized_start=335
+  _globals['_PREDICTRESPONSE']._serialized_end=644
+  _globals['_PREDICTBATCHREQUEST']._serialized_start=647
+  _globals['_PREDICTBATCHREQUEST']._serialized_end=904
+  _globals['_PREDICTBATCHRESPONSE']._serialized_start=906
+  _globals['_PREDICTBATCHRESPONSE']._serialized_end=975
+  _globals['_PREDICTBATCHRESULT']._serialized_start=978
+  _globals['_PREDICTBATCHRESULT']._serialized_end=1110
+  _globals['_GETMODELINFOREQUEST']._serialized_start=1112
+  _globals['_GETMODELINFOREQUEST']._serialized_end=1133
+  _globals['_GETMODELINFORESPONSE']._serialized_start=1136
+  _globals['_GETMODELINFORESPONSE']._serialized_end=1488
+  _globals['_GETMODELINFORESPONSE_METRICSENTRY']._serialized_start=1442
+  _globals['_GETMODELINFORESPONSE_METRICSENTRY']._serialized_end=1488
+  _globals['_DATASET']._serialized_start=1490
+  _globals['_DATASET']._serialized_end=1563
+  _globals['_ABUSETYPESCORES']._serialized_start=1565
+  _globals['_ABUSETYPESCORES']._serialized_end=1653
+  _globals['_REASON']._serialized_start=1656
+  _globals['_REASON']._serialized_end=1790
+  _globals['_EXPLANATION']._serialized_start=1793
+  _globals['_EXPLANATION']._serialized_end=2009
+  _globals['_EXPLANATION_CONTRIBUTIONSENTRY']._serialized_start=1957
+  _globals['_EXPLANATION_CONTRIBUTIONSENTRY']._serialized_end=2009
+  _globals['_GROUPCONTRIBUTION']._serialized_start=2011
+  _globals['_GROUPCONTRIBUTION']._serialized_end=2091
+  _globals['_SCORINGSERVICE']._serialized_start=2623
+  _globals['_SCORINGSERVICE']._serialized_end=2969
 # @@protoc_insertion_point(module_scope)

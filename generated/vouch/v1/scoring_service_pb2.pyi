@@ -14,6 +14,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ExplainLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXPLAIN_LEVEL_UNSPECIFIED: _ClassVar[ExplainLevel]
+    EXPLAIN_LEVEL_NONE: _ClassVar[ExplainLevel]
+    EXPLAIN_LEVEL_REASONS: _ClassVar[ExplainLevel]
+    EXPLAIN_LEVEL_FULL: _ClassVar[ExplainLevel]
+
 class Prediction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PREDICTION_UNSPECIFIED: _ClassVar[Prediction]
@@ -34,6 +41,10 @@ class FeatureGroup(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FEATURE_GROUP_PAYMENT: _ClassVar[FeatureGroup]
     FEATURE_GROUP_BEHAVIOUR: _ClassVar[FeatureGroup]
     FEATURE_GROUP_NETWORK: _ClassVar[FeatureGroup]
+EXPLAIN_LEVEL_UNSPECIFIED: ExplainLevel
+EXPLAIN_LEVEL_NONE: ExplainLevel
+EXPLAIN_LEVEL_REASONS: ExplainLevel
+EXPLAIN_LEVEL_FULL: ExplainLevel
 PREDICTION_UNSPECIFIED: Prediction
 PREDICTION_LEGITIMATE: Prediction
 PREDICTION_FRAUD: Prediction
@@ -48,12 +59,14 @@ FEATURE_GROUP_BEHAVIOUR: FeatureGroup
 FEATURE_GROUP_NETWORK: FeatureGroup
 
 class PredictRequest(_message.Message):
-    __slots__ = ("transaction", "explain")
+    __slots__ = ("transaction", "explain", "explain_level")
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_LEVEL_FIELD_NUMBER: _ClassVar[int]
     transaction: _transaction_pb2.Transaction
     explain: bool
-    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
+    explain_level: ExplainLevel
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., explain: _Optional[bool] = ..., explain_level: _Optional[_Union[ExplainLevel, str]] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("transaction_id", "legitimacy_score", "prediction", "confidence", "model_version", "abuse_type_scores", "reasons", "explanation", "unknown_extras")
@@ -78,16 +91,18 @@ class PredictResponse(_message.Message):
     def __init__(self, transaction_id: _Optional[str] = ..., legitimacy_score: _Optional[float] = ..., prediction: _Optional[_Union[Prediction, str]] = ..., confidence: _Optional[float] = ..., model_version: _Optional[str] = ..., abuse_type_scores: _Optional[_Union[AbuseTypeScores, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., unknown_extras: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictBatchRequest(_message.Message):
-    __slots__ = ("transactions", "explain", "error_policy", "request_ids")
+    __slots__ = ("transactions", "explain", "error_policy", "request_ids", "explain_level")
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     ERROR_POLICY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_LEVEL_FIELD_NUMBER: _ClassVar[int]
     transactions: _containers.RepeatedCompositeFieldContainer[_transaction_pb2.Transaction]
     explain: bool
     error_policy: BatchErrorPolicy
     request_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ..., request_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    explain_level: ExplainLevel
+    def __init__(self, transactions: _Optional[_Iterable[_Union[_transaction_pb2.Transaction, _Mapping]]] = ..., explain: _Optional[bool] = ..., error_policy: _Optional[_Union[BatchErrorPolicy, str]] = ..., request_ids: _Optional[_Iterable[str]] = ..., explain_level: _Optional[_Union[ExplainLevel, str]] = ...) -> None: ...
 
 class PredictBatchResponse(_message.Message):
     __slots__ = ("results",)

@@ -40,6 +40,10 @@ class Additive:
         """The numbers of the blocks from the bins of the features."""
         return self._blocks.of_one(bins)
 
+    def ungrouped(self, groups: Sequence[int]) -> list[int]:
+        """The bins of the features from the numbers of the blocks."""
+        return self._blocks.split(groups)
+
     def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
         """As `scores_of_bins`, for the numbers of the blocks."""
         scores = self._blocks.lookup.sum_for_one(np.array(groups, dtype=np.intp))

@@ -121,6 +121,14 @@ class Blocks:
             joint[index] = joint[index] * width + bins[feature]
         return [*joint, *[bins[feature] for feature in self._alone], 0]
 
+    def split(self, joint: Sequence[int]) -> list[int]:
+        """Bins of the features from those of the blocks: what `of_one` made of them."""
+        bins = [0] * len(self._widths)
+        for number, block in zip(joint, self.features, strict=True):
+            for feature in reversed(block):
+                number, bins[feature] = divmod(number, self._widths[feature])
+        return bins
+
     def of_many(self, bins: Places) -> Places:
         """As `of_one`, shape (blocks + 1, orders) from (features, orders)."""
         joint = np.zeros((len(self._together) + len(self._alone) + 1, bins.shape[1]), dtype=np.intp)

@@ -58,6 +58,10 @@ class Forest:
         """Each feature is a group of its own."""
         return list(bins)
 
+    def ungrouped(self, groups: Sequence[int]) -> list[int]:
+        """See `grouped`."""
+        return list(groups)
+
     def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
         """As `scores_of_bins`, which groups are here."""
         return self.scores_of_bins(groups)
