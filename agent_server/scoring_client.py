@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -34,16 +34,28 @@ class ScoringClient:
     """
 
     def __init__(
-        self, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None,
-        breaker: Breaker | None = None,
-    ) -> None:  # fmt: skip
-        self._channel = open_channel(target, tls, health_service=_NAME, attempts=ATTEMPTS)
-        self._stub: Any = ScoringServiceStub(self._channel)
-        self._health: Any = health_pb2_grpc.HealthStub(self._channel)
+        self, stub: Any, health: Any, timeout_seconds: float, api_key: str = "", breaker: Breaker | None = None
+    ) -> None:
+        """`stub` and `health` are those of ScoringService and of its health checks, over a channel or in this process."""
+        self._stub, self._health = stub, health
+        self._channel: grpc.aio.Channel | None = None
         self._timeout = timeout_seconds
         self._key = (("x-api-key", api_key),) if api_key else ()
         self.breaker = breaker or Breaker()
         self._gathering = Gathering(self._score)
+
+    @classmethod
+    def reaching(
+        cls, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None,
+        breaker: Breaker | None = None,
+    ) -> Self:  # fmt: skip
+        """A client with a channel of its own to a scorer elsewhere. Raises SecurityError where certificates cannot be read."""
+        channel = open_channel(target, tls, health_service=_NAME, attempts=ATTEMPTS)
+        client = cls(
+            ScoringServiceStub(channel), health_pb2_grpc.HealthStub(channel), timeout_seconds, api_key, breaker
+        )
+        client._channel = channel
+        return client
 
     async def predict(self, transaction: Transaction, call: Call) -> pb.PredictResponse:
         """Score with reasons, within the caller's time.
@@ -134,8 +146,9 @@ class ScoringClient:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def close(self) -> None:
-        """Close the channel."""
-        await self._channel.close()
+        """Close the channel, where there is one."""
+        if self._channel is not None:
+            await self._channel.close()
 
 
 def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:

@@ -140,7 +140,6 @@ def start_all(bench: Bench) -> None:
         "empty_uvloop": {},
         "empty_tuned": tuned,
         "unmeasured": tuned,
-        "unchecked": tuned,
     }
     for name, settings in baselines.items():
         bench.start(name, python, "-m", "bench.servers", name, "{port}", settings=settings)

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceServicer, add_ScoringServiceServicer_to_server
@@ -76,22 +75,10 @@ def unmeasured(port: int) -> None:
 
     guard: Any = importlib.import_module("runtime.rpc.guard")
     guard.MethodMetrics = Uncounted
-    _scorer(port, watched=False)
-
-
-def unchecked(port: int) -> None:
-    """The scorer without validation."""
-    from runtime.rpc.guard import Guard
-
-    def accept(message: Message) -> None:
-        """Accept all."""
-
-    assert Guard.__init__.__kwdefaults__ is not None
-    Guard.__init__.__kwdefaults__["validate"] = accept
     _scorer(port)
 
 
-def _scorer(port: int, watched: bool = True) -> None:
+def _scorer(port: int) -> None:
     from ml_server.serving.metrics import ScoreMetrics
     from ml_server.serving.scorer import ignore
     from ml_server.settings import MlSettings
@@ -100,10 +87,14 @@ def _scorer(port: int, watched: bool = True) -> None:
     class Blind(ScoreMetrics):
         __call__ = staticmethod(ignore)
 
-    scorer: Any = importlib.import_module("ml_server.__main__")
-    if not watched:
-        scorer.ScoreMetrics = Blind
-    run(scorer.serve(MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen=""), False))
+    scorer: Any = importlib.import_module("ml_server.serving.running")
+    scorer.ScoreMetrics = Blind
+
+    async def serve() -> None:
+        async with scorer.running(MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="")) as server:
+            await server.stopping.wait()
+
+    run(serve())
 
 
 SERVERS = {
@@ -112,7 +103,6 @@ SERVERS = {
     "echo": echo,
     "empty_tuned": empty_tuned,
     "unmeasured": unmeasured,
-    "unchecked": unchecked,
 }
 
 if __name__ == "__main__":

@@ -60,7 +60,6 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
     predict = bench.rate("scorer", "predict")
     keep("metrics_cost", 1 - predict / bench.rate("unmeasured", "predict"))
     predict = bench.rate("scorer", "predict")
-    keep("validation_cost", 1 - predict / bench.rate("unchecked", "predict"))
     keep("explain_cost", 1 - bench.rate("scorer", "explain", requests=REQUESTS // 4) / predict)
     if with_mlserver:
         predict = bench.rate("scorer", "predict")

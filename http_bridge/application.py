@@ -28,6 +28,7 @@ from runtime.telemetry import logging
 
 SHOWN = ("vouch-replayed",)
 """Headers of gRPC answers that REST shows too."""
+_GIVEN = "given_stubs"
 
 
 def application(
@@ -37,10 +38,14 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        given = getattr(app.state, _GIVEN, None)
+        if given is not None:  # another's process, which has its own log
+            _set(app, given)
+            yield
+            return
         logging.configure(title.lower().replace(" ", "_"))
         async with open_channel(target, settings.tls) as channel:
-            for name, stub in stubs.items():
-                setattr(app.state, name, stub(channel))
+            _set(app, {name: stub(channel) for name, stub in stubs.items()})
             settle_garbage()
             yield
 
@@ -50,6 +55,17 @@ def application(
     keep_ids_out_of_access_log(app)
     describe_keys(app)
     return app
+
+
+def without_wire(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:
+    """An app that asks services in its own process by stubs of theirs."""
+    setattr(app.state, _GIVEN, stubs)
+    return app
+
+
+def _set(app: FastAPI, stubs: Mapping[str, Any]) -> None:
+    for name, stub in stubs.items():
+        setattr(app.state, name, stub)
 
 
 def post(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Response]], **described: Any) -> None:

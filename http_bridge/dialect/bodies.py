@@ -11,11 +11,13 @@ import re
 from typing import Annotated, Any, Final, Literal, LiteralString
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     TypeAdapter,
     ValidationError,
@@ -33,7 +35,12 @@ from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION
 from http_bridge.dialect.times import to_timestamp
 
 INT32: Final = (-(2**31), 2**31 - 1)
-_time = Annotated[Any, BeforeValidator(to_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
+_time = Annotated[
+    Any,
+    BeforeValidator(to_timestamp),
+    PlainSerializer(Timestamp.ToJsonString, str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 _PYTHON: dict[str, Any] = {"text": str, "number": float, "count": int, "flag": bool, "time": _time}
 # The rules of the contract that pydantic knows under another name. What it does not know the services check.
 _RULES = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le", "min_len": "min_length", "max_len": "max_length"}

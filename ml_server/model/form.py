@@ -46,3 +46,6 @@ class Form(Protocol):
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
         """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
+
+    def contributions_of_many_bins(self, bins: Places, slopes: Floats) -> Floats:
+        """As `contributions`, for bins of shape (features, rows)."""

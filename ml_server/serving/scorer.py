@@ -8,7 +8,6 @@ from contract.abuse_types import ABUSE_TYPES
 from contract.thresholds import LEGITIMATE_FROM
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
-from ml_server.features.message_columns import MessageColumns
 from ml_server.features.sources import Fields
 from ml_server.model.explain import Explainer
 from ml_server.registry.bundle import Bundle
@@ -93,10 +92,10 @@ class Scorer:
                 response.unknown_extras.extend(unknown)
             self._watch(absent, score, unknown)
         if level > NONE:
-            fields = [self._features.fields(transaction) for transaction in transactions]
-            matrix = self._features.matrix(MessageColumns(fields))
+            fields = map(self._features.fields, transactions)
+            bins = np.array([self._form.ungrouped(groups) for groups, _, _ in readings], dtype=np.intp).T
             slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
-            contributions = self._form.contributions(matrix, slopes).tolist()
+            contributions = self._form.contributions_of_many_bins(bins, slopes).tolist()
             for told in zip(responses, contributions, map(self._log_odds.of, rows), fields, strict=True):
                 self._explain(*told, level)
         return responses

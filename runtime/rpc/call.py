@@ -1,6 +1,6 @@
 """What one call brings along: its id, who makes it, and until when somebody waits. Made once, and handed down."""
 
-import uuid
+import random
 from typing import Any
 
 import grpc
@@ -51,7 +51,7 @@ class Call:
 
 def identified(given: str) -> str:
     """A request id as it was given, where it can stand in headers and logs; else a new one."""
-    return given if 0 < len(given) <= 128 and travels(given) else uuid.uuid4().hex
+    return given if 0 < len(given) <= 128 and travels(given) else f"{random.getrandbits(128):032x}"
 
 
 def travels(value: str) -> bool:

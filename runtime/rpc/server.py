@@ -22,6 +22,7 @@ from runtime.rpc.core import give_way
 from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
 from runtime.rpc.health import NOT_SERVING, SERVING, BoundedHealth
+from runtime.rpc.inprocess import LocalStub
 from runtime.rpc.validation import validator
 from runtime.settings import ServerSettings
 from runtime.telemetry.logging import get_logger
@@ -67,7 +68,9 @@ class Server:
         worker: bool = False,
         flush: Callable[[], None] = lambda: None,
         roles: Roles | None = None,
+        hear: bool = True,
     ) -> None:
+        """`flush` brings metrics of the service's own up to date; `hear` lets signals stop it."""
         keys = ApiKeys(settings.api_keys) if settings.api_keys else None
         guarded = keys is not None or settings.tls_client_ca is not None
         prefix = settings.prefix
@@ -83,6 +86,7 @@ class Server:
         self.health = BoundedHealth()
         self.names = [service.full_name for service in services]
         self.stopping, self._now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._services, self._hears = services, hear
         self._worker, self._flush, self._terminal = worker, flush, Terminal()
         self._server = grpc.aio.server(options=options(settings, worker))
         self._server.add_generic_rpc_handlers(
@@ -91,6 +95,10 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         reflection.enable_server_reflection([*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self._showing: asyncio.Task[None] | None = None
+
+    def stub(self, service: ServiceDescriptor) -> LocalStub:
+        """A stub of one of its services for callers in this process."""
+        return LocalStub(service, self._services[service], self.guard)
 
     async def __aenter__(self) -> Self:
         """Listen; raise PortTaken when the address is in use, SecurityError where certificates cannot be used."""
@@ -107,7 +115,8 @@ class Server:
             ) from error
         await self.set_serving(False)
         await self._server.start()
-        self._hear()
+        if self._hears:
+            self._hear()
         tell_started()
         self._showing = asyncio.create_task(self._show())
         self._give_way()

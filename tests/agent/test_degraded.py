@@ -53,7 +53,7 @@ def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review")
 
 async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
     """Without a scorer: review with a case by default, deny where the setting says so, an error where it says that."""
-    scoring = ScoringClient(f"127.0.0.1:{free_port()}", 2.0)
+    scoring = ScoringClient.reaching(f"127.0.0.1:{free_port()}", 2.0)
     for unscored, decision in (("review", pb.DECISION_REVIEW), ("deny", pb.DECISION_DENY)):
         (tmp_path / unscored).mkdir()
         deciding, ledger = decider(tmp_path / unscored, scoring, unscored)  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
 async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, tmp_path: Path) -> None:
     """The score is shown; what policy now decides is closed by a revision, but for a case that a person has."""
     port = free_port()
-    scoring = ScoringClient(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=2, pause=0.0))
+    scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=2, pause=0.0))
     deciding, ledger = decider(tmp_path, scoring)
     orders = [message(transaction_id=f"t{number}") for number in range(4)]
     kept = [await deciding.decide(order, a_call()) for order in orders]
@@ -122,7 +122,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
     """Orders that a strict scorer refuses stay without a score and do not keep later ones from theirs."""
     monkeypatch.setattr("agent_server.rescoring.AT_ONCE", 2)
     port = free_port()
-    scoring = ScoringClient(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=1, pause=0.0))
+    scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=1, pause=0.0))
     deciding, ledger = decider(tmp_path, scoring)
     for number in range(4):
         order = message(transaction_id=f"t{number}")

@@ -10,6 +10,7 @@ from ml_server.model.tables.lookup import Blocks, lookup_of
 from ml_server.model.tables.terms import Terms
 
 _CHUNK = 4096  # orders looked up at once: more would leave the cache
+_FEW = 100  # orders that are done sooner one by one than table by table
 
 
 class Additive:
@@ -63,18 +64,29 @@ class Additive:
         """Scores of the classes for rows of features, shape (rows, classes)."""
         result = np.empty((len(matrix), self.classes))
         for start in range(0, len(matrix), _CHUNK):
-            groups = self._blocks.of_many(self._bins_of_many(matrix[start : start + _CHUNK]))
+            groups = self._blocks.of_many(bins_of_many(self.thresholds, matrix[start : start + _CHUNK]))
             result[start : start + _CHUNK] = self.scores_of_many_groups(groups)
         return result
 
     def scores_of_many_groups(self, groups: Places) -> Floats:
         """Scores of the classes, shape (rows, classes), for the numbers of the blocks, shape (blocks, rows)."""
-        return self._blocks.lookup.sums_of_many(groups) + self._base
+        lookup = self._blocks.lookup
+        if groups.shape[1] <= _FEW:
+            return np.array([lookup.rows_for(row).sum(axis=0) for row in groups.T]) + self._base
+        return lookup.sums_of_many(groups) + self._base
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
         """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
-        bins, halves = self._bins_of_many(matrix), slopes * 0.5
-        result = np.zeros((self.features, len(matrix)))
+        return self.contributions_of_many_bins(bins_of_many(self.thresholds, matrix), slopes)
+
+    def contributions_of_many_bins(self, bins: Places, slopes: Floats) -> Floats:
+        """As `contributions`, for bins of shape (features, rows)."""
+        bins, halves = np.concatenate([bins, np.zeros((1, bins.shape[1]), dtype=np.intp)]), slopes * 0.5
+        if len(halves) <= _FEW:
+            return np.array(
+                [self._by_feature(self._terms.rows_for(row) @ own) for row, own in zip(bins.T, halves, strict=True)]
+            )
+        result = np.zeros((self.features, len(halves)))
         for term, (first, second) in enumerate(zip(self._first.tolist(), self._second.tolist(), strict=True)):
             shares = np.einsum("rk,rk->r", self._terms.rows_of(term, bins), halves)
             result[first] += shares
@@ -85,7 +97,3 @@ class Additive:
         summed: Floats = np.bincount(self._first, halves, self.features).astype(np.float64)
         summed += np.bincount(self._second, halves, self.features)
         return summed
-
-    def _bins_of_many(self, matrix: Floats) -> Places:
-        """Shape (features + 1, rows); the last source is always in bin 0."""
-        return np.concatenate([bins_of_many(self.thresholds, matrix), np.zeros((1, len(matrix)), dtype=np.intp)])

@@ -33,6 +33,11 @@ class Lookup:
         self._cells.take(indices, axis=0, out=self._rows, mode="clip")
         return self._rows
 
+    def rows_for(self, bins: Places) -> Floats:
+        """As `rows_for_one`, in an array of its own: for whichever thread."""
+        rows: Floats = self._cells[bins[self._first] * self._width + bins[self._second] + self._offsets]
+        return rows
+
     def sum_for_one(self, bins: Places) -> Floats:
         """The sum of those rows, shape (classes,)."""
         summed: Floats = self._ones @ self.rows_for_one(bins)

@@ -85,5 +85,9 @@ class Forest:
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
         """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
-        bins = bins_of_many(self.thresholds, matrix).T.tolist()
-        return np.array([self.contributions_of_bins(*row) for row in zip(bins, slopes.tolist(), strict=True)])
+        return self.contributions_of_many_bins(bins_of_many(self.thresholds, matrix), slopes)
+
+    def contributions_of_many_bins(self, bins: Places, slopes: Floats) -> Floats:
+        """As `contributions`, for bins of shape (features, rows)."""
+        rows = zip(bins.T.tolist(), slopes.tolist(), strict=True)
+        return np.array([self.contributions_of_bins(*row) for row in rows])

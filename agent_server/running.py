@@ -1,0 +1,86 @@
+"""An agent that runs: its services, its server, its ledger, and what goes on behind them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from agent_server.audit.signing import Signing
+from agent_server.decider import Decider
+from agent_server.decisions.policy import Policy
+from agent_server.ledger import Ledger, open_engine
+from agent_server.rescoring import Rescoring
+from agent_server.scoring_client import ScoringClient
+from agent_server.services.agent import AgentService
+from agent_server.services.cases import CaseService
+from agent_server.services.privacy import PrivacyService
+from agent_server.services.roles import ROLES
+from agent_server.settings import AgentSettings
+from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2, scoring_service_pb2
+from runtime.access.tls import ClientTls
+from runtime.rpc.health import NOT_SERVING, SERVING
+from runtime.rpc.server import Server
+
+AGENT = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
+CASES = case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]
+PRIVACY = privacy_service_pb2.DESCRIPTOR.services_by_name["PrivacyService"]
+SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+HEALTH_SECONDS = 5.0
+"""So often, where nothing else is written, a write proves that decisions can be kept."""
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: AgentSettings, *, worker: bool = False, hear: bool = True, scoring: ScoringClient | None = None
+) -> AsyncIterator[Server]:
+    """Serves while the context lasts, without the scorer too: what is decided meanwhile is scored when it is there.
+
+    `scoring` is the way to the scorer, by default what the settings name. Raises LedgerError. See `Server` for the options.
+    """
+    signer = Signing(settings.ledger_key) if settings.ledger_key else None
+    engine = open_engine(settings.ledger_url)
+    ledger, policy, scoring = Ledger(engine, signer), policy_of(settings), scoring or scoring_client(settings)
+    services = {
+        AGENT: AgentService(Decider(scoring, policy, ledger), ledger, scoring),
+        CASES: CaseService(ledger),
+        PRIVACY: PrivacyService(ledger, engine),
+    }
+    try:
+        async with Server(settings, services, worker=worker, roles=ROLES, hear=hear) as server:
+            background = [
+                asyncio.create_task(tell_health(server, ledger, scoring)),
+                asyncio.create_task(Rescoring(ledger, scoring, policy).for_ever()),
+            ]
+            try:
+                yield server
+            finally:
+                for task in background:
+                    task.cancel()
+    finally:
+        await scoring.close()
+        ledger.close()
+
+
+def policy_of(settings: AgentSettings) -> Policy:
+    """The policy that settings name."""
+    return Policy(
+        settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
+        settings.unscored,
+    )  # fmt: skip
+
+
+async def tell_health(server: Server, ledger: Ledger, scoring: ScoringClient) -> None:
+    """Keep health checks true: the agent's own services serve while decisions can be kept; the scorer's while it is reached."""
+    while True:
+        kept, reached = await asyncio.gather(ledger.available(HEALTH_SECONDS), scoring.available())
+        await server.set_serving(kept)
+        await server.health.set(SCORER, SERVING if reached else NOT_SERVING)
+        await asyncio.sleep(1.0)
+
+
+def scoring_client(settings: AgentSettings) -> ScoringClient:
+    """The way to the scorer, with TLS and an API key where settings name them."""
+    tls = None
+    if settings.scorer_tls_ca:
+        tls = ClientTls(settings.scorer_tls_ca, settings.scorer_tls_certificate, settings.scorer_tls_key)
+    key = settings.scorer_api_key.get_secret_value() if settings.scorer_api_key else ""
+    return ScoringClient.reaching(settings.scorer, settings.scorer_timeout_seconds, key, tls)

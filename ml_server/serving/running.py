@@ -1,0 +1,32 @@
+"""A scorer that runs: its service, its server, and whoever keeps the current model serving."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from generated.vouch.v1 import scoring_service_pb2
+from ml_server.serving.metrics import ScoreMetrics
+from ml_server.serving.service import ScoringService
+from ml_server.serving.swapping import keep_current
+from ml_server.settings import MlSettings
+from runtime.access.caller import ADMIN, SHOP, WITHOUT_ROLE
+from runtime.rpc.server import Server
+
+SERVICE = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"]
+ROLES = {f"/{SERVICE.full_name}/{method.name}": (SHOP, ADMIN, WITHOUT_ROLE) for method in SERVICE.methods}
+"""Reviewers and auditors read decisions; they score nothing."""
+
+
+@contextlib.asynccontextmanager
+async def running(settings: MlSettings, *, worker: bool = False, hear: bool = True) -> AsyncIterator[Server]:
+    """Serves while the context lasts; without a model it answers UNAVAILABLE and looks for one. Options as of `Server`."""
+    metrics = ScoreMetrics()
+    service = ScoringService(metrics, settings.max_batches, strict_extras=settings.strict_extras)
+    async with Server(
+        settings, {SERVICE: service}, worker=worker, flush=metrics.flush, roles=ROLES, hear=hear
+    ) as server:
+        current = asyncio.create_task(keep_current(service, server, settings.models_dir))
+        try:
+            yield server
+        finally:
+            current.cancel()

@@ -1,0 +1,171 @@
+"""`vouch serve`: scorer, agent and both REST doors in one process, for a laptop or a small shop.
+
+Calls between them take no wire, but the same guard: limits, keys, deadlines, metrics and errors are those of `vouch up`. gRPC
+is served too, on the ports of the settings.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import uvicorn
+
+from agent_server import running as deciding
+from agent_server.ledger import LedgerError
+from agent_server.scoring_client import ScoringClient
+from agent_server.settings import AgentSettings
+from ml_server.registry.store import CURRENT
+from ml_server.serving import running as scoring
+from ml_server.settings import MlSettings
+from runtime.access import SecurityError
+from runtime.access.loopback import require_loopback
+from runtime.process.commands import command
+from runtime.process.loop import run, settle_garbage
+from runtime.process.terminal import Terminal
+from runtime.process.workers import PortTaken
+from runtime.rpc.inprocess import LocalHealth
+from runtime.rpc.server import Server
+from runtime.telemetry import logging
+from runtime.telemetry.metrics import Exposition
+from stack.ports import ports, taken
+from stack.settings import StackSettings
+
+READY = "vouch serves"
+_GRACE_SECONDS = 10
+
+
+@command("vouch serve", LedgerError, SecurityError, PortTaken)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 stopped by a signal, 2 it could not start."""
+    parser = argparse.ArgumentParser(prog="vouch serve", description="Serve scorer, agent and REST in one process.")
+    parser.parse_args(arguments)
+    at = {name: port for name, port in ports().items() if name not in ("envoy", "agent_metrics")}
+    if sentences := taken(at):
+        print("\n".join(f"vouch serve: {sentence}" for sentence in sentences), file=sys.stderr)
+        return 2
+    scorer = MlSettings.read()
+    if not (scorer.models_dir / CURRENT).is_dir():
+        sentence = f"{scorer.models_dir} holds no current model: run `vouch generate` and `vouch train` first"
+        print(f"vouch serve: {sentence}", file=sys.stderr)
+        return 2
+    logging.configure("vouch")
+    sys.setswitchinterval(0.0005)
+    run(serve(scorer, AgentSettings.read(), StackSettings.read()))
+    return 0
+
+
+async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stack: StackSettings) -> None:
+    """Serve until a signal. Raises LedgerError, SecurityError or PortTaken."""
+    from http_bridge import agent as agent_rest
+    from http_bridge import ml as scorer_rest
+
+    stopping = asyncio.Event()
+    async with (
+        _metrics(scorer_settings),
+        scoring.running(scorer_settings, hear=False) as scorer,
+        deciding.running(agent_settings, hear=False, scoring=_to(scorer, agent_settings)) as agent,
+        _rest(scorer_rest.app, stack.bridge_ml_port, _scorer_stubs(scorer)),
+        _rest(agent_rest.app, stack.bridge_agent_port, _agent_stubs(agent)),
+    ):
+        _hear(stopping, scorer)
+        settle_garbage()
+        print(f"{READY}: http://localhost:{stack.bridge_ml_port}/docs (scorer), ", end="")
+        print(f"http://localhost:{stack.bridge_agent_port}/docs (agent), ", end="")
+        print(f"gRPC localhost:{scorer.port} and localhost:{agent.port}", flush=True)
+        await stopping.wait()
+
+
+def _to(scorer: Server, settings: AgentSettings) -> ScoringClient:
+    key = settings.scorer_api_key.get_secret_value() if settings.scorer_api_key else ""
+    stub, health = scorer.stub(scoring.SERVICE), LocalHealth(scorer.health)
+    return ScoringClient(stub, health, settings.scorer_timeout_seconds, key)
+
+
+def _scorer_stubs(scorer: Server) -> dict[str, Any]:
+    return {"scoring": scorer.stub(scoring.SERVICE), "health": LocalHealth(scorer.health)}
+
+
+def _agent_stubs(agent: Server) -> dict[str, Any]:
+    return {
+        "agent": agent.stub(deciding.AGENT),
+        "cases": agent.stub(deciding.CASES),
+        "health": LocalHealth(agent.health),
+    }
+
+
+def _hear(stopping: asyncio.Event, scorer: Server) -> None:
+    loop, terminal = asyncio.get_running_loop(), Terminal()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    # A terminal that is closed ends it; a hang-up that somebody sends has the model read again.
+    loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.closed() else scorer.reload.set())
+
+
+@contextlib.asynccontextmanager
+async def _metrics(settings: MlSettings) -> AsyncIterator[None]:
+    """All metrics of the process, where the scorer's settings want them."""
+    if not settings.metrics_listen:
+        yield
+        return
+    variable = f"{settings.prefix}METRICS_LISTEN"
+    require_loopback(settings.metrics_listen, guarded=False, insecure=settings.insecure, variable=variable)
+    try:
+        shown = Exposition(settings.metrics_listen, None)
+    except (OSError, ValueError) as error:
+        raise PortTaken(f"cannot show metrics on {settings.metrics_listen}: the port is in use") from error
+    try:
+        yield
+    finally:
+        shown.close()
+
+
+@contextlib.asynccontextmanager
+async def _rest(app: Any, port: int, stubs: dict[str, Any]) -> AsyncIterator[None]:
+    """One REST door on loopback while the context lasts."""
+    from http_bridge.application import without_wire
+
+    server = _Unheard(
+        uvicorn.Config(
+            without_wire(app, stubs),
+            lifespan="on",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTaken(f"cannot listen on port {port}: it is in use") from error
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await server.up.wait()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+
+class _Unheard(uvicorn.Server):
+    """Leaves signals to the process that it is part of, and says when it is `up`."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    def capture_signals(self) -> Any:
+        """Hear none."""
+        return contextlib.nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn starts."""
+        await super().startup(sockets)
+        self.up.set()
