@@ -1,10 +1,12 @@
 """Load generators: h2load for gRPC and HTTP/2, wrk for HTTP/1.1, both from Debian's packages."""
 
+import json
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 PACKAGES = {"h2load": "nghttp2-client", "wrk": "wrk"}
@@ -51,17 +53,29 @@ def h2load_p50(url: str, body: Path, headers: tuple[str, ...], core: int | None,
         return statistics.median(int(line.split()[2]) for line in Path(log.name).read_text().splitlines())
 
 
-def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int) -> float:
-    """Requests a second over HTTP/1.1."""
+def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int, *, anew: bool = False) -> float:
+    """Requests a second over HTTP/1.1. With `anew` each order has an id of its own, so that none is a repetition."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        text = body.read_text().replace("\\", "\\\\").replace("'", "\\'")
-        script.write(f"wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\nwrk.body='{text}'\n")
+        script.write("wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\n")
+        if anew:
+            rest = {name: value for name, value in json.loads(body.read_text()).items() if name != "transaction_id"}
+            script.write(f'local before=\'{{"transaction_id":"{uuid.uuid4().hex}-\'\n')
+            script.write(f"local after='\",{_quoted(json.dumps(rest)[1:])}'\nlocal number=0\n")
+            script.write(
+                "request=function() number=number+1; return wrk.format(nil,nil,nil,before..number..after) end\n"
+            )
+        else:
+            script.write(f"wrk.body='{_quoted(body.read_text())}'\n")
         script.flush()
         output = _run(core, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script.name, url)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     if not rate or "Non-2xx" in output:
         raise LoadError(f"{url}: {output[-600:]}")
     return float(rate[1])
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _run(core: int | None, *command: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import grpc
+import httpx
 import lightgbm as lgb
 import pyarrow as pa
 from google.protobuf.json_format import MessageToDict
@@ -154,9 +155,58 @@ def start_all(bench: Bench) -> None:
         "bridge", uvicorn, "http_bridge.ml:app", "--port", "{port}", "--log-level", "warning",
         settings={"VOUCH_HTTP_SCORER": "127.0.0.1:{scorer}"},
     )  # fmt: skip
+    for name, core in (("one", SERVER), ("one_free", None)):
+        _start_one(bench, name, core)
+    _start_apart(bench)
     # The edge stands on a machine of its own, so with the load; and beside the scorer, to see what it costs.
     for name, core in (("edge", CLIENT), ("edge_beside", SERVER)):
         bench.start(name, python, "envoy/run.py", "--edge={port}", "--scorer={scorer}", core=core)
     for name in (*baselines, "scorer", "workers1", "workers2", "edge", "edge_beside"):
         wait_for(lambda name=name: bench.answers(name), 120, name)  # type: ignore[misc]
+    for name in ("one_agent", "one_free_agent", "bridge_agent"):
+        wait_for(lambda name=name: _decides(bench.ports[name]), 120, name)  # type: ignore[misc]
     time.sleep(2)
+
+
+def _start_one(bench: Bench, name: str, core: int | None) -> None:
+    """Everything in one process; its agent's REST is on the port of `name`_agent."""
+    bench.ports[f"{name}_agent"] = free_port()
+    bench.start(
+        name, sys.executable, "vouch.py", "serve", core=core,
+        settings={
+            "VOUCH_ML_LISTEN": f"127.0.0.1:{free_port()}",
+            "VOUCH_ML_METRICS_LISTEN": "",
+            "VOUCH_AGENT_LISTEN": f"127.0.0.1:{free_port()}",
+            "VOUCH_AGENT_METRICS_LISTEN": "",
+            "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{bench.folder / name}.db",
+            "VOUCH_STACK_BRIDGE_ML_PORT": "{port}",
+            "VOUCH_STACK_BRIDGE_AGENT_PORT": f"{{{name}_agent}}",
+        },
+    )  # fmt: skip
+
+
+def _start_apart(bench: Bench) -> None:
+    """An agent and its REST as processes of their own, on whichever core; the scorer is `workers1`."""
+    bench.start(
+        "agent", sys.executable, "-m", "agent_server", core=None,
+        settings={
+            "VOUCH_AGENT_LISTEN": "127.0.0.1:{port}",
+            "VOUCH_AGENT_METRICS_LISTEN": "",
+            "VOUCH_AGENT_SCORER": "127.0.0.1:{workers1}",
+            "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{bench.folder / 'apart.db'}",
+        },
+    )  # fmt: skip
+    uvicorn = str(Path(sys.executable).parent / "uvicorn")
+    bench.start(
+        "bridge_agent", uvicorn, "http_bridge.agent:app", "--port", "{port}", "--log-level", "warning", core=None,
+        settings={"VOUCH_HTTP_AGENT": "127.0.0.1:{agent}"},
+    )  # fmt: skip
+
+
+def _decides(port: int) -> bool:
+    """Whether an agent's REST answers and reaches scorer and ledger."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/health", timeout=2.0)
+    except httpx.HTTPError:
+        return False
+    return bool(answer.json()["status"] == "healthy")

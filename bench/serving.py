@@ -68,12 +68,7 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
         )
     batches = keep("predict_batch_rows", _batches(bench) * BATCH)
     keep("predict_batch_vs_booster", batches / keep("booster_rows", _booster(bench)))
-    rest = {name: f"http://127.0.0.1:{bench.ports[name]}/api/v1/predict" for name in ("echo", "bridge")}
-    echo = keep("fastapi_rate", load.wrk(rest["echo"], bench.body["rest"], CLIENT, 2, 8))
-    bridge = keep("predict_rest_rate", load.wrk(rest["bridge"], bench.body["rest"], CLIENT, 2, 8))
-    keep("predict_rest_vs_fastapi", bridge / echo)
-    plain = load.wrk(rest["bridge"] + "?explain=false", bench.body["rest"], CLIENT, 2, 8)
-    keep("predict_rest_unexplained_vs_fastapi", plain / echo)
+    _rest(bench)
     # As many at once as the edge lets through to one worker.
     direct = bench.few("scorer", PREDICT, "predict", load.GRPC)
     for name in ("edge", "edge_beside"):
@@ -81,6 +76,25 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
         keep("predict_envoy_vs_grpc" if name == "edge" else "predict_envoy_on_one_core_vs_grpc", rate / direct)
     both = [bench.rate(f"workers{count}", "predict", core=None) for count in (1, 2)]
     keep("workers2_vs_1", both[1] / both[0])
+
+
+def _rest(bench: Bench) -> None:
+    """REST against an echo on the same core: one process, and with the hop; reviews also with everything on both cores."""
+    body, keep = bench.body["rest"], bench.keep
+    urls = {name: f"http://127.0.0.1:{bench.ports[name]}/api/v1/predict" for name in ("echo", "one", "bridge")}
+    echo = keep("fastapi_rate", load.wrk(urls["echo"], body, CLIENT, 2, 8))
+    for name, key in (("one", "predict_rest"), ("bridge", "predict_rest_hop")):
+        rate = keep(f"{key}_rate", load.wrk(urls[name], body, CLIENT, 2, 8))
+        keep(f"{key}_vs_fastapi", rate / echo)
+        keep(f"{key}_unexplained_vs_fastapi", load.wrk(urls[name] + "?explain=none", body, CLIENT, 2, 8) / echo)
+
+    def reviews(name: str, core: int | None) -> float:
+        url = f"http://127.0.0.1:{bench.ports[name]}/api/v1/review"
+        return load.wrk(url, body, core, 3, 16, anew=True)
+
+    keep("review_rest_vs_fastapi", reviews("one_agent", CLIENT) / echo)
+    keep("review_rest_rate", reviews("bridge_agent", None))
+    keep("review_rest_one_process_rate", reviews("one_free_agent", None))
 
 
 def _batches(bench: Bench) -> float:
@@ -125,7 +139,8 @@ def starts(bench: Bench) -> None:
 UNITS = {
     "cold_start_s": "s", "rss_mb": "MB", "predict_p50": "us", "empty_p50": "us", "empty_rate": "requests/s",
     "predict_rate": "requests/s", "mlserver_rate": "requests/s", "fastapi_rate": "requests/s",
-    "predict_rest_rate": "requests/s", "predict_batch_rows": "rows/s", "booster_rows": "rows/s",
+    "predict_rest_rate": "requests/s", "predict_rest_hop_rate": "requests/s", "review_rest_rate": "requests/s",
+    "review_rest_one_process_rate": "requests/s", "predict_batch_rows": "rows/s", "booster_rows": "rows/s",
 }  # fmt: skip
 
 

@@ -67,12 +67,14 @@ class Stack:
             "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{self.folder / 'ledger.db'}",
             "VOUCH_HTTP_SCORER": self.address("ml"),
             "VOUCH_HTTP_AGENT": self.address("agent"),
+            "VOUCH_STACK_BRIDGE_ML_PORT": str(self.ports["rest_ml"]),
+            "VOUCH_STACK_BRIDGE_AGENT_PORT": str(self.ports["rest_agent"]),
             **self.settings,
         }
 
     def command(self, name: str) -> list[str]:
         """The command that starts a service."""
-        port = str(self.ports[name])
+        port = str(self.ports.get(name))
         uvicorn = [PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", port]
         moved = [f"--{key}={self.ports[value]}" for key, value in EDGE_OPTIONS.items()]
         return {
@@ -81,6 +83,7 @@ class Stack:
             "rest_ml": [*uvicorn, "http_bridge.ml:app"],
             "rest_agent": [*uvicorn, "http_bridge.agent:app"],
             "edge": [PYTHON, "envoy/run.py", *moved],
+            "one": [PYTHON, "vouch.py", "serve"],  # all but the edge
         }[name]
 
     def start(self, *names: str) -> None:

@@ -1,0 +1,122 @@
+"""`vouch serve`: one process that answers as the separate ones do, behind the same guard."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from generated.vouch.v1 import scoring_service_pb2 as scoring
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.access.keys import digest, new_key
+from testing import hostile
+from testing.asking import BOTH, post
+from testing.doors import encoded
+from testing.orders import DOCUMENTED, message
+from testing.servers.processes import Stack, answers
+from testing.waiting import free_port, wait_for
+
+
+@pytest.fixture(scope="module")
+def one(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything in one process."""
+    with_metrics = {"VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
+    started = Stack(tmp_path_factory.mktemp("one"), models, with_metrics)
+    started.start("one")
+    wait_for(started.agent_is("healthy"), what="the agent of one process")
+    yield started
+    started.close()
+
+
+def known(answer: httpx.Response) -> tuple[int, Any]:
+    """Status and body, without what is new with each answer."""
+    new = r'"(decision_id|case_id|timestamp|decided_at|replaces_decision_id|revision)":("[^"]*"|null|\d+)'
+    return answer.status_code, re.sub(new, "", answer.text)
+
+
+def test_it_answers_as_the_separate_ones(stack: Stack, one: Stack, client: httpx.Client) -> None:
+    """Hostile values of every field, whole bodies that are no order, and paths: the same status and the same bytes."""
+    bodies = [encoded(order) for _, order in hostile.bodies()][::9] + list(hostile.WHOLE_BODIES)
+    json = {"content-type": "application/json"}
+    asked = [("POST", *where, body) for body in bodies for where in BOTH]
+    asked += [
+        ("GET", "rest_agent", f"/api/v1/{path}", b"")
+        for path in ("decisions/x", "cases/x", "decisions?page_size=0", "x")
+    ]
+    differ = []
+    for method, name, path, body in asked:
+        answers = [client.request(method, side.url(name) + path, content=body, headers=json) for side in (stack, one)]
+        separate, alone = map(known, answers)
+        if separate != alone:
+            differ.append((path, body[:120], separate, alone))
+    assert not differ
+    assert len(asked) > 200
+
+
+def test_a_review_is_kept_and_replayed(one: Stack) -> None:
+    """A decision is kept, read back by id, and the same order gets it again with the header that says so."""
+    order = DOCUMENTED | {"transaction_id": "one/1"}
+    first, again = (post(one, BOTH[1], order) for _ in range(2))
+    assert first.status_code == 200 and first.content == again.content
+    assert "vouch-replayed" not in first.headers and again.headers["vouch-replayed"] == "true"
+    kept = httpx.get(one.url("rest_agent") + "/api/v1/decisions/one/1")
+    assert first.json()["decision_id"] in kept.text
+
+
+def test_grpc_is_there_too(one: Stack) -> None:
+    """The generated stubs reach the same scorer, and a level that does not exist is refused by name."""
+    with grpc.insecure_channel(one.address("ml")) as channel:
+        predict = ScoringServiceStub(channel).Predict
+        assert predict(scoring.PredictRequest(transaction=message()), timeout=10).legitimacy_score > 0
+        with pytest.raises(grpc.RpcError, match="explain_level") as caught:
+            predict(scoring.PredictRequest(transaction=message(), explain_level=99), timeout=10)  # type: ignore[arg-type]
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_what_takes_no_wire_is_counted(one: Stack) -> None:
+    """Calls between the parts of the process stand in the same metrics as those of the wire."""
+    metrics = f"http://{one.settings['VOUCH_ML_METRICS_LISTEN']}/metrics"
+    counted = re.compile(r'grpc_server_handled_total\{grpc_code="OK",grpc_method="Review",[^}]*\} (\d+)')
+
+    def reviews() -> int:
+        return int(float(counted.findall(httpx.get(metrics).text)[0]))
+
+    before = reviews()
+    for number in range(5):
+        assert post(one, BOTH[1], DOCUMENTED | {"transaction_id": f"counted-{number}"}).status_code == 200
+    wait_for(lambda: reviews() >= before + 5, what="five reviews in the metrics")
+
+
+def test_keys_and_roles_hold_without_a_wire(models: Path, tmp_path: Path) -> None:
+    """With keys, nobody is let in without one, a reviewer scores nothing, and a shop reviews; a signal ends it with 0."""
+    keys = {name: new_key() for name in ("shop", "reviewer")}
+    file = tmp_path / "keys"
+    file.write_text("".join(f"{name}:{digest(key)}:{name}\n" for name, key in keys.items()))
+    settings = {f"VOUCH_{part}_API_KEYS": str(file) for part in ("ML", "AGENT", "HTTP")}
+    stack = Stack(tmp_path, models, settings | {"VOUCH_AGENT_SCORER_API_KEY": keys["shop"]})
+    stack.start("one")
+    try:
+        wait_for(answers(stack.url("rest_ml") + "/api/v1/health"), what="health of one process")
+
+        def status(where: tuple[str, str], key: str = "") -> int:
+            return post(stack, where, DOCUMENTED, headers={"x-api-key": key} if key else {}).status_code
+
+        assert [status(where) for where in BOTH] == [401, 401]
+        assert [status(where, keys["reviewer"]) for where in BOTH] == [403, 403]
+        assert [status(where, keys["shop"]) for where in BOTH] == [200, 200]
+        assert stack.stop("one") == 0
+        assert not any(key in stack.log("one") for key in keys.values())
+    finally:
+        stack.close()
+
+
+def test_a_taken_port_is_told(one: Stack, models: Path, tmp_path: Path) -> None:
+    """A second one on the same ports ends at once with a sentence for each."""
+    second = Stack(tmp_path, models)
+    second.ports.update(one.ports)
+    second.start("one")
+    assert second.running["one"].wait(60) == 2
+    assert f"port {one.ports['rest_ml']} (for bridge_ml) is taken" in second.log("one")
