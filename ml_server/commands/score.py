@@ -46,7 +46,7 @@ def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch
             "legitimacy_score": legitimacy,
             "prediction": np.where(legitimacy >= 0.5, "legitimate", "fraud"),
         }
-        shares = [model.log_odds.abuse_type_shares(row) for row in scores.tolist()]
+        shares = [model.log_odds.with_shares(row)[1] for row in scores.tolist()]
         if shares and shares[0]:
             types = np.array(shares) * (1 - legitimacy)[:, None]
             columns |= {f"{name}_score": types[:, index] for index, name in enumerate(ABUSE_TYPES)}

@@ -60,14 +60,16 @@ class LogOdds:
         result: NDArray[np.float64] = np.logaddexp.reduce(honest, axis=1) - np.logaddexp.reduce(abuse, axis=1)
         return result
 
-    def abuse_type_shares(self, scores: Sequence[float]) -> list[float]:
-        """Probability of each of ABUSE_TYPES, given that it is abuse; they sum to 1, or are empty if not told apart."""
-        if not self._told_apart:
-            return []
-        highest = max(scores[self.honest :])
-        weights = [0.0 if index is None else exp(scores[index] - highest) for index in self.abuse_places]
+    def with_shares(self, scores: Sequence[float]) -> tuple[float, list[float]]:
+        """As `of`, and the probability of each of ABUSE_TYPES, given that it is abuse, where kinds are told apart."""
+        abuse = scores[self.honest :]
+        highest = max(abuse)
+        weights = [exp(score - highest) for score in abuse]
         total = sum(weights)
-        return [weight / total for weight in weights]
+        raw = _log_sum_exp(scores[: self.honest]) - (highest + log(total))
+        if not self._told_apart:
+            return raw, []
+        return raw, [0.0 if place is None else weights[place - self.honest] / total for place in self.abuse_places]
 
     @cached_property
     def _told_apart(self) -> bool:

@@ -27,7 +27,7 @@ Reading = tuple[list[int], int, tuple[str, ...]]
 Reader = Callable[[Transaction], Reading | None]
 OPTIONAL = tuple(name for name in FIELDS if name not in REQUIRED)
 """The fields that an order can lack, in the order of their bits."""
-_SMALL = 64  # counts below this have their bins in a table
+_SMALL = 1024  # whole numbers below this have their bins in a table: to search for one takes three times as long
 _KEPT = 8192  # texts of a field that are remembered
 
 
@@ -47,7 +47,7 @@ class _Source:
     def __init__(self, features: FeatureSet, form: Form) -> None:
         self._features, self._form = features, form
         self._names: dict[str, Any] = {"bisect": bisect_left, "INFINITY": math.inf, "NOTHING": UNDEFINED}
-        self._lines = ["def read(t):", " absent, unknown = 0, ()"]
+        self._lines = ["def read(t):", " absent, unknown, has = 0, (), t.HasField"]
         self._single: dict[str, list[int]] = {}
         self._joint: list[int] = []
         for number, feature in enumerate(features.features):
@@ -74,7 +74,7 @@ class _Source:
     def _field(self, field: Any) -> None:
         """Read one field, refuse what breaks a rule, and set the bins of the features that ask it alone."""
         name, value, kind = field.name, f"f_{field.name}", FIELDS[field.name].kind
-        present = f"t.HasField({name!r})"
+        present = f"has({name!r})"
         if name in REQUIRED:
             self._add(0, [f"if not {present}: return None"] if field.has_presence else [])
             self._add(0, [f"{value} = t.{name}", *self._known(field, value)])
@@ -109,9 +109,8 @@ class _Source:
             lines = [f"if not ({test}): return None".replace("$", value)] if test else []
         if kind == "count" and len(features) == 1 and all(map(self._accepts(test), range(_SMALL))):
             number, otherwise = features[0], [*lines, self._binned(features[0], name, value)]
-            table = self._named(f"bins_{number}", tuple(self._bin(number, name, small) for small in range(_SMALL)))
             if isinstance(self._features.features[number].operation, Value):
-                lines = [f"if 0 <= {value} < {_SMALL}: b{number} = {table}[{value}]", "else:"]
+                lines = [f"if 0 <= {value} < {_SMALL}: b{number} = {self._table(number)}[{value}]", "else:"]
                 return lines + [f" {line}" for line in otherwise]
         return lines + [self._binned(number, name, value) for number in features] or ["pass"]
 
@@ -153,7 +152,7 @@ class _Source:
             table = self._named(f"bins_{number}", tuple(self._bin(number, name, given) for given in values))
             return f"b{number} = {table}[{value}]"
         expression = self._features.features[number].operation.expression([value], self._of(number))
-        return f"b{number} = bisect({self._thresholds(number)}, {expression})"
+        return f"b{number} = {self._searched(number, expression)}"
 
     def _combined(self, number: int, feature: Feature) -> None:
         """The bin of a feature of several fields."""
@@ -164,7 +163,7 @@ class _Source:
             table = self._named(f"bins_{number}", tuple(bisect_left(thresholds, differs) for differs in (False, True)))
             line = f"{table}[{expression}]"
         else:
-            line = f"bisect({self._thresholds(number)}, v) if -INFINITY < (v := {expression}) < INFINITY else 0"
+            line = self._searched(number, expression)
         if operation.needs_all:
             line = f"0 if {' or '.join(f'{name} is None' for name in inputs)} else {line}"
         self._add(0, ["try:", f" b{number} = {line}", "except NOTHING:", f" b{number} = 0"])
@@ -200,6 +199,15 @@ class _Source:
             digit = f"b{number}"
             text = digit if text == "0" else f"({text}) * {len(self._form.thresholds[number]) + 1} + {digit}"
         return text
+
+    def _searched(self, number: int, expression: str) -> str:
+        """The bin of a value that can be anything."""
+        small = f"{self._table(number)}[v] if (v := {expression}).__class__ is int and 0 <= v < {_SMALL}"
+        return f"{small} else bisect({self._thresholds(number)}, v) if -INFINITY < v < INFINITY else 0"
+
+    def _table(self, number: int) -> str:
+        thresholds = self._form.thresholds[number]
+        return self._named(f"small_{number}", tuple(bisect_left(thresholds, value) for value in range(_SMALL)))
 
     def _thresholds(self, number: int) -> str:
         return self._named(f"thresholds_{number}", self._form.thresholds[number])

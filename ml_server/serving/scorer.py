@@ -11,7 +11,6 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.sources import Fields
 from ml_server.model.explain import Explainer
 from ml_server.registry.bundle import Bundle
-from ml_server.registry.table_scores import calibrated
 from ml_server.serving.reader import Reader, Reading, absent_bits, compiled_reader
 
 NONE, FULL = pb.EXPLAIN_LEVEL_NONE, pb.EXPLAIN_LEVEL_FULL
@@ -56,10 +55,10 @@ class Scorer:
         """
         groups, absent, unknown = reading or self.read_accepted(transaction) or self.read(transaction)
         scores = self._form.scores_of_groups(groups)
-        raw = self._log_odds.of(scores)
+        raw, shares = self._log_odds.with_shares(scores)
         score = self._calibrated(raw, self.bundle.prior_shift)
         response = pb.PredictResponse()
-        self._fill(response, transaction.transaction_id, score, scores)
+        self._fill(response, transaction.transaction_id, score, shares)
         if unknown:
             response.unknown_extras.extend(unknown)
         self._watch(absent, score, unknown)
@@ -82,12 +81,15 @@ class Scorer:
         if readings is None:
             readings = [self.read_accepted(transaction) or self.read(transaction) for transaction in transactions]
         by_class = self._form.scores_of_many_groups(np.array([groups for groups, _, _ in readings], dtype=np.intp).T)
-        legitimacy = calibrated(self.bundle, by_class).tolist()
         rows = by_class.tolist()
-        for response, transaction, (_, absent, unknown), score, scores in zip(
-            responses, transactions, readings, legitimacy, rows, strict=True
+        raws = []
+        for response, transaction, (_, absent, unknown), scores in zip(
+            responses, transactions, readings, rows, strict=True
         ):
-            self._fill(response, transaction.transaction_id, score, scores)
+            raw, shares = self._log_odds.with_shares(scores)
+            score = self._calibrated(raw, self.bundle.prior_shift)
+            raws.append(raw)
+            self._fill(response, transaction.transaction_id, score, shares)
             if unknown:
                 response.unknown_extras.extend(unknown)
             self._watch(absent, score, unknown)
@@ -96,7 +98,7 @@ class Scorer:
             bins = np.array([self._form.ungrouped(groups) for groups, _, _ in readings], dtype=np.intp).T
             slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
             contributions = self._form.contributions_of_many_bins(bins, slopes).tolist()
-            for told in zip(responses, contributions, map(self._log_odds.of, rows), fields, strict=True):
+            for told in zip(responses, contributions, raws, fields, strict=True):
                 self._explain(*told, level)
         return responses
 
@@ -111,14 +113,14 @@ class Scorer:
         self._explainer.add_reasons(balanced, fields, response.reasons)
         response.explanation.CopyFrom(self._explainer.explain(balanced, level == FULL))
 
-    def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, scores: list[float]) -> None:
-        """The answer for a calibrated score and the scores of the classes."""
+    def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, shares: list[float]) -> None:
+        """The answer for a calibrated score and the shares of the abuse types."""
         response.transaction_id = transaction_id
         response.legitimacy_score = score
         response.prediction = pb.PREDICTION_LEGITIMATE if score >= LEGITIMATE_FROM else pb.PREDICTION_FRAUD
         response.confidence = max(score, 1 - score)
         response.model_version = self.bundle.version
-        if shares := self._log_odds.abuse_type_shares(scores):
+        if shares:
             by_type, abuse = response.abuse_type_scores, 1 - score
             for name, share in zip(ABUSE_TYPES, shares, strict=True):
                 setattr(by_type, name, abuse * share)

@@ -127,7 +127,8 @@ def test_raw_scores_are_alike_in_both_forms(scores: list[float]) -> None:
     """The log-odds of one row and of many are the same."""
     log_odds = LogOdds(("legitimate", "suspicious_but_legitimate", "fake_account", "account_takeover", "payment_fraud"))
     assert log_odds.of(scores) == pytest.approx(float(log_odds.of_rows(np.array([scores]))[0]), abs=1e-9)
-    assert sum(log_odds.abuse_type_shares(scores)) == pytest.approx(1)
+    assert sum(log_odds.with_shares(scores)[1]) == pytest.approx(1)
+    assert log_odds.with_shares(scores)[0] == log_odds.of(scores)
 
 
 def test_an_order_without_optional_fields_is_scored(model: Bundle) -> None:
