@@ -1,6 +1,5 @@
 """The use case: a transaction in, a kept decision out."""
 
-import uuid
 from collections.abc import Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,7 +11,7 @@ from agent_server.ledger.keeping import KeepDecision, Kept
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.rpc.call import Call
+from runtime.rpc.call import Call, new_id
 from runtime.rpc.errors import Unavailable
 
 
@@ -38,7 +37,7 @@ class Decider:
         """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
         prediction = await self._score(transaction, call)
         answer, reason = decide(self.policy, transaction, prediction)
-        answer.decision_id = uuid.uuid4().hex
+        answer.decision_id = new_id()
         answer.decided_at.CopyFrom(self._clock())
         return await self._ledger.write(
             KeepDecision(
@@ -47,7 +46,7 @@ class Decider:
                 caller=call.caller.name,
                 request_id=call.request_id,
                 policy_digest=self.policy.digest,
-                case_id=uuid.uuid4().hex,
+                case_id=new_id(),
                 reason=reason,
             )
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from agent_server.decisions.evidence import analyse
@@ -49,7 +50,7 @@ class Policy:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
             raise ValueError("thresholds must satisfy 0 <= deny < approve <= 1")
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A name that tells the whole policy."""
         parts = [f"approve>={self.approve_from:g}", f"deny<={self.deny_up_to:g}"]
@@ -58,7 +59,7 @@ class Policy:
         parts += [f"unscored={self.unscored}"] if self.unscored != "review" else []
         return ",".join(parts)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole policy, in hex."""
         return hashlib.sha256(self.version.encode()).hexdigest()

@@ -51,7 +51,12 @@ class Call:
 
 def identified(given: str) -> str:
     """A request id as it was given, where it can stand in headers and logs; else a new one."""
-    return given if 0 < len(given) <= 128 and travels(given) else f"{random.getrandbits(128):032x}"
+    return given if 0 < len(given) <= 128 and travels(given) else new_id()
+
+
+def new_id() -> str:
+    """An id that nobody else has, in 32 hex digits. No secret: the kernel's randomness would cost a twentieth of a review."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def travels(value: str) -> bool:
