@@ -64,7 +64,9 @@ class Bench:
         rest = {name: value for name, value in to_rest(order).items() if value is not None}
         contents = {
             "predict": load.frame(pb.PredictRequest(transaction=order).SerializeToString()),
-            "explain": load.frame(pb.PredictRequest(transaction=order, explain=True).SerializeToString()),
+            "explain": load.frame(
+                pb.PredictRequest(transaction=order, explain_level=pb.EXPLAIN_LEVEL_REASONS).SerializeToString()
+            ),
             "batch": load.frame(pb.PredictBatchRequest(transactions=self.orders).SerializeToString()),
             "rest": json.dumps(rest).encode(),
             "canonical": json.dumps(MessageToDict(order, preserving_proto_field_name=True)).encode(),

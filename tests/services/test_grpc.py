@@ -124,6 +124,24 @@ def test_a_batch_is_scored_like_its_orders(stack: Stack, table: Any) -> None:
     assert not batch(stack, orders[:2]).results[0].prediction.reasons
 
 
+def test_levels_of_explanation(stack: Stack) -> None:
+    """A level says how much is explained, alone as in a batch; one that does not exist is refused by name."""
+    with grpc.insecure_channel(stack.address("ml")) as channel:
+        predict = ScoringServiceStub(channel).Predict
+        for level, reasons, contributions in (
+            (scoring.EXPLAIN_LEVEL_NONE, False, False),
+            (scoring.EXPLAIN_LEVEL_REASONS, True, False),
+            (scoring.EXPLAIN_LEVEL_FULL, True, True),
+        ):
+            alone = predict(scoring.PredictRequest(transaction=message(), explain=True, explain_level=level), timeout=5)
+            together = batch(stack, [message()], explain_level=level).results[0].prediction
+            assert alone == together
+            assert (bool(alone.reasons), bool(alone.explanation.contributions)) == (reasons, contributions)
+        with pytest.raises(grpc.RpcError, match="explain_level") as caught:
+            predict(scoring.PredictRequest(transaction=message(), explain_level=99), timeout=5)  # type: ignore[arg-type]
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_a_bad_order_of_a_batch_fails_as_chosen(stack: Stack) -> None:
     """A bad order fails the call, named by its index, or alone in its place; none and too many are refused."""
     orders = [message(), message(order_amount=-1.0), message()]

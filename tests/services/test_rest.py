@@ -162,13 +162,22 @@ def test_times_are_read_alike(stack: Stack) -> None:
     assert len(scores) == 1
 
 
-def test_reasons_are_optional(stack: Stack) -> None:
-    """`explain=false` leaves the reasons out and the score as it is."""
-    with_reasons = post(stack, BOTH[0], DOCUMENTED).json()
-    without = post(stack, BOTH[0], DOCUMENTED, params={"explain": "false"}).json()
-    assert with_reasons["reasons"]
-    assert not without["reasons"]
-    assert with_reasons["legitimacy_score"] == without["legitimacy_score"]
+def test_explanations_are_a_choice(stack: Stack) -> None:
+    """none, reasons, full, and true and false as before: the score is the same, and only what was asked for is there."""
+
+    def asked(word: str) -> dict[str, Any]:
+        answer: dict[str, Any] = post(stack, BOTH[0], DOCUMENTED, params={"explain": word}).json()
+        return answer
+
+    whole = post(stack, BOTH[0], DOCUMENTED).json()
+    none, reasons = asked("none"), asked("reasons")
+    assert asked("full") == asked("true") == asked("TRUE") == whole and asked("false") == none
+    assert whole["explanation"]["contributions"] and not reasons["explanation"]["contributions"]
+    assert reasons["reasons"] == whole["reasons"] and reasons["explanation"]["groups"] == whole["explanation"]["groups"]
+    assert not none["reasons"] and none["explanation"] is None
+    assert none["legitimacy_score"] == reasons["legitimacy_score"] == whole["legitimacy_score"]
+    refused = post(stack, BOTH[0], DOCUMENTED, params={"explain": "all"})
+    assert refused.status_code == 422 and refused.json()["detail"][0]["loc"] == ["query", "explain"]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ml_server.training.fitting.rows import Rows
 from ml_server.training.parameters import AUTO, Parameters, Plan, deeper
 from ml_server.training.progress import Progress
 
-_ENOUGH = 500  # rows of the rarer label that a comparison needs; more folds are compared where they are rare
+_ENOUGH = 200  # rows of the rarer label that a comparison needs; more folds are compared where they are rare
 
 
 @dataclass(frozen=True)
