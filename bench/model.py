@@ -59,8 +59,6 @@ def main() -> None:
     """Run all rounds, interleaved, and write the results."""
     import lightgbm as lgb
 
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {0})
     models = Shared.read().models_dir
     model = load(models)
     with tempfile.TemporaryDirectory() as folder:
@@ -71,6 +69,8 @@ def main() -> None:
     orders = list(messages(table.slice(0, ONE)))
     scorer, deep = Scorer(model), train(table, Parameters(form=TREES)).bundle
     by_trees = Scorer(deep)
+    if hasattr(os, "sched_setaffinity"):  # training is done: threads that share a core would wait for each other
+        os.sched_setaffinity(0, {0})
     python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
     matrix = model.features.matrix(TableColumns(table))
     figures: dict[str, list[float]] = {}
