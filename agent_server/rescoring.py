@@ -49,7 +49,7 @@ class Rescore:
             answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
         asked = (MAKER, "", self._digest)
         sequence = append_decision(group, self._order, answer, self._row.content_digest, asked)
-        move_case(group, self._case_id, answer, sequence)
+        move_case(group, self._case_id, self._order, answer, sequence)
         return True
 
 

@@ -41,7 +41,7 @@ async def running(
     ledger, policy, scoring = Ledger(engine, signer), policy_of(settings), scoring or scoring_client(settings)
     services = {
         AGENT: AgentService(Decider(scoring, policy, ledger), ledger, scoring),
-        CASES: CaseService(ledger),
+        CASES: CaseService(ledger, settings.claim_seconds),
         PRIVACY: PrivacyService(ledger, engine),
     }
     try:

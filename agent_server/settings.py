@@ -32,6 +32,8 @@ class AgentSettings(ServerSettings):
     """Informative fields that an order needs to be approved; 0 for none."""
     decides: bool = False
     """Whether the agent itself may decide clear cases between the thresholds."""
+    claim_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
+    """So long a reviewer has a case before it is anybody's again; a heartbeat renews it."""
     unscored: Unscored = "review"
     """What becomes of an order while the scorer is away: review, deny, or error."""
     ledger_url: str = "sqlite:///vouch_ledger.db"

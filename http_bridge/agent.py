@@ -9,10 +9,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
-from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from http_bridge.application import application, ask, post, query_time, read_transaction, respond_json
+from http_bridge.cases import serve_cases
 from http_bridge.dialect.openapi import answer, body
 from http_bridge.gate import metadata
 from http_bridge.settings import HttpSettings
@@ -20,7 +20,6 @@ from http_bridge.settings import HttpSettings
 SETTINGS = HttpSettings.read()
 HEALTH_SECONDS = 2.0
 _AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent tells of both
-_STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
 _DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 
 app = application(
@@ -126,21 +125,4 @@ async def list_decisions(
     return await ask(request, request.app.state.agent.ListDecisions, message, SETTINGS)
 
 
-@app.get("/api/v1/cases", summary="Cases, newest first", responses=answer(cases.ListCasesResponse.DESCRIPTOR))
-async def list_cases(
-    request: Request,
-    status: Literal["open", "claimed", "resolved"] | None = None,
-    page_size: Annotated[int, Query(ge=1, le=1000)] = 50,
-    page_token: Annotated[str, Query(max_length=256)] = "",
-) -> Response:
-    """A page; `next_page_token` of the answer leads to the next one."""
-    message = cases.ListCasesRequest(page_size=page_size, page_token=page_token)
-    if status is not None:
-        message.status = _STATUSES[status]  # type: ignore[assignment]
-    return await ask(request, request.app.state.cases.ListCases, message, SETTINGS)
-
-
-@app.get("/api/v1/cases/{case_id}", summary="One case", responses=answer(cases.GetCaseResponse.DESCRIPTOR, finds=True))
-async def get_case(request: Request, case_id: str) -> Response:
-    """With the order and the decision that it hangs on."""
-    return await ask(request, request.app.state.cases.GetCase, cases.GetCaseRequest(case_id=case_id), SETTINGS)
+serve_cases(app, SETTINGS)

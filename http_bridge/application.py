@@ -98,16 +98,20 @@ def query_time(name: str, text: str) -> Timestamp:
 
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:
     """The transaction in a request's body; errors name the field."""
+    return to_transaction(parse(await read_json(request, settings)))
+
+
+async def read_json(request: Request, settings: HttpSettings) -> bytes:
+    """The bytes of a body that says it is JSON, in time and not too long."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     # A web page may send anything else to another origin without asking first.
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise HTTPException(415, "the content type must be application/json")
     try:
         async with asyncio.timeout(settings.body_seconds):
-            body = await read_body(request, settings.max_body_bytes)
+            return await read_body(request, settings.max_body_bytes)
     except TimeoutError:
         raise HTTPException(408, "the request did not arrive in time", {"Connection": "close"}) from None
-    return to_transaction(parse(body))
 
 
 async def read_body(request: Request, most: int) -> bytes:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from agent_server.decisions.urgency import due_at, expected_loss, urgency
+from agent_server.ledger.case_events import add_event
 from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
 from agent_server.ledger.group import Group, Revision
 from agent_server.ledger.queries import DECIDED
@@ -23,6 +25,16 @@ class Kept:
 
     answer: pb.ReviewResponse
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a reviewer says beside the verdict."""
+
+    note: str = ""
+    abuse_type: str = ""
+    reason_code: str = ""
+    is_verdict: bool = False
 
 
 class KeepDecision:
@@ -53,9 +65,10 @@ class KeepDecision:
             answer.case_id = before.case_id if before else self._case_id
         sequence = append_decision(group, self._transaction, answer, self._digest, self._asked)
         if before:
-            move_case(group, before.case_id, answer, sequence)
+            move_case(group, before.case_id, self._transaction, answer, sequence)
         elif answer.decision == pb.DECISION_REVIEW:
-            group.insert(CASES, _case_row(answer, sequence, self._reason))
+            group.insert(CASES, _case_row(self._transaction, answer, sequence, self._reason))
+            add_event(group, answer.case_id, microseconds(answer.decided_at), cases.CASE_EVENT_KIND_OPENED, number=1)
         return Kept(answer)
 
 
@@ -85,13 +98,26 @@ def append_decision(
     return sequence
 
 
-def move_case(group: Group, case_id: str, answer: pb.ReviewResponse, sequence: int) -> None:
-    """Hang a case on a later decision: it stays open where that is a review, and is resolved where it is none."""
-    changed = {"sequence": sequence, "legitimacy_score": _score(answer), "recommendation": _recommended(answer)}
+def move_case(
+    group: Group, case_id: str, transaction: Transaction, answer: pb.ReviewResponse, sequence: int, by: str = "",
+    said: Said = Said(),
+) -> None:  # fmt: skip
+    """Hang a case on a later decision: it stays where that is a review, and is resolved where it is none.
+
+    `by` is the reviewer who decided, with what they `said`; nobody where the order was decided without one.
+    """
+    at, score = microseconds(answer.decided_at), _score(answer)
+    opened_at = group.execute(sa.select(CASES.c.opened_at).where(CASES.c.case_id == case_id)).scalar_one()
+    loss = expected_loss(transaction, score)
+    changed: dict[str, object] = {
+        "sequence": sequence, "legitimacy_score": score, "recommendation": _recommended(answer),
+        "expected_loss": loss, "urgency": urgency(opened_at, loss),
+    }  # fmt: skip
     if answer.decision != pb.DECISION_REVIEW:
-        changed |= {
-            "status": RESOLVED, "verdict": answer.decision, "resolved_at": microseconds(answer.decided_at),
-        }  # fmt: skip
+        changed |= {"status": RESOLVED, "verdict": answer.decision, "resolved_at": at, "claimed_until": None}
+        changed |= {"note": said.note, "abuse_type": said.abuse_type, "reason_code": said.reason_code}
+        kind = cases.CASE_EVENT_KIND_RESOLVED if said.is_verdict else cases.CASE_EVENT_KIND_CLOSED
+        add_event(group, case_id, at, kind, by, said.note)
     group.execute(CASES.update().where(CASES.c.case_id == case_id).values(changed))
 
 
@@ -103,11 +129,16 @@ def _open_case(group: Group, revisions: list[Revision]) -> sa.Row[tuple[str]] | 
     return group.execute(chosen).first()
 
 
-def _case_row(answer: pb.ReviewResponse, sequence: int, reason: cases.CaseReason) -> dict[str, object]:
+def _case_row(
+    transaction: Transaction, answer: pb.ReviewResponse, sequence: int, reason: cases.CaseReason
+) -> dict[str, object]:
+    opened_at, score = microseconds(answer.decided_at), _score(answer)
+    loss = expected_loss(transaction, score)
     return {
         "case_id": answer.case_id, "opened_by": sequence, "sequence": sequence, "status": OPEN, "reason": reason,
-        "opened_at": microseconds(answer.decided_at), "legitimacy_score": _score(answer),
-        "recommendation": _recommended(answer), "reviewer": "", "resolved_at": None, "verdict": 0, "note": "",
+        "opened_at": opened_at, "legitimacy_score": score, "recommendation": _recommended(answer), "reviewer": "",
+        "resolved_at": None, "verdict": 0, "note": "", "expected_loss": loss, "urgency": urgency(opened_at, loss),
+        "due_at": due_at(opened_at), "claim_token": 0, "claimed_until": None, "abuse_type": "", "reason_code": "",
     }  # fmt: skip
 
 

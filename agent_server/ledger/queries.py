@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import answer_of, order_of, record_of, timestamp
-from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 
@@ -90,40 +90,112 @@ def case_of(row: Any) -> cases.Case:
         note=row.note,
         reason=row.reason,
         decision_id=row.entry_id,
+        expected_loss=row.expected_loss,
+        due_at=timestamp(row.due_at),
+        abuse_type=row.abuse_type,
+        reason_code=row.reason_code,
     )
     if row.resolved_at is not None:
         case.resolved_at.CopyFrom(timestamp(row.resolved_at))
+    if row.claimed_until is not None:
+        case.claimed_until.CopyFrom(timestamp(row.claimed_until))
     return case
 
 
-def case_page(status: int, before: int | None, size: int) -> Query[tuple[list[cases.Case], int | None]]:
-    """A page of cases, newest first, and the number that the next page starts before."""
-    query = _CASE.order_by(CASES.c.opened_by.desc()).limit(size + 1)
-    if status:
-        query = query.where(CASES.c.status == status)
-    if before is not None:
-        query = query.where(CASES.c.opened_by < before)
+@dataclass(frozen=True)
+class WantedCases:
+    """Which cases are looked for; 0 and empty mean any. By priority, or newest first."""
 
-    def read(connection: Connection) -> tuple[list[cases.Case], int | None]:
+    status: int = 0
+    reason: int = 0
+    reviewer: str = ""
+    by_priority: bool = False
+
+
+Place = tuple[int, str]
+"""Where a page of cases ends: the number that they are sorted by, and the case's id."""
+
+
+def case_page(wanted: WantedCases, after: Place | None, size: int) -> Query[tuple[list[cases.Case], Place | None]]:
+    """A page of cases, and the place that the next one starts behind."""
+    key = CASES.c.urgency if wanted.by_priority else -CASES.c.opened_by
+    query = _CASE.order_by(key, CASES.c.case_id).limit(size + 1)
+    for column, value in (
+        (CASES.c.status, wanted.status), (CASES.c.reason, wanted.reason), (CASES.c.reviewer, wanted.reviewer)
+    ):  # fmt: skip
+        if value:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(sa.or_(key > after[0], sa.and_(key == after[0], CASES.c.case_id > after[1])))
+
+    def read(connection: Connection) -> tuple[list[cases.Case], Place | None]:
         rows = connection.execute(query).all()
-        return [case_of(row) for row in rows[:size]], rows[size - 1].opened_by if len(rows) > size else None
+        page = [case_of(row) for row in rows[:size]]
+        if len(rows) <= size:
+            return page, None
+        last = rows[size - 1]
+        return page, (last.urgency if wanted.by_priority else -last.opened_by, last.case_id)
 
     return read
 
 
 def whole_case(case_id: str) -> Query[cases.GetCaseResponse | None]:
-    """A case with its order and its latest decision."""
+    """A case with its order, its latest decision and its history."""
 
     def read(connection: Connection) -> cases.GetCaseResponse | None:
         row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
         if row is None:
             return None
-        whole = cases.GetCaseResponse(case=case_of(row))
+        whole = cases.GetCaseResponse(case=case_of(row), events=events_of(connection, case_id))
         decided = connection.execute(DECIDED.where(ENTRIES.c.sequence == row.sequence)).first()
         if decided is not None:  # absent once the person was erased
             whole.transaction.CopyFrom(order_of(decided))
             whole.review.CopyFrom(answer_of(decided))
         return whole
+
+    return read
+
+
+def events_of(connection: Connection, case_id: str) -> list[cases.CaseEvent]:
+    """The history of a case, oldest first."""
+    rows = connection.execute(
+        sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case_id).order_by(CASE_EVENTS.c.number)
+    )
+    return [
+        cases.CaseEvent(number=row.number, at=timestamp(row.at), kind=row.kind, actor=row.actor, text=row.text)
+        for row in rows
+    ]
+
+
+def label_page(
+    since: int, after: Place | None, size: int
+) -> Query[tuple[list[cases.ExportLabelsResponse], Place | None]]:
+    """Verdicts of people from a moment on, oldest first; those of persons who were erased are not there."""
+    query = (
+        sa.select(CASES.c.case_id, CASES.c.resolved_at, CASES.c.verdict, CASES.c.abuse_type, *_ENTRY, *_PAYLOAD)
+        .join(ENTRIES, ENTRIES.c.sequence == CASES.c.sequence)
+        .join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
+        .where(CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.claim_token > 0, CASES.c.resolved_at >= since)
+        .order_by(CASES.c.resolved_at, CASES.c.case_id)
+        .limit(size)
+    )
+    if after is not None:
+        at, case_id = CASES.c.resolved_at, CASES.c.case_id
+        query = query.where(sa.or_(at > after[0], sa.and_(at == after[0], case_id > after[1])))
+
+    def read(connection: Connection) -> tuple[list[cases.ExportLabelsResponse], Place | None]:
+        rows = connection.execute(query).all()
+        labels = [
+            cases.ExportLabelsResponse(
+                transaction=order_of(row),
+                is_abuse=row.verdict == pb.DECISION_DENY,
+                resolved_at=timestamp(row.resolved_at),
+                abuse_type=row.abuse_type,
+            )
+            for row in rows
+            if answer_of(row).decision_maker == pb.DECISION_MAKER_HUMAN
+        ]
+        return labels, (rows[-1].resolved_at, rows[-1].case_id) if len(rows) == size else None
 
     return read
 

@@ -47,9 +47,29 @@ CASES = sa.Table(
     sa.Column("resolved_at", sa.BigInteger),
     sa.Column("verdict", sa.SmallInteger, nullable=False, default=0),
     sa.Column("note", sa.Text, nullable=False, default=""),
+    sa.Column("expected_loss", sa.Float, nullable=False, default=0.0),
+    sa.Column("urgency", sa.BigInteger, nullable=False, default=0),
+    sa.Column("due_at", sa.BigInteger, nullable=False, default=0),
+    sa.Column("claim_token", sa.BigInteger, nullable=False, default=0),
+    sa.Column("claimed_until", sa.BigInteger),
+    sa.Column("abuse_type", sa.String(64), nullable=False, default=""),
+    sa.Column("reason_code", sa.String(64), nullable=False, default=""),
     sa.Index("ix_cases_reason_status", "reason", "status"),
+    sa.Index("ix_cases_status_urgency", "status", "urgency", "case_id"),
 )
-"""What waits for a person: the entry that opened a case, and the latest decision it hangs on."""
+"""What waits for a person: the entry that opened a case, the latest decision it hangs on, and who has it until when."""
+
+CASE_EVENTS = sa.Table(
+    "case_events",
+    METADATA,
+    sa.Column("case_id", _ID, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("actor", sa.String(128), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+"""What happened to a case, numbered from 1. `text` is what people wrote, and is emptied when the person is erased."""
 
 HEAD = sa.Table(
     "head",

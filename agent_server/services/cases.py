@@ -1,51 +1,104 @@
-"""CaseService: cases as people see them."""
+"""CaseService: the thin edge around casework and what is read of it."""
 
+import time
 from collections.abc import AsyncIterator
 
+from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.verdicts import Resolve
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import case_page, whole_case
-from agent_server.services.pages import DEFAULT_PAGE, sequence_of
+from agent_server.ledger.keeping import Said
+from agent_server.ledger.queries import WantedCases, case_page, label_page, whole_case
+from agent_server.ledger.records import microseconds
+from agent_server.services.pages import DEFAULT_PAGE, place_of, token_of
+from contract.abuse_types import ABUSE_TYPES
+from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.call import Call
-from runtime.rpc.errors import NotFound, Unimplemented
+from runtime.rpc.errors import InvalidRequest, NotFound
+
+_LABELS_AT_ONCE = 500
+_MICROSECONDS = 1_000_000
 
 
 class CaseService:
-    """Cases: reading them now; claiming, resolving and export are in the contract and come later."""
+    """Cases: the queue, claims, verdicts, and the labels that they give. A claim lasts for `lease_seconds`."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, lease_seconds: float = 600.0) -> None:
+        self._ledger, self._lease = ledger, round(lease_seconds * _MICROSECONDS)
 
     async def ListCases(self, request: cases.ListCasesRequest, call: Call) -> cases.ListCasesResponse:
-        """A page of cases, newest first."""
-        before = sequence_of(request.page_token)
-        query = case_page(request.status, before, request.page_size or DEFAULT_PAGE)
+        """A page of cases, newest first or most urgent first."""
+        by_priority = request.order == cases.CASE_ORDER_PRIORITY
+        wanted = WantedCases(request.status, request.reason, request.reviewer, by_priority)
+        query = case_page(wanted, place_of(request.page_token), request.page_size or DEFAULT_PAGE)
         page, following = await self._ledger.read(query)
-        return cases.ListCasesResponse(cases=page, next_page_token=str(following) if following else "")
+        return cases.ListCasesResponse(cases=page, next_page_token=token_of(following))
 
     async def GetCase(self, request: cases.GetCaseRequest, call: Call) -> cases.GetCaseResponse:
-        """One case with its order and decision."""
-        case = await self._ledger.read(whole_case(request.case_id))
-        if case is None:
-            raise NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
-        return case
+        """One case with its order, decision and history."""
+        return await self._whole(request.case_id)
 
     async def ClaimCase(self, request: cases.ClaimCaseRequest, call: Call) -> cases.ClaimCaseResponse:
-        """Not served yet."""
-        raise _later("ClaimCase")
+        """Take a case for a while."""
+        claimed = await self._ledger.write(Claim(_reviewer(call), self._lease, request.case_id))
+        assert claimed is not None
+        return cases.ClaimCaseResponse(case=await self._case(claimed.case_id), token=claimed.token)
+
+    async def ClaimNext(self, request: cases.ClaimNextRequest, call: Call) -> cases.ClaimNextResponse:
+        """Take the most urgent case; an empty answer where none waits."""
+        claimed = await self._ledger.write(Claim(_reviewer(call), self._lease))
+        if claimed is None:
+            return cases.ClaimNextResponse()
+        return cases.ClaimNextResponse(case=await self._case(claimed.case_id), token=claimed.token)
+
+    async def RenewClaim(self, request: cases.RenewClaimRequest, call: Call) -> cases.RenewClaimResponse:
+        """Keep a claim."""
+        claimed = Claimed(request.case_id, request.token)
+        await self._ledger.write(Renew(_reviewer(call), self._lease, claimed))
+        return cases.RenewClaimResponse(case=await self._case(request.case_id))
+
+    async def ReleaseCase(self, request: cases.ReleaseCaseRequest, call: Call) -> cases.ReleaseCaseResponse:
+        """Give a case back."""
+        await self._ledger.write(Release(_reviewer(call), Claimed(request.case_id, request.token)))
+        return cases.ReleaseCaseResponse(case=await self._case(request.case_id))
 
     async def ResolveCase(self, request: cases.ResolveCaseRequest, call: Call) -> cases.ResolveCaseResponse:
-        """Not served yet."""
-        raise _later("ResolveCase")
+        """Decide a case."""
+        if request.abuse_type and (request.verdict != pb.DECISION_DENY or request.abuse_type not in ABUSE_TYPES):
+            raise InvalidRequest([("abuse_type", f"goes with deny, and is one of {', '.join(ABUSE_TYPES)}")])
+        said = Said(request.note, request.abuse_type, request.reason_code, is_verdict=True)
+        claimed = Claimed(request.case_id, request.token)
+        await self._ledger.write(Resolve(_reviewer(call), claimed, request.verdict, said, call))
+        return cases.ResolveCaseResponse(case=await self._case(request.case_id))
+
+    async def CommentCase(self, request: cases.CommentCaseRequest, call: Call) -> cases.CommentCaseResponse:
+        """Comment on a case."""
+        number = await self._ledger.write(Comment(_reviewer(call), request.case_id, request.text))
+        events = (await self._whole(request.case_id)).events
+        return cases.CommentCaseResponse(event=next(event for event in events if event.number == number))
 
     async def ExportLabels(
         self, request: cases.ExportLabelsRequest, call: Call
     ) -> AsyncIterator[cases.ExportLabelsResponse]:
-        """Not served yet."""
-        raise _later("ExportLabels")
-        yield cases.ExportLabelsResponse()
+        """The verdicts of people, oldest first."""
+        since, after, more = microseconds(request.since), None, True
+        while more:
+            labels, after = await self._ledger.read(label_page(since, after, _LABELS_AT_ONCE))
+            for label in labels:
+                yield label
+            more = after is not None
+
+    async def _case(self, case_id: str) -> cases.Case:
+        return (await self._whole(case_id)).case
+
+    async def _whole(self, case_id: str) -> cases.GetCaseResponse:
+        whole = await self._ledger.read(whole_case(case_id))
+        if whole is None:
+            raise NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
+        return whole
 
 
-def _later(method: str) -> Unimplemented:
-    return Unimplemented(f"{method} is not served yet", method=f"/vouch.v1.CaseService/{method}")
+def _reviewer(call: Call) -> Reviewer:
+    """The name comes from the key, never from what a caller writes."""
+    return Reviewer(call.caller.name, time.time_ns() // 1000)

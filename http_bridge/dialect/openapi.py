@@ -1,5 +1,6 @@
 """JSON schemas of answers, derived from the contract, for /docs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -123,3 +124,10 @@ def body() -> dict[str, Any]:
             "content": {"application/json": {"schema": schema, "example": DOCUMENTED_ORDER}},
         }
     }
+
+
+def message_body(descriptor: Descriptor | Any, without: Sequence[str] = ()) -> dict[str, Any]:
+    """The request body of an operation that takes a message, but for fields that stand in its path."""
+    properties = {field.name: _property(field) for field in descriptor.fields if field.name not in without}
+    schema = {"type": "object", "title": descriptor.name, "properties": properties, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

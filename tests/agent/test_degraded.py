@@ -10,7 +10,7 @@ from agent_server.breaker import Breaker
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy, Unscored
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import Wanted, case_page, record_page, unscored_cases, whole_case
+from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page, unscored_cases, whole_case
 from agent_server.ledger.schema import CASES
 from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
@@ -103,7 +103,7 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
         (1, pb.DECISION_REVIEW, True), (2, pb.DECISION_DENY, False),
     ]  # fmt: skip
     assert (again.replayed, again.answer.decision, again.answer.revision) == (True, pb.DECISION_DENY, 2)
-    opened, _ = await ledger.read(case_page(0, None, 10))
+    opened, _ = await ledger.read(case_page(WantedCases(), None, 10))
     assert all(case.legitimacy_score == pytest.approx(score) for case in opened)
     status = {case.case_id: case.status for case in opened}
     assert status.pop(taken) == cases.CASE_STATUS_CLAIMED

@@ -11,7 +11,7 @@ from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import Ledger, LedgerError, open_engine
 from agent_server.ledger.engine import writing
 from agent_server.ledger.keeping import Kept
-from agent_server.ledger.queries import Wanted, case_page, latest_record, record_page, whole_case
+from agent_server.ledger.queries import Wanted, WantedCases, case_page, latest_record, record_page, whole_case
 from agent_server.ledger.schema import ENTRIES, METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -30,8 +30,8 @@ async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
     assert (record.caller, record.request_id, record.model_version) == ("shop", "request-3", "m1")
     assert (record.revision, record.erased, record.degraded, record.policy_digest) == (1, False, False, "d" * 64)
     assert await ledger.read(latest_record("none")) is None
-    page, following = await ledger.read(case_page(0, None, 5))
-    rest, end = await ledger.read(case_page(0, following, 5))
+    page, following = await ledger.read(case_page(WantedCases(), None, 5))
+    rest, end = await ledger.read(case_page(WantedCases(), following, 5))
     assert {case.transaction_id for case in (*page, *rest)} == {f"t{number}" for number in range(7)}
     assert (len(page), len(rest), end) == (5, 2, None)
     whole = await ledger.read(whole_case(kept[2].answer.case_id))
@@ -73,7 +73,7 @@ async def test_duplicates_through_two_agents_are_one_decision(ledger_url: str) -
     assert len({each.answer.SerializeToString() for each in kept}) == 1
     assert sum(not each.replayed for each in kept) == 1
     page, _ = await ledgers[0].read(record_page(Wanted(), 0, 100))
-    opened, _ = await ledgers[0].read(case_page(0, None, 100))
+    opened, _ = await ledgers[0].read(case_page(WantedCases(), None, 100))
     assert (len(page), len(opened)) == (1, 1)
     for ledger in ledgers:
         ledger.close()

@@ -12,7 +12,7 @@ from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.engine import connect, writing
 from agent_server.ledger.migrate import NEWEST, migrate
-from agent_server.ledger.queries import Wanted, case_page, record_page, whole_case
+from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page, whole_case
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from testing.decisions import answer_for, keep
@@ -75,7 +75,7 @@ async def test_version_0_1_is_carried_over(ledger_url: str) -> None:
         assert record.transaction == message(
             transaction_id=f"t{place // 2}", user_id=f"user-{place % 3}", order_amount=1.0 + place
         )
-    opened, _ = await ledger.read(case_page(0, None, 100))
+    opened, _ = await ledger.read(case_page(WantedCases(), None, 100))
     assert [case.case_id for case in opened] == [f"case-{place}" for place in reversed(range(9))]
     whole = await ledger.read(whole_case("case-8"))
     assert whole is not None

@@ -13,11 +13,9 @@ from grpc_status import rpc_status
 
 from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as agent
-from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
-from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import message
@@ -71,23 +69,6 @@ def test_a_missing_transaction_is_named(stack: Stack) -> None:
     with grpc.insecure_channel(stack.address("ml")) as channel, pytest.raises(grpc.RpcError) as caught:
         ScoringServiceStub(channel).Predict(scoring.PredictRequest(), timeout=5)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
-def test_later_rpcs_say_so(stack: Stack) -> None:
-    """RPCs of the contract that are not served yet answer UNIMPLEMENTED with their name."""
-    with grpc.insecure_channel(stack.address("agent")) as channel:
-        stub = CaseServiceStub(channel)
-        calls: list[Any] = [
-            lambda: stub.ClaimCase(cases.ClaimCaseRequest(case_id="x", reviewer="r"), timeout=5),
-            lambda: stub.ResolveCase(
-                cases.ResolveCaseRequest(case_id="x", reviewer="r", verdict=agent.DECISION_APPROVE), timeout=5
-            ),
-            lambda: list(stub.ExportLabels(cases.ExportLabelsRequest(), timeout=5)),
-        ]
-        for call in calls:
-            with pytest.raises(grpc.RpcError) as caught:
-                call()
-            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_huge_message_is_refused(stack: Stack) -> None:

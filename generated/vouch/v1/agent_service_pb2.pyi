@@ -28,6 +28,7 @@ class DecisionMaker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_MAKER_AGENT: _ClassVar[DecisionMaker]
     DECISION_MAKER_REVIEW_REQUIRED: _ClassVar[DecisionMaker]
     DECISION_MAKER_POLICY: _ClassVar[DecisionMaker]
+    DECISION_MAKER_HUMAN: _ClassVar[DecisionMaker]
 
 class Recommendation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -50,6 +51,7 @@ DECISION_MAKER_ML_MODEL: DecisionMaker
 DECISION_MAKER_AGENT: DecisionMaker
 DECISION_MAKER_REVIEW_REQUIRED: DecisionMaker
 DECISION_MAKER_POLICY: DecisionMaker
+DECISION_MAKER_HUMAN: DecisionMaker
 RECOMMENDATION_UNSPECIFIED: Recommendation
 RECOMMENDATION_APPROVE: Recommendation
 RECOMMENDATION_DENY: Recommendation

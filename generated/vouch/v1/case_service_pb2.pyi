@@ -27,6 +27,22 @@ class CaseReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CASE_REASON_UNCERTAIN: _ClassVar[CaseReason]
     CASE_REASON_LITTLE_KNOWN: _ClassVar[CaseReason]
     CASE_REASON_UNSCORED: _ClassVar[CaseReason]
+
+class CaseOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CASE_ORDER_UNSPECIFIED: _ClassVar[CaseOrder]
+    CASE_ORDER_NEWEST: _ClassVar[CaseOrder]
+    CASE_ORDER_PRIORITY: _ClassVar[CaseOrder]
+
+class CaseEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CASE_EVENT_KIND_UNSPECIFIED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_OPENED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_CLAIMED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_RELEASED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_COMMENTED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_RESOLVED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_CLOSED: _ClassVar[CaseEventKind]
 CASE_STATUS_UNSPECIFIED: CaseStatus
 CASE_STATUS_OPEN: CaseStatus
 CASE_STATUS_CLAIMED: CaseStatus
@@ -35,9 +51,19 @@ CASE_REASON_UNSPECIFIED: CaseReason
 CASE_REASON_UNCERTAIN: CaseReason
 CASE_REASON_LITTLE_KNOWN: CaseReason
 CASE_REASON_UNSCORED: CaseReason
+CASE_ORDER_UNSPECIFIED: CaseOrder
+CASE_ORDER_NEWEST: CaseOrder
+CASE_ORDER_PRIORITY: CaseOrder
+CASE_EVENT_KIND_UNSPECIFIED: CaseEventKind
+CASE_EVENT_KIND_OPENED: CaseEventKind
+CASE_EVENT_KIND_CLAIMED: CaseEventKind
+CASE_EVENT_KIND_RELEASED: CaseEventKind
+CASE_EVENT_KIND_COMMENTED: CaseEventKind
+CASE_EVENT_KIND_RESOLVED: CaseEventKind
+CASE_EVENT_KIND_CLOSED: CaseEventKind
 
 class Case(_message.Message):
-    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id")
+    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id", "expected_loss", "due_at", "claimed_until", "abuse_type", "reason_code")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +76,11 @@ class Case(_message.Message):
     NOTE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_LOSS_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ABUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    REASON_CODE_FIELD_NUMBER: _ClassVar[int]
     case_id: str
     transaction_id: str
     status: CaseStatus
@@ -62,17 +93,42 @@ class Case(_message.Message):
     note: str
     reason: CaseReason
     decision_id: str
-    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ...) -> None: ...
+    expected_loss: float
+    due_at: _timestamp_pb2.Timestamp
+    claimed_until: _timestamp_pb2.Timestamp
+    abuse_type: str
+    reason_code: str
+    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ..., expected_loss: _Optional[float] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., claimed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., reason_code: _Optional[str] = ...) -> None: ...
+
+class CaseEvent(_message.Message):
+    __slots__ = ("number", "at", "kind", "actor", "text")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    at: _timestamp_pb2.Timestamp
+    kind: CaseEventKind
+    actor: str
+    text: str
+    def __init__(self, number: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[CaseEventKind, str]] = ..., actor: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ListCasesRequest(_message.Message):
-    __slots__ = ("status", "page_size", "page_token")
+    __slots__ = ("status", "page_size", "page_token", "order", "reason", "reviewer")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
     status: CaseStatus
     page_size: int
     page_token: str
-    def __init__(self, status: _Optional[_Union[CaseStatus, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    order: CaseOrder
+    reason: CaseReason
+    reviewer: str
+    def __init__(self, status: _Optional[_Union[CaseStatus, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., order: _Optional[_Union[CaseOrder, str]] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., reviewer: _Optional[str] = ...) -> None: ...
 
 class ListCasesResponse(_message.Message):
     __slots__ = ("cases", "next_page_token")
@@ -89,46 +145,106 @@ class GetCaseRequest(_message.Message):
     def __init__(self, case_id: _Optional[str] = ...) -> None: ...
 
 class GetCaseResponse(_message.Message):
-    __slots__ = ("case", "transaction", "review")
+    __slots__ = ("case", "transaction", "review", "events")
     CASE_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     REVIEW_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     case: Case
     transaction: _transaction_pb2.Transaction
     review: _agent_service_pb2.ReviewResponse
-    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., review: _Optional[_Union[_agent_service_pb2.ReviewResponse, _Mapping]] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[CaseEvent]
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., review: _Optional[_Union[_agent_service_pb2.ReviewResponse, _Mapping]] = ..., events: _Optional[_Iterable[_Union[CaseEvent, _Mapping]]] = ...) -> None: ...
 
 class ClaimCaseRequest(_message.Message):
-    __slots__ = ("case_id", "reviewer")
+    __slots__ = ("case_id",)
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
-    REVIEWER_FIELD_NUMBER: _ClassVar[int]
     case_id: str
-    reviewer: str
-    def __init__(self, case_id: _Optional[str] = ..., reviewer: _Optional[str] = ...) -> None: ...
+    def __init__(self, case_id: _Optional[str] = ...) -> None: ...
 
 class ClaimCaseResponse(_message.Message):
+    __slots__ = ("case", "token")
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    case: Case
+    token: int
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., token: _Optional[int] = ...) -> None: ...
+
+class ClaimNextRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ClaimNextResponse(_message.Message):
+    __slots__ = ("case", "token")
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    case: Case
+    token: int
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., token: _Optional[int] = ...) -> None: ...
+
+class RenewClaimRequest(_message.Message):
+    __slots__ = ("case_id", "token")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    token: int
+    def __init__(self, case_id: _Optional[str] = ..., token: _Optional[int] = ...) -> None: ...
+
+class RenewClaimResponse(_message.Message):
+    __slots__ = ("case",)
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    case: Case
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ...) -> None: ...
+
+class ReleaseCaseRequest(_message.Message):
+    __slots__ = ("case_id", "token")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    token: int
+    def __init__(self, case_id: _Optional[str] = ..., token: _Optional[int] = ...) -> None: ...
+
+class ReleaseCaseResponse(_message.Message):
     __slots__ = ("case",)
     CASE_FIELD_NUMBER: _ClassVar[int]
     case: Case
     def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ...) -> None: ...
 
 class ResolveCaseRequest(_message.Message):
-    __slots__ = ("case_id", "reviewer", "verdict", "note")
+    __slots__ = ("case_id", "verdict", "note", "token", "abuse_type", "reason_code")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
-    REVIEWER_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ABUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    REASON_CODE_FIELD_NUMBER: _ClassVar[int]
     case_id: str
-    reviewer: str
     verdict: _agent_service_pb2.Decision
     note: str
-    def __init__(self, case_id: _Optional[str] = ..., reviewer: _Optional[str] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ...) -> None: ...
+    token: int
+    abuse_type: str
+    reason_code: str
+    def __init__(self, case_id: _Optional[str] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., token: _Optional[int] = ..., abuse_type: _Optional[str] = ..., reason_code: _Optional[str] = ...) -> None: ...
 
 class ResolveCaseResponse(_message.Message):
     __slots__ = ("case",)
     CASE_FIELD_NUMBER: _ClassVar[int]
     case: Case
     def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ...) -> None: ...
+
+class CommentCaseRequest(_message.Message):
+    __slots__ = ("case_id", "text")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    text: str
+    def __init__(self, case_id: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class CommentCaseResponse(_message.Message):
+    __slots__ = ("event",)
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    event: CaseEvent
+    def __init__(self, event: _Optional[_Union[CaseEvent, _Mapping]] = ...) -> None: ...
 
 class ExportLabelsRequest(_message.Message):
     __slots__ = ("since",)
@@ -137,11 +253,13 @@ class ExportLabelsRequest(_message.Message):
     def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ExportLabelsResponse(_message.Message):
-    __slots__ = ("transaction", "is_abuse", "resolved_at")
+    __slots__ = ("transaction", "is_abuse", "resolved_at", "abuse_type")
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     IS_ABUSE_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    ABUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
     transaction: _transaction_pb2.Transaction
     is_abuse: bool
     resolved_at: _timestamp_pb2.Timestamp
-    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    abuse_type: str
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CaseServiceStub:
-    """The cases: decisions that need a person.
+    """The cases: decisions that need a person. Who works on one is the name of the API key that asks.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,30 @@ class CaseServiceStub:
                 request_serializer=vouch_dot_v1_dot_case__service__pb2.ClaimCaseRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_case__service__pb2.ClaimCaseResponse.FromString,
                 _registered_method=True)
+        self.ClaimNext = channel.unary_unary(
+                '/vouch.v1.CaseService/ClaimNext',
+                request_serializer=vouch_dot_v1_dot_case__service__pb2.ClaimNextRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_case__service__pb2.ClaimNextResponse.FromString,
+                _registered_method=True)
+        self.RenewClaim = channel.unary_unary(
+                '/vouch.v1.CaseService/RenewClaim',
+                request_serializer=vouch_dot_v1_dot_case__service__pb2.RenewClaimRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_case__service__pb2.RenewClaimResponse.FromString,
+                _registered_method=True)
+        self.ReleaseCase = channel.unary_unary(
+                '/vouch.v1.CaseService/ReleaseCase',
+                request_serializer=vouch_dot_v1_dot_case__service__pb2.ReleaseCaseRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_case__service__pb2.ReleaseCaseResponse.FromString,
+                _registered_method=True)
         self.ResolveCase = channel.unary_unary(
                 '/vouch.v1.CaseService/ResolveCase',
                 request_serializer=vouch_dot_v1_dot_case__service__pb2.ResolveCaseRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_case__service__pb2.ResolveCaseResponse.FromString,
+                _registered_method=True)
+        self.CommentCase = channel.unary_unary(
+                '/vouch.v1.CaseService/CommentCase',
+                request_serializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseResponse.FromString,
                 _registered_method=True)
         self.ExportLabels = channel.unary_stream(
                 '/vouch.v1.CaseService/ExportLabels',
@@ -63,39 +83,67 @@ class CaseServiceStub:
 
 
 class CaseServiceServicer:
-    """The cases: decisions that need a person.
+    """The cases: decisions that need a person. Who works on one is the name of the API key that asks.
     """
 
     def ListCases(self, request, context):
-        """Lists cases, newest first.
+        """Lists cases, newest first or in order of priority.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCase(self, request, context):
-        """One case with the order and the decision it hangs on.
+        """One case with the order and the decision it hangs on, and what happened to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ClaimCase(self, request, context):
-        """Takes an open case for one reviewer.
+        """Takes a case for a while: one that is open, or whose claim has run out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimNext(self, request, context):
+        """Takes the case that is most urgent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewClaim(self, request, context):
+        """Keeps a claim for another while.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseCase(self, request, context):
+        """Gives a case back to the queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolveCase(self, request, context):
-        """Ends a case with the reviewer's verdict.
+        """Ends a case with the reviewer's verdict: a revision of its decision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommentCase(self, request, context):
+        """Adds a comment to the history of a case.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportLabels(self, request, context):
-        """Streams the verdicts as labels to train on, oldest first.
+        """Streams the verdicts of people as labels to train on, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,10 +167,30 @@ def add_CaseServiceServicer_to_server(servicer, server):
                     request_deserializer=vouch_dot_v1_dot_case__service__pb2.ClaimCaseRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_case__service__pb2.ClaimCaseResponse.SerializeToString,
             ),
+            'ClaimNext': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimNext,
+                    request_deserializer=vouch_dot_v1_dot_case__service__pb2.ClaimNextRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_case__service__pb2.ClaimNextResponse.SerializeToString,
+            ),
+            'RenewClaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewClaim,
+                    request_deserializer=vouch_dot_v1_dot_case__service__pb2.RenewClaimRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_case__service__pb2.RenewClaimResponse.SerializeToString,
+            ),
+            'ReleaseCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseCase,
+                    request_deserializer=vouch_dot_v1_dot_case__service__pb2.ReleaseCaseRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_case__service__pb2.ReleaseCaseResponse.SerializeToString,
+            ),
             'ResolveCase': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveCase,
                     request_deserializer=vouch_dot_v1_dot_case__service__pb2.ResolveCaseRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_case__service__pb2.ResolveCaseResponse.SerializeToString,
+            ),
+            'CommentCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommentCase,
+                    request_deserializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseResponse.SerializeToString,
             ),
             'ExportLabels': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportLabels,
@@ -138,7 +206,7 @@ def add_CaseServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CaseService:
-    """The cases: decisions that need a person.
+    """The cases: decisions that need a person. Who works on one is the name of the API key that asks.
     """
 
     @staticmethod
@@ -223,6 +291,87 @@ class CaseService:
             _registered_method=True)
 
     @staticmethod
+    def ClaimNext(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.CaseService/ClaimNext',
+            vouch_dot_v1_dot_case__service__pb2.ClaimNextRequest.SerializeToString,
+            vouch_dot_v1_dot_case__service__pb2.ClaimNextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewClaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.CaseService/RenewClaim',
+            vouch_dot_v1_dot_case__service__pb2.RenewClaimRequest.SerializeToString,
+            vouch_dot_v1_dot_case__service__pb2.RenewClaimResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.CaseService/ReleaseCase',
+            vouch_dot_v1_dot_case__service__pb2.ReleaseCaseRequest.SerializeToString,
+            vouch_dot_v1_dot_case__service__pb2.ReleaseCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ResolveCase(request,
             target,
             options=(),
@@ -239,6 +388,33 @@ class CaseService:
             '/vouch.v1.CaseService/ResolveCase',
             vouch_dot_v1_dot_case__service__pb2.ResolveCaseRequest.SerializeToString,
             vouch_dot_v1_dot_case__service__pb2.ResolveCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommentCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.CaseService/CommentCase',
+            vouch_dot_v1_dot_case__service__pb2.CommentCaseRequest.SerializeToString,
+            vouch_dot_v1_dot_case__service__pb2.CommentCaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

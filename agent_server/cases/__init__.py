@@ -1,0 +1,1 @@
+"""Casework: who has a case until when, and what becomes of it."""

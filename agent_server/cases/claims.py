@@ -1,0 +1,135 @@
+"""Claims: a reviewer has a case for a while, and a token that says which claim is meant.
+
+A claim runs out by itself, so that nobody's closed laptop keeps a case. Each claim has a higher token than those before it:
+who comes late with an old one is refused, whatever happened meanwhile. All of it stands in the ledger's one order of writes, so
+that two agents on one database cannot give a case to two people.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from agent_server.ledger.case_events import add_event
+from agent_server.ledger.group import Group
+from agent_server.ledger.schema import CASES
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from runtime.rpc.errors import NotAvailable, NotFound
+
+OPEN, CLAIMED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """Who works on a case, and the moment of the call, in microseconds since 1970."""
+
+    name: str
+    now: int
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A case that was taken, and the token of the claim."""
+
+    case_id: str
+    token: int
+
+
+class Claim:
+    """Takes a case for `lease` microseconds; the most urgent one where no `case_id` is given, None where none waits."""
+
+    def __init__(self, reviewer: Reviewer, lease: int, case_id: str = "") -> None:
+        self._reviewer, self._lease, self._case_id = reviewer, lease, case_id
+
+    def __call__(self, group: Group) -> Claimed | None:
+        """Take it. Raises NotFound, or NotAvailable where somebody else has it or it is resolved."""
+        now = self._reviewer.now
+        case_id = self._case_id or _most_urgent(group, now)
+        if not case_id:
+            return None
+        case = _case(group, case_id)
+        ran_out = case.status == CLAIMED and case.claimed_until <= now
+        if case.status != OPEN and not ran_out and (case.status != CLAIMED or case.reviewer != self._reviewer.name):
+            raise _not_available("somebody has the case, or it is resolved", case.status)
+        token = case.claim_token + 1
+        _change(
+            group, case_id,
+            status=CLAIMED, reviewer=self._reviewer.name, claimed_until=now + self._lease, claim_token=token,
+        )  # fmt: skip
+        add_event(group, case_id, now, cases.CASE_EVENT_KIND_CLAIMED, self._reviewer.name)
+        return Claimed(case_id, token)
+
+
+class Renew:
+    """Keeps a claim for another `lease` microseconds."""
+
+    def __init__(self, reviewer: Reviewer, lease: int, claimed: Claimed) -> None:
+        self._reviewer, self._lease, self._claimed = reviewer, lease, claimed
+
+    def __call__(self, group: Group) -> None:
+        """Keep it. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
+        held(group, self._claimed, self._reviewer)
+        _change(group, self._claimed.case_id, claimed_until=self._reviewer.now + self._lease)
+
+
+class Release:
+    """Gives a case back to the queue."""
+
+    def __init__(self, reviewer: Reviewer, claimed: Claimed) -> None:
+        self._reviewer, self._claimed = reviewer, claimed
+
+    def __call__(self, group: Group) -> None:
+        """Give it back. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
+        held(group, self._claimed, self._reviewer)
+        _change(group, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None)
+        add_event(group, self._claimed.case_id, self._reviewer.now, cases.CASE_EVENT_KIND_RELEASED, self._reviewer.name)
+
+
+class Comment:
+    """Adds a comment to a case's history. Gives its place there."""
+
+    def __init__(self, reviewer: Reviewer, case_id: str, text: str) -> None:
+        self._reviewer, self._case_id, self._text = reviewer, case_id, text
+
+    def __call__(self, group: Group) -> int:
+        """Add it. Raises NotFound."""
+        _case(group, self._case_id)
+        kind = cases.CASE_EVENT_KIND_COMMENTED
+        return add_event(group, self._case_id, self._reviewer.now, kind, self._reviewer.name, self._text)
+
+
+def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
+    """The row of a case that the reviewer has by this claim. Raises NotFound, or NotAvailable that says why it is not so."""
+    case = _case(group, claimed.case_id)
+    if case.status != CLAIMED:
+        raise _not_available("the case is not claimed: claim it first", case.status)
+    if case.claim_token != claimed.token or case.reviewer != reviewer.name:
+        raise _not_available("the claim is not the latest: somebody took the case since", case.status)
+    if case.claimed_until <= reviewer.now:
+        raise _not_available("the claim has run out: claim the case again", case.status)
+    return case
+
+
+def _most_urgent(group: Group, now: int) -> str:
+    """The most urgent case that is open or whose claim has run out; empty where there is none."""
+    waiting = sa.or_(CASES.c.status == OPEN, sa.and_(CASES.c.status == CLAIMED, CASES.c.claimed_until <= now))
+    chosen = sa.select(CASES.c.case_id).where(waiting).order_by(CASES.c.urgency, CASES.c.case_id).limit(1)
+    return str(group.execute(chosen).scalar() or "")
+
+
+def _case(group: Group, case_id: str) -> Any:
+    row = group.execute(sa.select(CASES).where(CASES.c.case_id == case_id)).first()
+    if row is None:
+        raise NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
+    return row
+
+
+def _change(group: Group, case_id: str, **values: Any) -> None:
+    group.execute(CASES.update().where(CASES.c.case_id == case_id).values(values))
+
+
+def _not_available(message: str, status: int) -> NotAvailable:
+    return NotAvailable(
+        message, reason=ErrorReason.ERROR_REASON_CASE_NOT_AVAILABLE, status=cases.CaseStatus.Name(status)
+    )

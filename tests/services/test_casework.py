@@ -1,0 +1,144 @@
+"""Cases through all doors: the queue, claims, verdicts; hostile bodies; the terminal."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from load_test.orders import read_orders
+from testing.asking import BOTH, post
+from testing.servers.processes import Stack, run
+
+_JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def open_cases(stack: Stack, dataset: Any) -> list[str]:
+    """Ids of cases that nobody has."""
+    found: list[str] = []
+    for number, order in enumerate(read_orders(dataset)[:600]):
+        answer = post(stack, BOTH[1], order.body | {"transaction_id": f"casework-{number}"}).json()
+        if answer["decision"] == "review":
+            found.append(answer["case_id"])
+        if len(found) == 8:
+            return found
+    raise AssertionError("too few orders lie between the thresholds")
+
+
+def step(client: httpx.Client, stack: Stack, path: str, **body: Any) -> httpx.Response:
+    """One step of casework over REST."""
+    return client.post(f"{stack.url('rest_agent')}/api/v1/cases/{path}", json=body, headers=_JSON)
+
+
+def test_a_case_over_rest(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
+    """Claimed, renewed, commented and denied; the decision then says that a human made it, and the history tells all."""
+    case_id = open_cases[0]
+    claimed = step(client, stack, f"{case_id}/claim").json()
+    assert claimed["case"]["status"] == "claimed" and claimed["token"] == 1
+    assert step(client, stack, f"{case_id}/renew", token=1).status_code == 200
+    assert step(client, stack, f"{case_id}/comment", text="wrong town").json()["event"]["kind"] == "commented"
+    late = step(client, stack, f"{case_id}/resolve", token=7, verdict="deny")
+    assert late.status_code == 409 and "not the latest" in late.json()["detail"]
+    verdict = {"verdict": "deny", "abuse_type": "payment_fraud", "reason_code": "stolen", "note": "card reported"}
+    resolved = step(client, stack, f"{case_id}/resolve", token=1, **verdict).json()["case"]
+    assert {name: resolved[name] for name in verdict} == verdict and resolved["status"] == "resolved"
+    whole = client.get(f"{stack.url('rest_agent')}/api/v1/cases/{case_id}").json()
+    assert [event["kind"] for event in whole["events"]] == ["opened", "claimed", "commented", "resolved"]
+    kept = client.get(f"{stack.url('rest_agent')}/api/v1/decisions/{resolved['transaction_id']}").json()["review"]
+    assert (kept["decision"], kept["decision_maker"], kept["revision"]) == ("deny", "human", 2)
+    assert step(client, stack, f"{case_id}/claim").status_code == 409
+
+
+def test_a_case_through_envoy(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
+    """The same steps in canonical JSON at the edge; labels come as a stream."""
+    case_id, edge = open_cases[1], stack.url("edge")
+    claimed = client.post(f"{edge}/v1/cases/{case_id}:claim", json={}).json()
+    token = claimed["token"]
+    body = {"token": token, "verdict": "DECISION_APPROVE"}
+    resolved = client.post(f"{edge}/v1/cases/{case_id}:resolve", json=body)
+    assert resolved.status_code == 200 and resolved.json()["case"]["status"] == "CASE_STATUS_RESOLVED"
+    assert client.post(f"{edge}/v1/cases/{case_id}:release", json={"token": token}).status_code == 400
+    labels = client.get(f"{edge}/v1/labels").json()
+    assert any(label["transaction"]["transaction_id"] == resolved.json()["case"]["transaction_id"] for label in labels)
+    following = client.post(f"{edge}/v1/cases:claimNext", json={}).json()
+    assert following["case"]["status"] == "CASE_STATUS_CLAIMED"
+    back = client.post(f"{edge}/v1/cases/{following['case']['case_id']}:release", json={"token": following["token"]})
+    assert back.json()["case"]["status"] == "CASE_STATUS_OPEN"
+
+
+def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
+    """The most urgent first, page after page; the next one to claim is the first that is open."""
+    url, found, token = f"{stack.url('rest_agent')}/api/v1/cases", [], ""
+    while True:
+        asked: dict[str, str | int] = {"status": "open", "order": "priority", "page_size": 3, "page_token": token}
+        page = client.get(url, params=asked).json()
+        found += page["cases"]
+        token = page["next_page_token"]
+        if not token:
+            break
+    still_open = [case for case in open_cases if client.get(f"{url}/{case}").json()["case"]["status"] == "open"]
+    assert {case["case_id"] for case in found} >= set(still_open)
+    assert len({case["case_id"] for case in found}) == len(found)
+    nearly = [case["expected_loss"] for case in found if case["case_id"] in open_cases]  # of one age, so by loss
+    assert nearly == sorted(nearly, reverse=True)
+    taken = step(client, stack, "next").json()
+    assert taken["case"]["case_id"] == found[0]["case_id"]
+    assert step(client, stack, f"{found[0]['case_id']}/release", token=taken["token"]).status_code == 200
+
+
+HOSTILE: tuple[bytes, ...] = (
+    b"", b"[]", b"null", b"{", b'{"token": "1"}', b'{"token": 1.5}', b'{"token": true}', b'{"token": -1}', b'{"token": 0}',
+    b'{"token": 99999999999999999999}', b'{"token": 1, "verdict": "review"}', b'{"token": 1, "verdict": 2}',
+    b'{"token": 1, "verdict": "deny", "abuse_type": "x"}', b'{"token": 1, "verdict": "approve", "abuse_type": "fake_account"}',
+    b'{"token": 1, "verdict": "deny", "reason_code": "A B"}', b'{"token": 1, "verdict": "deny", "note": 5}',
+    b'{"token": 1, "verdict": "deny", "reviewer": "somebody else"}', b'{"token": 1, "verdict": "deny", "note": "\\ud800"}',
+    b'{"case_id": "other", "token": 1}', b'{"__class__": {}}', b'{"text": ""}', b'{"token": NaN}', b"\xff", b"[" * 5000,
+    b'{"text": "' + b"x" * 5000 + b'"}',
+)  # fmt: skip
+
+
+def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
+    """Every step with bodies of the wrong kind, to cases that are there or not: 4xx with a sentence, and nothing moves."""
+    case_id, base, asked = open_cases[2], f"{stack.url('rest_agent')}/api/v1/cases", 0
+    paths = [
+        f"{case}/{name}"
+        for case in (case_id, "none", "%00", "x" * 200)
+        for name in ("renew", "release", "resolve", "comment")
+    ]
+    for path in (*paths, "next"):
+        for body in HOSTILE:
+            if path == "next" and not body:
+                continue
+            answer = client.post(f"{base}/{path}", content=body, headers=_JSON)
+            asked += 1
+            assert 400 <= answer.status_code < 500, (path, body[:60], answer.text)
+            assert answer.json()["detail"], (path, body[:60])
+    assert (
+        client.post(f"{base}/{case_id}/claim", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
+    )
+    whole = client.get(f"{base}/{case_id}").json()
+    assert whole["case"]["status"] == "open" and len(whole["events"]) == 1
+    assert asked > 400
+
+
+def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> None:
+    """`vouch cases` from list to verdict; a hostile comment does not reach the terminal raw; errors are a sentence."""
+    case_id = open_cases[3]
+    with_agent = stack.environment() | {"VOUCH_CASES_AGENT": stack.address("agent")}
+
+    def cases(*arguments: str, code: int = 0) -> str:
+        done = run("vouch.py", "cases", *arguments, env=with_agent)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    assert case_id in cases("list", "--order", "priority", "--status", "open")
+    assert "token 1" in cases("claim", case_id)
+    cases("comment", case_id, "bell \x07 and \x1b[2J clear")
+    shown = cases("show", case_id)
+    assert "\x1b" not in shown and "\\x1b[2J" in shown and "legitimacy" in shown
+    assert "resolved" in cases("resolve", case_id, "approve", "--token", "1", "--note", "known customer")
+    assert "not claimed" in cases("release", case_id, "--token", "1", code=1)
+    assert "no such case" in cases("show", "none", code=1)
+    assert "cannot be reached" in run(
+        "vouch.py", "cases", "list", env=with_agent | {"VOUCH_CASES_AGENT": "127.0.0.1:1"}
+    ).stderr  # fmt: skip
