@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import open_engine
-from agent_server.ledger.queries import Wanted, case_page, record_page
+from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from testing.load import Outcome, Traffic
@@ -112,7 +112,7 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
                 kept.setdefault(record.transaction_id, []).append(record.answer)
         cases, before = set[str](), None
         while True:
-            records, before = case_page(0, before, _PAGE)(connection)
+            records, before = case_page(WantedCases(), before, _PAGE)(connection)
             cases |= {case.case_id for case in records}
             if before is None:
                 break
