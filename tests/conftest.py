@@ -2,9 +2,12 @@
 
 import contextlib
 import fcntl
+import functools
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pyarrow as pa
@@ -22,6 +25,11 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 # Two test processes on two cores: threads of OpenMP that wait for one another by spinning would slow all down.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+# Every call by httpx makes a context for TLS, 60 ms of reading certificates, also where it only asks loopback: one will do.
+_transport: Any = importlib.import_module("httpx._transports.default")
+_transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
 
 
 def pytest_configure() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from runtime.rpc.compiled_rules import NANOS, TIMESTAMP, compiled, rules_of
 from runtime.rpc.errors import InvalidRequest
+from runtime.rules import NANOS, TIMESTAMP, compiled, rules_of
 
 _LONGEST_NAME = 64
 

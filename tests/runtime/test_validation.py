@@ -10,7 +10,8 @@ from chaos.fuzz import filled
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.rpc import compiled_rules, validation
+from runtime import rules
+from runtime.rpc import validation
 from testing.orders import message
 
 # -- validation
@@ -20,7 +21,7 @@ from testing.orders import message
 @hypothesis_settings(max_examples=300, deadline=None)
 def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
     """The compiled conditions never accept what protovalidate refuses."""
-    accepts = compiled_rules.compiled(Transaction.DESCRIPTOR)
+    accepts = rules.compiled(Transaction.DESCRIPTOR)
     assert accepts is not None
     if accepts(order):
         assert not validation.validator().collect_violations(order)
@@ -30,7 +31,7 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
     """A thousand orders, whole and documented, need no second look; so do the other requests of the contract."""
     from contract.messages import messages
 
-    accepts = compiled_rules.compiled(Transaction.DESCRIPTOR)
+    accepts = rules.compiled(Transaction.DESCRIPTOR)
     assert accepts is not None
     assert all(accepts(order) for order in messages(table.slice(0, 1000)))
     assert accepts(message())
@@ -38,7 +39,7 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
         message(extra_numbers={f"V{number}": number / 7 for number in range(256)}, extra_texts={"shop": "x"})
     )
     for request in (pb.PredictRequest, agent_service_pb2.ReviewRequest, case_service_pb2.GetCaseRequest):
-        assert compiled_rules.compiled(request.DESCRIPTOR) is not None
+        assert rules.compiled(request.DESCRIPTOR) is not None
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def foreign(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"extra: {{numeric: {json.dumps(NUMBERS)}, categorical: {json.dumps(TEXTS)}}}\n"
     )
     common = ("--mapping", str(folder / "mapping.yaml"), "--models-dir", str(folder / "models"))
-    done = call("train", "--dataset", str(folder / "orders.parquet"), *common)
+    few = ("--form", "tables", "--rounds", "60")
+    done = call("train", "--dataset", str(folder / "orders.parquet"), *common, *few)
     assert done.returncode == 0, done.stderr
     done = call("score", str(folder / "orders.parquet"), "--output", str(folder / "scores.parquet"), *common)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
 """Which form of model: tables, or deeper trees where they are better by more than noise on rows that neither was fitted on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -12,7 +12,7 @@ from ml_server.model.log_odds import LogOdds
 from ml_server.registry.bundle import TABLES, TREES
 from ml_server.training.fitting.boosting import Boosting, Examples
 from ml_server.training.fitting.rows import Rows
-from ml_server.training.parameters import AUTO, Parameters, Plan, deeper
+from ml_server.training.parameters import Parameters, Plan, deeper
 from ml_server.training.progress import Progress
 
 _ENOUGH = 200  # rows of the rarer label that a comparison needs; more folds are compared where they are rare
@@ -31,14 +31,12 @@ class Gain:
         """Whether it is more than noise."""
         return self.low > 0
 
-    def sentence(self, form: str) -> str:
-        """What it means for who trains, where `form` is what is fitted now."""
+    def __str__(self) -> str:
+        """What it means for who trains."""
         told = f"average precision {self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f})"
-        if not self.is_real:
-            return f"tables it is: deeper trees are no better by more than noise, {told}"
-        if form == TREES:
-            return f"deeper trees it is: better than tables by more than noise, {told}"
-        return f"deeper trees would be better than tables: {told}; train with --form trees to have them"
+        if self.is_real:
+            return f"deeper trees it is: better than tables by more than noise, {told} (--form tables keeps to tables)"
+        return f"tables it is: deeper trees are no better by more than noise, {told}"
 
     def metrics(self) -> dict[str, float]:
         """For the model's page."""
@@ -66,11 +64,13 @@ def choose(
     parameters: Parameters,
     tell: Progress,
 ) -> Choice:
-    """Fit by folds in the form that is wanted, or in both. `is_abuse` are the labels of the table's own rows."""
+    """Fit by folds in the form that is wanted, or in both to see which is better. `is_abuse` are the table's labels."""
     flat, deep = (Boosting(len(log_odds.classes), parameters, each, tell) for each in (plan, deeper(plan)))
     if parameters.form == TREES:
         return _by_folds(TREES, deep, examples, rows)
     tables = _by_folds(TABLES, flat, examples, rows)
+    if parameters.form == TABLES:
+        return tables
     rarer = min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())
     folds = range(min(plan.folds, int(-(-_ENOUGH * plan.folds // max(rarer, 1)))))
     tell.say(f"comparing with deeper trees on {'one fold' if len(folds) == 1 else f'{len(folds)} folds'}")
@@ -82,13 +82,13 @@ def choose(
             [-log_odds.of_rows(scores)], [-log_odds.of_rows(tables.unseen[compared])], is_abuse[rows.whole[compared]]
         )
     )
-    chosen = tables
-    if gain.is_real and parameters.form == AUTO:
-        if len(folds) < plan.folds:
-            boosters, rounds = deep.by_fold(examples)
-        chosen = Choice(TREES, deep, boosters, rounds, deep.out_of_fold(boosters, rows.codes, rows.folds, rounds))
-    tell.say(gain.sentence(chosen.form))
-    return Choice(chosen.form, chosen.boosting, chosen.boosters, chosen.rounds, chosen.unseen, gain)
+    tell.say(str(gain))
+    if not gain.is_real:
+        return replace(tables, gain=gain)
+    if len(folds) < plan.folds:
+        boosters, rounds = deep.by_fold(examples)
+    unseen = deep.out_of_fold(boosters, rows.codes, rows.folds, rounds)
+    return Choice(TREES, deep, boosters, rounds, unseen, gain)
 
 
 def _by_folds(form: str, boosting: Boosting, examples: Examples, rows: Rows) -> Choice:
