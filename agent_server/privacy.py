@@ -12,7 +12,7 @@ from agent_server.ledger.engine import file_of
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import DECIDED, Query, case_of, case_rows
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, OUTCOMES, PAYLOADS
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
 
@@ -83,6 +83,7 @@ class Erase:
             return 0
         sequences = [row.sequence for row in rows]
         group.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
+        group.execute(OUTCOMES.delete().where(OUTCOMES.c.sequence.in_(sequences)))
         hanging = sa.select(CASES.c.case_id).where(CASES.c.sequence.in_(sequences))
         group.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
         group.execute(CASES.update().where(CASES.c.sequence.in_(sequences)).values(note="", expected_loss=0.0))
@@ -95,7 +96,7 @@ def scrub(engine: Engine) -> bool:
     """Make sure that no copy of what was erased is left in logs and dead rows of the database; False where others hinder it."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("VACUUM payloads, cases, case_events"))
+            connection.execute(sa.text("VACUUM payloads, cases, case_events, outcomes"))
         return True
     if file_of(engine) is None:
         return True

@@ -12,16 +12,24 @@ from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
 from agent_server.services.agent import AgentService
 from agent_server.services.cases import CaseService
+from agent_server.services.outcomes import OutcomeService
 from agent_server.services.privacy import PrivacyService
 from agent_server.services.roles import ROLES
 from agent_server.settings import AgentSettings
-from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2, scoring_service_pb2
+from generated.vouch.v1 import (
+    agent_service_pb2,
+    case_service_pb2,
+    outcome_service_pb2,
+    privacy_service_pb2,
+    scoring_service_pb2,
+)
 from runtime.access.tls import ClientTls
 from runtime.rpc.health import NOT_SERVING, SERVING
 from runtime.rpc.server import Server
 
 AGENT = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
 CASES = case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]
+OUTCOMES = outcome_service_pb2.DESCRIPTOR.services_by_name["OutcomeService"]
 PRIVACY = privacy_service_pb2.DESCRIPTOR.services_by_name["PrivacyService"]
 SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 HEALTH_SECONDS = 5.0
@@ -42,6 +50,7 @@ async def running(
     services = {
         AGENT: AgentService(Decider(scoring, policy, ledger), ledger, scoring),
         CASES: CaseService(ledger, settings.claim_seconds),
+        OUTCOMES: OutcomeService(ledger),
         PRIVACY: PrivacyService(ledger, engine),
     }
     try:

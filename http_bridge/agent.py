@@ -11,6 +11,7 @@ from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from http_bridge.application import application, ask, post, query_time, read_transaction, respond_json
 from http_bridge.cases import serve_cases
 from http_bridge.dialect.openapi import answer, body
@@ -27,7 +28,12 @@ app = application(
     "Decisions on orders: approve, deny or review.",
     SETTINGS.agent,
     SETTINGS,
-    {"agent": AgentServiceStub, "cases": CaseServiceStub, "health": health_pb2_grpc.HealthStub},
+    {
+        "agent": AgentServiceStub,
+        "cases": CaseServiceStub,
+        "outcomes": OutcomeServiceStub,
+        "health": health_pb2_grpc.HealthStub,
+    },
 )
 
 

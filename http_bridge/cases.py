@@ -1,4 +1,4 @@
-"""Cases over REST, on the agent's port: the queue, claims and verdicts. Who asks is who holds the key."""
+"""Cases and outcomes over REST, on the agent's port. Who asks is who holds the key."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from contract.fields import short_names
 from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from http_bridge.application import ask, read_json
 from http_bridge.dialect.messages import read_into
 from http_bridge.dialect.openapi import answer, message_body
@@ -66,6 +67,29 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
         """`case` is null where none waits."""
         message = read_into(cases.ClaimNextRequest(), await read_json(request, settings))
         return await ask(request, request.app.state.cases.ClaimNext, message, settings)
+
+    @app.post(
+        "/api/v1/outcomes",
+        summary="Report what became of an order",
+        responses=answer(outcomes.ReportOutcomeResponse.DESCRIPTOR, finds=True, reads_body=True),
+        openapi_extra=message_body(outcomes.ReportOutcomeRequest.DESCRIPTOR),
+    )
+    async def report_outcome(request: Request) -> Response:
+        """A chargeback, a refund claim, or that it was good. The same report again is the same outcome."""
+        message = read_into(outcomes.ReportOutcomeRequest(), await read_json(request, settings))
+        return await ask(request, request.app.state.outcomes.ReportOutcome, message, settings)
+
+    @app.get(
+        "/api/v1/outcomes",
+        summary="What became of an order",
+        responses=answer(outcomes.ListOutcomesResponse.DESCRIPTOR),
+    )
+    async def list_outcomes(
+        request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]
+    ) -> Response:
+        """All reports, oldest first; the latest one counts."""
+        message = outcomes.ListOutcomesRequest(transaction_id=transaction_id)
+        return await ask(request, request.app.state.outcomes.ListOutcomes, message, settings)
 
     for step, method, summary, asked, answered in _STEPS:
         app.post(

@@ -94,6 +94,7 @@ def _agent_stubs(agent: Server) -> dict[str, Any]:
     return {
         "agent": agent.stub(deciding.AGENT),
         "cases": agent.stub(deciding.CASES),
+        "outcomes": agent.stub(deciding.OUTCOMES),
         "health": LocalHealth(agent.health),
     }
 

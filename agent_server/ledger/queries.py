@@ -167,39 +167,6 @@ def events_of(connection: Connection, case_id: str) -> list[cases.CaseEvent]:
     ]
 
 
-def label_page(
-    since: int, after: Place | None, size: int
-) -> Query[tuple[list[cases.ExportLabelsResponse], Place | None]]:
-    """Verdicts of people from a moment on, oldest first; those of persons who were erased are not there."""
-    query = (
-        sa.select(CASES.c.case_id, CASES.c.resolved_at, CASES.c.verdict, CASES.c.abuse_type, *_ENTRY, *_PAYLOAD)
-        .join(ENTRIES, ENTRIES.c.sequence == CASES.c.sequence)
-        .join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
-        .where(CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.claim_token > 0, CASES.c.resolved_at >= since)
-        .order_by(CASES.c.resolved_at, CASES.c.case_id)
-        .limit(size)
-    )
-    if after is not None:
-        at, case_id = CASES.c.resolved_at, CASES.c.case_id
-        query = query.where(sa.or_(at > after[0], sa.and_(at == after[0], case_id > after[1])))
-
-    def read(connection: Connection) -> tuple[list[cases.ExportLabelsResponse], Place | None]:
-        rows = connection.execute(query).all()
-        labels = [
-            cases.ExportLabelsResponse(
-                transaction=order_of(row),
-                is_abuse=row.verdict == pb.DECISION_DENY,
-                resolved_at=timestamp(row.resolved_at),
-                abuse_type=row.abuse_type,
-            )
-            for row in rows
-            if answer_of(row).decision_maker == pb.DECISION_MAKER_HUMAN
-        ]
-        return labels, (rows[-1].resolved_at, rows[-1].case_id) if len(rows) == size else None
-
-    return read
-
-
 def case_rows(connection: Connection, sequences: list[int]) -> list[Any]:
     """Rows of the cases that hang on decisions, for `case_of`."""
     return list(connection.execute(_CASE.where(CASES.c.sequence.in_(sequences))))

@@ -71,6 +71,20 @@ CASE_EVENTS = sa.Table(
 )
 """What happened to a case, numbered from 1. `text` is what people wrote, and is emptied when the person is erased."""
 
+OUTCOMES = sa.Table(
+    "outcomes",
+    METADATA,
+    sa.Column("outcome_id", sa.String(64), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False, index=True),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("occurred_at", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("abuse_type", sa.String(64), nullable=False),
+    sa.Column("reported_at", sa.BigInteger, nullable=False),
+    sa.Column("reported_by", sa.String(128), nullable=False),
+)
+"""What became of orders. `outcome_id` is a digest of what makes two reports the same, `sequence` the decision. All stay."""
+
 HEAD = sa.Table(
     "head",
     METADATA,

@@ -4,10 +4,11 @@ import time
 from collections.abc import AsyncIterator
 
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.labels import known_labels, labelled
 from agent_server.cases.verdicts import Resolve
 from agent_server.ledger import Ledger
 from agent_server.ledger.keeping import Said
-from agent_server.ledger.queries import WantedCases, case_page, label_page, whole_case
+from agent_server.ledger.queries import WantedCases, case_page, whole_case
 from agent_server.ledger.records import microseconds
 from agent_server.services.pages import DEFAULT_PAGE, place_of, token_of
 from contract.abuse_types import ABUSE_TYPES
@@ -81,13 +82,11 @@ class CaseService:
     async def ExportLabels(
         self, request: cases.ExportLabelsRequest, call: Call
     ) -> AsyncIterator[cases.ExportLabelsResponse]:
-        """The verdicts of people, oldest first."""
-        since, after, more = microseconds(request.since), None, True
-        while more:
-            labels, after = await self._ledger.read(label_page(since, after, _LABELS_AT_ONCE))
-            for label in labels:
+        """The latest word on each order, oldest first."""
+        known = await self._ledger.read(known_labels(microseconds(request.since)))
+        for start in range(0, len(known), _LABELS_AT_ONCE):
+            for label in await self._ledger.read(labelled(known[start : start + _LABELS_AT_ONCE])):
                 yield label
-            more = after is not None
 
     async def _case(self, case_id: str) -> cases.Case:
         return (await self._whole(case_id)).case

@@ -25,6 +25,8 @@ ROLES = {
         "CaseService/ResolveCase": _REVIEWERS,
         "CaseService/CommentCase": _REVIEWERS,
         "CaseService/ExportLabels": _AUDITORS,
+        "OutcomeService/ReportOutcome": _SHOPS,
+        "OutcomeService/ListOutcomes": (SHOP, REVIEWER, AUDITOR, ADMIN),
         "PrivacyService/FindPerson": _ADMINS,
         "PrivacyService/ExportPerson": _ADMINS,
         "PrivacyService/ErasePerson": _ADMINS,

@@ -1,6 +1,6 @@
 """Small bodies that are no orders: any message of the contract, from JSON with REST's spelling.
 
-Only scalars and enums by their short names: what is nested has a reader of its own.
+Only scalars, times, and enums by their short names: what is nested has a reader of its own.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from contract.fields import short_names
+from http_bridge.dialect.times import to_timestamp
 
 _PYTHON = {
     FieldDescriptor.CPPTYPE_STRING: (str, "a text"),
@@ -48,6 +49,12 @@ def read_into(message: Message, body: bytes, without: Sequence[str] = ()) -> Mes
 
 def _set(message: Message, field: Any, value: Any) -> str:
     """Set one field; say what is wrong with the value, or nothing."""
+    if field.message_type is not None:  # a time: nothing else stands in such bodies
+        try:
+            getattr(message, field.name).CopyFrom(to_timestamp(value))
+        except (ValueError, TypeError) as error:
+            return str(error)
+        return ""
     if field.enum_type is not None:
         numbers = short_names(field.enum_type)
         if not isinstance(value, str) or value not in numbers:

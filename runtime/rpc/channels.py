@@ -8,8 +8,8 @@ import grpc
 
 from runtime.access.tls import ClientTls
 
-RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService")
-"""Services that may be asked twice: scoring changes nothing, and a repeated review gets the recorded answer."""
+RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService", "vouch.v1.OutcomeService")
+"""Services that may be asked twice: scoring changes nothing; a repeated review or report gets the recorded answer."""
 
 ATTEMPTS = 5
 """Calls until one that finds nobody fails: about three quarters of a second."""

@@ -10,11 +10,12 @@ import pytest
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.labels import known_labels, labelled
 from agent_server.cases.verdicts import Resolve
 from agent_server.decisions.urgency import PATIENCE_SECONDS, expected_loss, urgency
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Said
-from agent_server.ledger.queries import WantedCases, case_page, label_page, latest_record, whole_case
+from agent_server.ledger.queries import WantedCases, case_page, latest_record, whole_case
 from agent_server.privacy import Erase
 from agent_server.services.pages import place_of, token_of
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -44,6 +45,11 @@ def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_D
 async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
     """A case on the order of a number; its id."""
     return (await ledger.write(keep(number, **fields))).answer.case_id
+
+
+async def exported(ledger: Ledger, since: int = 0) -> list[cases.ExportLabelsResponse]:
+    """All labels."""
+    return await ledger.read(labelled(await ledger.read(known_labels(since))))
 
 
 async def history(ledger: Ledger, case_id: str) -> list[tuple[cases.CaseEventKind, str]]:
@@ -76,9 +82,9 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     assert "stolen_card" in record.answer.reasoning and case.decision_id == record.answer.decision_id
     again = await ledger.write(keep(1))
     assert again.replayed and again.answer == record.answer
-    labels, _ = await ledger.read(label_page(0, None, 10))
-    assert [(label.transaction.transaction_id, label.is_abuse, label.abuse_type) for label in labels] == [
-        ("t1", True, "fake_account")
+    labels = await exported(ledger)
+    assert [(label.transaction.transaction_id, label.is_abuse, label.abuse_type, label.source) for label in labels] == [
+        ("t1", True, "fake_account", "verdict")
     ]
     with engine.connect() as connection:
         assert verify(rows_of(connection), end_of(connection), None).entries == 2
@@ -225,7 +231,7 @@ async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
     assert not any(event.text for event in whole.events) and not whole.HasField("transaction")
     with pytest.raises(VouchError, match="erased"):
         await ledger.write(resolve(ada, claimed))
-    assert (await ledger.read(label_page(0, None, 10)))[0] == []
+    assert await exported(ledger) == []
     ledger.close()
 
 
@@ -235,5 +241,5 @@ async def test_an_order_that_is_decided_without_a_reviewer_closes_its_case(ledge
     case_id = await opened(ledger)
     await ledger.write(keep(1, pb.DECISION_APPROVE, 0.9, order_amount=1.0))
     assert await history(ledger, case_id) == [(OPENED, ""), (CLOSED, "")]
-    assert (await ledger.read(label_page(0, None, 10)))[0] == []
+    assert await exported(ledger) == []
     ledger.close()

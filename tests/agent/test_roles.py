@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 from agent_server.__main__ import serve
 from agent_server.services.roles import ROLES
 from agent_server.settings import AgentSettings
-from generated.vouch.v1 import agent_service_pb2, case_service_pb2, privacy_service_pb2
+from generated.vouch.v1 import agent_service_pb2, case_service_pb2, outcome_service_pb2, privacy_service_pb2
 from runtime.access.keys import digest, new_key
 from testing.commands import ended
 from testing.servers.processes import call
@@ -22,7 +22,7 @@ from testing.waiting import free_port
 
 SERVICES = [
     service
-    for module in (agent_service_pb2, case_service_pb2, privacy_service_pb2)
+    for module in (agent_service_pb2, case_service_pb2, outcome_service_pb2, privacy_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
 METHODS = {f"/{method.containing_service.full_name}/{method.name}": method for s in SERVICES for method in s.methods}

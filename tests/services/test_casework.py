@@ -1,5 +1,6 @@
 """Cases through all doors: the queue, claims, verdicts; hostile bodies; the terminal."""
 
+import json
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
+from testing.orders import DOCUMENTED
 from testing.servers.processes import Stack, run
 
 _JSON = {"content-type": "application/json"}
@@ -84,6 +86,45 @@ def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, o
     taken = step(client, stack, "next").json()
     assert taken["case"]["case_id"] == found[0]["case_id"]
     assert step(client, stack, f"{found[0]['case_id']}/release", token=taken["token"]).status_code == 200
+
+
+def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
+    """By REST and at the edge: the same report twice is one outcome, the latest is the label; unknown orders are 404."""
+    rest, edge = f"{stack.url('rest_agent')}/api/v1/outcomes", f"{stack.url('edge')}/v1/outcomes"
+    order = post(stack, BOTH[1], DOCUMENTED | {"transaction_id": "outcome/1"}).json()["transaction_id"]
+    bad = {"transaction_id": order, "kind": "chargeback", "occurred_at": "2025-03-20T08:00:00", "source": "bank"}
+    first, again = (client.post(rest, json=bad | {"abuse_type": "payment_fraud"}).json() for _ in range(2))
+    assert (first["repeated_report"], again["repeated_report"]) == (False, True)
+    assert first["outcome"] == again["outcome"]
+    good = {**bad, "kind": "OUTCOME_KIND_CONFIRMED_GOOD", "occurred_at": "2025-04-01T00:00:00Z", "source": "support"}
+    assert client.post(edge, json=good).json()["outcome"]["kind"] == "OUTCOME_KIND_CONFIRMED_GOOD"
+    told = client.get(rest, params={"transaction_id": order}).json()["outcomes"]
+    assert [(outcome["kind"], outcome["source"]) for outcome in told] == [
+        ("chargeback", "bank"),
+        ("confirmed_good", "support"),
+    ]
+    labels = client.get(f"{stack.url('edge')}/v1/labels").json()
+    mine = [label for label in labels if label["transaction"]["transaction_id"] == order]
+    assert [(label["is_abuse"], label["source"]) for label in mine] == [(False, "support")]
+    assert client.post(rest, json=bad | {"transaction_id": "never-decided"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "lost"}, {"kind": None}, {"kind": 1}, {"occurred_at": "yesterday"}, {"occurred_at": None}, {"occurred_at": 5},
+        {"occurred_at": "9999-12-31T23:59:59-23:59"}, {"occurred_at": {}}, {"source": "Our Bank"}, {"source": ""},
+        {"source": "x" * 65}, {"abuse_type": "theft"}, {"abuse_type": ["payment_fraud"]}, {"transaction_id": ""},
+        {"transaction_id": "x" * 129}, {"transaction_id": "\ud800"}, {"reported_by": "somebody else"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_hostile_outcomes(client: httpx.Client, stack: Stack, change: dict[str, Any]) -> None:
+    """A wrong value is 422 and names its field."""
+    body = {"transaction_id": "test-001", "kind": "chargeback", "occurred_at": "2025-03-20T08:00:00", "source": "bank"}
+    answer = client.post(f"{stack.url('rest_agent')}/api/v1/outcomes", content=json.dumps(body | change), headers=_JSON)
+    assert answer.status_code == 422, answer.text
+    assert next(iter(change)) in answer.text or "JSON" in answer.text
 
 
 HOSTILE: tuple[bytes, ...] = (

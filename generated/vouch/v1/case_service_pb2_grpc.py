@@ -143,7 +143,7 @@ class CaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportLabels(self, request, context):
-        """Streams the verdicts of people as labels to train on, oldest first.
+        """Streams what people and outcomes say of orders as labels to train on, oldest first: the latest word on each order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,123 @@
+"""Labels out of the ledger: verdicts of people and outcomes of orders, the latest word on each order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.chain import Kind
+from agent_server.ledger.queries import DECIDED, Query
+from agent_server.ledger.records import order_of, timestamp
+from agent_server.ledger.schema import CASES, ENTRIES, OUTCOMES, PAYLOADS
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1 import outcome_service_pb2 as outcomes
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
+
+VERDICT = "verdict"
+"""The source of a label that a reviewer gave."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an order, without the order."""
+
+    sequence: int
+    at: int
+    is_abuse: bool
+    abuse_type: str
+    source: str
+
+
+def known_labels(since: int) -> Query[list[Known]]:
+    """The latest word on each order whose person was not erased, known from a moment on, oldest first."""
+
+    def read(connection: Connection) -> list[Known]:
+        latest: dict[str, Known] = {}
+        for transaction_id, known in (*_verdicts(connection), *_reports(connection)):
+            if transaction_id not in latest or known.at >= latest[transaction_id].at:
+                latest[transaction_id] = known
+        return sorted((known for known in latest.values() if known.at >= since), key=lambda known: known.at)
+
+    return read
+
+
+def _verdicts(connection: Connection) -> list[tuple[str, Known]]:
+    rows = connection.execute(
+        sa.select(
+            CASES.c.sequence, CASES.c.resolved_at, CASES.c.verdict, CASES.c.abuse_type, PAYLOADS.c.transaction_id,
+            ENTRIES.c.facts,
+        )
+        .join(ENTRIES, ENTRIES.c.sequence == CASES.c.sequence)
+        .join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
+        .where(CASES.c.status == cases.CASE_STATUS_RESOLVED, ENTRIES.c.kind == int(Kind.DECISION))
+    )  # fmt: skip
+    return [
+        (
+            row.transaction_id,
+            Known(row.sequence, row.resolved_at, row.verdict == pb.DECISION_DENY, row.abuse_type, VERDICT),
+        )
+        for row in rows
+        if DecisionFacts.FromString(row.facts).decision_maker == pb.DECISION_MAKER_HUMAN
+    ]
+
+
+def _reports(connection: Connection) -> list[tuple[str, Known]]:
+    rows = connection.execute(
+        sa.select(OUTCOMES, PAYLOADS.c.transaction_id)
+        .join(PAYLOADS, PAYLOADS.c.sequence == OUTCOMES.c.sequence)
+        .order_by(OUTCOMES.c.reported_at)
+    )
+    good = outcomes.OUTCOME_KIND_CONFIRMED_GOOD
+    return [
+        (row.transaction_id, Known(row.sequence, row.reported_at, row.kind != good, row.abuse_type, row.source))
+        for row in rows
+    ]
+
+
+def labelled(known: list[Known]) -> Query[list[cases.ExportLabelsResponse]]:
+    """The labels with their orders; those that were erased meanwhile are left out."""
+
+    def read(connection: Connection) -> list[cases.ExportLabelsResponse]:
+        chosen = DECIDED.where(ENTRIES.c.sequence.in_([label.sequence for label in known]))
+        rows: dict[int, Any] = {row.sequence: row for row in connection.execute(chosen)}
+        return [
+            cases.ExportLabelsResponse(
+                transaction=order_of(rows[label.sequence]),
+                is_abuse=label.is_abuse,
+                resolved_at=timestamp(label.at),
+                abuse_type=label.abuse_type,
+                source=label.source,
+            )
+            for label in known
+            if label.sequence in rows
+        ]
+
+    return read
+
+
+def outcomes_of(transaction_id: str) -> Query[list[outcomes.Outcome]]:
+    """All outcomes of an order, in the order in which they were reported."""
+    query = (
+        sa.select(OUTCOMES)
+        .join(PAYLOADS, PAYLOADS.c.sequence == OUTCOMES.c.sequence)
+        .where(PAYLOADS.c.transaction_id == transaction_id)
+        .order_by(OUTCOMES.c.reported_at, OUTCOMES.c.outcome_id)
+    )
+
+    def read(connection: Connection) -> list[outcomes.Outcome]:
+        return [
+            outcomes.Outcome(
+                transaction_id=transaction_id,
+                kind=row.kind,
+                occurred_at=timestamp(row.occurred_at),
+                source=row.source,
+                abuse_type=row.abuse_type,
+                reported_at=timestamp(row.reported_at),
+                reported_by=row.reported_by,
+            )
+            for row in connection.execute(query)
+        ]
+
+    return read
