@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("agent_server.commands.audit", "verify or export the ledger, make a key that signs it"),
     "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),
     "cases": ("agent_server.commands.cases", "work off the queue of cases in a terminal"),
+    "outcomes": ("agent_server.commands.outcomes", "report what became of orders, from a file"),
     "keys": ("runtime.keys_command", "make, list and remove API keys"),
     "up": ("stack.up", "start every service in this terminal"),
     "serve": ("stack.serve", "serve everything in one process, without the edge"),

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import vouch
-from agent_server.commands.cases import CasesSettings
+from agent_server.commands.client import ClientSettings
 from agent_server.settings import AgentSettings
 from contract.examples import DOCUMENTED_ORDER
 from contract.schema import FILE_SCHEMA
@@ -59,7 +59,7 @@ def test_every_column_is_told() -> None:
 def test_every_setting_is_told() -> None:
     """All settings stand in docs/settings.md, and no document names one that does not exist."""
     known = {"VOUCH_MODELS_DIR", LOAD_KEY}
-    for settings in (AgentSettings, CasesSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings):
+    for settings in (AgentSettings, ClientSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings):
         known |= set(settings.variables().values())
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", DOCS["settings.md"])) == known
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", TEXT)) == known

@@ -1,14 +1,11 @@
-"""`vouch cases`: work off the queue in a terminal. Who works is the name of the key in VOUCH_CASES_API_KEY."""
+"""`vouch cases`: work off the queue in a terminal. Who works is the name of the key in VOUCH_CLIENT_API_KEY."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
 
 import grpc
-from grpc_status import rpc_status
-from pydantic import SecretStr
 
+from agent_server.commands.client import Ask, asking, tell
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -16,21 +13,10 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.process.commands import command
 from runtime.process.terminal import plain
-from runtime.settings import Settings, Target
 
-_SECONDS = 10.0
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
 _ORDERS = short_names(cases.CaseOrder.DESCRIPTOR)
 _VERDICTS = {name: number for name, number in short_names(pb.Decision.DESCRIPTOR).items() if name != "review"}
-
-
-class CasesSettings(Settings):
-    """Whom `vouch cases` asks, and with which key."""
-
-    prefix: ClassVar[str] = "VOUCH_CASES_"
-
-    agent: Target = "127.0.0.1:50052"
-    api_key: SecretStr | None = None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,23 +54,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 done, 1 the agent refused or is away, 2 it could not run."""
     options = parser().parse_args(arguments)
-    settings = CasesSettings.read()
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
-    with grpc.insecure_channel(settings.agent) as channel:
-        stub = CaseServiceStub(channel)
-
-        def ask(method: str, request: Any) -> Any:
-            return getattr(stub, method)(request, timeout=_SECONDS, metadata=(("x-api-key", key),) if key else None)
-
+    with asking(CaseServiceStub) as ask:
         try:
             _ACTIONS[options.action](options, ask)
         except grpc.RpcError as error:
-            print(plain(f"vouch cases: {_told(error, settings.agent)}"), file=sys.stderr)
+            tell("vouch cases", error)
             return 1
     return 0
-
-
-Ask = Callable[[str, Any], Any]
 
 
 def _list(options: argparse.Namespace, ask: Ask) -> None:
@@ -161,9 +137,3 @@ def _line(case: cases.Case) -> str:
     score = f"legitimacy {case.legitimacy_score:.3f}" if case.HasField("legitimacy_score") else "no score"
     loss = f"expected loss {case.expected_loss:,.2f}"
     return plain(f"{case.case_id}  {status:8} {loss}, {score}, due {case.due_at.ToJsonString()}  {case.transaction_id}")
-
-
-def _told(error: Any, target: str) -> str:
-    if error.code() == grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None:
-        return f"the agent at {target} cannot be reached"
-    return str(error.details())

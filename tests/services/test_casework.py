@@ -1,6 +1,7 @@
 """Cases through all doors: the queue, claims, verdicts; hostile bodies; the terminal."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -109,6 +110,32 @@ def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
     assert client.post(rest, json=bad | {"transaction_id": "never-decided"}).status_code == 404
 
 
+def test_outcomes_come_from_a_file(stack: Stack, tmp_path: Path) -> None:
+    """Each line is reported once; what is wrong is told by its line, never raw; a bad file is a sentence."""
+    for number in range(3):
+        assert post(stack, BOTH[1], DOCUMENTED | {"transaction_id": f"file-{number}"}).status_code == 200
+    file, env = tmp_path / "outcomes.csv", stack.environment() | {"VOUCH_CLIENT_AGENT": stack.address("agent")}
+    lines = [f"file-{number},chargeback,2025-04-0{number + 1} 10:00:00,bank,payment_fraud" for number in range(3)]
+    file.write_text("\n".join(["transaction_id,kind,occurred_at,source,abuse_type", *lines]) + "\n")
+    for told in ("3 reported, 0 known before, 0 refused", "0 reported, 3 known before, 0 refused"):
+        done = run("vouch.py", "outcomes", "import", str(file), env=env)
+        assert (done.returncode, done.stdout.strip()) == (0, told), done.stderr
+    wrong = [
+        "nobody,chargeback,2025-04-01,bank,",
+        "file-0,lost\x1b[2J,2025-04-01T00:00:00Z,bank,",
+        "file-0,chargeback,soon,bank,",
+    ]
+    file.write_text("\n".join(["transaction_id,kind,occurred_at,source,abuse_type", *wrong]) + "\n")
+    done = run("vouch.py", "outcomes", "import", str(file), env=env)
+    assert done.returncode == 1 and "3 refused" in done.stdout and "line 3: kind must be" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    for content in (b"", b"a,b\n1,2\n", b"\xff\xfe", b'transaction_id,kind,occurred_at,source\n"'):
+        file.write_bytes(content)
+        done = run("vouch.py", "outcomes", "import", str(file), env=env)
+        assert done.returncode == 2 and done.stderr.startswith("vouch outcomes: ") and "Traceback" not in done.stderr
+    assert run("vouch.py", "outcomes", "import", str(tmp_path / "none"), env=env).returncode == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -165,7 +192,7 @@ def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cas
 def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> None:
     """`vouch cases` from list to verdict; a hostile comment does not reach the terminal raw; errors are a sentence."""
     case_id = open_cases[3]
-    with_agent = stack.environment() | {"VOUCH_CASES_AGENT": stack.address("agent")}
+    with_agent = stack.environment() | {"VOUCH_CLIENT_AGENT": stack.address("agent")}
 
     def cases(*arguments: str, code: int = 0) -> str:
         done = run("vouch.py", "cases", *arguments, env=with_agent)
@@ -181,5 +208,5 @@ def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> 
     assert "not claimed" in cases("release", case_id, "--token", "1", code=1)
     assert "no such case" in cases("show", "none", code=1)
     assert "cannot be reached" in run(
-        "vouch.py", "cases", "list", env=with_agent | {"VOUCH_CASES_AGENT": "127.0.0.1:1"}
+        "vouch.py", "cases", "list", env=with_agent | {"VOUCH_CLIENT_AGENT": "127.0.0.1:1"}
     ).stderr  # fmt: skip

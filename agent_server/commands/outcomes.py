@@ -1,0 +1,102 @@
+"""`vouch outcomes`: report what became of orders, many at once."""
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from agent_server.commands.client import Ask, asking, tell
+from contract.fields import short_names
+from generated.vouch.v1 import outcome_service_pb2 as pb
+from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
+from runtime.process.commands import command
+from runtime.process.terminal import plain
+
+KINDS = short_names(pb.OutcomeKind.DESCRIPTOR)
+NEEDED = ("transaction_id", "kind", "occurred_at", "source")
+_TOLD = 20
+_REFUSED = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
+
+
+class FileError(Exception):
+    """The file cannot be read; the message says why."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The actions and their options."""
+    result = argparse.ArgumentParser(prog="vouch outcomes", description="Report what became of orders.")
+    actions = result.add_subparsers(dest="action", required=True)
+    imported = actions.add_parser("import", help="report every line of a CSV file; the same file again changes nothing")
+    imported.add_argument("file", type=Path, help=f"columns {', '.join(NEEDED)}, and abuse_type if wanted")
+    return result
+
+
+@command("vouch outcomes", FileError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 all reported, 1 some were refused or the agent is away, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    counts: Counter[str] = Counter()
+    with asking(OutcomeServiceStub) as ask:
+        try:
+            for number, row in _rows(options.file):
+                counts[_reported(ask, number, row, told=counts["refused"] < _TOLD)] += 1
+        except grpc.RpcError as error:
+            tell("vouch outcomes", error)
+            return 1
+    print(", ".join(f"{counts[name]:,} {name}" for name in ("reported", "known before", "refused")))
+    return 1 if counts["refused"] else 0
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Lines of the file by their number. Raises FileError."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise FileError(f"{path} has no column {missing[0]}; needed are {', '.join(NEEDED)}")
+            yield from enumerate(reader, 2)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _reported(ask: Ask, number: int, row: dict[str, Any], *, told: bool) -> str:
+    """What became of a line; a refusal is told."""
+    try:
+        answer = ask("ReportOutcome", _request(row))
+    except ValueError as error:
+        problem = str(error)
+    except grpc.RpcError as error:
+        if error.code() not in _REFUSED:
+            raise
+        problem = str(error.details())
+    else:
+        return "known before" if answer.repeated_report else "reported"
+    if told:
+        print(plain(f"line {number}: {problem}"), file=sys.stderr)
+    return "refused"
+
+
+def _request(row: dict[str, Any]) -> pb.ReportOutcomeRequest:
+    """Raises ValueError that names the column."""
+    kind, occurred_at = str(row["kind"]).strip(), Timestamp()
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+    try:
+        text = str(row["occurred_at"]).strip().replace(" ", "T")
+        occurred_at.FromJsonString(text if text.endswith("Z") or "+" in text else f"{text}Z")
+    except ValueError as error:
+        raise ValueError("occurred_at must be a time like 2025-03-20T08:00:00Z") from error
+    return pb.ReportOutcomeRequest(
+        transaction_id=row["transaction_id"],
+        kind=KINDS[kind],  # type: ignore[arg-type]
+        occurred_at=occurred_at,
+        source=row["source"],
+        abuse_type=row.get("abuse_type") or "",
+    )
