@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),
     "cases": ("agent_server.commands.cases", "work off the queue of cases in a terminal"),
     "outcomes": ("agent_server.commands.outcomes", "report what became of orders, from a file"),
+    "labels": ("agent_server.commands.labels", "export what is known of orders as a dataset to train on"),
     "keys": ("runtime.keys_command", "make, list and remove API keys"),
     "up": ("stack.up", "start every service in this terminal"),
     "serve": ("stack.serve", "serve everything in one process, without the edge"),

@@ -1,4 +1,4 @@
-"""Rows of a table as messages: columns that are no field are extras, numbers or texts by their type."""
+"""Rows of a table as messages, and messages as rows: columns that are no field are extras, numbers or texts by their type."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from contract.extras import LONGEST, is_name
-from contract.fields import FIELDS, LABELS
+from contract.fields import FIELDS, LABELS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 
@@ -38,3 +38,19 @@ def _add_extra(order: Transaction, name: str, value: Any) -> None:
             order.extra_texts[name] = value
     elif isinstance(value, int | float) and math.isfinite(value):
         order.extra_numbers[name] = value
+
+
+def row_of(order: Transaction) -> dict[str, Any]:
+    """A message as a row of a file, as `messages` reads it: None where a field is absent."""
+    row: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        value: Any = getattr(order, name)
+        if name not in REQUIRED and not order.HasField(name):
+            row[name] = None
+        elif field.kind == "time":
+            row[name] = value.ToDatetime()
+        elif field.kind == "enum":
+            row[name] = next((short for short, number in field.numbers.items() if number == value), None)
+        else:
+            row[name] = value
+    return row | dict(order.extra_numbers) | dict(order.extra_texts)

@@ -17,6 +17,8 @@ from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 VERDICT = "verdict"
 """The source of a label that a reviewer gave."""
+SILENCE = "silence"
+"""The source of a label that nobody gave: an approved order of which nothing bad was heard for long enough."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,29 @@ def known_labels(since: int) -> Query[list[Known]]:
             if transaction_id not in latest or known.at >= latest[transaction_id].at:
                 latest[transaction_id] = known
         return sorted((known for known in latest.values() if known.at >= since), key=lambda known: known.at)
+
+    return read
+
+
+def silent_approvals(before: int) -> Query[list[Known]]:
+    """Orders whose latest decision, made before a moment, is an approval, and of which nobody said anything: honest, it seems.
+
+    A denied order has no such label: nobody found out.
+    """
+
+    def read(connection: Connection) -> list[Known]:
+        told = {name for name, _ in (*_verdicts(connection), *_reports(connection))}
+        rows = connection.execute(
+            sa.select(ENTRIES.c.sequence, ENTRIES.c.at, ENTRIES.c.decision, PAYLOADS.c.transaction_id)
+            .join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence)
+            .order_by(ENTRIES.c.sequence)
+        )
+        latest = {row.transaction_id: row for row in rows}
+        return [
+            Known(row.sequence, row.at, False, "", SILENCE)
+            for name, row in latest.items()
+            if name not in told and row.decision == pb.DECISION_APPROVE and row.at < before
+        ]
 
     return read
 

@@ -3,7 +3,6 @@
 import argparse
 import datetime as dt
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from sqlalchemy.engine import Engine
 
 from agent_server.audit.signing import Signing
+from agent_server.commands.ages import DAY, age
 from agent_server.ledger import LedgerError, open_engine
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.engine import writing
@@ -21,9 +21,6 @@ from agent_server.settings import AgentSettings
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
 from runtime.process.commands import command
 from runtime.process.terminal import plain
-
-_AGE = re.compile(r"(\d{1,5})d")
-_DAY = 86_400_000_000
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,15 +35,8 @@ def parser() -> argparse.ArgumentParser:
     ):
         actions.add_parser(action, help=text).add_argument("--user", required=True, help="the shop's id of the account")
     expire = actions.add_parser("expire", help="remove what is personal of all decisions of some age")
-    expire.add_argument("--older-than", type=_age, required=True, metavar="400d", help="days")
+    expire.add_argument("--older-than", type=age, required=True, metavar="400d", help="days")
     return result
-
-
-def _age(text: str) -> int:
-    match = _AGE.fullmatch(text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age: write days, like 400d")
-    return int(match[1])
 
 
 @command("vouch privacy", LedgerError)
@@ -63,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _export(engine, options.user)
         if options.action == "erase":
             return _erase(engine, signer, Erase(user_id=options.user))
-        before = int(dt.datetime.now(dt.UTC).timestamp() * 1e6) - options.older_than * _DAY
+        before = int(dt.datetime.now(dt.UTC).timestamp() * 1e6) - options.older_than * DAY
         return _erase(engine, signer, Erase(before=before))
     finally:
         engine.dispose()

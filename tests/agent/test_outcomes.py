@@ -1,5 +1,8 @@
 """Outcomes and labels: reported once, the latest word counts, nothing of the erased is left."""
 
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -7,14 +10,19 @@ from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.labels import known_labels, labelled, outcomes_of
 from agent_server.cases.outcomes import Report
 from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.keeping import KeepDecision
 from agent_server.privacy import Erase
+from contract.messages import messages
+from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from runtime.rpc.errors import NotFound
-from testing.decisions import keep
+from testing.decisions import answer_for, keep
+from testing.servers.processes import run
 from tests.agent.test_cases import LEASE, resolve
 
+UNCERTAIN = cases.CASE_REASON_UNCERTAIN
 CHARGEBACK, GOOD = outcomes.OUTCOME_KIND_CHARGEBACK, outcomes.OUTCOME_KIND_CONFIRMED_GOOD
 
 
@@ -65,3 +73,35 @@ async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
     assert await ledger.write(Erase(user_id="user-123")) == 4
     assert await labels(ledger) == [] and await ledger.read(outcomes_of("t1")) == []
     ledger.close()
+
+
+async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
+    """Orders decided, outcomes reported by their truth, labels exported: a dataset that trains, without the denied."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger, orders = Ledger(open_engine(url)), list(messages(table.slice(0, 400)))
+    is_abuse = table.slice(0, 400).column("is_abuse").to_pylist()
+    for number, (order, abuse) in enumerate(zip(orders, is_abuse, strict=True)):
+        decision = pb.DECISION_DENY if number % 10 == 0 else pb.DECISION_APPROVE
+        answer = answer_for(order.transaction_id, decision)
+        await ledger.write(
+            KeepDecision(order, answer, caller="", request_id="", policy_digest="", case_id="c", reason=UNCERTAIN)
+        )
+        if abuse and number % 10:
+            outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=CHARGEBACK, source="bank")
+            await ledger.write(Report(outcome, 100, "shop"))
+    ledger.close()
+    file = tmp_path / "labels.parquet"
+    done = run("vouch.py", "labels", "--ledger", url, "export", "--output", str(file), "--matured", "0d")
+    assert done.returncode == 0, done.stderr
+    labels_told = read_table(file)
+    told = dict(zip(labels_told["transaction_id"].to_pylist(), labels_told["is_abuse"].to_pylist(), strict=True))
+    wanted = {
+        order.transaction_id: abuse for n, (order, abuse) in enumerate(zip(orders, is_abuse, strict=True)) if n % 10
+    }
+    assert told == wanted
+    by_id = {order.transaction_id: order for order in orders}
+    assert all(order == by_id[order.transaction_id] for order in messages(labels_told))
+    models = ("--models-dir", str(tmp_path / "models"), "--form", "tables", "--rounds", "5")
+    trained = run("vouch.py", "train", "--dataset", str(file), *models)
+    assert trained.returncode == 0, trained.stderr
+    assert run("vouch.py", "labels", "--ledger", url, "export", "--output", str(tmp_path / "x.txt")).returncode == 2

@@ -1,0 +1,97 @@
+"""`vouch labels`: what is known of orders, as a dataset that `vouch train` takes."""
+
+import argparse
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from agent_server.cases.labels import Known, known_labels, labelled, silent_approvals
+from agent_server.commands.ages import DAY, age
+from agent_server.ledger import LedgerError, open_engine
+from agent_server.settings import AgentSettings
+from contract.abuse_types import HONEST_TYPES
+from contract.messages import row_of
+from contract.schema import FILE_SCHEMA
+from generated.vouch.v1.case_service_pb2 import ExportLabelsResponse
+from runtime.process.commands import command
+from runtime.process.files import OutputError, complete_or_nothing
+
+_AT_ONCE = 1000
+_ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s")}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The actions and their options."""
+    result = argparse.ArgumentParser(prog="vouch labels", description="Labels out of the ledger.")
+    result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
+    export = result.add_subparsers(dest="action", required=True).add_parser("export", help="a dataset to train on")
+    export.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
+    export.add_argument(
+        "--matured", type=age, default=None, metavar="60d",
+        help="also approved orders of at least this age of which nobody said anything, as honest ones",
+    )  # fmt: skip
+    return result
+
+
+@command("vouch labels", LedgerError, OutputError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 written, 1 nothing is known, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
+    engine = open_engine(settings.ledger_url)
+    try:
+        with engine.connect() as connection:
+            known: list[Known] = known_labels(0)(connection)
+            if options.matured is not None:
+                now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
+                known += silent_approvals(now - options.matured * DAY)(connection)
+            if not known:
+                print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
+                return 1
+            rows: list[dict[str, Any]] = []
+            for start in range(0, len(known), _AT_ONCE):
+                rows += map(_row, labelled(known[start : start + _AT_ONCE])(connection))
+    finally:
+        engine.dispose()
+    with complete_or_nothing(options.output) as path:
+        _write(_table(rows), path, options.output.suffix)
+    counts = Counter(row["label_source"] for row in rows)
+    by_source = ", ".join(f"{count:,} by {source}" for source, count in sorted(counts.items()))
+    print(f"{len(rows):,} labels, {sum(row['is_abuse'] for row in rows):,} of them abuse: {by_source}")
+    return 0
+
+
+def _row(label: ExportLabelsResponse) -> dict[str, Any]:
+    return row_of(label.transaction) | {
+        "is_abuse": label.is_abuse,
+        "abuse_type": label.abuse_type or (None if label.is_abuse else HONEST_TYPES[0]),
+        "label_source": label.source,
+        "labelled_at": label.resolved_at.ToDatetime(),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Columns of files as always, what a label brings along, and extras by their names."""
+    fields = {field.name: field.type for field in FILE_SCHEMA} | _ADDED
+    for row in rows:
+        for name, value in row.items():
+            fields.setdefault(name, pa.string() if isinstance(value, str) else pa.float64())
+    names = [name for name in fields if any(row.get(name) is not None for row in rows)]
+    return pa.table({name: pa.array([row.get(name) for row in rows], fields[name]) for name in names})
+
+
+def _write(table: pa.Table, path: Path, suffix: str) -> None:
+    """In order of time, as training reads it."""
+    table = table.sort_by("timestamp")
+    if suffix == ".parquet":
+        pq.write_table(table, path)
+    elif suffix == ".csv":
+        pa_csv.write_csv(table, path)
+    else:
+        raise OutputError(f"the output must end in .csv or .parquet, not {suffix or 'in nothing'}")
