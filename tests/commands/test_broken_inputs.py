@@ -85,6 +85,7 @@ def test_files(name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureF
         ("score", [file, "--output", str(tmp_path / "scores.csv"), *known]),
         ("load", ["--dataset", file]),
         ("review-zone", ["--dataset", file]),
+        ("outcomes", ["import", file]),
     ):
         if command == "score" and name in ("label.csv", "head.csv", "twice.csv"):
             continue  # labels are not read; the others are below
