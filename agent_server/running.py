@@ -91,5 +91,4 @@ def scoring_client(settings: AgentSettings) -> ScoringClient:
     tls = None
     if settings.scorer_tls_ca:
         tls = ClientTls(settings.scorer_tls_ca, settings.scorer_tls_certificate, settings.scorer_tls_key)
-    key = settings.scorer_api_key.get_secret_value() if settings.scorer_api_key else ""
-    return ScoringClient.reaching(settings.scorer, settings.scorer_timeout_seconds, key, tls)
+    return ScoringClient.reaching(settings.scorer, settings.scorer_timeout_seconds, settings.scorer_key, tls)

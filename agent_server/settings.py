@@ -40,6 +40,11 @@ class AgentSettings(ServerSettings):
     ledger_key: Path | None = None
     """Private key of `vouch audit key` that signs the end of the ledger's chain."""
 
+    @property
+    def scorer_key(self) -> str:
+        """The agent's key for the scorer; empty for none."""
+        return self.scorer_api_key.get_secret_value() if self.scorer_api_key else ""
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.deny_threshold >= self.approve_threshold:

@@ -1,9 +1,11 @@
-"""The ports that the services listen on, and whether they are free."""
+"""What services need before they start: the ports that they listen on, and a model."""
 
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from agent_server.settings import AgentSettings
+from ml_server.registry.store import CURRENT
 from ml_server.settings import MlSettings
 from stack.settings import StackSettings
 
@@ -26,6 +28,15 @@ def ports() -> dict[str, int]:
 def _port(address: str) -> int:
     port = address.rpartition(":")[2]
     return int(port) if port.isdecimal() else 0
+
+
+def lacking(ports: Mapping[str, int], models: Path) -> list[str]:
+    """A sentence for each port that is taken; where none is, one for the model that is missing."""
+    if sentences := taken(ports):
+        return sentences
+    if (models / CURRENT).is_dir():
+        return []
+    return [f"{models} holds no current model: run `vouch generate` and `vouch train` first"]
 
 
 def taken(ports: Mapping[str, int]) -> list[str]:

@@ -19,20 +19,18 @@ from agent_server import running as deciding
 from agent_server.ledger import LedgerError
 from agent_server.scoring_client import ScoringClient
 from agent_server.settings import AgentSettings
-from ml_server.registry.store import CURRENT
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
-from runtime.access.loopback import require_loopback
 from runtime.process.commands import command
-from runtime.process.loop import run, settle_garbage
+from runtime.process.loop import run
+from runtime.process.main import one_process
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken
 from runtime.rpc.inprocess import LocalHealth
 from runtime.rpc.server import Server
 from runtime.telemetry import logging
-from runtime.telemetry.metrics import Exposition
-from stack.ports import ports, taken
+from stack.ports import lacking, ports
 from stack.settings import StackSettings
 
 READY = "vouch serves"
@@ -45,18 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="vouch serve", description="Serve scorer, agent and REST in one process.")
     parser.parse_args(arguments)
     at = {name: port for name, port in ports().items() if name not in ("envoy", "agent_metrics")}
-    if sentences := taken(at):
+    scorer, agent, stack = MlSettings.read(), AgentSettings.read(), StackSettings.read()
+    if sentences := lacking(at, scorer.models_dir):
         print("\n".join(f"vouch serve: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
-    scorer = MlSettings.read()
-    if not (scorer.models_dir / CURRENT).is_dir():
-        sentence = f"{scorer.models_dir} holds no current model: run `vouch generate` and `vouch train` first"
-        print(f"vouch serve: {sentence}", file=sys.stderr)
-        return 2
     logging.configure("vouch")
-    sys.setswitchinterval(0.0005)
-    run(serve(scorer, AgentSettings.read(), StackSettings.read()))
-    return 0
+    return run(one_process(scorer, lambda settings, _: serve(settings, agent, stack)))
 
 
 async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stack: StackSettings) -> None:
@@ -66,14 +58,12 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
 
     stopping = asyncio.Event()
     async with (
-        _metrics(scorer_settings),
         scoring.running(scorer_settings, hear=False) as scorer,
         deciding.running(agent_settings, hear=False, scoring=_to(scorer, agent_settings)) as agent,
         _rest(scorer_rest.app, stack.bridge_ml_port, _scorer_stubs(scorer)),
         _rest(agent_rest.app, stack.bridge_agent_port, _agent_stubs(agent)),
     ):
         _hear(stopping, scorer)
-        settle_garbage()
         print(f"{READY}: http://localhost:{stack.bridge_ml_port}/docs (scorer), ", end="")
         print(f"http://localhost:{stack.bridge_agent_port}/docs (agent), ", end="")
         print(f"gRPC localhost:{scorer.port} and localhost:{agent.port}", flush=True)
@@ -81,9 +71,8 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
 
 
 def _to(scorer: Server, settings: AgentSettings) -> ScoringClient:
-    key = settings.scorer_api_key.get_secret_value() if settings.scorer_api_key else ""
-    stub, health = scorer.stub(scoring.SERVICE), LocalHealth(scorer.health)
-    return ScoringClient(stub, health, settings.scorer_timeout_seconds, key)
+    stubs = _scorer_stubs(scorer)
+    return ScoringClient(stubs["scoring"], stubs["health"], settings.scorer_timeout_seconds, settings.scorer_key)
 
 
 def _scorer_stubs(scorer: Server) -> dict[str, Any]:
@@ -105,24 +94,6 @@ def _hear(stopping: asyncio.Event, scorer: Server) -> None:
         loop.add_signal_handler(number, stopping.set)
     # A terminal that is closed ends it; a hang-up that somebody sends has the model read again.
     loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.closed() else scorer.reload.set())
-
-
-@contextlib.asynccontextmanager
-async def _metrics(settings: MlSettings) -> AsyncIterator[None]:
-    """All metrics of the process, where the scorer's settings want them."""
-    if not settings.metrics_listen:
-        yield
-        return
-    variable = f"{settings.prefix}METRICS_LISTEN"
-    require_loopback(settings.metrics_listen, guarded=False, insecure=settings.insecure, variable=variable)
-    try:
-        shown = Exposition(settings.metrics_listen, None)
-    except (OSError, ValueError) as error:
-        raise PortTaken(f"cannot show metrics on {settings.metrics_listen}: the port is in use") from error
-    try:
-        yield
-    finally:
-        shown.close()
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ from honcho.manager import Manager
 from honcho.printer import Printer
 
 from runtime.process.commands import command
-from stack.ports import ports, taken
+from stack.ports import lacking, ports
 from stack.settings import EdgeSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,15 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="vouch up", description="Start every service in this terminal.")
     parser.parse_args(arguments)
     at, secure = ports(), EdgeSettings.read().tls_certificate is not None
-    if found := taken(at):
-        for sentence in found:
-            print(f"vouch up: {sentence}", file=sys.stderr)
-        return 2
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
-    if not (models / "current").is_dir():
-        print(
-            f"vouch up: {models} holds no current model: run `vouch generate` and `vouch train` first", file=sys.stderr
-        )
+    if sentences := lacking(at, models):
+        print("\n".join(f"vouch up: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
     manager: Any = Manager(_Unread(sys.stdout))
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():

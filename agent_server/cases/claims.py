@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from agent_server.ledger.case_events import add_event
 from agent_server.ledger.group import Group
+from agent_server.ledger.records import timestamp
 from agent_server.ledger.schema import CASES
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
@@ -87,16 +88,17 @@ class Release:
 
 
 class Comment:
-    """Adds a comment to a case's history. Gives its place there."""
+    """Adds a comment to a case's history. Gives it as it stands there."""
 
     def __init__(self, reviewer: Reviewer, case_id: str, text: str) -> None:
         self._reviewer, self._case_id, self._text = reviewer, case_id, text
 
-    def __call__(self, group: Group) -> int:
+    def __call__(self, group: Group) -> cases.CaseEvent:
         """Add it. Raises NotFound."""
         _case(group, self._case_id)
-        kind = cases.CASE_EVENT_KIND_COMMENTED
-        return add_event(group, self._case_id, self._reviewer.now, kind, self._reviewer.name, self._text)
+        kind, by = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer
+        number = add_event(group, self._case_id, by.now, kind, by.name, self._text)
+        return cases.CaseEvent(number=number, at=timestamp(by.now), kind=kind, actor=by.name, text=self._text)
 
 
 def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
@@ -111,6 +113,11 @@ def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
     return case
 
 
+def no_such_case() -> NotFound:
+    """What is said where a case is not there."""
+    return NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
+
+
 def _most_urgent(group: Group, now: int) -> str:
     """The most urgent case that is open or whose claim has run out; empty where there is none."""
     waiting = sa.or_(CASES.c.status == OPEN, sa.and_(CASES.c.status == CLAIMED, CASES.c.claimed_until <= now))
@@ -121,7 +128,7 @@ def _most_urgent(group: Group, now: int) -> str:
 def _case(group: Group, case_id: str) -> Any:
     row = group.execute(sa.select(CASES).where(CASES.c.case_id == case_id)).first()
     if row is None:
-        raise NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
+        raise no_such_case()
     return row
 
 

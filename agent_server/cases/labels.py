@@ -32,40 +32,37 @@ class Known:
     source: str
 
 
-def known_labels(since: int) -> Query[list[Known]]:
-    """The latest word on each order whose person was not erased, known from a moment on, oldest first."""
+def known_labels(since: int = 0, silent_before: int | None = None) -> Query[list[Known]]:
+    """The latest word on each order whose person was not erased, known from a moment on, oldest first.
+
+    With `silent_before` also orders whose latest decision, made before that moment, is an approval, and of which nobody said
+    anything: honest, it seems. A denied order has no such label: nobody found out.
+    """
 
     def read(connection: Connection) -> list[Known]:
         latest: dict[str, Known] = {}
         for transaction_id, known in (*_verdicts(connection), *_reports(connection)):
             if transaction_id not in latest or known.at >= latest[transaction_id].at:
                 latest[transaction_id] = known
+        if silent_before is not None:
+            latest = _silent_approvals(connection, silent_before) | latest
         return sorted((known for known in latest.values() if known.at >= since), key=lambda known: known.at)
 
     return read
 
 
-def silent_approvals(before: int) -> Query[list[Known]]:
-    """Orders whose latest decision, made before a moment, is an approval, and of which nobody said anything: honest, it seems.
-
-    A denied order has no such label: nobody found out.
-    """
-
-    def read(connection: Connection) -> list[Known]:
-        told = {name for name, _ in (*_verdicts(connection), *_reports(connection))}
-        rows = connection.execute(
-            sa.select(ENTRIES.c.sequence, ENTRIES.c.at, ENTRIES.c.decision, PAYLOADS.c.transaction_id)
-            .join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence)
-            .order_by(ENTRIES.c.sequence)
-        )
-        latest = {row.transaction_id: row for row in rows}
-        return [
-            Known(row.sequence, row.at, False, "", SILENCE)
-            for name, row in latest.items()
-            if name not in told and row.decision == pb.DECISION_APPROVE and row.at < before
-        ]
-
-    return read
+def _silent_approvals(connection: Connection, before: int) -> dict[str, Known]:
+    rows = connection.execute(
+        sa.select(ENTRIES.c.sequence, ENTRIES.c.at, ENTRIES.c.decision, PAYLOADS.c.transaction_id)
+        .join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence)
+        .order_by(ENTRIES.c.sequence)
+    )
+    decided = {row.transaction_id: row for row in rows}
+    return {
+        name: Known(row.sequence, row.at, False, "", SILENCE)
+        for name, row in decided.items()
+        if row.decision == pb.DECISION_APPROVE and row.at < before
+    }
 
 
 def _verdicts(connection: Connection) -> list[tuple[str, Known]]:

@@ -1,12 +1,10 @@
 """Ages on command lines: 60d."""
 
 import argparse
+import datetime as dt
 import re
-from typing import Final
 
 _AGE = re.compile(r"(\d{1,5})d")
-DAY: Final = 86_400_000_000
-"""Microseconds."""
 
 
 def age(text: str) -> int:
@@ -15,3 +13,8 @@ def age(text: str) -> int:
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no age: write days, like 400d")
     return int(match[1])
+
+
+def long_ago(days: int) -> int:
+    """The moment of so many days ago, in microseconds since 1970."""
+    return int((dt.datetime.now(dt.UTC) - dt.timedelta(days)).timestamp() * 1e6)

@@ -1,7 +1,6 @@
 """`vouch labels`: what is known of orders, as a dataset that `vouch train` takes."""
 
 import argparse
-import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from agent_server.cases.labels import Known, known_labels, labelled, silent_approvals
-from agent_server.commands.ages import DAY, age
+from agent_server.cases.labels import known_labels, labelled
+from agent_server.commands.ages import age, long_ago
 from agent_server.ledger import LedgerError, open_engine
 from agent_server.settings import AgentSettings
 from contract.abuse_types import HONEST_TYPES
@@ -47,10 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     engine = open_engine(settings.ledger_url)
     try:
         with engine.connect() as connection:
-            known: list[Known] = known_labels(0)(connection)
-            if options.matured is not None:
-                now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
-                known += silent_approvals(now - options.matured * DAY)(connection)
+            known = known_labels(silent_before=None if options.matured is None else long_ago(options.matured))(
+                connection
+            )
             if not known:
                 print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
                 return 1

@@ -1,7 +1,6 @@
 """`vouch privacy`: what is kept of a person; export it, erase it, or expire what is old."""
 
 import argparse
-import datetime as dt
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from sqlalchemy.engine import Engine
 
 from agent_server.audit.signing import Signing
-from agent_server.commands.ages import DAY, age
+from agent_server.commands.ages import age, long_ago
 from agent_server.ledger import LedgerError, open_engine
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.engine import writing
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _export(engine, options.user)
         if options.action == "erase":
             return _erase(engine, signer, Erase(user_id=options.user))
-        before = int(dt.datetime.now(dt.UTC).timestamp() * 1e6) - options.older_than * DAY
+        before = long_ago(options.older_than)
         return _erase(engine, signer, Erase(before=before))
     finally:
         engine.dispose()

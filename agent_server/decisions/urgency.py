@@ -22,9 +22,14 @@ def expected_loss(transaction: Transaction, score: float | None) -> float:
     return (1.0 if score is None else 1 - score) * transaction.order_amount
 
 
+def head_start(loss: float) -> int:
+    """The waiting that a loss is worth, in microseconds."""
+    return round(PATIENCE_SECONDS * _MICROSECONDS * math.log1p(max(loss, 0.0)))
+
+
 def urgency(opened_at: int, loss: float) -> int:
     """The smaller, the more urgent; times in microseconds since 1970."""
-    return opened_at - round(PATIENCE_SECONDS * _MICROSECONDS * math.log1p(max(loss, 0.0)))
+    return opened_at - head_start(loss)
 
 
 def due_at(opened_at: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from agent_server.decisions.urgency import due_at, expected_loss, urgency
+from agent_server.decisions.urgency import due_at, expected_loss, head_start, urgency
 from agent_server.ledger.case_events import add_event
 from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
 from agent_server.ledger.group import Group, Revision
@@ -34,7 +34,6 @@ class Said:
     note: str = ""
     abuse_type: str = ""
     reason_code: str = ""
-    is_verdict: bool = False
 
 
 class KeepDecision:
@@ -68,7 +67,6 @@ class KeepDecision:
             move_case(group, before.case_id, self._transaction, answer, sequence)
         elif answer.decision == pb.DECISION_REVIEW:
             group.insert(CASES, _case_row(self._transaction, answer, sequence, self._reason))
-            add_event(group, answer.case_id, microseconds(answer.decided_at), cases.CASE_EVENT_KIND_OPENED, number=1)
         return Kept(answer)
 
 
@@ -107,16 +105,16 @@ def move_case(
     `by` is the reviewer who decided, with what they `said`; nobody where the order was decided without one.
     """
     at, score = microseconds(answer.decided_at), _score(answer)
-    opened_at = group.execute(sa.select(CASES.c.opened_at).where(CASES.c.case_id == case_id)).scalar_one()
     loss = expected_loss(transaction, score)
     changed: dict[str, object] = {
         "sequence": sequence, "legitimacy_score": score, "recommendation": _recommended(answer),
-        "expected_loss": loss, "urgency": urgency(opened_at, loss),
+        "expected_loss": loss, "urgency": CASES.c.opened_at - head_start(loss),
     }  # fmt: skip
     if answer.decision != pb.DECISION_REVIEW:
         changed |= {"status": RESOLVED, "verdict": answer.decision, "resolved_at": at, "claimed_until": None}
         changed |= {"note": said.note, "abuse_type": said.abuse_type, "reason_code": said.reason_code}
-        kind = cases.CASE_EVENT_KIND_RESOLVED if said.is_verdict else cases.CASE_EVENT_KIND_CLOSED
+        by_human = answer.decision_maker == pb.DECISION_MAKER_HUMAN
+        kind = cases.CASE_EVENT_KIND_RESOLVED if by_human else cases.CASE_EVENT_KIND_CLOSED
         add_event(group, case_id, at, kind, by, said.note)
     group.execute(CASES.update().where(CASES.c.case_id == case_id).values(changed))
 

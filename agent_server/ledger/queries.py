@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.ledger.case_events import OPENED_NUMBER
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import answer_of, order_of, record_of, timestamp
 from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
@@ -146,7 +147,7 @@ def whole_case(case_id: str) -> Query[cases.GetCaseResponse | None]:
         row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
         if row is None:
             return None
-        whole = cases.GetCaseResponse(case=case_of(row), events=events_of(connection, case_id))
+        whole = cases.GetCaseResponse(case=case_of(row), events=events_of(connection, row))
         decided = connection.execute(DECIDED.where(ENTRIES.c.sequence == row.sequence)).first()
         if decided is not None:  # absent once the person was erased
             whole.transaction.CopyFrom(order_of(decided))
@@ -156,15 +157,26 @@ def whole_case(case_id: str) -> Query[cases.GetCaseResponse | None]:
     return read
 
 
-def events_of(connection: Connection, case_id: str) -> list[cases.CaseEvent]:
-    """The history of a case, oldest first."""
+def one_case(case_id: str) -> Query[cases.Case | None]:
+    """A case alone."""
+
+    def read(connection: Connection) -> cases.Case | None:
+        row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
+        return None if row is None else case_of(row)
+
+    return read
+
+
+def events_of(connection: Connection, case: Any) -> list[cases.CaseEvent]:
+    """The history of a case, given its row, oldest first."""
+    opened = cases.CaseEvent(number=OPENED_NUMBER, at=timestamp(case.opened_at), kind=cases.CASE_EVENT_KIND_OPENED)
     rows = connection.execute(
-        sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case_id).order_by(CASE_EVENTS.c.number)
+        sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case.case_id).order_by(CASE_EVENTS.c.number)
     )
-    return [
+    return [opened, *(
         cases.CaseEvent(number=row.number, at=timestamp(row.at), kind=row.kind, actor=row.actor, text=row.text)
         for row in rows
-    ]
+    )]  # fmt: skip
 
 
 def case_rows(connection: Connection, sequences: list[int]) -> list[Any]:

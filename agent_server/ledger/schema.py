@@ -69,7 +69,7 @@ CASE_EVENTS = sa.Table(
     sa.Column("actor", sa.String(128), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
 )
-"""What happened to a case, numbered from 1. `text` is what people wrote, and is emptied when the person is erased."""
+"""What happened to a case after it was opened, numbered from 2. `text` is what people wrote: emptied with what is erased."""
 
 OUTCOMES = sa.Table(
     "outcomes",

@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
-from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer, no_such_case
 from agent_server.cases.labels import known_labels, labelled
 from agent_server.cases.verdicts import Resolve
 from agent_server.ledger import Ledger
 from agent_server.ledger.keeping import Said
-from agent_server.ledger.queries import WantedCases, case_page, whole_case
+from agent_server.ledger.queries import Query, WantedCases, case_page, one_case, whole_case
 from agent_server.ledger.records import microseconds
 from agent_server.services.pages import DEFAULT_PAGE, place_of, token_of
 from contract.abuse_types import ABUSE_TYPES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
-from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.call import Call
-from runtime.rpc.errors import InvalidRequest, NotFound
+from runtime.rpc.errors import InvalidRequest
 
+T = TypeVar("T")
 _LABELS_AT_ONCE = 500
 _MICROSECONDS = 1_000_000
 
@@ -38,7 +39,7 @@ class CaseService:
 
     async def GetCase(self, request: cases.GetCaseRequest, call: Call) -> cases.GetCaseResponse:
         """One case with its order, decision and history."""
-        return await self._whole(request.case_id)
+        return await self._read(whole_case(request.case_id))
 
     async def ClaimCase(self, request: cases.ClaimCaseRequest, call: Call) -> cases.ClaimCaseResponse:
         """Take a case for a while."""
@@ -68,16 +69,15 @@ class CaseService:
         """Decide a case."""
         if request.abuse_type and (request.verdict != pb.DECISION_DENY or request.abuse_type not in ABUSE_TYPES):
             raise InvalidRequest([("abuse_type", f"goes with deny, and is one of {', '.join(ABUSE_TYPES)}")])
-        said = Said(request.note, request.abuse_type, request.reason_code, is_verdict=True)
+        said = Said(request.note, request.abuse_type, request.reason_code)
         claimed = Claimed(request.case_id, request.token)
         await self._ledger.write(Resolve(_reviewer(call), claimed, request.verdict, said, call))
         return cases.ResolveCaseResponse(case=await self._case(request.case_id))
 
     async def CommentCase(self, request: cases.CommentCaseRequest, call: Call) -> cases.CommentCaseResponse:
         """Comment on a case."""
-        number = await self._ledger.write(Comment(_reviewer(call), request.case_id, request.text))
-        events = (await self._whole(request.case_id)).events
-        return cases.CommentCaseResponse(event=next(event for event in events if event.number == number))
+        event = await self._ledger.write(Comment(_reviewer(call), request.case_id, request.text))
+        return cases.CommentCaseResponse(event=event)
 
     async def ExportLabels(
         self, request: cases.ExportLabelsRequest, call: Call
@@ -89,13 +89,13 @@ class CaseService:
                 yield label
 
     async def _case(self, case_id: str) -> cases.Case:
-        return (await self._whole(case_id)).case
+        return await self._read(one_case(case_id))
 
-    async def _whole(self, case_id: str) -> cases.GetCaseResponse:
-        whole = await self._ledger.read(whole_case(case_id))
-        if whole is None:
-            raise NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
-        return whole
+    async def _read(self, query: Query[T | None]) -> T:
+        found = await self._ledger.read(query)
+        if found is None:
+            raise no_such_case()
+        return found
 
 
 def _reviewer(call: Call) -> Reviewer:

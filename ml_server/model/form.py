@@ -12,10 +12,12 @@ class Form(Protocol):
     features: int
     classes: int
     thresholds: Thresholds
-    base: list[float]
-    """Scores of the average order: where contributions start."""
     groups: Sequence[Sequence[int]]
     """Features whose bins are read as one number, of which each is a digit, the first feature the highest."""
+
+    @property
+    def base(self) -> list[float]:
+        """Scores of the average order: where contributions start."""
 
     def bins_of_one(self, row: Sequence[float]) -> list[int]:
         """The bin of each feature of one row, NaN for unknown."""

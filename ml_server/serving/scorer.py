@@ -39,7 +39,9 @@ class Scorer:
 
     def read(self, transaction: Transaction) -> Reading:
         """Read an order by the operations themselves, whatever it holds: it must have been checked."""
-        return self._reading(self._features.fields(transaction))
+        fields = self._features.fields(transaction)
+        bins = self._form.bins_of_one(self._features.of_fields(fields))
+        return self._form.grouped(bins), absent_bits(fields), self._features.unknown_extras(fields)
 
     def score(self, transaction: Transaction) -> float:
         """The legitimacy score alone; nobody is told of it."""
@@ -53,18 +55,13 @@ class Scorer:
 
         `reading` spares reading it again.
         """
-        groups, absent, unknown = reading or self.read_accepted(transaction) or self.read(transaction)
-        scores = self._form.scores_of_groups(groups)
-        raw, shares = self._log_odds.with_shares(scores)
-        score = self._calibrated(raw, self.bundle.prior_shift)
+        reading = reading or self.read_accepted(transaction) or self.read(transaction)
+        scores = self._form.scores_of_groups(reading[0])
         response = pb.PredictResponse()
-        self._fill(response, transaction.transaction_id, score, shares)
-        if unknown:
-            response.unknown_extras.extend(unknown)
-        self._watch(absent, score, unknown)
+        raw = self._answer(response, transaction, reading, scores)
         if level > NONE:
             slopes = self._log_odds.slopes(self._form.base, scores)
-            contributions = self._form.contributions_of_bins(self._form.ungrouped(groups), slopes)
+            contributions = self._form.contributions_of_bins(self._form.ungrouped(reading[0]), slopes)
             self._explain(response, contributions.tolist(), raw, self._features.fields(transaction), level)
         return response
 
@@ -82,17 +79,7 @@ class Scorer:
             readings = [self.read_accepted(transaction) or self.read(transaction) for transaction in transactions]
         by_class = self._form.scores_of_many_groups(np.array([groups for groups, _, _ in readings], dtype=np.intp).T)
         rows = by_class.tolist()
-        raws = []
-        for response, transaction, (_, absent, unknown), scores in zip(
-            responses, transactions, readings, rows, strict=True
-        ):
-            raw, shares = self._log_odds.with_shares(scores)
-            score = self._calibrated(raw, self.bundle.prior_shift)
-            raws.append(raw)
-            self._fill(response, transaction.transaction_id, score, shares)
-            if unknown:
-                response.unknown_extras.extend(unknown)
-            self._watch(absent, score, unknown)
+        raws = list(map(self._answer, responses, transactions, readings, rows))
         if level > NONE:
             fields = map(self._features.fields, transactions)
             bins = np.array([self._form.ungrouped(groups) for groups, _, _ in readings], dtype=np.intp).T
@@ -102,10 +89,6 @@ class Scorer:
                 self._explain(*told, level)
         return responses
 
-    def _reading(self, fields: Fields) -> Reading:
-        bins = self._form.bins_of_one(self._features.of_fields(fields))
-        return self._form.grouped(bins), absent_bits(fields), self._features.unknown_extras(fields)
-
     def _explain(
         self, response: pb.PredictResponse, contributions: list[float], raw: float, fields: Fields, level: int
     ) -> None:
@@ -113,9 +96,14 @@ class Scorer:
         self._explainer.add_reasons(balanced, fields, response.reasons)
         response.explanation.CopyFrom(self._explainer.explain(balanced, level == FULL))
 
-    def _fill(self, response: pb.PredictResponse, transaction_id: str, score: float, shares: list[float]) -> None:
-        """The answer for a calibrated score and the shares of the abuse types."""
-        response.transaction_id = transaction_id
+    def _answer(
+        self, response: pb.PredictResponse, transaction: Transaction, reading: Reading, scores: list[float]
+    ) -> float:
+        """Fill the answer for an order and the scores of its classes, and tell who watches; the raw log-odds are returned."""
+        _, absent, unknown = reading
+        raw, shares = self._log_odds.with_shares(scores)
+        score = self._calibrated(raw, self.bundle.prior_shift)
+        response.transaction_id = transaction.transaction_id
         response.legitimacy_score = score
         response.prediction = pb.PREDICTION_LEGITIMATE if score >= LEGITIMATE_FROM else pb.PREDICTION_FRAUD
         response.confidence = max(score, 1 - score)
@@ -124,3 +112,7 @@ class Scorer:
             by_type, abuse = response.abuse_type_scores, 1 - score
             for name, share in zip(ABUSE_TYPES, shares, strict=True):
                 setattr(by_type, name, abuse * share)
+        if unknown:
+            response.unknown_extras.extend(unknown)
+        self._watch(absent, score, unknown)
+        return raw

@@ -36,8 +36,8 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged, `fields` and
-    `fields_by_node` are the shares of the features that a tree, and a question of it, may choose from.
+    """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged, `fields` is the share
+    of the features that a tree may ask.
     """
 
     learning_rate: float
@@ -48,7 +48,6 @@ class Plan:
     depth: int = 2  # two features at most on any way: such trees are tables (see terms_of)
     leaves: int = 4
     fields: float = 0.3
-    fields_by_node: float = 1.0
 
 
 def plan_for(minority: int, parameters: Parameters) -> Plan:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import joblib
@@ -14,6 +15,7 @@ from ml_server.features.feature_set import Extra, FeatureSet
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.calibration import Calibration
+from ml_server.model.form import Form
 from ml_server.model.log_odds import LogOdds
 from ml_server.model.tables.from_lightgbm import terms_of
 from ml_server.model.trees.from_lightgbm import forest_of
@@ -54,6 +56,11 @@ class Fitted:
     features: FeatureSet
     booster: lgb.Booster
     learned: Learned
+
+    @cached_property
+    def form(self) -> Form:
+        """What scores by it, made once."""
+        return form_of(self.learned)
 
 
 def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, tell: Progress = SILENT) -> Trained:
@@ -107,7 +114,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         classes=log_odds.classes,
         n_features=len(features.names),
         rounds=rounds,
-        importance=importance(form_of(fitted.learned), log_odds, sample, features.names),
+        importance=importance(fitted.form, log_odds, sample, features.names),
         parameters=asdict(parameters) | asdict(boosting.plan) | {"form": form},
     )
     bundle = Bundle(
@@ -175,7 +182,7 @@ def _fitted(
 
 
 def _scores(fitted: Fitted, table: pa.Table, log_odds: LogOdds, calibration: Calibration) -> Numbers:
-    scores = form_of(fitted.learned).scores(fitted.features.matrix(TableColumns(table)))
+    scores = fitted.form.scores(fitted.features.matrix(TableColumns(table)))
     return calibration.scores(log_odds.of_rows(scores))
 
 

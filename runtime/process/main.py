@@ -46,27 +46,21 @@ def main(
     logging.configure(module)
     try:
         settings = settings_type.read(**given, **({"insecure": True} if options.insecure else {}))
-        if settings.metrics_listen:
-            require_loopback(
-                settings.metrics_listen,
-                guarded=False,
-                insecure=settings.insecure,
-                variable=f"{prefix}METRICS_LISTEN",
-            )
         count = settings.workers or cores()
         if count == 1:
-            return run(_one(settings, serve, worker=False))
+            return run(one_process(settings, serve))
         return _several(module, settings, count, failures)
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         return CANNOT_START
 
 
-async def _one(settings: S, serve: Serve[S], *, worker: bool) -> int:
+async def one_process(settings: S, serve: Serve[S], *, worker: bool = False) -> int:
+    """Serve in this process, with its metrics unless it is one worker of several. Raises SecurityError or PortTaken."""
     settle_garbage()
     # A batch computes in a thread; the loop, which answers and refuses, must not wait Python's 5 ms for each of its turns.
     sys.setswitchinterval(0.0005)
-    shown = None if worker or not settings.metrics_listen else _shown(settings.metrics_listen)
+    shown = None if worker else _shown(settings)
     try:
         await serve(settings, worker)
     finally:
@@ -79,7 +73,7 @@ def _several(module: str, settings: ServerSettings, count: int, failures: tuple[
     with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers: here the metrics are made already
         listen = f"{settings.listen.rpartition(':')[0]}:{held.getsockname()[1]}"
-        shown = _shown(settings.metrics_listen, folder) if settings.metrics_listen else None
+        shown = _shown(settings, folder)
         own = settings.model_copy(update={"listen": listen})
         try:
             return run(Supervisor(_work, (module, own, failures), f"{module}.__main__", count, shown).run())
@@ -95,14 +89,20 @@ def _work(started: Connection, module: str, settings: ServerSettings, failures: 
     logging.configure(module)
     serve: Serve[ServerSettings] = importlib.import_module(f"{module}.__main__").serve
     try:
-        code = run(_one(settings, serve, worker=True))
+        code = run(one_process(settings, serve, worker=True))
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         code = CANNOT_START
     raise SystemExit(code)
 
 
-def _shown(address: str, folder: str | None = None) -> Exposition:
+def _shown(settings: ServerSettings, folder: str | None = None) -> Exposition | None:
+    """The metrics where the settings want them, those that workers keep in a folder."""
+    address = settings.metrics_listen
+    if not address:
+        return None
+    variable = f"{settings.prefix}METRICS_LISTEN"
+    require_loopback(address, guarded=False, insecure=settings.insecure, variable=variable)
     try:
         return Exposition(address, folder)
     except (OSError, ValueError) as error:

@@ -39,7 +39,7 @@ class _Call:
 
 def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_DENY, **said: str) -> Resolve:
     """A verdict."""
-    return Resolve(by, claimed, verdict, Said(is_verdict=True, **said), _Call())  # type: ignore[arg-type]
+    return Resolve(by, claimed, verdict, Said(**said), _Call())  # type: ignore[arg-type]
 
 
 async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
@@ -66,7 +66,7 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     case_id = await opened(ledger)
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed == Claimed(case_id, 1)
-    assert await ledger.write(Comment(ada, case_id, "called the customer")) == 3
+    assert (await ledger.write(Comment(ada, case_id, "called the customer"))).number == 3
     await ledger.write(resolve(ada, claimed, abuse_type="fake_account", reason_code="stolen_card", note="no answer"))
     whole = await ledger.read(whole_case(case_id))
     assert whole is not None

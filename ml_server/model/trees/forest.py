@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -19,14 +20,27 @@ class Forest:
     def __init__(self, trees: Trees) -> None:
         trees = trees.on_grid()
         self.features, self.classes = len(trees.thresholds), trees.classes
-        self.thresholds, self._trees, self._paths = trees.thresholds, trees, Paths.of(trees)
+        self.thresholds, self._trees = trees.thresholds, trees
         self.groups: Sequence[Sequence[int]] = [[feature] for feature in range(self.features)]
-        self.base: list[float] = self._paths.expected().tolist()
         # Bins are read twice over: as they are, and with unknown beyond all cuts, for nodes where unknown goes right.
         self._source = np.where(trees.unknown_left, trees.feature, trees.feature + self.features)
         self._source[trees.feature == LEAF] = 0
         self._children = np.stack([trees.left, trees.right], axis=1).ravel()
-        self._levels = self._paths.longest
+        self._levels, waiting = 0, trees.roots
+        while len(waiting := waiting[trees.feature[waiting] != LEAF]):
+            self._levels += 1
+            waiting = np.unique([trees.left[waiting], trees.right[waiting]])
+
+    @cached_property
+    def _paths(self) -> Paths:
+        """Who only scores needs none: they take longer to find than the trees to read."""
+        return Paths.of(self._trees)
+
+    @cached_property
+    def base(self) -> list[float]:
+        """Scores of the average order: where contributions start."""
+        expected: list[float] = self._paths.expected().tolist()
+        return expected
 
     def bins_of_one(self, row: Sequence[float]) -> list[int]:
         """The bin of each feature of one row, NaN for unknown."""

@@ -36,7 +36,6 @@ class Paths:
 
     features: int
     classes: int
-    longest: int
     feature: Places
     low: Floats
     high: Floats
@@ -49,20 +48,18 @@ class Paths:
     def of(cls, trees: Trees) -> "Paths":
         """The ways of some trees."""
         ways: list[_Way] = []
-        values, classes, longest = [], [], 0
+        values, classes = [], []
         for root, of_class in zip(trees.roots.tolist(), trees.class_of.tolist(), strict=True):
-            for leaf, level, way in _ways(trees, root):
+            for leaf, way in _ways(trees, root):
                 ways.append(way)
                 values.append(float(trees.value[leaf]))
                 classes.append(of_class)
-                longest = max(longest, level)
         slots = max(1, *map(len, ways)) if len(ways) > 1 else 1
         filled = [[*way.items(), *[(len(trees.thresholds), _EVERYTHING)] * (slots - len(way))] for way in ways]
         limits = np.array([[limits for _, limits in way] for way in filled], dtype=np.float64).transpose(2, 1, 0)
         return cls(
             features=len(trees.thresholds),
             classes=trees.classes,
-            longest=longest,
             feature=np.array([[feature for feature, _ in way] for way in filled], dtype=np.intp).T,
             low=limits[0],
             high=limits[1],
@@ -94,20 +91,20 @@ class Paths:
         return by_feature
 
 
-def _ways(trees: Trees, root: int) -> Iterator[tuple[int, int, _Way]]:
-    """Each leaf of a tree, how many questions stand before it, and what they ask of each feature."""
-    waiting: list[tuple[int, int, _Way]] = [(root, 0, {})]
+def _ways(trees: Trees, root: int) -> Iterator[tuple[int, _Way]]:
+    """Each leaf of a tree, and what the questions before it ask of each feature."""
+    waiting: list[tuple[int, _Way]] = [(root, {})]
     while waiting:
-        node, level, way = waiting.pop()
+        node, way = waiting.pop()
         feature = int(trees.feature[node])
         if feature == LEAF:
-            yield node, level, way
+            yield node, way
             continue
         low, high, unknown, share = way.get(feature, _EVERYTHING)
         cut, unknown_left = int(trees.cut[node]), bool(trees.unknown_left[node])
         left, right = int(trees.left[node]), int(trees.right[node])
         to_left, to_right = (share * float(trees.count[child] / trees.count[node]) for child in (left, right))
         waiting += [
-            (right, level + 1, {**way, feature: (max(low, cut), high, unknown and not unknown_left, to_right)}),
-            (left, level + 1, {**way, feature: (low, min(high, cut), unknown and unknown_left, to_left)}),
+            (right, {**way, feature: (max(low, cut), high, unknown and not unknown_left, to_right)}),
+            (left, {**way, feature: (low, min(high, cut), unknown and unknown_left, to_left)}),
         ]

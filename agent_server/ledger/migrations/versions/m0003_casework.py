@@ -53,10 +53,8 @@ def upgrade() -> None:
             loss = expected_loss(order, row.legitimacy_score)
             changed = {"expected_loss": loss, "urgency": urgency(row.opened_at, loss), "due_at": due_at(row.opened_at)}
             connection.execute(table.update().where(table.c.case_id == row.case_id).values(changed))
-            event = {"case_id": row.case_id, "number": 1, "at": row.opened_at, "actor": "", "text": ""}
-            history.append({**event, "kind": cases.CASE_EVENT_KIND_OPENED})
             if row.status == cases.CASE_STATUS_RESOLVED:
-                closed = {"number": 2, "at": row.resolved_at or row.opened_at, "kind": cases.CASE_EVENT_KIND_CLOSED}
-                history.append({**event, **closed})
+                closed = {"case_id": row.case_id, "number": 2, "at": row.resolved_at or row.opened_at}
+                history.append({**closed, "kind": cases.CASE_EVENT_KIND_CLOSED, "actor": "", "text": ""})
         op.bulk_insert(events, history)
         last = rows[-1].case_id
