@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from agent_server.ledger.case_events import add_event
 from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
-from agent_server.ledger.schema import CASES
+from agent_server.ledger.schema import CASES, PAYLOADS
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.errors import NotAvailable, NotFound
@@ -94,8 +94,10 @@ class Comment:
         self._reviewer, self._case_id, self._text = reviewer, case_id, text
 
     def __call__(self, group: Group) -> cases.CaseEvent:
-        """Add it. Raises NotFound."""
-        _case(group, self._case_id)
+        """Add it. Raises NotFound, or NotAvailable where the person was erased: what is written now nobody could erase."""
+        case = _case(group, self._case_id)
+        if group.execute(sa.select(PAYLOADS.c.sequence).where(PAYLOADS.c.sequence == case.sequence)).first() is None:
+            raise erased(case)
         kind, by = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer
         number = add_event(group, self._case_id, by.now, kind, by.name, self._text)
         return cases.CaseEvent(number=number, at=timestamp(by.now), kind=kind, actor=by.name, text=self._text)
@@ -111,6 +113,11 @@ def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
     if case.claimed_until <= reviewer.now:
         raise _not_available("the claim has run out: claim the case again", case.status)
     return case
+
+
+def erased(case: Any) -> NotAvailable:
+    """What is said where nothing is left of the person that a case is about."""
+    return _not_available("what the case is about was erased: nothing is left to work on", case.status)
 
 
 def no_such_case() -> NotFound:

@@ -117,29 +117,3 @@ def labelled(known: list[Known]) -> Query[list[cases.ExportLabelsResponse]]:
         ]
 
     return read
-
-
-def outcomes_of(transaction_id: str) -> Query[list[outcomes.Outcome]]:
-    """All outcomes of an order, in the order in which they were reported."""
-    query = (
-        sa.select(OUTCOMES)
-        .join(PAYLOADS, PAYLOADS.c.sequence == OUTCOMES.c.sequence)
-        .where(PAYLOADS.c.transaction_id == transaction_id)
-        .order_by(OUTCOMES.c.reported_at, OUTCOMES.c.outcome_id)
-    )
-
-    def read(connection: Connection) -> list[outcomes.Outcome]:
-        return [
-            outcomes.Outcome(
-                transaction_id=transaction_id,
-                kind=row.kind,
-                occurred_at=timestamp(row.occurred_at),
-                source=row.source,
-                abuse_type=row.abuse_type,
-                reported_at=timestamp(row.reported_at),
-                reported_by=row.reported_by,
-            )
-            for row in connection.execute(query)
-        ]
-
-    return read

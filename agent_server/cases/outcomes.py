@@ -1,16 +1,26 @@
 """Outcomes: what became of orders, reported by whoever learns of it. All stay; the latest report counts."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from agent_server.ledger.group import Group
+from agent_server.ledger.queries import Query
 from agent_server.ledger.records import timestamp
-from agent_server.ledger.schema import OUTCOMES
+from agent_server.ledger.schema import OUTCOMES, PAYLOADS
 from generated.vouch.v1 import outcome_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.errors import NotFound
+
+_REPORTED = (
+    sa.select(OUTCOMES, PAYLOADS.c.transaction_id)
+    .join(PAYLOADS, PAYLOADS.c.sequence == OUTCOMES.c.sequence)
+    .order_by(OUTCOMES.c.reported_at, OUTCOMES.c.outcome_id)
+)
 
 
 @dataclass(frozen=True)
@@ -61,3 +71,29 @@ class Report:
 def _identity(outcome: pb.Outcome) -> str:
     """What makes two reports the same one: order, kind, time, source and kind of abuse."""
     return hashlib.sha256(outcome.SerializeToString(deterministic=True)).hexdigest()
+
+
+def outcomes_of(transaction_id: str) -> Query[list[pb.Outcome]]:
+    """All outcomes of an order, in the order in which they were reported."""
+    query = _REPORTED.where(PAYLOADS.c.transaction_id == transaction_id)
+    return lambda connection: [_outcome(row) for row in connection.execute(query)]
+
+
+def outcomes_on(connection: Connection, sequences: Sequence[int]) -> dict[int, list[pb.Outcome]]:
+    """Outcomes by the decision that they hang on."""
+    by_decision: dict[int, list[pb.Outcome]] = {}
+    for row in connection.execute(_REPORTED.where(OUTCOMES.c.sequence.in_(sequences))):
+        by_decision.setdefault(row.sequence, []).append(_outcome(row))
+    return by_decision
+
+
+def _outcome(row: Any) -> pb.Outcome:
+    return pb.Outcome(
+        transaction_id=row.transaction_id,
+        kind=row.kind,
+        occurred_at=timestamp(row.occurred_at),
+        source=row.source,
+        abuse_type=row.abuse_type,
+        reported_at=timestamp(row.reported_at),
+        reported_by=row.reported_by,
+    )

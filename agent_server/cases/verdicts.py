@@ -1,17 +1,14 @@
 """Verdicts: what a reviewer decides is a revision of the decision, in the same chain as all others."""
 
-from agent_server.cases.claims import Claimed, Reviewer, held
+from agent_server.cases.claims import Claimed, Reviewer, erased, held
 from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Said, append_decision, move_case
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, order_of, timestamp
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
-from generated.vouch.v1 import case_service_pb2 as cases
-from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from runtime.rpc.call import Call, new_id
-from runtime.rpc.errors import NotAvailable
 
 _WORDS = {pb.DECISION_APPROVE: "approved", pb.DECISION_DENY: "denied"}
 
@@ -30,11 +27,7 @@ class Resolve:
             DECIDED.add_columns(PAYLOADS.c.content_digest).where(ENTRIES.c.sequence == case.sequence)
         ).first()
         if row is None:
-            raise NotAvailable(
-                "what the case is about was erased: nothing is left to decide",
-                reason=ErrorReason.ERROR_REASON_CASE_NOT_AVAILABLE,
-                status=cases.CaseStatus.Name(case.status),
-            )
+            raise erased(case)
         order, answer = order_of(row), answer_of(row)
         latest = group.revisions(order.transaction_id)[-1]
         answer.decision, answer.decision_maker = self._verdict, pb.DECISION_MAKER_HUMAN

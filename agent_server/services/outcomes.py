@@ -2,8 +2,7 @@
 
 import time
 
-from agent_server.cases.labels import outcomes_of
-from agent_server.cases.outcomes import Report
+from agent_server.cases.outcomes import Report, outcomes_of
 from agent_server.ledger import Ledger
 from contract.abuse_types import ABUSE_TYPES
 from generated.vouch.v1 import outcome_service_pb2 as pb

@@ -115,7 +115,7 @@ def parse(body: bytes) -> dict[str, Any]:
         order = _adapter.validate_python(_numbers_read(body, error))
     fields = len(order.model_fields_set) + len(getattr(order, EXTRA) or ())
     if len(_KEY.findall(body)) != fields:  # more keys than fields, or a text that looks like one
-        _refuse_repeated(body)
+        refuse_repeated(body)
     return {name: value for name, value in order.__dict__.items() if value is not None}
 
 
@@ -143,7 +143,9 @@ def _number(kind: str, value: Any) -> Any:
     return value
 
 
-def _refuse_repeated(body: bytes) -> None:
+def refuse_repeated(body: bytes) -> None:
+    """Raise ValidationError naming a key that stands twice in one object; `body` is JSON."""
+
     def check(pairs: list[tuple[str, Any]]) -> None:
         names = [name for name, _ in pairs]
         for name in names:

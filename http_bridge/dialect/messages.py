@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from contract.fields import short_names
+from http_bridge.dialect.bodies import refuse_repeated
 from http_bridge.dialect.times import to_timestamp
 
 _PYTHON = {
@@ -34,6 +35,8 @@ def read_into(message: Message, body: bytes, without: Sequence[str] = ()) -> Mes
         raise _wrong(message, [("", f"no JSON: {error}")]) from error
     if not isinstance(values, dict):
         raise _wrong(message, [("", "must be an object")])
+    if values:
+        refuse_repeated(body)
     fields = {field.name: field for field in message.DESCRIPTOR.fields if field.name not in without}
     problems = []
     for name, value in values.items():

@@ -231,6 +231,8 @@ async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
     assert not any(event.text for event in whole.events) and not whole.HasField("transaction")
     with pytest.raises(VouchError, match="erased"):
         await ledger.write(resolve(ada, claimed))
+    with pytest.raises(VouchError, match="erased"):
+        await ledger.write(Comment(ada, case_id, "it was Mr Smith"))
     assert await exported(ledger) == []
     ledger.close()
 

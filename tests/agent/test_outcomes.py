@@ -7,8 +7,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.claims import Claim, Reviewer
-from agent_server.cases.labels import known_labels, labelled, outcomes_of
-from agent_server.cases.outcomes import Report
+from agent_server.cases.labels import known_labels, labelled
+from agent_server.cases.outcomes import Report, outcomes_of
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import KeepDecision
 from agent_server.privacy import Erase

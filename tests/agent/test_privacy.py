@@ -8,10 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.cases.claims import Comment, Reviewer
+from agent_server.cases.outcomes import Report
 from agent_server.commands.privacy import main
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import Wanted, latest_record, record_page
+from agent_server.ledger.queries import Wanted, latest_record, record_page, whole_case
 from agent_server.ledger.schema import ENTRIES
+from generated.vouch.v1.outcome_service_pb2 import OUTCOME_KIND_CHARGEBACK, Outcome
 from testing.commands import ended
 from testing.decisions import keep
 
@@ -53,6 +56,23 @@ async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.Ca
     await ledger.write(keep("after"))  # and an agent goes on writing
     with ledger._engine.connect() as connection:
         assert verify(rows_of(connection), end_of(connection), None).entries == 47
+    ledger.close()
+
+
+async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An export holds the comments on a person's cases and the outcomes of the orders; after an erasure neither is there."""
+    ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 5)
+    kept = await ledger.write(keep(1, **PERSONAL))
+    await ledger.write(Comment(ada, kept.answer.case_id, "called back"))
+    outcome = Outcome(transaction_id="t1", kind=OUTCOME_KIND_CHARGEBACK, source="bank")
+    await ledger.write(Report(outcome, 10, "shop"))
+    assert main(["--ledger", ledger_url, "export", "--user", CANARY]) == 0
+    (record,) = json.loads(capsys.readouterr().out)["records"]
+    assert [event.get("text", "") for event in record["events"]] == ["", "called back"]
+    assert [told["source"] for told in record["outcomes"]] == ["bank"]
+    assert main(["--ledger", ledger_url, "erase", "--user", CANARY]) == 0
+    whole = await ledger.read(whole_case(kept.answer.case_id))
+    assert whole is not None and not any(event.text for event in whole.events)
     ledger.close()
 
 

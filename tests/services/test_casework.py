@@ -160,7 +160,8 @@ HOSTILE: tuple[bytes, ...] = (
     b'{"token": 1, "verdict": "deny", "abuse_type": "x"}', b'{"token": 1, "verdict": "approve", "abuse_type": "fake_account"}',
     b'{"token": 1, "verdict": "deny", "reason_code": "A B"}', b'{"token": 1, "verdict": "deny", "note": 5}',
     b'{"token": 1, "verdict": "deny", "reviewer": "somebody else"}', b'{"token": 1, "verdict": "deny", "note": "\\ud800"}',
-    b'{"case_id": "other", "token": 1}', b'{"__class__": {}}', b'{"text": ""}', b'{"token": NaN}', b"\xff", b"[" * 5000,
+    b'{"case_id": "other", "token": 1}', b'{"__class__": {}}', b'{"text": ""}', b'{"token": NaN}',
+    b'{"token": 1, "verdict": "approve", "verdict": "deny"}', b'{"text": "a", "text": "b"}', b"\xff", b"[" * 5000,
     b'{"text": "' + b"x" * 5000 + b'"}',
 )  # fmt: skip
 

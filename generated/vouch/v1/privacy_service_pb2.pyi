@@ -5,9 +5,11 @@ from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from generated.vouch.v1 import agent_service_pb2 as _agent_service_pb2
 from generated.vouch.v1 import case_service_pb2 as _case_service_pb2
+from generated.vouch.v1 import outcome_service_pb2 as _outcome_service_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -37,12 +39,16 @@ class ExportPersonRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ...) -> None: ...
 
 class ExportPersonResponse(_message.Message):
-    __slots__ = ("record", "case")
+    __slots__ = ("record", "case", "events", "outcomes")
     RECORD_FIELD_NUMBER: _ClassVar[int]
     CASE_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     record: _agent_service_pb2.DecisionRecord
     case: _case_service_pb2.Case
-    def __init__(self, record: _Optional[_Union[_agent_service_pb2.DecisionRecord, _Mapping]] = ..., case: _Optional[_Union[_case_service_pb2.Case, _Mapping]] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[_case_service_pb2.CaseEvent]
+    outcomes: _containers.RepeatedCompositeFieldContainer[_outcome_service_pb2.Outcome]
+    def __init__(self, record: _Optional[_Union[_agent_service_pb2.DecisionRecord, _Mapping]] = ..., case: _Optional[_Union[_case_service_pb2.Case, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_case_service_pb2.CaseEvent, _Mapping]]] = ..., outcomes: _Optional[_Iterable[_Union[_outcome_service_pb2.Outcome, _Mapping]]] = ...) -> None: ...
 
 class ErasePersonRequest(_message.Message):
     __slots__ = ("user_id",)
