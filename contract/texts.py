@@ -3,7 +3,6 @@
 Pure. A text of which nothing is left is unknown.
 """
 
-import string
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -18,7 +17,10 @@ def mail_domain(text: str) -> str:
     International names are mapped by UTS 46 and written as A-labels (xn--...), so that look-alikes by width and invisible
     letters are the same name; what is no such name stays as it is, in lower case.
     """
-    name = text.rpartition("@")[2].strip().rstrip(string.whitespace + ".").lower()
+    name = text.rpartition("@")[2].strip()
+    while name and (name[-1] == "." or name[-1].isspace()):  # spaces of all kinds, as `strip` knows them
+        name = name.rstrip(".").rstrip()
+    name = name.lower()
     if name.isascii():
         return name
     import idna  # a tenth of a millisecond's import for the few that need it

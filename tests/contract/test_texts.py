@@ -46,6 +46,7 @@ def test_international_names_have_one_form() -> None:
     assert mail_domain("M\u00dcLLER.de") == mail_domain("xn--mller-kva.de") == "xn--mller-kva.de"
     assert mail_domain("\u00e4" * 300) == "\u00e4" * 300
     assert code(" us\n") == "US"
+    assert mail_domain("gmail.com\x1f.") == mail_domain("gmail.com.\u2003. ") == "gmail.com"
 
 
 def test_nothing_left_is_unknown(model: Bundle) -> None:
