@@ -39,7 +39,7 @@ class Feature:
         shown: dict[str, Any] = {}
         for name in _named_in(template):
             if name == "value":
-                shown[name] = value
+                shown[name] = value + 0.0  # not -0: see `show`
             else:
                 shown[name] = show(self.operation.inputs[0] if name == "text" else name, fields)
         return template.format_map(shown)
@@ -66,7 +66,10 @@ def _shorts(name: str) -> dict[int, str]:
 
 
 def show(name: str, fields: Fields) -> str:
-    """A field's value as a reviewer reads it; "unknown" where it is absent."""
+    """A field's value as a reviewer reads it; "unknown" where it is absent.
+
+    Equal values are shown alike, -0.0 as 0.0: what is shown is remembered by the value.
+    """
     value: Any = fields.get(name)
     if value is None:
         return "unknown"
@@ -78,5 +81,5 @@ def show(name: str, fields: Fields) -> str:
     if kind == "time":
         return str(value.ToJsonString())
     if isinstance(value, float):
-        return f"{value:.2f}"
+        return f"{value + 0.0:.2f}"
     return str(value)

@@ -62,6 +62,15 @@ def test_packed_explanations_are_the_message(model: Bundle) -> None:
     assert Explainer(features).explain(numbers, full=False) == wanted
 
 
+def test_reasons_do_not_depend_on_earlier_orders(model: Bundle) -> None:
+    """Zero and minus zero are one value: whichever order comes first, each gets the same reasons, and no -0 is shown."""
+    orders = [message(avg_order_value=value) for value in (0.0, -0.0)]
+    there, back = ([Scorer(model).predict(order, FULL) for order in chosen] for chosen in (orders, orders[::-1]))
+    remembering = Scorer(model)
+    assert [remembering.predict(order, FULL) for order in orders] == there == back[::-1]
+    assert not any("-0.00" in reason.value + reason.sentence for reason in there[1].reasons)
+
+
 def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> None:
     """The probabilities of the abuse types and of a legitimate order sum to 1."""
     scorer = Scorer(model)
