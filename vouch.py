@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "score": ("ml_server.commands.score", "score every order of a file"),
     "audit": ("agent_server.commands.audit", "verify or export the ledger, make a key that signs it"),
     "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),
+    "policy": ("agent_server.commands.policy", "check a policy, show it, test what it would have done"),
     "cases": ("agent_server.commands.cases", "work off the queue of cases in a terminal"),
     "outcomes": ("agent_server.commands.outcomes", "report what became of orders, from a file"),
     "labels": ("agent_server.commands.labels", "export what is known of orders as a dataset to train on"),

@@ -1,18 +1,25 @@
 """The use case: a transaction in, a kept decision out."""
 
+import contextlib
 from collections.abc import Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
 from agent_server.ledger.keeping import KeepDecision, Kept
+from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
+from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.call import Call, new_id
 from runtime.rpc.errors import Unavailable
+
+ADVICE_SECONDS = 0.5
+"""So long a decision waits for what would change it, at most."""
 
 
 def now() -> Timestamp:
@@ -26,36 +33,58 @@ class Decider:
     """Scores, decides, keeps; in this order, and nothing is answered that was not kept."""
 
     def __init__(
-        self, scoring: ScoringClient, policy: Policy, ledger: Ledger, clock: Callable[[], Timestamp] = now
+        self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, clock: Callable[[], Timestamp] = now
     ) -> None:
         self._scoring = scoring
-        self.policy = policy
+        self._current = current
         self._ledger = ledger
         self._clock = clock
 
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._current.policy
+
     async def decide(self, transaction: Transaction, call: Call) -> Kept:
         """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
-        prediction = await self._score(transaction, call)
-        answer, reason = decide(self.policy, transaction, prediction)
+        policy = self.policy  # one for the whole decision, whatever is swapped meanwhile
+        prediction = await self._score(transaction, call, policy)
+        at = self._clock()
+        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds())
         answer.decision_id = new_id()
-        answer.decided_at.CopyFrom(self._clock())
+        answer.decided_at.CopyFrom(at)
+        await self._advise(policy, transaction, answer, call)
         return await self._ledger.write(
             KeepDecision(
                 transaction,
                 answer,
                 caller=call.caller.name,
                 request_id=call.request_id,
-                policy_digest=self.policy.digest,
+                policy_digest=policy.digest,
                 case_id=new_id(),
                 reason=reason,
             )
         )
 
-    async def _score(self, transaction: Transaction, call: Call) -> PredictResponse | None:
+    async def _advise(self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call) -> None:
+        """Add what would have the order approved, where a person has to decide."""
+        if answer.decision != pb.DECISION_REVIEW or not answer.HasField("agent_analysis"):
+            return
+        changed = variants(transaction)
+        if not changed:
+            return
+        with contextlib.suppress(Unavailable):  # the decision stands without it
+            orders = [variant.order for variant in changed]
+            seconds = ADVICE_SECONDS if call.remaining is None else min(ADVICE_SECONDS, call.remaining)
+            predictions = await self._scoring.predict_many(orders, explain=False, within=seconds)
+            at = answer.decided_at.ToMicroseconds()
+            answer.agent_analysis.counterfactuals.extend(smallest(policy, answer, changed, predictions, at))
+
+    async def _score(self, transaction: Transaction, call: Call, policy: Policy) -> PredictResponse | None:
         """The score; None where the scorer is away and the policy decides without one."""
         try:
             return await self._scoring.predict(transaction, call)
         except Unavailable:
-            if self.policy.unscored == "error":
+            if policy.unscored == "error":
                 raise
             return None

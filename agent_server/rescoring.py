@@ -15,6 +15,7 @@ from agent_server.ledger.keeping import OPEN, RESOLVED, append_decision, move_ca
 from agent_server.ledger.queries import unscored_cases
 from agent_server.ledger.records import answer_of, order_of
 from agent_server.ledger.schema import CASES
+from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -56,17 +57,18 @@ class Rescore:
 def rescored(policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> Rescore:
     """The revision of a case's decision, now that there is a score."""
     order = order_of(row)
-    answer, _ = decide(policy, order, prediction)
+    at = now()
+    answer, _ = decide(policy, order, prediction, at.ToMicroseconds())
     answer.decision_id, answer.case_id = uuid.uuid4().hex, answer_of(row).case_id
-    answer.decided_at.CopyFrom(now())
+    answer.decided_at.CopyFrom(at)
     return Rescore(case_id, row, order, answer, policy.digest)
 
 
 class Rescoring:
     """Goes through the cases without a score, oldest first; past those whose order the scorer refuses, until the next start."""
 
-    def __init__(self, ledger: Ledger, scoring: ScoringClient, policy: Policy) -> None:
-        self._ledger, self._scoring, self._policy = ledger, scoring, policy
+    def __init__(self, ledger: Ledger, scoring: ScoringClient, current: CurrentPolicy) -> None:
+        self._ledger, self._scoring, self._current = ledger, scoring, current
         self._after = 0
 
     async def some(self) -> int:
@@ -75,8 +77,9 @@ class Rescoring:
         if not waiting:
             return 0
         predictions = await self._scoring.predict_many([order_of(row) for _, row in waiting])
+        policy = self._current.policy
         writes = [
-            self._ledger.write(rescored(self._policy, case_id, row, prediction))
+            self._ledger.write(rescored(policy, case_id, row, prediction))
             for (case_id, row), prediction in zip(waiting, predictions, strict=True)
             if prediction is not None
         ]

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from agent_server.audit.signing import Signing
 from agent_server.decider import Decider
-from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
+from agent_server.policies.current import current_policy
 from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
 from agent_server.services.agent import AgentService
@@ -15,7 +15,7 @@ from agent_server.services.cases import CaseService
 from agent_server.services.outcomes import OutcomeService
 from agent_server.services.privacy import PrivacyService
 from agent_server.services.roles import ROLES
-from agent_server.settings import AgentSettings
+from agent_server.settings import AgentSettings, policy_of
 from generated.vouch.v1 import (
     agent_service_pb2,
     case_service_pb2,
@@ -42,13 +42,15 @@ async def running(
 ) -> AsyncIterator[Server]:
     """Serves while the context lasts, without the scorer too: what is decided meanwhile is scored when it is there.
 
-    `scoring` is the way to the scorer, by default what the settings name. Raises LedgerError. See `Server` for the options.
+    `scoring` is the way to the scorer, by default what the settings name. Raises LedgerError or PolicyError.
+    See `Server` for the options.
     """
     signer = Signing(settings.ledger_key) if settings.ledger_key else None
     engine = open_engine(settings.ledger_url)
-    ledger, policy, scoring = Ledger(engine, signer), policy_of(settings), scoring or scoring_client(settings)
+    current = current_policy(settings.policy, policy_of(settings))
+    ledger, scoring = Ledger(engine, signer), scoring or scoring_client(settings)
     services = {
-        AGENT: AgentService(Decider(scoring, policy, ledger), ledger, scoring),
+        AGENT: AgentService(Decider(scoring, current, ledger), ledger, scoring),
         CASES: CaseService(ledger, settings.claim_seconds),
         OUTCOMES: OutcomeService(ledger),
         PRIVACY: PrivacyService(ledger, engine),
@@ -57,7 +59,8 @@ async def running(
         async with Server(settings, services, worker=worker, roles=ROLES, hear=hear) as server:
             background = [
                 asyncio.create_task(tell_health(server, ledger, scoring)),
-                asyncio.create_task(Rescoring(ledger, scoring, policy).for_ever()),
+                asyncio.create_task(Rescoring(ledger, scoring, current).for_ever()),
+                asyncio.create_task(current.for_ever()),
             ]
             try:
                 yield server
@@ -67,14 +70,6 @@ async def running(
     finally:
         await scoring.close()
         ledger.close()
-
-
-def policy_of(settings: AgentSettings) -> Policy:
-    """The policy that settings name."""
-    return Policy(
-        settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
-        settings.unscored,
-    )  # fmt: skip
 
 
 async def tell_health(server: Server, ledger: Ledger, scoring: ScoringClient) -> None:

@@ -122,14 +122,22 @@ class ScoringClient:
         response: pb.PredictResponse = await self._stub.Predict(request, timeout=seconds, metadata=metadata)
         return response
 
-    async def predict_many(self, transactions: Sequence[Transaction]) -> list[pb.PredictResponse | None]:
-        """Score orders that were kept without a score; None for one that the scorer refuses. Raises Unavailable."""
-        policy = pb.BATCH_ERROR_POLICY_FAIL_ITEM
+    async def predict_many(
+        self, transactions: Sequence[Transaction], *, explain: bool = True, within: float | None = None
+    ) -> list[pb.PredictResponse | None]:
+        """Score many orders at once, with reasons unless told otherwise; None for one that the scorer refuses.
+
+        Raises Unavailable, also where it takes longer than `within` seconds, or than the scorer's time where that is less;
+        without `within` ten times as long is waited: nobody waits for these.
+        """
+        seconds = 10 * self._timeout if within is None else min(self._timeout, within)
         request = pb.PredictBatchRequest(
-            transactions=transactions, explain_level=pb.EXPLAIN_LEVEL_REASONS, error_policy=policy
+            transactions=transactions,
+            explain_level=pb.EXPLAIN_LEVEL_REASONS if explain else pb.EXPLAIN_LEVEL_NONE,
+            error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM,
         )
         try:
-            response = await self._stub.PredictBatch(request, timeout=10 * self._timeout, metadata=self._key)
+            response = await self._stub.PredictBatch(request, timeout=seconds, metadata=self._key)
         except grpc.aio.AioRpcError as error:
             raise _away() from error
         self.breaker.succeeded()

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from agent_server.decisions.policy import INFORMATIVE, Unscored
+from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target
 
@@ -30,6 +30,8 @@ class AgentSettings(ServerSettings):
     deny_threshold: Share = DENY_UP_TO
     minimum_evidence: Annotated[int, Field(ge=0, le=len(INFORMATIVE))] = 4
     """Informative fields that an order needs to be approved; 0 for none."""
+    policy: Path | None = None
+    """File of a policy: rules, lists and thresholds; what it does not say is as these settings have it."""
     decides: bool = False
     """Whether the agent itself may decide clear cases between the thresholds."""
     claim_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
@@ -53,3 +55,11 @@ class AgentSettings(ServerSettings):
                 f"VOUCH_AGENT_APPROVE_THRESHOLD ({self.approve_threshold:g})"
             )
         return self
+
+
+def policy_of(settings: AgentSettings) -> Policy:
+    """The policy that settings name, without a file."""
+    return Policy(
+        settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
+        settings.unscored,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ import uvicorn
 
 from agent_server import running as deciding
 from agent_server.ledger import LedgerError
+from agent_server.policies.nodes import PolicyError
 from agent_server.scoring_client import ScoringClient
 from agent_server.settings import AgentSettings
 from ml_server.serving import running as scoring
@@ -37,7 +38,7 @@ READY = "vouch serves"
 _GRACE_SECONDS = 10
 
 
-@command("vouch serve", LedgerError, SecurityError, PortTaken)
+@command("vouch serve", LedgerError, PolicyError, SecurityError, PortTaken)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 stopped by a signal, 2 it could not start."""
     parser = argparse.ArgumentParser(prog="vouch serve", description="Serve scorer, agent and REST in one process.")
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stack: StackSettings) -> None:
-    """Serve until a signal. Raises LedgerError, SecurityError or PortTaken."""
+    """Serve until a signal. Raises LedgerError, PolicyError, SecurityError or PortTaken."""
     from http_bridge import agent as agent_rest
     from http_bridge import ml as scorer_rest
 

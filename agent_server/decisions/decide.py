@@ -8,13 +8,13 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def decide(
-    policy: Policy, transaction: Transaction, prediction: PredictResponse | None
+    policy: Policy, transaction: Transaction, prediction: PredictResponse | None, at: int = 0
 ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
     """The answer for an order and its score (None where there is none), without ids, time and revision.
 
-    Beside it why a case is needed, where one is.
+    `at` is the moment of the decision, in microseconds since 1970: rules may end. Beside it why a case is needed, where one is.
     """
-    verdict = policy.evaluate(transaction, prediction)
+    verdict = policy.evaluate(transaction, prediction, at)
     answer = pb.ReviewResponse(
         transaction_id=transaction.transaction_id,
         decision=verdict.decision,
@@ -23,6 +23,7 @@ def decide(
         agent_analysis=verdict.analysis,
         policy_version=policy.version,
         degraded=prediction is None,
+        matched_rules=verdict.matched,
     )
     if prediction is not None:
         answer.legitimacy_score = prediction.legitimacy_score

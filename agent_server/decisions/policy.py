@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Literal
 
 from agent_server.decisions.evidence import analyse
+from agent_server.decisions.rules import NONE, Rule, Rules
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -30,14 +31,16 @@ class Verdict:
     analysis: pb.AgentAnalysis | None = None
     reason: cases.CaseReason = cases.CASE_REASON_UNSPECIFIED
     """Why a person has to look, where one has to."""
+    matched: tuple[pb.MatchedRule, ...] = ()
+    """The rules that matched: the applied one first, then those in the shadow."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Thresholds on the calibrated legitimacy score, and how many informative fields an approval needs.
+    """Thresholds on the calibrated legitimacy score, how many informative fields an approval needs, and rules that go before.
 
     `agent_decides` lets the agent close clear cases between the thresholds itself. `unscored` says what becomes of an order
-    that cannot be scored; it is never approved.
+    that cannot be scored; only a rule ever approves it. `content` tells all that `version` does not: rules and lists.
     """
 
     approve_from: float
@@ -45,6 +48,8 @@ class Policy:
     agent_decides: bool = False
     minimum_evidence: int = 4
     unscored: Unscored = "review"
+    rules: Rules | None = None
+    content: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
@@ -57,18 +62,46 @@ class Policy:
         parts += [f"evidence>={self.minimum_evidence}"] if self.minimum_evidence else []
         parts += ["agent"] if self.agent_decides else []
         parts += [f"unscored={self.unscored}"] if self.unscored != "review" else []
+        if self.rules is not None and self.rules.rules:
+            parts += [f"rules={len(self.rules.rules)}@{hashlib.sha256(self.content.encode()).hexdigest()[:12]}"]
         return ",".join(parts)
+
+    @cached_property
+    def least_approved(self) -> float:
+        """The lowest score that any order could be approved with."""
+        rules = self.rules.rules if self.rules is not None else ()
+        if any(rule.effect == pb.RULE_EFFECT_APPROVE and not rule.shadow for rule in rules):
+            return 0.0
+        return min([self.approve_from, *(rule.thresholds[0] for rule in rules if rule.thresholds and not rule.shadow)])
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole policy, in hex."""
-        return hashlib.sha256(self.version.encode()).hexdigest()
+        content = f"{self.version}\n{self.content}" if self.content else self.version
+        return hashlib.sha256(content.encode()).hexdigest()
 
-    def evaluate(self, transaction: Transaction, prediction: PredictResponse | None) -> Verdict:
-        """Approve, deny, or review. An order of which too little is known is never approved: silence is no evidence.
+    def evaluate(self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0) -> Verdict:
+        """Approve, deny, or review, at a moment in microseconds since 1970.
 
-        Without a prediction a person decides, or `unscored` says otherwise.
+        The first rule that matches decides, or sets the thresholds. Else the score does; an order of which too little is known
+        is not approved by it: silence is no evidence. Without a prediction a person decides, or `unscored` says otherwise.
         """
+        matched = self.rules.match(transaction, prediction, at) if self.rules is not None else NONE
+        rule = matched.applied
+        if rule is not None and rule.thresholds is None:
+            verdict = _ruled(rule, prediction)
+        elif rule is not None and rule.thresholds is not None:
+            approve_from, deny_up_to = rule.thresholds
+            own = replace(self, approve_from=approve_from, deny_up_to=deny_up_to, rules=None)
+            verdict = own._by_score(transaction, prediction)
+            verdict = replace(
+                verdict, reasoning=f"{verdict.reasoning} Thresholds by the rule {rule.name}: {rule.reason}"
+            )
+        else:
+            verdict = self._by_score(transaction, prediction)
+        return replace(verdict, matched=matched.told) if matched.told else verdict
+
+    def _by_score(self, transaction: Transaction, prediction: PredictResponse | None) -> Verdict:
         if prediction is None:
             if self.unscored == "deny":
                 return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_POLICY, f"{UNSCORED} The policy denies such orders.")
@@ -111,4 +144,20 @@ class Policy:
         return f"only {known} informative fields are known and an approval needs {wanted}: missing are {named}, …"
 
 
+def _ruled(rule: Rule, prediction: PredictResponse | None) -> Verdict:
+    """What a rule decides, whatever the score."""
+    said = f"The rule {rule.name} of the policy {_WORDS[rule.effect]}: {rule.reason}"
+    if rule.effect != pb.RULE_EFFECT_REVIEW:
+        return Verdict(_DECISIONS[rule.effect], pb.DECISION_MAKER_POLICY, said)
+    analysis = analyse(prediction) if prediction is not None else None
+    summary = f" {analysis.summary}" if analysis else ""
+    return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_POLICY, said + summary, analysis, cases.CASE_REASON_RULE)
+
+
+_DECISIONS = {pb.RULE_EFFECT_APPROVE: pb.DECISION_APPROVE, pb.RULE_EFFECT_DENY: pb.DECISION_DENY}
+_WORDS = {
+    pb.RULE_EFFECT_APPROVE: "approves the order",
+    pb.RULE_EFFECT_DENY: "denies the order",
+    pb.RULE_EFFECT_REVIEW: "has a person look at the order",
+}
 _AGENTS = {pb.RECOMMENDATION_APPROVE: pb.DECISION_APPROVE, pb.RECOMMENDATION_DENY: pb.DECISION_DENY}

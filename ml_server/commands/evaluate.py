@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from contract.prices import Prices
 from contract.tables import TableError
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
-from ml_server.evaluation.costs import Prices, cheapest, cost_of
+from ml_server.evaluation.costs import cheapest, cost_of
 from ml_server.evaluation.figures import against_limit, by_group, figures, intervals
 from ml_server.evaluation.report import Measured, write_report
 from ml_server.features.sources import Numbers

@@ -4,20 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contract.prices import Prices
 from ml_server.features.sources import Numbers
 
 _GRID = np.round(np.linspace(0, 1, 51), 2)
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What each mistake costs. A missed abuse loses a share of the order's value; the rest is money for each case."""
-
-    missed_share: float = 1.0
-    denied_customer: float = 20.0
-    review: float = 3.0
-    review_catches: float = 0.95
-    """Share of reviews that end with the right decision."""
 
 
 @dataclass(frozen=True)

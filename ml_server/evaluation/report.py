@@ -9,8 +9,9 @@ import jinja2
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from contract.prices import Prices
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
-from ml_server.evaluation.costs import Cost, Prices
+from ml_server.evaluation.costs import Cost
 from ml_server.evaluation.reliability import reliability
 from ml_server.features.sources import Numbers
 from ml_server.registry.bundle import Metadata

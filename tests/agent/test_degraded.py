@@ -12,6 +12,7 @@ from agent_server.decisions.policy import Policy, Unscored
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page, unscored_cases, whole_case
 from agent_server.ledger.schema import CASES
+from agent_server.policies.current import CurrentPolicy
 from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -48,7 +49,7 @@ def a_call() -> Call:
 def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review") -> tuple[Decider, Ledger]:
     """A decider and its ledger."""
     ledger = Ledger(open_engine(f"sqlite:///{folder / 'ledger.db'}"))
-    return Decider(scoring, Policy(0.7, 0.4, unscored=unscored), ledger), ledger
+    return Decider(scoring, CurrentPolicy(Policy(0.7, 0.4, unscored=unscored)), ledger), ledger
 
 
 async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
         async with asyncio.timeout(30):
             while not await scoring.available():  # noqa: ASYNC110  no event tells it
                 await asyncio.sleep(0.02)
-        rescoring = Rescoring(ledger, scoring, deciding.policy)
+        rescoring = Rescoring(ledger, scoring, CurrentPolicy(deciding.policy))
         assert await rescoring.some() == 4
         assert await rescoring.some() == 0
         score = service._ready().score(orders[0])
@@ -137,7 +138,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
         async with asyncio.timeout(30):
             while not await scoring.available():  # noqa: ASYNC110  no event tells it
                 await asyncio.sleep(0.02)
-        rescoring = Rescoring(ledger, scoring, deciding.policy)
+        rescoring = Rescoring(ledger, scoring, CurrentPolicy(deciding.policy))
         assert [await rescoring.some() for _ in range(3)] == [0, 2, 0]
         assert len(await ledger.read(unscored_cases(10))) == 2
         refused = message(transaction_id="late")

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from contract.messages import messages
+from contract.prices import Prices
 from contract.tables import read_table
-from ml_server.evaluation.costs import Prices, cheapest, cost_of
+from ml_server.evaluation.costs import cheapest, cost_of
 from ml_server.registry.store import load
 from ml_server.serving.scorer import Scorer
 from ml_server.training.fitting.soft_labels import class_weights

@@ -30,6 +30,14 @@ class DecisionMaker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_MAKER_POLICY: _ClassVar[DecisionMaker]
     DECISION_MAKER_HUMAN: _ClassVar[DecisionMaker]
 
+class RuleEffect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RULE_EFFECT_UNSPECIFIED: _ClassVar[RuleEffect]
+    RULE_EFFECT_APPROVE: _ClassVar[RuleEffect]
+    RULE_EFFECT_DENY: _ClassVar[RuleEffect]
+    RULE_EFFECT_REVIEW: _ClassVar[RuleEffect]
+    RULE_EFFECT_THRESHOLDS: _ClassVar[RuleEffect]
+
 class Recommendation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RECOMMENDATION_UNSPECIFIED: _ClassVar[Recommendation]
@@ -52,6 +60,11 @@ DECISION_MAKER_AGENT: DecisionMaker
 DECISION_MAKER_REVIEW_REQUIRED: DecisionMaker
 DECISION_MAKER_POLICY: DecisionMaker
 DECISION_MAKER_HUMAN: DecisionMaker
+RULE_EFFECT_UNSPECIFIED: RuleEffect
+RULE_EFFECT_APPROVE: RuleEffect
+RULE_EFFECT_DENY: RuleEffect
+RULE_EFFECT_REVIEW: RuleEffect
+RULE_EFFECT_THRESHOLDS: RuleEffect
 RECOMMENDATION_UNSPECIFIED: Recommendation
 RECOMMENDATION_APPROVE: Recommendation
 RECOMMENDATION_DENY: Recommendation
@@ -67,7 +80,7 @@ class ReviewRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
-    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded")
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +96,7 @@ class ReviewResponse(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REPLACES_DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_RULES_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     decision: Decision
     legitimacy_score: float
@@ -98,7 +112,20 @@ class ReviewResponse(_message.Message):
     revision: int
     replaces_decision_id: str
     degraded: bool
-    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ...) -> None: ...
+    matched_rules: _containers.RepeatedCompositeFieldContainer[MatchedRule]
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ...) -> None: ...
+
+class MatchedRule(_message.Message):
+    __slots__ = ("name", "effect", "reason", "shadow")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    effect: RuleEffect
+    reason: str
+    shadow: bool
+    def __init__(self, name: _Optional[str] = ..., effect: _Optional[_Union[RuleEffect, str]] = ..., reason: _Optional[str] = ..., shadow: _Optional[bool] = ...) -> None: ...
 
 class GetDecisionRequest(_message.Message):
     __slots__ = ("transaction_id",)
@@ -217,14 +244,36 @@ class GetAgentInfoResponse(_message.Message):
     def __init__(self, service_name: _Optional[str] = ..., version: _Optional[str] = ..., auto_approve_threshold: _Optional[float] = ..., auto_deny_threshold: _Optional[float] = ..., agent_status: _Optional[_Union[AgentStatus, str]] = ..., policy_version: _Optional[str] = ..., minimum_evidence: _Optional[int] = ..., scorer_available: _Optional[bool] = ..., ledger_available: _Optional[bool] = ...) -> None: ...
 
 class AgentAnalysis(_message.Message):
-    __slots__ = ("recommendation", "summary", "evidence")
+    __slots__ = ("recommendation", "summary", "evidence", "counterfactuals")
     RECOMMENDATION_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    COUNTERFACTUALS_FIELD_NUMBER: _ClassVar[int]
     recommendation: Recommendation
     summary: str
     evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
-    def __init__(self, recommendation: _Optional[_Union[Recommendation, str]] = ..., summary: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ...) -> None: ...
+    counterfactuals: _containers.RepeatedCompositeFieldContainer[Counterfactual]
+    def __init__(self, recommendation: _Optional[_Union[Recommendation, str]] = ..., summary: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., counterfactuals: _Optional[_Iterable[_Union[Counterfactual, _Mapping]]] = ...) -> None: ...
+
+class Counterfactual(_message.Message):
+    __slots__ = ("changes", "legitimacy_score", "sentence")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    legitimacy_score: float
+    sentence: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., legitimacy_score: _Optional[float] = ..., sentence: _Optional[str] = ...) -> None: ...
+
+class FieldChange(_message.Message):
+    __slots__ = ("field", "from_value", "to_value")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    FROM_VALUE_FIELD_NUMBER: _ClassVar[int]
+    TO_VALUE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    from_value: str
+    to_value: str
+    def __init__(self, field: _Optional[str] = ..., from_value: _Optional[str] = ..., to_value: _Optional[str] = ...) -> None: ...
 
 class Evidence(_message.Message):
     __slots__ = ("group", "contribution", "finding", "reasons")

@@ -27,6 +27,7 @@ class CaseReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CASE_REASON_UNCERTAIN: _ClassVar[CaseReason]
     CASE_REASON_LITTLE_KNOWN: _ClassVar[CaseReason]
     CASE_REASON_UNSCORED: _ClassVar[CaseReason]
+    CASE_REASON_RULE: _ClassVar[CaseReason]
 
 class CaseOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -51,6 +52,7 @@ CASE_REASON_UNSPECIFIED: CaseReason
 CASE_REASON_UNCERTAIN: CaseReason
 CASE_REASON_LITTLE_KNOWN: CaseReason
 CASE_REASON_UNSCORED: CaseReason
+CASE_REASON_RULE: CaseReason
 CASE_ORDER_UNSPECIFIED: CaseOrder
 CASE_ORDER_NEWEST: CaseOrder
 CASE_ORDER_PRIORITY: CaseOrder

@@ -1,0 +1,230 @@
+"""What conditions of a policy speak of, and how they are asked: CEL over the order, the score and lists. Pure.
+
+A condition is checked against the types of the contract when it is read. One that reads an unknown field does not match: CEL
+itself says that an absent value makes an error, except where the other side of `||` or `&&` settles it.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
+
+from cel_expr_python import cel
+
+from contract.abuse_types import ABUSE_TYPES
+from contract.fields import FIELDS, REQUIRED
+from contract.texts import NORMALISED
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+_TYPES = {
+    "text": cel.Type.STRING,
+    "number": cel.Type.DOUBLE,
+    "count": cel.Type.INT,
+    "flag": cel.Type.BOOL,
+    "time": cel.Type.TIMESTAMP,
+    "enum": cel.Type.STRING,
+}
+KINDS: Final[Mapping[str, str]] = {
+    **{f"order.{field.name}": field.kind for field in FIELDS.values()},
+    "score": "number",
+    **{f"abuse.{name}": "number" for name in ABUSE_TYPES},
+    "likely_abuse": "enum",
+}
+"""What there is, by the kind of its values."""
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    **{f"order.{field.name}": tuple(field.numbers) for field in FIELDS.values() if field.kind == "enum"},
+    "likely_abuse": ABUSE_TYPES,
+}
+"""What those of the kind enum can be."""
+Lists = Mapping[str, frozenset[str]]
+_SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
+_TEXT = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+_NAME = re.compile(r"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b")
+_IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
+_WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
+_COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
+
+
+class ConditionError(Exception):
+    """A condition that cannot be meant; `line` and `column` count from 1 within its text."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that was checked, with the names it reads and the pairs of a field and a list that it looks up."""
+
+    text: str
+    names: frozenset[str]
+    looked_up: frozenset[tuple[str, str]]
+    program: Any
+
+    def matches(self, activation: Any) -> bool:
+        """Whether it holds for certain."""
+        return self.program.eval(activation).value() is True
+
+
+class Language:
+    """The names that conditions can use, lists among them."""
+
+    def __init__(self, lists: Iterable[str] = ()) -> None:
+        self.lists = tuple(lists)
+        types = {name: _TYPES[kind] for name, kind in KINDS.items()}
+        types |= {f"lists.{name}": cel.Type.List(cel.Type.STRING) for name in self.lists}
+        self._names = tuple(types)
+        self._environment = cel.NewEnv(variables=types)
+
+    def compile(self, text: str) -> Condition:
+        """A condition, checked. Raises ConditionError."""
+        masked, written = without_texts(text), _with_fractions(text)
+        try:
+            program = self._environment.compile(written)
+        except RuntimeError as error:
+            raise self._explained(masked, written, str(error)) from None
+        if program.return_type() != cel.Type.BOOL:
+            raise ConditionError(f"a condition says yes or no, this one gives {program.return_type().name()}", 1, 1)
+        looked_up = self._looked_up(masked)
+        _check_choices(text, masked)
+        names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(masked))
+        return Condition(text, names, looked_up, program)
+
+    def activation(self, values: Mapping[str, Any]) -> Any:
+        """What conditions are asked about: the known values by name."""
+        return self._environment.Activation(dict(values))
+
+    def _explained(self, masked: str, written: str, said: str) -> ConditionError:
+        """CEL's own complaint in our words, at the name that it is about."""
+        match = _SOURCE.search(said)
+        if match is None:
+            return ConditionError("this is no condition", 1, 1)
+        line, column, message = int(match[1]), int(match[2]), match[3].split(" (in container")[0]
+        column -= _added_before(masked, written, line, column)
+        unknown = re.fullmatch(r"undeclared reference to '([\w.]+)'", message)
+        if unknown:
+            name = unknown[1]
+            place = masked.find(name)
+            if place >= 0:
+                line, column = masked.count("\n", 0, place) + 1, place - masked.rfind("\n", 0, place)
+            close = difflib.get_close_matches(name, self._names, 1)
+            hint = f": did you mean {close[0]}?" if close else ""
+            message = f"there is no {name}{hint}"
+        elif "(double, int)" in message or "(int, double)" in message:
+            message = "a number with a fraction is compared with a whole one: write 100.0 for 100, or double(…)"
+        elif "no matching overload" in message:
+            message = message.replace("found no matching overload for", "types do not fit:")
+        return ConditionError(message, line, column)
+
+    def _looked_up(self, masked: str) -> frozenset[tuple[str, str]]:
+        pairs = set()
+        for place in re.finditer(r"\blists\b", masked):
+            match = next(
+                (pair for pair in _IN_LIST.finditer(masked) if pair.start() < place.start() < pair.end()), None
+            )
+            if match is None or KINDS.get(f"order.{match[1]}") not in ("text", "enum"):
+                raise _error_at(
+                    masked, place.start(), "a list stands right of `in`, and left of it a text of the order"
+                )
+            pairs.add((match[1], match[2]))
+        return frozenset(pairs)
+
+
+def _with_fractions(text: str) -> str:
+    """Whole numbers that amounts and scores are compared with, as numbers with a fraction: CEL compares only equal types."""
+    whole = _WHOLE.finditer(without_texts(text))
+    places = [compared.end() for compared in whole if KINDS.get(compared[1]) == "number"]
+    for place in reversed(places):
+        text = f"{text[:place]}.0{text[place:]}"
+    return text
+
+
+def _added_before(masked: str, written: str, line: int, column: int) -> int:
+    """How many characters of fractions stand before a place in what CEL was given."""
+    if len(written) == len(masked):
+        return 0
+    original, given = masked.split("\n")[line - 1], without_texts(written).split("\n")[line - 1]
+    added = at = 0
+    for character in given[: column - 1]:
+        if at < len(original) and original[at] == character:
+            at += 1
+        else:
+            added += 1
+    return added
+
+
+def without_texts(text: str) -> str:
+    """A condition whose texts are masked by @: of the same length, so that places stay."""
+    return _TEXT.sub(lambda match: "".join("\n" if char == "\n" else "@" for char in match[0]), text)
+
+
+def texts_of(text: str) -> list[str]:
+    """The texts in a condition, without quotes."""
+    return [match[0].strip("'\"") for match in _TEXT.finditer(text)]
+
+
+def _check_choices(text: str, masked: str) -> None:
+    """A value that an enum never has is a typo."""
+    for compared in _COMPARED.finditer(masked):
+        choices = CHOICES.get(compared[1])
+        if choices is None:
+            continue
+        for literal in _TEXT.finditer(text, compared.start(2), compared.end(2)):
+            value = literal[0].strip("'\"")
+            if value not in choices:
+                said = f"{compared[1]} is never {value!r}: it is one of {', '.join(choices)}"
+                raise _error_at(masked, literal.start(), said)
+
+
+def _error_at(text: str, place: int, message: str) -> ConditionError:
+    return ConditionError(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
+
+
+Facts = Callable[[Transaction, PredictResponse | None], dict[str, Any]]
+
+
+def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
+    """Reads what some conditions need of an order and its score: known values by name, texts as they are normalised."""
+    used = list(conditions)
+    names = sorted(frozenset().union(*(condition.names for condition in used)))
+    fields = [FIELDS[name.removeprefix("order.")] for name in names if name.startswith("order.")]
+    types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
+    looked_up = sorted(frozenset().union(*(condition.looked_up for condition in used)))
+    short = {field.name: {number: name for name, number in field.numbers.items()} for field in fields}
+
+    def value_of(order: Transaction, name: str, kind: str) -> Any:
+        value = getattr(order, name)
+        if kind == "enum":
+            return short[name].get(value)
+        if kind == "time":
+            return value.ToDatetime(tzinfo=UTC)
+        normalise = NORMALISED.get(name)
+        return normalise(value) if normalise else value
+
+    def read(order: Transaction, prediction: PredictResponse | None) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for field in fields:
+            if field.name in REQUIRED or order.HasField(field.name):
+                value = value_of(order, field.name, field.kind)
+                if value not in (None, ""):
+                    values[f"order.{field.name}"] = value
+        for name, listed in looked_up:
+            value = values.get(f"order.{name}")
+            kept = values.setdefault(f"lists.{listed}", [])
+            if value in lists[listed]:
+                kept.append(
+                    value
+                )  # of a long list only what the order can meet: handing it over would cost milliseconds
+        if prediction is not None:
+            values["score"] = prediction.legitimacy_score
+            for name in types:
+                values[f"abuse.{name}"] = getattr(prediction.abuse_type_scores, name)
+            if "likely_abuse" in names:
+                values["likely_abuse"] = max(ABUSE_TYPES, key=lambda name: getattr(prediction.abuse_type_scores, name))
+        return values
+
+    return read

@@ -1,0 +1,83 @@
+"""Whether a condition can hold for any order at all: one that cannot is a mistake. Pure.
+
+A condition that only compares (no arithmetic, no calls) depends on each value only through where it lies among the numbers and
+texts that the condition names. So it is asked about one value for each such place: if none of them makes it hold, none does.
+"""
+
+import itertools
+import math
+import re
+from typing import Any, Final
+
+from agent_server.decisions.language import CHOICES, KINDS, Condition, Language, texts_of, without_texts
+from contract.fields import FIELDS
+from generated.buf.validate import validate_pb2
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+_MOST: Final = 20_000
+"""Combinations that are tried; a condition with more is taken to be possible."""
+_OTHERS = ("\x00 any other text", "\x00 one more")
+_SIMPLE = re.compile(
+    r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@+|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
+    r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"
+)
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
+
+
+def can_match(language: Language, condition: Condition) -> bool:
+    """Whether it can; True also where it cannot be said."""
+    masked = without_texts(condition.text)
+    if not _SIMPLE.fullmatch(masked):
+        return True
+    numbers = sorted({float(text) for text in _NUMBER.findall(masked)})
+    texts = [*dict.fromkeys(texts_of(condition.text)), *_OTHERS]
+    names = sorted(name for name in condition.names if not name.startswith("lists."))
+    if any(KINDS[name] == "time" for name in names):
+        return True
+    values = [_candidates(name, numbers, texts) for name in names]
+    lists = sorted(condition.looked_up)
+    if math.prod(map(len, values)) * 2 ** len(lists) > _MOST:
+        return True
+    for chosen in itertools.product(*values):
+        asked: dict[str, Any] = dict(zip(names, chosen, strict=True))
+        for members in itertools.product((False, True), repeat=len(lists)):
+            listed: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in lists}
+            for (field, name), member in zip(lists, members, strict=True):
+                if member:
+                    listed[f"lists.{name}"].append(asked[f"order.{field}"])
+            if condition.matches(language.activation(asked | listed)):
+                return True
+    return False
+
+
+def _candidates(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
+    kind = KINDS[name]
+    if kind == "flag":
+        return [False, True]
+    if kind == "enum":
+        return list(CHOICES[name])
+    if kind == "text":
+        return list(texts)
+    low, high = _bounds(name)
+    edges = [low, *numbers, high]
+    steps = {near for edge in numbers for near in (edge - 1, edge, edge + 1)} | {low, high}
+    if kind == "number":
+        steps |= {(a + b) / 2 for a, b in itertools.pairwise(sorted({*edges, *numbers}))}
+        steps |= {math.nextafter(edge, side) for edge in edges for side in (-math.inf, math.inf)}
+    inside = sorted(value for value in steps if low <= value <= high)
+    return [int(value) for value in inside if value == int(value)] if kind == "count" else inside
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """The least and the greatest value that the contract allows, both included."""
+    if not name.startswith("order."):
+        return 0.0, 1.0
+    options: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")].GetOptions()
+    rules = options.Extensions[validate_pb2.field]
+    kind = "int32" if FIELDS[name.removeprefix("order.")].kind == "count" else "double"
+    ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()}
+    least, most = (-(2.0**31), 2.0**31 - 1) if kind == "int32" else (-1e300, 1e300)
+    step = (lambda value, side: value + side) if kind == "int32" else (lambda v, s: math.nextafter(v, s * math.inf))
+    low = ruled["gte"] if "gte" in ruled else step(ruled["gt"], 1) if "gt" in ruled else least
+    high = ruled["lte"] if "lte" in ruled else step(ruled["lt"], -1) if "lt" in ruled else most
+    return float(low), float(high)

@@ -1,0 +1,92 @@
+"""The policy that is in force: another one is taken when its file, or a file of its lists, changes; a broken one is refused."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_client import Gauge
+
+from agent_server.decisions.policy import Policy
+from agent_server.policies.document import read_policy
+from agent_server.policies.nodes import PolicyError
+from runtime.telemetry.logging import get_logger
+
+LOOK_SECONDS = 1.0
+REFUSED = Gauge(
+    "vouch_policy_refused", "1 while the policy's file is broken and an older one serves", multiprocess_mode="max"
+)
+_log = get_logger()
+_Seen = tuple[tuple[int, int, int] | None, ...]
+
+
+class CurrentPolicy:
+    """The policy in force, as `policy`; one that never changes where there is no file."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    async def for_ever(self) -> None:
+        """Look for changes."""
+
+
+class WatchedPolicy(CurrentPolicy):
+    """A policy from a file, on top of `defaults`. Raises PolicyError where the first one cannot be read."""
+
+    def __init__(self, path: Path, defaults: Policy) -> None:
+        self._path, self._defaults = path, defaults
+        self._files: tuple[Path, ...] = ()
+        self._seen: _Seen = ()
+        super().__init__(self._read())
+
+    def look(self) -> bool:
+        """Take another policy where one is there; whether it was taken."""
+        if self._looks() == self._seen:
+            return False
+        try:
+            policy = self._read()
+        except PolicyError as error:
+            REFUSED.set(1)
+            _log.error("the policy is refused, the one before serves on", cause=str(error), serving=self.policy.version)
+            return False
+        REFUSED.set(0)
+        taken = policy.digest != self.policy.digest
+        if taken:
+            self.policy = policy
+            _log.info("policy taken", policy=policy.version, digest=policy.digest)
+        return taken
+
+    async def for_ever(self) -> None:
+        """Look every second."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.to_thread(self.look)
+
+    def _read(self) -> Policy:
+        """Read it; what was there before is what counts as seen, so that a change meanwhile is seen the next time."""
+        seen = self._looks()
+        try:
+            policy, self._files = read_policy(self._path, self._defaults)
+        finally:
+            # Files that this one names first are seen the next time: reading them once more does no harm.
+            self._seen = seen
+        return policy
+
+    def _looks(self) -> _Seen:
+        return tuple(map(_look, _all(self._path, self._files)))
+
+
+def _all(path: Path, files: Sequence[Path]) -> Sequence[Path]:
+    return (path, *files)
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def current_policy(path: Path | None, defaults: Policy) -> CurrentPolicy:
+    """The policy in a file, on top of `defaults`; these alone without one. Raises PolicyError."""
+    return WatchedPolicy(path, defaults) if path else CurrentPolicy(defaults)

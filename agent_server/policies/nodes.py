@@ -1,0 +1,127 @@
+"""YAML with places: what was written where, so that each complaint names a line and a column."""
+
+import difflib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+LARGEST: Final = 1 << 20
+"""Bytes of a file of a policy."""
+_DEEPEST: Final = 20
+
+
+class PolicyError(Exception):
+    """A policy that cannot be meant; says where, what, and what would be right."""
+
+    def __init__(self, path: Path, node: yaml.Node | None, message: str, *, line: int = 0, column: int = 0) -> None:
+        mark = node.start_mark if node is not None else None
+        self.line = line or (mark.line + 1 if mark else 1)
+        self.column = column or (mark.column + 1 if mark else 1)
+        super().__init__(f"{path}:{self.line}:{self.column}: {message}")
+
+
+class Reader:
+    """Reads the nodes of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.lines = path, [""]
+
+    def root(self, content: bytes) -> yaml.Node | None:
+        """The document; None where it is empty. Raises PolicyError."""
+        if len(content) > LARGEST:
+            raise PolicyError(self.path, None, f"the file is larger than {LARGEST >> 20} MB")
+        try:
+            text = content.decode("utf-8-sig")
+            self.lines = text.split("\n")
+            depth = 0
+            for event in yaml.parse(text, yaml.SafeLoader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > _DEEPEST:
+                    raise self.error(event, "this is nested too deeply")
+                if isinstance(event, yaml.AliasEvent):
+                    raise self.error(event, "references (*name) are not read: write it out")
+            return yaml.compose(text, yaml.SafeLoader)
+        except UnicodeDecodeError as error:
+            raise PolicyError(self.path, None, "the file is not UTF-8") from error
+        except yaml.reader.ReaderError as error:
+            raise PolicyError(self.path, None, "the file has characters that YAML does not allow") from error
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            raise PolicyError(self.path, None, error.problem or "no YAML", line=line, column=column) from error
+
+    def error(self, node: "yaml.Node | yaml.Event", message: str) -> PolicyError:
+        """A complaint about what stands here."""
+        mark = node.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return PolicyError(self.path, None, message, line=line, column=column)
+
+    def mapping(self, node: yaml.Node, known: Collection[str] = ()) -> dict[str, yaml.Node]:
+        """The values of a mapping by their keys; with `known`, no others."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.error(node, "names with values are wanted here")
+        values: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if known and name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+                raise self.error(key, f"there is no {name or 'such name'} here: {hint}")
+            if name in values:
+                raise self.error(key, f"{name} stands here twice")
+            values[name] = value
+        return values
+
+    def sequence(self, node: yaml.Node) -> list[yaml.Node]:
+        """The entries of a list."""
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.error(node, "a list is wanted here")
+        return list(node.value)
+
+    def text(self, node: yaml.Node, longest: int = 256) -> str:
+        """A text of at least one character."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
+            raise self.error(node, "a text is wanted here")
+        value = str(node.value).strip()
+        if not value or len(value) > longest:
+            raise self.error(node, f"a text of 1 to {longest} characters is wanted here")
+        return value
+
+    def share(self, node: yaml.Node) -> float:
+        """A number from 0 to 1."""
+        number = self._number(node)
+        if not 0 <= number <= 1:
+            raise self.error(node, f"a number from 0 to 1 is wanted here, not {node.value}")
+        return number
+
+    def count(self, node: yaml.Node, most: int) -> int:
+        """A whole number from 0 to `most`."""
+        number = self._number(node)
+        if number != int(number) or not 0 <= number <= most:
+            raise self.error(node, f"a whole number from 0 to {most} is wanted here, not {node.value}")
+        return int(number)
+
+    def flag(self, node: yaml.Node) -> bool:
+        """True or false."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag != "tag:yaml.org,2002:bool":
+            raise self.error(node, "true or false is wanted here")
+        return str(node.value).lower() in ("true", "yes", "on")
+
+    def choice(self, node: yaml.Node, choices: Collection[str]) -> str:
+        """One of some words."""
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
+        if value not in choices:
+            raise self.error(node, f"one of {', '.join(choices)} is wanted here")
+        return str(value)
+
+    def _number(self, node: yaml.Node) -> float:
+        if isinstance(node, yaml.ScalarNode) and node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+            try:
+                value = float(node.value)
+            except ValueError:
+                value = float("nan")
+            if abs(value) < float("inf"):
+                return value
+        raise self.error(node, "a number is wanted here")

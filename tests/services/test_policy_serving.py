@@ -1,0 +1,105 @@
+"""A policy in a real agent: taken while it serves, refused where it is broken, told through every door."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from agent_server.decisions.policy import Policy
+from agent_server.policies.document import read_policy
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from load_test.orders import read_orders
+from testing.asking import BOTH, post
+from testing.orders import message
+from testing.servers.processes import Stack, call
+
+SWAPS = 12
+TEXT = "thresholds: {{approve: {}}}\nrules:\n- name: huge\n  when: order.order_amount > {}\n  then: deny\n  reason: r\n"
+
+
+@pytest.fixture(scope="module")
+def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A scorer and an agent with a policy from a file."""
+    folder = tmp_path_factory.mktemp("policed")
+    running = Stack(folder, models, settings={"VOUCH_AGENT_POLICY": str(folder / "policy.yaml")})
+    (folder / "policy.yaml").write_text(TEXT.format(0.7, 1000))
+    try:
+        running.start("ml", "agent", "rest_agent")
+        running.wait_until_healthy()
+        yield running
+    finally:
+        running.close()
+
+
+async def test_swaps_under_load_lose_nothing(policed: Stack, tmp_path: Path) -> None:
+    """Calls go on while the file changes; none fails, and each answer does what the policy that it names says."""
+    path = policed.folder / "policy.yaml"
+    limits = {}
+    for number in range(SWAPS):
+        text = TEXT.format(0.7, 1000 + number)
+        (tmp_path / "policy.yaml").write_text(text)
+        limits[read_policy(tmp_path / "policy.yaml", Policy(0.7, 0.4))[0].version] = 1000 + number
+    seen: dict[str, int] = {}
+    async with grpc.aio.insecure_channel(policed.address("agent")) as channel:
+        stub, number = AgentServiceStub(channel), 0
+
+        async def until(version: str) -> None:
+            nonlocal number
+            while version not in seen:
+                number += 1
+                amount = 1000.5 + number % SWAPS
+                order = message(transaction_id=f"swap-{number}", order_amount=amount)
+                answer = await stub.Review(pb.ReviewRequest(transaction=order), timeout=10)
+                limit = limits[answer.policy_version]
+                ruled = [rule.name for rule in answer.matched_rules] == ["huge"]
+                assert ruled == (amount > limit), (amount, limit)
+                seen[answer.policy_version] = seen.get(answer.policy_version, 0) + 1
+
+        async with asyncio.timeout(120):
+            for version, limit in limits.items():
+                broken = policed.folder / "broken.yaml"
+                broken.write_text("rules: 5\n")
+                broken.replace(path)
+                ready = policed.folder / "next.yaml"
+                ready.write_text(TEXT.format(0.7, limit))
+                ready.replace(path)
+                await until(version)
+    assert len(seen) == SWAPS
+
+
+def test_rules_and_changes_are_told_over_rest(policed: Stack, dataset: Path) -> None:
+    """REST names the rules that matched, and what would have an order approved."""
+    answers = [
+        post(policed, BOTH[1], order.body | {"transaction_id": f"told-{number}"}).json()
+        for number, order in enumerate(read_orders(dataset)[:300])
+    ]
+    ruled = [answer for answer in answers if answer["matched_rules"]]
+    assert all(answer["matched_rules"][0]["effect"] == "deny" for answer in ruled)
+    analyses = [answer["agent_analysis"] for answer in answers if answer["decision"] == "review"]
+    changes = [change for analysis in analyses for change in analysis["counterfactuals"]]
+    assert changes and all(change["legitimacy_score"] >= 0.7 and change["changes"] for change in changes)
+    assert changes[0]["sentence"].startswith("approve if ")
+
+
+def test_the_command_checks_shows_and_tests(
+    policed: Stack, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check names the place of a mistake; test compares with today's policy on a dataset and on the ledger."""
+    path = tmp_path / "new.yaml"
+    path.write_text("rules:\n- name: big\n  when: order.order_amont > 5\n  then: deny\n  reason: r\n")
+    refused = call("policy", "check", str(path))
+    assert refused.returncode == 2 and f"{path}:3:9: rule big: there is no order.order_amont" in refused.stderr
+    path.write_text('rules:\n- {name: big, when: order.order_amount > 5, then: deny, reason: "a\\e[31m"}\n')
+    assert call("policy", "check", str(path)).returncode == 0
+    shown = call("policy", "show", str(path)).stdout
+    assert "big (deny): order.order_amount > 5" in shown and "\x1b" not in shown
+    monkeypatch.setenv("VOUCH_AGENT_SCORER", policed.address("ml"))
+    tested = call("policy", "test", str(path), "--dataset", str(dataset))
+    assert tested.returncode == 0, tested.stderr
+    assert "good orders stopped" in tested.stdout and "big:" in tested.stdout
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{policed.folder / 'ledger.db'}")
+    kept = call("policy", "test", str(path), "--ledger", "--since", "1d")
+    assert kept.returncode == 0 and "reviews a day" in kept.stdout, kept.stderr
