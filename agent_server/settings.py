@@ -32,6 +32,8 @@ class AgentSettings(ServerSettings):
     """Informative fields that an order needs to be approved; 0 for none."""
     policy: Path | None = None
     """File of a policy: rules, lists and thresholds; what it does not say is as these settings have it."""
+    randomising_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """Draws the lots of a policy's randomised approvals; the same for all agents of a shop."""
     decides: bool = False
     """Whether the agent itself may decide clear cases between the thresholds."""
     claim_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
@@ -62,4 +64,5 @@ def policy_of(settings: AgentSettings) -> Policy:
     return Policy(
         settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
         settings.unscored,
+        randomising_key=settings.randomising_key.get_secret_value().encode() if settings.randomising_key else b"",
     )  # fmt: skip

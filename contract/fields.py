@@ -9,6 +9,8 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 LABELS: Final = ("is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier")
 """Columns that stand in files only: what a row was, not what the shop knew."""
+LABEL_WEIGHT: Final = "label_weight"
+"""Column of labels out of the ledger: how many orders a row stands for. Files without it count each row once."""
 REQUIRED: Final = ("transaction_id", "timestamp", "user_id")
 EXTRAS: Final = ("extra_numbers", "extra_texts")
 """Fields of Transaction that hold what a shop knows beside the columns; see `contract.extras`."""

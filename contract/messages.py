@@ -7,13 +7,15 @@ from typing import Any
 import pyarrow as pa
 
 from contract.extras import LONGEST, is_name
-from contract.fields import FIELDS, LABELS, REQUIRED
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def messages(table: pa.Table) -> Iterator[Transaction]:
     """One Transaction for each row of a table as `tables` reads it; absent values stay absent."""
-    kept = [name for name in table.column_names if name in FIELDS or (name not in LABELS and is_name(name))]
+    kept = [
+        name for name in table.column_names if name in FIELDS or (name not in (*LABELS, LABEL_WEIGHT) and is_name(name))
+    ]
     for row in table.select(kept).to_pylist():
         order = Transaction()
         for name, value in row.items():

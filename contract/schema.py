@@ -4,7 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from contract.fields import FIELDS, LABELS, REQUIRED
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, REQUIRED
 
 _WRITTEN = {
     "text": pa.string(),
@@ -24,5 +24,7 @@ FILE_SCHEMA: Final = pa.schema(
 )
 """What `vouch generate` writes: every field of the contract, then the labels."""
 REQUIRED_COLUMNS: Final = tuple(field.name for field in FILE_SCHEMA if not field.nullable)
-TYPES: Final[dict[str, pa.DataType]] = {name: _READ[field.kind] for name, field in FIELDS.items()} | _LABEL_TYPES
+TYPES: Final[dict[str, pa.DataType]] = {name: _READ[field.kind] for name, field in FIELDS.items()} | (
+    _LABEL_TYPES | {LABEL_WEIGHT: pa.float64()}
+)
 """What reading gives, by column."""

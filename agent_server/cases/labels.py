@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
-from agent_server.ledger.records import order_of, timestamp
+from agent_server.ledger.records import order_of, probability_of, timestamp
 from agent_server.ledger.schema import CASES, ENTRIES, OUTCOMES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -111,6 +111,7 @@ def labelled(known: list[Known]) -> Query[list[cases.ExportLabelsResponse]]:
                 resolved_at=timestamp(label.at),
                 abuse_type=label.abuse_type,
                 source=label.source,
+                weight=1 / (probability_of(DecisionFacts.FromString(rows[label.sequence].facts)) or 1.0),
             )
             for label in known
             if label.sequence in rows

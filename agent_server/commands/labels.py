@@ -15,6 +15,7 @@ from agent_server.commands.ages import age, long_ago
 from agent_server.ledger import LedgerError, open_engine
 from agent_server.settings import AgentSettings
 from contract.abuse_types import HONEST_TYPES
+from contract.fields import LABEL_WEIGHT
 from contract.messages import row_of
 from contract.schema import FILE_SCHEMA
 from generated.vouch.v1.case_service_pb2 import ExportLabelsResponse
@@ -22,7 +23,7 @@ from runtime.process.commands import command
 from runtime.process.files import OutputError, complete_or_nothing
 
 _AT_ONCE = 1000
-_ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s")}
+_ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_WEIGHT: pa.float64()}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,6 +72,7 @@ def _row(label: ExportLabelsResponse) -> dict[str, Any]:
         "abuse_type": label.abuse_type or (None if label.is_abuse else HONEST_TYPES[0]),
         "label_source": label.source,
         "labelled_at": label.resolved_at.ToDatetime(),
+        LABEL_WEIGHT: label.weight,
     }
 
 

@@ -24,6 +24,7 @@ def decide(
         policy_version=policy.version,
         degraded=prediction is None,
         matched_rules=verdict.matched,
+        randomised_probability=verdict.randomised_probability,
     )
     if prediction is not None:
         answer.legitimacy_score = prediction.legitimacy_score

@@ -1,7 +1,8 @@
 """From an order and its score to a verdict. Pure: both limits are inclusive."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import hmac
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -33,6 +34,27 @@ class Verdict:
     """Why a person has to look, where one has to."""
     matched: tuple[pb.MatchedRule, ...] = ()
     """The rules that matched: the applied one first, then those in the shadow."""
+    randomised_probability: float | None = None
+    """How probable it was that the order would be let through at random, where it was."""
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """A share of the orders that the score denies is approved, drawn by a keyed hash of their ids: nobody without the key can
+    tell which, and an order that comes again draws the same lot.
+    """
+
+    share: float
+    up_to: float
+    """Orders of a higher amount are never drawn."""
+    key: bytes = field(repr=False)
+
+    def draws(self, order: Transaction) -> bool:
+        """Whether it is let through, if it is to be denied."""
+        if not order.HasField("order_amount") or order.order_amount > self.up_to:
+            return False
+        lot = hmac.digest(self.key, order.transaction_id.encode(), "sha256")[:8]
+        return int.from_bytes(lot, "big") < self.share * 2**64
 
 
 @dataclass(frozen=True)
@@ -50,6 +72,9 @@ class Policy:
     unscored: Unscored = "review"
     rules: Rules | None = None
     content: str = ""
+    randomised: Randomised | None = None
+    randomising_key: bytes = field(default=b"", repr=False)
+    """What draws the lots where a file asks for randomised approvals."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
@@ -62,6 +87,7 @@ class Policy:
         parts += [f"evidence>={self.minimum_evidence}"] if self.minimum_evidence else []
         parts += ["agent"] if self.agent_decides else []
         parts += [f"unscored={self.unscored}"] if self.unscored != "review" else []
+        parts += [f"randomised={self.randomised.share:g}"] if self.randomised else []
         if self.rules is not None and self.rules.rules:
             parts += [f"rules={len(self.rules.rules)}@{hashlib.sha256(self.content.encode()).hexdigest()[:12]}"]
         return ",".join(parts)
@@ -99,6 +125,12 @@ class Policy:
             )
         else:
             verdict = self._by_score(transaction, prediction)
+        by_score = verdict.decision == pb.DECISION_DENY and verdict.maker != pb.DECISION_MAKER_POLICY
+        if by_score and self.randomised is not None and self.randomised.draws(transaction):
+            said = f"{verdict.reasoning} It is let through at random, to learn what becomes of such orders."
+            verdict = Verdict(
+                pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY, said, randomised_probability=self.randomised.share
+            )
         return replace(verdict, matched=matched.told) if matched.told else verdict
 
     def _by_score(self, transaction: Transaction, prediction: PredictResponse | None) -> Verdict:

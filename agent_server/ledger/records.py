@@ -13,7 +13,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 _MICROSECONDS, _NANOS = 1_000_000, 1000
 _OF_FACTS = (
     "transaction_id", "decision", "legitimacy_score", "decision_maker", "policy_version", "decision_id", "decided_at",
-    "revision", "replaces_decision_id", "degraded",
+    "revision", "replaces_decision_id", "degraded", "randomised_probability",
 )  # fmt: skip
 
 
@@ -43,7 +43,13 @@ def facts_of(answer: pb.ReviewResponse, caller: str, policy_digest: str) -> Deci
         model_version=answer.ml_prediction.model_version,
         policy_version=answer.policy_version,
         policy_digest=policy_digest,
+        randomised_probability=probability_of(answer),
     )
+
+
+def probability_of(decided: pb.ReviewResponse | DecisionFacts) -> float | None:
+    """With which probability an order was let through at random, where it was."""
+    return decided.randomised_probability if decided.HasField("randomised_probability") else None
 
 
 def payload_of(
@@ -72,6 +78,8 @@ def _answer(row: Any, facts: DecisionFacts, payload: DecisionPayload) -> pb.Revi
     answer.degraded = not facts.HasField("legitimacy_score")
     if not answer.degraded:
         answer.legitimacy_score = facts.legitimacy_score
+    if facts.HasField("randomised_probability"):
+        answer.randomised_probability = facts.randomised_probability
     return answer
 
 
@@ -94,6 +102,7 @@ def record_of(row: Any) -> pb.DecisionRecord:
         policy_version=facts.policy_version,
         policy_digest=facts.policy_digest,
         erased=row.payload is None,
+        randomised_probability=probability_of(facts),
     )
     if row.payload is not None:
         payload = DecisionPayload.FromString(row.payload)

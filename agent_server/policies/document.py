@@ -24,13 +24,15 @@ from typing import Any, Final, cast
 import yaml
 
 from agent_server.decisions.language import ConditionError, Language
-from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
+from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised, Unscored
 from agent_server.decisions.possible import can_match
 from agent_server.decisions.rules import Rule, Rules
 from agent_server.policies.nodes import PolicyError, Reader
 from generated.vouch.v1 import agent_service_pb2 as pb
 
-_TOP: Final = ("thresholds", "minimum_evidence", "agent_decides", "unscored", "lists", "rules")
+_TOP: Final = (
+    "thresholds", "minimum_evidence", "agent_decides", "unscored", "randomised_approvals", "lists", "rules"
+)  # fmt: skip
 _OF_RULE: Final = ("name", "when", "then", "reason", "until", "mode")
 _EFFECTS: Final[Mapping[str, pb.RuleEffect]] = {
     "approve": pb.RULE_EFFECT_APPROVE,
@@ -76,7 +78,22 @@ def _with_thresholds(reader: Reader, values: Mapping[str, yaml.Node], policy: Po
         changed["unscored"] = cast(Unscored, reader.choice(values["unscored"], ("review", "deny", "error")))
     if "thresholds" in values:
         changed["approve_from"], changed["deny_up_to"] = _thresholds(reader, values["thresholds"], policy)
+    if "randomised_approvals" in values:
+        changed["randomised"] = _randomised(reader, values["randomised_approvals"], policy)
     return replace(policy, **changed)
+
+
+def _randomised(reader: Reader, node: yaml.Node, policy: Policy) -> Randomised | None:
+    values = reader.mapping(node, ("share", "up_to"))
+    missing = [name for name in ("share", "up_to") if name not in values]
+    if missing:
+        raise reader.error(node, f"randomised approvals need {missing[0]}")
+    share, up_to = reader.share(values["share"]), reader.amount(values["up_to"])
+    if share == 0:
+        return None
+    if not policy.randomising_key:
+        raise reader.error(node, "randomised approvals need a key that nobody else knows: VOUCH_AGENT_RANDOMISING_KEY")
+    return Randomised(share, up_to, policy.randomising_key)
 
 
 def _thresholds(reader: Reader, node: yaml.Node, policy: Policy) -> tuple[float, float]:

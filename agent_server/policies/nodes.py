@@ -96,6 +96,13 @@ class Reader:
             raise self.error(node, f"a number from 0 to 1 is wanted here, not {node.value}")
         return number
 
+    def amount(self, node: yaml.Node) -> float:
+        """A number that is not below 0."""
+        number = self._number(node)
+        if number < 0:
+            raise self.error(node, f"an amount is wanted here, not {node.value}")
+        return number
+
     def count(self, node: yaml.Node, most: int) -> int:
         """A whole number from 0 to `most`."""
         number = self._number(node)

@@ -20,7 +20,7 @@ from ml_server.features.table_columns import TableColumns
 from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import held_out_scores, load
 from ml_server.registry.table_scores import legitimacy
-from ml_server.training.labels import TrainingError, abuse_of
+from ml_server.training.labels import TrainingError, abuse_of, counted
 from ml_server.training.split import split_in_time
 from runtime.process.commands import command
 from runtime.process.files import sha256
@@ -96,18 +96,18 @@ def unseen(
 
 def measure(scores: Numbers, table: pa.Table, prices: Prices, report: Report) -> Measured:
     """Everything that the command tells of scores of a table."""
-    is_abuse, columns = abuse_of(table), TableColumns(table)
+    is_abuse, weights, columns = abuse_of(table), counted(table), TableColumns(table)
     amounts, confidence = _amounts(columns, report), _confidence(table, columns)
     return Measured(
         scores=scores,
         is_abuse=is_abuse,
         confidence=confidence,
-        figures=figures(scores, is_abuse),
-        intervals=intervals(scores, is_abuse),
-        limit={} if confidence is None else against_limit(scores, is_abuse, confidence),
+        figures=figures(scores, is_abuse, weights),
+        intervals=intervals(scores, is_abuse, weights),
+        limit={} if confidence is None else against_limit(scores, is_abuse, confidence, weights),
         groups=by_group(table, scores, is_abuse),
-        documented=cost_of(APPROVE_FROM, DENY_UP_TO, scores, is_abuse, amounts, prices),
-        cheapest=cheapest(scores, is_abuse, amounts, prices),
+        documented=cost_of(APPROVE_FROM, DENY_UP_TO, scores, is_abuse, amounts, prices, weights),
+        cheapest=cheapest(scores, is_abuse, amounts, prices, weights),
     )
 
 

@@ -2,7 +2,9 @@
 
 import argparse
 import datetime as dt
+import hashlib
 import json
+import math
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from contract.tables import TableError
-from ml_server.data.datasets import read_dataset
+from ml_server.data.datasets import read_dataset, together
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
-from ml_server.registry.store import CURRENT, promote, save
+from ml_server.registry.store import CURRENT, load, promote, save
+from ml_server.training.challenge import challenge
 from ml_server.training.labels import TrainingError, abuse_of
 from ml_server.training.parameters import AUTO, FORMS, Parameters
 from ml_server.training.progress import telling
@@ -30,7 +33,12 @@ LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "pyarrow")
 def parser() -> argparse.ArgumentParser:
     """The options of `vouch train`."""
     result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
-    result.add_argument("--dataset", type=Path, default=DATASET, help=f"CSV or Parquet (default: {DATASET})")
+    result.add_argument(
+        "--dataset", type=Path, action="append", help=f"CSV or Parquet; several are joined (default: {DATASET})"
+    )
+    result.add_argument(
+        "--weight", type=float, action="append", help="how many orders a row of each dataset stands for (default: 1)"
+    )
     result.add_argument(
         "--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)"
     )
@@ -56,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--time-budget", type=float, default=None, help="seconds that fitting may take, about; other models each time"
     )
+    result.add_argument(
+        "--challenge", action="store_true", help="compare with the current model on the held-out part, with an interval"
+    )
     result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
     return result
 
@@ -74,10 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise TrainingError(f"--rounds must be at least 1, not {options.rounds}")
     if options.time_budget is not None and not options.time_budget > 0:
         raise TrainingError(f"--time-budget must be more than 0 seconds, not {options.time_budget:g}")
+    datasets: list[Path] = options.dataset or [DATASET]
+    weights: list[float] = options.weight or [1.0] * len(datasets)
+    if len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights):
+        raise TrainingError(f"--weight wants one number above 0 for each --dataset, {len(datasets)} in all")
+    current = load(models) if options.challenge else None
     mapping = read_mapping(options.mapping) if options.mapping else None
     with telling() as tell:
-        tell.say(f"reading {options.dataset}")
-        table = read_dataset(options.dataset, mapping, report)
+        tell.say(f"reading {', '.join(map(str, datasets))}")
+        tables = [read_dataset(path, mapping, report) for path in datasets]
+        table = tables[0] if len(tables) == 1 and not options.weight else together(tables, weights)
         parameters = Parameters(
             seed=options.seed,
             target=options.target,
@@ -90,21 +107,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in report.lines:
             tell.say(line)
         trained = train(table, parameters, mapping.extra if mapping else None, tell)
-    return _keep(options, models, table.num_rows, float(abuse_of(table).mean()), trained)
+    code = _keep(datasets, options.promote, models, table.num_rows, float(abuse_of(table).mean()), trained)
+    if current is not None:
+        if current.metadata.dataset["sha256"] == _digest(datasets):
+            print(
+                "the current model was fitted on these very rows, the held-out ones among them: it looks too good here"
+            )
+        print("\n".join(challenge(current, trained.test_part, trained.held_out).lines()))
+    return code
 
 
-def _keep(options: argparse.Namespace, models: Path, rows: int, abuse_rate: float, trained: Trained) -> int:
+def _digest(datasets: Sequence[Path]) -> str:
+    """SHA-256 of a file; of several the SHA-256 of theirs."""
+    digests = [sha256(path) for path in datasets]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _keep(
+    datasets: Sequence[Path], promoted: bool, models: Path, rows: int, abuse_rate: float, trained: Trained
+) -> int:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    file_digest = sha256(options.dataset)
+    file_digest, name = _digest(datasets), " + ".join(path.name for path in datasets)
     bundle = trained.bundle.named(
         f"{now:%Y%m%d-%H%M%S}-{file_digest[:8]}",
         training_date=now.isoformat().replace("+00:00", "Z"),
-        dataset={"name": options.dataset.name, "rows": rows, "abuse_rate": abuse_rate, "sha256": file_digest},
-        data_manifest=_manifest(options.dataset),
+        dataset={"name": name, "rows": rows, "abuse_rate": abuse_rate, "sha256": file_digest},
+        data_manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
         libraries={library: version(library) for library in LIBRARIES} | {"python": platform.python_version()},
     )
     folder = save(models, bundle, trained.notebook_files)
-    if options.promote:
+    if promoted:
         promote(models, bundle.version)
     for name, value in bundle.metadata.metrics.items():
         print(f"{name:22} {value:.5g}")

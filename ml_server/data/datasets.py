@@ -1,14 +1,16 @@
 """Datasets for training, evaluation and scoring: ours as they are, foreign ones through a mapping."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contract.fields import FIELDS, LABELS
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS
 from contract.schema import TYPES
 from contract.tables import NULLS, TableError, column_names, read_as_text, read_batches, read_table
 from ml_server.data.mapping import Conversion, FieldMapping, Report
@@ -27,6 +29,18 @@ def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa
     if mapping.label is None:
         raise TableError("the mapping has no label: training and evaluation need one")
     return pa.concat_tables(read_mapped(path, mapping, report))
+
+
+def together(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
+    """Several labelled tables as one, a row of each standing for so many orders more than it says itself."""
+    weighted = []
+    for table, weight in zip(tables, weights, strict=True):
+        own = pa.array(np.full(table.num_rows, weight))
+        if LABEL_WEIGHT in table.column_names:
+            own = pc.multiply(pc.fill_null(table.column(LABEL_WEIGHT), 1.0), own)
+            table = table.drop_columns([LABEL_WEIGHT])
+        weighted.append(table.append_column(LABEL_WEIGHT, own))
+    return pa.concat_tables(weighted, promote_options="default")
 
 
 def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, report: Report) -> Iterator[pa.Table]:

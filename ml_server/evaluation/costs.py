@@ -23,33 +23,42 @@ class Cost:
 
 
 def cost_of(
-    approve: float, deny: float, legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: Prices
+    approve: float,
+    deny: float,
+    legitimacy: Numbers,
+    is_abuse: Numbers,
+    amounts: Numbers,
+    prices: Prices,
+    weights: Numbers | None = None,
 ) -> Cost:
-    """Mean cost of an order under two thresholds; arrays of shape (rows,)."""
+    """Mean cost of an order under two thresholds; arrays of shape (rows,). Rows count by `weights`, or each once."""
+    weights = np.ones(len(legitimacy)) if weights is None else weights
     abuse = is_abuse.astype(bool)
     approved, denied = legitimacy >= approve, legitimacy <= deny
     reviewed = ~approved & ~denied
-    lost = prices.missed_share * amounts
+    lost = prices.missed_share * amounts * weights
     wrong = 1 - prices.review_catches
-    total = lost[abuse & approved].sum() + prices.denied_customer * (denied & ~abuse).sum()
-    total += prices.review * reviewed.sum()
-    total += wrong * (lost[abuse & reviewed].sum() + prices.denied_customer * (reviewed & ~abuse).sum())
+    total = lost[abuse & approved].sum() + prices.denied_customer * weights[denied & ~abuse].sum()
+    total += prices.review * weights[reviewed].sum()
+    total += wrong * (lost[abuse & reviewed].sum() + prices.denied_customer * weights[reviewed & ~abuse].sum())
     return Cost(
         approve=approve,
         deny=deny,
-        per_order=float(total / len(legitimacy)),
-        review_share=float(reviewed.mean()),
-        missed_share=float((abuse & approved).sum() / max(abuse.sum(), 1)),
-        denied_share=float((denied & ~abuse).sum() / max((~abuse).sum(), 1)),
+        per_order=float(total / weights.sum()),
+        review_share=float(np.average(reviewed, weights=weights)),
+        missed_share=float(weights[abuse & approved].sum() / (weights[abuse].sum() or 1)),
+        denied_share=float(weights[denied & ~abuse].sum() / (weights[~abuse].sum() or 1)),
     )
 
 
-def cheapest(legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: Prices) -> Cost:
+def cheapest(
+    legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: Prices, weights: Numbers | None = None
+) -> Cost:
     """The thresholds on a grid of 0.02, deny below approve, that cost least."""
     best: Cost | None = None
     for deny in _GRID[:-1]:
         for approve in _GRID[deny < _GRID]:
-            priced = cost_of(float(approve), float(deny), legitimacy, is_abuse, amounts, prices)
+            priced = cost_of(float(approve), float(deny), legitimacy, is_abuse, amounts, prices, weights)
             if best is None or priced.per_order < best.per_order:
                 best = priced
     assert best is not None

@@ -15,25 +15,30 @@ FALSE_POSITIVES = (0.001, 0.01, 0.05)
 _LOWEST = 1e-6
 
 
-def figures(legitimacy: Vector, is_abuse: Vector) -> dict[str, float]:
-    """Figures by name. Areas, Brier score, log-loss and recall are of abuse; both arrays have shape (rows,)."""
-    result = {"rows": float(len(is_abuse)), "abuse_rate": float(is_abuse.mean())}
+def figures(legitimacy: Vector, is_abuse: Vector, weights: Vector | None = None) -> dict[str, float]:
+    """Figures by name. Areas, Brier score, log-loss and recall are of abuse; all arrays have shape (rows,).
+
+    Rows count by `weights`, or each once.
+    """
+    result = {"rows": float(len(is_abuse)), "abuse_rate": float(np.average(is_abuse, weights=weights))}
     abuse = 1 - legitimacy
-    result["brier"] = float(brier_score_loss(is_abuse, abuse))
-    result["ece"] = expected_calibration_error(legitimacy, 1 - is_abuse)
+    result["brier"] = float(brier_score_loss(is_abuse, abuse, sample_weight=weights))
+    result["ece"] = expected_calibration_error(legitimacy, 1 - is_abuse, weights=weights)
     if 0 < is_abuse.sum() < len(is_abuse):
-        result["roc_auc"] = float(roc_auc_score(is_abuse, abuse))
-        result["pr_auc"] = float(average_precision_score(is_abuse, abuse))
-        result["log_loss"] = float(log_loss(is_abuse, np.clip(abuse, _LOWEST, 1 - _LOWEST)))
-        false_positive, recall, _ = roc_curve(is_abuse, abuse)
+        result["roc_auc"] = float(roc_auc_score(is_abuse, abuse, sample_weight=weights))
+        result["pr_auc"] = float(average_precision_score(is_abuse, abuse, sample_weight=weights))
+        result["log_loss"] = float(log_loss(is_abuse, np.clip(abuse, _LOWEST, 1 - _LOWEST), sample_weight=weights))
+        false_positive, recall, _ = roc_curve(is_abuse, abuse, sample_weight=weights)
         for rate in FALSE_POSITIVES:
             result[f"recall_at_{rate:g}_fpr"] = float(recall[false_positive <= rate].max())
     return result
 
 
-def against_limit(legitimacy: Vector, is_abuse: Vector, confidence: Vector) -> dict[str, float]:
+def against_limit(
+    legitimacy: Vector, is_abuse: Vector, confidence: Vector, weights: Vector | None = None
+) -> dict[str, float]:
     """The same figures of the exact posterior, and what the scores lose to it."""
-    own, limit = figures(legitimacy, is_abuse), figures(1 - confidence, is_abuse)
+    own, limit = figures(legitimacy, is_abuse, weights), figures(1 - confidence, is_abuse, weights)
     result = {f"limit_{name}": value for name, value in limit.items() if name not in ("rows", "abuse_rate")}
     if "roc_auc" in own:
         result["regret_roc_auc"] = limit["roc_auc"] - own["roc_auc"]
@@ -42,13 +47,17 @@ def against_limit(legitimacy: Vector, is_abuse: Vector, confidence: Vector) -> d
     return result
 
 
-def intervals(legitimacy: Vector, is_abuse: Vector, seed: int = 0, rounds: int = 100) -> dict[str, tuple[float, float]]:
+def intervals(
+    legitimacy: Vector, is_abuse: Vector, weights: Vector | None = None, seed: int = 0, rounds: int = 100
+) -> dict[str, tuple[float, float]]:
     """95 % intervals of the figures: percentiles over resampled rows (Efron, Bootstrap Methods, 1979)."""
     rng, rows = np.random.default_rng(seed), len(is_abuse)
     resampled: dict[str, list[float]] = {}
     for _ in range(rounds):
         chosen = rng.integers(0, rows, rows)
-        for name, value in figures(legitimacy[chosen], is_abuse[chosen]).items():
+        for name, value in figures(
+            legitimacy[chosen], is_abuse[chosen], None if weights is None else weights[chosen]
+        ).items():
             resampled.setdefault(name, []).append(value)
     return {
         name: (float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5)))

@@ -6,16 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def expected_calibration_error(scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15) -> float:
-    """Mean distance of stated and observed probability over bins of equal width, weighted by rows.
+def expected_calibration_error(
+    scores: NDArray[np.float64],
+    outcomes: NDArray[np.float64],
+    bins: int = 15,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    """Mean distance of stated and observed probability over bins of equal width, weighted by rows, or by their `weights`.
 
     Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
     """
     bin_number = np.minimum((scores * bins).astype(int), bins - 1)
-    rows = np.bincount(bin_number, minlength=bins)
-    stated = np.bincount(bin_number, weights=scores, minlength=bins)
-    observed = np.bincount(bin_number, weights=outcomes, minlength=bins)
-    return float(np.abs(stated - observed).sum() / rows.sum())
+    weights = np.ones(len(scores)) if weights is None else weights
+    stated = np.bincount(bin_number, weights=weights * scores, minlength=bins)
+    observed = np.bincount(bin_number, weights=weights * outcomes, minlength=bins)
+    return float(np.abs(stated - observed).sum() / weights.sum())
 
 
 def reliability(

@@ -17,7 +17,7 @@ from ml_server.model.form import Form
 from ml_server.model.log_odds import LogOdds
 from ml_server.registry.golden_examples import COUNT, anonymous, golden_example
 from ml_server.training.fitting.rows import Rows
-from ml_server.training.labels import abuse_of
+from ml_server.training.labels import abuse_of, counted
 
 
 def newest(raw: Numbers, is_abuse: Numbers, rows: Rows, calibration: Calibration) -> dict[str, float]:
@@ -45,10 +45,10 @@ def golden_examples(table: pa.Table, features: FeatureSet, score: Callable[[Numb
 
 def measure(test_part: pa.Table, scores: Numbers, sparse_scores: Numbers) -> dict[str, float]:
     """Figures of scores of the held-out part; `sparse_scores` are those with the documented fields alone."""
-    is_abuse = abuse_of(test_part)
-    metrics = figures(scores, is_abuse)
+    is_abuse, weights = abuse_of(test_part), counted(test_part)
+    metrics = figures(scores, is_abuse, weights)
     if "abuse_confidence" in test_part.column_names and test_part.column("abuse_confidence").null_count == 0:
-        metrics |= against_limit(scores, is_abuse, TableColumns(test_part).number("abuse_confidence"))
-    sparse = figures(sparse_scores, is_abuse)
+        metrics |= against_limit(scores, is_abuse, TableColumns(test_part).number("abuse_confidence"), weights)
+    sparse = figures(sparse_scores, is_abuse, weights)
     metrics |= {f"sparse_{name}": sparse[name] for name in ("roc_auc", "ece", "brier") if name in sparse}
     return metrics

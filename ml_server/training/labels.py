@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.abuse_types import ABUSE_TYPES, ALL_TYPES, HONEST_TYPES
+from contract.fields import LABEL_WEIGHT
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.log_odds import ABUSE, LogOdds
@@ -23,7 +24,7 @@ def prior_shift(table: pa.Table, prevalence: float | None) -> float:
     """
     if prevalence is None:
         return 0.0
-    rate = float(abuse_of(table).mean())
+    rate = float(np.average(abuse_of(table), weights=weights_of(table)))
     return math.log((1 - prevalence) / prevalence) - math.log((1 - rate) / rate)
 
 
@@ -45,6 +46,22 @@ def abuse_of(table: pa.Table) -> Numbers:
         )
     result: Numbers = label.combine_chunks().cast(pa.uint8()).to_numpy(zero_copy_only=False).astype(np.float64)
     return result
+
+
+def weights_of(table: pa.Table) -> Numbers:
+    """How many orders each row stands for, shape (rows,), scaled to a mean of 1. Raises TrainingError."""
+    if LABEL_WEIGHT not in table.column_names:
+        return np.ones(table.num_rows)
+    weights = np.nan_to_num(TableColumns(table).number(LABEL_WEIGHT), nan=1.0)
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise TrainingError(f"column {LABEL_WEIGHT} has values that are not above 0")
+    result: Numbers = weights / weights.mean()
+    return result
+
+
+def counted(table: pa.Table) -> Numbers | None:
+    """The weights of a table's rows; None where each counts once. Raises TrainingError."""
+    return weights_of(table) if LABEL_WEIGHT in table.column_names else None
 
 
 def classes_of(table: pa.Table) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from ml_server.training.fitting.forms import choose
 from ml_server.training.fitting.merged import merged, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
-from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets
+from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets, weights_of
 from ml_server.training.parameters import Parameters, Plan, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import Progress, Silent
@@ -47,6 +47,9 @@ class Trained:
 
     bundle: Bundle
     notebook_files: Mapping[str, bytes]
+    test_part: pa.Table
+    held_out: Numbers
+    """Scores of the test part by the model as it was before it was fitted on all rows, shape (rows,)."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     preprocessor, rows, examples = _prepare(fit_part, parameters, plan, log_odds, extra, labels)
     chosen = choose(examples, rows, is_abuse, log_odds, plan, parameters, tell)
     boosting, rounds, unseen = chosen.boosting, chosen.rounds, log_odds.of_rows(chosen.unseen)
-    calibration = fit_calibration(unseen, 1 - is_abuse[rows.whole], rows.folds)
+    calibration = fit_calibration(unseen, 1 - is_abuse[rows.whole], rows.folds, weights_of(fit_part)[rows.whole])
     tell.say(f"{rounds:,} rounds, calibration of {len(calibration.raw)} points; measuring on the held-out part")
     tried = _fitted(chosen.form, preprocessor.feature_set(), chosen.boosters, rows, rounds, log_odds, fit_part)
     held_out = _scores(tried, test_part, log_odds, calibration)
@@ -126,7 +129,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         "preprocessor.joblib": _dumped(preprocessor),
         HELD_OUT_SCORES: _array(held_out),
     }
-    return Trained(bundle, notebook_files)
+    return Trained(bundle, notebook_files, test_part, held_out)
 
 
 def _prepare(
@@ -150,7 +153,8 @@ def _prepare(
         preprocessor.at_least,
         parameters.seed,
     )
-    examples = Examples(rows.codes, targets(rows.table, log_odds), np.ones(len(rows.whole)), rows.folds)
+    own = weights_of(table)[rows.whole]
+    examples = Examples(rows.codes, targets(rows.table, log_odds), own, rows.folds)
     if parameters.target == "hard":
         return preprocessor, rows, examples
     # Copies with fields dropped take the exact probability of their whole row: its mean over all rows that look alike without
@@ -160,7 +164,7 @@ def _prepare(
     scores = boosting.out_of_fold(boosters, rows.codes[: table.num_rows], rows.folds[: table.num_rows], best)
     weights = class_weights(scores, soft_labels(table), log_odds)
     places, classes, shares = expand(weights[rows.whole])
-    return preprocessor, rows, Examples(rows.codes[places], classes, shares, rows.folds[places])
+    return preprocessor, rows, Examples(rows.codes[places], classes, shares * own[places], rows.folds[places])
 
 
 def _fitted(

@@ -80,7 +80,7 @@ class ReviewRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
-    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules")
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,7 @@ class ReviewResponse(_message.Message):
     REPLACES_DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     MATCHED_RULES_FIELD_NUMBER: _ClassVar[int]
+    RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     decision: Decision
     legitimacy_score: float
@@ -113,7 +114,8 @@ class ReviewResponse(_message.Message):
     replaces_decision_id: str
     degraded: bool
     matched_rules: _containers.RepeatedCompositeFieldContainer[MatchedRule]
-    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ...) -> None: ...
+    randomised_probability: float
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
 
 class MatchedRule(_message.Message):
     __slots__ = ("name", "effect", "reason", "shadow")
@@ -168,7 +170,7 @@ class ListDecisionsResponse(_message.Message):
     def __init__(self, records: _Optional[_Iterable[_Union[DecisionRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("sequence", "decision_id", "decided_at", "decision", "decision_maker", "legitimacy_score", "degraded", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "erased", "request_id", "transaction_id", "transaction", "completed_fields", "answer")
+    __slots__ = ("sequence", "decision_id", "decided_at", "decision", "decision_maker", "legitimacy_score", "degraded", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "erased", "request_id", "transaction_id", "transaction", "completed_fields", "answer", "randomised_probability")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +190,7 @@ class DecisionRecord(_message.Message):
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
+    RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     decision_id: str
     decided_at: _timestamp_pb2.Timestamp
@@ -207,7 +210,8 @@ class DecisionRecord(_message.Message):
     transaction: _transaction_pb2.Transaction
     completed_fields: _containers.RepeatedCompositeFieldContainer[CompletedField]
     answer: ReviewResponse
-    def __init__(self, sequence: _Optional[int] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., degraded: _Optional[bool] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., erased: _Optional[bool] = ..., request_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., answer: _Optional[_Union[ReviewResponse, _Mapping]] = ...) -> None: ...
+    randomised_probability: float
+    def __init__(self, sequence: _Optional[int] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., degraded: _Optional[bool] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., erased: _Optional[bool] = ..., request_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., answer: _Optional[_Union[ReviewResponse, _Mapping]] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
 
 class CompletedField(_message.Message):
     __slots__ = ("name", "value")

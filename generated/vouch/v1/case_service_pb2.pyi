@@ -255,15 +255,17 @@ class ExportLabelsRequest(_message.Message):
     def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ExportLabelsResponse(_message.Message):
-    __slots__ = ("transaction", "is_abuse", "resolved_at", "abuse_type", "source")
+    __slots__ = ("transaction", "is_abuse", "resolved_at", "abuse_type", "source", "weight")
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     IS_ABUSE_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
     ABUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     transaction: _transaction_pb2.Transaction
     is_abuse: bool
     resolved_at: _timestamp_pb2.Timestamp
     abuse_type: str
     source: str
-    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+    weight: float
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., source: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...

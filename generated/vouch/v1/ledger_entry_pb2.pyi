@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DecisionFacts(_message.Message):
-    __slots__ = ("decision_maker", "legitimacy_score", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest")
+    __slots__ = ("decision_maker", "legitimacy_score", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "randomised_probability")
     DECISION_MAKER_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class DecisionFacts(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     decision_maker: _agent_service_pb2.DecisionMaker
     legitimacy_score: float
     revision: int
@@ -26,7 +27,8 @@ class DecisionFacts(_message.Message):
     model_version: str
     policy_version: str
     policy_digest: str
-    def __init__(self, decision_maker: _Optional[_Union[_agent_service_pb2.DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ...) -> None: ...
+    randomised_probability: float
+    def __init__(self, decision_maker: _Optional[_Union[_agent_service_pb2.DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
 
 class DecisionPayload(_message.Message):
     __slots__ = ("transaction", "completed_fields", "answer", "request_id")

@@ -15,11 +15,17 @@ _FAR = 40.0  # log-odds beyond which no score lies
 _A_PIECE = 50  # rows of the rarer label in a piece
 
 
-def fit_calibration(raw: Vector, is_legitimate: Vector, folds: NDArray[np.intp] | None = None) -> Calibration:
-    """The best of none, a line, and pieces of several numbers, by log-loss on folds that each was not fitted on."""
+def fit_calibration(
+    raw: Vector, is_legitimate: Vector, folds: NDArray[np.intp] | None = None, weights: Vector | None = None
+) -> Calibration:
+    """The best of none, a line, and pieces of several numbers, by log-loss on folds that each was not fitted on.
+
+    All arrays have shape (rows,); rows count by `weights`, whose mean is 1.
+    """
+    weights = np.ones(len(raw)) if weights is None else weights
     folds = np.arange(len(raw)) % 5 if folds is None else folds
     rarer = int(min(is_legitimate.sum(), len(raw) - is_legitimate.sum()))
-    ways: list[Callable[[Vector, Vector], Calibration]] = [lambda _raw, _is: Calibration((0.0,), (0.0,)), line]
+    ways: list[Callable[[Vector, Vector, Vector], Calibration]] = [lambda *_: Calibration((0.0,), (0.0,)), line]
     ways += [partial(pieces, most=most) for most in (4, 8, 16, 24) if rarer >= most * _A_PIECE]
     losses = []
     for way in ways:
@@ -27,19 +33,20 @@ def fit_calibration(raw: Vector, is_legitimate: Vector, folds: NDArray[np.intp] 
         for fold in np.unique(folds):
             own = folds == fold
             if own.all() or len(np.unique(is_legitimate[~own])) < 2:
-                return ways[0](raw, is_legitimate)
-            stated[own] = way(raw[~own], is_legitimate[~own]).scores(raw[own])
-        losses.append(-np.mean(np.where(is_legitimate == 1, np.log(stated), np.log1p(-stated))))
-    return ways[int(np.argmin(losses))](raw, is_legitimate)
+                return ways[0](raw, is_legitimate, weights)
+            stated[own] = way(raw[~own], is_legitimate[~own], weights[~own]).scores(raw[own])
+        losses.append(-np.mean(weights * np.where(is_legitimate == 1, np.log(stated), np.log1p(-stated))))
+    return ways[int(np.argmin(losses))](raw, is_legitimate, weights)
 
 
-def line(raw: Vector, is_legitimate: Vector) -> Calibration:
+def line(raw: Vector, is_legitimate: Vector, weights: Vector) -> Calibration:
     """True log-odds as a rising line of the raw ones (Platt, Probabilistic Outputs for Support Vector Machines, 1999)."""
     base, slope = 0.0, 1.0
     for _ in range(30):  # Newton's steps on log-loss, with a weak pull to the identity
         stated = 1 / (1 + np.exp(-np.clip(base + slope * raw, -_FAR, _FAR)))
-        spread = stated * (1 - stated)
-        gradient = np.array([np.sum(stated - is_legitimate) + base, np.sum((stated - is_legitimate) * raw) + slope - 1])
+        spread = weights * stated * (1 - stated)
+        wrong = weights * (stated - is_legitimate)
+        gradient = np.array([np.sum(wrong) + base, np.sum(wrong * raw) + slope - 1])
         mixed = np.sum(spread * raw)
         step = np.linalg.solve(
             np.array([[np.sum(spread) + 1, mixed], [mixed, np.sum(spread * raw * raw) + 1]]), gradient
@@ -51,7 +58,7 @@ def line(raw: Vector, is_legitimate: Vector) -> Calibration:
     return Calibration((-_FAR, _FAR), (base - slope * _FAR, base + slope * _FAR))
 
 
-def pieces(raw: Vector, is_legitimate: Vector, most: int) -> Calibration:
+def pieces(raw: Vector, is_legitimate: Vector, weights: Vector, most: int) -> Calibration:
     """Straight pieces between points of equal weight, where each label weighs half; strictly rising.
 
     In each bin the observed share is pulled towards the mean stated probability with the weight of 10 rows of either label, so
@@ -60,22 +67,24 @@ def pieces(raw: Vector, is_legitimate: Vector, most: int) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
     order = np.argsort(raw, kind="stable")
-    weight = np.where(is_legitimate == 1, 0.5 / is_legitimate.sum(), 0.5 / (1 - is_legitimate).sum())[order]
+    good, bad = np.sum(weights * is_legitimate), np.sum(weights * (1 - is_legitimate))
+    weight = (weights * np.where(is_legitimate == 1, 0.5 / good, 0.5 / bad))[order]
     bins = np.minimum((np.cumsum(weight) * most).astype(int), most - 1)
     x: list[float] = []
     y: list[float] = []
     sizes: list[float] = []
     for number in np.unique(bins):
         own = order[bins == number]
-        stated = float(np.mean(1 / (1 + np.exp(-raw[own]))))
+        count = float(weights[own].sum())
+        stated = float(np.sum(weights[own] / (1 + np.exp(-raw[own])))) / count
         pull = 10 / max(min(stated, 1 - stated), 1e-3)
-        share = np.clip((is_legitimate[own].sum() + pull * stated) / (len(own) + pull), LOWEST, HIGHEST)
+        share = np.clip((np.sum(weights[own] * is_legitimate[own]) + pull * stated) / (count + pull), LOWEST, HIGHEST)
         # The raw score of the mean stated probability, not the mean raw score: the curve bends within a bin.
         at = float(np.log(stated / (1 - stated)))
         if not x or at > x[-1]:
             x.append(at)
             y.append(float(np.log(share / (1 - share))))
-            sizes.append(len(own) * max(stated * (1 - stated), 1e-9))
+            sizes.append(count * max(stated * (1 - stated), 1e-9))
     points = np.array(x)
     rising = IsotonicRegression().fit_transform(
         points, np.array(y) - LEAST_SLOPE * points, sample_weight=np.array(sizes)

@@ -1,0 +1,108 @@
+"""Weights of labels: a row that stands for several orders counts as they would."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contract.fields import LABEL_WEIGHT
+from contract.messages import messages
+from contract.prices import Prices
+from ml_server.data.datasets import together
+from ml_server.evaluation.costs import cost_of
+from ml_server.evaluation.figures import figures
+from ml_server.evaluation.paired import interval, log_loss_interval
+from ml_server.training.fitting.fit_calibration import fit_calibration
+from ml_server.training.labels import TrainingError, abuse_of, prior_shift, weights_of
+from ml_server.training.parameters import Parameters
+from ml_server.training.split import split_in_time
+from ml_server.training.train import train
+from testing.servers.processes import call
+
+RNG_SEED = 3
+
+
+def drawn(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores, labels and whole weights from 1 to 4."""
+    rng = np.random.default_rng(RNG_SEED)
+    scores = rng.random(rows)
+    return scores, (rng.random(rows) > scores).astype(float), rng.integers(1, 5, rows)
+
+
+def test_figures_count_a_row_as_often_as_its_weight() -> None:
+    """Weights give what rows that are repeated so often give, in figures and in costs."""
+    scores, abuse, weights = drawn()
+    many = [np.repeat(values, weights) for values in (scores, abuse)]
+    weighted, repeated = figures(scores, abuse, weights.astype(float)), figures(*many)
+    del weighted["rows"], repeated["rows"]
+    assert weighted == pytest.approx(repeated, abs=1e-9)
+    amounts, prices = np.full(len(scores), 80.0), Prices()
+    by_weight = cost_of(0.7, 0.4, scores, abuse, amounts, prices, weights.astype(float))
+    by_rows = cost_of(0.7, 0.4, many[0], many[1], np.repeat(amounts, weights), prices)
+    assert by_weight.per_order == pytest.approx(by_rows.per_order)
+    assert by_weight.missed_share == pytest.approx(by_rows.missed_share)
+
+
+def test_calibration_counts_a_row_as_often_as_its_weight() -> None:
+    """The curve of weighted rows is that of repeated ones, up to the pull towards what was stated."""
+    scores, abuse, weights = drawn(20_000)
+    raw, folds = 2 * np.log(scores / (1 - scores)), np.arange(len(scores)) % 5
+    weighted = fit_calibration(raw, 1 - abuse, folds, weights / weights.mean())
+    repeated = fit_calibration(np.repeat(raw, weights), np.repeat(1 - abuse, weights), np.repeat(folds, weights))
+    at = np.linspace(-4, 4, 50)
+    assert np.abs(weighted.scores(at) - repeated.scores(at)).max() < 0.01
+    plain = fit_calibration(raw, 1 - abuse, folds)
+    assert plain == fit_calibration(raw, 1 - abuse, folds, np.ones(len(raw)))
+
+
+def test_an_interval_tells_better_from_noise() -> None:
+    """A model that knows more is better in both figures; one beside itself is neither."""
+    scores, abuse, weights = drawn()
+    blurred = np.clip(1 - scores + np.random.default_rng(0).normal(0, 0.3, len(scores)), 0.01, 0.99)
+    assert log_loss_interval(1 - scores, blurred, abuse, weights.astype(float))[2] < 0
+    assert interval([1 - scores], [blurred], abuse, weights.astype(float))[1] > 0
+    assert log_loss_interval(blurred, blurred, abuse) == (0.0, 0.0, 0.0)
+
+
+def test_weights_move_a_model_to_the_share_that_they_tell(table: pa.Table) -> None:
+    """Where abuse counts threefold, the stated share of abuse is that of the weighted rows; a bad weight is refused."""
+    part = table.slice(0, 6000)
+    abuse = np.array(part["is_abuse"].to_pylist())
+    weighted = part.append_column(LABEL_WEIGHT, pa.array(np.where(abuse, 3.0, 1.0)))
+    held_out = split_in_time(weighted.sort_by("timestamp"))[1]
+    wanted = float(np.average(abuse_of(held_out), weights=weights_of(held_out)))
+    metrics = train(weighted, Parameters(form="tables", rounds=40)).bundle.metadata.metrics
+    assert metrics["abuse_rate"] == pytest.approx(wanted)
+    assert metrics["ece"] < 0.05
+    whole = float(np.average(abuse, weights=np.where(abuse, 3.0, 1.0)))
+    assert prior_shift(weighted, whole) == pytest.approx(0.0, abs=1e-9)
+    with pytest.raises(TrainingError, match="not above 0"):
+        weights_of(part.append_column(LABEL_WEIGHT, pa.array(np.zeros(len(abuse)))))
+    assert not any(order.extra_numbers for order in messages(weighted.slice(0, 10)))
+
+
+def test_tables_are_joined_with_their_weights(table: pa.Table) -> None:
+    """Each keeps its own weights, times that of its file; a column that only one has is unknown in the other."""
+    first = table.slice(0, 5).append_column(LABEL_WEIGHT, pa.array([2.0, 2.0, None, 2.0, 2.0]))
+    joined = together([first, table.slice(5, 5).drop_columns(["device_id"])], [0.5, 3.0])
+    assert joined[LABEL_WEIGHT].to_pylist() == [1.0, 1.0, 0.5, 1.0, 1.0] + [3.0] * 5
+    assert joined["device_id"].null_count >= 5
+
+
+def test_train_joins_datasets_and_challenges(table: pa.Table, tmp_path: Path) -> None:
+    """Two files, a weight each; the new model stands beside the current one, and is not promoted unless told."""
+    for name, part in (("one", table.slice(0, 3000)), ("two", table.slice(3000, 3000))):
+        pq.write_table(part, tmp_path / f"{name}.parquet")
+    models = ("--models-dir", str(tmp_path / "models"), "--form", "tables", "--rounds", "60")
+    first = call("train", "--dataset", str(tmp_path / "one.parquet"), *models)
+    assert first.returncode == 0, first.stderr
+    current = (tmp_path / "models" / "current").resolve()
+    both = [option for name in ("one", "two") for option in ("--dataset", str(tmp_path / f"{name}.parquet"))]
+    second = call("train", *both, "--weight", "1", "--weight", "2", "--challenge", *models)
+    assert second.returncode == 0, second.stderr
+    assert f"against {current.name}" in second.stdout and "the new model is " in second.stdout
+    assert (tmp_path / "models" / "current").resolve() == current
+    wrong = call("train", *both, "--weight", "1", *models)
+    assert wrong.returncode == 2 and "--weight wants one number" in wrong.stderr
