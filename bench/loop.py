@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +47,14 @@ from testing.servers.processes import call
 FIRST, THROUGH, UNSEEN = 3_000, 20_000, 20_000
 ERRORS = 0.05
 SHARES = (0.0, 0.05)
+SHOP = {
+    "legitimate": 0.87,
+    "suspicious-but-legitimate": 0.05,
+    "fake-account": 0.03,
+    "account-takeover": 0.02,
+    "payment-fraud": 0.03,
+}
+"""Shares of the types in the shop: abuse is rarer than in the data that the first model learned from."""
 KEY = b"the key of this loop"
 _AT_ONCE = 500
 _DAY, _MINUTE = 86_400 * 1_000_000, 60 * 1_000_000
@@ -58,10 +67,11 @@ class _Nobody:
     request_id = "loop"
 
 
-def generated(folder: Path, rows: int, seed: int) -> pa.Table:
-    """Orders of a seed."""
+def generated(folder: Path, rows: int, seed: int, ratios: Mapping[str, float]) -> pa.Table:
+    """Orders of a seed, with other shares of the types than the generator's where `ratios` says so."""
     path = folder / f"orders-{seed}.parquet"
-    done = call("generate", "--size", str(rows), "--seed", str(seed), "--output", str(path))
+    shares = [part for name, ratio in ratios.items() for part in (f"--{name}-ratio", f"{ratio:g}")]
+    done = call("generate", "--size", str(rows), "--seed", str(seed), "--output", str(path), *shares)
     assert done.returncode == 0, done.stderr
     return read_table(path)
 
@@ -164,9 +174,9 @@ def main() -> None:
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory(prefix="vouch-loop-") as name:
             folder = Path(name)
-            known, orders, unseen = (
-                generated(folder, rows, 100 * seed + place)
-                for place, rows in enumerate((FIRST, options.orders, UNSEEN), 1)
+            known = generated(folder, FIRST, 100 * seed + 1, {})
+            orders, unseen = (
+                generated(folder, rows, 100 * seed + place, SHOP) for place, rows in ((2, options.orders), (3, UNSEEN))
             )
             pq.write_table(known, folder / "known.parquet")
             first = train(known, Parameters(form="tables")).bundle

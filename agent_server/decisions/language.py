@@ -46,6 +46,7 @@ _NAME = re.compile(r"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)
 _IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
 _WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
 _COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
+_NUL = "\N{SYMBOL FOR NULL}"
 
 
 class ConditionError(Exception):
@@ -203,7 +204,9 @@ def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
         if kind == "time":
             return value.ToDatetime(tzinfo=UTC)
         normalise = NORMALISED.get(name)
-        return normalise(value) if normalise else value
+        value = normalise(value) if normalise else value
+        # CEL's library ends a text at its first NUL: "trusted\0, not really" would be "trusted".
+        return value.replace("\0", _NUL) if isinstance(value, str) else value
 
     def read(order: Transaction, prediction: PredictResponse | None) -> dict[str, Any]:
         values: dict[str, Any] = {}

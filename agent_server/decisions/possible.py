@@ -16,7 +16,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 _MOST: Final = 20_000
 """Combinations that are tried; a condition with more is taken to be possible."""
-_OTHERS = ("\x00 any other text", "\x00 one more")
+_OTHERS = ("any other text?", "one more text?")
 _SIMPLE = re.compile(
     r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@+|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
     r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"

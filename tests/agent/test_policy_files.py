@@ -238,6 +238,40 @@ def test_a_change_of_a_file_or_of_its_lists_is_taken(tmp_path: Path) -> None:
     assert watched.look() and watched.policy.approve_from == 0.85
 
 
+@pytest.mark.parametrize(
+    "hostile", ["user-123\0x", "user-123\0", "\0", "user-123 ", "USER-123", "user-123\u200b", "x" * 128]
+)
+def test_no_text_passes_for_another(tmp_path: Path, hostile: str) -> None:
+    """A name with something behind it, an end of text above all, is neither that name nor in a list with it."""
+    rules = "- {name: same, when: order.user_id == 'user-123', then: approve, reason: r}\n"
+    rules += "- {name: listed, when: order.user_id in lists.trusted, then: approve, reason: r}\n"
+    text = WHOLE.split("rules:", maxsplit=1)[0] + "rules:\n" + rules
+    policy = policy_in(tmp_path, text)
+    assert not decide(policy, message(user_id=hostile), scored(0.5))[0].matched_rules
+    assert decide(policy, message(), scored(0.5))[0].matched_rules
+
+
+CONDITIONS = (
+    "order.card_country != order.billing_country && order.order_amount > 90000",
+    "order.ip_country == 'KP' || order.ip_country == 'IR'",
+    "!(order.ip_country == 'KP') && order.ip_country != 'IR'",
+    "order.account_age_days > order.orders_last_24h && order.orders_last_24h > 3",
+    "order.order_amount > 100 && order.order_amount < 100.5",
+    "order.device_id in lists.devices && order.user_id in lists.trusted && score < 0.001",
+    "order.order_amount / order.avg_order_value > 20",
+    "order.email_domain.endsWith('.ru') && order.user_agent.matches('(?i)curl')",
+    "order.order_amount * 2.0 < score",
+    "abuse.payment_fraud > 0.99 && likely_abuse != 'fake_account'",
+)
+
+
+@pytest.mark.parametrize("when", CONDITIONS)
+def test_a_condition_that_some_order_meets_is_taken(tmp_path: Path, when: str) -> None:
+    """No condition is called impossible that some order meets."""
+    text = WHOLE.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
+    assert policy_in(tmp_path, text).rules is not None
+
+
 def test_an_empty_file_is_the_policy_of_the_settings(tmp_path: Path) -> None:
     """Thresholds and all stay as the settings have them; a policy without rules says so in its version."""
     policy = policy_in(tmp_path, "")

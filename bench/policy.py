@@ -1,0 +1,101 @@
+"""`python -m bench.policy`: what a rule costs, and what a hundred of them cost a review.
+
+A rule is timed alone, without the score and the ledger. Reviews run over two agents on one scorer, one with a hundred rules
+that never match, the other with none, by turns.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agent_server.decisions.policy import Policy
+from agent_server.policies.document import read_policy
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from runtime.settings import Shared
+from testing.load import Call, capacity, until_answered
+from testing.orders import message
+from testing.results import entry, write
+from testing.servers.clients import review
+from testing.servers.replicas import agent, running, scorer
+from testing.waiting import wait_for
+
+RULES, ROUNDS, SECONDS, CALLERS = 100, 5, 3.0, 16
+_TIMED = 2000
+_CONDITIONS = (
+    "order.order_amount > {} && order.account_age_days < 3",
+    "order.device_id in lists.blocked && score < 0.0{}",
+    "abuse.payment_fraud > 0.99 && order.card_country != order.billing_country && order.order_amount > {}",
+    "order.email_domain == 'nowhere{}.example' || order.vpn_proxy_detected && score < 0.001",
+)
+
+
+def policy_of(folder: Path, rules: int) -> Path:
+    """A file with so many rules of four kinds that never match the documented order, and a list of 100,000 entries."""
+    (folder / "blocked.txt").write_text("\n".join(f"device-{number}" for number in range(100_000)))
+    lines = ["lists: {blocked: {file: blocked.txt}}", "rules:" if rules else "rules: []"]
+    for number in range(rules):
+        condition = _CONDITIONS[number % len(_CONDITIONS)].format(90_000 + number)
+        lines.append(f'- {{name: r{number}, when: "{condition}", then: deny, reason: r}}')
+    path = folder / f"policy-{rules}.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def rule_cost(folder: Path) -> list[float]:
+    """Microseconds that each further rule adds, in rounds."""
+    order = message(device_id="dev-1", card_country="US", billing_country="US", vpn_proxy_detected=False)
+    prediction, plain = PredictResponse(legitimacy_score=0.9), Policy(0.7, 0.4)
+    policies = [read_policy(policy_of(folder, rules), plain)[0] for rules in (0, RULES)]
+    costs = []
+    for _ in range(ROUNDS):
+        took = []
+        for policy in policies:
+            begun = time.perf_counter()
+            for _ in range(_TIMED):
+                assert not policy.evaluate(order, prediction).matched
+            took.append(time.perf_counter() - begun)
+        costs.append((took[1] - took[0]) / _TIMED / RULES * 1e6)
+    return costs
+
+
+@asynccontextmanager
+async def reviewing(folder: Path, models: Path) -> AsyncIterator[list[Call]]:
+    """Calls that review by no rule and by a hundred."""
+    behind, fronts = scorer(folder, models), []
+    for rules in (0, RULES):
+        (folder / str(rules)).mkdir()
+        front = agent(folder / str(rules), behind.address)
+        front.settings = {**front.settings, "VOUCH_AGENT_POLICY": str(policy_of(folder, rules))}
+        fronts.append(front)
+    with running(behind, *fronts):
+        await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        async with review(fronts[0].address) as without, review(fronts[1].address) as with_rules:
+            for call in (without, with_rules):
+                await until_answered(call)
+                await capacity(call, 4, 1.0)
+            yield [without, with_rules]
+
+
+async def ratios(folder: Path, models: Path) -> list[float]:
+    """Reviews a second with a hundred rules as a share of those with none, by rounds."""
+    async with reviewing(folder, models) as calls:
+        rates = [[await capacity(call, CALLERS, SECONDS) for call in calls] for _ in range(ROUNDS)]
+    return [with_rules / without for without, with_rules in rates]
+
+
+def main() -> int:
+    """Run it and keep the figures; exit code 1 where one is not reached."""
+    with tempfile.TemporaryDirectory(prefix="vouch-policy-") as name:
+        costs = rule_cost(Path(name))
+        shares = asyncio.run(ratios(Path(name), Shared.read().models_dir.resolve()))
+    figures = {"rule": entry(costs, "us"), "review_with_100_rules": entry(shares, "ratio")}
+    write("policy", figures)
+    return 0 if figures["rule"]["median"] <= 20 and figures["review_with_100_rules"]["median"] >= 0.8 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
