@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from chaos.casework import Race, race
 from chaos.drains import drain_replicas
 from chaos.fuzz import fuzz
 from chaos.idlers import idle_beside
@@ -23,6 +24,7 @@ from testing.servers.postgres import binaries, running
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 IDLERS = 200
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
+RACED = 1000
 OUTAGE_SECONDS, TAMPERINGS, LEDGERS = 10.0, 1000, 20
 _MEGABYTE = 1e6
 
@@ -55,6 +57,13 @@ class Report:
             self.keep(f"{name}_{what}", getattr(kept, what), "records", 0)
         if kept.broken:
             self.failed.append(f"{name}: {kept.broken}")
+
+    def race(self, raced: Race) -> None:
+        """Reviewers who race for cases."""
+        for what in ("resolved", "late_refused", "cut_off"):
+            self.keep(f"casework_{what}", getattr(raced, what), "calls")
+        for what in ("unresolved", "resolved_twice", "forged_accepted", "late_accepted", "other_verdict", "disorder"):
+            self.keep(f"casework_{what}", getattr(raced, what), "cases", 0)
 
     def flood(self, name: str, overloaded: Overloaded, most: float | None) -> None:
         """Figures of an overload; `most` is how many times the unloaded p99 the accepted calls' may be."""
@@ -97,6 +106,7 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.outcome("idlers", idled.beside)
     report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
     await ledgers(report, folder_for, models)
+    report.race(await race(folder_for("casework"), RACED))
     fuzzed = await fuzz(folder_for("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
