@@ -35,7 +35,7 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
         request: Request,
         status: Literal["open", "claimed", "resolved"] | None = None,
         order: Literal["newest", "priority"] = "newest",
-        reason: Literal["uncertain", "little_known", "unscored"] | None = None,
+        reason: Literal["uncertain", "little_known", "unscored", "rule"] | None = None,
         reviewer: Annotated[str, Query(max_length=128)] = "",
         page_size: Annotated[int, Query(ge=1, le=1000)] = 50,
         page_token: Annotated[str, Query(max_length=256)] = "",

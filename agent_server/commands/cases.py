@@ -79,6 +79,8 @@ def _show(options: argparse.Namespace, ask: Ask) -> None:
     print(plain(whole.review.reasoning))
     for reason in whole.review.reasons:
         print(plain(f"  {reason.contribution:+.2f}  {reason.sentence}"))
+    for counterfactual in whole.review.agent_analysis.counterfactuals:
+        print(plain(f"  {counterfactual.sentence}"))
     for event in whole.events:
         kind = cases.CaseEventKind.Name(event.kind).removeprefix("CASE_EVENT_KIND_").lower()
         print(plain(f"{event.at.ToJsonString()}  {kind} {event.actor} {event.text}".rstrip()))

@@ -219,6 +219,24 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: in
     assert not watched.look() and watched.policy is before
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"# " + b"x" * (1 << 20), "larger than"),
+        (b"\xef\xbb\xbfrules: 5", "a list"),
+        (None, "read"),
+    ],
+)
+def test_files_that_are_no_policy_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """Bytes that are no text, a file that is too large, one that is not there: a sentence with its name."""
+    path = tmp_path / "policy.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PolicyError, match=words):
+        read_policy(path, DEFAULTS)
+
+
 def test_a_change_of_a_file_or_of_its_lists_is_taken(tmp_path: Path) -> None:
     """Both are read again when they change; what changed has another digest, and an unchanged file is not read."""
     first = policy_in(tmp_path, WHOLE)
