@@ -8,7 +8,7 @@ SOURCES := contract runtime data_gen ml_server agent_server http_bridge load_tes
 # A server's start is mostly imports: 0.9 s with bytecode, 2.4 s without. So it is kept, also where the user's shell says no.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-generate bench-ledger bench-model bench-real bench-loop chaos format setup demo up test check protos lock clean
+.PHONY: bench bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -60,8 +60,11 @@ bench-ledger: setup  ## what a durable review costs
 bench-model: setup  ## how fast features and model are
 	@$(RUN)python -m bench.model
 
+bench-policy: setup  ## what a rule costs
+	@$(RUN)python -m bench.policy
+
 bench-loop: setup  ## does what comes back make the next model better
-	@$(RUN)python -m bench.loop --seeds 3
+	@$(RUN)python -m bench.loop --seeds 2
 
 bench-real: setup  ## the model beside its peers on real orders; needs PyPI
 	@$(RUN)python -m bench.real

@@ -6,7 +6,7 @@ itself says that an absent value makes an error, except where the other side of 
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
@@ -43,6 +43,7 @@ Lists = Mapping[str, frozenset[str]]
 _SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _TEXT = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _NAME = re.compile(r"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b")
+_FORGIVING = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
 _IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
 _WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
 _COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
@@ -65,6 +66,12 @@ class Condition:
     names: frozenset[str]
     looked_up: frozenset[tuple[str, str]]
     program: Any
+    needs_all: bool
+    """Whether it holds only where all its names are known: nothing in it makes up for an error."""
+
+    def can_hold(self, known: Set[str]) -> bool:
+        """Whether it could hold where these names are known; asked before it is, since that takes a twentieth of the time."""
+        return not self.needs_all or self.names <= known
 
     def matches(self, activation: Any) -> bool:
         """Whether it holds for certain."""
@@ -93,7 +100,11 @@ class Language:
         looked_up = self._looked_up(masked)
         _check_choices(text, masked)
         names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(masked))
-        return Condition(text, names, looked_up, program)
+        return Condition(text, names, looked_up, program, needs_all=not _FORGIVING.search(masked))
+
+    def any_of(self, conditions: Sequence[Condition]) -> Any:
+        """A program that is false where none of some conditions holds, if all their names are known."""
+        return self._environment.compile(" || ".join(f"({_with_fractions(one.text)}\n)" for one in conditions))
 
     def activation(self, values: Mapping[str, Any]) -> Any:
         """What conditions are asked about: the known values by name."""

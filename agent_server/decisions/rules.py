@@ -1,13 +1,20 @@
 """Rules of a policy: in order, the first that matches is applied. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agent_server.decisions.language import Condition, Language, Lists, facts_for
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
+
+TOGETHER: Final = 16
+"""Rules that are asked at once whether any of them matches: most match nothing, and asking costs more than the answer."""
+OFTEN: Final = 8
+"""Orders of which the same is known before rules are put together for them: that takes milliseconds."""
+_MOST_KNOWN = 256
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,23 @@ class Matched:
 
 
 NONE = Matched(None, ())
+_Numbered = tuple[int, Rule]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The rules that can hold where certain names are known, by their places: some asked together, the others alone."""
+
+    together: Sequence[tuple[Any, Sequence[_Numbered]]]
+    alone: Sequence[_Numbered]
+
+    def hits(self, asked: Any) -> list[_Numbered]:
+        """The rules that hold, in their order."""
+        hits = [numbered for numbered in self.alone if numbered[1].condition.matches(asked)]
+        for program, members in self.together:
+            if program.eval(asked).value() is not False:  # else none of them holds
+                hits += [numbered for numbered in members if numbered[1].condition.matches(asked)]
+        return sorted(hits, key=lambda numbered: numbered[0])
 
 
 class Rules:
@@ -45,18 +69,35 @@ class Rules:
     def __init__(self, language: Language, rules: Sequence[Rule], lists: Lists) -> None:
         self.rules, self._language = tuple(rules), language
         self._facts = facts_for([rule.condition for rule in rules], lists)
+        self._seen: Counter[frozenset[str]] = Counter()
+        self._plans: dict[frozenset[str], _Plan] = {}
 
     def match(self, order: Transaction, prediction: PredictResponse | None, at: int) -> Matched:
         """The rules that match an order at a moment, in microseconds since 1970."""
-        asked: Any = self._language.activation(self._facts(order, prediction))
-        applied, shadows = None, []
-        for rule in self.rules:
-            if (applied is not None and not rule.shadow) or (rule.until is not None and at >= rule.until):
-                continue
-            if rule.condition.matches(asked):
-                if rule.shadow:
-                    shadows.append(rule)
-                else:
-                    applied = rule
-        told = [rule.told() for rule in ([applied] if applied else []) + shadows]
-        return Matched(applied, tuple(told))
+        facts = self._facts(order, prediction)
+        hits = self._plan(frozenset(facts)).hits(self._language.activation(facts))
+        if not hits:
+            return NONE
+        current = [rule for _, rule in hits if rule.until is None or at < rule.until]
+        applied = next((rule for rule in current if not rule.shadow), None)
+        named = ([applied] if applied else []) + [rule for rule in current if rule.shadow]
+        return Matched(applied, tuple(rule.told() for rule in named))
+
+    def _plan(self, known: frozenset[str]) -> _Plan:
+        """How rules are asked where these names are known: put together for what is known often, of bounded number."""
+        plan = self._plans.get(known)
+        if plan is not None:
+            return plan
+        able = [(at, rule) for at, rule in enumerate(self.rules) if rule.condition.can_hold(known)]
+        self._seen[known] += 1
+        if self._seen[known] < OFTEN or len(self._plans) >= _MOST_KNOWN:
+            if len(self._seen) > _MOST_KNOWN:
+                self._seen.clear()
+            return _Plan((), able)
+        whole = [numbered for numbered in able if numbered[1].condition.names <= known]
+        groups = [whole[at : at + TOGETHER] for at in range(0, len(whole), TOGETHER)]
+        together = [(self._language.any_of([rule.condition for _, rule in group]), group) for group in groups]
+        self._plans[known] = _Plan(
+            together, [numbered for numbered in able if not numbered[1].condition.names <= known]
+        )
+        return self._plans[known]

@@ -3,16 +3,23 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent_server.decisions.decide import decide
+from agent_server.decisions.language import Language, facts_for
 from agent_server.decisions.policy import Policy
+from agent_server.decisions.rules import OFTEN, Rule, Rules
 from agent_server.policies.current import WatchedPolicy
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
+from contract.fields import FIELDS
+from contract.texts import NORMALISED
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import AbuseTypeScores, PredictResponse
 from generated.vouch.v1.transaction_pb2 import PaymentMethod
+from testing.hostile import TEXTS
 from testing.orders import message
 from testing.servers.processes import ROOT
 
@@ -142,6 +149,41 @@ def test_what_is_unknown_does_not_match(tmp_path: Path, when: str, matches: bool
     assert bool(decide(policy, order, scored(0.9))[0].matched_rules) is matches
 
 
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_rules_asked_together_match_as_each_alone(data: st.DataObject) -> None:
+    """Whatever is known of an order, a hundred rules match as one after another would."""
+    language, lists = Language(["seen"]), {"seen": frozenset({"dev-1"})}
+    parts = st.sampled_from(
+        [
+            "order.order_amount > 100", "score < 0.5", "order.vpn_proxy_detected", "order.device_id in lists.seen",
+            "!order.new_device", "order.ip_country != order.billing_country", "(order.new_device || score > 0.2)",
+            "100.0 / order.avg_order_value > 3.0", "(order.phone_verified ? score < 0.9 : order.new_device)",
+        ]
+    )  # fmt: skip
+    texts = data.draw(st.lists(st.lists(parts, min_size=1, max_size=3).map(" && ".join), min_size=1, max_size=40))
+    rules = [
+        Rule(f"r{at}", language.compile(text), pb.RULE_EFFECT_DENY, "r", shadow=data.draw(st.booleans()))
+        for at, text in enumerate(texts)
+    ]
+    values = {
+        "order_amount": 250.0, "vpn_proxy_detected": True, "device_id": "dev-1", "new_device": False,
+        "ip_country": "DE", "billing_country": "FR", "avg_order_value": 0.0, "phone_verified": True,
+    }  # fmt: skip
+    unknown = data.draw(st.sets(st.sampled_from(sorted(values))))
+    order = message(**{name: None if name in unknown else value for name, value in values.items()})
+    prediction = scored(0.3) if data.draw(st.booleans()) else None
+    together = Rules(language, rules, lists)
+    answers = [together.match(order, prediction, 0) for _ in range(OFTEN + 2)]
+    matched = answers[0]
+    assert all(answer == matched for answer in answers)
+    facts = facts_for([rule.condition for rule in rules], lists)
+    asked = language.activation(facts(order, prediction))
+    hits = [rule for rule in rules if rule.condition.matches(asked)]
+    first = [rule.name for rule in hits if not rule.shadow][:1]
+    assert [rule.name for rule in matched.told] == first + [rule.name for rule in hits if rule.shadow]
+
+
 def test_an_unscored_order_meets_rules_that_ask_for_no_score(tmp_path: Path) -> None:
     """A rule on the score does not match where there is none; others do."""
     rules = "rules:\n- {name: a, when: score < 0.9, then: approve, reason: r}\n"
@@ -267,6 +309,25 @@ def test_no_text_passes_for_another(tmp_path: Path, hostile: str) -> None:
     policy = policy_in(tmp_path, text)
     assert not decide(policy, message(user_id=hostile), scored(0.5))[0].matched_rules
     assert decide(policy, message(), scored(0.5))[0].matched_rules
+
+
+def test_hostile_texts_are_compared_as_they_are(tmp_path: Path) -> None:
+    """Every text of the shared table, in every text field: rules on it neither fail nor take it for another."""
+    fields = [
+        name for name, field in FIELDS.items() if field.kind == "text" and name not in ("transaction_id", "currency")
+    ]
+    rules = "".join(
+        f"- {{name: r{at}, when: order.{name} == 'trusted', then: deny, reason: r}}\n" for at, name in enumerate(fields)
+    )
+    policy, checked = policy_in(tmp_path, f"rules:\n{rules}"), 0
+    for text in TEXTS:
+        for name in fields:
+            for hostile in (text, f"trusted{text}", f"{text}trusted"):
+                answer, _ = decide(policy, message(**{name: hostile}), scored(0.5))
+                value = NORMALISED[name](hostile) if name in NORMALISED else hostile
+                assert bool(answer.matched_rules) == (value == "trusted"), (name, hostile)
+                checked += 1
+    assert checked == 3 * len(TEXTS) * len(fields)
 
 
 CONDITIONS = (
