@@ -48,6 +48,7 @@ class Rescore:
         if case.status != OPEN and answer.decision != pb.DECISION_REVIEW:
             # A person has the case: the score is shown, the decision is theirs.
             answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
+            answer.ClearField("randomised_probability")  # it is a person who lets it through, or not
         asked = (MAKER, "", self._digest)
         sequence = append_decision(group, self._order, answer, self._row.content_digest, asked)
         move_case(group, self._case_id, self._order, answer, sequence)

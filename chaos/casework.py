@@ -54,10 +54,10 @@ async def race(folder: Path, number: int) -> Race:
     for each in agents:
         own = {"VOUCH_AGENT_API_KEYS": str(folder / "keys"), "VOUCH_AGENT_CLAIM_SECONDS": f"{CLAIM_SECONDS:g}"}
         each.settings = {**each.settings, **own}
-    result = Race()
+    result, work = Race(), list[asyncio.Task[None]]()
 
     async def kill_halfway() -> None:
-        while result.resolved < number // 2:
+        while result.resolved < number // 2 and not all(task.done() for task in work):
             await asyncio.sleep(0.05)
         agents[0].signal(signal.SIGKILL)
         assert agents[0].process is not None
@@ -68,7 +68,7 @@ async def race(folder: Path, number: int) -> Race:
         for each in agents:
             await asyncio.to_thread(wait_for, each.listening, what="an agent listening")
         addresses = [each.address for each in agents]
-        work = [_Reviewer(name, key, addresses, result).work() for name, key in keys.items()]
+        work += [asyncio.create_task(_Reviewer(name, key, addresses, result).work()) for name, key in keys.items()]
         await asyncio.gather(kill_halfway(), *work)
     _compare(url, number, result)
     return result
@@ -84,20 +84,28 @@ class _Reviewer:
     async def work(self) -> None:
         channels = [grpc.aio.insecure_channel(address) for address in self._addresses]
         stubs = [CaseServiceStub(channel) for channel in channels]
-        idle = 0
-        while idle < 3 * CLAIM_SECONDS / 0.1:  # as long as a claim of somebody else may still run out
+        left = True
+        while left:
             try:
                 worked = await self._one(self._chance.choice(stubs), self._chance.choice(stubs))
+                left = worked or await self._is_left(self._chance.choice(stubs))
             except grpc.aio.AioRpcError as error:
                 if error.code() not in _GONE:
                     raise
                 self._result.cut_off += 1
                 worked = False
-            idle = 0 if worked else idle + 1
-            if not worked:
+            if left and not worked:
                 await asyncio.sleep(0.1)
         for channel in channels:
             await channel.close()
+
+    async def _is_left(self, stub: CaseServiceStub) -> bool:
+        """Whether a case is not resolved: somebody's claim on it may still run out."""
+        for status in (cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED):
+            request = cases.ListCasesRequest(status=status, page_size=1)
+            if (await stub.ListCases(request, timeout=_SECONDS, metadata=self._metadata)).cases:
+                return True
+        return False
 
     async def _one(self, claiming: CaseServiceStub, resolving: CaseServiceStub) -> bool:
         claimed = await claiming.ClaimNext(cases.ClaimNextRequest(), timeout=_SECONDS, metadata=self._metadata)

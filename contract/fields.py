@@ -1,6 +1,7 @@
 """The fields of an order, read from the contract's own descriptors: no list of columns or enum names is written twice."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
@@ -43,6 +44,11 @@ class Field:
     name: str
     kind: str
     numbers: dict[str, int]
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """An enum's short names by number."""
+        return {number: name for name, number in self.numbers.items()}
 
 
 FIELDS: Final[dict[str, Field]] = {

@@ -52,7 +52,7 @@ def row_of(order: Transaction) -> dict[str, Any]:
         elif field.kind == "time":
             row[name] = value.ToDatetime()
         elif field.kind == "enum":
-            row[name] = next((short for short, number in field.numbers.items() if number == value), None)
+            row[name] = field.names.get(value)
         else:
             row[name] = value
     return row | dict(order.extra_numbers) | dict(order.extra_texts)

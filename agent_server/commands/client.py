@@ -40,9 +40,9 @@ def asking(stub: Callable[[grpc.Channel], Any]) -> Iterator[Ask]:
         yield ask
 
 
-def tell(command: str, error: Any) -> None:
-    """Say what the agent said, or that it is away."""
+def tell(command: str, error: Any, away: str = "") -> None:
+    """Say what was said, or that nobody could be reached: the agent of the settings, unless `away` says who."""
     told = str(error.details())
     if error.code() == grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None:
-        told = f"the agent at {ClientSettings.read().agent} cannot be reached (VOUCH_CLIENT_AGENT)"
+        told = away or f"the agent at {ClientSettings.read().agent} cannot be reached (VOUCH_CLIENT_AGENT)"
     print(plain(f"{command}: {told}"), file=sys.stderr)

@@ -25,6 +25,7 @@ from agent_server.policies.current import current_policy
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
 from agent_server.settings import AgentSettings, policy_of
+from contract.fields import short_names
 from contract.messages import messages
 from contract.prices import Prices
 from contract.tables import TableError, read_batches
@@ -36,13 +37,8 @@ from runtime.process.terminal import plain
 
 _AT_ONCE = 512
 _SECONDS = 60.0
-_WORDS = {pb.DECISION_APPROVE: "approve", pb.DECISION_DENY: "deny", pb.DECISION_REVIEW: "review"}
-_EFFECTS = {
-    pb.RULE_EFFECT_APPROVE: "approve",
-    pb.RULE_EFFECT_DENY: "deny",
-    pb.RULE_EFFECT_REVIEW: "review",
-    pb.RULE_EFFECT_THRESHOLDS: "thresholds",
-}
+_DECISIONS = short_names(pb.Decision.DESCRIPTOR)
+_EFFECTS = {number: name for name, number in short_names(pb.RuleEffect.DESCRIPTOR).items()}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         comparison = compare(today, policy, orders, Prices())
     except grpc.RpcError as error:
-        tell("vouch policy", error)
+        tell("vouch policy", error, f"the scorer at {settings.scorer} cannot be reached (VOUCH_AGENT_SCORER)")
         return 1
     if not comparison.orders:
         print("there are no orders to test it on")
@@ -164,10 +160,11 @@ def _tell(comparison: Comparison) -> None:
     console.print(f"{comparison.orders:,} orders over {comparison.days:,.0f} days, ", end="")
     console.print(f"of {comparison.labelled:,} it is known what they were")
     moves = Table(title="orders by decision: rows as today, columns as it would be")
-    for title in ("", *_WORDS.values()):
+    for title in ("", *_DECISIONS):
         moves.add_column(title, justify="right")
-    for decision, word in _WORDS.items():
-        moves.add_row(word, *(f"{comparison.moves[decision, other]:,}" for other in _WORDS))
+    for word, decision in _DECISIONS.items():
+        counts = (comparison.moves[decision, other] for other in _DECISIONS.values())  # type: ignore[index]
+        moves.add_row(word, *(f"{count:,}" for count in counts))
     console.print(moves)
     table = Table()
     for title in ("", "today", "it would be"):

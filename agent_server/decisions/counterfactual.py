@@ -127,5 +127,5 @@ def _written(name: str, value: Any) -> str:
     """A value as files write it."""
     field = FIELDS[name]
     if field.kind == "enum":
-        return next((short for short, number in field.numbers.items() if number == value), "")
+        return field.names.get(value, "")
     return str(value).lower() if field.kind == "flag" else str(value)

@@ -7,7 +7,7 @@ same way, which the score alone does not show.
 from collections import defaultdict
 from collections.abc import Mapping
 
-from contract.abuse_types import ABUSE_TYPES
+from contract.abuse_types import likeliest
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import FeatureGroup, PredictResponse, Reason
 
@@ -78,7 +78,7 @@ def _summary(
         f"Recommendation: let a person decide, {'too little is known' if lack else 'the evidence is mixed'}.",
     )
     by_type = prediction.abuse_type_scores
-    likely = max(ABUSE_TYPES, key=lambda name: getattr(by_type, name))
+    likely = likeliest(by_type)
     share = getattr(by_type, likely)
     hint = f" If it is abuse, it looks most like {likely.replace('_', ' ')} ({share:.2f})." if share > 0 else ""
     strongest = ". ".join(finding.finding for finding in evidence if abs(finding.contribution) > NEUTRAL)

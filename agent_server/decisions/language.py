@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 
-from contract.abuse_types import ABUSE_TYPES
-from contract.fields import FIELDS, REQUIRED
+from contract.abuse_types import ABUSE_TYPES, likeliest
+from contract.fields import FIELDS, REQUIRED, Field
 from contract.texts import NORMALISED
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -41,7 +41,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 """What those of the kind enum can be."""
 Lists = Mapping[str, frozenset[str]]
 _SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
-_TEXT = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+_COMMENT = "//"
+_TEXT = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _NAME = re.compile(r"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b")
 _FORGIVING = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
 _IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
@@ -103,8 +104,14 @@ class Language:
         return Condition(text, names, looked_up, program, needs_all=not _FORGIVING.search(masked))
 
     def any_of(self, conditions: Sequence[Condition]) -> Any:
-        """A program that is false where none of some conditions holds, if all their names are known."""
-        return self._environment.compile(" || ".join(f"({_with_fractions(one.text)}\n)" for one in conditions))
+        """A program that is false where none of some conditions holds, if all their names are known.
+
+        None where they are more than CEL takes at once: what is nested to its limit alone is beyond it together.
+        """
+        try:
+            return self._environment.compile(" || ".join(f"({_with_fractions(one.text)}\n)" for one in conditions))
+        except RuntimeError:
+            return None
 
     def activation(self, values: Mapping[str, Any]) -> Any:
         """What conditions are asked about: the known values by name."""
@@ -114,7 +121,8 @@ class Language:
         """CEL's own complaint in our words, at the name that it is about."""
         match = _SOURCE.search(said)
         if match is None:
-            return ConditionError("this is no condition", 1, 1)
+            deep = "recursion" in said
+            return ConditionError("this is nested too deeply" if deep else "this is no condition", 1, 1)
         line, column, message = int(match[1]), int(match[2]), match[3].split(" (in container")[0]
         column -= _added_before(masked, written, line, column)
         unknown = re.fullmatch(r"undeclared reference to '([\w.]+)'", message)
@@ -170,13 +178,13 @@ def _added_before(masked: str, written: str, line: int, column: int) -> int:
 
 
 def without_texts(text: str) -> str:
-    """A condition whose texts are masked by @: of the same length, so that places stay."""
-    return _TEXT.sub(lambda match: "".join("\n" if char == "\n" else "@" for char in match[0]), text)
+    """A condition with @ for its texts and spaces for its comments: of the same length, so that places stay."""
+    return _TEXT.sub(lambda match: re.sub(r"[^\n]", " " if match[0].startswith(_COMMENT) else "@", match[0]), text)
 
 
 def texts_of(text: str) -> list[str]:
     """The texts in a condition, without quotes."""
-    return [match[0].strip("'\"") for match in _TEXT.finditer(text)]
+    return [match[0].strip("'\"") for match in _TEXT.finditer(text) if not match[0].startswith(_COMMENT)]
 
 
 def _check_choices(text: str, masked: str) -> None:
@@ -186,6 +194,8 @@ def _check_choices(text: str, masked: str) -> None:
         if choices is None:
             continue
         for literal in _TEXT.finditer(text, compared.start(2), compared.end(2)):
+            if literal[0].startswith(_COMMENT):
+                continue
             value = literal[0].strip("'\"")
             if value not in choices:
                 said = f"{compared[1]} is never {value!r}: it is one of {', '.join(choices)}"
@@ -206,15 +216,14 @@ def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
     fields = [FIELDS[name.removeprefix("order.")] for name in names if name.startswith("order.")]
     types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
     looked_up = sorted(frozenset().union(*(condition.looked_up for condition in used)))
-    short = {field.name: {number: name for name, number in field.numbers.items()} for field in fields}
 
-    def value_of(order: Transaction, name: str, kind: str) -> Any:
-        value = getattr(order, name)
-        if kind == "enum":
-            return short[name].get(value)
-        if kind == "time":
+    def value_of(order: Transaction, field: Field) -> Any:
+        value = getattr(order, field.name)
+        if field.kind == "enum":
+            return field.names.get(value)
+        if field.kind == "time":
             return value.ToDatetime(tzinfo=UTC)
-        normalise = NORMALISED.get(name)
+        normalise = NORMALISED.get(field.name)
         value = normalise(value) if normalise else value
         # CEL's library ends a text at its first NUL: "trusted\0, not really" would be "trusted".
         return value.replace("\0", _NUL) if isinstance(value, str) else value
@@ -223,7 +232,7 @@ def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
         values: dict[str, Any] = {}
         for field in fields:
             if field.name in REQUIRED or order.HasField(field.name):
-                value = value_of(order, field.name, field.kind)
+                value = value_of(order, field)
                 if value not in (None, ""):
                     values[f"order.{field.name}"] = value
         for name, listed in looked_up:
@@ -238,7 +247,7 @@ def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
             for name in types:
                 values[f"abuse.{name}"] = getattr(prediction.abuse_type_scores, name)
             if "likely_abuse" in names:
-                values["likely_abuse"] = max(ABUSE_TYPES, key=lambda name: getattr(prediction.abuse_type_scores, name))
+                values["likely_abuse"] = likeliest(prediction.abuse_type_scores)
         return values
 
     return read

@@ -114,17 +114,14 @@ class Policy:
         """
         matched = self.rules.match(transaction, prediction, at) if self.rules is not None else NONE
         rule = matched.applied
-        if rule is not None and rule.thresholds is None:
+        if rule is None:
+            verdict = self._by_score(transaction, prediction, self.approve_from, self.deny_up_to)
+        elif rule.thresholds is None:
             verdict = _ruled(rule, prediction)
-        elif rule is not None and rule.thresholds is not None:
-            approve_from, deny_up_to = rule.thresholds
-            own = replace(self, approve_from=approve_from, deny_up_to=deny_up_to, rules=None)
-            verdict = own._by_score(transaction, prediction)
-            verdict = replace(
-                verdict, reasoning=f"{verdict.reasoning} Thresholds by the rule {rule.name}: {rule.reason}"
-            )
         else:
-            verdict = self._by_score(transaction, prediction)
+            verdict = self._by_score(transaction, prediction, *rule.thresholds)
+            said = f"{verdict.reasoning} Thresholds by the rule {rule.name}: {rule.reason}"
+            verdict = replace(verdict, reasoning=said)
         by_score = verdict.decision == pb.DECISION_DENY and verdict.maker != pb.DECISION_MAKER_POLICY
         if by_score and self.randomised is not None and self.randomised.draws(transaction):
             said = f"{verdict.reasoning} It is let through at random, to learn what becomes of such orders."
@@ -133,31 +130,33 @@ class Policy:
             )
         return replace(verdict, matched=matched.told) if matched.told else verdict
 
-    def _by_score(self, transaction: Transaction, prediction: PredictResponse | None) -> Verdict:
+    def _by_score(
+        self, transaction: Transaction, prediction: PredictResponse | None, approve_from: float, deny_up_to: float
+    ) -> Verdict:
         if prediction is None:
             if self.unscored == "deny":
                 return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_POLICY, f"{UNSCORED} The policy denies such orders.")
             said, reason = f"{UNSCORED} A person has to decide.", cases.CASE_REASON_UNSCORED
             return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, said, reason=reason)
         score = prediction.legitimacy_score
-        if score <= self.deny_up_to:
-            said = f"Legitimacy {score:.3f} is at or below the denial threshold {self.deny_up_to:g}."
+        if score <= deny_up_to:
+            said = f"Legitimacy {score:.3f} is at or below the denial threshold {deny_up_to:g}."
             return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_ML_MODEL, said)
         lack = self._lack(transaction)
-        if score >= self.approve_from and not lack:
-            said = f"Legitimacy {score:.3f} is at or above the approval threshold {self.approve_from:g}."
+        if score >= approve_from and not lack:
+            said = f"Legitimacy {score:.3f} is at or above the approval threshold {approve_from:g}."
             return Verdict(pb.DECISION_APPROVE, pb.DECISION_MAKER_ML_MODEL, said)
         analysis = analyse(prediction, lack)
-        if score >= self.approve_from:
-            where = f"Legitimacy {score:.3f} is at or above the approval threshold {self.approve_from:g}, but {lack}."
+        if score >= approve_from:
+            where = f"Legitimacy {score:.3f} is at or above the approval threshold {approve_from:g}, but {lack}."
         else:
-            where = f"Legitimacy {score:.3f} lies between {self.deny_up_to:g} and {self.approve_from:g}."
+            where = f"Legitimacy {score:.3f} lies between {deny_up_to:g} and {approve_from:g}."
         review = Verdict(
             pb.DECISION_REVIEW,
             pb.DECISION_MAKER_REVIEW_REQUIRED,
             f"{where} A person has to decide. {analysis.summary}",
             analysis,
-            cases.CASE_REASON_LITTLE_KNOWN if score >= self.approve_from else cases.CASE_REASON_UNCERTAIN,
+            cases.CASE_REASON_LITTLE_KNOWN if score >= approve_from else cases.CASE_REASON_UNCERTAIN,
         )
         chosen = _AGENTS.get(analysis.recommendation) if self.agent_decides else None
         if chosen is None:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from agent_server.decisions.language import CHOICES, KINDS, Condition, Language, texts_of, without_texts
 from contract.fields import FIELDS
-from generated.buf.validate import validate_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.rules import rules_of
 
 _MOST: Final = 20_000
 """Combinations that are tried; a condition with more is taken to be possible."""
@@ -72,8 +72,8 @@ def _bounds(name: str) -> tuple[float, float]:
     """The least and the greatest value that the contract allows, both included."""
     if not name.startswith("order."):
         return 0.0, 1.0
-    options: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")].GetOptions()
-    rules = options.Extensions[validate_pb2.field]
+    field: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")]
+    rules = rules_of(field)
     kind = "int32" if FIELDS[name.removeprefix("order.")].kind == "count" else "double"
     ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()}
     least, most = (-(2.0**31), 2.0**31 - 1) if kind == "int32" else (-1e300, 1e300)

@@ -95,9 +95,14 @@ class Rules:
                 self._seen.clear()
             return _Plan((), able)
         whole = [numbered for numbered in able if numbered[1].condition.names <= known]
-        groups = [whole[at : at + TOGETHER] for at in range(0, len(whole), TOGETHER)]
-        together = [(self._language.any_of([rule.condition for _, rule in group]), group) for group in groups]
-        self._plans[known] = _Plan(
-            together, [numbered for numbered in able if not numbered[1].condition.names <= known]
-        )
+        alone = [numbered for numbered in able if not numbered[1].condition.names <= known]
+        together = []
+        for start in range(0, len(whole), TOGETHER):
+            group = whole[start : start + TOGETHER]
+            program = self._language.any_of([rule.condition for _, rule in group])
+            if program is None:
+                alone += group
+            else:
+                together.append((program, group))
+        self._plans[known] = _Plan(together, alone)
         return self._plans[known]

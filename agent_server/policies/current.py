@@ -1,7 +1,6 @@
 """The policy that is in force: another one is taken when its file, or a file of its lists, changes; a broken one is refused."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import Gauge
@@ -36,18 +35,24 @@ class WatchedPolicy(CurrentPolicy):
         self._path, self._defaults = path, defaults
         self._files: tuple[Path, ...] = ()
         self._seen: _Seen = ()
+        self._refused = ""
         super().__init__(self._read())
 
     def look(self) -> bool:
         """Take another policy where one is there; whether it was taken."""
-        if self._looks() == self._seen:
+        if self._looks() == self._seen and not self._refused:
             return False
         try:
             policy = self._read()
         except PolicyError as error:
+            # Read again until it is mended: it may be a list that was missing, and nobody watches what is not named yet.
+            if str(error) != self._refused:
+                serving = self.policy.version
+                _log.error("the policy is refused, the one before serves on", cause=str(error), serving=serving)
+            self._refused = str(error)
             REFUSED.set(1)
-            _log.error("the policy is refused, the one before serves on", cause=str(error), serving=self.policy.version)
             return False
+        self._refused = ""
         REFUSED.set(0)
         taken = policy.digest != self.policy.digest
         if taken:
@@ -72,11 +77,7 @@ class WatchedPolicy(CurrentPolicy):
         return policy
 
     def _looks(self) -> _Seen:
-        return tuple(map(_look, _all(self._path, self._files)))
-
-
-def _all(path: Path, files: Sequence[Path]) -> Sequence[Path]:
-    return (path, *files)
+        return tuple(map(_look, (self._path, *self._files)))
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

@@ -50,7 +50,7 @@ def read_policy(path: Path, defaults: Policy) -> tuple[Policy, tuple[Path, ...]]
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise PolicyError(path, None, f"the policy cannot be read: {error.strerror}") from error
+        raise PolicyError(path, f"the policy cannot be read: {error.strerror}") from error
     reader = Reader(path)
     root = reader.root(content)
     values = reader.mapping(root, _TOP) if root is not None else {}
@@ -179,7 +179,7 @@ def _in_condition(reader: Reader, node: yaml.Node, rule: str, error: ConditionEr
         line, column = line + error.line, len(first) - len(first.lstrip()) + error.column
     elif node.end_mark.line == mark.line:
         column += error.column - 1 + (1 if style in ("'", '"') else 0)
-    return PolicyError(reader.path, None, message, line=line, column=column)
+    return PolicyError(reader.path, message, line, column)
 
 
 def _moment(reader: Reader, node: yaml.Node) -> int:

@@ -15,11 +15,29 @@ _DEEPEST: Final = 20
 class PolicyError(Exception):
     """A policy that cannot be meant; says where, what, and what would be right."""
 
-    def __init__(self, path: Path, node: yaml.Node | None, message: str, *, line: int = 0, column: int = 0) -> None:
-        mark = node.start_mark if node is not None else None
-        self.line = line or (mark.line + 1 if mark else 1)
-        self.column = column or (mark.column + 1 if mark else 1)
-        super().__init__(f"{path}:{self.line}:{self.column}: {message}")
+    def __init__(self, path: Path, message: str, line: int = 1, column: int = 1) -> None:
+        self.line, self.column = line, column
+        super().__init__(f"{path}:{line}:{column}: {message}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, without references, and not too deep."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As PyYAML does. Raises MarkedYAMLError."""
+        if self.check_event(yaml.AliasEvent):
+            raise self._refused("references (*name) are not read: write it out")
+        self.depth += 1
+        if self.depth > _DEEPEST and self.check_event(yaml.CollectionStartEvent):
+            raise self._refused("this is nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def _refused(self, problem: str) -> yaml.MarkedYAMLError:
+        return yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call]
 
 
 class Reader:
@@ -31,32 +49,26 @@ class Reader:
     def root(self, content: bytes) -> yaml.Node | None:
         """The document; None where it is empty. Raises PolicyError."""
         if len(content) > LARGEST:
-            raise PolicyError(self.path, None, f"the file is larger than {LARGEST >> 20} MB")
+            raise PolicyError(self.path, f"the file is larger than {LARGEST >> 20} MB")
         try:
             text = content.decode("utf-8-sig")
             self.lines = text.split("\n")
-            depth = 0
-            for event in yaml.parse(text, yaml.SafeLoader):
-                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-                if depth > _DEEPEST:
-                    raise self.error(event, "this is nested too deeply")
-                if isinstance(event, yaml.AliasEvent):
-                    raise self.error(event, "references (*name) are not read: write it out")
-            return yaml.compose(text, yaml.SafeLoader)
+            return yaml.compose(text, _Loader)
         except UnicodeDecodeError as error:
-            raise PolicyError(self.path, None, "the file is not UTF-8") from error
+            raise PolicyError(self.path, "the file is not UTF-8") from error
         except yaml.reader.ReaderError as error:
-            raise PolicyError(self.path, None, "the file has characters that YAML does not allow") from error
+            raise PolicyError(self.path, "the file has characters that YAML does not allow") from error
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            raise PolicyError(self.path, None, error.problem or "no YAML", line=line, column=column) from error
+            raise self._at(error.problem_mark or error.context_mark, error.problem or "no YAML") from error
 
-    def error(self, node: "yaml.Node | yaml.Event", message: str) -> PolicyError:
+    def error(self, node: yaml.Node, message: str) -> PolicyError:
         """A complaint about what stands here."""
-        mark = node.start_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return PolicyError(self.path, None, message, line=line, column=column)
+        return self._at(node.start_mark, message)
+
+    def _at(self, mark: yaml.Mark | None, message: str) -> PolicyError:
+        return (
+            PolicyError(self.path, message, mark.line + 1, mark.column + 1) if mark else PolicyError(self.path, message)
+        )
 
     def mapping(self, node: yaml.Node, known: Collection[str] = ()) -> dict[str, yaml.Node]:
         """The values of a mapping by their keys; with `known`, no others."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_server.decisions.decide import decide
-from agent_server.decisions.language import Language, facts_for
+from agent_server.decisions.language import ConditionError, Language, facts_for
 from agent_server.decisions.policy import Policy
 from agent_server.decisions.rules import OFTEN, Rule, Rules
 from agent_server.policies.current import WatchedPolicy
@@ -349,6 +349,44 @@ def test_a_condition_that_some_order_meets_is_taken(tmp_path: Path, when: str) -
     """No condition is called impossible that some order meets."""
     text = WHOLE.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
     assert policy_in(tmp_path, text).rules is not None
+
+
+def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
+    """A policy that was refused for a list that is not there is taken once the list is, though its own file stays."""
+    policy_in(tmp_path, WHOLE)
+    watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
+    (tmp_path / "policy.yaml").write_text(WHOLE.replace("devices.txt", "later.txt"))
+    assert not watched.look() and not watched.look()
+    (tmp_path / "later.txt").write_text("dev-9\n")
+    assert watched.look()
+    assert decide(watched.policy, message(device_id="dev-9"), scored(0.9))[0].decision == pb.DECISION_DENY
+
+
+def test_a_comment_names_nothing(tmp_path: Path) -> None:
+    """A field, a number or a quote in a comment of a condition changes nothing."""
+    when = "|\n    score < 0.5 // not 'order.device_id\n      // || score > 2, and not order.payment_method == 'cash'\n"
+    policy = policy_in(tmp_path, f"rules:\n- name: a\n  when: {when}  then: deny\n  reason: r\n")
+    assert decide(policy, message(device_id=None), scored(0.3))[0].matched_rules
+
+
+def test_what_is_nested_to_the_limit_is_asked_alone(tmp_path: Path) -> None:
+    """Conditions that CEL takes alone and not together match as ever, however often they are asked."""
+    texts = ["(" * depth + "score < 0.5" + ")" * depth for depth in range(1, 100)]
+    language, taken = Language(), list[str]()
+    for text in texts:
+        try:
+            language.compile(text)
+        except ConditionError as error:
+            told = error.message
+            break
+        taken.append(text)
+    assert told == "this is nested too deeply"  # else CEL has no limit any more, and this proves nothing
+    rules = "".join(
+        f'- {{name: r{at}, when: "{text}", then: deny, reason: r, mode: shadow}}\n' for at, text in enumerate(taken)
+    )
+    policy = policy_in(tmp_path, f"rules:\n{rules}")
+    names = [[rule.name for rule in decide(policy, message(), scored(0.3))[0].matched_rules] for _ in range(OFTEN + 2)]
+    assert names == [[f"r{at}" for at in range(len(taken))]] * len(names)
 
 
 def test_an_empty_file_is_the_policy_of_the_settings(tmp_path: Path) -> None:
