@@ -2,13 +2,12 @@
 
 import contextlib
 import functools
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from runtime.process.files import OutputError
-from runtime.process.terminal import plain
+from runtime.process.terminal import finish_output, plain
 from runtime.settings import SettingsError
 
 CANNOT_RUN, INTERRUPTED, READER_GONE = 2, 130, 141
@@ -33,8 +32,7 @@ def command(name: str, *failures: type[Exception]) -> Callable[[Command], Comman
                 sys.stdout.flush()
                 return code
             except BrokenPipeError:  # `| head` has read enough
-                # Python would try to flush at its end, and complain.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                finish_output()
                 return READER_GONE
             except KeyboardInterrupt:
                 return INTERRUPTED
@@ -45,6 +43,7 @@ def command(name: str, *failures: type[Exception]) -> Callable[[Command], Comman
                 text = f"{where}{error.strerror or type(error).__name__}"
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print(f"{name}: {plain(text)}", file=sys.stderr)
+            finish_output()
             return CANNOT_RUN
 
         return run

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from runtime.access import SecurityError
 from runtime.access.loopback import require_loopback
 from runtime.process.loop import run, settle_garbage
+from runtime.process.terminal import finish_output
 from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, begin, cores, reserve
 from runtime.settings import ServerSettings, SettingsError
 from runtime.telemetry import logging
@@ -53,6 +54,8 @@ def main(
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         return CANNOT_START
+    finally:
+        finish_output()
 
 
 async def one_process(settings: S, serve: Serve[S], *, worker: bool = False) -> int:
@@ -93,6 +96,7 @@ def _work(started: Connection, module: str, settings: ServerSettings, failures: 
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         code = CANNOT_START
+    finish_output()
     raise SystemExit(code)
 
 

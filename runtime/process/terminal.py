@@ -28,6 +28,18 @@ def _is_open(descriptor: int) -> bool:
         return False
 
 
+def finish_output() -> None:
+    """Flush what was written; what a terminal or a reader that is gone cannot take is dropped.
+
+    Python would try again at its end, complain, and make the exit code 120.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def plain(text: object) -> str:
     """Text for a terminal: what a stranger wrote must not move the cursor, colour, write to the clipboard or turn the line."""
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(text))
