@@ -1,17 +1,38 @@
 """Free ports, and waiting for what takes a while."""
 
+import itertools
+import os
+import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 START_SECONDS = 120.0
+# Below what Linux (32768) and the others give to outgoing connections: one of those could take a port before its server does.
+_FIRST_PORT, _PORTS_EACH, _WORKERS = 20_000, 1500, 8
+
+
+def _ports() -> Iterator[int]:
+    """The ports of this process, none twice before all were given: workers of one run have slices of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    begun = secrets.randbelow(_PORTS_EACH)
+    for count in itertools.count(begun):
+        yield _FIRST_PORT + worker * _PORTS_EACH + count % _PORTS_EACH
+
+
+_next_ports = _ports()
 
 
 def free_port() -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in itertools.islice(_next_ports, _PORTS_EACH):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"none of the {_PORTS_EACH} ports of this process is free")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS, what: str = "condition") -> float:

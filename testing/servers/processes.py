@@ -104,7 +104,14 @@ class Stack:
         }
         for name, check in checks.items():
             if name in self.running:
-                wait_for(check, what=f"health of {name}")
+                wait_for(lambda check=check: check() or self._one_ended(), what=f"health of {name}")  # type: ignore[misc]
+
+    def _one_ended(self) -> bool:
+        """False; raises RuntimeError, with what it wrote, where a service that was started is no longer there."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"{name} ended with {process.returncode}:\n{self.log(name)[-2000:]}")
+        return False
 
     def agent_is(self, status: str) -> Callable[[], bool]:
         """Whether the agent's health says `status`."""
