@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -9,7 +10,7 @@ from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
-from agent_server.ledger.keeping import KeepDecision, Kept
+from agent_server.ledger.keeping import KeepDecision, Kept, Opening
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -18,6 +19,29 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.call import Call, new_id
 from runtime.rpc.errors import Unavailable
 
+
+class Budget(Protocol):
+    """How many orders may go to people."""
+
+    def bar(self, policy: Policy, transaction: Transaction, prediction: PredictResponse | None) -> float:
+        """What a mistake on an order must cost at least for it to go to a person."""
+
+    def opened(self) -> None:
+        """Hear that one went."""
+
+
+class Unlimited:
+    """No bound."""
+
+    def bar(self, policy: Policy, transaction: Transaction, prediction: PredictResponse | None) -> float:
+        """See Budget."""
+        return 0.0
+
+    def opened(self) -> None:
+        """See Budget."""
+
+
+UNLIMITED = Unlimited()
 ADVICE_SECONDS = 0.5
 """So long a decision waits for what would change it, at most."""
 
@@ -33,12 +57,12 @@ class Decider:
     """Scores, decides, keeps; in this order, and nothing is answered that was not kept."""
 
     def __init__(
-        self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, clock: Callable[[], Timestamp] = now
-    ) -> None:
-        self._scoring = scoring
-        self._current = current
-        self._ledger = ledger
-        self._clock = clock
+        self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: Budget = UNLIMITED,
+        opened: Callable[[Transaction, str], None] = lambda order, caller: None, clock: Callable[[], Timestamp] = now,
+    ) -> None:  # fmt: skip
+        """`opened` hears of each order that went to a person, and of who sent it."""
+        self._scoring, self._current, self._ledger = scoring, current, ledger
+        self._budget, self._opened, self._clock = budget, opened, clock
 
     @property
     def policy(self) -> Policy:
@@ -50,21 +74,18 @@ class Decider:
         policy = self.policy  # one for the whole decision, whatever is swapped meanwhile
         prediction = await self._score(transaction, call, policy)
         at = self._clock()
-        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds())
+        bar = self._budget.bar(policy, transaction, prediction)
+        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), bar)
         answer.decision_id = new_id()
         answer.decided_at.CopyFrom(at)
         await self._advise(policy, transaction, answer, call)
-        return await self._ledger.write(
-            KeepDecision(
-                transaction,
-                answer,
-                caller=call.caller.name,
-                request_id=call.request_id,
-                policy_digest=policy.digest,
-                case_id=new_id(),
-                reason=reason,
-            )
-        )
+        opening = Opening(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
+        asked = {"caller": call.caller.name, "request_id": call.request_id, "policy_digest": policy.digest}
+        kept = await self._ledger.write(KeepDecision(transaction, answer, opening=opening, **asked))
+        if kept.answer.decision == pb.DECISION_REVIEW and not kept.replayed:
+            self._budget.opened()
+            self._opened(transaction, call.caller.name)
+        return kept
 
     async def _advise(self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call) -> None:
         """Add what would have the order approved, where a person has to decide."""

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from agent_server.cases.outcomes import outcomes_on
+from agent_server.cases.queries import case_of, cases_on, events_of
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.engine import file_of
 from agent_server.ledger.group import Group
-from agent_server.ledger.queries import DECIDED, Query, case_of, case_rows, events_of
+from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
 from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, OUTCOMES, PAYLOADS
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
@@ -53,13 +54,15 @@ def told(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
 
     def read(connection: Connection) -> list[ExportPersonResponse]:
         rows = connection.execute(query.limit(CHUNK)).all()
-        hanging = {row.sequence: row for row in case_rows(connection, [row.sequence for row in rows])}
+        hanging = cases_on(connection, [row.sequence for row in rows])
         reported = outcomes_on(connection, [row.sequence for row in rows])
         answers = []
         for row in rows:
             answer = ExportPersonResponse(record=record_of(row))
-            if case := hanging.get(row.sequence):
-                answer.case.CopyFrom(case_of(case))
+            first, *others = hanging.get(row.sequence, [None])
+            if first is not None:
+                answer.case.CopyFrom(case_of(first))
+            for case in (first, *others) if first is not None else ():
                 answer.events.extend(events_of(connection, case))
             answer.outcomes.extend(reported.get(row.sequence, ()))
             answers.append(answer)

@@ -5,7 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from agent_server.audit.signing import Signing
+from agent_server.budget import ReviewBudget
+from agent_server.cases.changes import CaseFeed
 from agent_server.decider import Decider
+from agent_server.golden import GoldenCases, read_golden
 from agent_server.ledger import Ledger, open_engine
 from agent_server.policies.current import current_policy
 from agent_server.rescoring import Rescoring
@@ -48,10 +51,14 @@ async def running(
     signer = Signing(settings.ledger_key) if settings.ledger_key else None
     engine = open_engine(settings.ledger_url)
     current = current_policy(settings.policy, policy_of(settings))
+    golden_orders = read_golden(settings.golden_orders) if settings.golden_orders else []
     ledger, scoring = Ledger(engine, signer), scoring or scoring_client(settings)
+    feed = CaseFeed(ledger)
+    golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
+    budget = ReviewBudget(ledger)
     services = {
-        AGENT: AgentService(Decider(scoring, current, ledger), ledger, scoring),
-        CASES: CaseService(ledger, settings.claim_seconds),
+        AGENT: AgentService(Decider(scoring, current, ledger, budget, golden.beside), ledger, scoring),
+        CASES: CaseService(ledger, feed, settings.claim_seconds, settings.second_reviews),
         OUTCOMES: OutcomeService(ledger),
         PRIVACY: PrivacyService(ledger, engine),
     }
@@ -61,10 +68,14 @@ async def running(
                 asyncio.create_task(tell_health(server, ledger, scoring)),
                 asyncio.create_task(Rescoring(ledger, scoring, current).for_ever()),
                 asyncio.create_task(current.for_ever()),
+                asyncio.create_task(golden.for_ever()),
+                asyncio.create_task(budget.for_ever(current)),
+                asyncio.create_task(feed.drop_for_ever()),
             ]
             try:
                 yield server
             finally:
+                feed.close()
                 for task in background:
                     task.cancel()
     finally:

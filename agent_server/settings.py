@@ -38,6 +38,12 @@ class AgentSettings(ServerSettings):
     """Whether the agent itself may decide clear cases between the thresholds."""
     claim_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
     """So long a reviewer has a case before it is anybody's again; a heartbeat renews it."""
+    second_reviews: Share = 0.05
+    """Share of the verdicts after which somebody else judges the order too, blindly; only where there is somebody else."""
+    golden_orders: Path | None = None
+    """Labelled orders, CSV or Parquet, that go to reviewers among the others; none without it."""
+    golden_cases: Share = 0.02
+    """Golden cases for each case that is opened."""
     unscored: Unscored = "review"
     """What becomes of an order while the scorer is away: review, deny, or error."""
     ledger_url: str = "sqlite:///vouch_ledger.db"
@@ -64,5 +70,6 @@ def policy_of(settings: AgentSettings) -> Policy:
     return Policy(
         settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
         settings.unscored,
+        named_reviewers=settings.api_keys is not None,
         randomising_key=settings.randomising_key.get_secret_value().encode() if settings.randomising_key else b"",
     )  # fmt: skip

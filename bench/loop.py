@@ -20,11 +20,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.outcomes import Report
-from agent_server.cases.verdicts import Resolve
+from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy, Randomised
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision, Said
+from agent_server.ledger.keeping import KeepDecision, Opening
 from contract.fields import LABEL_WEIGHT
 from contract.messages import messages
 from contract.tables import read_table
@@ -109,14 +109,14 @@ def _decision(policy: Policy, scorer: Scorer, order: Transaction) -> KeepDecisio
     answer.decision_id = new_id()
     answer.decided_at.CopyFrom(order.timestamp)
     asked = {"caller": "shop", "request_id": "", "policy_digest": policy.digest}
-    return KeepDecision(order, answer, case_id=new_id(), reason=reason, **asked)
+    return KeepDecision(order, answer, opening=Opening(new_id(), reason), **asked)
 
 
 async def _resolve(ledger: Ledger, case_id: str, verdict: pb.Decision, at: int) -> None:
     ada, nobody = Reviewer("ada", at), cast(Call, _Nobody())
     claimed = await ledger.write(Claim(ada, _DAY, case_id))
     assert claimed is not None
-    await ledger.write(Resolve(ada, claimed, verdict, Said(), nobody))
+    await ledger.write(Resolve(ada, Verdict(claimed, verdict), nobody))
 
 
 def _chargeback(order: Transaction, rng: np.random.Generator) -> Report:

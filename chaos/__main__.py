@@ -16,6 +16,7 @@ from chaos.outages import stop_scorer
 from chaos.overload import Overloaded, overload_batches, overload_reviews
 from chaos.swaps import swap_models
 from chaos.tamperings import tamper
+from chaos.watchers import watch
 from runtime.settings import Shared
 from testing.load import Outcome
 from testing.results import entry, write
@@ -25,6 +26,7 @@ KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 IDLERS = 200
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
 RACED = 1000
+WATCHERS, WATCHED_CASES = 500, 300
 OUTAGE_SECONDS, TAMPERINGS, LEDGERS = 10.0, 1000, 20
 _MEGABYTE = 1e6
 
@@ -107,6 +109,12 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
     await ledgers(report, folder_for, models)
     report.race(await race(folder_for("casework"), RACED))
+    watched = await watch(folder_for("watchers"), WATCHERS, WATCHED_CASES)
+    report.keep("watchers", watched.watchers, "watchers")
+    report.keep("watchers_changes", watched.changes, "changes")
+    report.keep("watchers_reconnected", watched.reconnected, "times")
+    for what in ("missed", "doubled", "disorder"):
+        report.keep(f"watchers_{what}", getattr(watched, what), "changes", 0)
     fuzzed = await fuzz(folder_for("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import grpc
 
+from agent_server.cases.queries import WantedCases, case_page, whole_case
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page, whole_case
+from agent_server.ledger.queries import Wanted, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
@@ -53,6 +54,7 @@ async def race(folder: Path, number: int) -> Race:
     agents = [agent(folder, f"127.0.0.1:{free_port()}", ledger_url=url) for _ in range(2)]
     for each in agents:
         own = {"VOUCH_AGENT_API_KEYS": str(folder / "keys"), "VOUCH_AGENT_CLAIM_SECONDS": f"{CLAIM_SECONDS:g}"}
+        own["VOUCH_AGENT_SECOND_REVIEWS"] = "0"  # a second look would be another case
         each.settings = {**each.settings, **own}
     result, work = Race(), list[asyncio.Task[None]]()
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.cases.queries import WantedCases, case_page
 from agent_server.ledger import open_engine
-from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page
+from agent_server.ledger.queries import Wanted, record_page
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from testing.load import Outcome, Traffic

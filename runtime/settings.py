@@ -87,6 +87,8 @@ class ServerSettings(Settings):
     """Calls under way on one connection; gRPC keeps the caller's others waiting with the caller."""
     max_streams: Annotated[int, Field(ge=1, le=100_000)] = 64
     """Streams of answers that one worker keeps open: they wait, and take no place of calls that work."""
+    max_watchers: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """Streams that wait for news, as WatchCases does, which one worker keeps open."""
     max_message_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
     max_connection_age_seconds: Annotated[int, Field(ge=1)] = 600
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0

@@ -61,7 +61,7 @@ def end_of(connection: Connection) -> End | None:
 def stray_payload(connection: Connection) -> int | None:
     """The first payload that belongs to no decision."""
     query = sa.select(PAYLOADS.c.sequence).join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence, isouter=True)
-    bad = sa.or_(ENTRIES.c.sequence.is_(None), ENTRIES.c.kind != int(Kind.DECISION))
+    bad = sa.or_(ENTRIES.c.sequence.is_(None), ENTRIES.c.kind == int(Kind.ERASURE))
     return connection.execute(query.where(bad).order_by(PAYLOADS.c.sequence).limit(1)).scalar()
 
 
@@ -88,7 +88,7 @@ def verify(
                 return Verified(
                     expected - 1, f"entry {sequence} was changed: its order or answer is not what was written"
                 )
-        elif kind == Kind.DECISION:
+        elif kind != Kind.ERASURE:
             missing[entry_id] = sequence
         else:
             erased.append(facts)

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_server.ledger.case_events import add_event
+from agent_server.ledger.case_events import add_change, add_event
 from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
 from agent_server.ledger.schema import CASES, PAYLOADS
@@ -19,6 +19,7 @@ from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.errors import NotAvailable, NotFound
 
 OPEN, CLAIMED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED
+_OTHERS = CASES.alias("others")
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,23 @@ class Claim:
     def __call__(self, group: Group) -> Claimed | None:
         """Take it. Raises NotFound, or NotAvailable where somebody else has it or it is resolved."""
         now = self._reviewer.now
-        case_id = self._case_id or _most_urgent(group, now)
+        case_id = self._case_id or _most_urgent(group, self._reviewer)
         if not case_id:
             return None
         case = _case(group, case_id)
         ran_out = case.status == CLAIMED and case.claimed_until <= now
         if case.status != OPEN and not ran_out and (case.status != CLAIMED or case.reviewer != self._reviewer.name):
             raise _not_available("somebody has the case, or it is resolved", case.status)
+        if (
+            self._case_id
+            and not group.execute(_judgeable(self._reviewer.name).where(CASES.c.case_id == case_id)).first()
+        ):
+            raise _not_available("you have judged this order before: somebody else has to", case.status)
         token = case.claim_token + 1
         _change(
             group, case_id,
-            status=CLAIMED, reviewer=self._reviewer.name, claimed_until=now + self._lease, claim_token=token,
+            status=CLAIMED, reviewer=self._reviewer.name, claimed_until=now + self._lease, claimed_at=now,
+            claim_token=token,
         )  # fmt: skip
         add_event(group, case_id, now, cases.CASE_EVENT_KIND_CLAIMED, self._reviewer.name)
         return Claimed(case_id, token)
@@ -72,6 +79,7 @@ class Renew:
         """Keep it. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
         held(group, self._claimed, self._reviewer)
         _change(group, self._claimed.case_id, claimed_until=self._reviewer.now + self._lease)
+        add_change(group, self._claimed.case_id, cases.CASE_EVENT_KIND_RENEWED)
 
 
 class Release:
@@ -83,7 +91,7 @@ class Release:
     def __call__(self, group: Group) -> None:
         """Give it back. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
         held(group, self._claimed, self._reviewer)
-        _change(group, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None)
+        _change(group, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None, claimed_at=None)
         add_event(group, self._claimed.case_id, self._reviewer.now, cases.CASE_EVENT_KIND_RELEASED, self._reviewer.name)
 
 
@@ -125,11 +133,18 @@ def no_such_case() -> NotFound:
     return NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
 
 
-def _most_urgent(group: Group, now: int) -> str:
-    """The most urgent case that is open or whose claim has run out; empty where there is none."""
-    waiting = sa.or_(CASES.c.status == OPEN, sa.and_(CASES.c.status == CLAIMED, CASES.c.claimed_until <= now))
-    chosen = sa.select(CASES.c.case_id).where(waiting).order_by(CASES.c.urgency, CASES.c.case_id).limit(1)
-    return str(group.execute(chosen).scalar() or "")
+def _most_urgent(group: Group, reviewer: Reviewer) -> str:
+    """The most urgent case that is open or whose claim has run out, of those that the reviewer may judge; empty for none."""
+    ran_out = sa.and_(CASES.c.status == CLAIMED, CASES.c.claimed_until <= reviewer.now)
+    chosen = _judgeable(reviewer.name).where(sa.or_(CASES.c.status == OPEN, ran_out))
+    return str(group.execute(chosen.order_by(CASES.c.urgency, CASES.c.case_id).limit(1)).scalar() or "")
+
+
+def _judgeable(name: str) -> sa.Select[tuple[str]]:
+    """Ids of cases but those on orders that somebody of this name has judged before."""
+    mine = sa.or_(_OTHERS.c.case_id == CASES.c.review_of, _OTHERS.c.review_of == CASES.c.review_of)
+    judged = sa.exists().where(mine, _OTHERS.c.case_id != CASES.c.case_id, _OTHERS.c.reviewer == name)
+    return sa.select(CASES.c.case_id).where(sa.or_(CASES.c.review_of == "", sa.not_(judged)))
 
 
 def _case(group: Group, case_id: str) -> Any:

@@ -1,41 +1,114 @@
-"""Verdicts: what a reviewer decides is a revision of the decision, in the same chain as all others."""
+"""Verdicts: what a reviewer decides is a revision of the decision, in the same chain as all others.
+
+A share of the orders is judged twice, blindly. The first verdict stands at once; where a second reviewer disagrees, a third
+look decides. A case that is held needs two who agree: its order waits until they do, or until the third look.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
 
 from agent_server.cases.claims import Claimed, Reviewer, erased, held
+from agent_server.cases.looks import open_look, others_review
+from agent_server.ledger.chain import Kind
 from agent_server.ledger.group import Group
-from agent_server.ledger.keeping import Said, append_decision, move_case
+from agent_server.ledger.keeping import Said, append_decision, end_case, move_case
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, order_of, timestamp
-from agent_server.ledger.schema import ENTRIES, PAYLOADS
+from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from runtime.rpc.call import Call, new_id
 
 _WORDS = {pb.DECISION_APPROVE: "approved", pb.DECISION_DENY: "denied"}
+_RESOLVED = cases.CASE_EVENT_KIND_RESOLVED
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reviewer decides on a case, by a claim."""
+
+    claimed: Claimed
+    decision: pb.Decision
+    said: Said = field(default_factory=Said)
 
 
 class Resolve:
-    """Resolves a case with a verdict. Needs the claim, once: a second one finds the case resolved."""
+    """Resolves a case with a verdict. Needs the claim, once: a second one finds the case resolved.
 
-    def __init__(self, reviewer: Reviewer, claimed: Claimed, verdict: pb.Decision, said: Said, call: Call) -> None:
-        self._reviewer, self._claimed, self._verdict, self._said = reviewer, claimed, verdict, said
-        self._request_id = call.request_id
+    `draws` says whether an order is judged a second time, if somebody else is there to do so.
+    """
+
+    def __init__(
+        self, reviewer: Reviewer, verdict: Verdict, call: Call, draws: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._reviewer, self._verdict = reviewer, verdict
+        self._request_id, self._draws = call.request_id, draws
 
     def __call__(self, group: Group) -> None:
         """Keep the verdict. Raises NotFound, or NotAvailable where the claim is not the caller's or the person was erased."""
-        case = held(group, self._claimed, self._reviewer)
+        case = held(group, self._verdict.claimed, self._reviewer)
         row = group.execute(
             DECIDED.add_columns(PAYLOADS.c.content_digest).where(ENTRIES.c.sequence == case.sequence)
         ).first()
         if row is None:
             raise erased(case)
+        if case.round == 1:
+            self._first(group, case, row)
+        else:
+            self._later(group, case, row)
+
+    def _first(self, group: Group, case: Any, row: Any) -> None:
+        by = self._reviewer
+        if case.held:
+            self._end(group, case)
+            open_look(group, case, by.now, round_=2, hidden=None)
+            return
+        drawn = not case.golden and bool(by.name) and self._draws() and others_review(group, by.name)
+        verdict = self._decide(group, case, row)
+        if drawn:
+            open_look(group, case, by.now, round_=2, hidden=verdict)
+
+    def _later(self, group: Group, case: Any, row: Any) -> None:
+        chosen = sa.select(CASES.c.verdict).where(CASES.c.case_id == case.review_of)
+        first = group.execute(chosen).scalar_one()
+        agrees = self._verdict.decision == first
+        if case.round == 2 and not agrees:
+            self._end(group, case)
+            open_look(group, case, self._reviewer.now, round_=3, hidden=case.hidden_entry)
+        elif self._changes(agrees, case) and self._is_latest(group, case, row):
+            self._decide(group, case, row)
+        else:
+            self._end(group, case)
+
+    def _changes(self, agrees: bool, case: Any) -> bool:
+        """Whether the order's decision is another one by this verdict."""
+        return bool(case.held) or not agrees
+
+    def _is_latest(self, group: Group, case: Any, row: Any) -> bool:
+        """Whether nothing came after what is judged: an order that came again with other content was decided anew."""
+        judged: int = case.hidden_entry or case.sequence
+        return group.revisions(row.transaction_id)[-1].sequence == judged
+
+    def _end(self, group: Group, case: Any) -> None:
+        by, verdict = self._reviewer, self._verdict
+        end_case(group, case.case_id, by.now, verdict.decision, _RESOLVED, by.name, verdict.said)
+
+    def _decide(self, group: Group, case: Any, row: Any) -> int:
+        """The verdict as a revision of the order's decision; its sequence number."""
+        by, verdict, said = self._reviewer, self._verdict.decision, self._verdict.said
         order, answer = order_of(row), answer_of(row)
         latest = group.revisions(order.transaction_id)[-1]
-        answer.decision, answer.decision_maker = self._verdict, pb.DECISION_MAKER_HUMAN
-        code = f" ({self._said.reason_code})" if self._said.reason_code else ""
-        answer.reasoning = f"A reviewer {_WORDS[self._verdict]} the order{code}."
+        answer.decision, answer.decision_maker = verdict, pb.DECISION_MAKER_HUMAN
+        code = f" ({said.reason_code})" if said.reason_code else ""
+        answer.reasoning = f"A reviewer {_WORDS[verdict]} the order{code}."
         answer.decision_id = new_id()
-        answer.decided_at.CopyFrom(timestamp(self._reviewer.now))
+        answer.decided_at.CopyFrom(timestamp(by.now))
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
-        asked = (self._reviewer.name, self._request_id, DecisionFacts.FromString(row.facts).policy_digest)
-        sequence = append_decision(group, order, answer, row.content_digest, asked)
-        move_case(group, case.case_id, order, answer, sequence, by=self._reviewer.name, said=self._said)
+        asked = (by.name, self._request_id, DecisionFacts.FromString(row.facts).policy_digest)
+        sequence = append_decision(group, order, answer, row.content_digest, asked, Kind(row.kind))
+        move_case(group, case.case_id, order, answer, sequence, by=by.name, said=said)
+        return sequence

@@ -23,7 +23,9 @@ from runtime.process.commands import command
 from runtime.process.files import OutputError, complete_or_nothing
 
 _AT_ONCE = 1000
-_ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_WEIGHT: pa.float64()}
+_ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_WEIGHT: pa.float64()} | {
+    "label_confidence": pa.float64()
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,6 +75,7 @@ def _row(label: ExportLabelsResponse) -> dict[str, Any]:
         "label_source": label.source,
         "labelled_at": label.resolved_at.ToDatetime(),
         LABEL_WEIGHT: label.weight,
+        "label_confidence": label.confidence,
     }
 
 

@@ -8,13 +8,14 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def decide(
-    policy: Policy, transaction: Transaction, prediction: PredictResponse | None, at: int = 0
+    policy: Policy, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, bar: float = 0.0
 ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
     """The answer for an order and its score (None where there is none), without ids, time and revision.
 
-    `at` is the moment of the decision, in microseconds since 1970: rules may end. Beside it why a case is needed, where one is.
+    `at` is the moment of the decision, in microseconds since 1970: rules may end; `bar` is what a mistake
+    must cost for a person to look, where the score leaves it open. Beside it why a case is needed, where one is.
     """
-    verdict = policy.evaluate(transaction, prediction, at)
+    verdict = policy.evaluate(transaction, prediction, at, bar)
     answer = pb.ReviewResponse(
         transaction_id=transaction.transaction_id,
         decision=verdict.decision,

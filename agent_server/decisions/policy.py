@@ -8,6 +8,8 @@ from typing import Literal
 
 from agent_server.decisions.evidence import analyse
 from agent_server.decisions.rules import NONE, Rule, Rules
+from agent_server.decisions.spending import cheaper_mistake
+from agent_server.decisions.urgency import DUE_SECONDS
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -75,6 +77,14 @@ class Policy:
     randomised: Randomised | None = None
     randomising_key: bytes = field(default=b"", repr=False)
     """What draws the lots where a file asks for randomised approvals."""
+    due_seconds: float = DUE_SECONDS
+    """So long a case may wait."""
+    two_from: float | None = None
+    """From this amount on an order needs two reviewers who agree; None for never."""
+    reviews_a_day: int = 0
+    """So many orders may go to people in 24 hours; 0 for any number."""
+    named_reviewers: bool = True
+    """Whether reviewers have names, so that two can be told apart."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
@@ -88,6 +98,9 @@ class Policy:
         parts += ["agent"] if self.agent_decides else []
         parts += [f"unscored={self.unscored}"] if self.unscored != "review" else []
         parts += [f"randomised={self.randomised.share:g}"] if self.randomised else []
+        parts += [f"due={self.due_seconds:g}s"] if self.due_seconds != DUE_SECONDS else []
+        parts += [f"two>={self.two_from:g}"] if self.two_from is not None else []
+        parts += [f"reviews={self.reviews_a_day}/d"] if self.reviews_a_day else []
         if self.rules is not None and self.rules.rules:
             parts += [f"rules={len(self.rules.rules)}@{hashlib.sha256(self.content.encode()).hexdigest()[:12]}"]
         return ",".join(parts)
@@ -106,8 +119,23 @@ class Policy:
         content = f"{self.version}\n{self.content}" if self.content else self.version
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def evaluate(self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0) -> Verdict:
+    def needs_two(self, transaction: Transaction) -> bool:
+        """Whether two reviewers have to agree on an order; one of unknown amount may be of any."""
+        return self.two_from is not None and (
+            not transaction.HasField("order_amount") or transaction.order_amount >= self.two_from
+        )
+
+    def is_open(self, transaction: Transaction, prediction: PredictResponse) -> bool:
+        """Whether the score lies between the thresholds, at an order whose mistakes can be priced."""
+        between = self.deny_up_to < prediction.legitimacy_score < self.approve_from
+        return between and transaction.HasField("order_amount")
+
+    def evaluate(
+        self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, bar: float = 0.0
+    ) -> Verdict:
         """Approve, deny, or review, at a moment in microseconds since 1970.
+
+        Where the score alone would have a person decide, a mistake must cost `bar` on average; else the cheaper side is taken.
 
         The first rule that matches decides, or sets the thresholds. Else the score does; an order of which too little is known
         is not approved by it: silence is no evidence. Without a prediction a person decides, or `unscored` says otherwise.
@@ -116,6 +144,8 @@ class Policy:
         rule = matched.applied
         if rule is None:
             verdict = self._by_score(transaction, prediction, self.approve_from, self.deny_up_to)
+            if bar > 0 and verdict.reason == cases.CASE_REASON_UNCERTAIN and prediction is not None:
+                verdict = self._spared(transaction, prediction, bar) or verdict
         elif rule.thresholds is None:
             verdict = _ruled(rule, prediction)
         else:
@@ -129,6 +159,19 @@ class Policy:
                 pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY, said, randomised_probability=self.randomised.share
             )
         return replace(verdict, matched=matched.told) if matched.told else verdict
+
+    def _spared(self, transaction: Transaction, prediction: PredictResponse, bar: float) -> Verdict | None:
+        """The verdict on an order that the budget of reviews has no place for; None where it is worth one."""
+        decision, cost = cheaper_mistake(transaction, prediction.legitimacy_score)
+        if cost >= bar:
+            return None
+        word = "approved" if decision == pb.DECISION_APPROVE else "denied"
+        said = (
+            f"Legitimacy {prediction.legitimacy_score:.3f} lies between {self.deny_up_to:g} and {self.approve_from:g}, but of "
+            f"the {self.reviews_a_day:,} reviews a day few are left, for orders at which a mistake costs more than the "
+            f"{cost:.2f} that it costs here: it is {word}, the cheaper side."
+        )
+        return Verdict(decision, pb.DECISION_MAKER_POLICY, said)
 
     def _by_score(
         self, transaction: Transaction, prediction: PredictResponse | None, approve_from: float, deny_up_to: float

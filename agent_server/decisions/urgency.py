@@ -32,6 +32,6 @@ def urgency(opened_at: int, loss: float) -> int:
     return opened_at - head_start(loss)
 
 
-def due_at(opened_at: int) -> int:
+def due_at(opened_at: int, within_seconds: float = DUE_SECONDS) -> int:
     """When a case should be resolved, in microseconds since 1970."""
-    return opened_at + round(DUE_SECONDS * _MICROSECONDS)
+    return opened_at + round(within_seconds * _MICROSECONDS)

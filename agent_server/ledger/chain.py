@@ -24,6 +24,8 @@ class Kind(IntEnum):
 
     DECISION = 1
     ERASURE = 2
+    GOLDEN = 3
+    """A decision on an order that nobody placed: it tests who reviews."""
 
 
 def entry_hash(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from agent_server.decisions.urgency import due_at, expected_loss, head_start, urgency
-from agent_server.ledger.case_events import add_event
+from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, head_start, urgency
+from agent_server.ledger.case_events import add_change, add_event
 from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
 from agent_server.ledger.group import Group, Revision
 from agent_server.ledger.queries import DECIDED
@@ -28,6 +28,24 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """How a case is opened, if one is: its id, why, how long it may wait, whether it needs two who agree, and the right verdict
+    where the order is a golden one.
+    """
+
+    case_id: str
+    reason: cases.CaseReason
+    due_seconds: float = DUE_SECONDS
+    held: bool = False
+    golden: pb.Decision = pb.DECISION_UNSPECIFIED
+
+    @property
+    def kind(self) -> Kind:
+        """What the decision is in the chain."""
+        return Kind.GOLDEN if self.golden else Kind.DECISION
+
+
+@dataclass(frozen=True)
 class Said:
     """What a reviewer says beside the verdict."""
 
@@ -37,17 +55,17 @@ class Said:
 
 
 class KeepDecision:
-    """Keeps a decision with its order. `answer` has no revision yet; `case_id` is that of the case to open, if any."""
+    """Keeps a decision with its order. `answer` has no revision yet; `opening` tells of the case to open, if any."""
 
     def __init__(
         self, transaction: Transaction, answer: pb.ReviewResponse, *, caller: str, request_id: str, policy_digest: str,
-        case_id: str, reason: cases.CaseReason,
+        opening: Opening,
     ) -> None:  # fmt: skip
         self.transaction_id = transaction.transaction_id
         self._transaction, self._answer = transaction, answer
         self._digest = content_digest(transaction)
         self._asked = (caller, request_id, policy_digest)
-        self._case_id, self._reason = case_id, reason
+        self._opening = opening
 
     def __call__(self, group: Group) -> Kept:
         """Keep it, or give what was kept for the same content."""
@@ -61,24 +79,26 @@ class KeepDecision:
         answer.replaces_decision_id = revisions[-1].decision_id if revisions else ""
         before = _open_case(group, revisions)
         if answer.decision == pb.DECISION_REVIEW:
-            answer.case_id = before.case_id if before else self._case_id
-        sequence = append_decision(group, self._transaction, answer, self._digest, self._asked)
+            answer.case_id = before.case_id if before else self._opening.case_id
+        sequence = append_decision(group, self._transaction, answer, self._digest, self._asked, kind=self._opening.kind)
         if before:
             move_case(group, before.case_id, self._transaction, answer, sequence)
         elif answer.decision == pb.DECISION_REVIEW:
-            group.insert(CASES, _case_row(self._transaction, answer, sequence, self._reason))
+            group.insert(CASES, _case_row(self._transaction, answer, sequence, self._opening))
+            add_change(group, answer.case_id, cases.CASE_EVENT_KIND_OPENED)
         return Kept(answer)
 
 
 def append_decision(
-    group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: tuple[str, str, str]
-) -> int:
+    group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: tuple[str, str, str],
+    kind: Kind = Kind.DECISION,
+) -> int:  # fmt: skip
     """Append a decision whose revision is set; its sequence number is returned."""
     caller, request_id, policy_digest = asked
     payload = payload_of(answer, transaction, request_id).SerializeToString()
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
     sequence = group.append(
-        Kind.DECISION,
+        kind,
         answer.decision_id,
         microseconds(answer.decided_at),
         facts_of(answer, caller, policy_digest).SerializeToString(),
@@ -110,13 +130,23 @@ def move_case(
         "sequence": sequence, "legitimacy_score": score, "recommendation": _recommended(answer),
         "expected_loss": loss, "urgency": CASES.c.opened_at - head_start(loss),
     }  # fmt: skip
-    if answer.decision != pb.DECISION_REVIEW:
-        changed |= {"status": RESOLVED, "verdict": answer.decision, "resolved_at": at, "claimed_until": None}
-        changed |= {"note": said.note, "abuse_type": said.abuse_type, "reason_code": said.reason_code}
+    group.execute(CASES.update().where(CASES.c.case_id == case_id).values(changed))
+    if answer.decision == pb.DECISION_REVIEW:
+        add_change(group, case_id, cases.CASE_EVENT_KIND_UPDATED)
+    else:
         by_human = answer.decision_maker == pb.DECISION_MAKER_HUMAN
         kind = cases.CASE_EVENT_KIND_RESOLVED if by_human else cases.CASE_EVENT_KIND_CLOSED
-        add_event(group, case_id, at, kind, by, said.note)
-    group.execute(CASES.update().where(CASES.c.case_id == case_id).values(changed))
+        end_case(group, case_id, at, answer.decision, kind, by, said)
+
+
+def end_case(
+    group: Group, case_id: str, at: int, verdict: pb.Decision, kind: cases.CaseEventKind, by: str = "", said: Said = Said()
+) -> None:  # fmt: skip
+    """Close a case with a verdict."""
+    values: dict[str, object] = {"status": RESOLVED, "verdict": verdict, "resolved_at": at, "claimed_until": None}
+    values |= {"note": said.note, "abuse_type": said.abuse_type, "reason_code": said.reason_code}
+    group.execute(CASES.update().where(CASES.c.case_id == case_id).values(values))
+    add_event(group, case_id, at, kind, by, said.note)
 
 
 def _open_case(group: Group, revisions: list[Revision]) -> sa.Row[tuple[str]] | None:
@@ -128,15 +158,17 @@ def _open_case(group: Group, revisions: list[Revision]) -> sa.Row[tuple[str]] | 
 
 
 def _case_row(
-    transaction: Transaction, answer: pb.ReviewResponse, sequence: int, reason: cases.CaseReason
+    transaction: Transaction, answer: pb.ReviewResponse, sequence: int, opening: Opening
 ) -> dict[str, object]:
     opened_at, score = microseconds(answer.decided_at), _score(answer)
     loss = expected_loss(transaction, score)
     return {
-        "case_id": answer.case_id, "opened_by": sequence, "sequence": sequence, "status": OPEN, "reason": reason,
+        "case_id": answer.case_id, "opened_by": sequence, "sequence": sequence, "status": OPEN,
+        "reason": opening.reason, "held": opening.held, "golden": int(opening.golden),
         "opened_at": opened_at, "legitimacy_score": score, "recommendation": _recommended(answer), "reviewer": "",
         "resolved_at": None, "verdict": 0, "note": "", "expected_loss": loss, "urgency": urgency(opened_at, loss),
-        "due_at": due_at(opened_at), "claim_token": 0, "claimed_until": None, "abuse_type": "", "reason_code": "",
+        "due_at": due_at(opened_at, opening.due_seconds), "claim_token": 0, "claimed_until": None,
+        "claimed_at": None, "abuse_type": "", "reason_code": "", "round": 1, "review_of": "", "hidden_entry": None,
     }  # fmt: skip
 
 

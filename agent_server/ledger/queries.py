@@ -1,4 +1,4 @@
-"""What is read from the ledger, in messages."""
+"""Decisions that are read from the ledger, in messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.ledger.case_events import OPENED_NUMBER
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.records import answer_of, order_of, record_of, timestamp
-from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.records import record_of
+from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 
@@ -18,7 +17,9 @@ T = TypeVar("T")
 Query = Callable[[Connection], T]
 """What is read with a connection, and what it gives."""
 
-_ENTRY = (ENTRIES.c.sequence, ENTRIES.c.entry_id, ENTRIES.c.at, ENTRIES.c.decision, ENTRIES.c.facts)
+_ENTRY = (
+    ENTRIES.c.sequence, ENTRIES.c.kind, ENTRIES.c.entry_id, ENTRIES.c.at, ENTRIES.c.decision, ENTRIES.c.facts
+)  # fmt: skip
 _PAYLOAD = (PAYLOADS.c.transaction_id, PAYLOADS.c.user_id, PAYLOADS.c.payload)
 DECIDED = sa.select(*_ENTRY, *_PAYLOAD).join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence)
 """Decisions that were not erased."""
@@ -26,15 +27,41 @@ RECORDED = sa.select(*_ENTRY, *_PAYLOAD).join(PAYLOADS, PAYLOADS.c.sequence == E
 """All decisions."""
 
 
-def latest_record(transaction_id: str) -> Query[pb.DecisionRecord | None]:
-    """The latest decision of a transaction."""
+_UNRESOLVED = CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED))
+_HIDDEN = sa.select(CASES.c.hidden_entry).where(_UNRESOLVED, CASES.c.hidden_entry.is_not(None))
+_JUDGED = sa.select(CASES.c.sequence).where(_UNRESOLVED, CASES.c.round > 1)
+
+
+def latest_record(transaction_id: str, *, blind: bool = False) -> Query[pb.DecisionRecord | None]:
+    """The latest decision of a transaction; `blind` as somebody may see it who has to judge anew what another judged."""
     query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id).order_by(ENTRIES.c.sequence.desc()).limit(1)
+    if blind:
+        query = _blind(query)
 
     def read(connection: Connection) -> pb.DecisionRecord | None:
         row = connection.execute(query).first()
-        return None if row is None else record_of(row)
+        return None if row is None else _record(row, blind)
 
     return read
+
+
+def _blind(query: sa.Select[Any]) -> sa.Select[Any]:
+    return query.where(ENTRIES.c.sequence.not_in(_HIDDEN)).add_columns(ENTRIES.c.sequence.in_(_JUDGED).label("judged"))
+
+
+def _record(row: Any, blind: bool) -> pb.DecisionRecord:
+    record = record_of(row)
+    if blind and row.judged:
+        without_advice(record.answer)
+    return record
+
+
+def without_advice(answer: pb.ReviewResponse) -> pb.ReviewResponse:
+    """The answer, from which what the agent recommends was taken, and why."""
+    answer.reasoning = ""
+    answer.ClearField("agent_analysis")
+    answer.ml_prediction.ClearField("prediction")
+    return answer
 
 
 @dataclass(frozen=True)
@@ -48,12 +75,18 @@ class Wanted:
     decision: int = 0
 
 
-def record_page(wanted: Wanted, after: int, size: int) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
+def record_page(
+    wanted: Wanted, after: int, size: int, *, blind: bool = False
+) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
     """Records behind the sequence number `after`, oldest first, and the number that the next page starts behind.
 
-    Sequences are committed in their order, so a page never skips what is written later.
+    Sequences are committed in their order, so a page never skips what is written later. `blind` as in `latest_record`: then
+    decisions on golden orders are among the others.
     """
-    query = RECORDED.where(ENTRIES.c.kind == int(Kind.DECISION), ENTRIES.c.sequence > after)
+    kinds = (int(Kind.DECISION), int(Kind.GOLDEN)) if blind else (int(Kind.DECISION),)
+    query = RECORDED.where(ENTRIES.c.kind.in_(kinds), ENTRIES.c.sequence > after)
+    if blind:
+        query = _blind(query)
     if wanted.transaction_id:
         query = query.where(PAYLOADS.c.transaction_id == wanted.transaction_id)
     if wanted.user_id:
@@ -67,121 +100,9 @@ def record_page(wanted: Wanted, after: int, size: int) -> Query[tuple[list[pb.De
 
     def read(connection: Connection) -> tuple[list[pb.DecisionRecord], int | None]:
         rows = connection.execute(query.order_by(ENTRIES.c.sequence).limit(size + 1)).all()
-        return [record_of(row) for row in rows[:size]], rows[size - 1].sequence if len(rows) > size else None
+        return [_record(row, blind) for row in rows[:size]], rows[size - 1].sequence if len(rows) > size else None
 
     return read
-
-
-_CASE = sa.select(*CASES.c, ENTRIES.c.entry_id, PAYLOADS.c.transaction_id).join(
-    ENTRIES, ENTRIES.c.sequence == CASES.c.sequence
-).join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence, isouter=True)  # fmt: skip
-
-
-def case_of(row: Any) -> cases.Case:
-    """A case from a row of _CASE."""
-    case = cases.Case(
-        case_id=row.case_id,
-        transaction_id=row.transaction_id or "",
-        status=row.status,
-        opened_at=timestamp(row.opened_at),
-        legitimacy_score=row.legitimacy_score,
-        recommendation=row.recommendation,
-        reviewer=row.reviewer,
-        verdict=row.verdict,
-        note=row.note,
-        reason=row.reason,
-        decision_id=row.entry_id,
-        expected_loss=row.expected_loss,
-        due_at=timestamp(row.due_at),
-        abuse_type=row.abuse_type,
-        reason_code=row.reason_code,
-    )
-    if row.resolved_at is not None:
-        case.resolved_at.CopyFrom(timestamp(row.resolved_at))
-    if row.claimed_until is not None:
-        case.claimed_until.CopyFrom(timestamp(row.claimed_until))
-    return case
-
-
-@dataclass(frozen=True)
-class WantedCases:
-    """Which cases are looked for; 0 and empty mean any. By priority, or newest first."""
-
-    status: int = 0
-    reason: int = 0
-    reviewer: str = ""
-    by_priority: bool = False
-
-
-Place = tuple[int, str]
-"""Where a page of cases ends: the number that they are sorted by, and the case's id."""
-
-
-def case_page(wanted: WantedCases, after: Place | None, size: int) -> Query[tuple[list[cases.Case], Place | None]]:
-    """A page of cases, and the place that the next one starts behind."""
-    key = CASES.c.urgency if wanted.by_priority else -CASES.c.opened_by
-    query = _CASE.order_by(key, CASES.c.case_id).limit(size + 1)
-    for column, value in (
-        (CASES.c.status, wanted.status), (CASES.c.reason, wanted.reason), (CASES.c.reviewer, wanted.reviewer)
-    ):  # fmt: skip
-        if value:
-            query = query.where(column == value)
-    if after is not None:
-        query = query.where(sa.or_(key > after[0], sa.and_(key == after[0], CASES.c.case_id > after[1])))
-
-    def read(connection: Connection) -> tuple[list[cases.Case], Place | None]:
-        rows = connection.execute(query).all()
-        page = [case_of(row) for row in rows[:size]]
-        if len(rows) <= size:
-            return page, None
-        last = rows[size - 1]
-        return page, (last.urgency if wanted.by_priority else -last.opened_by, last.case_id)
-
-    return read
-
-
-def whole_case(case_id: str) -> Query[cases.GetCaseResponse | None]:
-    """A case with its order, its latest decision and its history."""
-
-    def read(connection: Connection) -> cases.GetCaseResponse | None:
-        row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
-        if row is None:
-            return None
-        whole = cases.GetCaseResponse(case=case_of(row), events=events_of(connection, row))
-        decided = connection.execute(DECIDED.where(ENTRIES.c.sequence == row.sequence)).first()
-        if decided is not None:  # absent once the person was erased
-            whole.transaction.CopyFrom(order_of(decided))
-            whole.review.CopyFrom(answer_of(decided))
-        return whole
-
-    return read
-
-
-def one_case(case_id: str) -> Query[cases.Case | None]:
-    """A case alone."""
-
-    def read(connection: Connection) -> cases.Case | None:
-        row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
-        return None if row is None else case_of(row)
-
-    return read
-
-
-def events_of(connection: Connection, case: Any) -> list[cases.CaseEvent]:
-    """The history of a case, given its row, oldest first."""
-    opened = cases.CaseEvent(number=OPENED_NUMBER, at=timestamp(case.opened_at), kind=cases.CASE_EVENT_KIND_OPENED)
-    rows = connection.execute(
-        sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case.case_id).order_by(CASE_EVENTS.c.number)
-    )
-    return [opened, *(
-        cases.CaseEvent(number=row.number, at=timestamp(row.at), kind=row.kind, actor=row.actor, text=row.text)
-        for row in rows
-    )]  # fmt: skip
-
-
-def case_rows(connection: Connection, sequences: list[int]) -> list[Any]:
-    """Rows of the cases that hang on decisions, for `case_of`."""
-    return list(connection.execute(_CASE.where(CASES.c.sequence.in_(sequences))))
 
 
 def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:

@@ -38,7 +38,7 @@ CASES = sa.Table(
     sa.Column("case_id", _ID, primary_key=True),
     sa.Column("opened_by", sa.BigInteger, nullable=False, index=True),
     sa.Column("sequence", sa.BigInteger, nullable=False, index=True),
-    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    sa.Column("opened_at", sa.BigInteger, nullable=False, index=True),
     sa.Column("status", sa.SmallInteger, nullable=False, index=True),
     sa.Column("reason", sa.SmallInteger, nullable=False),
     sa.Column("legitimacy_score", sa.Float),
@@ -54,10 +54,31 @@ CASES = sa.Table(
     sa.Column("claimed_until", sa.BigInteger),
     sa.Column("abuse_type", sa.String(64), nullable=False, default=""),
     sa.Column("reason_code", sa.String(64), nullable=False, default=""),
+    sa.Column("claimed_at", sa.BigInteger),
+    sa.Column("round", sa.SmallInteger, nullable=False, default=1),
+    sa.Column("review_of", _ID, nullable=False, default="", index=True),
+    sa.Column("hidden_entry", sa.BigInteger),
+    sa.Column("held", sa.Boolean, nullable=False, default=False),
+    sa.Column("golden", sa.SmallInteger, nullable=False, default=0),
     sa.Index("ix_cases_reason_status", "reason", "status"),
     sa.Index("ix_cases_status_urgency", "status", "urgency", "case_id"),
 )
-"""What waits for a person: the entry that opened a case, the latest decision it hangs on, and who has it until when."""
+"""What waits for a person: the entry that opened a case, the latest decision it hangs on, and who has it until when.
+
+A second or third look (`round`) at the case `review_of` is a case too. While it is not resolved nobody who reviews sees the
+verdict that it is about: neither in that case nor in its `hidden_entry`. `held` cases need two who agree. `golden` is the right
+verdict of a case that only tests its reviewer, else 0.
+"""
+
+CASE_CHANGES = sa.Table(
+    "case_changes",
+    METADATA,
+    sa.Column("change", SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("case_id", _ID, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What happens to cases, in the order of commits: who writes has locked the head of the chain. Old ones are dropped."""
 
 CASE_EVENTS = sa.Table(
     "case_events",

@@ -31,7 +31,8 @@ from agent_server.policies.nodes import PolicyError, Reader
 from generated.vouch.v1 import agent_service_pb2 as pb
 
 _TOP: Final = (
-    "thresholds", "minimum_evidence", "agent_decides", "unscored", "randomised_approvals", "lists", "rules"
+    "thresholds", "minimum_evidence", "agent_decides", "unscored", "randomised_approvals", "due_within", "two_reviewers",
+    "review_budget", "lists", "rules",
 )  # fmt: skip
 _OF_RULE: Final = ("name", "when", "then", "reason", "until", "mode")
 _EFFECTS: Final[Mapping[str, pb.RuleEffect]] = {
@@ -39,7 +40,7 @@ _EFFECTS: Final[Mapping[str, pb.RuleEffect]] = {
     "deny": pb.RULE_EFFECT_DENY,
     "review": pb.RULE_EFFECT_REVIEW,
 }
-_MOST_RULES, _LONGEST_CONDITION = 1000, 4096
+_MOST_RULES, _LONGEST_CONDITION, _MOST_REVIEWS = 1000, 4096, 1_000_000
 _slug = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII).fullmatch
 _word = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _SHADOWED = "{name} is never reached: {earlier} before it matches whenever it does"
@@ -80,14 +81,25 @@ def _with_thresholds(reader: Reader, values: Mapping[str, yaml.Node], policy: Po
         changed["approve_from"], changed["deny_up_to"] = _thresholds(reader, values["thresholds"], policy)
     if "randomised_approvals" in values:
         changed["randomised"] = _randomised(reader, values["randomised_approvals"], policy)
+    if "due_within" in values:
+        changed["due_seconds"] = reader.duration(values["due_within"])
+    if "two_reviewers" in values:
+        changed["two_from"] = _two_reviewers(reader, values["two_reviewers"], policy)
+    if "review_budget" in values:
+        budget = reader.whole(values["review_budget"], ("per_day",))
+        changed["reviews_a_day"] = reader.count(budget["per_day"], _MOST_REVIEWS)
     return replace(policy, **changed)
 
 
+def _two_reviewers(reader: Reader, node: yaml.Node, policy: Policy) -> float:
+    amount = reader.amount(reader.whole(node, ("from",))["from"])
+    if not policy.named_reviewers:
+        raise reader.error(node, "two reviewers are told apart by the names of their keys: VOUCH_AGENT_API_KEYS")
+    return amount
+
+
 def _randomised(reader: Reader, node: yaml.Node, policy: Policy) -> Randomised | None:
-    values = reader.mapping(node, ("share", "up_to"))
-    missing = [name for name in ("share", "up_to") if name not in values]
-    if missing:
-        raise reader.error(node, f"randomised approvals need {missing[0]}")
+    values = reader.whole(node, ("share", "up_to"))
     share, up_to = reader.share(values["share"]), reader.amount(values["up_to"])
     if share == 0:
         return None

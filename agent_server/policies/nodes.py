@@ -1,6 +1,7 @@
 """YAML with places: what was written where, so that each complaint names a line and a column."""
 
 import difflib
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,9 @@ import yaml
 LARGEST: Final = 1 << 20
 """Bytes of a file of a policy."""
 _DEEPEST: Final = 20
+_DURATION = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+_YEAR: Final = 365 * 86_400
 
 
 class PolicyError(Exception):
@@ -86,6 +90,14 @@ class Reader:
             values[name] = value
         return values
 
+    def whole(self, node: yaml.Node, names: Collection[str]) -> dict[str, yaml.Node]:
+        """The values of a mapping that has just these keys."""
+        values = self.mapping(node, names)
+        for name in names:
+            if name not in values:
+                raise self.error(node, f"{name} is missing here")
+        return values
+
     def sequence(self, node: yaml.Node) -> list[yaml.Node]:
         """The entries of a list."""
         if not isinstance(node, yaml.SequenceNode):
@@ -121,6 +133,14 @@ class Reader:
         if number != int(number) or not 0 <= number <= most:
             raise self.error(node, f"a whole number from 0 to {most} is wanted here, not {node.value}")
         return int(number)
+
+    def duration(self, node: yaml.Node) -> float:
+        """Seconds, written as minutes, hours or days: 30m, 8h, 2d; at most a year."""
+        match = _DURATION.fullmatch(node.value) if isinstance(node, yaml.ScalarNode) else None
+        seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
+        if not 0 < seconds <= _YEAR:
+            raise self.error(node, "a time is wanted here, like 30m, 8h or 2d, at most a year")
+        return float(seconds)
 
     def flag(self, node: yaml.Node) -> bool:
         """True or false."""

@@ -12,6 +12,7 @@ from agent_server.scoring_client import ScoringClient
 from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from runtime.access.caller import REVIEWER
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 
@@ -39,7 +40,7 @@ class AgentService:
 
     async def GetDecision(self, request: pb.GetDecisionRequest, call: Call) -> pb.GetDecisionResponse:
         """The latest decision of a transaction."""
-        record = await self._ledger.read(latest_record(request.transaction_id))
+        record = await self._ledger.read(latest_record(request.transaction_id, blind=_is_blind(call)))
         if record is None:
             raise NotFound(
                 "there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND
@@ -56,7 +57,8 @@ class AgentService:
             decision=request.decision,
         )
         after = sequence_of(request.page_token) or 0
-        page, following = await self._ledger.read(record_page(wanted, after, request.page_size or DEFAULT_PAGE))
+        query = record_page(wanted, after, request.page_size or DEFAULT_PAGE, blind=_is_blind(call))
+        page, following = await self._ledger.read(query)
         return pb.ListDecisionsResponse(records=page, next_page_token=str(following or ""))
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, call: Call) -> pb.GetAgentInfoResponse:
@@ -74,3 +76,8 @@ class AgentService:
             scorer_available=scorer,
             ledger_available=ledger,
         )
+
+
+def _is_blind(call: Call) -> bool:
+    """Whether the caller must not see what would sway a verdict that is yet to be given."""
+    return call.caller.role == REVIEWER

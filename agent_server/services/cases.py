@@ -1,22 +1,28 @@
 """CaseService: the thin edge around casework and what is read of it."""
 
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
+from agent_server.cases.changes import CaseFeed, newest_change
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer, no_such_case
 from agent_server.cases.labels import known_labels, labelled
-from agent_server.cases.verdicts import Resolve
+from agent_server.cases.queries import WantedCases, case_page, one_case, whole_case
+from agent_server.cases.reviewers import reviewers
+from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.ledger import Ledger
 from agent_server.ledger.keeping import Said
-from agent_server.ledger.queries import Query, WantedCases, case_page, one_case, whole_case
+from agent_server.ledger.queries import Query
 from agent_server.ledger.records import microseconds
 from agent_server.services.pages import DEFAULT_PAGE, place_of, token_of
 from contract.abuse_types import ABUSE_TYPES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
+from runtime.access.caller import ADMIN, AUDITOR
 from runtime.rpc.call import Call
 from runtime.rpc.errors import InvalidRequest
+from runtime.rpc.guard import waits
 
 T = TypeVar("T")
 _LABELS_AT_ONCE = 500
@@ -24,60 +30,77 @@ _MICROSECONDS = 1_000_000
 
 
 class CaseService:
-    """Cases: the queue, claims, verdicts, and the labels that they give. A claim lasts for `lease_seconds`."""
+    """Cases: the queue, claims, verdicts, and the labels that they give.
 
-    def __init__(self, ledger: Ledger, lease_seconds: float = 600.0) -> None:
-        self._ledger, self._lease = ledger, round(lease_seconds * _MICROSECONDS)
+    A claim lasts for `lease_seconds`; a share of `second_reviews` is judged twice.
+    """
+
+    def __init__(
+        self, ledger: Ledger, feed: CaseFeed, lease_seconds: float = 600.0, second_reviews: float = 0.0
+    ) -> None:
+        self._ledger, self._feed, self._lease = ledger, feed, round(lease_seconds * _MICROSECONDS)
+        self._second_reviews, self._chance = second_reviews, random.SystemRandom()
 
     async def ListCases(self, request: cases.ListCasesRequest, call: Call) -> cases.ListCasesResponse:
         """A page of cases, newest first or most urgent first."""
         by_priority = request.order == cases.CASE_ORDER_PRIORITY
         wanted = WantedCases(request.status, request.reason, request.reviewer, by_priority)
-        query = case_page(wanted, place_of(request.page_token), request.page_size or DEFAULT_PAGE)
-        page, following = await self._ledger.read(query)
-        return cases.ListCasesResponse(cases=page, next_page_token=token_of(following))
+        query = case_page(wanted, place_of(request.page_token), request.page_size or DEFAULT_PAGE, viewer_of(call))
+        # Read before the page, so that what happens meanwhile is told again, not missed.
+        cursor, (page, following) = await self._ledger.read(lambda rows: (newest_change(rows), query(rows)))
+        return cases.ListCasesResponse(cases=page, next_page_token=token_of(following), cursor=cursor)
 
     async def GetCase(self, request: cases.GetCaseRequest, call: Call) -> cases.GetCaseResponse:
         """One case with its order, decision and history."""
-        return await self._read(whole_case(request.case_id))
+        return await self._read(whole_case(request.case_id, viewer_of(call)))
 
     async def ClaimCase(self, request: cases.ClaimCaseRequest, call: Call) -> cases.ClaimCaseResponse:
         """Take a case for a while."""
         claimed = await self._ledger.write(Claim(_reviewer(call), self._lease, request.case_id))
         assert claimed is not None
-        return cases.ClaimCaseResponse(case=await self._case(claimed.case_id), token=claimed.token)
+        return cases.ClaimCaseResponse(case=await self._case(claimed.case_id, call), token=claimed.token)
 
     async def ClaimNext(self, request: cases.ClaimNextRequest, call: Call) -> cases.ClaimNextResponse:
         """Take the most urgent case; an empty answer where none waits."""
         claimed = await self._ledger.write(Claim(_reviewer(call), self._lease))
         if claimed is None:
             return cases.ClaimNextResponse()
-        return cases.ClaimNextResponse(case=await self._case(claimed.case_id), token=claimed.token)
+        return cases.ClaimNextResponse(case=await self._case(claimed.case_id, call), token=claimed.token)
 
     async def RenewClaim(self, request: cases.RenewClaimRequest, call: Call) -> cases.RenewClaimResponse:
         """Keep a claim."""
         claimed = Claimed(request.case_id, request.token)
         await self._ledger.write(Renew(_reviewer(call), self._lease, claimed))
-        return cases.RenewClaimResponse(case=await self._case(request.case_id))
+        return cases.RenewClaimResponse(case=await self._case(request.case_id, call))
 
     async def ReleaseCase(self, request: cases.ReleaseCaseRequest, call: Call) -> cases.ReleaseCaseResponse:
         """Give a case back."""
         await self._ledger.write(Release(_reviewer(call), Claimed(request.case_id, request.token)))
-        return cases.ReleaseCaseResponse(case=await self._case(request.case_id))
+        return cases.ReleaseCaseResponse(case=await self._case(request.case_id, call))
 
     async def ResolveCase(self, request: cases.ResolveCaseRequest, call: Call) -> cases.ResolveCaseResponse:
         """Decide a case."""
         if request.abuse_type and (request.verdict != pb.DECISION_DENY or request.abuse_type not in ABUSE_TYPES):
             raise InvalidRequest([("abuse_type", f"goes with deny, and is one of {', '.join(ABUSE_TYPES)}")])
         said = Said(request.note, request.abuse_type, request.reason_code)
-        claimed = Claimed(request.case_id, request.token)
-        await self._ledger.write(Resolve(_reviewer(call), claimed, request.verdict, said, call))
-        return cases.ResolveCaseResponse(case=await self._case(request.case_id))
+        verdict = Verdict(Claimed(request.case_id, request.token), request.verdict, said)
+        await self._ledger.write(Resolve(_reviewer(call), verdict, call, self._draws))
+        return cases.ResolveCaseResponse(case=await self._case(request.case_id, call))
 
     async def CommentCase(self, request: cases.CommentCaseRequest, call: Call) -> cases.CommentCaseResponse:
         """Comment on a case."""
         event = await self._ledger.write(Comment(_reviewer(call), request.case_id, request.text))
         return cases.CommentCaseResponse(event=event)
+
+    @waits
+    async def WatchCases(self, request: cases.WatchCasesRequest, call: Call) -> AsyncIterator[cases.WatchCasesResponse]:
+        """What happens to cases, from a change on."""
+        async for change in self._feed.watch(request.cursor, viewer_of(call)):
+            yield change
+
+    async def ListReviewers(self, request: cases.ListReviewersRequest, call: Call) -> cases.ListReviewersResponse:
+        """How well reviewers judge."""
+        return await self._ledger.read(reviewers(microseconds(request.since)))
 
     async def ExportLabels(
         self, request: cases.ExportLabelsRequest, call: Call
@@ -88,14 +111,22 @@ class CaseService:
             for label in await self._ledger.read(labelled(known[start : start + _LABELS_AT_ONCE])):
                 yield label
 
-    async def _case(self, case_id: str) -> cases.Case:
-        return await self._read(one_case(case_id))
+    def _draws(self) -> bool:
+        return self._chance.random() < self._second_reviews
+
+    async def _case(self, case_id: str, call: Call) -> cases.Case:
+        return await self._read(one_case(case_id, viewer_of(call)))
 
     async def _read(self, query: Query[T | None]) -> T:
         found = await self._ledger.read(query)
         if found is None:
             raise no_such_case()
         return found
+
+
+def viewer_of(call: Call) -> str | None:
+    """The name of a caller who must not see what would sway a verdict; None for those who see everything."""
+    return call.caller.name if call.caller.role not in (AUDITOR, ADMIN) else None
 
 
 def _reviewer(call: Call) -> Reviewer:

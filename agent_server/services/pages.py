@@ -2,7 +2,7 @@
 
 import re
 
-from agent_server.ledger.queries import Place
+from agent_server.cases.queries import Place
 from runtime.rpc.errors import InvalidRequest
 
 DEFAULT_PAGE = 50

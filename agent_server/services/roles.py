@@ -24,6 +24,8 @@ ROLES = {
         "CaseService/ReleaseCase": _REVIEWERS,
         "CaseService/ResolveCase": _REVIEWERS,
         "CaseService/CommentCase": _REVIEWERS,
+        "CaseService/WatchCases": _READERS,
+        "CaseService/ListReviewers": _AUDITORS,
         "CaseService/ExportLabels": _AUDITORS,
         "OutcomeService/ReportOutcome": _SHOPS,
         "OutcomeService/ListOutcomes": (SHOP, REVIEWER, AUDITOR, ADMIN),

@@ -7,6 +7,7 @@ would cost an extra coroutine and a lookup for each link and each call.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
@@ -49,10 +50,25 @@ def checks_itself(behaviour: Behaviour) -> Behaviour:
     return behaviour
 
 
+def waits(behaviour: Behaviour) -> Behaviour:
+    """Marks a stream that mostly waits for news: such streams have places of their own."""
+    behaviour.waits = True  # type: ignore[attr-defined]
+    return behaviour
+
+
+@dataclass
+class Places:
+    """How many there are for streams of one kind, and how many are taken."""
+
+    most: int
+    taken: int = 0
+
+
 class Guard:
     """Stands around all RPCs of one server. `log_every` says which successes get a line: every so many; 0 for none.
 
-    Calls that work and streams that wait are bounded apart: `max_in_flight` and `max_streams`.
+    Calls that work, streams of answers and those that wait for news are bounded apart: `max_in_flight`, `max_streams` and
+    `max_watchers`.
     """
 
     def __init__(
@@ -60,14 +76,16 @@ class Guard:
         *,
         max_in_flight: int,
         max_streams: int = 64,
+        max_watchers: int = 512,
         keys: ApiKeys | None = None,
         roles: Roles | None = None,
         log_every: int = 0,
         validate: Check = check,
     ) -> None:
-        self.in_flight = self.streams = 0
+        self.in_flight = 0
         self._keys, self._roles = keys, roles or {}
-        self._most, self._most_streams = max_in_flight, max_streams
+        self._most = max_in_flight
+        self._streams, self._watchers = Places(max_streams), Places(max_watchers)
         self._log_every = self._until_line = log_every
         self._validate = validate
         self._metrics: list[MethodMetrics] = []
@@ -107,12 +125,13 @@ class Guard:
         """A server-streaming handler with everything around it."""
         path, counted, clock = _path(method), self._counted(method, "server_stream"), time.perf_counter
         validate = self._check_of(behaviour)
+        places = self._watchers if getattr(behaviour, "waits", False) else self._streams
 
         async def answer(request: Message | InvalidRequest, context: Context) -> AsyncIterator[Message]:
             begun = clock()
-            if self.streams >= self._most_streams:
+            if places.taken >= places.most:
                 await self._overloaded(context, path, counted)
-            self.streams += 1
+            places.taken += 1
             call = Call(context)
             try:
                 async for message in behaviour(self._admit(request, call, path, validate), call):
@@ -125,7 +144,7 @@ class Guard:
             except Exception as error:
                 await self._fail(call, path, error, counted, begun)
             finally:
-                self.streams -= 1
+                places.taken -= 1
             counted.ended(grpc.StatusCode.OK, clock() - begun)
 
         return answer
@@ -133,7 +152,7 @@ class Guard:
     def flush(self) -> None:
         """Bring the metrics up to date."""
         IN_FLIGHT.set(self.in_flight)
-        STREAMS.set(self.streams)
+        STREAMS.set(self._streams.taken + self._watchers.taken)
         for counted in self._metrics:
             counted.flush()
 

@@ -81,6 +81,7 @@ class Server:
             roles=roles,
             max_in_flight=settings.max_in_flight,
             max_streams=settings.max_streams,
+            max_watchers=settings.max_watchers,
             log_every=settings.log_every,
         )
         self.health = BoundedHealth()

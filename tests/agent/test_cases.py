@@ -11,11 +11,12 @@ import pytest
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
 from agent_server.cases.labels import known_labels, labelled
-from agent_server.cases.verdicts import Resolve
+from agent_server.cases.queries import WantedCases, case_page, whole_case
+from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.urgency import PATIENCE_SECONDS, expected_loss, urgency
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Said
-from agent_server.ledger.queries import WantedCases, case_page, latest_record, whole_case
+from agent_server.ledger.queries import latest_record
 from agent_server.privacy import Erase
 from agent_server.services.pages import place_of, token_of
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -39,7 +40,7 @@ class _Call:
 
 def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_DENY, **said: str) -> Resolve:
     """A verdict."""
-    return Resolve(by, claimed, verdict, Said(**said), _Call())  # type: ignore[arg-type]
+    return Resolve(by, Verdict(claimed, verdict, Said(**said)), _Call())  # type: ignore[arg-type]
 
 
 async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from agent_server.breaker import Breaker
+from agent_server.cases.queries import WantedCases, case_page, whole_case
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy, Unscored
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import Wanted, WantedCases, case_page, record_page, unscored_cases, whole_case
+from agent_server.ledger.queries import Wanted, record_page, unscored_cases
 from agent_server.ledger.schema import CASES
 from agent_server.policies.current import CurrentPolicy
 from agent_server.rescoring import Rescoring

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Comment, Reviewer
 from agent_server.cases.outcomes import Report
+from agent_server.cases.queries import whole_case
 from agent_server.commands.privacy import main
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import Wanted, latest_record, record_page, whole_case
+from agent_server.ledger.queries import Wanted, latest_record, record_page
 from agent_server.ledger.schema import ENTRIES
 from generated.vouch.v1.outcome_service_pb2 import OUTCOME_KIND_CHARGEBACK, Outcome
 from testing.commands import ended

@@ -8,7 +8,7 @@ from agent_server.cases.labels import known_labels, labelled
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision
+from agent_server.ledger.keeping import KeepDecision, Opening
 from agent_server.ledger.queries import latest_record
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
@@ -72,7 +72,7 @@ def test_it_needs_a_key_and_a_limit(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"policy.yaml:1:23: .*VOUCH_AGENT_RANDOMISING_KEY"):
         policy(tmp_path, b"")
     (tmp_path / "policy.yaml").write_text("randomised_approvals: {share: 0.05}\n")
-    with pytest.raises(PolicyError, match="need up_to"):
+    with pytest.raises(PolicyError, match="up_to is missing"):
         read_policy(tmp_path / "policy.yaml", Policy(0.7, 0.4, randomising_key=b"k" * 16))
 
 
@@ -82,8 +82,8 @@ async def test_the_probability_is_kept_and_weighs_the_label(ledger_url: str) -> 
     answer = answer_for("t1", pb.DECISION_APPROVE, 0.1)
     answer.randomised_probability = SHARE
     writing = KeepDecision(
-        message(transaction_id="t1"), answer, caller="shop", request_id="r", policy_digest="d", case_id="c",
-        reason=cases.CASE_REASON_UNSPECIFIED,
+        message(transaction_id="t1"), answer, caller="shop", request_id="r", policy_digest="d",
+        opening=Opening("c", cases.CASE_REASON_UNSPECIFIED),
     )  # fmt: skip
     await ledger.write(writing)
     await ledger.write(keep(2, pb.DECISION_APPROVE, 0.9))

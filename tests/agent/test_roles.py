@@ -78,7 +78,8 @@ async def _status(channel: grpc.aio.Channel, path: str, key: str) -> tuple[grpc.
     try:
         if method.server_streaming:
             async for _ in asked:
-                pass
+                asked.cancel()  # one answer is enough: watching never ends
+                break
         else:
             await asked
     except grpc.aio.AioRpcError as error:

@@ -44,6 +44,8 @@ class CaseEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CASE_EVENT_KIND_COMMENTED: _ClassVar[CaseEventKind]
     CASE_EVENT_KIND_RESOLVED: _ClassVar[CaseEventKind]
     CASE_EVENT_KIND_CLOSED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_RENEWED: _ClassVar[CaseEventKind]
+    CASE_EVENT_KIND_UPDATED: _ClassVar[CaseEventKind]
 CASE_STATUS_UNSPECIFIED: CaseStatus
 CASE_STATUS_OPEN: CaseStatus
 CASE_STATUS_CLAIMED: CaseStatus
@@ -63,9 +65,11 @@ CASE_EVENT_KIND_RELEASED: CaseEventKind
 CASE_EVENT_KIND_COMMENTED: CaseEventKind
 CASE_EVENT_KIND_RESOLVED: CaseEventKind
 CASE_EVENT_KIND_CLOSED: CaseEventKind
+CASE_EVENT_KIND_RENEWED: CaseEventKind
+CASE_EVENT_KIND_UPDATED: CaseEventKind
 
 class Case(_message.Message):
-    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id", "expected_loss", "due_at", "claimed_until", "abuse_type", "reason_code")
+    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id", "expected_loss", "due_at", "claimed_until", "abuse_type", "reason_code", "round", "review_of", "golden_verdict")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +87,9 @@ class Case(_message.Message):
     CLAIMED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     ABUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
     REASON_CODE_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_OF_FIELD_NUMBER: _ClassVar[int]
+    GOLDEN_VERDICT_FIELD_NUMBER: _ClassVar[int]
     case_id: str
     transaction_id: str
     status: CaseStatus
@@ -100,7 +107,10 @@ class Case(_message.Message):
     claimed_until: _timestamp_pb2.Timestamp
     abuse_type: str
     reason_code: str
-    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ..., expected_loss: _Optional[float] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., claimed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., reason_code: _Optional[str] = ...) -> None: ...
+    round: int
+    review_of: str
+    golden_verdict: _agent_service_pb2.Decision
+    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ..., expected_loss: _Optional[float] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., claimed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., reason_code: _Optional[str] = ..., round: _Optional[int] = ..., review_of: _Optional[str] = ..., golden_verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ...) -> None: ...
 
 class CaseEvent(_message.Message):
     __slots__ = ("number", "at", "kind", "actor", "text")
@@ -133,12 +143,14 @@ class ListCasesRequest(_message.Message):
     def __init__(self, status: _Optional[_Union[CaseStatus, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., order: _Optional[_Union[CaseOrder, str]] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., reviewer: _Optional[str] = ...) -> None: ...
 
 class ListCasesResponse(_message.Message):
-    __slots__ = ("cases", "next_page_token")
+    __slots__ = ("cases", "next_page_token", "cursor")
     CASES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     cases: _containers.RepeatedCompositeFieldContainer[Case]
     next_page_token: str
-    def __init__(self, cases: _Optional[_Iterable[_Union[Case, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    cursor: int
+    def __init__(self, cases: _Optional[_Iterable[_Union[Case, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., cursor: _Optional[int] = ...) -> None: ...
 
 class GetCaseRequest(_message.Message):
     __slots__ = ("case_id",)
@@ -248,6 +260,82 @@ class CommentCaseResponse(_message.Message):
     event: CaseEvent
     def __init__(self, event: _Optional[_Union[CaseEvent, _Mapping]] = ...) -> None: ...
 
+class WatchCasesRequest(_message.Message):
+    __slots__ = ("cursor",)
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    cursor: int
+    def __init__(self, cursor: _Optional[int] = ...) -> None: ...
+
+class WatchCasesResponse(_message.Message):
+    __slots__ = ("cursor", "kind", "case")
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    cursor: int
+    kind: CaseEventKind
+    case: Case
+    def __init__(self, cursor: _Optional[int] = ..., kind: _Optional[_Union[CaseEventKind, str]] = ..., case: _Optional[_Union[Case, _Mapping]] = ...) -> None: ...
+
+class ListReviewersRequest(_message.Message):
+    __slots__ = ("since",)
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ReviewerQuality(_message.Message):
+    __slots__ = ("reviewer", "verdicts", "median_seconds", "recommended", "overridden", "golden", "golden_right", "paired", "agreed", "kappa", "checked", "wrong", "error_low", "error_high", "stands_out")
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RECOMMENDED_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDDEN_FIELD_NUMBER: _ClassVar[int]
+    GOLDEN_FIELD_NUMBER: _ClassVar[int]
+    GOLDEN_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    PAIRED_FIELD_NUMBER: _ClassVar[int]
+    AGREED_FIELD_NUMBER: _ClassVar[int]
+    KAPPA_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_FIELD_NUMBER: _ClassVar[int]
+    WRONG_FIELD_NUMBER: _ClassVar[int]
+    ERROR_LOW_FIELD_NUMBER: _ClassVar[int]
+    ERROR_HIGH_FIELD_NUMBER: _ClassVar[int]
+    STANDS_OUT_FIELD_NUMBER: _ClassVar[int]
+    reviewer: str
+    verdicts: int
+    median_seconds: float
+    recommended: int
+    overridden: int
+    golden: int
+    golden_right: int
+    paired: int
+    agreed: int
+    kappa: Kappa
+    checked: int
+    wrong: int
+    error_low: float
+    error_high: float
+    stands_out: bool
+    def __init__(self, reviewer: _Optional[str] = ..., verdicts: _Optional[int] = ..., median_seconds: _Optional[float] = ..., recommended: _Optional[int] = ..., overridden: _Optional[int] = ..., golden: _Optional[int] = ..., golden_right: _Optional[int] = ..., paired: _Optional[int] = ..., agreed: _Optional[int] = ..., kappa: _Optional[_Union[Kappa, _Mapping]] = ..., checked: _Optional[int] = ..., wrong: _Optional[int] = ..., error_low: _Optional[float] = ..., error_high: _Optional[float] = ..., stands_out: _Optional[bool] = ...) -> None: ...
+
+class Kappa(_message.Message):
+    __slots__ = ("kappa", "low", "high")
+    KAPPA_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    kappa: float
+    low: float
+    high: float
+    def __init__(self, kappa: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+
+class ListReviewersResponse(_message.Message):
+    __slots__ = ("reviewers", "paired", "kappa")
+    REVIEWERS_FIELD_NUMBER: _ClassVar[int]
+    PAIRED_FIELD_NUMBER: _ClassVar[int]
+    KAPPA_FIELD_NUMBER: _ClassVar[int]
+    reviewers: _containers.RepeatedCompositeFieldContainer[ReviewerQuality]
+    paired: int
+    kappa: Kappa
+    def __init__(self, reviewers: _Optional[_Iterable[_Union[ReviewerQuality, _Mapping]]] = ..., paired: _Optional[int] = ..., kappa: _Optional[_Union[Kappa, _Mapping]] = ...) -> None: ...
+
 class ExportLabelsRequest(_message.Message):
     __slots__ = ("since",)
     SINCE_FIELD_NUMBER: _ClassVar[int]
@@ -255,17 +343,19 @@ class ExportLabelsRequest(_message.Message):
     def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ExportLabelsResponse(_message.Message):
-    __slots__ = ("transaction", "is_abuse", "resolved_at", "abuse_type", "source", "weight")
+    __slots__ = ("transaction", "is_abuse", "resolved_at", "abuse_type", "source", "weight", "confidence")
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     IS_ABUSE_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
     ABUSE_TYPE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     transaction: _transaction_pb2.Transaction
     is_abuse: bool
     resolved_at: _timestamp_pb2.Timestamp
     abuse_type: str
     source: str
     weight: float
-    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., source: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+    confidence: float
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., is_abuse: _Optional[bool] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., source: _Optional[str] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ...) -> None: ...

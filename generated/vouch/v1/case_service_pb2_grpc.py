@@ -75,6 +75,16 @@ class CaseServiceStub:
                 request_serializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseResponse.FromString,
                 _registered_method=True)
+        self.WatchCases = channel.unary_stream(
+                '/vouch.v1.CaseService/WatchCases',
+                request_serializer=vouch_dot_v1_dot_case__service__pb2.WatchCasesRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_case__service__pb2.WatchCasesResponse.FromString,
+                _registered_method=True)
+        self.ListReviewers = channel.unary_unary(
+                '/vouch.v1.CaseService/ListReviewers',
+                request_serializer=vouch_dot_v1_dot_case__service__pb2.ListReviewersRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_case__service__pb2.ListReviewersResponse.FromString,
+                _registered_method=True)
         self.ExportLabels = channel.unary_stream(
                 '/vouch.v1.CaseService/ExportLabels',
                 request_serializer=vouch_dot_v1_dot_case__service__pb2.ExportLabelsRequest.SerializeToString,
@@ -142,6 +152,20 @@ class CaseServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchCases(self, request, context):
+        """Streams what happens to cases: every change once, in order, from a cursor on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReviewers(self, request, context):
+        """How well reviewers judge: agreement of verdicts that were given twice, golden cases, time and overrides.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportLabels(self, request, context):
         """Streams what people and outcomes say of orders as labels to train on, oldest first: the latest word on each order.
         """
@@ -191,6 +215,16 @@ def add_CaseServiceServicer_to_server(servicer, server):
                     servicer.CommentCase,
                     request_deserializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_case__service__pb2.CommentCaseResponse.SerializeToString,
+            ),
+            'WatchCases': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCases,
+                    request_deserializer=vouch_dot_v1_dot_case__service__pb2.WatchCasesRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_case__service__pb2.WatchCasesResponse.SerializeToString,
+            ),
+            'ListReviewers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviewers,
+                    request_deserializer=vouch_dot_v1_dot_case__service__pb2.ListReviewersRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_case__service__pb2.ListReviewersResponse.SerializeToString,
             ),
             'ExportLabels': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportLabels,
@@ -415,6 +449,60 @@ class CaseService:
             '/vouch.v1.CaseService/CommentCase',
             vouch_dot_v1_dot_case__service__pb2.CommentCaseRequest.SerializeToString,
             vouch_dot_v1_dot_case__service__pb2.CommentCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/vouch.v1.CaseService/WatchCases',
+            vouch_dot_v1_dot_case__service__pb2.WatchCasesRequest.SerializeToString,
+            vouch_dot_v1_dot_case__service__pb2.WatchCasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviewers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.CaseService/ListReviewers',
+            vouch_dot_v1_dot_case__service__pb2.ListReviewersRequest.SerializeToString,
+            vouch_dot_v1_dot_case__service__pb2.ListReviewersResponse.FromString,
             options,
             channel_credentials,
             insecure,

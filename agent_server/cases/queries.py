@@ -1,0 +1,163 @@
+"""Cases that are read from the ledger, in messages, as somebody may see them.
+
+Whoever reviews does not see the verdict of somebody else while a second or third look at the order is not done, nor what the
+agent recommends in such a look, nor that there is one. A `viewer` is the name of such a reviewer; None sees everything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.case_events import OPENED_NUMBER
+from agent_server.ledger.queries import DECIDED, Query, without_advice
+from agent_server.ledger.records import answer_of, order_of, timestamp
+from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
+from generated.vouch.v1 import case_service_pb2 as cases
+
+_LOOKS = CASES.alias("looks")
+FIRST_LOOK = sa.case((CASES.c.review_of != "", CASES.c.review_of), else_=CASES.c.case_id)
+"""The case that the others of an order are about."""
+_PENDING = sa.exists().where(_LOOKS.c.review_of == FIRST_LOOK, _LOOKS.c.status != cases.CASE_STATUS_RESOLVED)
+_CASE = sa.select(*CASES.c, ENTRIES.c.entry_id, PAYLOADS.c.transaction_id, _PENDING.label("pending")).join(
+    ENTRIES, ENTRIES.c.sequence == CASES.c.sequence
+).join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence, isouter=True)  # fmt: skip
+
+
+def case_of(row: Any, viewer: str | None = None) -> cases.Case:
+    """A case from a row of _CASE, as `viewer` may see it."""
+    case = cases.Case(
+        case_id=row.case_id,
+        transaction_id=row.transaction_id or "",
+        status=row.status,
+        opened_at=timestamp(row.opened_at),
+        legitimacy_score=row.legitimacy_score,
+        reviewer=row.reviewer,
+        reason=row.reason,
+        decision_id=row.entry_id,
+        expected_loss=row.expected_loss,
+        due_at=timestamp(row.due_at),
+    )
+    if row.resolved_at is not None:
+        case.resolved_at.CopyFrom(timestamp(row.resolved_at))
+    if row.claimed_until is not None:
+        case.claimed_until.CopyFrom(timestamp(row.claimed_until))
+    if viewer is None or row.round == 1:
+        case.recommendation = row.recommendation
+    if not _hides(row, viewer):
+        case.verdict, case.note = row.verdict, row.note
+        case.abuse_type, case.reason_code = row.abuse_type, row.reason_code
+    if viewer is None:
+        case.round, case.review_of, case.golden_verdict = row.round, row.review_of, row.golden
+    return case
+
+
+def _hides(row: Any, viewer: str | None) -> bool:
+    """Whether a case does not show what was said of it: another look at its order is not done, and the viewer said it not."""
+    return viewer is not None and row.pending and row.reviewer != viewer
+
+
+@dataclass(frozen=True)
+class WantedCases:
+    """Which cases are looked for; 0 and empty mean any. By priority, or newest first."""
+
+    status: int = 0
+    reason: int = 0
+    reviewer: str = ""
+    by_priority: bool = False
+
+
+Place = tuple[int, str]
+"""Where a page of cases ends: the number that they are sorted by, and the case's id."""
+
+
+def case_page(
+    wanted: WantedCases, after: Place | None, size: int, viewer: str | None = None
+) -> Query[tuple[list[cases.Case], Place | None]]:
+    """A page of cases, and the place that the next one starts behind."""
+    key = CASES.c.urgency if wanted.by_priority else -CASES.c.opened_by
+    query = _CASE.order_by(key, CASES.c.case_id).limit(size + 1)
+    for column, value in (
+        (CASES.c.status, wanted.status), (CASES.c.reason, wanted.reason), (CASES.c.reviewer, wanted.reviewer)
+    ):  # fmt: skip
+        if value:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(sa.or_(key > after[0], sa.and_(key == after[0], CASES.c.case_id > after[1])))
+
+    def read(connection: Connection) -> tuple[list[cases.Case], Place | None]:
+        rows = connection.execute(query).all()
+        page = [case_of(row, viewer) for row in rows[:size]]
+        if len(rows) <= size:
+            return page, None
+        last = rows[size - 1]
+        return page, (last.urgency if wanted.by_priority else -last.opened_by, last.case_id)
+
+    return read
+
+
+def whole_case(case_id: str, viewer: str | None = None) -> Query[cases.GetCaseResponse | None]:
+    """A case with its order, its latest decision and its history."""
+
+    def read(connection: Connection) -> cases.GetCaseResponse | None:
+        row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
+        if row is None:
+            return None
+        whole = cases.GetCaseResponse(case=case_of(row, viewer), events=events_of(connection, row, viewer))
+        decided = connection.execute(DECIDED.where(ENTRIES.c.sequence == _shown_entry(connection, row, viewer))).first()
+        if decided is not None:  # absent once the person was erased
+            whole.transaction.CopyFrom(order_of(decided))
+            answer = answer_of(decided)
+            whole.review.CopyFrom(without_advice(answer) if viewer is not None and row.round > 1 else answer)
+        return whole
+
+    return read
+
+
+def _shown_entry(connection: Connection, row: Any, viewer: str | None) -> int:
+    """The decision that is shown with a case: not the verdict where that is hidden, but the decision that was judged."""
+    if not _hides(row, viewer) or row.round > 1:
+        return int(row.sequence)
+    chosen = sa.select(CASES.c.sequence).where(CASES.c.review_of == row.case_id).order_by(CASES.c.round).limit(1)
+    return int(connection.execute(chosen).scalar_one())
+
+
+def one_case(case_id: str, viewer: str | None = None) -> Query[cases.Case | None]:
+    """A case alone."""
+
+    def read(connection: Connection) -> cases.Case | None:
+        row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
+        return None if row is None else case_of(row, viewer)
+
+    return read
+
+
+def events_of(connection: Connection, case: Any, viewer: str | None = None) -> list[cases.CaseEvent]:
+    """The history of a case, given its row, oldest first; without what others wrote where the case hides it."""
+    opened = cases.CaseEvent(number=OPENED_NUMBER, at=timestamp(case.opened_at), kind=cases.CASE_EVENT_KIND_OPENED)
+    rows = connection.execute(
+        sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case.case_id).order_by(CASE_EVENTS.c.number)
+    )
+    hides = _hides(case, viewer)
+    return [opened, *(
+        cases.CaseEvent(
+            number=row.number, at=timestamp(row.at), kind=row.kind, actor=row.actor,
+            text="" if hides and row.actor != viewer else row.text,
+        )
+        for row in rows
+    )]  # fmt: skip
+
+
+def case_rows(connection: Connection, case_ids: Sequence[str]) -> dict[str, Any]:
+    """Rows of cases by their ids, for `case_of`."""
+    return {row.case_id: row for row in connection.execute(_CASE.where(CASES.c.case_id.in_(case_ids)))}
+
+
+def cases_on(connection: Connection, sequences: Sequence[int]) -> dict[int, list[Any]]:
+    """Rows of the cases that hang on decisions, for `case_of`, by the decision."""
+    rows: dict[int, list[Any]] = {}
+    for row in connection.execute(_CASE.where(CASES.c.sequence.in_(sequences)).order_by(CASES.c.opened_at)):
+        rows.setdefault(row.sequence, []).append(row)
+    return rows

@@ -1,0 +1,101 @@
+"""Golden cases: orders with a known answer that go to reviewers among the others, so that reviewing is measured against truth.
+
+They are scored and decided as any order, and kept as decisions of a kind of their own, which no label, test of a policy or list
+of an auditor takes for an order of the shop.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_server.cases.disguise import disguised
+from agent_server.decider import now
+from agent_server.decisions.decide import decide
+from agent_server.ledger import Ledger, LedgerError
+from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.policies.current import CurrentPolicy
+from agent_server.scoring_client import ScoringClient
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.rpc.call import new_id
+from runtime.rpc.errors import Unavailable
+from runtime.telemetry.logging import get_logger
+
+TRIED = 64
+"""So many golden orders are scored to find one that the policy gives to people."""
+_MOST_WAITING, _MOST_ORDERS = 100, 10_000
+_log = get_logger()
+
+
+@dataclass(frozen=True)
+class GoldenOrder:
+    """An order and the right verdict on it."""
+
+    order: Transaction
+    verdict: pb.Decision
+
+
+def read_golden(path: Path) -> list[GoldenOrder]:
+    """Labelled orders of a file, CSV or Parquet, at most 10,000. Raises LedgerError where it cannot be read."""
+    from contract.messages import messages  # with Arrow, which an agent without golden orders never needs
+    from contract.tables import TableError, read_table
+
+    try:
+        table = read_table(path).slice(0, _MOST_ORDERS)
+    except TableError as error:
+        raise LedgerError(f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) cannot be read: {error}") from error
+    if "is_abuse" not in table.column_names:
+        raise LedgerError(f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} need the column is_abuse")
+    verdicts = {True: pb.DECISION_DENY, False: pb.DECISION_APPROVE}
+    pairs = zip(messages(table), table["is_abuse"].to_pylist(), strict=True)
+    return [GoldenOrder(order, verdicts[label]) for order, label in pairs if label is not None]
+
+
+class GoldenCases:
+    """Opens golden cases beside a share of the others."""
+
+    def __init__(
+        self, ledger: Ledger, scoring: ScoringClient, current: CurrentPolicy, orders: Sequence[GoldenOrder], share: float,
+        chance: random.Random | None = None,
+    ) -> None:  # fmt: skip
+        self._ledger, self._scoring, self._current = ledger, scoring, current
+        self._orders, self._share = orders, share
+        self._chance = chance or random.SystemRandom()
+        self._waiting: asyncio.Queue[tuple[Transaction, str]] = asyncio.Queue(_MOST_WAITING)
+
+    def beside(self, order: Transaction, caller: str) -> None:
+        """A case was opened on an order of the shop: perhaps a golden one is opened beside it, soon."""
+        if self._orders and self._chance.random() < self._share and not self._waiting.full():
+            self._waiting.put_nowait((order, caller))
+
+    async def for_ever(self) -> None:
+        """Open those that were drawn."""
+        while True:
+            order, caller = await self._waiting.get()
+            try:
+                if not await self.open_like(order, caller):
+                    _log.warning("no golden order goes to people by this policy", tried=TRIED)
+            except Unavailable:
+                continue  # the next one may find scorer and ledger there
+
+    async def open_like(self, like: Transaction, caller: str) -> bool:
+        """Open a golden case that looks like one on the order `like`; False where no golden order goes to people."""
+        chosen = self._chance.sample(self._orders, min(TRIED, len(self._orders)))
+        orders = [disguised(golden.order, like, self._chance) for golden in chosen]
+        predictions = await self._scoring.predict_many(orders)
+        policy, at = self._current.policy, now()
+        for golden, order, prediction in zip(chosen, orders, predictions, strict=True):
+            if prediction is None:
+                continue
+            answer, reason = decide(policy, order, prediction, at.ToMicroseconds())
+            if answer.decision != pb.DECISION_REVIEW:
+                continue
+            answer.decision_id = new_id()
+            answer.decided_at.CopyFrom(at)
+            opening = Opening(new_id(), reason, policy.due_seconds, golden=golden.verdict)
+            asked = {"caller": caller, "request_id": new_id(), "policy_digest": policy.digest}
+            await self._ledger.write(KeepDecision(order, answer, opening=opening, **asked))
+            return True
+        return False
