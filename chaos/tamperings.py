@@ -10,8 +10,8 @@ from agent_server.audit.signing import Signing, make_key, read_public, signature
 from agent_server.audit.verify import Verified, end_of, rows_of, stray_payload, verify
 from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
-from testing.tampering import TAMPERINGS, tampered
 from testing.decisions import keep
+from testing.tampering import TAMPERINGS, tampered
 
 ENTRIES = 60
 

@@ -90,10 +90,10 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
         await asyncio.gather(*watching, return_exceptions=True)
         await asyncio.gather(*(channel.close() for pair in channels for channel in pair))
     result = Watched(watchers, len(wanted), sum(each.reconnected for each in people))
-    for each in people:
-        result.missed += len(set(wanted) - set(each.seen))
-        result.doubled += sum(count - 1 for count in Counter(each.seen).values())
-        result.disorder += each.seen != sorted(each.seen)
+    for person in people:
+        result.missed += len(set(wanted) - set(person.seen))
+        result.doubled += sum(count - 1 for count in Counter(person.seen).values())
+        result.disorder += person.seen != sorted(person.seen)
     return result
 
 

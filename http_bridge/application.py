@@ -20,6 +20,7 @@ from http_bridge.dialect.openapi import describe_keys
 from http_bridge.dialect.spelling import to_rest, to_transaction
 from http_bridge.dialect.times import to_timestamp
 from http_bridge.errors import BodyTooLarge, install
+from http_bridge.events import ends_with_signals
 from http_bridge.gate import Gate, metadata
 from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
@@ -38,6 +39,7 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.ending = asyncio.Event()
         given = getattr(app.state, _GIVEN, None)
         if given is not None:  # another's process, which has its own log
             _set(app, given)
@@ -47,7 +49,8 @@ def application(
         async with open_channel(target, settings.tls) as channel:
             _set(app, {name: stub(channel) for name, stub in stubs.items()})
             settle_garbage()
-            yield
+            with ends_with_signals(app.state.ending):
+                yield
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
     install(app)

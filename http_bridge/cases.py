@@ -3,15 +3,16 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 from google.protobuf.message import Message
 
 from contract.fields import short_names
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
-from http_bridge.application import ask, read_json
+from http_bridge.application import ask, query_time, read_json
 from http_bridge.dialect.messages import read_into
 from http_bridge.dialect.openapi import answer, message_body
+from http_bridge.events import EventStream, events
 from http_bridge.settings import HttpSettings
 
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
@@ -50,6 +51,31 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
             page_token=page_token,
         )
         return await ask(request, request.app.state.cases.ListCases, message, settings)
+
+    @app.get("/api/v1/cases/watch", summary="What happens to cases", response_class=EventStream)
+    async def watch_cases(
+        request: Request,
+        cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+        last_event_id: Annotated[str, Header(pattern="^[0-9]{0,18}$")] = "",
+    ) -> Response:
+        """Server-sent events: every change behind `cursor` once, in order, its number as `id`, what happened as `event`.
+
+        A browser that comes back sends the last number by itself, as `Last-Event-ID`. 0 watches from now on.
+        """
+        message = cases.WatchCasesRequest(cursor=int(last_event_id or cursor))
+        return await events(request, request.app.state.cases.WatchCases, message)
+
+    @app.get(
+        "/api/v1/reviewers",
+        summary="How well reviewers judge",
+        responses=answer(cases.ListReviewersResponse.DESCRIPTOR),
+    )
+    async def list_reviewers(request: Request, since: Annotated[str, Query(max_length=64)] = "") -> Response:
+        """Agreement, golden cases, time and overrides, by reviewer."""
+        message = cases.ListReviewersRequest()
+        if since:
+            message.since.CopyFrom(query_time("since", since))
+        return await ask(request, request.app.state.cases.ListReviewers, message, settings)
 
     @app.get(
         "/api/v1/cases/{case_id}", summary="One case", responses=answer(cases.GetCaseResponse.DESCRIPTOR, finds=True)

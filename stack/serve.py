@@ -123,6 +123,7 @@ async def _rest(app: Any, port: int, stubs: dict[str, Any]) -> AsyncIterator[Non
         try:
             yield
         finally:
+            app.state.ending.set()
             server.should_exit = True
             await serving
 

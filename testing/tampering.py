@@ -43,7 +43,7 @@ def _tamper(connection: sqlite3.Connection, name: str, chance: random.Random) ->
         table, targets = ("entries", entries) if name == "swap entries" else ("payloads", orders)
         first, second = sorted(chance.sample(targets, 2))
         for before, after in ((first, -1), (second, first), (-1, second)):
-            connection.execute(f"UPDATE {table} SET sequence = ? WHERE sequence = ?", (after, before))  # noqa: S608
+            connection.execute(f"UPDATE {table} SET sequence = ? WHERE sequence = ?", (after, before))
         return first
     if name == "insert an entry":
         connection.execute(
@@ -83,12 +83,12 @@ def _first_lost(connection: sqlite3.Connection, chosen: int) -> int:
 
 
 def _edit(connection: sqlite3.Connection, table: str, column: str, chosen: int, last: int) -> int:
-    value = connection.execute(f"SELECT {column} FROM {table} WHERE sequence = ?", (chosen,)).fetchone()[0]  # noqa: S608
+    value = connection.execute(f"SELECT {column} FROM {table} WHERE sequence = ?", (chosen,)).fetchone()[0]
     if isinstance(value, bytes):
         changed: object = bytes([value[0] ^ 1, *value[1:]]) if value else b"x"
     elif isinstance(value, str):
         changed = value + "x"
     else:
         changed = value + (10_000 if column == "sequence" else 1)
-    connection.execute(f"UPDATE {table} SET {column} = ? WHERE sequence = ?", (changed, chosen))  # noqa: S608
+    connection.execute(f"UPDATE {table} SET {column} = ? WHERE sequence = ?", (changed, chosen))
     return chosen

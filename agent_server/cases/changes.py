@@ -98,7 +98,7 @@ class CaseFeed:
                 await self._check(cursor)
             else:
                 cursor = self._last
-                yield cases.WatchCasesResponse(cursor=cursor)
+            yield cases.WatchCasesResponse(cursor=cursor)  # so that the caller knows that it watches, and from where
             while not self._closed:
                 changes = await self._behind(cursor)
                 for change in changes:

@@ -1,6 +1,7 @@
 """`vouch cases`: work off the queue in a terminal. Who works is the name of the key in VOUCH_CLIENT_API_KEY."""
 
 import argparse
+import contextlib
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -28,6 +29,8 @@ def parser() -> argparse.ArgumentParser:
     listed.add_argument("--order", choices=sorted(_ORDERS), default="priority", help="(default: priority)")
     listed.add_argument("--most", type=int, default=20, metavar="N", help="so many cases (default: 20)")
     actions.add_parser("next", help="take the most urgent case")
+    watched = actions.add_parser("watch", help="what happens to cases, until it is interrupted")
+    watched.add_argument("--cursor", type=int, default=0, metavar="N", help="behind this change; else from now on")
     for action, text in (
         ("show", "a case with its order and history"),
         ("claim", "take a case for ten minutes"),
@@ -86,6 +89,14 @@ def _show(options: argparse.Namespace, ask: Ask) -> None:
         print(plain(f"{event.at.ToJsonString()}  {kind} {event.actor} {event.text}".rstrip()))
 
 
+def _watch(options: argparse.Namespace, ask: Ask) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        for change in ask("WatchCases", cases.WatchCasesRequest(cursor=options.cursor)):
+            if change.HasField("case"):
+                kind = cases.CaseEventKind.Name(change.kind).removeprefix("CASE_EVENT_KIND_").lower()
+                print(f"{change.cursor}  {kind:9} {_line(change.case)}", flush=True)
+
+
 def _claim(options: argparse.Namespace, ask: Ask) -> None:
     if options.action == "next":
         answer = ask("ClaimNext", cases.ClaimNextRequest())
@@ -126,6 +137,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Ask], None]] = {
     "list": _list,
     "show": _show,
     "next": _claim,
+    "watch": _watch,
     "claim": _claim,
     "renew": _renew,
     "release": _release,

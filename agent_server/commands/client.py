@@ -13,6 +13,7 @@ from runtime.process.terminal import plain
 from runtime.settings import Settings, Target
 
 _SECONDS = 10.0
+_ENDLESS = ("WatchCases",)
 Ask = Callable[[str, Any], Any]
 """Calls a method by its name; raises grpc.RpcError."""
 
@@ -35,7 +36,8 @@ def asking(stub: Callable[[grpc.Channel], Any]) -> Iterator[Ask]:
         methods = stub(channel)
 
         def ask(method: str, request: Any) -> Any:
-            return getattr(methods, method)(request, timeout=_SECONDS, metadata=(("x-api-key", key),) if key else None)
+            seconds = None if method in _ENDLESS else _SECONDS
+            return getattr(methods, method)(request, timeout=seconds, metadata=(("x-api-key", key),) if key else None)
 
         yield ask
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from agent_server.cases.labels import known_labels
 from agent_server.commands.ages import age, long_ago
 from agent_server.commands.client import tell
+from agent_server.commands.policy_report import figures_of, page, write_page
 from agent_server.decisions.comparing import Comparison, Judged, compare
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import LedgerError, open_engine
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
             source = sub.add_mutually_exclusive_group(required=True)
             source.add_argument("--dataset", type=Path, help="orders, with labels if there are; the scorer has to run")
             source.add_argument("--ledger", action="store_true", help="the orders of the ledger, with their scores")
+            sub.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with pictures too")
             sub.add_argument("--since", type=age, metavar="7d", help="only orders decided since (with --ledger)")
     return result
 
@@ -86,6 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("there are no orders to test it on")
         return 1
     _tell(comparison)
+    if options.html is not None:
+        try:
+            write_page(options.html, page(comparison, today, policy, Prices()))
+        except OSError as error:
+            raise PolicyError(options.html, f"the page cannot be written: {error.strerror}") from error
     return 0
 
 
@@ -156,7 +163,7 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[Judged]:
 
 
 def _tell(comparison: Comparison) -> None:
-    console, now, then = Console(highlight=False), comparison.now, comparison.then
+    console = Console(highlight=False)
     console.print(f"{comparison.orders:,} orders over {comparison.days:,.0f} days, ", end="")
     console.print(f"of {comparison.labelled:,} it is known what they were")
     moves = Table(title="orders by decision: rows as today, columns as it would be")
@@ -169,14 +176,8 @@ def _tell(comparison: Comparison) -> None:
     table = Table()
     for title in ("", "today", "it would be"):
         table.add_column(title, justify="right")
-    for title, values in (
-        ("abuse let through", (now.abuse_let_through, then.abuse_let_through)),
-        ("its amount", (now.abuse_amount, then.abuse_amount)),
-        ("good orders stopped", (now.good_stopped, then.good_stopped)),
-        ("reviews a day", tuple(tally.decisions[pb.DECISION_REVIEW] / comparison.days for tally in (now, then))),
-        ("cost", (now.cost, then.cost)),
-    ):
+    for title, *values in figures_of(comparison):
         table.add_row(title, *(f"{value:,.0f}" for value in values))
     console.print(table)
-    for name, count in then.rules.most_common():
+    for name, count in comparison.then.rules.most_common():
         console.print(plain(f"{name}: {count:,} orders"), markup=False)

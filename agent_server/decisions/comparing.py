@@ -64,6 +64,10 @@ class Comparison:
     labelled: int = 0
     first: int = 0
     last: int = 0
+    scores: Counter[int] = field(default_factory=Counter)
+    """Orders by twentieths of the score."""
+    moved: Counter[int] = field(default_factory=Counter)
+    """Those of them that are decided otherwise."""
 
     @property
     def days(self) -> float:
@@ -82,4 +86,8 @@ def compare(now: Policy, then: Policy, orders: Iterable[Judged], prices: Prices)
         result.labelled += judged.is_abuse is not None
         move = (result.now.add(now, judged, prices), result.then.add(then, judged, prices))
         result.moves[move] += 1
+        if judged.prediction is not None:
+            place = min(int(judged.prediction.legitimacy_score * 20), 19)
+            result.scores[place] += 1
+            result.moved[place] += move[0] != move[1]
     return result

@@ -1,9 +1,10 @@
 """Calls to a server in the same process: no wire, but the same guard, limits, metrics, keys, deadlines and errors."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -12,17 +13,20 @@ from google.protobuf.message import Message
 from runtime.rpc.guard import Guard
 
 Metadata = Sequence[tuple[str, str]]
+Stream = AsyncGenerator[Message, None]
 Answer = Callable[[Any, Any], Awaitable[Message]]
 
 
 class LocalStub:
-    """What a generated stub is to a channel: a method for each unary RPC of a service."""
+    """What a generated stub is to a channel: a method for each RPC of a service."""
 
     def __init__(self, service: ServiceDescriptor, servicer: Any, guard: Guard) -> None:
         for method in service.methods:
-            if not method.server_streaming:
-                answer = guard.unary(getattr(servicer, method.name), method)
-                setattr(self, method.name, _method(answer))
+            behaviour = getattr(servicer, method.name)
+            if method.server_streaming:
+                setattr(self, method.name, _streaming(guard.stream(behaviour, method)))
+            else:
+                setattr(self, method.name, _method(guard.unary(behaviour, method)))
 
 
 class LocalHealth:
@@ -37,6 +41,22 @@ def _method(answer: Answer) -> Callable[..., "LocalCall"]:
         return LocalCall(answer, request, timeout, metadata)
 
     return call
+
+
+def _streaming(answers: Callable[[Any, Any], AsyncIterator[Message]]) -> Callable[..., AsyncIterator[Message]]:
+    def call(request: Message, *, timeout: float | None = None, metadata: Metadata = ()) -> AsyncIterator[Message]:
+        return _answers(cast(Stream, answers(request, LocalContext(timeout, metadata))))
+
+    return call
+
+
+async def _answers(answers: Stream) -> AsyncIterator[Message]:
+    async with contextlib.aclosing(answers):
+        try:
+            async for answer in answers:
+                yield answer
+        except _Aborted as aborted:
+            raise _failed(aborted.code, aborted.details, aborted.trailing) from aborted
 
 
 class LocalCall:

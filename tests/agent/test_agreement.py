@@ -22,7 +22,7 @@ def test_kappa_by_hand() -> None:
 def test_kappa_at_the_edges() -> None:
     """All agree on both words: 1. Nobody ever says anything else: it cannot be told. None at all: neither."""
     sure = kappa(table(("y", "y", 5), ("n", "n", 5)))
-    assert sure is not None and (sure.value, sure.low, sure.high) == (pytest.approx(1.0),) * 3
+    assert sure is not None and all(one == pytest.approx(1.0) for one in (sure.value, sure.low, sure.high))
     assert kappa(table(("y", "y", 5))) is None
     assert kappa([]) is None
 

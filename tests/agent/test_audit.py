@@ -14,9 +14,9 @@ from agent_server.audit.signing import Signing, make_key, read_public
 from agent_server.commands.audit import main
 from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
-from testing.tampering import TAMPERINGS, tampered
 from testing.commands import ended
 from testing.decisions import keep
+from testing.tampering import TAMPERINGS, tampered
 
 ENTRIES = 40
 

@@ -49,8 +49,8 @@ async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -
     for first in range(0, 600, 20):  # groups of different sizes, of which some are cut off in their middle
         answered += await _answered(ledger, range(first, first + 20))
     assert 0 < len(answered) < 600
-    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
-        pages[0] = connection.execute("PRAGMA page_count").fetchone()[0]  # what is left may be too little for a group only
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as file:
+        pages[0] = file.execute("PRAGMA page_count").fetchone()[0]  # what is left may be too little for a group only
     assert not await ledger.available()
     assert _kept(tmp_path) == answered
     pages[0] = 100_000

@@ -82,6 +82,20 @@ def whole(tmp_path: Path) -> Policy:
     return policy_in(tmp_path, WHOLE)
 
 
+def test_what_concerns_reviewers(tmp_path: Path) -> None:
+    """Due time, amount for two reviewers and budget are read, stand in the version, and change the digest."""
+    policy = policy_in(tmp_path, "due_within: 8h\ntwo_reviewers: {from: 1000}\nreview_budget: {per_day: 200}\n")
+    assert (policy.due_seconds, policy.two_from, policy.reviews_a_day) == (8 * 3600, 1000, 200)
+    assert all(part in policy.version for part in ("due=28800s", "two>=1000", "reviews=200/d"))
+    assert policy.needs_two(message(order_amount=1000)) and not policy.needs_two(message(order_amount=999))
+    unknown = message()
+    unknown.ClearField("order_amount")
+    assert policy.needs_two(unknown)
+    nameless = Policy(0.7, 0.4, named_reviewers=False)
+    with pytest.raises(PolicyError, match="VOUCH_AGENT_API_KEYS"):
+        read_policy(tmp_path / "policy.yaml", nameless)
+
+
 def test_the_first_rule_that_matches_decides_and_is_named(whole: Policy) -> None:
     """A rule decides whatever the score; the maker is the policy, and the answer names the rule and its reason."""
     answer, _ = decide(whole, message(device_id="dev-1", order_amount=50), scored(0.99))
@@ -208,6 +222,15 @@ BROKEN: list[tuple[str, int, int, str]] = [
     ("unscored: approve\n", 1, 11, "review, deny, error"),
     ("unscored: deny\nunscored: deny\n", 2, 1, "twice"),
     ("rules: {}\n", 1, 8, "list"),
+    ("due_within: 90\n", 1, 13, "30m, 8h or 2d"),
+    ("due_within: 0h\n", 1, 13, "30m, 8h or 2d"),
+    ("due_within: 400d\n", 1, 13, "a year"),
+    ("two_reviewers: 1000\n", 1, 16, "names with values"),
+    ("two_reviewers: {above: 1000}\n", 1, 17, "from"),
+    ("two_reviewers: {from: -1}\n", 1, 23, "amount"),
+    ("review_budget: {per_week: 5}\n", 1, 17, "per_day"),
+    ("review_budget: {per_day: 1.5}\n", 1, 26, "whole number"),
+    ("review_budget: {}\n", 1, 16, "per_day is missing"),
     ("rules:\n- when: 'true'\n  then: deny\n  reason: r\n", 2, 3, "needs name"),
     ("rules:\n- name: a\n  then: deny\n  reason: r\n", 2, 3, "needs when"),
     ("rules:\n- name: a\n  when: score < 0.1\n  reason: r\n", 2, 3, "needs then"),

@@ -105,6 +105,11 @@ def test_the_command_checks_shows_and_tests(
     tested = call("policy", "test", str(path), "--dataset", str(dataset))
     assert tested.returncode == 0, tested.stderr
     assert "good orders stopped" in tested.stdout and "big:" in tested.stdout
+    page = tmp_path / "page.html"
+    assert call("policy", "test", str(path), "--dataset", str(dataset), "--html", str(page)).returncode == 0
+    content = page.read_text()
+    assert content.count("<svg") >= 3 and "good orders stopped" in content and "src=" not in content
+    assert call("policy", "test", str(path), "--dataset", str(dataset), "--html", str(tmp_path)).returncode == 2
     assert post(policed, BOTH[1], DOCUMENTED | {"transaction_id": "kept-for-the-test"}).status_code == 200
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{policed.folder / 'ledger.db'}")
     kept = call("policy", "test", str(path), "--ledger", "--since", "1d")

@@ -1,0 +1,92 @@
+"""Streams of a service as server-sent events, which a browser reads, and takes up again by itself where they end."""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from types import FrameType
+from typing import Any
+
+import grpc
+from fastapi import Request
+from google.protobuf.message import Message
+from orjson import dumps
+from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
+
+from http_bridge.dialect.spelling import to_rest
+from http_bridge.errors import AWAY
+from http_bridge.gate import metadata
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+async def events(request: Request, method: Any, message: Message) -> EventStream:
+    """The stream of a service; what refuses it is an answer as ever, since its first message is waited for."""
+    call = method(message, metadata=metadata(request))
+    stream = aiter(call)
+    first = await anext(stream, None)
+    if first is None:
+        raise HTTPException(503, AWAY)
+    told = _told(call, first, stream, request.app.state.ending)
+    return EventStream(told, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+
+async def _told(call: Any, first: Any, stream: AsyncIterator[Any], ending: asyncio.Event) -> AsyncIterator[bytes]:
+    """Until the caller goes, the service ends it, or the server stops: it would wait for this answer's end."""
+    stopping = asyncio.create_task(ending.wait())
+    try:
+        change = first
+        while change is not None:
+            yield _event(change)
+            following = asyncio.ensure_future(anext(stream, None))
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                    await following
+                return
+            with contextlib.suppress(grpc.aio.AioRpcError):  # the caller comes back, and is told then
+                change = following.result()
+                continue
+            return
+    finally:
+        stopping.cancel()
+        if hasattr(call, "cancel"):
+            call.cancel()
+
+
+def _event(change: Any) -> bytes:
+    """The cursor as id, what happened as event; without a case a comment, which keeps the way open."""
+    values = to_rest(change)
+    if not change.HasField("case"):
+        return f": nothing new\nid: {change.cursor}\n\n".encode()
+    return f"id: {change.cursor}\nevent: {values['kind']}\ndata: ".encode() + dumps(values["case"]) + b"\n\n"
+
+
+@contextlib.contextmanager
+def ends_with_signals(ending: asyncio.Event) -> Iterator[None]:
+    """Sets `ending` where a signal stops the server: whoever handles it now handles it after that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop, before = asyncio.get_running_loop(), dict[int, Any]()
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(ending.set)
+        handler = before[number]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in (int(signal.SIGTERM), int(signal.SIGINT)):
+        before[number] = signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
