@@ -65,6 +65,7 @@ bench-policy: setup  ## what a rule costs
 
 bench-loop: setup  ## does what comes back make the next model better
 	@$(RUN)python -m bench.loop --seeds 2
+	@$(RUN)python -m bench.reviewers
 
 bench-real: setup  ## the model beside its peers on real orders; needs PyPI
 	@$(RUN)python -m bench.real

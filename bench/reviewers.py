@@ -1,7 +1,7 @@
 """`python -m bench.reviewers`: is the reviewer found who errs at 30 %? Orders with known truth, eight reviewers, a real ledger.
 
-Cases are those that the current model leaves open of 20,000 orders. Seven reviewers err at 5 %, one at 30 %. Each run draws anew who
-judges what, who errs, and what is judged twice or golden.
+Cases are those that the current model leaves open of 20,000 orders. Seven reviewers err at 5 %, one at 30 %. Each run draws anew
+who judges what, who errs, and what is judged twice or golden.
 """
 
 import argparse
@@ -136,9 +136,9 @@ def main() -> None:
             others = [one for run in runs for one in run if one.reviewer != "reviewer-0"]
             worst = [max(run, key=lambda one: one.wrong / max(one.checked, 1)).reviewer == "reviewer-0" for run in runs]
             entries |= {
-                f"{word}.found": entry([float(one.stands_out) for one in bad], "of runs"),
-                f"{word}.worst_error_rate_is_the_bad_one": entry([float(one) for one in worst], "of runs"),
-                f"{word}.others_suspected": entry([float(sum(one.stands_out for one in others))], "reviewers"),
+                f"{word}.found": entry([float(sum(one.stands_out for one in bad))], f"of {options.runs} runs"),
+                f"{word}.errs_most": entry([float(sum(worst))], f"of {options.runs} runs"),
+                f"{word}.others_suspected": entry([float(sum(one.stands_out for one in others))], f"of {len(others)}"),
                 f"{word}.checked_of_the_bad_one": entry([float(one.checked) for one in bad], "verdicts"),
                 f"{word}.error_of_the_bad_one": entry([one.wrong / max(one.checked, 1) for one in bad], ""),
                 f"{word}.error_of_the_others": entry([one.wrong / max(one.checked, 1) for one in others], ""),
