@@ -1,7 +1,7 @@
 """`python -m bench.reviewers`: is the reviewer found who errs at 30 %? Orders with known truth, eight reviewers, a real ledger.
 
-Cases are those that the current model leaves open of 20,000 orders. Seven reviewers err at 5 %, one at 30 %. Each run draws anew
-who judges what, who errs, and what is judged twice or golden.
+Cases are those that the current model leaves open of 20,000 orders. Seven reviewers err at 5 %, one at 30 %. Each run draws
+anew who judges what, who errs, and what is judged twice or golden.
 """
 
 import argparse
