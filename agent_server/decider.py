@@ -10,7 +10,9 @@ from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
-from agent_server.ledger.keeping import KeepDecision, Kept, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Kept, Opening, Seen
+from agent_server.memory.filling import filled, told
+from agent_server.memory.recall import Recall, Recalled
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -42,6 +44,7 @@ class Unlimited:
 
 
 UNLIMITED = Unlimited()
+NOTHING = Recalled(Seen(), {})
 ADVICE_SECONDS = 0.5
 """So long a decision waits for what would change it, at most."""
 
@@ -59,10 +62,11 @@ class Decider:
     def __init__(
         self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: Budget = UNLIMITED,
         opened: Callable[[Transaction, str], None] = lambda order, caller: None, clock: Callable[[], Timestamp] = now,
+        *, remembers: bool = False,
     ) -> None:  # fmt: skip
-        """`opened` hears of each order that went to a person, and of who sent it."""
+        """`opened` hears of each order that went to a person, and of who sent it; `remembers` has memory fill in fields."""
         self._scoring, self._current, self._ledger = scoring, current, ledger
-        self._budget, self._opened, self._clock = budget, opened, clock
+        self._budget, self._opened, self._clock, self._remembers = budget, opened, clock, remembers
 
     @property
     def policy(self) -> Policy:
@@ -72,19 +76,24 @@ class Decider:
     async def decide(self, transaction: Transaction, call: Call) -> Kept:
         """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
         policy = self.policy  # one for the whole decision, whatever is swapped meanwhile
+        recalled = await self._ledger.write(Recall(transaction)) if self._remembers else NOTHING
+        if isinstance(recalled, Kept):
+            return recalled
+        sent, transaction = transaction, filled(transaction, recalled.values)
         prediction = await self._score(transaction, call, policy)
         at = self._clock()
         bar = self._budget.bar(policy, transaction, prediction)
         answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), bar)
         answer.decision_id = new_id()
         answer.decided_at.CopyFrom(at)
+        answer.completed_fields.extend(told(recalled.values))
         await self._advise(policy, transaction, answer, call)
         opening = Opening(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
-        asked = {"caller": call.caller.name, "request_id": call.request_id, "policy_digest": policy.digest}
-        kept = await self._ledger.write(KeepDecision(transaction, answer, opening=opening, **asked))
+        asked = Asked(call.caller.name, call.request_id, policy.digest, recalled.seen)
+        kept = await self._ledger.write(KeepDecision(sent, answer, asked, opening))
         if kept.answer.decision == pb.DECISION_REVIEW and not kept.replayed:
             self._budget.opened()
-            self._opened(transaction, call.caller.name)
+            self._opened(sent, call.caller.name)
         return kept
 
     async def _advise(self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call) -> None:

@@ -14,7 +14,7 @@ from agent_server.cases.disguise import disguised
 from agent_server.decider import now
 from agent_server.decisions.decide import decide
 from agent_server.ledger import Ledger, LedgerError
-from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -95,7 +95,7 @@ class GoldenCases:
             answer.decision_id = new_id()
             answer.decided_at.CopyFrom(at)
             opening = Opening(new_id(), reason, policy.due_seconds, golden=golden.verdict)
-            asked = {"caller": caller, "request_id": new_id(), "policy_digest": policy.digest}
-            await self._ledger.write(KeepDecision(order, answer, opening=opening, **asked))
+            asked = Asked(caller, new_id(), policy.digest)
+            await self._ledger.write(KeepDecision(order, answer, asked, opening))
             return True
         return False

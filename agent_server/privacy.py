@@ -14,7 +14,8 @@ from agent_server.ledger.engine import file_of
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, OUTCOMES, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, ENTRIES, OUTCOMES, PAYLOADS
+from agent_server.memory.recall import FORGOTTEN
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
 
@@ -75,17 +76,22 @@ class Erase:
     """Erases up to CHUNK payloads: those of a person, or those of decisions before a moment. Gives how many."""
 
     def __init__(self, *, user_id: str = "", before: int | None = None) -> None:
+        self._remembered: sa.ColumnElement[bool] = ATTEMPTS.c.user_id.is_not(None)
         self._chosen = sa.select(PAYLOADS.c.sequence, ENTRIES.c.entry_id).join(
             ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence
         )
         if user_id:
             self._chosen = self._chosen.where(PAYLOADS.c.user_id == user_id)
+            self._remembered = ATTEMPTS.c.user_id == user_id
         if before is not None:
             self._chosen = self._chosen.where(ENTRIES.c.at < before)
+            self._remembered = sa.and_(self._remembered, ATTEMPTS.c.at < before // 1_000_000)
 
     def __call__(self, group: Group) -> int:
         """Erase, and append what was."""
         rows = group.execute(self._chosen.order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
+        if len(rows) < CHUNK:  # the last ones
+            group.execute(ATTEMPTS.update().where(self._remembered).values(FORGOTTEN))
         if not rows:
             return 0
         sequences = [row.sequence for row in rows]
@@ -103,7 +109,7 @@ def scrub(engine: Engine) -> bool:
     """Make sure that no copy of what was erased is left in logs and dead rows of the database; False where others hinder it."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("VACUUM payloads, cases, case_events, outcomes"))
+            connection.execute(sa.text("VACUUM payloads, attempts, cases, case_events, outcomes"))
         return True
     if file_of(engine) is None:
         return True

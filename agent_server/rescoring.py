@@ -11,13 +11,15 @@ from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
 from agent_server.ledger.group import Group
-from agent_server.ledger.keeping import OPEN, RESOLVED, append_decision, move_case
+from agent_server.ledger.keeping import OPEN, RESOLVED, Asked, Seen, append_decision, move_case
 from agent_server.ledger.queries import unscored_cases
 from agent_server.ledger.records import answer_of, order_of
 from agent_server.ledger.schema import CASES
+from agent_server.memory.filling import filled, values_of
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.errors import Unavailable
@@ -49,7 +51,8 @@ class Rescore:
             # A person has the case: the score is shown, the decision is theirs.
             answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
             answer.ClearField("randomised_probability")  # it is a person who lets it through, or not
-        asked = (MAKER, "", self._digest)
+        facts = DecisionFacts.FromString(self._row.facts)
+        asked = Asked(MAKER, "", self._digest, Seen(facts.memory_number, facts.memory_read))
         sequence = append_decision(group, self._order, answer, self._row.content_digest, asked)
         move_case(group, self._case_id, self._order, answer, sequence)
         return True
@@ -57,12 +60,18 @@ class Rescore:
 
 def rescored(policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> Rescore:
     """The revision of a case's decision, now that there is a score."""
-    order = order_of(row)
+    order, before = order_of(row), answer_of(row)
     at = now()
-    answer, _ = decide(policy, order, prediction, at.ToMicroseconds())
-    answer.decision_id, answer.case_id = uuid.uuid4().hex, answer_of(row).case_id
+    answer, _ = decide(policy, _whole(row), prediction, at.ToMicroseconds())
+    answer.decision_id, answer.case_id = uuid.uuid4().hex, before.case_id
+    answer.completed_fields.extend(before.completed_fields)
     answer.decided_at.CopyFrom(at)
     return Rescore(case_id, row, order, answer, policy.digest)
+
+
+def _whole(row: Any) -> Transaction:
+    """The order with what memory had filled in."""
+    return filled(order_of(row), values_of(answer_of(row).completed_fields))
 
 
 class Rescoring:
@@ -77,7 +86,7 @@ class Rescoring:
         waiting = await self._ledger.read(unscored_cases(AT_ONCE, self._after))
         if not waiting:
             return 0
-        predictions = await self._scoring.predict_many([order_of(row) for _, row in waiting])
+        predictions = await self._scoring.predict_many([_whole(row) for _, row in waiting])
         policy = self._current.policy
         writes = [
             self._ledger.write(rescored(policy, case_id, row, prediction))

@@ -56,8 +56,9 @@ async def running(
     feed = CaseFeed(ledger)
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget(ledger)
+    decider = Decider(scoring, current, ledger, budget, golden.beside, remembers=settings.memory)
     services = {
-        AGENT: AgentService(Decider(scoring, current, ledger, budget, golden.beside), ledger, scoring),
+        AGENT: AgentService(decider, ledger, scoring),
         CASES: CaseService(ledger, feed, settings.claim_seconds, settings.second_reviews),
         OUTCOMES: OutcomeService(ledger),
         PRIVACY: PrivacyService(ledger, engine),

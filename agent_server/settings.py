@@ -46,6 +46,8 @@ class AgentSettings(ServerSettings):
     """Golden cases for each case that is opened."""
     unscored: Unscored = "review"
     """What becomes of an order while the scorer is away: review, deny, or error."""
+    memory: bool = True
+    """Whether orders are remembered, so that what they leave out is filled in."""
     ledger_url: str = "sqlite:///vouch_ledger.db"
     ledger_key: Path | None = None
     """Private key of `vouch audit key` that signs the end of the ledger's chain."""

@@ -24,7 +24,7 @@ from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy, Randomised
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from contract.fields import LABEL_WEIGHT
 from contract.messages import messages
 from contract.tables import read_table
@@ -108,8 +108,8 @@ def _decision(policy: Policy, scorer: Scorer, order: Transaction) -> KeepDecisio
     answer, reason = decide(policy, order, scorer.predict(order, FULL))
     answer.decision_id = new_id()
     answer.decided_at.CopyFrom(order.timestamp)
-    asked = {"caller": "shop", "request_id": "", "policy_digest": policy.digest}
-    return KeepDecision(order, answer, opening=Opening(new_id(), reason), **asked)
+    asked = Asked("shop", "", policy.digest)
+    return KeepDecision(order, answer, asked, Opening(new_id(), reason))
 
 
 async def _resolve(ledger: Ledger, case_id: str, verdict: pb.Decision, at: int) -> None:

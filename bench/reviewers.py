@@ -19,7 +19,7 @@ from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from bench.loop import SHOP, generated
 from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -98,8 +98,8 @@ def _kept(name: str, each: Open, golden: pb.Decision) -> KeepDecision:
     answer, reason = decide(Policy(0.7, 0.4), order, each.prediction)
     answer.decision_id = new_id()
     answer.decided_at.CopyFrom(order.timestamp)
-    asked = {"caller": "shop", "request_id": "", "policy_digest": ""}
-    return KeepDecision(order, answer, opening=Opening(new_id(), reason, golden=golden), **asked)
+    asked = Asked("shop", "", "")
+    return KeepDecision(order, answer, asked, Opening(new_id(), reason, golden=golden))
 
 
 async def _one(ledger: Ledger, by: Reviewer, truth: dict[str, bool], chance: random.Random, second: float) -> bool:

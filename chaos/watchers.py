@@ -78,8 +78,7 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
         people = [_Watcher(stubs[at // _ON_ONE_CONNECTION], begun) for at in range(watchers)]
         watching = [asyncio.create_task(each.watch()) for each in people]
         await _work([one.answer.case_id for one in kept], agents, stubs[0])
-        ledger.close()
-        with open_engine(url).connect() as connection:
+        with engine.connect() as connection:
             chosen = sa.select(CASE_CHANGES.c.change, CASE_CHANGES.c.kind).where(CASE_CHANGES.c.change > begun)
             wanted = [(row.change, row.kind) for row in connection.execute(chosen.order_by(CASE_CHANGES.c.change))]
         async with asyncio.timeout(_PATIENCE):
@@ -89,6 +88,7 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
         await asyncio.gather(*(channel.close() for pair in channels for channel in pair))
+    ledger.close()
     result = Watched(watchers, len(wanted), sum(each.reconnected for each in people))
     for person in people:
         result.missed += len(set(wanted) - set(person.seen))

@@ -18,11 +18,16 @@ _WRITTEN = {
 _READ = _WRITTEN | {"count": pa.float64()}
 _LABEL_TYPES = dict(zip(LABELS, (pa.bool_(), pa.string(), pa.float64(), pa.string()), strict=True))
 
+_NOT_GENERATED = ("card_id",)  # means something only where the same card comes back
 FILE_SCHEMA: Final = pa.schema(
-    [pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED) for name, field in FIELDS.items()]
+    [
+        pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED)
+        for name, field in FIELDS.items()
+        if name not in _NOT_GENERATED
+    ]
     + [pa.field(name, kind, nullable=False) for name, kind in _LABEL_TYPES.items()]
 )
-"""What `vouch generate` writes: every field of the contract, then the labels."""
+"""What `vouch generate` writes: the fields of the contract, then the labels."""
 REQUIRED_COLUMNS: Final = tuple(field.name for field in FILE_SCHEMA if not field.nullable)
 TYPES: Final[dict[str, pa.DataType]] = {name: _READ[field.kind] for name, field in FIELDS.items()} | (
     _LABEL_TYPES | {LABEL_WEIGHT: pa.float64()}

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from agent_server.decider import now
-from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse, Reason
@@ -40,10 +40,6 @@ def keep(
     return KeepDecision(
         message(transaction_id=transaction_id, **fields),
         answer_for(transaction_id, decision, score),
-        caller="shop",
-        request_id=f"request-{number}",
-        policy_digest="d" * 64,
-        opening=Opening(
-            uuid.uuid4().hex, cases.CASE_REASON_UNCERTAIN if score is not None else cases.CASE_REASON_UNSCORED
-        ),
+        Asked("shop", f"request-{number}", "d" * 64),
+        Opening(uuid.uuid4().hex, cases.CASE_REASON_UNCERTAIN if score is not None else cases.CASE_REASON_UNSCORED),
     )

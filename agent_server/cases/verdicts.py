@@ -14,7 +14,7 @@ from agent_server.cases.claims import Claimed, Reviewer, erased, held
 from agent_server.cases.looks import open_look, others_review
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.group import Group
-from agent_server.ledger.keeping import Said, append_decision, end_case, move_case
+from agent_server.ledger.keeping import Asked, Said, Seen, append_decision, end_case, move_case
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, order_of, timestamp
 from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
@@ -108,7 +108,8 @@ class Resolve:
         answer.decision_id = new_id()
         answer.decided_at.CopyFrom(timestamp(by.now))
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
-        asked = (by.name, self._request_id, DecisionFacts.FromString(row.facts).policy_digest)
+        facts = DecisionFacts.FromString(row.facts)
+        asked = Asked(by.name, self._request_id, facts.policy_digest, Seen(facts.memory_number, facts.memory_read))
         sequence = append_decision(group, order, answer, row.content_digest, asked, Kind(row.kind))
         move_case(group, case.case_id, order, answer, sequence, by=by.name, said=said)
         return sequence

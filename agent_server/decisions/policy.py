@@ -16,7 +16,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-SAYS_NOTHING = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin")
+SAYS_NOTHING = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin", "card_id")
 """Fields that name the order, or that mean something only beside others: they are no evidence for anybody."""
 INFORMATIVE = tuple(name for name in FIELDS if name not in SAYS_NOTHING)
 UNSCORED = "The order could not be scored."

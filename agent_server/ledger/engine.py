@@ -1,8 +1,10 @@
 """Opens the database: durable, with its tables in place, and closed to other users of the machine."""
 
+import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -95,3 +97,18 @@ def _durable(connection: Any, record: Any) -> None:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def committing(connection: Connection, *, on_disk: bool) -> Iterator[None]:
+    """A transaction; its commit is on disk before this ends, or else before the next one that is.
+
+    Both databases write one log: what syncs a later part of it syncs all before. Nothing on disk misses what it rests on.
+    """
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA synchronous={'FULL' if on_disk else 'NORMAL'}")
+    with connection.begin():
+        if connection.dialect.name == "postgresql" and not on_disk:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        yield

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_end
-from agent_server.ledger.schema import ENTRIES, HEAD, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, HEAD, MEMORY, PAYLOADS
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 T = TypeVar("T")
@@ -35,6 +35,8 @@ class Group:
         self._end: bytes = head.hash
         self._waiting: dict[sa.Table, list[Mapping[str, Any]]] = {}
         self._revisions: dict[str, list[Revision]] = {}
+        self._memory: list[int] = []
+        self._attempted = False
 
     def append(
         self, kind: Kind, entry_id: str, at: int, facts: bytes, *, decision: int = 0, commitment: bytes = NOTHING
@@ -55,10 +57,10 @@ class Group:
         """Insert a row with the others of its table."""
         self._waiting.setdefault(table, []).append(row)
 
-    def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+    def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.CursorResult[Any]:
         """Run a statement that sees everything appended so far."""
         self._flush()
-        return self._connection.execute(statement)
+        return self._connection.execute(statement, parameters)
 
     def look_up(self, transaction_ids: Iterable[str]) -> None:
         """Read the revisions of many transactions at once, for `revisions`."""
@@ -84,9 +86,33 @@ class Group:
         self.look_up((transaction_id,))
         return self._revisions[transaction_id]
 
+    @property
+    def memory_since(self) -> int:
+        """From when on memory knows all orders, in seconds since 1970."""
+        return self._remembered()[0]
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts memory has had so far: the number of the latest."""
+        return self._remembered()[1]
+
+    def next_attempt(self) -> int:
+        """A number for another attempt."""
+        self._remembered()[1] += 1
+        self._attempted = True
+        return self._memory[1]
+
+    def _remembered(self) -> list[int]:
+        if not self._memory:
+            row = self._connection.execute(sa.select(MEMORY.c.since, MEMORY.c.number)).one()
+            self._memory = [row.since, row.number]
+        return self._memory
+
     def close(self) -> None:
-        """Write what waits, and the new end of the chain."""
+        """Write what waits, the number of the latest attempt, and the new end of the chain."""
         self._flush()
+        if self._attempted:
+            self._connection.execute(MEMORY.update().values(number=self._memory[1]))
         if self._sequence != self._begun_at:
             signature = self._signer.sign(signed_end(self._sequence, self._end))
             self._connection.execute(HEAD.update().values(sequence=self._sequence, hash=self._end, signature=signature))

@@ -1,7 +1,7 @@
 """Keeping a decision: once for the same content, a new revision for other content, with the case that hangs on it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -11,7 +11,7 @@ from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
 from agent_server.ledger.group import Group, Revision
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, content_digest, facts_of, microseconds, payload_of
-from agent_server.ledger.schema import CASES, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, CASES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -25,6 +25,24 @@ class Kept:
 
     answer: pb.ReviewResponse
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An order's place in memory: its number there, and how many attempts there were when its past was read. 0 for none."""
+
+    number: int = 0
+    read: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a decision came about: who asked, by which request, under which policy, and what memory had of the order."""
+
+    caller: str
+    request_id: str
+    policy_digest: str
+    seen: Seen = field(default_factory=Seen)
 
 
 @dataclass(frozen=True)
@@ -57,23 +75,19 @@ class Said:
 class KeepDecision:
     """Keeps a decision with its order. `answer` has no revision yet; `opening` tells of the case to open, if any."""
 
-    def __init__(
-        self, transaction: Transaction, answer: pb.ReviewResponse, *, caller: str, request_id: str, policy_digest: str,
-        opening: Opening,
-    ) -> None:  # fmt: skip
+    def __init__(self, transaction: Transaction, answer: pb.ReviewResponse, asked: Asked, opening: Opening) -> None:
         self.transaction_id = transaction.transaction_id
         self._transaction, self._answer = transaction, answer
         self._digest = content_digest(transaction)
-        self._asked = (caller, request_id, policy_digest)
+        self._asked = asked
         self._opening = opening
 
     def __call__(self, group: Group) -> Kept:
         """Keep it, or give what was kept for the same content."""
+        known = kept_before(group, self.transaction_id, self._digest)
+        if known is not None:
+            return known
         revisions = group.revisions(self.transaction_id)
-        same = [known for known in revisions if known.content_digest == self._digest]
-        if same:
-            row = group.execute(DECIDED.where(PAYLOADS.c.sequence == same[-1].sequence)).one()
-            return Kept(answer_of(row), replayed=True)
         answer = self._answer
         answer.revision = revisions[-1].revision + 1 if revisions else 1
         answer.replaces_decision_id = revisions[-1].decision_id if revisions else ""
@@ -89,19 +103,31 @@ class KeepDecision:
         return Kept(answer)
 
 
+def kept_before(group: Group, transaction_id: str, digest: bytes) -> Kept | None:
+    """The answer that the same order got before."""
+    same = [known for known in group.revisions(transaction_id) if known.content_digest == digest]
+    if not same:
+        return None
+    row = group.execute(DECIDED.where(PAYLOADS.c.sequence == same[-1].sequence)).one()
+    return Kept(answer_of(row), replayed=True)
+
+
 def append_decision(
-    group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: tuple[str, str, str],
+    group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: Asked,
     kind: Kind = Kind.DECISION,
 ) -> int:  # fmt: skip
     """Append a decision whose revision is set; its sequence number is returned."""
-    caller, request_id, policy_digest = asked
-    payload = payload_of(answer, transaction, request_id).SerializeToString()
+    payload = payload_of(answer, transaction, asked.request_id).SerializeToString()
+    facts = facts_of(answer, asked.caller, asked.policy_digest)
+    if asked.seen.number:
+        facts.memory_number, facts.memory_read, facts.memory_kept = asked.seen.number, asked.seen.read, group.attempts
+        _remember(group, asked.seen.number, answer)
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
     sequence = group.append(
         kind,
         answer.decision_id,
         microseconds(answer.decided_at),
-        facts_of(answer, caller, policy_digest).SerializeToString(),
+        facts.SerializeToString(),
         decision=answer.decision,
         commitment=commit_to(salt, transaction_id, user_id, digest, payload),
     )
@@ -114,6 +140,13 @@ def append_decision(
     )  # fmt: skip
     group.revisions(transaction_id).append(Revision(sequence, answer.decision_id, digest, answer.revision))
     return sequence
+
+
+def _remember(group: Group, number: int, answer: pb.ReviewResponse) -> None:
+    """Let memory know whether an order was denied: from now on it is none, or one again."""
+    denied = answer.decision == pb.DECISION_DENY
+    if denied or answer.revision > 1:
+        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == number).values(counts=not denied))
 
 
 def move_case(

@@ -1,7 +1,6 @@
 """Decisions as the ledger keeps them: facts that stay, a payload that can be erased, nothing of either twice."""
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -52,12 +51,12 @@ def probability_of(decided: pb.ReviewResponse | DecisionFacts) -> float | None:
     return decided.randomised_probability if decided.HasField("randomised_probability") else None
 
 
-def payload_of(
-    answer: pb.ReviewResponse, transaction: Transaction, request_id: str, completed: Sequence[pb.CompletedField] = ()
-) -> DecisionPayload:
+def payload_of(answer: pb.ReviewResponse, transaction: Transaction, request_id: str) -> DecisionPayload:
     """What is personal of a decision, without what facts and columns hold."""
-    payload = DecisionPayload(transaction=transaction, completed_fields=completed, answer=answer, request_id=request_id)
-    for name in _OF_FACTS:
+    payload = DecisionPayload(
+        transaction=transaction, completed_fields=answer.completed_fields, answer=answer, request_id=request_id
+    )
+    for name in (*_OF_FACTS, "completed_fields"):
         payload.answer.ClearField(name)
     payload.transaction.ClearField("transaction_id")
     payload.transaction.ClearField("user_id")
@@ -80,6 +79,7 @@ def _answer(row: Any, facts: DecisionFacts, payload: DecisionPayload) -> pb.Revi
         answer.legitimacy_score = facts.legitimacy_score
     if facts.HasField("randomised_probability"):
         answer.randomised_probability = facts.randomised_probability
+    answer.completed_fields.extend(payload.completed_fields)
     return answer
 
 
@@ -115,7 +115,7 @@ def record_of(row: Any) -> pb.DecisionRecord:
 
 
 def order_of(row: Any) -> Transaction:
-    """The order, from a row with a payload."""
+    """The order as the shop sent it, from a row with a payload."""
     order = DecisionPayload.FromString(row.payload).transaction
     order.transaction_id, order.user_id = row.transaction_id, row.user_id
     return order

@@ -106,6 +106,36 @@ OUTCOMES = sa.Table(
 )
 """What became of orders. `outcome_id` is a digest of what makes two reports the same, `sequence` the decision. All stay."""
 
+ATTEMPTS = sa.Table(
+    "attempts",
+    METADATA,
+    sa.Column("number", SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("transaction_id", _SHOP_ID),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("user_id", _SHOP_ID),
+    sa.Column("device_id", _SHOP_ID),
+    sa.Column("ip_address", sa.String(45)),
+    sa.Column("card_id", _SHOP_ID),
+    sa.Column("amount", sa.BigInteger),
+    sa.Column("counts", sa.Boolean, nullable=False),
+    sa.Index("ix_attempts_user_id_at", "user_id", "at"),
+    sa.Index("ix_attempts_device_id_at", "device_id", "at", "user_id"),
+    sa.Index("ix_attempts_ip_address_at", "ip_address", "at", "user_id"),
+)
+"""What memory has of each order that was asked about, in the order of asking; see history/. What was replaced has no texts.
+
+`at` is the order's own time in seconds since 1970, `amount` in ten-thousandths; it `counts` while it is not denied.
+"""
+
+MEMORY = sa.Table(
+    "memory",
+    METADATA,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+"""One row: from when on memory knows all orders, in seconds since 1970, and the number of the latest attempt."""
+
 HEAD = sa.Table(
     "head",
     METADATA,

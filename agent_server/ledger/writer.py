@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.engine import file_of, writing
+from agent_server.ledger.engine import committing, file_of, writing
 from agent_server.ledger.file import FileLost, LedgerFile
 from agent_server.ledger.group import Group, Write
 from agent_server.ledger.metrics import COMMITS, WRITES
@@ -155,7 +155,7 @@ class Ledger:
         if self._connection is None:
             self._connection = writing(self._engine)
         results: list[Any] = []
-        with self._connection.begin():
+        with committing(self._connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
             group = Group(self._connection, self._signer)
             group.look_up(filter(None, (getattr(write, "transaction_id", "") for write in writes)))
             for write in writes:

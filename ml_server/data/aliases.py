@@ -31,6 +31,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "vpn_proxy_detected": ("vpn", "proxy", "is_proxy", "is_vpn", "vpn_proxy"),
     "payment_method": ("payment_type", "pay_method", "payment", "card_type"),
     "card_bin": ("bin", "card_first6"),
+    "card_id": ("card_token", "card_hash", "card_fingerprint", "card_ref"),
     "card_country": ("issuer_country", "bin_country", "card_issuer_country"),
     "billing_country": ("bill_country", "country_billing", "billing_country_code"),
     "shipping_country": ("ship_country", "country_shipping", "delivery_country", "shipping_country_code"),

@@ -17,7 +17,7 @@ from ml_server.features.text_scores import PRIVATE, mail_kind
 from ml_server.registry.bundle import ArtifactError, Bundle
 
 COUNT = 24
-PERSONAL = ("device_id", "ip_address", "card_bin", "user_agent")
+PERSONAL = ("device_id", "ip_address", "card_bin", "card_id", "user_agent")
 _CLOSE = 1e-9
 
 

@@ -17,7 +17,7 @@ from agent_server.cases.queries import WantedCases, case_page, whole_case
 from agent_server.cases.reviewers import reviewers
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision, Opening, Said
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening, Said
 from agent_server.ledger.queries import Wanted, latest_record, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -77,8 +77,8 @@ class _Desk:
 def held(number: int) -> KeepDecision:
     """A decision on an order that needs two reviewers."""
     opening = Opening(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, held=True)
-    asked = {"caller": "shop", "request_id": "", "policy_digest": "d" * 64}
-    return KeepDecision(message(transaction_id=f"t{number}"), answer_for(f"t{number}"), opening=opening, **asked)
+    asked = Asked("shop", "", "d" * 64)
+    return KeepDecision(message(transaction_id=f"t{number}"), answer_for(f"t{number}"), asked, opening)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ async def test_a_second_look_is_blind(ledger_url: str) -> None:
     answer = answer_for("t1")
     answer.agent_analysis.recommendation = pb.RECOMMENDATION_DENY
     answer.agent_analysis.summary = "deny it"
-    asked = {"caller": "shop", "request_id": "", "policy_digest": "d" * 64}
+    asked = Asked("shop", "", "d" * 64)
     opening = Opening("c" * 32, cases.CASE_REASON_UNCERTAIN)
-    await ledger.write(KeepDecision(message(transaction_id="t1"), answer, opening=opening, **asked))
+    await ledger.write(KeepDecision(message(transaction_id="t1"), answer, asked, opening))
     first = await desk.judge("ada", DENY, note="surely stolen")
     assert first == "c" * 32
     page, _ = await ledger.read(case_page(WantedCases(status=cases.CASE_STATUS_OPEN), None, 10, "bob"))
@@ -222,9 +222,9 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     desk = _Desk(ledger)
-    asked = {"caller": "shop", "request_id": "", "policy_digest": "d" * 64}
+    asked = Asked("shop", "", "d" * 64)
     opening = Opening("c" * 32, cases.CASE_REASON_UNCERTAIN, golden=DENY)
-    await ledger.write(KeepDecision(message(transaction_id="t1"), answer_for("t1"), opening=opening, **asked))
+    await ledger.write(KeepDecision(message(transaction_id="t1"), answer_for("t1"), asked, opening))
     await ledger.write(keep(2, APPROVE, 0.9))
     before = (await desk.seen("c" * 32, "ada")).case
     assert before.golden_verdict == 0 and (await desk.seen("c" * 32, None)).case.golden_verdict == DENY
@@ -247,7 +247,7 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
     """Pairs, overrides, time and errors as counted by hand; who errs far more often than the others stands out, nobody else."""
     ledger = Ledger(open_engine(ledger_url))
     desk, chance = _Desk(ledger), random.Random(5)
-    asked = {"caller": "shop", "request_id": "", "policy_digest": "d" * 64}
+    asked = Asked("shop", "", "d" * 64)
     wrong: dict[str, int] = dict.fromkeys(PEOPLE, 0)
     for number in range(120):
         truth = APPROVE if chance.random() < 0.5 else DENY
@@ -255,7 +255,7 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
         answer.agent_analysis.recommendation = pb.RECOMMENDATION_DENY
         opening = Opening(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, golden=truth)
         order = message(transaction_id=f"t{number}")
-        await ledger.write(KeepDecision(order, answer, opening=opening, **asked))
+        await ledger.write(KeepDecision(order, answer, asked, opening))
         name = PEOPLE[number % 3]
         errs = number % (30 if name != "eve" else 2) in (0, 1) and number > 3
         wrong[name] += errs

@@ -10,7 +10,7 @@ from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.labels import known_labels, labelled
 from agent_server.cases.outcomes import Report, outcomes_of
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.privacy import Erase
 from contract.messages import messages
 from contract.tables import read_table
@@ -83,9 +83,7 @@ async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
     for number, (order, abuse) in enumerate(zip(orders, is_abuse, strict=True)):
         decision = pb.DECISION_DENY if number % 10 == 0 else pb.DECISION_APPROVE
         answer = answer_for(order.transaction_id, decision)
-        await ledger.write(
-            KeepDecision(order, answer, caller="", request_id="", policy_digest="", opening=Opening("c", UNCERTAIN))
-        )
+        await ledger.write(KeepDecision(order, answer, Asked("", "", ""), Opening("c", UNCERTAIN)))
         if abuse and number % 10:
             outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=CHARGEBACK, source="bank")
             await ledger.write(Report(outcome, 100, "shop"))

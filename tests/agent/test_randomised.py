@@ -8,7 +8,7 @@ from agent_server.cases.labels import known_labels, labelled
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import KeepDecision, Opening
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.ledger.queries import latest_record
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
@@ -82,8 +82,8 @@ async def test_the_probability_is_kept_and_weighs_the_label(ledger_url: str) -> 
     answer = answer_for("t1", pb.DECISION_APPROVE, 0.1)
     answer.randomised_probability = SHARE
     writing = KeepDecision(
-        message(transaction_id="t1"), answer, caller="shop", request_id="r", policy_digest="d",
-        opening=Opening("c", cases.CASE_REASON_UNSPECIFIED),
+        message(transaction_id="t1"), answer, Asked("shop", "r", "d"),
+        Opening("c", cases.CASE_REASON_UNSPECIFIED),
     )  # fmt: skip
     await ledger.write(writing)
     await ledger.write(keep(2, pb.DECISION_APPROVE, 0.9))

@@ -80,7 +80,7 @@ class ReviewRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
-    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability")
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability", "completed_fields")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,7 @@ class ReviewResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     MATCHED_RULES_FIELD_NUMBER: _ClassVar[int]
     RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     decision: Decision
     legitimacy_score: float
@@ -115,7 +116,8 @@ class ReviewResponse(_message.Message):
     degraded: bool
     matched_rules: _containers.RepeatedCompositeFieldContainer[MatchedRule]
     randomised_probability: float
-    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
+    completed_fields: _containers.RepeatedCompositeFieldContainer[CompletedField]
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ...) -> None: ...
 
 class MatchedRule(_message.Message):
     __slots__ = ("name", "effect", "reason", "shadow")

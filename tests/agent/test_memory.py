@@ -1,0 +1,301 @@
+"""Memory: what the agent fills in is what the definitions say of the orders before it, whatever comes in which order."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.keeping import Asked, KeepDecision, Kept, Opening
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, MEMORY, PAYLOADS
+from agent_server.memory.filling import told, values_of
+from agent_server.memory.recall import Recall, Recalled
+from agent_server.privacy import Erase
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts, DecisionPayload
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
+from history.replay import Attempt, Replay, Value, texts_of
+from testing.decisions import answer_for
+
+BEGUN = 1_700_000_000
+APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
+
+
+class _Call:
+    """As much of a call as a verdict needs."""
+
+    request_id = "verdict"
+
+
+def order(number: int | str, at: int, user: str = "u", **fields: Any) -> Transaction:
+    """A raw order: nothing of the past."""
+    made = Transaction(transaction_id=f"t{number}", user_id=user, **fields)
+    made.timestamp.seconds = at
+    if not made.HasField("account_created_date"):
+        made.account_created_date.seconds = BEGUN + 1
+    return made
+
+
+def memory_of(url: str, since: int = BEGUN) -> Ledger:
+    """A ledger whose memory began then."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(MEMORY.update().values(since=since))
+    return Ledger(engine)
+
+
+async def recall(ledger: Ledger, transaction: Transaction) -> Recalled:
+    """What memory knows of an order."""
+    recalled = await ledger.write(Recall(transaction))
+    assert isinstance(recalled, Recalled)
+    return recalled
+
+
+async def keep(ledger: Ledger, transaction: Transaction, recalled: Recalled, decision: pb.Decision = APPROVE) -> Kept:
+    """Keep a decision on it."""
+    answer = answer_for(transaction.transaction_id, decision)
+    answer.completed_fields.extend(told(recalled.values))
+    asked = Asked("shop", "", "", recalled.seen)
+    opening = Opening(f"{random.getrandbits(128):032x}", cases.CASE_REASON_UNCERTAIN)
+    return await ledger.write(KeepDecision(transaction, answer, asked, opening))
+
+
+async def review(ledger: Ledger, transaction: Transaction, decision: pb.Decision = APPROVE) -> dict[str, Value]:
+    """Recall and keep."""
+    recalled = await recall(ledger, transaction)
+    await keep(ledger, transaction, recalled, decision)
+    return recalled.values
+
+
+async def test_a_raw_order_is_filled(ledger_url: str) -> None:
+    """Counts, mean, cards, devices and addresses of what came before, by the definitions; the answer and the record say so."""
+    ledger = memory_of(ledger_url)
+    at = BEGUN + 40 * DAY
+    fields: dict[str, Any] = {"device_id": "d", "ip_address": "1.2.xxx.xxx", "card_id": "c", "order_amount": 10.0}
+    first = await review(ledger, order(1, at, **fields))
+    assert first == dict(zip(NAMES, (0, 0, 0, 0.0, 0, True, 1, 1, 1, 1), strict=True))
+    await review(ledger, order(2, at + 60, **fields | {"order_amount": 20.0, "card_id": "c2"}))
+    await review(ledger, order(3, at + 120, "other", **fields))
+    third = await review(ledger, order(4, at + 2 * DAY, **fields))
+    assert third == dict(zip(NAMES, (0, 2, 2, 15.0, 2, False, 1, 2, 2, 1), strict=True))
+    ledger.close()
+
+
+async def test_what_the_shop_says_wins(ledger_url: str) -> None:
+    """Fields that the order has are left alone; zero and false are values too."""
+    ledger = memory_of(ledger_url)
+    await review(ledger, order(1, BEGUN + DAY))
+    said = order(2, BEGUN + DAY + 1, orders_last_24h=0, new_device=False, payment_attempts_24h=7)
+    values = await review(ledger, said)
+    assert not {"orders_last_24h", "new_device", "payment_attempts_24h"} & set(values)
+    assert values["total_orders_lifetime"] == 1
+    ledger.close()
+
+
+async def test_a_young_memory_says_nothing(ledger_url: str) -> None:
+    """A window that reaches back behind memory's beginning is left open, and so is the life of an older account."""
+    ledger = memory_of(ledger_url)
+    old = order(1, BEGUN + DAY - 1, device_id="d")
+    old.account_created_date.seconds = BEGUN - 1
+    assert (await recall(ledger, old)).values == {}
+    by_age = order(2, BEGUN + DAY)
+    by_age.ClearField("account_created_date")
+    by_age.account_age_days = 1
+    assert set((await recall(ledger, by_age)).values) == {
+        "orders_last_24h", "total_orders_lifetime", "avg_order_value", "days_since_account_first_purchase",
+        "payment_attempts_24h",
+    }  # fmt: skip
+    ledger.close()
+
+
+async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> None:
+    """The same order again gets its answer; asked again before that it is the same attempt; other content replaces."""
+    ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
+    first = order(1, at, order_amount=10.0)
+    recalled = await recall(ledger, first)
+    again = await recall(ledger, first)
+    assert again.seen.number == recalled.seen.number and again.values == recalled.values
+    kept = await keep(ledger, first, recalled)
+    replayed = await ledger.write(Recall(first))
+    assert isinstance(replayed, Kept) and replayed.replayed and replayed.answer == kept.answer
+    assert (await review(ledger, order(2, at + 1)))["payment_attempts_24h"] == 2
+    changed = order(1, at, order_amount=99.0)
+    assert (await review(ledger, changed))["payment_attempts_24h"] == 1
+    found = (await recall(ledger, order(3, at + 2))).values
+    assert (found["payment_attempts_24h"], found["avg_order_value"]) == (3, 99.0)
+    ledger.close()
+
+
+async def test_a_denial_takes_an_order_out(ledger_url: str) -> None:
+    """By the policy at once, by a verdict from then on; approved by a person it is an order again."""
+    ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
+    await review(ledger, order(1, at), DENY)
+    assert (await recall(ledger, order(2, at + 1))).values["orders_last_24h"] == 0
+    held = order(3, at + 2, "v")
+    await review(ledger, held, REVIEW)
+    assert (await recall(ledger, order(4, at + 3, "v"))).values["orders_last_24h"] == 1
+    by = Reviewer("ada", 1_000)
+    claimed = await ledger.write(Claim(by, 10**9))
+    assert claimed is not None
+    await ledger.write(Resolve(by, Verdict(claimed, DENY), _Call()))  # type: ignore[arg-type]
+    found = (await recall(ledger, order(5, at + 4, "v"))).values
+    assert (found["orders_last_24h"], found["payment_attempts_24h"]) == (1, 3)  # t4 alone is one now
+    ledger.close()
+
+
+async def test_of_two_at_once_one_sees_the_other(ledger_url: str) -> None:
+    """Two agents, many orders of one device at the same second: each number of accounts comes once."""
+    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    at = BEGUN + 40 * DAY
+    orders = [order(number, at, f"u{number}", device_id="shared") for number in range(40)]
+    found = await asyncio.gather(*(recall(ledgers[at % 2], one) for at, one in enumerate(orders)))
+    assert sorted(one.values["accounts_on_device_30d"] for one in found) == list(range(1, 41))
+    for ledger in ledgers:
+        ledger.close()
+
+
+async def test_forgetting_a_person_forgets_their_past(ledger_url: str) -> None:
+    """What was erased is seen by nobody; the numbers of attempts stay, so that none is given twice."""
+    engine = open_engine(ledger_url)
+    ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
+    await review(ledger, order(1, at, "gone", device_id="d", card_id="c", order_amount=5.0))
+    await recall(ledger, order(2, at, "gone", device_id="d"))
+    await ledger.write(Erase(user_id="gone"))
+    found = (await recall(ledger, order(3, at + 1, "stays", device_id="d"))).values
+    assert found["accounts_on_device_30d"] == 1
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number)).all()
+    engine.dispose()
+    assert [row.number for row in rows] == [1, 2, 3]
+    assert not any(
+        (row.user_id, row.device_id, row.card_id, row.amount, row.transaction_id) != (None,) * 5 for row in rows[:2]
+    )
+    ledger.close()
+
+
+async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> None:
+    """Orders that are late, simultaneous, repeated, revised, denied, of hot keys and of none, by some agents at once."""
+    sent: list[Transaction] = []
+    clock = BEGUN + 31 * DAY
+
+    async def one(number: int) -> None:
+        nonlocal clock
+        clock += chance.choice((0, 0, 1, 600, 40_000))
+        at = clock - chance.choice((0, 0, 0, 5, 90_000))
+        fields: dict[str, Any] = {}
+        if chance.random() < 0.8:
+            fields |= {
+                "device_id": f"d{int(chance.paretovariate(1)) % 6}",
+                "ip_address": f"1.2.{chance.randrange(3)}.xxx",
+            }
+        if chance.random() < 0.6:
+            fields |= {"card_id": f"c{chance.randrange(5)}"}
+        if chance.random() < 0.9:
+            fields |= {"order_amount": chance.uniform(1, 500)}
+        made = order(number, at, f"u{int(chance.paretovariate(0.8)) % 9}", **fields)
+        if sent and chance.random() < 0.15:
+            made = Transaction()
+            made.CopyFrom(chance.choice(sent))
+            if chance.random() < 0.5:
+                made.order_amount = chance.uniform(1, 500)
+        sent.append(made)
+        ledger = chance.choice(ledgers)
+        recalled = await ledger.write(Recall(made))
+        if isinstance(recalled, Recalled) and chance.random() < 0.95:  # else whoever asked was killed
+            await keep(ledger, made, recalled, chance.choice((APPROVE, APPROVE, DENY, REVIEW)))
+        if chance.random() < 0.2:
+            by = Reviewer(chance.choice(("ada", "bob")), 1_000)
+            claimed = await ledger.write(Claim(by, 10**9))
+            if claimed is not None:
+                verdict = Verdict(claimed, chance.choice((APPROVE, DENY)))
+                await ledger.write(Resolve(by, verdict, _Call()))  # type: ignore[arg-type]
+
+    numbers = iter(range(count))
+    for size in iter(lambda: chance.choice((1, 1, 4)), None):
+        group = [number for _, number in zip(range(size), numbers, strict=False)]
+        if not group:
+            return
+        await asyncio.gather(*(one(number) for number in group))
+
+
+def _replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
+    """By decision: what was filled in, and what a replay in the ledger's order says."""
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        since = connection.execute(sa.select(MEMORY.c.since)).scalar_one()
+        # Attempts that were replaced have lost their content: it stands in the decisions about them.
+        rows = {row.number: dict(row._mapping) for row in connection.execute(sa.select(ATTEMPTS))}
+        decided = connection.execute(
+            sa.select(ENTRIES.c.facts, ENTRIES.c.decision, PAYLOADS)
+            .join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence)
+            .order_by(ENTRIES.c.sequence)
+        ).all()
+    engine.dispose()
+    steps: list[tuple[int, int, Any]] = []
+    contents: dict[int, Transaction] = {}
+    kept: dict[str, list[tuple[int, int]]] = {}
+    results: dict[int, tuple[dict[str, Value], Transaction, int]] = {}
+    for place, row in enumerate(decided):
+        facts, payload = DecisionFacts.FromString(row.facts), DecisionPayload.FromString(row.payload)
+        made = payload.transaction
+        made.transaction_id, made.user_id = row.transaction_id, row.user_id
+        contents[facts.memory_number] = made
+        if facts.decision_maker != pb.DECISION_MAKER_HUMAN:
+            results[place] = (values_of(payload.completed_fields), made, facts.memory_number)
+            steps.append((facts.memory_read, 2, ("read", place)))
+            kept.setdefault(row.transaction_id, []).append((facts.memory_kept, facts.memory_number))
+        steps.append((facts.memory_kept, 3 + place, ("decide", facts.memory_number, row.decision != DENY)))
+    for number, attempt in rows.items():
+        made_: Any = contents.get(number)
+        name = attempt["transaction_id"] if made_ is None else made_.transaction_id
+        before = [other for at, other in kept.get(name, ()) if at < number]  # what had been decided by then
+        if before and before[-1] != number:
+            steps.append((number, 0, ("remove", before[-1])))
+        steps.append((number, 1, ("add", number, attempt, made_)))
+    replay, compared, removed = Replay(), [], set[int]()
+    for _, _, (kind, *what) in sorted(steps, key=lambda step: step[:2]):
+        if kind == "add":
+            number, attempt, content = what
+            texts = attempt if content is None else {
+                name: getattr(content, name) or None for name in ("user_id", "device_id", "ip_address", "card_id")
+            }  # fmt: skip
+            amount = attempt["amount"]
+            if content is not None:
+                amount = amount_units(content.order_amount) if content.HasField("order_amount") else None
+            replay.add(Attempt(number, attempt["at"], texts_of(texts), amount))
+        elif kind == "remove":
+            if what[0] not in removed:
+                replay.remove(what[0])
+            removed.add(what[0])
+        elif kind == "decide":
+            replay.decide(what[0], counts=what[1])
+        else:
+            filled, made, number = results[what[0]]
+            found, at = replay.values(number), made.timestamp.seconds
+            texts = {name: getattr(made, name) or None for name in ("user_id", "device_id", "ip_address", "card_id")}
+            known = {
+                one.name: found[one.name]
+                for one in DEFINITIONS
+                if is_known(one, at, since, made.account_created_date.seconds, texts)
+            }
+            compared.append((filled, known))
+    return compared
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
+    """Two agents at once, whatever the stream: every value that was filled in is, to the bit, what the ledger says it was."""
+    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    await _stream(ledgers, random.Random(seed), 150)
+    for ledger in ledgers:
+        ledger.close()
+    compared = _replayed(ledger_url)
+    assert len(compared) > 100 and any(len(filled) == len(NAMES) for filled, _ in compared)
+    for place, (filled, known) in enumerate(compared):
+        assert filled == known, place
