@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "policy": ("agent_server.commands.policy", "check a policy, show it, test what it would have done"),
     "cases": ("agent_server.commands.cases", "work off the queue of cases in a terminal"),
     "reviewers": ("agent_server.commands.reviewers", "how well people judge"),
+    "history": ("stack.history", "the past of orders for a table, or for the agent's memory"),
     "outcomes": ("agent_server.commands.outcomes", "report what became of orders, from a file"),
     "labels": ("agent_server.commands.labels", "export what is known of orders as a dataset to train on"),
     "keys": ("runtime.keys_command", "make, list and remove API keys"),

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LARGEST_AMOUNT, LATEST, NEEDED, Definition, Key, Kind
 
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32] | Ints
 Column = npt.NDArray[Any]
 
 
@@ -31,7 +32,7 @@ class Columns:
     """The history of every row, given its columns: `at` in whole seconds, not falling; `counts` whether it is an order."""
 
     def __init__(
-        self, at: Ints, texts: Mapping[str, Ints], amounts: npt.NDArray[np.float64] | None = None,
+        self, at: Ints, texts: Mapping[str, Codes], amounts: npt.NDArray[np.float64] | None = None,
         counts: npt.NDArray[np.bool_] | None = None,
     ) -> None:  # fmt: skip
         """`amounts` are NaN where unknown."""
@@ -113,7 +114,7 @@ class _Past:
         place = self._group * span + (self._at - self._base)
         # A moment before the key's own beginning is still above all of the key before: spans have room for a window.
         wanted = np.maximum(place - seconds, self._group * span)
-        return np.maximum(np.searchsorted(place, wanted), self._latest)
+        return np.asarray(np.maximum(np.searchsorted(place, wanted), self._latest), np.int64)
 
     def different(self, values: Ints, first: Ints) -> Ints:
         """How many different values a row and its window have; -1 is none."""

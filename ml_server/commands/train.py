@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.tables import TableError
+from history.table import with_history
 from ml_server.data.datasets import read_dataset, together
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
@@ -43,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
         "--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)"
     )
     result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
+    result.add_argument(
+        "--history", action="store_true", help="fill in what memory would have known, where a dataset leaves it open"
+    )
     result.add_argument("--target", choices=("hard", "soft"), default="hard", help="label to learn (default: hard)")
     result.add_argument(
         "--form",
@@ -94,6 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with telling() as tell:
         tell.say(f"reading {', '.join(map(str, datasets))}")
         tables = [read_dataset(path, mapping, report) for path in datasets]
+        if options.history:
+            tell.say("filling in the past")
+            tables = [with_history(table) for table in tables]
         table = tables[0] if len(tables) == 1 and not options.weight else together(tables, weights)
         parameters = Parameters(
             seed=options.seed,

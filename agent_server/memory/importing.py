@@ -1,0 +1,97 @@
+"""Past orders for memory: from a table, in pieces, as often as one likes."""
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from agent_server.ledger.engine import writing
+from agent_server.ledger.schema import ATTEMPTS, HEAD, MEMORY
+from history.definitions import NEEDED, amount_units
+
+AT_ONCE = 5000
+"""Rows of one transaction: so long a decision waits for an import beside it."""
+
+
+class Importing:
+    """Takes orders into memory. Those that it has, by id, account and time, are left alone.
+
+    What is imported has numbers of 0 and below: it was asked about before all that was asked here.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._earliest = engine, None
+        self.rows = self.new = 0
+        self._first: int | None = None
+
+    def add(self, table: pa.Table) -> None:
+        """Take the next rows: each AT_ONCE of them or none."""
+        for start in range(0, table.num_rows, AT_ONCE):
+            part = table.slice(start, AT_ONCE)
+            rows = _rows(part)
+            times = [row["at"] for row in rows]
+            self._first = min([*times, self._first] if self._first is not None else times)
+            with writing(self._engine) as connection, connection.begin():
+                self.new += _insert(connection, rows)
+            self.rows += part.num_rows
+
+    def finish(self) -> None:
+        """All rows are in: memory knows all orders since the first of them."""
+        if self._first is None:
+            return
+        with writing(self._engine) as connection, connection.begin():
+            connection.execute(MEMORY.update().where(MEMORY.c.since > self._first).values(since=self._first))
+
+
+def known_since(engine: Engine) -> dt.datetime:
+    """From when on memory knows all orders, in UTC."""
+    with engine.connect() as connection:
+        seconds = connection.execute(sa.select(MEMORY.c.since)).scalar_one()
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _rows(part: pa.Table) -> list[dict[str, Any]]:
+    names = [name for name in ("transaction_id", "order_amount", *NEEDED) if name in part.column_names]
+    at = pc.cast(part.column("timestamp"), pa.timestamp("s"), safe=False).cast(pa.int64())
+    rows = part.select(names).to_pylist()
+    return [
+        {
+            "transaction_id": row.get("transaction_id") or None,
+            "at": moment,
+            "amount": amount_units(_number(row.get("order_amount"))),
+            "counts": True,
+            **{name: row.get(name) or None for name in NEEDED},
+        }
+        for row, moment in zip(rows, at.to_pylist(), strict=True)
+        if moment is not None and row.get("user_id")
+    ]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
+    """Insert those that are not there; how many were not. The head is locked, so that no attempt comes between."""
+    connection.execute(sa.select(HEAD.c.sequence).with_for_update())
+    users = list({row["user_id"] for row in rows})
+    known: set[tuple[Any, ...]] = set()
+    for start in range(0, len(users), 500):
+        chosen = sa.select(ATTEMPTS.c.user_id, ATTEMPTS.c.at, ATTEMPTS.c.transaction_id)
+        named = chosen.where(
+            ATTEMPTS.c.user_id.in_(users[start : start + 500]),
+            ATTEMPTS.c.at.between(min(row["at"] for row in rows), max(row["at"] for row in rows)),
+        )
+        known |= {tuple(row) for row in connection.execute(named)}
+    fresh = {(row["user_id"], row["at"], row["transaction_id"]): row for row in rows}
+    fresh = {name: row for name, row in fresh.items() if name not in known}
+    if fresh:
+        lowest = connection.execute(sa.select(sa.func.min(ATTEMPTS.c.number))).scalar()
+        first = min(int(lowest) if lowest is not None else 1, 1) - len(fresh)
+        numbered = [row | {"number": first + place} for place, row in enumerate(fresh.values())]
+        connection.execute(ATTEMPTS.insert(), numbered)
+    return len(fresh)

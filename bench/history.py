@@ -1,0 +1,228 @@
+"""`python -m bench.history`: what memory costs a review, how long a look at it takes, and how fast a table gets its past.
+
+Reviews run over two agents on one scorer, one that remembers and fills in raw orders, the other not, by turns. A look is an
+order remembered and its past read, in a ledger of many orders whose users, devices and addresses are Zipf-distributed.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agent_server.ledger import open_engine
+from agent_server.ledger.chain import Unsigned
+from agent_server.ledger.engine import committing, writing
+from agent_server.ledger.group import Group
+from agent_server.ledger.schema import ATTEMPTS, MEMORY
+from agent_server.memory.recall import Recall, Recalled
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import DAY, NAMES
+from runtime.settings import Shared
+from testing.load import Call, capacity, until_answered
+from testing.orders import message
+from testing.results import entry, write
+from testing.servers.processes import run
+from testing.servers.replicas import agent, running, scorer
+from testing.waiting import wait_for
+
+SMALL, LARGE, LOOKS = 50_000, 5_000_000, 3000
+ROUNDS, SECONDS, CALLERS = 5, 3.0, 16
+BEGUN = 1_600_000_000
+_CHUNK = 100_000
+
+
+class Shoppers:
+    """Raw orders of users, devices and addresses that come back, few of them often."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = np.random.default_rng(seed)
+
+    def columns(self, count: int, days: float) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+        """So many orders over so many days, in the order of time."""
+        chance, size = self._chance, count
+        return {
+            "at": BEGUN + np.sort((chance.random(size) * days * DAY).astype(np.int64)),
+            "user": chance.zipf(1.3, size) % 2_000_000, "device": chance.zipf(1.3, size) % 2_000_000,
+            "address": chance.zipf(1.2, size) % 500_000, "card": chance.integers(0, 4, size),
+            "amount": chance.lognormal(4, 1, size),
+        }  # fmt: skip
+
+
+def remembered(url: str, count: int) -> None:
+    """Fill a ledger's memory with so many orders."""
+    engine, shoppers = open_engine(url), Shoppers(1)
+    columns = shoppers.columns(count, 60)
+    with writing(engine) as connection:
+        for start in range(0, count, _CHUNK):
+            part = {name: column[start : start + _CHUNK].tolist() for name, column in columns.items()}
+            rows = [
+                {
+                    "number": start + place + 1, "transaction_id": f"t{start + place}", "at": at, "user_id": f"user-{user}",
+                    "device_id": f"device-{device}", "ip_address": f"10.{address}", "card_id": f"card-{user}-{card}",
+                    "amount": int(amount * 10_000), "counts": True,
+                }
+                for place, (at, user, device, address, card, amount) in enumerate(zip(*part.values(), strict=True))
+            ]  # fmt: skip
+            with connection.begin():
+                connection.execute(ATTEMPTS.insert(), rows)
+        with connection.begin():
+            connection.execute(MEMORY.update().values(since=BEGUN, number=count))
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("ANALYZE")
+    engine.dispose()
+
+
+def looks(url: str, count: int) -> list[float]:
+    """Milliseconds that remembering an order and reading its whole past take, without the commit."""
+    engine = open_engine(url)
+    columns = Shoppers(2).columns(count, 1)
+    took = []
+    with writing(engine) as connection:
+        for number in range(count):
+            order = Transaction(transaction_id=f"look-{number}", user_id=f"user-{columns['user'][number]}")
+            order.timestamp.seconds = int(columns["at"][number]) + 60 * DAY
+            order.account_created_date.seconds = BEGUN
+            order.device_id, order.ip_address = (
+                f"device-{columns['device'][number]}",
+                f"10.{columns['address'][number]}",
+            )
+            order.card_id, order.order_amount = f"card-{columns['user'][number]}-1", float(columns["amount"][number])
+            with committing(connection, on_disk=False):
+                group, look = Group(connection, Unsigned()), Recall(order)
+                begun = time.perf_counter()
+                recalled = look(group)
+                took.append((time.perf_counter() - begun) * 1000)
+                group.close()
+            assert isinstance(recalled, Recalled) and len(recalled.values) == len(NAMES)
+    engine.dispose()
+    return took
+
+
+@asynccontextmanager
+async def raw_reviews(address: str) -> AsyncIterator[Call]:
+    """Reviews of raw orders of shoppers."""
+    columns = {name: column.tolist() for name, column in Shoppers(3).columns(200_000, 20).items()}
+    numbers = itertools.count()
+    async with contextlib.AsyncExitStack() as stack:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address, options)) for _ in range(8)]
+        stubs = [AgentServiceStub(channel) for channel in channels]
+
+        def call() -> Awaitable[pb.ReviewResponse]:
+            number = next(numbers)
+            place = number % 200_000
+            order = message(
+                transaction_id=f"raw-{address}-{number}", user_id=f"user-{columns['user'][place]}",
+                device_id=f"device-{columns['device'][place]}", ip_address=f"10.{columns['address'][place] % 250}",
+                card_id=f"card-{columns['user'][place]}", order_amount=columns["amount"][place],
+            )  # fmt: skip
+            for name in NAMES:
+                order.ClearField(name)  # type: ignore[arg-type]
+            order.timestamp.seconds = columns["at"][place] + 60 * DAY
+            order.account_created_date.seconds = BEGUN
+            answer: Awaitable[pb.ReviewResponse] = stubs[number % 8].Review(
+                pb.ReviewRequest(transaction=order), timeout=10
+            )
+            return answer
+
+        yield call  # type: ignore[misc]
+
+
+async def memory_costs(folder: Path, models: Path) -> list[float]:
+    """The share of Review's throughput that memory takes, by rounds."""
+    behind, fronts = scorer(folder, models), []
+    for word in ("false", "true"):
+        (folder / word).mkdir()
+        url = f"sqlite:///{folder / word / 'chaos.db'}"
+        remembered(url, SMALL)
+        front = agent(folder / word, behind.address, ledger_url=url)
+        front.settings = {**front.settings, "VOUCH_AGENT_MEMORY": word}
+        fronts.append(front)
+    with running(behind, *fronts):
+        await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        async with raw_reviews(fronts[0].address) as without, raw_reviews(fronts[1].address) as with_memory:
+            for call in (without, with_memory):
+                await until_answered(call)
+                await capacity(call, 4, 1.0)
+            rates = [[await capacity(call, CALLERS, SECONDS) for call in (without, with_memory)] for _ in range(ROUNDS)]
+    print("reviews a second, without and with memory:", [[round(rate) for rate in pair] for pair in rates])
+    return [1 - with_one / without_one for without_one, with_one in rates]
+
+
+def computed(folder: Path, rows: int) -> tuple[float, float]:
+    """Rows a second of `vouch history compute` on one core, and its largest memory in MB."""
+    columns = Shoppers(4).columns(rows, 90)
+    table = pa.table(
+        {
+            "transaction_id": pa.array(np.arange(rows)).cast(pa.string()),
+            "timestamp": pa.array(columns["at"]).cast(pa.timestamp("s")),
+            "user_id": pa.array(columns["user"]).cast(pa.string()),
+            "device_id": pa.array(columns["device"]).cast(pa.string()),
+            "ip_address": pa.array(columns["address"]).cast(pa.string()),
+            "card_id": pa.array(columns["user"] * 4 + columns["card"]).cast(pa.string()),
+            "order_amount": columns["amount"],
+            "account_age_days": np.zeros(rows),
+        }
+    )
+    pq.write_table(table, folder / "orders.parquet", row_group_size=1 << 20)
+    del table, columns
+    begun = time.perf_counter()
+    arguments = ("history", "compute", str(folder / "orders.parquet"), "--output", str(folder / "filled.parquet"))
+    done = run("-c", _MEASURED, *arguments, seconds=1200)
+    assert done.returncode == 0, done.stderr
+    return rows / (time.perf_counter() - begun), float(done.stderr.split()[-1])
+
+
+_MEASURED = """
+import resource, sys
+import vouch
+code = vouch.main()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def main() -> int:
+    """Run it and keep the figures; exit code 1 where one is not reached."""
+    parser = argparse.ArgumentParser(prog="python -m bench.history")
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--remembered", type=int, default=LARGE)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="vouch-history-") as name:
+        folder = Path(name)
+        costs = asyncio.run(memory_costs(folder, Shared.read().models_dir.resolve()))
+        p99 = {}
+        for word, count in (("small", SMALL), ("large", options.remembered)):
+            url = f"sqlite:///{folder / f'{word}.db'}"
+            remembered(url, count)
+            took = looks(url, LOOKS)
+            p99[word] = float(np.quantile(took, 0.99))
+            print(word, "median", round(float(np.median(took)), 3), "ms, p99", round(p99[word], 3), "ms", flush=True)
+        rate, megabytes = computed(folder, options.rows)
+    figures = {
+        "review_memory_cost": entry(costs, "ratio"),
+        "lookup_p99": entry([p99["large"]], "ms"),
+        "lookup_p99_small": entry([p99["small"]], "ms"),
+        "lookup_p99_ratio": entry([p99["large"] / p99["small"]], "ratio"),
+        "history_compute": entry([rate], "rows/s"),
+        "history_compute_memory": entry([megabytes], "MB"),
+    }
+    write("history_cost", figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The history of a whole table: gathered batch by batch, computed at once, filled in where a table leaves it open.
+
+Rows are taken in the order of time, those of one time in the order of the file.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from history.columns import Columns, Ints
+from history.definitions import DAY, DEFINITIONS, NEEDED
+
+READ = ("timestamp", "order_amount", "account_created_date", "account_age_days", *NEEDED)
+"""Columns that are looked at."""
+_UNKNOWN = np.iinfo(np.int64).min
+
+
+class _Texts:
+    """Numbers for the texts of a column that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._pieces: list[npt.NDArray[np.int32]] = []
+
+    def add(self, column: pa.Array | None, rows: int) -> None:
+        if column is None:
+            self._pieces.append(np.full(rows, -1, np.int32))
+            return
+        encoded = column.cast(pa.string()).dictionary_encode()
+        numbers = self._numbers
+        known = [-1 if not text else numbers.setdefault(text, len(numbers)) for text in encoded.dictionary.to_pylist()]
+        places = np.asarray(pc.fill_null(encoded.indices, len(known)))
+        self._pieces.append(np.array([*known, -1], np.int32)[places])
+
+    def whole(self) -> npt.NDArray[np.int32]:
+        self._numbers = {}
+        return np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int32)
+
+
+class Past:
+    """Gathers what memory would have kept of the rows of a table."""
+
+    def __init__(self) -> None:
+        self._texts = {name: _Texts() for name in NEEDED}
+        self._at: list[Ints] = []
+        self._amounts: list[npt.NDArray[np.float64]] = []
+        self._opened: list[Ints] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        at = _seconds(batch.column("timestamp"))
+        self._at.append(at)
+        for name, texts in self._texts.items():
+            texts.add(_column(batch, name), batch.num_rows)
+        amounts = _column(batch, "order_amount")
+        missing = np.full(batch.num_rows, np.nan)
+        self._amounts.append(missing if amounts is None else _floats(amounts))
+        self._opened.append(_opened(batch, at))
+
+    def history(self, since: int | None = None) -> "History":
+        """All fields of all rows. Memory began at `since`, in seconds since 1970; by default with the first row."""
+        at, opened = np.concatenate(self._at), np.concatenate(self._opened)
+        amounts = np.concatenate(self._amounts)
+        texts = {name: column.whole() for name, column in self._texts.items()}
+        self._at, self._opened, self._amounts = [], [], []
+        order = None if bool(np.all(at[1:] >= at[:-1])) else np.argsort(at, kind="stable")
+        if order is None:
+            columns = Columns(at, texts, amounts)
+        else:
+            columns = Columns(at[order], {name: column[order] for name, column in texts.items()}, amounts[order])
+        computed = columns.values()
+        begun = int(at.min()) if since is None else since
+        found: dict[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = {}
+        for definition in DEFINITIONS:
+            values, there = computed.pop(definition.name)
+            if order is not None:
+                back_values, back_there = np.empty_like(values), np.empty_like(there)
+                back_values[order], back_there[order] = values, there
+                values, there = back_values, back_there
+            reaches = at - definition.window >= begun if definition.window is not None else opened >= begun
+            compact = values.astype(np.int32) if values.dtype == np.int64 else values
+            found[definition.name] = (compact, there & reaches)
+        return History(found)
+
+
+class History:
+    """The fields of all rows, and where they are known."""
+
+    def __init__(self, found: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]) -> None:
+        self._found = found
+
+    def fill(self, table: pa.Table, first: int = 0) -> pa.Table:
+        """A part of the table that begins with the row `first`, with what it leaves open filled in: what it says wins."""
+        for name, (values, known) in self._found.items():
+            part = slice(first, first + table.num_rows)
+            column = pa.array(values[part], mask=~known[part])
+            if name in table.column_names:
+                place, own = table.column_names.index(name), table.column(name)
+                column = pc.coalesce(own, column.cast(own.type))
+                table = table.set_column(place, name, column)
+            else:
+                table = table.append_column(name, column)
+        return table
+
+    def known(self, name: str) -> float:
+        """The share of rows at which a field can be known."""
+        return float(self._found[name][1].mean())
+
+
+def with_history(table: pa.Table, since: int | None = None) -> pa.Table:
+    """A table in memory with what it leaves open filled in."""
+    past = Past()
+    for batch in table.select([name for name in table.column_names if name in READ]).to_batches():
+        past.add(batch)
+    return past.history(since).fill(table)
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
+    place = batch.schema.get_field_index(name)
+    return None if place < 0 else batch.column(place)
+
+
+def _seconds(column: pa.Array) -> Ints:
+    """Times as whole seconds since 1970."""
+    whole = pc.cast(column, pa.timestamp("s"), safe=False).cast(pa.int64())
+    return np.asarray(pc.fill_null(whole, _UNKNOWN), np.int64)
+
+
+def _floats(column: pa.Array) -> npt.NDArray[np.float64]:
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _opened(batch: pa.RecordBatch, at: Ints) -> Ints:
+    """When accounts were opened; long before everything where a row does not say."""
+    opened = np.full(batch.num_rows, _UNKNOWN)
+    age = _column(batch, "account_age_days")
+    if age is not None:
+        days = _floats(age)
+        opened = np.where(np.isnan(days), opened, at - (np.nan_to_num(days) * DAY).astype(np.int64))
+    created = _column(batch, "account_created_date")
+    if created is not None:
+        own = _seconds(created)
+        opened = np.where(own == _UNKNOWN, opened, own)
+    return opened

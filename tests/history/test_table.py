@@ -1,0 +1,134 @@
+"""Tables: the commands fill in what memory would have, as the agent does, in any order, and leave alone what is there."""
+
+import datetime as dt
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from agent_server.ledger import Ledger, open_engine
+from agent_server.memory.recall import Recall, Recalled
+from contract.messages import messages
+from contract.tables import read_table
+from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
+from history.replay import Attempt, Replay, texts_of
+from history.table import with_history
+from testing.servers.processes import call
+
+BEGUN = dt.datetime(2025, 1, 1)
+
+
+def orders(count: int, seed: int = 1) -> pa.Table:
+    """Raw orders over 60 days, in no order, with some cells empty."""
+    chance = random.Random(seed)
+    rows: list[dict[str, Any]] = []
+    for number in range(count):
+        user = f"u{int(chance.paretovariate(0.6)) % 40}"
+        at = BEGUN + dt.timedelta(seconds=chance.randrange(60 * DAY))
+        opened = BEGUN + dt.timedelta(days=int(user[1:]) % 30 - 5)
+        rows.append(
+            {
+                "transaction_id": f"t{number}", "timestamp": at, "user_id": user,
+                "device_id": f"d{chance.randrange(12)}" if chance.random() < 0.8 else None,
+                "ip_address": f"1.2.{chance.randrange(5)}.xxx", "card_id": chance.choice([None, "a", "b", "c"]),
+                "order_amount": round(chance.uniform(1, 400), 2) if chance.random() < 0.9 else None,
+                "account_created_date": opened if chance.random() < 0.7 else None,
+                "account_age_days": float(max((at - opened).days, 0)) if chance.random() < 0.5 else None,
+            }
+        )  # fmt: skip
+    types = {
+        "timestamp": pa.timestamp("s"),
+        "account_created_date": pa.timestamp("s"),
+        "account_age_days": pa.float64(),
+    }
+    names = list(rows[0])
+    return pa.table({name: pa.array([row[name] for row in rows], types.get(name)) for name in names})
+
+
+def by_hand(table: pa.Table) -> dict[str, dict[str, Any]]:
+    """What a replay in the order of time knows of each order."""
+    replay, found = Replay(), {}
+    rows = sorted(table.to_pylist(), key=lambda row: row["timestamp"])  # stable: the file's order at equal times
+    since = int(rows[0]["timestamp"].replace(tzinfo=dt.UTC).timestamp())
+    for number, row in enumerate(rows, 1):
+        at, opened = int(row["timestamp"].replace(tzinfo=dt.UTC).timestamp()), None
+        if row["account_created_date"] is not None:
+            opened = int(row["account_created_date"].replace(tzinfo=dt.UTC).timestamp())
+        elif row["account_age_days"] is not None:
+            opened = at - int(row["account_age_days"]) * DAY
+        texts = texts_of(row)
+        replay.add(Attempt(number, at, texts, amount_units(row["order_amount"])))
+        values = replay.values(number)
+        known = {one.name: values[one.name] for one in DEFINITIONS if is_known(one, at, since, opened, texts)}
+        found[row["transaction_id"]] = known
+    return found
+
+
+def told(table: pa.Table) -> dict[str, dict[str, Any]]:
+    """What stands in a table's columns."""
+    return {
+        row["transaction_id"]: {name: row[name] for name in NAMES if row[name] is not None} for row in table.to_pylist()
+    }
+
+
+def test_a_table_is_filled_as_a_replay_says() -> None:
+    """Every value of a shuffled table to the bit, nothing where memory would not know."""
+    table = orders(800)
+    found = told(with_history(table))
+    assert found == by_hand(table)
+    assert sum(len(values) for values in found.values()) > 3000
+
+
+def test_what_is_there_stays() -> None:
+    """Values of the file are kept, cell by cell, in the file's own type."""
+    table = orders(50)
+    given = pa.array([7.0 if place % 2 else None for place in range(50)])
+    filled = with_history(table.append_column("payment_attempts_24h", given))
+    column = filled.column("payment_attempts_24h")
+    wanted = with_history(table).column("payment_attempts_24h").to_pylist()
+    assert column.type == pa.float64()
+    assert column.to_pylist() == [7.0 if place % 2 else wanted[place] for place in range(50)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_command_writes_every_column(tmp_path: Path, suffix: str) -> None:
+    """Columns of others are carried along as texts; what is written is read again as it was computed."""
+    table = orders(300).append_column("shop_note", pa.array([f"n{place}" for place in range(300)]))
+    source, output = tmp_path / "orders.parquet", tmp_path / f"filled.{suffix}"
+    pq.write_table(table, source)
+    done = call("history", "compute", str(source), "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert "300 orders" in done.stdout and "payment_attempts_24h" in done.stdout
+    assert told(read_table(output, required=("transaction_id",))) == told(with_history(table))
+    if suffix == "parquet":
+        assert pq.read_table(output).column("shop_note").to_pylist() == table.column("shop_note").to_pylist()
+
+
+def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    """A missing file, one without the needed columns, an output of another kind: told, and nothing is written."""
+    (tmp_path / "bad.csv").write_text("user_id,amount\nu,1\n")
+    pq.write_table(orders(5), tmp_path / "good.parquet")
+    for name, output in (("nothing.csv", "o.csv"), ("bad.csv", "o.csv"), ("good.parquet", "o.xlsx")):
+        done = call("history", "compute", str(tmp_path / name), "--output", str(tmp_path / output))
+        assert done.returncode == 2 and done.stderr.startswith("vouch history: "), done.stderr
+        assert not (tmp_path / output).exists()
+
+
+async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """History imported, then orders one by one: each is filled as the whole table says; importing again changes nothing."""
+    table = orders(400, seed=4).sort_by("timestamp")
+    pq.write_table(table.slice(0, 300), tmp_path / "past.parquet")
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", ledger_url)
+    for new in (300, 0):
+        done = call("history", "import", str(tmp_path / "past.parquet"))
+        assert done.returncode == 0 and f"{new} new to memory" in done.stdout, done.stdout + done.stderr
+    wanted = by_hand(table)
+    ledger = Ledger(open_engine(ledger_url))
+    for order in messages(table.slice(300)):
+        recalled = await ledger.write(Recall(order))
+        assert isinstance(recalled, Recalled)
+        assert recalled.values == wanted[order.transaction_id]
+    ledger.close()
