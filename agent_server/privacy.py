@@ -15,7 +15,7 @@ from agent_server.ledger.group import Group
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
 from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, ENTRIES, OUTCOMES, PAYLOADS
-from agent_server.memory.recall import FORGOTTEN
+from agent_server.memory.recall import FORGOTTEN, digests
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
 
@@ -76,22 +76,20 @@ class Erase:
     """Erases up to CHUNK payloads: those of a person, or those of decisions before a moment. Gives how many."""
 
     def __init__(self, *, user_id: str = "", before: int | None = None) -> None:
-        self._remembered: sa.ColumnElement[bool] = ATTEMPTS.c.user_id.is_not(None)
+        self._user_id, self._before = user_id, before
         self._chosen = sa.select(PAYLOADS.c.sequence, ENTRIES.c.entry_id).join(
             ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence
         )
         if user_id:
             self._chosen = self._chosen.where(PAYLOADS.c.user_id == user_id)
-            self._remembered = ATTEMPTS.c.user_id == user_id
         if before is not None:
             self._chosen = self._chosen.where(ENTRIES.c.at < before)
-            self._remembered = sa.and_(self._remembered, ATTEMPTS.c.at < before // 1_000_000)
 
     def __call__(self, group: Group) -> int:
         """Erase, and append what was."""
         rows = group.execute(self._chosen.order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
         if len(rows) < CHUNK:  # the last ones
-            group.execute(ATTEMPTS.update().where(self._remembered).values(FORGOTTEN))
+            group.execute(ATTEMPTS.update().where(*self._remembered(group)).values(FORGOTTEN))
         if not rows:
             return 0
         sequences = [row.sequence for row in rows]
@@ -103,6 +101,14 @@ class Erase:
         facts = ErasureFacts(decision_ids=[row.entry_id for row in rows]).SerializeToString()
         group.append(Kind.ERASURE, uuid.uuid4().hex, time.time_ns() // 1000, facts)
         return len(rows)
+
+    def _remembered(self, group: Group) -> list[sa.ColumnElement[bool]]:
+        chosen: list[sa.ColumnElement[bool]] = [ATTEMPTS.c.user_id.is_not(None)]
+        if self._user_id:
+            chosen.append(ATTEMPTS.c.user_id == digests(group.memory_key, {"user": self._user_id})["user"])
+        if self._before is not None:
+            chosen.append(ATTEMPTS.c.at < self._before // 1_000_000)
+        return chosen
 
 
 def scrub(engine: Engine) -> bool:

@@ -19,13 +19,14 @@ import grpc
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlalchemy as sa
 
 from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Unsigned
 from agent_server.ledger.engine import committing, writing
 from agent_server.ledger.group import Group
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
-from agent_server.memory.recall import Recall, Recalled
+from agent_server.memory.recall import Recall, Recalled, digests
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -50,7 +51,7 @@ class Shoppers:
     def __init__(self, seed: int) -> None:
         self._chance = np.random.default_rng(seed)
 
-    def columns(self, count: int, days: float) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    def columns(self, count: int, days: float) -> dict[str, np.ndarray]:
         """So many orders over so many days, in the order of time."""
         chance, size = self._chance, count
         return {
@@ -66,13 +67,17 @@ def remembered(url: str, count: int) -> None:
     engine, shoppers = open_engine(url), Shoppers(1)
     columns = shoppers.columns(count, 60)
     with writing(engine) as connection:
+        with connection.begin():
+            key = connection.execute(sa.select(MEMORY.c.key)).scalar_one()
         for start in range(0, count, _CHUNK):
             part = {name: column[start : start + _CHUNK].tolist() for name, column in columns.items()}
             rows = [
                 {
-                    "number": start + place + 1, "transaction_id": f"t{start + place}", "at": at, "user_id": f"user-{user}",
-                    "device_id": f"device-{device}", "ip_address": f"10.{address}", "card_id": f"card-{user}-{card}",
-                    "amount": int(amount * 10_000), "counts": True,
+                    "number": start + place + 1, "at": at, "amount": int(amount * 10_000), "counts": True,
+                    **digests(key, {
+                        "transaction_id": f"t{start + place}", "user_id": f"user-{user}", "device_id": f"device-{device}",
+                        "ip_address": f"10.{address}", "card_id": f"card-{user}-{card}",
+                    }),
                 }
                 for place, (at, user, device, address, card, amount) in enumerate(zip(*part.values(), strict=True))
             ]  # fmt: skip
@@ -130,7 +135,7 @@ async def raw_reviews(address: str) -> AsyncIterator[Call]:
                 card_id=f"card-{columns['user'][place]}", order_amount=columns["amount"][place],
             )  # fmt: skip
             for name in NAMES:
-                order.ClearField(name)  # type: ignore[arg-type]
+                order.ClearField(name)
             order.timestamp.seconds = columns["at"][place] + 60 * DAY
             order.account_created_date.seconds = BEGUN
             answer: Awaitable[pb.ReviewResponse] = stubs[number % 8].Review(
@@ -138,7 +143,7 @@ async def raw_reviews(address: str) -> AsyncIterator[Call]:
             )
             return answer
 
-        yield call  # type: ignore[misc]
+        yield call
 
 
 async def memory_costs(folder: Path, models: Path) -> list[float]:

@@ -51,7 +51,7 @@ class Columns:
         own = self._texts[key.value]
         order = np.argsort(own, kind="stable")  # rows of a key beside each other, in the order of time
         order = order[np.searchsorted(own[order], 0) :]
-        past = _Past(own[order], self._at[order])
+        past = _Past(own[order].astype(np.int64), self._at[order])
         found = {}
         for definition in definitions:
             there = own >= 0
@@ -68,9 +68,9 @@ class Columns:
         if definition.kind is Kind.ATTEMPTS:
             return last - first + int(definition.itself)
         if definition.kind is Kind.DIFFERENT:
-            return past.different(self._texts[definition.of][order], first)
+            return past.different(self._texts[definition.of][order].astype(np.int64), first)
         if definition.kind is Kind.NEW:
-            return past.is_new(self._texts[definition.of][order], first)
+            return past.is_new(self._texts[definition.of][order].astype(np.int64), first)
         counts = self._counts[order]
         if definition.kind is Kind.DAYS_SINCE_FIRST:
             return past.days_since_first(counts)

@@ -35,7 +35,7 @@ class Group:
         self._end: bytes = head.hash
         self._waiting: dict[sa.Table, list[Mapping[str, Any]]] = {}
         self._revisions: dict[str, list[Revision]] = {}
-        self._memory: list[int] = []
+        self._memory: list[Any] = []
         self._attempted = False
 
     def append(
@@ -89,23 +89,28 @@ class Group:
     @property
     def memory_since(self) -> int:
         """From when on memory knows all orders, in seconds since 1970."""
-        return self._remembered()[0]
+        return int(self._remembered()[0])
+
+    @property
+    def memory_key(self) -> bytes:
+        """Key of the digests that memory keeps."""
+        return bytes(self._remembered()[2])
 
     @property
     def attempts(self) -> int:
         """How many attempts memory has had so far: the number of the latest."""
-        return self._remembered()[1]
+        return int(self._remembered()[1])
 
     def next_attempt(self) -> int:
         """A number for another attempt."""
         self._remembered()[1] += 1
         self._attempted = True
-        return self._memory[1]
+        return int(self._memory[1])
 
-    def _remembered(self) -> list[int]:
+    def _remembered(self) -> list[Any]:
         if not self._memory:
-            row = self._connection.execute(sa.select(MEMORY.c.since, MEMORY.c.number)).one()
-            self._memory = [row.since, row.number]
+            row = self._connection.execute(sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key)).one()
+            self._memory = [row.since, row.number, row.key]
         return self._memory
 
     def close(self) -> None:

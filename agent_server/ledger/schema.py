@@ -110,21 +110,23 @@ ATTEMPTS = sa.Table(
     "attempts",
     METADATA,
     sa.Column("number", SEQUENCE, primary_key=True, autoincrement=False),
-    sa.Column("transaction_id", _SHOP_ID),
+    sa.Column("transaction_id", sa.BigInteger),
     sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("user_id", _SHOP_ID),
-    sa.Column("device_id", _SHOP_ID),
-    sa.Column("ip_address", sa.String(45)),
-    sa.Column("card_id", _SHOP_ID),
+    sa.Column("user_id", sa.BigInteger),
+    sa.Column("device_id", sa.BigInteger),
+    sa.Column("ip_address", sa.BigInteger),
+    sa.Column("card_id", sa.BigInteger),
     sa.Column("amount", sa.BigInteger),
     sa.Column("counts", sa.Boolean, nullable=False),
-    sa.Index("ix_attempts_user_id_at", "user_id", "at"),
-    sa.Index("ix_attempts_device_id_at", "device_id", "at", "user_id"),
-    sa.Index("ix_attempts_ip_address_at", "ip_address", "at", "user_id"),
+    sa.Index("ix_attempts_user", "user_id", "at", "number", "counts", "amount", "device_id", "card_id"),
+    sa.Index("ix_attempts_device", "device_id", "at", "number", "user_id"),
+    sa.Index("ix_attempts_address", "ip_address", "at", "number", "user_id"),
 )
-"""What memory has of each order that was asked about, in the order of asking; see history/. What was replaced has no texts.
+"""What memory has of each order that was asked about, in the order of asking: see history/. What was replaced has
+its time only.
 
-`at` is the order's own time in seconds since 1970, `amount` in ten-thousandths; it `counts` while it is not denied.
+Instead of texts there are keyed digests of them, of 64 bits. `at` is the order's own time in seconds since 1970, `amount` in
+ten-thousandths; it `counts` while it is not denied. The indexes hold all that is looked at.
 """
 
 MEMORY = sa.Table(
@@ -133,8 +135,9 @@ MEMORY = sa.Table(
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("since", sa.BigInteger, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=False),
 )
-"""One row: from when on memory knows all orders, in seconds since 1970, and the number of the latest attempt."""
+"""One row: from when on memory knows all orders, in seconds since 1970, the number of the latest attempt, the digests' key."""
 
 HEAD = sa.Table(
     "head",

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from agent_server.ledger.engine import writing
 from agent_server.ledger.schema import ATTEMPTS, HEAD, MEMORY
+from agent_server.memory.recall import digests
 from history.definitions import NEEDED, amount_units
 
 AT_ONCE = 5000
@@ -24,7 +25,9 @@ class Importing:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._earliest = engine, None
+        self._engine = engine
+        with engine.connect() as connection:
+            self._key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
         self.rows = self.new = 0
         self._first: int | None = None
 
@@ -32,7 +35,7 @@ class Importing:
         """Take the next rows: each AT_ONCE of them or none."""
         for start in range(0, table.num_rows, AT_ONCE):
             part = table.slice(start, AT_ONCE)
-            rows = _rows(part)
+            rows = _rows(part, self._key)
             times = [row["at"] for row in rows]
             self._first = min([*times, self._first] if self._first is not None else times)
             with writing(self._engine) as connection, connection.begin():
@@ -54,17 +57,16 @@ def known_since(engine: Engine) -> dt.datetime:
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
-def _rows(part: pa.Table) -> list[dict[str, Any]]:
+def _rows(part: pa.Table, key: bytes) -> list[dict[str, Any]]:
     names = [name for name in ("transaction_id", "order_amount", *NEEDED) if name in part.column_names]
     at = pc.cast(part.column("timestamp"), pa.timestamp("s"), safe=False).cast(pa.int64())
     rows = part.select(names).to_pylist()
     return [
         {
-            "transaction_id": row.get("transaction_id") or None,
             "at": moment,
             "amount": amount_units(_number(row.get("order_amount"))),
             "counts": True,
-            **{name: row.get(name) or None for name in NEEDED},
+            **digests(key, {name: row.get(name) or None for name in ("transaction_id", *NEEDED)}),
         }
         for row, moment in zip(rows, at.to_pylist(), strict=True)
         if moment is not None and row.get("user_id")

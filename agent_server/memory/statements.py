@@ -1,65 +1,75 @@
-"""The definitions as SQL: one statement a key, made out of the declarations."""
+"""The definitions as SQL: each is a question of its own, to an index that holds all that it looks at; all go out together."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from agent_server.ledger.schema import ATTEMPTS
-from history.definitions import BY_KEY, LATEST, Definition, Key, Kind
+from history.definitions import LATEST, NEEDED, Definition, Kind
 
-_AMOUNTS = ("_units", "_number")
-
-
-def _statement(key: Key) -> sa.Select[Any]:
-    """All fields of a key over its latest attempts up to a time; `number` is that of the order itself."""
-    name: Any = sa.bindparam("name")
-    at: Any = sa.bindparam("at", type_=sa.BigInteger)
-    number: Any = sa.bindparam("number", type_=sa.BigInteger)
-    past = [ATTEMPTS.c[key.value] == name, ATTEMPTS.c.at <= at]
-    needed = {definition.of for definition in BY_KEY[key]} - {""}
-    latest = (
-        sa.select(ATTEMPTS.c.number, ATTEMPTS.c.at, *(ATTEMPTS.c[other] for other in sorted(needed)))
-        .add_columns(*((ATTEMPTS.c.counts, ATTEMPTS.c.amount) if key is Key.USER else ()))
-        .where(*past)
-        .order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc())
-        .limit(LATEST)
-        .subquery()
-    )
-    columns: list[Any] = []
-    for definition in BY_KEY[key]:
-        if definition.kind is Kind.DAYS_SINCE_FIRST:
-            first = sa.select(ATTEMPTS.c.at).where(*past, ATTEMPTS.c.counts, ATTEMPTS.c.number != number)
-            columns.append(first.order_by(ATTEMPTS.c.at).limit(1).scalar_subquery().label(definition.name))
-        else:
-            columns += _aggregates(definition, latest, number, at)
-    return sa.select(*columns).select_from(latest)
+SUM, NUMBER = "_sum", "_number"
+"""What the names of the two parts of a mean end with."""
+SAME = "same"
+_AT: Any = sa.bindparam("at", type_=sa.BigInteger)
+_OWN: Any = sa.bindparam("own", type_=sa.BigInteger)
+_VALUES: dict[str, Any] = {name: sa.bindparam(name, type_=sa.BigInteger) for name in (*NEEDED, "transaction_id")}
+_SAME = (
+    sa.select(ATTEMPTS.c.number)
+    .where(ATTEMPTS.c.user_id == _VALUES["user_id"], ATTEMPTS.c.at == _AT)
+    .where(ATTEMPTS.c.transaction_id == _VALUES["transaction_id"])
+    .order_by(ATTEMPTS.c.number.desc())
+    .limit(1)
+)
 
 
-def _aggregates(definition: Definition, latest: Any, number: Any, at: Any) -> list[Any]:
-    wanted = []
-    if definition.window is not None:
-        wanted.append(latest.c.at >= at - definition.window)
-    if not definition.itself:
-        wanted.append(latest.c.number != number)
-    if definition.kind in (Kind.ORDERS, Kind.MEAN_AMOUNT):
-        wanted.append(latest.c.counts)
-    there = sa.and_(*wanted)
-    if definition.kind is Kind.DIFFERENT:
-        return [sa.func.count(sa.distinct(sa.case((there, latest.c[definition.of])))).label(definition.name)]
-    if definition.kind is Kind.NEW:
-        seen = sa.and_(there, latest.c[definition.of] == sa.bindparam(definition.of))
-        return [sa.func.count(sa.case((seen, 1))).label(definition.name)]
-    if definition.kind is Kind.MEAN_AMOUNT:
-        return [
-            sa.func.sum(sa.case((there, latest.c.amount), else_=0)).label(definition.name + _AMOUNTS[0]),
-            sa.func.count(sa.case((there, latest.c.amount))).label(definition.name + _AMOUNTS[1]),
-        ]
-    return [sa.func.count(sa.case((there, 1))).label(definition.name)]
+@cache
+def statement(definitions: Sequence[Definition]) -> sa.Select[Any]:
+    """Fields of an order that is not in memory yet, or has the number `own` there; `same` is the latest attempt with its id.
+
+    Parameters: `at`, `own`, `transaction_id`, and the digests of the texts that memory keeps.
+    """
+    columns = [column for definition in definitions for column in _columns(definition)]
+    return sa.select(_SAME.scalar_subquery().label(SAME), *columns)
 
 
-STATEMENTS: Mapping[Key, sa.Select[Any]] = {key: _statement(key) for key in Key}
-"""Parameters: `name` of the key, `at`, `number`, and the other field of each that is NEW."""
-OTHERS: Mapping[Key, tuple[str, ...]] = {
-    key: tuple(definition.of for definition in BY_KEY[key] if definition.kind is Kind.NEW) for key in Key
-}
+def _columns(definition: Definition) -> list[Any]:
+    name, kind = definition.name, definition.kind
+    if kind is Kind.DAYS_SINCE_FIRST:
+        first = sa.select(ATTEMPTS.c.at).where(*_past(definition), ATTEMPTS.c.counts).order_by(ATTEMPTS.c.at).limit(1)
+        return [first.scalar_subquery().label(name)]
+    if kind is Kind.ATTEMPTS:
+        return [_count(_latest(definition)).label(name)]
+    if kind is Kind.DIFFERENT:
+        others = _latest(definition, definition.of)
+        own = sa.select(_VALUES[definition.of].label("value"))
+        values = sa.union(sa.select(others.c[definition.of]).where(others.c[definition.of].is_not(None)), own)
+        return [_count(values.subquery()).label(name)]
+    if kind is Kind.NEW:
+        others = _latest(definition, definition.of)
+        seen = sa.select(others.c[definition.of]).where(others.c[definition.of] == _VALUES[definition.of]).limit(1)
+        return [seen.scalar_subquery().label(name)]
+    if kind is Kind.ORDERS:
+        orders = _latest(definition, "counts")
+        return [_count(orders, orders.c.counts).label(name)]
+    orders = _latest(definition, "counts", "amount")
+    known = (orders.c.counts, orders.c.amount.is_not(None))
+    total = sa.select(sa.func.sum(orders.c.amount)).where(*known).scalar_subquery()
+    return [total.label(name + SUM), _count(orders, *known).label(name + NUMBER)]
+
+
+def _past(definition: Definition) -> list[Any]:
+    key = definition.key.value
+    past = [ATTEMPTS.c[key] == _VALUES[key], ATTEMPTS.c.at <= _AT, ATTEMPTS.c.number != _OWN]
+    return past if definition.window is None else [*past, ATTEMPTS.c.at >= _AT - definition.window]
+
+
+def _latest(definition: Definition, *columns: str) -> Any:
+    """The latest attempts of the window, without the order itself: it is one of those that are looked at."""
+    chosen = sa.select(ATTEMPTS.c.number, *(ATTEMPTS.c[name] for name in columns)).where(*_past(definition))
+    return chosen.order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc()).limit(LATEST - 1).subquery()
+
+
+def _count(rows: Any, *conditions: Any) -> Any:
+    return sa.select(sa.func.count()).select_from(rows).where(*conditions).scalar_subquery()

@@ -13,13 +13,13 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Asked, KeepDecision, Kept, Opening
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES, MEMORY, PAYLOADS
 from agent_server.memory.filling import told, values_of
-from agent_server.memory.recall import Recall, Recalled
+from agent_server.memory.recall import Recall, Recalled, digests
 from agent_server.privacy import Erase
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts, DecisionPayload
 from generated.vouch.v1.transaction_pb2 import Transaction
-from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
+from history.definitions import DAY, DEFINITIONS, NAMES, NEEDED, amount_units, is_known
 from history.replay import Attempt, Replay, Value, texts_of
 from testing.decisions import answer_for
 
@@ -228,7 +228,7 @@ def _replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     """By decision: what was filled in, and what a replay in the ledger's order says."""
     engine = open_engine(url)
     with engine.connect() as connection:
-        since = connection.execute(sa.select(MEMORY.c.since)).scalar_one()
+        since, key = connection.execute(sa.select(MEMORY.c.since, MEMORY.c.key)).one()
         # Attempts that were replaced have lost their content: it stands in the decisions about them.
         rows = {row.number: dict(row._mapping) for row in connection.execute(sa.select(ATTEMPTS))}
         decided = connection.execute(
@@ -239,7 +239,7 @@ def _replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     engine.dispose()
     steps: list[tuple[int, int, Any]] = []
     contents: dict[int, Transaction] = {}
-    kept: dict[str, list[tuple[int, int]]] = {}
+    kept: dict[Any, list[tuple[int, int]]] = {}
     results: dict[int, tuple[dict[str, Value], Transaction, int]] = {}
     for place, row in enumerate(decided):
         facts, payload = DecisionFacts.FromString(row.facts), DecisionPayload.FromString(row.payload)
@@ -249,11 +249,13 @@ def _replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
         if facts.decision_maker != pb.DECISION_MAKER_HUMAN:
             results[place] = (values_of(payload.completed_fields), made, facts.memory_number)
             steps.append((facts.memory_read, 2, ("read", place)))
-            kept.setdefault(row.transaction_id, []).append((facts.memory_kept, facts.memory_number))
+            kept.setdefault(digests(key, {"": row.transaction_id})[""], []).append(
+                (facts.memory_kept, facts.memory_number)
+            )
         steps.append((facts.memory_kept, 3 + place, ("decide", facts.memory_number, row.decision != DENY)))
     for number, attempt in rows.items():
         made_: Any = contents.get(number)
-        name = attempt["transaction_id"] if made_ is None else made_.transaction_id
+        name = attempt["transaction_id"] if made_ is None else digests(key, {"": made_.transaction_id})[""]
         before = [other for at, other in kept.get(name, ()) if at < number]  # what had been decided by then
         if before and before[-1] != number:
             steps.append((number, 0, ("remove", before[-1])))
@@ -262,13 +264,13 @@ def _replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     for _, _, (kind, *what) in sorted(steps, key=lambda step: step[:2]):
         if kind == "add":
             number, attempt, content = what
-            texts = attempt if content is None else {
-                name: getattr(content, name) or None for name in ("user_id", "device_id", "ip_address", "card_id")
-            }  # fmt: skip
+            texts = (
+                attempt if content is None else digests(key, {name: getattr(content, name) or None for name in NEEDED})
+            )
             amount = attempt["amount"]
             if content is not None:
                 amount = amount_units(content.order_amount) if content.HasField("order_amount") else None
-            replay.add(Attempt(number, attempt["at"], texts_of(texts), amount))
+            replay.add(Attempt(number, attempt["at"], texts_of(keys), amount))
         elif kind == "remove":
             if what[0] not in removed:
                 replay.remove(what[0])
