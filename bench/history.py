@@ -46,14 +46,21 @@ _CHUNK = 100_000
 
 
 class Shoppers:
-    """Raw orders of users, devices and addresses that come back, few of them often."""
+    """Raw orders of users, devices and addresses that come back: few of them often (`hot`), or each some five times."""
 
-    def __init__(self, seed: int) -> None:
-        self._chance = np.random.default_rng(seed)
+    def __init__(self, seed: int, *, hot: bool = True) -> None:
+        self._chance, self._hot = np.random.default_rng(seed), hot
 
     def columns(self, count: int, days: float) -> dict[str, np.ndarray]:
         """So many orders over so many days, in the order of time."""
         chance, size = self._chance, count
+        if not self._hot:
+            users = chance.integers(0, max(count // 5, 1), size)
+            return {
+                "at": BEGUN + np.sort((chance.random(size) * days * DAY).astype(np.int64)),
+                "user": users, "device": users + chance.integers(0, 2, size), "address": users // 2,
+                "card": chance.integers(0, 2, size), "amount": chance.lognormal(4, 1, size),
+            }  # fmt: skip
         return {
             "at": BEGUN + np.sort((chance.random(size) * days * DAY).astype(np.int64)),
             "user": chance.zipf(1.3, size) % 2_000_000, "device": chance.zipf(1.3, size) % 2_000_000,
@@ -62,9 +69,9 @@ class Shoppers:
         }  # fmt: skip
 
 
-def remembered(url: str, count: int) -> None:
+def remembered(url: str, count: int, *, hot: bool = True) -> None:
     """Fill a ledger's memory with so many orders."""
-    engine, shoppers = open_engine(url), Shoppers(1)
+    engine, shoppers = open_engine(url), Shoppers(1, hot=hot)
     columns = shoppers.columns(count, 60)
     with writing(engine) as connection:
         with connection.begin():
@@ -117,9 +124,9 @@ def looks(url: str, count: int) -> list[float]:
 
 
 @asynccontextmanager
-async def raw_reviews(address: str) -> AsyncIterator[Call]:
+async def raw_reviews(address: str, *, hot: bool) -> AsyncIterator[Call]:
     """Reviews of raw orders of shoppers."""
-    columns = {name: column.tolist() for name, column in Shoppers(3).columns(200_000, 20).items()}
+    columns = {name: column.tolist() for name, column in Shoppers(3, hot=hot).columns(SMALL, 20).items()}
     numbers = itertools.count()
     async with contextlib.AsyncExitStack() as stack:
         options = [("grpc.use_local_subchannel_pool", 1)]
@@ -128,7 +135,7 @@ async def raw_reviews(address: str) -> AsyncIterator[Call]:
 
         def call() -> Awaitable[pb.ReviewResponse]:
             number = next(numbers)
-            place = number % 200_000
+            place = number % SMALL
             order = message(
                 transaction_id=f"raw-{address}-{number}", user_id=f"user-{columns['user'][place]}",
                 device_id=f"device-{columns['device'][place]}", ip_address=f"10.{columns['address'][place] % 250}",
@@ -146,25 +153,26 @@ async def raw_reviews(address: str) -> AsyncIterator[Call]:
         yield call
 
 
-async def memory_costs(folder: Path, models: Path) -> list[float]:
+async def memory_costs(folder: Path, models: Path, *, hot: bool) -> list[float]:
     """The share of Review's throughput that memory takes, by rounds."""
     behind, fronts = scorer(folder, models), []
     for word in ("false", "true"):
-        (folder / word).mkdir()
+        (folder / word).mkdir(parents=True)
         url = f"sqlite:///{folder / word / 'chaos.db'}"
-        remembered(url, SMALL)
+        remembered(url, SMALL, hot=hot)
         front = agent(folder / word, behind.address, ledger_url=url)
         front.settings = {**front.settings, "VOUCH_AGENT_MEMORY": word}
         fronts.append(front)
     with running(behind, *fronts):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
-        async with raw_reviews(fronts[0].address) as without, raw_reviews(fronts[1].address) as with_memory:
+        without_one, with_one = (raw_reviews(front.address, hot=hot) for front in fronts)
+        async with without_one as without, with_one as with_memory:
             for call in (without, with_memory):
                 await until_answered(call)
                 await capacity(call, 4, 1.0)
             rates = [[await capacity(call, CALLERS, SECONDS) for call in (without, with_memory)] for _ in range(ROUNDS)]
     print("reviews a second, without and with memory:", [[round(rate) for rate in pair] for pair in rates])
-    return [1 - with_one / without_one for without_one, with_one in rates]
+    return [1 - remembering / plain for plain, remembering in rates]
 
 
 def computed(folder: Path, rows: int) -> tuple[float, float]:
@@ -208,7 +216,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vouch-history-") as name:
         folder = Path(name)
-        costs = asyncio.run(memory_costs(folder, Shared.read().models_dir.resolve()))
+        models = Shared.read().models_dir.resolve()
+        costs = asyncio.run(memory_costs(folder / "usual", models, hot=False))
+        hot_costs = asyncio.run(memory_costs(folder / "hot", models, hot=True))
         p99 = {}
         for word, count in (("small", SMALL), ("large", options.remembered)):
             url = f"sqlite:///{folder / f'{word}.db'}"
@@ -219,13 +229,14 @@ def main() -> int:
         rate, megabytes = computed(folder, options.rows)
     figures = {
         "review_memory_cost": entry(costs, "ratio"),
+        "review_memory_cost_hot": entry(hot_costs, "ratio"),
         "lookup_p99": entry([p99["large"]], "ms"),
         "lookup_p99_small": entry([p99["small"]], "ms"),
         "lookup_p99_ratio": entry([p99["large"] / p99["small"]], "ratio"),
         "history_compute": entry([rate], "rows/s"),
         "history_compute_memory": entry([megabytes], "MB"),
     }
-    write("history_cost", figures)
+    write("history", figures)
     return 0
 
 

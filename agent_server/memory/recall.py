@@ -11,7 +11,7 @@ from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Kept, Seen, kept_before
 from agent_server.ledger.records import content_digest
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES
-from agent_server.memory.statements import NUMBER, SAME, SUM, statement
+from agent_server.memory.statements import APART, SAME, statement
 from contract.fields import REQUIRED
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -115,7 +115,7 @@ def _values(known: Sequence[Definition], row: Any, at: int) -> dict[str, Value]:
 def _value(definition: Definition, row: Any, at: int) -> Value:
     name, kind = definition.name, definition.kind
     if kind is Kind.MEAN_AMOUNT:
-        return mean_amount(int(row[name + SUM] or 0), row[name + NUMBER])
+        return mean_amount(*map(int, row[name].split(APART)))
     if kind is Kind.DAYS_SINCE_FIRST:
         return 0 if row[name] is None else (at - int(row[name])) // DAY
     if kind is Kind.NEW:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from agent_server.ledger.schema import ATTEMPTS
 from history.definitions import LATEST, NEEDED, Definition, Kind
 
-SUM, NUMBER = "_sum", "_number"
-"""What the names of the two parts of a mean end with."""
+APART = ","
+"""Between the sum and the number that make a mean."""
 SAME = "same"
 _AT: Any = sa.bindparam("at", type_=sa.BigInteger)
 _OWN: Any = sa.bindparam("own", type_=sa.BigInteger)
@@ -43,9 +43,9 @@ def _columns(definition: Definition) -> list[Any]:
         return [_count(_latest(definition)).label(name)]
     if kind is Kind.DIFFERENT:
         others = _latest(definition, definition.of)
-        own = sa.select(_VALUES[definition.of].label("value"))
-        values = sa.union(sa.select(others.c[definition.of]).where(others.c[definition.of].is_not(None)), own)
-        return [_count(values.subquery()).label(name)]
+        value, own = others.c[definition.of], _VALUES[definition.of]
+        among = sa.func.coalesce(sa.func.max(sa.case((value == own, 1), else_=0)), 0)
+        return [sa.select(sa.func.count(sa.distinct(value)) + 1 - among).scalar_subquery().label(name)]
     if kind is Kind.NEW:
         others = _latest(definition, definition.of)
         seen = sa.select(others.c[definition.of]).where(others.c[definition.of] == _VALUES[definition.of]).limit(1)
@@ -54,9 +54,11 @@ def _columns(definition: Definition) -> list[Any]:
         orders = _latest(definition, "counts")
         return [_count(orders, orders.c.counts).label(name)]
     orders = _latest(definition, "counts", "amount")
-    known = (orders.c.counts, orders.c.amount.is_not(None))
-    total = sa.select(sa.func.sum(orders.c.amount)).where(*known).scalar_subquery()
-    return [total.label(name + SUM), _count(orders, *known).label(name + NUMBER)]
+    total = sa.cast(sa.func.coalesce(sa.func.sum(orders.c.amount), 0), sa.String)
+    number = sa.cast(sa.func.count(orders.c.amount), sa.String)
+    # As one text, so that the rows are gone through once.
+    both = sa.select(total + APART + number).where(orders.c.counts)
+    return [both.scalar_subquery().label(name)]
 
 
 def _past(definition: Definition) -> list[Any]:

@@ -264,7 +264,7 @@ def _replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     for _, _, (kind, *what) in sorted(steps, key=lambda step: step[:2]):
         if kind == "add":
             number, attempt, content = what
-            texts = (
+            keys = (
                 attempt if content is None else digests(key, {name: getattr(content, name) or None for name in NEEDED})
             )
             amount = attempt["amount"]
