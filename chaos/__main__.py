@@ -55,8 +55,9 @@ class Report:
         """What was acknowledged against what is kept."""
         self.keep(f"{name}_calls", kept.outcome.sent, "calls")
         self.keep(f"{name}_acknowledged", len(kept.outcome.answers), "calls")
-        for what in ("missing", "different", "doubled", "lost_cases", "other_answers"):
+        for what in ("missing", "different", "doubled", "lost_cases", "other_answers", "other_history"):
             self.keep(f"{name}_{what}", getattr(kept, what), "records", 0)
+        self.keep(f"{name}_filled_fields", kept.filled, "fields")
         if kept.broken:
             self.failed.append(f"{name}: {kept.broken}")
 

@@ -12,10 +12,15 @@ from google.protobuf.message import Message
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.queries import WantedCases, case_page
 from agent_server.ledger import open_engine
+from agent_server.ledger.engine import writing
 from agent_server.ledger.queries import Wanted, record_page
+from agent_server.ledger.schema import MEMORY
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import NAMES
 from testing.load import Outcome, Traffic
+from testing.remembering import replayed
 from testing.servers.clients import AGENT, channel, order
 from testing.servers.postgres import Postgres
 from testing.servers.replicas import Replica, running, scorer
@@ -38,6 +43,10 @@ class LedgerKept:
     lost_cases: int
     other_answers: int
     broken: str
+    filled: int
+    """Fields that memory filled in."""
+    other_history: int
+    """Decisions whose filled fields are not what a replay of the ledger says."""
 
 
 async def kill_agents(
@@ -52,6 +61,7 @@ async def kill_agents(
 ) -> LedgerKept:
     """Kill a random agent, or with `postgres` the database, again and again under load; then compare."""
     url = url or f"sqlite:///{folder / 'ledger.db'}"
+    _remember_all(url)
     behind = scorer(folder, models)
     fronts = [agent_replica(folder, behind.address, ledger_url=url) for _ in range(agents)]
     chance, run = random.Random(1), f"kills-{agents}-{bool(postgres)}"
@@ -64,7 +74,7 @@ async def kill_agents(
                 nonlocal number
                 number += 1
                 answer: Awaitable[Message] = stub.Review(
-                    agent.ReviewRequest(transaction=order(f"{run}-{number}")), timeout=20
+                    agent.ReviewRequest(transaction=_raw(f"{run}-{number}", number)), timeout=20
                 )
                 return answer
 
@@ -75,6 +85,25 @@ async def kill_agents(
                     await traffic.answers(ANSWERS)
             again = await _asked_again(stub, traffic.outcome)
     return _compared(url, traffic.outcome, again)
+
+
+def _remember_all(url: str) -> None:
+    """Let memory know of all there was before: nothing."""
+    engine = open_engine(url)
+    with writing(engine) as connection, connection.begin():
+        connection.execute(MEMORY.update().values(since=0))
+    engine.dispose()
+
+
+def _raw(transaction_id: str, number: int) -> Transaction:
+    """An order of one of a few users and devices, without anything of their past."""
+    raw = order(transaction_id)
+    for name in NAMES:
+        raw.ClearField(name)
+    raw.user_id, raw.device_id, raw.card_id = f"user-{number % 7}", f"device-{number % 3}", f"card-{number % 4}"
+    raw.timestamp.seconds += number // 10
+    raw.account_created_date.seconds = 1
+    return raw
 
 
 def _kill(chance: random.Random, fronts: Sequence[Replica], postgres: Postgres | None) -> Callable[[], None]:
@@ -97,7 +126,9 @@ async def _asked_again(stub: AgentServiceStub, outcome: Outcome) -> int:
     other = 0
     for _, answered in outcome.answers[-50:]:
         assert isinstance(answered, agent.ReviewResponse)
-        again = await stub.Review(agent.ReviewRequest(transaction=order(answered.transaction_id)), timeout=20)
+        number = int(answered.transaction_id.rpartition("-")[2])
+        request = agent.ReviewRequest(transaction=_raw(answered.transaction_id, number))
+        again = await stub.Review(request, timeout=20)
         other += again.SerializeToString() != answered.SerializeToString()
     return other
 
@@ -119,6 +150,7 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
                 break
         verified = verify(rows_of(connection), end_of(connection), None)
     engine.dispose()
+    history = replayed(url)
     reviews = {answer.case_id for answers in kept.values() for answer in answers if answer.case_id}
     answers = [answer for _, answer in outcome.answers if isinstance(answer, agent.ReviewResponse)]
     first = {name: kept[name][0].SerializeToString() for name in kept}
@@ -130,4 +162,6 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
         lost_cases=len(reviews ^ cases),
         other_answers=other_answers,
         broken=verified.broken,
+        filled=sum(len(filled) for filled, _ in history),
+        other_history=sum(filled != known for filled, known in history),
     )

@@ -24,12 +24,29 @@ class Revision:
     revision: int
 
 
+# Made once: to make a statement takes longer than to run it.
+_HEAD = sa.select(HEAD.c.sequence, HEAD.c.hash).with_for_update()
+_REMEMBERED = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key)
+_REVISIONS = (
+    sa.select(
+        PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts
+    )
+    .join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
+    .where(PAYLOADS.c.transaction_id.in_(sa.bindparam("names", expanding=True)))
+    .order_by(PAYLOADS.c.sequence)
+)  # fmt: skip
+_NEW_HEAD = HEAD.update().values(
+    sequence=sa.bindparam("new_sequence"), hash=sa.bindparam("new_hash"), signature=sa.bindparam("new_signature")
+)
+_NEW_NUMBER = MEMORY.update().values(number=sa.bindparam("new_number"))
+
+
 class Group:
     """Appends entries to the chain; rows wait until they are needed or the group closes, and go out together."""
 
     def __init__(self, connection: Connection, signer: Signer) -> None:
         self._connection, self._signer = connection, signer
-        head = connection.execute(sa.select(HEAD.c.sequence, HEAD.c.hash).with_for_update()).one()
+        head = connection.execute(_HEAD).one()
         self._begun_at: int = head.sequence
         self._sequence: int = head.sequence
         self._end: bytes = head.hash
@@ -62,20 +79,20 @@ class Group:
         self._flush()
         return self._connection.execute(statement, parameters)
 
+    def run(
+        self, prepared: Callable[[Connection, Mapping[str, Any]], sa.CursorResult[Any]], values: Mapping[str, Any]
+    ) -> sa.CursorResult[Any]:
+        """Run what was prepared, as `execute` runs a statement."""
+        self._flush()
+        return prepared(self._connection, values)
+
     def look_up(self, transaction_ids: Iterable[str]) -> None:
         """Read the revisions of many transactions at once, for `revisions`."""
         unknown = {name for name in transaction_ids if name not in self._revisions}
         if not unknown:
             return
         self._revisions |= {name: [] for name in unknown}
-        rows = self._connection.execute(
-            sa.select(
-                PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts
-            )
-            .join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
-            .where(PAYLOADS.c.transaction_id.in_(unknown))
-            .order_by(PAYLOADS.c.sequence)
-        )  # fmt: skip
+        rows = self._connection.execute(_REVISIONS, {"names": list(unknown)})
         for row in rows:
             revision = DecisionFacts.FromString(row.facts).revision
             known = Revision(row.sequence, row.entry_id, row.content_digest, revision)
@@ -109,7 +126,7 @@ class Group:
 
     def _remembered(self) -> list[Any]:
         if not self._memory:
-            row = self._connection.execute(sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key)).one()
+            row = self._connection.execute(_REMEMBERED).one()
             self._memory = [row.since, row.number, row.key]
         return self._memory
 
@@ -117,10 +134,11 @@ class Group:
         """Write what waits, the number of the latest attempt, and the new end of the chain."""
         self._flush()
         if self._attempted:
-            self._connection.execute(MEMORY.update().values(number=self._memory[1]))
+            self._connection.execute(_NEW_NUMBER, {"new_number": self._memory[1]})
         if self._sequence != self._begun_at:
             signature = self._signer.sign(signed_end(self._sequence, self._end))
-            self._connection.execute(HEAD.update().values(sequence=self._sequence, hash=self._end, signature=signature))
+            values = {"new_sequence": self._sequence, "new_hash": self._end, "new_signature": signature}
+            self._connection.execute(_NEW_HEAD, values)
 
     def _flush(self) -> None:
         for table, rows in self._waiting.items():

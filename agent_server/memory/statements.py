@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from agent_server.ledger.schema import ATTEMPTS
+from agent_server.memory.prepared import Prepared
 from history.definitions import LATEST, NEEDED, Definition, Kind
 
 APART = ","
@@ -25,13 +26,13 @@ _SAME = (
 
 
 @cache
-def statement(definitions: Sequence[Definition]) -> sa.Select[Any]:
+def statement(definitions: Sequence[Definition]) -> Prepared:
     """Fields of an order that is not in memory yet, or has the number `own` there; `same` is the latest attempt with its id.
 
     Parameters: `at`, `own`, `transaction_id`, and the digests of the texts that memory keeps.
     """
     columns = [column for definition in definitions for column in _columns(definition)]
-    return sa.select(_SAME.scalar_subquery().label(SAME), *columns)
+    return Prepared(sa.select(_SAME.scalar_subquery().label(SAME), *columns))
 
 
 def _columns(definition: Definition) -> list[Any]:
