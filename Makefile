@@ -8,7 +8,7 @@ SOURCES := contract runtime data_gen ml_server agent_server http_bridge load_tes
 # A server's start is mostly imports: 0.9 s with bytecode, 2.4 s without. So it is kept, also where the user's shell says no.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos format setup demo up test check protos lock clean
+.PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos format setup demo up test check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -66,6 +66,9 @@ bench-policy: setup  ## what a rule costs
 bench-loop: setup  ## does what comes back make the next model better
 	@$(RUN)python -m bench.loop --seeds 2
 	@$(RUN)python -m bench.reviewers
+
+bench-history: setup  ## what memory costs, and how fast a table gets its past
+	@$(RUN)python -m bench.history
 
 bench-real: setup  ## the model beside its peers on real orders; needs PyPI
 	@$(RUN)python -m bench.real

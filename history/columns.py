@@ -139,9 +139,11 @@ class _Past:
 
     def _neighbour(self, values: Ints, *, forward: bool) -> Ints:
         """The next row of the same key and value, or the one before; past the end, or -1, where there is none."""
-        order = np.lexsort((values, self._group))  # stable: rows of one key and value in their order
+        together = self._group * (int(values.max(initial=0)) + 2) + values + 1  # one number for key and value
+        order = np.argsort(together, kind="stable")  # rows of one key and value in their order
+        together = together[order]
         same = np.zeros(len(order), np.bool_)
-        same[1:] = (self._group[order[1:]] == self._group[order[:-1]]) & (values[order[1:]] == values[order[:-1]])
+        same[1:] = together[1:] == together[:-1]
         found = np.full(len(order), len(order) if forward else -1, np.int64)
         pairs = np.flatnonzero(same)
         if forward:

@@ -95,6 +95,16 @@ BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
 }
 
 
+def documented() -> str:
+    """All fields as a table in Markdown, as docs/history.md has it."""
+    lines = ["| field | of | over | counts | in words |", "|---|---|---|---|---|"]
+    for one in DEFINITIONS:
+        over = f"{one.window // HOUR} h" if one.window else "all time"
+        counts = f"{one.kind.value} {one.of}".strip() + (", itself too" if one.itself else "")
+        lines.append(f"| `{one.name}` | {one.key.value} | {over} | {counts} | {one.sentence} |")
+    return "\n".join(lines)
+
+
 def is_known(definition: Definition, at: int, since: int, opened: int | None, texts: Mapping[str, str | None]) -> bool:
     """Whether a field can be known of an order.
 

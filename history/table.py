@@ -23,22 +23,22 @@ class _Texts:
     """Numbers for the texts of a column that comes in pieces."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._pieces: list[npt.NDArray[np.int32]] = []
+        self._pieces: list[pa.Array] = []
 
     def add(self, column: pa.Array | None, rows: int) -> None:
-        if column is None:
-            self._pieces.append(np.full(rows, -1, np.int32))
-            return
-        encoded = column.cast(pa.string()).dictionary_encode()
-        numbers = self._numbers
-        known = [-1 if not text else numbers.setdefault(text, len(numbers)) for text in encoded.dictionary.to_pylist()]
-        places = np.asarray(pc.fill_null(encoded.indices, len(known)))
-        self._pieces.append(np.array([*known, -1], np.int32)[places])
+        self._pieces.append(pa.nulls(rows, pa.string()) if column is None else column.cast(pa.string()))
 
     def whole(self) -> npt.NDArray[np.int32]:
-        self._numbers = {}
-        return np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int32)
+        """All of them, once; the texts are given up."""
+        pieces, self._pieces = pa.chunked_array(self._pieces, pa.string()), []
+        encoded = pieces.dictionary_encode()  # one dictionary for all pieces
+        del pieces
+        numbers = [np.asarray(pc.fill_null(piece.indices, -1), np.int32) for piece in encoded.chunks]
+        found = np.concatenate(numbers) if numbers else np.zeros(0, np.int32)
+        empty = pc.index(encoded.chunk(0).dictionary, "").as_py() if encoded.num_chunks else -1
+        if empty >= 0:
+            found[found == empty] = -1
+        return found
 
 
 class Past:

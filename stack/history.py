@@ -78,7 +78,8 @@ def _compute(path: Path, output: Path, mapping: Path | None, report: Report) -> 
 
 def _writer(path: Path, suffix: str, schema: pa.Schema) -> pq.ParquetWriter | pa_csv.CSVWriter:
     if suffix == ".parquet":
-        return pq.ParquetWriter(path, schema)
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        return pq.ParquetWriter(path, schema, use_dictionary=texts)  # counts are as short without one
     if suffix == ".csv":
         return pa_csv.CSVWriter(str(path), schema)
     raise OutputError(f"the output must end in .csv or .parquet, not {suffix or 'in nothing'}")

@@ -69,7 +69,7 @@ def test_our_own_columns_are_found(table: pa.Table) -> None:
     """A file with the contract's own names: each column is guessed to be its field."""
     frame = table.slice(0, 2000).to_pandas().drop(columns=["abuse_type", "abuse_confidence", "difficulty_tier"])
     fields = {guess.name: guess.column for guess in suggest(frame) if guess.role == "field"}
-    assert fields == {name: name for name in FIELDS}
+    assert fields == {name: name for name in FIELDS if name in table.column_names}
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "a: b", "# c", "{x}", "- y", "\u20ac\U0001f600", "7", "no", "'", '"', "\\"])

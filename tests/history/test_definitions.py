@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract.fields import FIELDS
 from history.columns import Columns, codes
-from history.definitions import DAY, DEFINITIONS, HOUR, LATEST, NAMES, Key, amount_units, is_known
+from history.definitions import DAY, DEFINITIONS, HOUR, LATEST, NAMES, Key, amount_units, documented, is_known
 from history.replay import Attempt, Replay
 from testing.servers.processes import ROOT
 
@@ -39,6 +39,11 @@ def test_each_field_is_one_of_the_contract() -> None:
         kind = "flag" if definition.name == "new_device" else "number" if "avg" in definition.name else "count"
         assert FIELDS[definition.name].kind == kind
         assert definition.key.value in FIELDS and (not definition.of or definition.of in FIELDS)
+
+
+def test_the_docs_list_the_definitions() -> None:
+    """The table of docs/history.md is made of them."""
+    assert documented() in (ROOT / "docs" / "history.md").read_text()
 
 
 def test_the_contract_says_what_the_definitions_say() -> None:
