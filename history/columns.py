@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LARGEST_AMOUNT, LATEST, NEEDED, Definition, Key, Kind
 
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32] | Ints
+Ints = npt.NDArray[np.signedinteger[Any]]
+"""Times and sums are of 64 bits, places and codes of 32: a table of ten million rows has dozens of such columns."""
 Column = npt.NDArray[Any]
 
 
@@ -32,7 +32,7 @@ class Columns:
     """The history of every row, given its columns: `at` in whole seconds, not falling; `counts` whether it is an order."""
 
     def __init__(
-        self, at: Ints, texts: Mapping[str, Codes], amounts: npt.NDArray[np.float64] | None = None,
+        self, at: Ints, texts: Mapping[str, Ints], amounts: npt.NDArray[np.float64] | None = None,
         counts: npt.NDArray[np.bool_] | None = None,
     ) -> None:  # fmt: skip
         """`amounts` are NaN where unknown."""
@@ -50,8 +50,8 @@ class Columns:
     def _of_key(self, key: Key, definitions: tuple[Definition, ...]) -> dict[str, tuple[Column, npt.NDArray[np.bool_]]]:
         own = self._texts[key.value]
         order = np.argsort(own, kind="stable")  # rows of a key beside each other, in the order of time
-        order = order[np.searchsorted(own[order], 0) :]
-        past = _Past(own[order].astype(np.int64), self._at[order])
+        order = order[np.searchsorted(own[order], 0) :].astype(np.int32)
+        past = _Past(own[order], self._at[order])
         found = {}
         for definition in definitions:
             there = own >= 0
@@ -68,9 +68,9 @@ class Columns:
         if definition.kind is Kind.ATTEMPTS:
             return last - first + int(definition.itself)
         if definition.kind is Kind.DIFFERENT:
-            return past.different(self._texts[definition.of][order].astype(np.int64), first)
+            return past.different(self._texts[definition.of][order], first)
         if definition.kind is Kind.NEW:
-            return past.is_new(self._texts[definition.of][order].astype(np.int64), first)
+            return past.is_new(self._texts[definition.of][order], first)
         counts = self._counts[order]
         if definition.kind is Kind.DAYS_SINCE_FIRST:
             return past.days_since_first(counts)
@@ -95,11 +95,11 @@ class _Past:
     """Rows of all values of a key, those of one value beside each other and in the order of time."""
 
     def __init__(self, keys: Ints, at: Ints) -> None:
-        self._at, self.rows = at, np.arange(len(at), dtype=np.int64)
+        self._at, self.rows = at, np.arange(len(at), dtype=np.int32)
         begins = np.ones(len(at), np.bool_)
         begins[1:] = keys[1:] != keys[:-1]
-        starts = np.flatnonzero(begins)
-        self._group = np.cumsum(begins) - 1
+        starts = np.flatnonzero(begins).astype(np.int32)
+        self._group = np.cumsum(begins, dtype=np.int32) - 1
         self._starts = starts
         self._latest = np.maximum(starts[self._group], self.rows + 1 - LATEST) if len(at) else self.rows
         # One ascending number for key and time.
@@ -111,20 +111,21 @@ class _Past:
         if seconds is None or not len(self._at):
             return self._latest
         span = self._span + seconds
-        place = self._group * span + (self._at - self._base)
+        place = self._group.astype(np.int64) * span + (self._at - self._base)
         # A moment before the key's own beginning is still above all of the key before: spans have room for a window.
-        wanted = np.maximum(place - seconds, self._group * span)
-        return np.asarray(np.maximum(np.searchsorted(place, wanted), self._latest), np.int64)
+        wanted = np.maximum(place - seconds, self._group.astype(np.int64) * span)
+        return np.asarray(np.maximum(np.searchsorted(place, wanted).astype(np.int32), self._latest))
 
     def different(self, values: Ints, first: Ints) -> Ints:
         """How many different values a row and its window have; -1 is none."""
         following = self._neighbour(values, forward=True)
-        left = np.searchsorted(first, self.rows, side="right")  # the first row whose window begins behind this one
+        # The first row whose window begins behind this one.
+        left = np.searchsorted(first, self.rows, side="right").astype(np.int32)
         there = values >= 0
-        steps = np.zeros(len(values) + 1, np.int64)
+        steps = np.zeros(len(values) + 1, np.int32)
         steps[self.rows[there]] = 1
-        steps -= np.bincount(np.minimum(following, left)[there], minlength=len(steps))
-        return np.cumsum(steps[:-1])
+        steps -= np.bincount(np.minimum(following, left)[there], minlength=len(steps)).astype(np.int32)
+        return np.cumsum(steps[:-1], dtype=np.int32)
 
     def is_new(self, values: Ints, first: Ints) -> npt.NDArray[np.bool_]:
         """Whether no earlier row of the window has the row's value."""
@@ -139,12 +140,14 @@ class _Past:
 
     def _neighbour(self, values: Ints, *, forward: bool) -> Ints:
         """The next row of the same key and value, or the one before; past the end, or -1, where there is none."""
-        together = self._group * (int(values.max(initial=0)) + 2) + values + 1  # one number for key and value
+        together = (
+            self._group.astype(np.int64) * (int(values.max(initial=0)) + 2) + values + 1
+        )  # one number for key and value
         order = np.argsort(together, kind="stable")  # rows of one key and value in their order
         together = together[order]
         same = np.zeros(len(order), np.bool_)
         same[1:] = together[1:] == together[:-1]
-        found = np.full(len(order), len(order) if forward else -1, np.int64)
+        found = np.full(len(order), len(order) if forward else -1, np.int32)
         pairs = np.flatnonzero(same)
         if forward:
             found[order[pairs - 1]] = order[pairs]

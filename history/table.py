@@ -82,7 +82,7 @@ class Past:
                 back_values[order], back_there[order] = values, there
                 values, there = back_values, back_there
             reaches = at - definition.window >= begun if definition.window is not None else opened >= begun
-            compact = values.astype(np.int32) if values.dtype == np.int64 else values
+            compact = values.astype(np.int32) if values.dtype.kind == "i" else values
             found[definition.name] = (compact, there & reaches)
         return History(found)
 
