@@ -43,6 +43,10 @@ SMALL, LARGE, LOOKS = 50_000, 5_000_000, 3000
 ROUNDS, SECONDS, CALLERS = 5, 3.0, 16
 BEGUN = 1_600_000_000
 _CHUNK = 100_000
+_ALL_APPROVED = {
+    "VOUCH_AGENT_APPROVE_THRESHOLD": "0.0002", "VOUCH_AGENT_DENY_THRESHOLD": "0.0001", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
+}  # fmt: skip
+"""Filled in, orders are decided otherwise than raw, and a review costs more than an approval: that is not memory's cost."""
 
 
 class Shoppers:
@@ -161,7 +165,7 @@ async def memory_costs(folder: Path, models: Path, *, hot: bool) -> list[float]:
         url = f"sqlite:///{folder / word / 'chaos.db'}"
         remembered(url, SMALL, hot=hot)
         front = agent(folder / word, behind.address, ledger_url=url)
-        front.settings = {**front.settings, "VOUCH_AGENT_MEMORY": word}
+        front.settings = {**front.settings, **_ALL_APPROVED, "VOUCH_AGENT_MEMORY": word}
         fronts.append(front)
     with running(behind, *fronts):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")

@@ -60,6 +60,8 @@ def _compute(path: Path, output: Path, mapping: Path | None, report: Report) -> 
         for batch in table.to_batches():
             past.add(batch)
             rows += batch.num_rows
+    if not rows:
+        raise TableError(f"{path}: the file has no rows")
     history, first = past.history(), 0
     writer: pq.ParquetWriter | pa_csv.CSVWriter | None = None
     with complete_or_nothing(output) as partial:
@@ -114,6 +116,8 @@ def _import(path: Path, mapping: Path | None, report: Report) -> None:
         since = known_since(engine)
     finally:
         engine.dispose()
+    if not importing.rows:
+        raise TableError(f"{path}: the file has no rows")
     print(
         f"{importing.rows:,} orders: {importing.new:,} new to memory, which knows all since {since:%Y-%m-%d %H:%M:%S}"
     )

@@ -71,8 +71,11 @@ MAPPINGS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", [*FILES, "missing.csv", "folder.csv"])
-def test_files(name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files(
+    name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that is empty, cut, mistyped, compressed wrongly or none at all, to every command that reads one."""
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
     path = tmp_path / name
     if name in FILES:
         path.write_bytes(FILES[name])
@@ -86,6 +89,8 @@ def test_files(name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureF
         ("load", ["--dataset", file]),
         ("review-zone", ["--dataset", file]),
         ("outcomes", ["import", file]),
+        ("history", ["compute", file, "--output", str(tmp_path / "scores.csv")]),
+        ("history", ["import", file]),
     ):
         if command == "score" and name in ("label.csv", "head.csv", "twice.csv"):
             continue  # labels are not read; the others are below
