@@ -44,6 +44,8 @@ class Unlimited:
 
 
 UNLIMITED = Unlimited()
+Opened = Callable[[Transaction, str, tuple[str, ...]], None]
+"""Hears of an order that went to a person: it as a whole, who sent it, and which fields memory had filled in."""
 NOTHING = Recalled(Seen(), {})
 ADVICE_SECONDS = 0.5
 """So long a decision waits for what would change it, at most."""
@@ -61,10 +63,10 @@ class Decider:
 
     def __init__(
         self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: Budget = UNLIMITED,
-        opened: Callable[[Transaction, str], None] = lambda order, caller: None, clock: Callable[[], Timestamp] = now,
+        opened: Opened = lambda order, caller, completed: None, clock: Callable[[], Timestamp] = now,
         *, remembers: bool = False,
     ) -> None:  # fmt: skip
-        """`opened` hears of each order that went to a person, and of who sent it; `remembers` has memory fill in fields."""
+        """`opened` hears of each order that went to a person; `remembers` has memory fill in fields."""
         self._scoring, self._current, self._ledger = scoring, current, ledger
         self._budget, self._opened, self._clock, self._remembers = budget, opened, clock, remembers
 
@@ -93,7 +95,7 @@ class Decider:
         kept = await self._ledger.write(KeepDecision(sent, answer, asked, opening))
         if kept.answer.decision == pb.DECISION_REVIEW and not kept.replayed:
             self._budget.opened()
-            self._opened(sent, call.caller.name)
+            self._opened(transaction, call.caller.name, tuple(recalled.values))
         return kept
 
     async def _advise(self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call) -> None:

@@ -15,6 +15,7 @@ from agent_server.decider import now
 from agent_server.decisions.decide import decide
 from agent_server.ledger import Ledger, LedgerError
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
+from agent_server.memory.filling import told
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -63,24 +64,26 @@ class GoldenCases:
         self._ledger, self._scoring, self._current = ledger, scoring, current
         self._orders, self._share = orders, share
         self._chance = chance or random.SystemRandom()
-        self._waiting: asyncio.Queue[tuple[Transaction, str]] = asyncio.Queue(_MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[Transaction, str, tuple[str, ...]]] = asyncio.Queue(_MOST_WAITING)
 
-    def beside(self, order: Transaction, caller: str) -> None:
-        """A case was opened on an order of the shop: perhaps a golden one is opened beside it, soon."""
+    def beside(self, order: Transaction, caller: str, completed: tuple[str, ...] = ()) -> None:
+        """A case was opened on an order of the shop, in which memory had filled in some fields: perhaps a golden one is opened
+        beside it, soon.
+        """
         if self._orders and self._chance.random() < self._share and not self._waiting.full():
-            self._waiting.put_nowait((order, caller))
+            self._waiting.put_nowait((order, caller, completed))
 
     async def for_ever(self) -> None:
         """Open those that were drawn."""
         while True:
-            order, caller = await self._waiting.get()
+            order, caller, completed = await self._waiting.get()
             try:
-                if not await self.open_like(order, caller):
+                if not await self.open_like(order, caller, completed):
                     _log.warning("no golden order goes to people by this policy", tried=TRIED)
             except Unavailable:
                 continue  # the next one may find scorer and ledger there
 
-    async def open_like(self, like: Transaction, caller: str) -> bool:
+    async def open_like(self, like: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:
         """Open a golden case that looks like one on the order `like`; False where no golden order goes to people."""
         chosen = self._chance.sample(self._orders, min(TRIED, len(self._orders)))
         orders = [disguised(golden.order, like, self._chance) for golden in chosen]
@@ -94,6 +97,10 @@ class GoldenCases:
                 continue
             answer.decision_id = new_id()
             answer.decided_at.CopyFrom(at)
+            there = [name for name in completed if order.HasField(name)]
+            answer.completed_fields.extend(told({name: getattr(order, name) for name in there}))
+            for name in there:  # as if the shop had left them out here too
+                order.ClearField(name)
             opening = Opening(new_id(), reason, policy.due_seconds, golden=golden.verdict)
             asked = Asked(caller, new_id(), policy.digest)
             await self._ledger.write(KeepDecision(order, answer, asked, opening))
