@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.casework import Race, race
-from chaos.drains import drain_replicas
+from chaos.ends import drain_replicas, kill_workers
 from chaos.fuzz import fuzz
 from chaos.idlers import idle_beside
-from chaos.kills import kill_workers
 from chaos.ledgers import LedgerKept, kill_agents
 from chaos.outages import stop_scorer
 from chaos.overload import Overloaded, overload_batches, overload_reviews
+from chaos.policies import swap_policies
 from chaos.swaps import swap_models
 from chaos.tamperings import tamper
 from chaos.watchers import watch
@@ -23,6 +23,7 @@ from testing.results import entry, write
 from testing.servers.postgres import binaries, running
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
+POLICY_SWAPS = 300
 IDLERS = 200
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
 RACED = 1000
@@ -100,6 +101,10 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.outcome("swap", swapped.outcome)
     report.keep("swap_wrong_version", swapped.wrong, "answers", 0)
     report.keep("swap_seconds", swapped.seconds, "s")
+    policies = await swap_policies(folder_for("policies"), models, POLICY_SWAPS, 10)
+    report.keep("policy_swaps", policies.served, "policies")
+    report.keep("policy_swap_calls", policies.calls, "calls")
+    report.keep("policy_swap_wrong", policies.wrong, "answers", 0)
     drained = await drain_replicas(folder_for("drains"), models, DRAINS, rate=300)
     report.outcome("drain", drained.outcome)
     report.keep("drain_exit_code", drained.codes, "code", 0)

@@ -1,24 +1,18 @@
 """A policy in a real agent: taken while it serves, refused where it is broken, told through every door."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
-from agent_server.decisions.policy import Policy
-from agent_server.policies.document import read_policy
-from generated.vouch.v1 import agent_service_pb2 as pb
-from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from chaos.policies import denying_from, swap_policies
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
-from testing.orders import DOCUMENTED, message
+from testing.orders import DOCUMENTED
 from testing.servers.processes import Stack, call
 
 SWAPS, SEEN_BROKEN = 12, 3
 """Before so many swaps it is waited until the agent has refused the broken file; before others it may never see it."""
-TEXT = "thresholds: {{approve: {}}}\nrules:\n- name: huge\n  when: order.order_amount > {}\n  then: deny\n  reason: r\n"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +20,7 @@ def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A scorer and an agent with a policy from a file."""
     folder = tmp_path_factory.mktemp("policed")
     running = Stack(folder, models, settings={"VOUCH_AGENT_POLICY": str(folder / "policy.yaml")})
-    (folder / "policy.yaml").write_text(TEXT.format(0.7, 1000))
+    (folder / "policy.yaml").write_text(denying_from(1000))
     try:
         running.start("ml", "agent", "rest_agent")
         running.wait_until_healthy()
@@ -35,44 +29,10 @@ def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         running.close()
 
 
-async def test_swaps_under_load_lose_nothing(policed: Stack, tmp_path: Path) -> None:
+async def test_swaps_under_load_lose_nothing(models: Path, tmp_path: Path) -> None:
     """Calls go on while the file changes; none fails, and each answer does what the policy that it names says."""
-    path = policed.folder / "policy.yaml"
-    limits = {}
-    for number in range(SWAPS):
-        text = TEXT.format(0.7, 1000 + number)
-        (tmp_path / "policy.yaml").write_text(text)
-        limits[read_policy(tmp_path / "policy.yaml", Policy(0.7, 0.4))[0].version] = 1000 + number
-    waited_for = list(limits)[1 : 1 + SEEN_BROKEN]  # not the first: it serves from the start
-    seen: set[str] = set()
-    async with grpc.aio.insecure_channel(policed.address("agent")) as channel:
-        stub, number = AgentServiceStub(channel), 0
-
-        async def review() -> None:
-            nonlocal number
-            number += 1
-            amount = 1000.5 + number % SWAPS
-            order = message(transaction_id=f"swap-{number}", order_amount=amount)
-            answer = await stub.Review(pb.ReviewRequest(transaction=order), timeout=10)
-            limit = limits[answer.policy_version]
-            ruled = [rule.name for rule in answer.matched_rules] == ["huge"]
-            assert ruled == (amount > limit), (amount, limit)
-            seen.add(answer.policy_version)
-
-        async with asyncio.timeout(120):
-            for version, limit in limits.items():
-                broken = policed.folder / "broken.yaml"
-                broken.write_text("rules: 5\n")
-                refusals = policed.log("agent").count("the policy is refused")
-                broken.replace(path)
-                while version in waited_for and policed.log("agent").count("the policy is refused") == refusals:
-                    await review()
-                ready = policed.folder / "next.yaml"
-                ready.write_text(TEXT.format(0.7, limit))
-                ready.replace(path)
-                while version not in seen:
-                    await review()
-    assert len(seen) == SWAPS
+    swapped = await swap_policies(tmp_path, models, SWAPS, SEEN_BROKEN)
+    assert (swapped.served, swapped.wrong, swapped.refused) == (SWAPS, 0, SEEN_BROKEN)
 
 
 def test_rules_and_changes_are_told_over_rest(policed: Stack, dataset: Path) -> None:

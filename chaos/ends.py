@@ -1,4 +1,4 @@
-"""kill -9 of random workers while two replicas serve: the client policy brings every call to an answer."""
+"""Ends of servers while two replicas serve, kill -9 of workers and SIGTERM of replicas: every call comes to an answer."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from testing.servers.replicas import scorer, serving
 from testing.waiting import wait_for
 
 ANSWERS = 100
-"""Between one kill and the next."""
+"""Between one end and the next."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,27 @@ async def kill_workers(folder: Path, models: Path, kills: int, rate: float, work
                 recoveries.append(await asyncio.to_thread(wait_for, whole, what="recovery"))
                 await traffic.answers(ANSWERS)
         return Killed(traffic.outcome, recoveries)
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What the callers saw, and the exit codes."""
+
+    outcome: Outcome
+    codes: list[int]
+
+
+async def drain_replicas(folder: Path, models: Path, drains: int, rate: float, workers: int = 1) -> Drained:
+    """Stop and start the two replicas in turn."""
+    replicas, codes = [scorer(folder, models, workers=workers) for _ in range(2)], list[int]()
+    async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
+        async with Traffic(call, rate) as traffic:
+            await traffic.answers(ANSWERS)
+            for number in range(drains):
+                replica = replicas[number % 2]
+                codes.append(await asyncio.to_thread(replica.stop))
+                replica.start()
+                has_scored = lambda replica=replica: replica.metric("vouch_scored_orders_total") > 0  # noqa: E731
+                await asyncio.to_thread(wait_for, has_scored, what="the client's return to a restarted replica")
+                await traffic.answers(ANSWERS)
+        return Drained(traffic.outcome, codes)

@@ -1,0 +1,76 @@
+"""Policies swapped while reviews run: none fails, and each answer does what the policy that it names says."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from agent_server.decisions.policy import Policy
+from agent_server.policies.document import read_policy
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from testing.orders import message
+from testing.servers.replicas import agent, running, scorer
+from testing.waiting import wait_for
+
+_REFUSED = "the policy is refused"
+_LOWEST, _SECONDS = 1000, 10.0
+
+
+@dataclass
+class PoliciesSwapped:
+    """How many reviews ran, under how many policies, and how many broken files were refused; `wrong` must be 0."""
+
+    calls: int = 0
+    served: int = 0
+    refused: int = 0
+    wrong: int = 0
+
+
+def denying_from(amount: int) -> str:
+    """A policy that denies orders above an amount."""
+    rule = f"{{name: huge, when: order.order_amount > {amount}, then: deny, reason: r}}"
+    return f"thresholds: {{approve: 0.7}}\nrules:\n- {rule}\n"
+
+
+async def swap_policies(folder: Path, models: Path, swaps: int, seen_broken: int) -> PoliciesSwapped:
+    """So many policies, one after another, each behind a broken file that stands there for a moment.
+
+    Before `seen_broken` of them it is waited until the agent has refused the broken one. A review that fails raises.
+    """
+    path, limits, result, seen = folder / "policy.yaml", dict[str, int](), PoliciesSwapped(), set[str]()
+    for limit in range(_LOWEST, _LOWEST + swaps):
+        path.write_text(denying_from(limit))
+        limits[read_policy(path, Policy(0.7, 0.4))[0].version] = limit
+    path.write_text(denying_from(_LOWEST))
+    behind = scorer(folder, models)
+    front = agent(folder, behind.address)
+    front.settings = {**front.settings, "VOUCH_AGENT_POLICY": str(path)}
+    with running(behind, front):
+        await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
+        async with grpc.aio.insecure_channel(front.address) as channel:
+            stub = AgentServiceStub(channel)
+
+            async def review() -> None:
+                result.calls += 1
+                amount = _LOWEST + 0.5 + result.calls % swaps
+                order = message(transaction_id=f"swap-{result.calls}", order_amount=amount)
+                answer = await stub.Review(pb.ReviewRequest(transaction=order), timeout=_SECONDS)
+                ruled = [rule.name for rule in answer.matched_rules] == ["huge"]
+                result.wrong += ruled != (amount > limits[answer.policy_version])
+                seen.add(answer.policy_version)
+
+            for place, (version, limit) in enumerate(limits.items()):
+                (folder / "broken.yaml").write_text("rules: 5\n")
+                refused = front.log.read_text().count(_REFUSED)
+                (folder / "broken.yaml").replace(path)
+                while 0 < place <= seen_broken and front.log.read_text().count(_REFUSED) == refused:
+                    await review()
+                (folder / "next.yaml").write_text(denying_from(limit))
+                (folder / "next.yaml").replace(path)
+                while version not in seen:
+                    await review()
+        result.served, result.refused = len(seen), min(front.log.read_text().count(_REFUSED), seen_broken)
+    return result
