@@ -39,26 +39,27 @@ async def events(request: Request, method: Any, message: Message) -> EventStream
 
 async def _told(call: Any, first: Any, stream: AsyncIterator[Any], ending: asyncio.Event) -> AsyncIterator[bytes]:
     """Until the caller goes, the service ends it, or the server stops: it would wait for this answer's end."""
-    stopping = asyncio.create_task(ending.wait())
+    stopping, change = asyncio.create_task(ending.wait()), first
+    following: asyncio.Future[Any] | None = None
     try:
-        change = first
         while change is not None:
             yield _event(change)
             following = asyncio.ensure_future(anext(stream, None))
             await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not following.done():
-                following.cancel()
-                with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
-                    await following
                 return
-            with contextlib.suppress(grpc.aio.AioRpcError):  # the caller comes back, and is told then
+            try:
                 change = following.result()
-                continue
-            return
+            except grpc.aio.AioRpcError:  # the caller comes back, and is told then
+                return
     finally:
         stopping.cancel()
         if hasattr(call, "cancel"):
             call.cancel()
+        # What is still waited for ends here too, and with it the watcher's place.
+        if following is not None and not following.done():
+            following.cancel()
+            await asyncio.wait({following})
 
 
 def _event(change: Any) -> bytes:

@@ -1,7 +1,9 @@
 """Watching cases: over gRPC with places of its own, as server-sent events, through Envoy, and from a cursor."""
 
+import asyncio
 import json
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from http_bridge.events import _told
 from load_test.orders import read_orders
 from testing.asking import BOTH, code_of, post
 from testing.servers.processes import Stack
@@ -140,6 +143,27 @@ def test_a_watcher_does_not_keep_a_server_from_stopping(models: Path, tmp_path: 
             thread.join()
         finally:
             stack.close()
+
+
+async def test_who_goes_away_gives_up_the_place_at_once() -> None:
+    """A caller that leaves while nothing happens ends the stream behind: nobody waits there any more."""
+    ended = asyncio.Event()
+
+    async def changes() -> AsyncIterator[cases.WatchCasesResponse]:
+        try:
+            yield cases.WatchCasesResponse(cursor=1)
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    call = changes()
+    told = _told(call, await anext(call), call, asyncio.Event())
+    assert b"id: 1" in await anext(told)
+    waiting = asyncio.ensure_future(anext(told))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert ended.is_set()
 
 
 def _answers(url: str) -> bool:
