@@ -72,19 +72,7 @@ class Past:
             columns = Columns(at, texts, amounts)
         else:
             columns = Columns(at[order], {name: column[order] for name, column in texts.items()}, amounts[order])
-        computed = columns.values()
-        begun = int(at.min()) if since is None else since
-        found: dict[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = {}
-        for definition in DEFINITIONS:
-            values, there = computed.pop(definition.name)
-            if order is not None:
-                back_values, back_there = np.empty_like(values), np.empty_like(there)
-                back_values[order], back_there[order] = values, there
-                values, there = back_values, back_there
-            reaches = at - definition.window >= begun if definition.window is not None else opened >= begun
-            compact = values.astype(np.int32) if values.dtype.kind == "i" else values
-            found[definition.name] = (compact, there & reaches)
-        return History(found)
+        return History.of(columns, at, opened, int(at.min()) if since is None else since, order)
 
 
 class History:
@@ -93,11 +81,32 @@ class History:
     def __init__(self, found: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]) -> None:
         self._found = found
 
+    @classmethod
+    def of(cls, columns: Columns, at: Ints, opened: Ints, since: int, order: Ints | None = None) -> "History":
+        """What columns say, where memory that began at `since` can know it; `order` is theirs where it is not the rows'."""
+        computed = columns.values()
+        found: dict[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = {}
+        for definition in DEFINITIONS:
+            values, there = computed.pop(definition.name)
+            if order is not None:
+                back_values, back_there = np.empty_like(values), np.empty_like(there)
+                back_values[order], back_there[order] = values, there
+                values, there = back_values, back_there
+            reaches = at - definition.window >= since if definition.window is not None else opened >= since
+            compact = values.astype(np.int32) if values.dtype.kind == "i" else values
+            found[definition.name] = (compact, there & reaches)
+        return cls(found)
+
+    def column(self, name: str, first: int, rows: int) -> pa.Array:
+        """A field of so many rows, null where it is not known."""
+        values, known = self._found[name]
+        part = slice(first, first + rows)
+        return pa.array(values[part], mask=~known[part])
+
     def fill(self, table: pa.Table, first: int = 0) -> pa.Table:
         """A part of the table that begins with the row `first`, with what it leaves open filled in: what it says wins."""
-        for name, (values, known) in self._found.items():
-            part = slice(first, first + table.num_rows)
-            column = pa.array(values[part], mask=~known[part])
+        for name in self._found:
+            column = self.column(name, first, table.num_rows)
             if name in table.column_names:
                 place, own = table.column_names.index(name), table.column(name)
                 column = pc.coalesce(own, column.cast(own.type))

@@ -16,15 +16,16 @@ from contract.abuse_types import ALL_TYPES
 from data_gen.commands.custom_patterns import load_patterns
 from data_gen.language.pattern import PatternError
 from data_gen.output.formats import format_of
-from data_gen.output.generator import RowGenerator
+from data_gen.output.generator import Generator, RowGenerator
 from data_gen.output.manifest import write_manifest
 from data_gen.output.plan import DAYS, END, PlanError, make_plan
-from data_gen.output.rows import BATCH_SCHEMA
 from data_gen.output.workers import write_dataset
 from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.quality.audit import audit
 from data_gen.quality.findings import all_checks, tell
 from data_gen.quality.report import write_report
+from data_gen.stream.generator import StreamGenerator
+from data_gen.stream.lives import lives
 from runtime.process.commands import command
 
 
@@ -51,6 +52,11 @@ def parser() -> argparse.ArgumentParser:
         "--workers", type=int, default=1, help="processes; any number gives the same bytes (default: 1)"
     )
     result.add_argument("--patterns", type=Path, help="Python file with your own PATTERNS")
+    result.add_argument(
+        "--stream",
+        action="store_true",
+        help="customers, devices, cards and attackers come back; counts over the past are counted",
+    )
     result.add_argument("--report", type=Path, help="write a page about the data, HTML")
     result.add_argument("--no-validate", action="store_true", help="skip the checks at the end")
     return result
@@ -112,7 +118,10 @@ def _run(options: argparse.Namespace, output: Path) -> int:
     ratios = {abuse_type: getattr(options, f"{abuse_type}_ratio") for abuse_type in ALL_TYPES}
     patterns = load_patterns(options.patterns)
     plan = make_plan(options.size, ratios, patterns, options.end_date, options.days)
-    generator = RowGenerator(plan, options.seed, patterns)
+    generator: Generator = RowGenerator(plan, options.seed, patterns)
+    if options.stream:
+        generator = stream = StreamGenerator(plan, options.seed, patterns)
+        plan = stream.plan
     with progress_of(plan.rows) as progress:
         summary, sample = write_dataset(generator, plan, output, options.workers, progress)
     audited = None if options.no_validate and not options.report else audit(sample)
@@ -122,10 +131,10 @@ def _run(options: argparse.Namespace, output: Path) -> int:
         "days": options.days,
         "end_date": f"{options.end_date:%Y-%m-%d}",
         "patterns": options.patterns.name if options.patterns else None,
-    }
+    } | ({"stream": lives()} if options.stream else {})
     write_manifest(output, generator.network, plan, options.seed, told, audited)
     checks = all_checks(summary, audited, ratios)
     if options.report:
         write_report(options.report, output.name, options.seed, summary, sample, audited, checks)
-    print(f"{output}: {plan.rows:,} rows, {len(BATCH_SCHEMA)} columns, seed {options.seed}")
+    print(f"{output}: {plan.rows:,} rows, {len(generator.schema)} columns, seed {options.seed}")
     return 0 if options.no_validate else tell("vouch generate", summary, checks, audited)

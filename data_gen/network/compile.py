@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -77,11 +77,14 @@ class Node:
 class Network:
     """All patterns side by side, in a fixed order, with the nodes in an order in which they can be drawn."""
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        self.patterns = tuple(patterns)
+    def __init__(
+        self, patterns: Sequence[Pattern], without: Collection[str] = (), hidden: Collection[str] = tuple(LATENT)
+    ) -> None:
+        """All nodes but those `without`; `hidden` ones are drawn but do not show in a row."""
+        self.patterns, self.hidden = tuple(patterns), frozenset(hidden)
         for pattern in patterns:
             check_nodes(pattern)
-        nodes = {name: Node(name, patterns) for name in [*LATENT, *NODES]}
+        nodes = {name: Node(name, patterns) for name in [*LATENT, *NODES] if name not in without}
         self.nodes = tuple(nodes[name] for name in drawing_order(nodes))
 
     @property

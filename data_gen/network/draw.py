@@ -1,6 +1,6 @@
 """The first interpreter of the declarations: draws rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,30 @@ def configuration(node: Node, codes: Mapping[str, Codes]) -> NDArray[np.int64] |
     return result
 
 
-def draw(network: Network, pattern: NDArray[Any], numbers: RawNumbers) -> dict[str, Codes]:
-    """Codes of every node, the latent one included, for rows of the given patterns (numbers into network.patterns)."""
-    codes: dict[str, Codes] = {}
+Sixteen = Callable[[str], NDArray[np.uint16]]
+"""The numbers from 0 to 65535 that a node is drawn with, one a row. Rows that share a number share what they have alike."""
+
+
+def draw(
+    network: Network, pattern: NDArray[Any], sixteen: Sixteen, given: Mapping[str, Codes] | None = None
+) -> dict[str, Codes]:
+    """Codes of every node, the latent one included, for rows of the given patterns (numbers into network.patterns).
+
+    What is `given` is not drawn.
+    """
+    codes: dict[str, Codes] = dict(given or {})
     for node in network.nodes:
-        table = node.table_of[pattern, configuration(node, codes)]
-        table *= QUANTA
-        table += numbers.sixteen(len(pattern))
-        codes[node.name] = node.entries.take(table)
+        if node.name not in codes:
+            codes[node.name] = draw_node(node, pattern, codes, sixteen(node.name))
     return codes
+
+
+def draw_node(
+    node: Node, pattern: NDArray[Any], codes: Mapping[str, Codes], sixteen: NDArray[np.uint16]
+) -> NDArray[np.uint8]:
+    """Codes of one node, given those of its parents."""
+    table = node.table_of[pattern, configuration(node, codes)]
+    table *= QUANTA
+    table += sixteen
+    result: NDArray[np.uint8] = node.entries.take(table)
+    return result

@@ -2,8 +2,8 @@
 
     P(pattern | row)  ~  P(pattern) * P(hour | pattern) * product over nodes of P(node | parents, pattern)
 
-The latent node is summed out together with the nodes that hang on it. Nodes that are alike in all patterns cancel, and
-so does everything drawn inside a bin. Rows share few combinations of the latent's children, so that sum is made once for
+A hidden node is summed out together with the nodes that hang on it. Nodes that are alike in all patterns cancel, and
+so does everything drawn inside a bin. Rows share few combinations of its children, so that sum is made once for
 each combination and not once for each row.
 """
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from data_gen.language.pattern import PatternError
 from data_gen.language.timeline import Timeline, hour_of_week
-from data_gen.language.variables import LATENT, Codes, domain_of, inputs_of, read
-from data_gen.network.compile import Network
+from data_gen.language.variables import Codes, domain_of, inputs_of, read
+from data_gen.network.compile import Network, Node
 from data_gen.network.draw import configuration
 
 LogTable = NDArray[np.float64]
@@ -28,12 +28,12 @@ class Posterior:
     def __init__(self, network: Network, prior: NDArray[np.float64], start: int, end: int) -> None:
         """`prior`: the share of each pattern in the whole file, shape (patterns,)."""
         self.network = network
-        self.plain = [n for n in network.nodes if n.informative and not set(n.parents) & LATENT.keys()]
-        self.plain = [node for node in self.plain if node.name not in LATENT]
-        self.hidden = [node for node in network.nodes if set(node.parents) & LATENT.keys()]
-        self.latents = [node for node in network.nodes if node.name in LATENT]
-        if any(node.parents for node in self.latents):
-            raise PatternError(f"node {self.latents[0].name}: a latent node must not depend on another one")
+        self.plain = [
+            node
+            for node in network.nodes
+            if node.informative and node.name not in network.hidden and not set(node.parents) & network.hidden
+        ]
+        self.sums = [_Hidden(node, network) for node in network.nodes if node.name in network.hidden]
         with np.errstate(divide="ignore"):
             self.by_hour = np.stack(
                 [
@@ -42,18 +42,6 @@ class Posterior:
                 ],
                 axis=1,
             )
-        self.key_parts = self._observable_parts()
-
-    def _observable_parts(self) -> list[str]:
-        """The variables that decide the latent's sum: its children and their other parents."""
-        parts: dict[str, None] = {}
-        for node in self.hidden:
-            for name in (node.name, *node.parents):
-                if name not in LATENT:
-                    if set(inputs_of(name)) & LATENT.keys():
-                        raise PatternError(f"node {node.name}: {name} is computed from a latent node")
-                    parts[name] = None
-        return list(parts)
 
     def log_joint(self, codes: Mapping[str, Codes], times: NDArray[np.int64]) -> LogTable:
         """Log P(pattern, row) but for factors that are alike in all patterns: shape (rows, patterns)."""
@@ -64,35 +52,16 @@ class Posterior:
             (node.log_probability, configuration(node, codes) * node.domain.size + codes[node.name])
             for node in self.plain
         ]
-        combination, sums = self._latent_sums(codes)
+        hidden = [one.sums(codes) for one in self.sums]
         for start in range(0, rows, _BLOCK):
             block = slice(start, start + _BLOCK)
             total = self.by_hour.take(hours[block], axis=0)
             for table, index in indices:
                 total += table.take(index[block], axis=0)
-            total += sums.take(combination[block], axis=0)
+            for combination, sums in hidden:
+                total += sums.take(combination[block], axis=0)
             result[block] = total
         return result
-
-    def _latent_sums(self, codes: Mapping[str, Codes]) -> tuple[NDArray[np.intp], LogTable]:
-        """The combination of each row, and for each combination the log of the sum over the latent's values."""
-        key = np.zeros(len(next(iter(codes.values()))), dtype=np.int64)
-        for name in self.key_parts:
-            key = key * domain_of(name).size + read(name, codes)
-        _, first, combination = np.unique(key, return_index=True, return_inverse=True)
-        shown = {name: read(name, codes)[first] for name in self.key_parts}
-        total = np.zeros((len(first), len(self.network.patterns)))
-        for latent in self.latents:
-            for value in range(latent.domain.size):
-                given = {**shown, latent.name: np.full(len(first), value)}
-                term = latent.log_probability[value] + np.zeros_like(total)
-                for node in self.hidden:
-                    term += node.log_probability.take(
-                        configuration(node, given) * node.domain.size + shown[node.name], axis=0
-                    )
-                total += np.exp(term)
-        with np.errstate(divide="ignore"):
-            return combination, np.log(total)
 
     def abuse(self, codes: Mapping[str, Codes], times: NDArray[np.int64]) -> NDArray[np.float64]:
         """P(abuse | row), shape (rows,)."""
@@ -102,3 +71,37 @@ class Posterior:
         is_abuse = np.array([pattern.is_abuse for pattern in self.network.patterns])
         result: NDArray[np.float64] = joint[:, is_abuse].sum(axis=1) / joint.sum(axis=1)
         return result
+
+
+class _Hidden:
+    """A node that does not show, and those that hang on it: summed out, once for each combination of what shows of them."""
+
+    def __init__(self, node: Node, network: Network) -> None:
+        self.node = node
+        self.children = [child for child in network.nodes if node.name in child.parents]
+        shown: dict[str, None] = dict.fromkeys(node.parents)
+        for child in self.children:
+            shown |= dict.fromkeys(name for name in (child.name, *child.parents) if name != node.name)
+        self.shown = list(shown)
+        for name in self.shown:
+            if set(inputs_of(name)) & network.hidden:
+                raise PatternError(f"node {node.name}: it hangs together with {name}, which does not show either")
+
+    def sums(self, codes: Mapping[str, Codes]) -> tuple[NDArray[np.intp], LogTable]:
+        """The combination of each row, and for each combination the log of the sum over the node's values."""
+        key = np.zeros(len(next(iter(codes.values()))), dtype=np.int64)
+        for name in self.shown:
+            key = key * domain_of(name).size + read(name, codes)
+        _, first, combination = np.unique(key, return_index=True, return_inverse=True)
+        shown = {name: read(name, codes)[first] for name in self.shown}
+        total = np.zeros((len(first), len(self.node.table_of)))
+        own = configuration(self.node, shown) * self.node.domain.size
+        for value in range(self.node.domain.size):
+            given = {**shown, self.node.name: np.full(len(first), value)}
+            term = self.node.log_probability[own + value] + np.zeros_like(total)
+            for child in self.children:
+                place = configuration(child, given) * child.domain.size + shown[child.name]
+                term += child.log_probability.take(place, axis=0)
+            total += np.exp(term)
+        with np.errstate(divide="ignore"):
+            return combination, np.log(total)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,14 +12,26 @@ from data_gen.language.pattern import Pattern
 from data_gen.network.compile import Network
 from data_gen.network.posterior import Posterior
 from data_gen.output.plan import Chunk, Plan
-from data_gen.output.rows import make_rows
+from data_gen.output.rows import BATCH_SCHEMA, make_rows
 from data_gen.patterns import PATTERNS
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 
 
+class Generator(Protocol):
+    """Makes the rows of any chunk of a plan, in any process."""
+
+    network: Network
+    schema: pa.Schema
+
+    def __call__(self, chunk: Chunk) -> pa.RecordBatch:
+        """Rows of a chunk in order of time."""
+
+
 class RowGenerator:
-    """Makes the rows of any chunk of a plan."""
+    """Makes rows that know nothing of one another."""
+
+    schema = BATCH_SCHEMA
 
     def __init__(self, plan: Plan, seed: int, patterns: Sequence[Pattern] = PATTERNS) -> None:
         self.network = Network(patterns)
@@ -46,7 +59,7 @@ class EncodedChunk:
 class ChunkTask:
     """Everything that is done for a chunk before it is appended: making, looking, encoding."""
 
-    def __init__(self, generator: RowGenerator, encode: Callable[[pa.RecordBatch], pa.Buffer], every: int) -> None:
+    def __init__(self, generator: Generator, encode: Callable[[pa.RecordBatch], pa.Buffer], every: int) -> None:
         self._generator, self._encode, self._every = generator, encode, every
 
     def __call__(self, chunk: Chunk) -> EncodedChunk:
@@ -67,6 +80,6 @@ class ChunkTask:
         return EncodedChunk(encoded.rows, pa.py_buffer(b""), encoded.summary, encoded.sample), str(path)
 
 
-def batches(generator: RowGenerator, plan: Plan) -> Iterator[pa.RecordBatch]:
+def batches(generator: Generator, plan: Plan) -> Iterator[pa.RecordBatch]:
     """The rows of a plan in order of time, made here."""
     return map(generator, plan.chunks)

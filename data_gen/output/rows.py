@@ -48,15 +48,20 @@ def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -
     )
     order = np.argsort(times, kind="stable")
     pattern, times = pattern[order], times[order]
-    codes = draw(network, pattern, draws)
+    rows = len(pattern)
+    codes = draw(network, pattern, lambda name: draws.sixteen(rows))
     columns = _columns(codes, times, chunk, draws)
-    columns |= _labels(network, pattern, posterior.abuse(codes, times))
-    if unknown := columns.keys() - set(BATCH_SCHEMA.names):
+    columns |= labels(network, pattern, posterior.abuse(codes, times))
+    return as_batch(columns, BATCH_SCHEMA)
+
+
+def as_batch(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
+    """Columns in the order of a schema; raise PatternError where one is missing or unknown."""
+    if unknown := columns.keys() - set(schema.names):
         raise PatternError(f"node {min(unknown)}: the contract has no such column")
-    if missing := set(BATCH_SCHEMA.names) - columns.keys():
+    if missing := set(schema.names) - columns.keys():
         raise PatternError(f"column {min(missing)}: the contract has it, but no node of data_gen/language/variables.py")
-    arrays = [_typed(columns[field.name], field.type) for field in BATCH_SCHEMA]
-    return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
+    return pa.RecordBatch.from_arrays([typed(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64]:
@@ -65,7 +70,7 @@ def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64
 
 def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk, draws: RawNumbers) -> dict[str, Any]:
     rows = len(times)
-    values = {name: _values(name, codes[name], draws) for name in NODES if name in codes}
+    values = {name: values_of(name, codes[name], draws) for name in NODES if name in codes}
     today, week, before = (
         values.pop(name) for name in ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days")
     )
@@ -76,14 +81,14 @@ def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk,
     card = codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY
     card += draws.below(words.CARD_BINS_PER_COUNTRY, rows)
     return values | {
-        "transaction_id": _identifiers("txn_", np.arange(rows) + chunk.first_row, 12, decimal=True),
+        "transaction_id": identifiers("txn_", np.arange(rows) + chunk.first_row, 12, decimal=True),
         "timestamp": times,
-        "user_id": _identifiers("user_", draws.sixty_four(rows), 10),
-        "device_id": _identifiers("dev_", draws.sixty_four(rows), 12),
+        "user_id": identifiers("user_", draws.sixty_four(rows), 10),
+        "device_id": identifiers("dev_", draws.sixty_four(rows), 12),
         "account_created_date": times - age * DAY - draws.below(DAY, rows),
-        "currency": _named(billing, _CURRENCY),
-        "ip_address": _named(block, _IP_ADDRESS),
-        "card_bin": _named(card, _CARD_BIN),
+        "currency": named(billing, CURRENCIES),
+        "ip_address": named(block, IP_ADDRESSES),
+        "card_bin": named(card, CARD_BINS),
         "orders_last_24h": today,
         "orders_last_7d": today + week,
         "total_orders_lifetime": today + week + before,
@@ -93,17 +98,18 @@ def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk,
     }
 
 
-def _values(name: str, codes: Codes, draws: RawNumbers) -> Any:
+def values_of(name: str, codes: Codes, draws: RawNumbers) -> Any:
     """What a node's codes stand for; inside a bin every value is alike."""
     domain = NODES[name]
     if isinstance(domain, Categories):
-        return _named(codes, domain.values)
+        return named(codes, domain.values)
     if domain.width.max() == 1:
         return domain.lower[codes]
     return domain.lower[codes] + draws.below(domain.width[codes], len(codes))
 
 
-def _named(codes: Codes, values: Any) -> pa.Array:
+def named(codes: Codes, values: Any) -> pa.Array:
+    """The values of codes, as a column."""
     if values == (False, True):
         return flags(codes)
     return (values if isinstance(values, Words) else Words(values)).coded(codes)
@@ -118,7 +124,7 @@ def _first_purchase(age: Codes, recent: Codes, before: Codes, draws: RawNumbers)
     return np.where(before > 0, early, np.where(recent > 0, late, 0))
 
 
-def _identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = False) -> pa.Array:
+def identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = False) -> pa.Array:
     """Prefix and a fixed number of digits: built as bytes, since a Python string each would take most of the time."""
     rows, width = len(serial), len(prefix) + digits
     text = np.empty((rows, width), dtype=np.uint8)
@@ -133,24 +139,26 @@ def _identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = Fal
     return fixed_texts(text)
 
 
-def _labels(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -> dict[str, Any]:
+def labels(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -> dict[str, Any]:
+    """The four columns that say what a row is."""
     patterns = network.patterns
     return {
         "is_abuse": flags(np.array([p.is_abuse for p in patterns])[pattern]),
-        "abuse_type": _named(pattern, Words([p.abuse_type for p in patterns])),
+        "abuse_type": named(pattern, Words([p.abuse_type for p in patterns])),
         # Six digits are far more than any use of a label needs, and the same on every machine.
         "abuse_confidence": np.round(confidence, 6),
-        "difficulty_tier": _named(pattern, Words([p.tier for p in patterns])),
+        "difficulty_tier": named(pattern, Words([p.tier for p in patterns])),
     }
 
 
-def _typed(column: Any, wanted: pa.DataType) -> pa.Array:
+def typed(column: Any, wanted: pa.DataType) -> pa.Array:
+    """An Arrow array of numbers; what is one already stays as it is."""
     return column if isinstance(column, pa.Array) else numbers(column, wanted)
 
 
-_CURRENCY = Words([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
-_IP_ADDRESS = Words([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
-_CARD_BIN = Words(
+CURRENCIES = Words([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
+IP_ADDRESSES = Words([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
+CARD_BINS = Words(
     [
         # 4 and 5 are the ranges of the two large card schemes; the rest is made up but stable.
         f"{4 + bank % 2}{(country * words.CARD_BINS_PER_COUNTRY + bank) * 7919 % 100_000:05d}"

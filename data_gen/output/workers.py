@@ -16,9 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from data_gen.output.formats import format_of
-from data_gen.output.generator import ChunkTask, EncodedChunk, RowGenerator
+from data_gen.output.generator import ChunkTask, EncodedChunk, Generator
 from data_gen.output.plan import Chunk, Plan
-from data_gen.output.rows import BATCH_SCHEMA
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 from runtime.process.files import complete_or_nothing
@@ -29,7 +28,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where there is one, encoded chu
 
 
 def write_dataset(
-    generator: RowGenerator,
+    generator: Generator,
     plan: Plan,
     path: Path,
     workers: int = 1,
@@ -40,7 +39,7 @@ def write_dataset(
     sample = Sample()
     task = ChunkTask(generator, output.encode, every=Sample.step(plan.rows))
     with complete_or_nothing(path) as partial:
-        output.open(str(partial), BATCH_SCHEMA)
+        output.open(str(partial), generator.schema)
         try:
             for encoded in _done(task, plan.chunks, min(workers, len(plan.chunks))):
                 output.append(encoded.encoded)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from contract.abuse_types import ALL_TYPES
 from contract.schema import FILE_SCHEMA, REQUIRED_COLUMNS
 from data_gen.quality.summary import Summary
+from history.definitions import DEFINITIONS
 
 # Fewer rows than this of a type say nothing about its pattern: the check is passed over.
 ENOUGH_ROWS = 300
@@ -43,6 +44,7 @@ CHARACTERISTICS = (
     Characteristic("payment_fraud", "high_risk_category", 1.5),
 )
 
+_WHOLE_PAST = {one.name for one in DEFINITIONS if one.window is None}
 _NUMBERS = {field.name for field in FILE_SCHEMA if str(field.type) in ("int32", "double")}
 _LOWEST = {"order_amount": 0.01, "accounts_on_device_30d": 1, "accounts_on_ip_24h": 1, "payment_attempts_24h": 1}
 _HIGHEST = {"abuse_confidence": 1.0, "account_age_days": 36_500}
@@ -90,6 +92,8 @@ def _characteristics(summary: Summary) -> Iterator[Check]:
     for characteristic in CHARACTERISTICS:
         if characteristic.column not in summary.columns:
             continue
+        if characteristic.column in _WHOLE_PAST and summary.columns[characteristic.column].nulls:
+            continue  # memory knows it of new accounts only, and those differ less
         rows = [
             summary.columns[characteristic.column].present[ALL_TYPES.index(name)]
             for name in (characteristic.abuse_type, "legitimate")

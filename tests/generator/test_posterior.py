@@ -37,7 +37,7 @@ def test_brute_force_agrees(seed: int) -> None:
     numbers = RawNumbers(np.random.SeedSequence(seed))
     pattern = np.arange(40) % len(PATTERNS)
     times = plan.start + np.arange(40) * 191_000
-    codes = draw(network, pattern, numbers)
+    codes = draw(network, pattern, lambda name: numbers.sixteen(len(pattern)))
     stated = generator.posterior.abuse(codes, times)
     for row in range(40):
         weights = []
@@ -68,7 +68,8 @@ def test_every_node_is_drawn_from_its_table() -> None:
     plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
     network = RowGenerator(plan, 1).network
     rows = 40_000
-    codes = draw(network, np.zeros(rows, dtype=np.int64), RawNumbers(np.random.SeedSequence(3)))
+    numbers = RawNumbers(np.random.SeedSequence(3))
+    codes = draw(network, np.zeros(rows, dtype=np.int64), lambda name: numbers.sixteen(rows))
     for node in network.nodes:
         where = configuration(node, codes)
         busiest = np.bincount(np.broadcast_to(where, rows)).argmax()
