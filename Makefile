@@ -67,8 +67,8 @@ bench-loop: setup  ## does what comes back make the next model better
 	@$(RUN)python -m bench.loop --seeds 2
 	@$(RUN)python -m bench.reviewers
 
-bench-history: setup  ## what memory costs, and how fast a table gets its past
-	@$(RUN)python -m bench.history
+bench-history: setup  ## what memory costs and gives, and how fast a table gets its past
+	@$(RUN)python -m bench.memory.costs && $(RUN)python -m bench.memory.stream
 
 bench-real: setup  ## the model beside its peers on real orders; needs PyPI
 	@$(RUN)python -m bench.real

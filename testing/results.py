@@ -17,6 +17,13 @@ def entry(values: Sequence[float], unit: str) -> dict[str, Any]:
     return dict(zip(("median", "min", "max"), rounded, strict=True)) | {"unit": unit}
 
 
+def add(name: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write entries beside those that bench/results/<name>.json has, in place of those of the same names."""
+    path = FOLDER / f"{name}.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    write(name, {key: value for key, value in known.items() if key != "machine"} | dict(entries))
+
+
 def write(name: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
     """Write bench/results/<name>.json and print a table."""
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}

@@ -1,4 +1,4 @@
-"""`python -m bench.history`: what memory costs a review, how long a look at it takes, and how fast a table gets its past.
+"""`python -m bench.memory.costs`: what memory costs a review, how long a look at it takes, and how fast a table gets its past.
 
 Reviews run over two agents on one scorer, one that remembers and fills in raw orders, the other not, by turns. A look is an
 order remembered and its past read, in a ledger of many orders whose users, devices and addresses are Zipf-distributed.
@@ -27,6 +27,7 @@ from agent_server.ledger.engine import committing, writing
 from agent_server.ledger.group import Group
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
 from agent_server.memory.recall import Recall, Recalled, digests
+from bench.memory.stream import ALL_APPROVED
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -34,7 +35,7 @@ from history.definitions import DAY, NAMES
 from runtime.settings import Shared
 from testing.load import Call, capacity, until_answered
 from testing.orders import message
-from testing.results import entry, write
+from testing.results import add, entry
 from testing.servers.processes import run
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -43,10 +44,6 @@ SMALL, LARGE, LOOKS = 50_000, 5_000_000, 3000
 ROUNDS, SECONDS, CALLERS = 5, 3.0, 16
 BEGUN = 1_600_000_000
 _CHUNK = 100_000
-_ALL_APPROVED = {
-    "VOUCH_AGENT_APPROVE_THRESHOLD": "0.0002", "VOUCH_AGENT_DENY_THRESHOLD": "0.0001", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
-}  # fmt: skip
-"""Filled in, orders are decided otherwise than raw, and a review costs more than an approval: that is not memory's cost."""
 
 
 class Shoppers:
@@ -165,7 +162,8 @@ async def memory_costs(folder: Path, models: Path, *, hot: bool) -> list[float]:
         url = f"sqlite:///{folder / word / 'chaos.db'}"
         remembered(url, SMALL, hot=hot)
         front = agent(folder / word, behind.address, ledger_url=url)
-        front.settings = {**front.settings, **_ALL_APPROVED, "VOUCH_AGENT_MEMORY": word}
+        # Filled in, orders are decided otherwise than raw, and a case costs more than an approval: not memory's cost.
+        front.settings = {**front.settings, **ALL_APPROVED, "VOUCH_AGENT_MEMORY": word}
         fronts.append(front)
     with running(behind, *fronts):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
@@ -214,7 +212,7 @@ sys.exit(code)
 
 def main() -> int:
     """Run it and keep the figures; exit code 1 where one is not reached."""
-    parser = argparse.ArgumentParser(prog="python -m bench.history")
+    parser = argparse.ArgumentParser(prog="python -m bench.memory.costs")
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--remembered", type=int, default=LARGE)
     options = parser.parse_args()
@@ -240,7 +238,7 @@ def main() -> int:
         "history_compute": entry([rate], "rows/s"),
         "history_compute_memory": entry([megabytes], "MB"),
     }
-    write("history", figures)
+    add("history", figures)
     return 0
 
 

@@ -1,0 +1,158 @@
+"""`python -m bench.memory.stream`: a stream of raw orders through a real agent. Is what it fills in right, and does it help?
+
+A model is trained on the first three quarters of a stream with the counts over the past that its file has. Then all orders
+go to an agent without these counts, in their order: several at once, but never two that share an account, a device or an
+address. What it filled in is compared with `vouch history compute` on the table of these orders, to the bit. Its scores of
+the last quarter are compared with the model's for the file as it is, and for the file without the counts.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sklearn.metrics import roc_auc_score
+
+from agent_server.ledger import open_engine
+from agent_server.ledger.schema import MEMORY
+from agent_server.memory.filling import values_of
+from contract.fields import LABELS
+from contract.messages import messages
+from contract.tables import read_table
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import NAMES, Key
+from history.replay import Value
+from testing.results import add, entry
+from testing.servers.processes import run
+from testing.servers.replicas import agent, running, scorer
+from testing.waiting import wait_for
+
+ORDERS, TRAINED_ON, CALLERS = 200_000, 0.75, 24
+ALL_APPROVED = {
+    "VOUCH_AGENT_APPROVE_THRESHOLD": "0.0002", "VOUCH_AGENT_DENY_THRESHOLD": "0.0001", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
+}  # fmt: skip
+"""A table does not say what was denied: so nothing is."""
+Asked = dict[str, tuple[float, dict[str, Value]]]
+"""By order: its score and what was filled in."""
+
+
+def vouch(*arguments: str) -> None:
+    """Run a command that has to succeed."""
+    done = run("vouch.py", *arguments, seconds=1800)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def asked(address: str, orders: Iterable[Transaction], count: int) -> Asked:
+    """Every order reviewed; those that share a key one after the other."""
+    found: Asked = {}
+    busy: dict[str, asyncio.Event] = {}
+    free = asyncio.Semaphore(CALLERS)
+    async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as tasks:
+        stub = AgentServiceStub(channel)
+
+        async def one(order: Transaction, keys: list[str], done: asyncio.Event) -> None:
+            answer: pb.ReviewResponse = await stub.Review(pb.ReviewRequest(transaction=order), timeout=30)
+            found[order.transaction_id] = (answer.legitimacy_score, values_of(answer.completed_fields))
+            for key in keys:
+                if busy.get(key) is done:
+                    del busy[key]
+            done.set()
+            free.release()
+
+        for order in orders:
+            keys = [f"{key.value} {getattr(order, key.value)}" for key in Key]
+            while before := next((busy[key] for key in keys if key in busy), None):
+                await before.wait()
+            await free.acquire()
+            done = asyncio.Event()
+            busy |= dict.fromkeys(keys, done)
+            tasks.create_task(one(order, keys, done))
+            if found and len(found) % 20_000 == 0:
+                print(f"{len(found):,} of {count:,} orders", flush=True)
+    return found
+
+
+def through_agent(folder: Path, models: Path, raw: pa.Table) -> Asked:
+    """Raw orders through scorer and agent, with a memory that begins with the first of them."""
+    behind = scorer(folder, models)
+    url = f"sqlite:///{folder / 'ledger.db'}"
+    begun = int(pc.min(raw.column("timestamp")).cast(pa.int64()).as_py())
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(MEMORY.update().values(since=begun))
+    engine.dispose()
+    front = agent(folder, behind.address, ledger_url=url)
+    front.settings = {**front.settings, **ALL_APPROVED}
+    with running(behind, front):
+        wait_for(behind.serving, what="the scorer serving")
+        return asyncio.run(asked(front.address, messages(raw), raw.num_rows))
+
+
+def differing(computed: pa.Table, found: Asked) -> tuple[int, int]:
+    """How many filled values there are, in the table and in the answers together, and how many of them are not the same."""
+    columns = {name: computed.column(name).to_pylist() for name in NAMES}
+    values = wrong = 0
+    for place, order in enumerate(computed.column("transaction_id").to_pylist()):
+        said = found[order][1]
+        for name, column in columns.items():
+            if column[place] is not None or name in said:
+                values += 1
+                wrong += column[place] != said.get(name)
+    return values, wrong
+
+
+def main() -> int:
+    """Run it and keep the figures; exit code 1 where a filled value differs."""
+    parser = argparse.ArgumentParser(prog="python -m bench.memory.stream")
+    parser.add_argument("--orders", type=int, default=ORDERS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="vouch-stream-") as name:
+        folder = Path(name)
+        vouch(
+            "generate", "--stream", "--size", str(options.orders), "--seed", "15", "--output", str(folder / "s.parquet")
+        )
+        whole = read_table(folder / "s.parquet")
+        first = round(whole.num_rows * TRAINED_ON)
+        raw = whole.drop_columns([*NAMES, *LABELS])
+        pq.write_table(whole.slice(0, first), folder / "early.parquet")
+        pq.write_table(whole.slice(first).drop_columns(list(LABELS)), folder / "full.parquet")
+        pq.write_table(raw.slice(first), folder / "bare.parquet")
+        pq.write_table(raw, folder / "raw.parquet")
+        models = folder / "models"
+        vouch("train", "--dataset", str(folder / "early.parquet"), "--models-dir", str(models), "--form", "tables")
+        scores = {}
+        for word in ("full", "bare"):
+            out = folder / f"{word}-scores.parquet"
+            vouch("score", str(folder / f"{word}.parquet"), "--output", str(out), "--models-dir", str(models))
+            scores[word] = np.asarray(pq.read_table(out).column("legitimacy_score"))
+        vouch("history", "compute", str(folder / "raw.parquet"), "--output", str(folder / "computed.parquet"))
+        found = through_agent(folder, models, raw)
+        values, wrong = differing(pq.read_table(folder / "computed.parquet"), found)
+        ids = whole.slice(first).column("transaction_id").to_pylist()
+        scores["asked"] = np.array([found[one][0] for one in ids])
+        honest = ~np.asarray(whole.slice(first).column("is_abuse"))
+        limit = 1 - np.asarray(whole.slice(first).column("abuse_confidence"))
+        auc = {word: float(roc_auc_score(honest, score)) for word, score in (scores | {"limit": limit}).items()}
+    add("history", {
+        "stream_orders": entry([len(found)], "orders"),
+        "stream_filled_values": entry([values], "values"),
+        "stream_other_values": entry([wrong], "values"),
+        "stream_auc_all_fields": entry([auc["full"]], "auc"),
+        "stream_auc_raw_with_memory": entry([auc["asked"]], "auc"),
+        "stream_auc_raw_without": entry([auc["bare"]], "auc"),
+        "stream_auc_of_confidence": entry([auc["limit"]], "auc"),
+    })  # fmt: skip
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
