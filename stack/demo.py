@@ -66,10 +66,21 @@ def _stream(at: Mapping[str, int]) -> None:
     _vouch("review-zone", "--api-url", agent, "--count", "1")
 
 
+def _show_console(at: Mapping[str, int], keep: bool, up: "subprocess.Popen[str]") -> None:
+    address = f"http://localhost:{at['console']}/"
+    if not keep:
+        print(f"\nThe cases that wait for a person stay in the ledger: `vouch up` shows them at {address}", flush=True)
+        return
+    print(f"\nCases wait for you at {address} (Ctrl-C stops everything)", flush=True)
+    up.wait()
+
+
 @command("vouch demo")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all well, 1 something failed, 2 it could not start."""
-    argparse.ArgumentParser(prog="vouch demo", description=__doc__).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="vouch demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="keep everything running at the end, until Ctrl-C")
+    keep = parser.parse_args(arguments).keep
     at = ports()
     if in_use := taken(at):
         for sentence in in_use:
@@ -84,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print("vouch demo: the services did not come up", file=sys.stderr)
                     return 1
                 _stream(at)
+                _show_console(at, keep, up)
             finally:
                 up.send_signal(signal.SIGINT)
                 code = up.wait(STOP_SECONDS)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent_server.settings import AgentSettings
+from console.settings import ConsoleSettings
 from ml_server.registry.store import CURRENT
 from ml_server.settings import MlSettings
 from stack.settings import StackSettings
@@ -13,11 +14,13 @@ from stack.settings import StackSettings
 def ports() -> dict[str, int]:
     """Port of each service by its settings; 0 and none are left out. Raises SettingsError."""
     stack, scorer, agent = StackSettings.read(), MlSettings.read(), AgentSettings.read()
+    console = ConsoleSettings.read()
     by_service = {
         "ml": _port(scorer.listen),
         "agent": _port(agent.listen),
         "bridge_ml": stack.bridge_ml_port,
         "bridge_agent": stack.bridge_agent_port,
+        "console": _port(console.listen),
         "envoy": stack.edge_port,
         "ml_metrics": _port(scorer.metrics_listen),
         "agent_metrics": _port(agent.metrics_listen),

@@ -31,13 +31,16 @@ def addresses(at: Mapping[str, int], secure: bool) -> str:
     return f"""
   scorer  REST http://localhost:{at["bridge_ml"]}/docs     gRPC localhost:{at.get("ml", "(any)")}
   agent   REST http://localhost:{at["bridge_agent"]}/docs     gRPC localhost:{at.get("agent", "(any)")}
-  edge    {scheme}://localhost:{at["envoy"]}               gRPC, gRPC-Web, JSON (/v1/...) and /api/v1/...
+  console http://localhost:{at["console"]}/           where people decide cases
+  edge    {scheme}://localhost:{at["envoy"]}               gRPC, gRPC-Web, JSON (/v1/...), /api/v1/... and /console/
 """
 
 
 def healthy(at: Mapping[str, int], secure: bool) -> bool:
     """Whether every service answers, and the agent reaches scorer and ledger. Health asks nobody for a key."""
     urls = [f"http://127.0.0.1:{at[name]}/api/v1/health" for name in ("bridge_ml", "bridge_agent")]
+    if "console" in at:
+        urls.append(f"http://127.0.0.1:{at['console']}/console/health")
     urls.append(f"{'https' if secure else 'http'}://127.0.0.1:{at['envoy']}/api/v1/health")
     try:
         # Our own certificate, on loopback: whether others trust it is not the question here.
@@ -101,7 +104,10 @@ def environment(at: Mapping[str, int], models: Path) -> dict[str, str]:
     return found
 
 
-_TARGETS = {"VOUCH_AGENT_SCORER": "ml", "VOUCH_HTTP_SCORER": "ml", "VOUCH_HTTP_AGENT": "agent"}
+_TARGETS = {
+    "VOUCH_AGENT_SCORER": "ml", "VOUCH_HTTP_SCORER": "ml", "VOUCH_HTTP_AGENT": "agent", "VOUCH_CONSOLE_SCORER": "ml",
+    "VOUCH_CONSOLE_AGENT": "agent",
+}  # fmt: skip
 
 
 class _Unread(Printer):  # type: ignore[misc]

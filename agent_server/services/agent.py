@@ -75,6 +75,8 @@ class AgentService:
             minimum_evidence=policy.minimum_evidence,
             scorer_available=scorer,
             ledger_available=ledger,
+            caller=call.caller.name,
+            caller_role=call.caller.role,
         )
 
 

@@ -43,7 +43,7 @@ class Stack:
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("ml", "agent", "rest_ml", "rest_agent", "edge"):
+        for name in ("ml", "agent", "rest_ml", "rest_agent", "edge", "console"):
             self.ports[name] = free_port()
 
     def address(self, name: str) -> str:
@@ -67,6 +67,9 @@ class Stack:
             "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{self.folder / 'ledger.db'}",
             "VOUCH_HTTP_SCORER": self.address("ml"),
             "VOUCH_HTTP_AGENT": self.address("agent"),
+            "VOUCH_CONSOLE_LISTEN": self.address("console"),
+            "VOUCH_CONSOLE_AGENT": self.address("agent"),
+            "VOUCH_CONSOLE_SCORER": self.address("ml"),
             "VOUCH_STACK_BRIDGE_ML_PORT": str(self.ports["rest_ml"]),
             "VOUCH_STACK_BRIDGE_AGENT_PORT": str(self.ports["rest_agent"]),
             **self.settings,
@@ -83,6 +86,7 @@ class Stack:
             "rest_ml": [*uvicorn, "http_bridge.ml:app"],
             "rest_agent": [*uvicorn, "http_bridge.agent:app"],
             "edge": [PYTHON, "envoy/run.py", *moved],
+            "console": [PYTHON, "-m", "console"],
             "one": [PYTHON, "vouch.py", "serve"],  # all but the edge
         }[name]
 
@@ -101,6 +105,7 @@ class Stack:
             "rest_ml": answers(self.url("rest_ml") + "/api/v1/health"),
             "rest_agent": self.agent_is("healthy"),
             "edge": answers(self.url("edge") + "/v1/agent"),
+            "console": answers(self.url("console") + "/console/health"),
         }
         for name, check in checks.items():
             if name in self.running:
@@ -148,6 +153,7 @@ EDGE_OPTIONS = {
     "agent": "agent",
     "bridge-ml": "rest_ml",
     "bridge-agent": "rest_agent",
+    "console": "console",
 }
 
 

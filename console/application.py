@@ -1,0 +1,88 @@
+"""The app: its routes, and the channels behind it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from console.gate import ROOT, Gate
+from console.pages import answering, cases, decisions, queue, signing, team
+from console.services import Refused, Services
+from console.sessions import Sessions
+from console.settings import ConsoleSettings
+from runtime.rpc.channels import open_channel
+from runtime.telemetry import logging
+
+_STATIC = Path(__file__).resolve().parent / "static"
+
+
+async def _front(request: Request) -> Response:
+    return RedirectResponse(f"{ROOT}/queue", 303)
+
+
+async def _health(request: Request) -> Response:
+    """That this process answers; it asks nobody behind."""
+    return JSONResponse({"status": "healthy"})
+
+
+ROUTES = (
+    Route("/", _front),
+    Route(f"{ROOT}/", _front),
+    Route(f"{ROOT}/health", _health),
+    Route(f"{ROOT}/sign-in", signing.sign_in_page),
+    Route(f"{ROOT}/sign-in", signing.sign_in, methods=["POST"]),
+    Route(f"{ROOT}/sign-out", signing.sign_out, methods=["POST"]),
+    Route(f"{ROOT}/queue", queue.queue),
+    Route(f"{ROOT}/queue/rows", queue.rows),
+    Route(f"{ROOT}/queue/changes", queue.changes),
+    Route(f"{ROOT}/next", queue.following, methods=["POST"]),
+    Route(f"{ROOT}/cases/{{case_id}}", cases.case),
+    Route(f"{ROOT}/cases/{{case_id}}/claim", cases.claim, methods=["POST"]),
+    Route(f"{ROOT}/cases/{{case_id}}/renew", cases.renew, methods=["POST"]),
+    Route(f"{ROOT}/cases/{{case_id}}/release", cases.release, methods=["POST"]),
+    Route(f"{ROOT}/cases/{{case_id}}/resolve", cases.resolve, methods=["POST"]),
+    Route(f"{ROOT}/cases/{{case_id}}/comment", cases.comment, methods=["POST"]),
+    Route(f"{ROOT}/decisions", decisions.search),
+    Route(f"{ROOT}/decisions/{{transaction_id:path}}", decisions.decision),
+    Route(f"{ROOT}/overview", team.overview),
+    Route(f"{ROOT}/policy", team.policy),
+    Route(f"{ROOT}/model", team.model),
+    Route(f"{ROOT}/reviewers", team.reviewers),
+    Mount(f"{ROOT}/static", StaticFiles(directory=_STATIC)),
+)
+
+
+def application(settings: ConsoleSettings) -> Starlette:
+    """The console, ready to serve."""
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    sessions = Sessions(secret, settings.idle_minutes * 60, settings.longest_hours * 3600)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        logging.configure("vouch_console")
+        app.state.ending = asyncio.Event()
+        async with (
+            open_channel(settings.agent, settings.tls) as agent,
+            open_channel(settings.scorer, settings.tls) as scorer,
+        ):
+            app.state.services = Services(agent, scorer, settings.timeout_seconds)
+            yield
+
+    return Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Gate, sessions=sessions, most_bytes=settings.max_body_bytes)],
+        exception_handlers={
+            Refused: answering.refusal,
+            404: answering.missing,
+            405: answering.missing,
+            500: answering.broken,
+        },
+        lifespan=lifespan,
+    )

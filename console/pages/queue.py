@@ -1,0 +1,133 @@
+"""The queue: who waits for a person, most urgent first; what changes, as it changes; and the next case."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import grpc
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from console.gate import ROOT
+from console.pages.answering import ask, go, page, refused_is, session_of, told
+from console.services import Refused, Services, refused, with_key
+from generated.vouch.v1 import case_service_pb2 as cases
+
+_ROWS = 25
+_STATUSES = {
+    "open": cases.CASE_STATUS_OPEN,
+    "claimed": cases.CASE_STATUS_CLAIMED,
+    "resolved": cases.CASE_STATUS_RESOLVED,
+}
+_REASONS = {
+    "uncertain": cases.CASE_REASON_UNCERTAIN, "little_known": cases.CASE_REASON_LITTLE_KNOWN,
+    "unscored": cases.CASE_REASON_UNSCORED, "rule": cases.CASE_REASON_RULE,
+}  # fmt: skip
+_ORDERS = {"priority": cases.CASE_ORDER_PRIORITY, "newest": cases.CASE_ORDER_NEWEST}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case of the queue, with what its order is worth and what it looks like."""
+
+    case: cases.Case
+    order: Any
+    looks_like: str
+
+
+async def queue(request: Request) -> Response:
+    """A page of the queue. Filters stand in the address."""
+    return await _queue(request, "queue.html")
+
+
+async def rows(request: Request) -> Response:
+    """Only the rows, for a page that is open."""
+    return await _queue(request, "queue_rows.html")
+
+
+async def _queue(request: Request, template: str) -> Response:
+    chosen = {name: request.query_params.get(name, "")[:128] for name in ("status", "reason", "order", "mine", "page")}
+    session = session_of(request)
+    wanted = cases.ListCasesRequest(
+        status=_STATUSES.get(chosen["status"] or "open", cases.CASE_STATUS_UNSPECIFIED),
+        reason=_REASONS.get(chosen["reason"], cases.CASE_REASON_UNSPECIFIED),
+        order=_ORDERS.get(chosen["order"], cases.CASE_ORDER_PRIORITY), page_size=_ROWS, page_token=chosen["page"],
+        reviewer=session.name if chosen["mine"] else "",
+    )  # fmt: skip
+    if chosen["status"] == "any":
+        wanted.status = cases.CASE_STATUS_UNSPECIFIED
+    listed: cases.ListCasesResponse = await ask(request, "cases", "ListCases", wanted)
+    shown = await asyncio.gather(*(_row(request, case) for case in listed.cases))
+    kept = {name: value for name, value in chosen.items() if value and name != "page"}
+    following = f"{ROOT}/queue?{urlencode({**kept, 'page': listed.next_page_token})}" if listed.next_page_token else ""
+    return page(
+        request, template, rows=shown, chosen=chosen, following=following, cursor=listed.cursor,
+        statuses=["open", "claimed", "resolved", "any"], reasons=list(_REASONS), orders=list(_ORDERS),
+    )  # fmt: skip
+
+
+async def _row(request: Request, case: cases.Case) -> Row:
+    try:
+        whole: cases.GetCaseResponse = await ask(
+            request, "cases", "GetCase", cases.GetCaseRequest(case_id=case.case_id)
+        )
+    except Refused:  # gone since it was listed
+        return Row(case, None, "")
+    return Row(case, whole.transaction, looks_like(whole.review))
+
+
+def looks_like(review: Any) -> str:
+    """The kind of order that the model finds most probable, in words."""
+    scores = {field.name: value for field, value in review.ml_prediction.abuse_type_scores.ListFields()}
+    return max(scores, key=lambda name: scores[name]).replace("_", " ") if scores else ""
+
+
+async def following(request: Request) -> Response:
+    """Claim the most urgent case and open it."""
+    try:
+        answer: cases.ClaimNextResponse = await ask(request, "cases", "ClaimNext", cases.ClaimNextRequest())
+    except Refused as error:
+        if refused_is(error, grpc.StatusCode.NOT_FOUND):
+            return told(request, "/queue", "No case waits for you.")
+        raise
+    session_of(request).hold(answer.case.case_id, answer.token)
+    return go(f"/cases/{answer.case.case_id}")
+
+
+async def changes(request: Request) -> Response:
+    """What happens to cases, as server-sent events without content: a page asks for its rows again."""
+    services: Services = request.app.state.services
+    cursor = request.headers.get("last-event-id") or request.query_params.get("cursor", "")
+    number = int(cursor) if cursor.isascii() and cursor.isdecimal() and len(cursor) < 19 else 0
+    call = services.cases.WatchCases(cases.WatchCasesRequest(cursor=number), metadata=with_key(session_of(request).key))
+    stream = aiter(call)
+    try:
+        first = await anext(stream, None)
+    except grpc.aio.AioRpcError as error:
+        raise refused(error) from error
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(_told(request, call, first, stream), media_type="text/event-stream", headers=headers)
+
+
+async def _told(request: Request, call: Any, change: Any, stream: AsyncIterator[Any]) -> AsyncIterator[str]:
+    stopping = asyncio.create_task(request.app.state.ending.wait())
+    waiting: asyncio.Future[Any] | None = None
+    try:
+        while change is not None:
+            yield f"id: {change.cursor}\ndata: {'change' if change.HasField('case') else ''}\n\n"
+            waiting = asyncio.ensure_future(anext(stream, None))
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                return
+            try:
+                change = waiting.result()
+            except grpc.aio.AioRpcError:
+                return
+    finally:
+        stopping.cancel()
+        call.cancel()
+        if waiting is not None and not waiting.done():
+            waiting.cancel()
+            await asyncio.wait({waiting})

@@ -1,0 +1,127 @@
+"""What the policy does and how people decide: overview, policy, model, reviewers."""
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, field
+
+import grpc
+from starlette.requests import Request
+from starlette.responses import Response
+
+from console.pages.answering import ask, page, refused_is
+from console.services import Refused
+from console.views.plots import bars
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
+
+_MOST = 4000
+"""Decisions that a page looks at; it says so where there are more."""
+_HOURS, _TENTHS = 24, 10
+
+
+@dataclass
+class Recent:
+    """The decisions of the last hours."""
+
+    hours: int
+    records: list[pb.DecisionRecord] = field(default_factory=list)
+    is_all: bool = True
+
+    @property
+    def decisions(self) -> Counter[str]:
+        """How many were approved, denied, and sent to a person."""
+        return Counter(pb.Decision.Name(one.decision).removeprefix("DECISION_").lower() for one in self.records)
+
+
+async def _recent(request: Request, hours: int) -> Recent:
+    found = Recent(hours)
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
+    wanted = pb.ListDecisionsRequest(page_size=1000)
+    wanted.since.FromDatetime(since)
+    while True:
+        listed: pb.ListDecisionsResponse = await ask(request, "agent", "ListDecisions", wanted)
+        found.records += listed.records
+        if not listed.next_page_token:
+            return found
+        if len(found.records) >= _MOST:
+            found.is_all = False
+            return found
+        wanted.page_token = listed.next_page_token
+
+
+async def overview(request: Request) -> Response:
+    """Decisions of the last day over time, scores, what waits, what people overrode, and versions."""
+    recent = await _recent(request, _HOURS)
+    waiting: cases.ListCasesResponse = await ask(
+        request, "cases", "ListCases",
+        cases.ListCasesRequest(status=cases.CASE_STATUS_OPEN, page_size=1000, order=cases.CASE_ORDER_PRIORITY),
+    )  # fmt: skip
+    resolved: cases.ListCasesResponse = await ask(
+        request, "cases", "ListCases",
+        cases.ListCasesRequest(status=cases.CASE_STATUS_RESOLVED, page_size=1000, order=cases.CASE_ORDER_NEWEST),
+    )  # fmt: skip
+    now = dt.datetime.now(dt.UTC)
+    begun = now.timestamp() - _HOURS * 3600
+    by_hour = {name: [0] * _HOURS for name in ("approve", "review", "deny")}
+    for record in recent.records:
+        name = pb.Decision.Name(record.decision).removeprefix("DECISION_").lower()
+        place = int((record.decided_at.seconds - begun) // 3600)
+        if name in by_hour and 0 <= place < _HOURS:
+            by_hour[name][place] += 1
+    labels = [f"{dt.datetime.fromtimestamp(begun + hour * 3600, dt.UTC):%H}h" for hour in range(_HOURS)]
+    scored = [record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score")]
+    tenths = Counter(min(int(score * _TENTHS), _TENTHS - 1) for score in scored)
+    advised = [one for one in resolved.cases if one.recommendation in (1, 2) and one.verdict in (1, 2)]
+    return page(
+        request, "overview.html", recent=recent, decisions=recent.decisions,
+        hours=[
+            {"label": label, **{name: counts[place] for name, counts in by_hour.items()}}
+            for place, label in enumerate(labels)
+        ],
+        most=max([1, *(sum(counts[place] for counts in by_hour.values()) for place in range(_HOURS))]),
+        scores=bars([f"{tenth / _TENTHS:.1f}" for tenth in range(_TENTHS)], [tenths[tenth] for tenth in range(_TENTHS)]),
+        waiting=len(waiting.cases), more_wait=bool(waiting.next_page_token),
+        late=sum(1 for one in waiting.cases if one.due_at.seconds and one.due_at.seconds < now.timestamp()),
+        oldest=min((one.opened_at.seconds for one in waiting.cases), default=0), advised=len(advised),
+        overridden=sum(int(one.recommendation) != int(one.verdict) for one in advised),
+        models=Counter(one.model_version for one in recent.records if one.model_version),
+        policies=Counter(one.policy_version for one in recent.records if one.policy_version),
+    )  # fmt: skip
+
+
+async def policy(request: Request) -> Response:
+    """The policy that serves: thresholds, rules by what they did, and what other thresholds would have made of the day."""
+    info: pb.GetAgentInfoResponse = await ask(request, "agent", "GetAgentInfo", pb.GetAgentInfoRequest())
+    recent = await _recent(request, _HOURS)
+    rules: Counter[tuple[str, int, bool]] = Counter()
+    for record in recent.records:
+        for rule in record.answer.matched_rules:
+            rules[rule.name, rule.effect, rule.shadow] += 1
+    scored = sorted(record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score"))
+    hundredths = Counter(min(int(score * 100), 99) for score in scored)
+    return page(
+        request, "policy.html", info=info, recent=recent, decisions=recent.decisions,
+        rules=[(name, effect, shadow, number) for (name, effect, shadow), number in rules.most_common()],
+        scored=len(scored), hundredths=" ".join(str(hundredths[place]) for place in range(100)),
+    )  # fmt: skip
+
+
+async def model(request: Request) -> Response:
+    """The model that serves: its version, its data, and its figures."""
+    try:
+        info = await ask(request, "scoring", "GetModelInfo", GetModelInfoRequest())
+    except Refused as error:
+        return page(request, "model.html", info=None, problem=error.sentence, metrics=[])
+    return page(request, "model.html", info=info, problem="", metrics=sorted(info.metrics.items()))
+
+
+async def reviewers(request: Request) -> Response:
+    """How well people decide: for auditors and admins."""
+    try:
+        listed = await ask(request, "cases", "ListReviewers", cases.ListReviewersRequest())
+    except Refused as error:
+        if not refused_is(error, grpc.StatusCode.PERMISSION_DENIED):
+            raise
+        return page(request, "reviewers.html", 403, listed=None, problem=error.sentence)
+    return page(request, "reviewers.html", listed=listed, problem="")

@@ -1,0 +1,33 @@
+"""Settings of the console, from VOUCH_CONSOLE_..."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, SecretStr
+
+from runtime.access.tls import ClientTls
+from runtime.settings import Address, Settings, Target
+
+
+class ConsoleSettings(Settings):
+    """Where it listens, whom it asks, and how long people stay signed in."""
+
+    prefix: ClassVar[str] = "VOUCH_CONSOLE_"
+
+    listen: Address = "127.0.0.1:8002"
+    agent: Target = "127.0.0.1:50052"
+    scorer: Target = "127.0.0.1:50051"
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    secret_key: SecretStr | None = None
+    """Seals the cookies: any long text. Without it a new one is made at each start, and everybody signs in again."""
+    idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30.0
+    longest_hours: Annotated[float, Field(gt=0, le=168)] = 12.0
+    max_body_bytes: Annotated[int, Field(gt=0)] = 64 << 10
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """How to reach the services by TLS; None for plain connections."""
+        return ClientTls(self.tls_ca, self.tls_certificate, self.tls_key) if self.tls_ca else None

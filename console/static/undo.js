@@ -1,0 +1,46 @@
+// A verdict waits five seconds in the page, so that it can be taken back, and is sent at once when the page is left.
+const SECONDS = 5;
+
+export function delayVerdict(form, line) {
+  if (!form || !line) return;
+  let timer = 0;
+  let sent = false;
+  let verdict = "";
+
+  function body() {
+    const data = new URLSearchParams(new FormData(form));
+    data.set("verdict", verdict);
+    return data;
+  }
+
+  function send() {
+    sent = true;
+    clearTimeout(timer);
+    const chosen = document.createElement("input");
+    chosen.type = "hidden";
+    chosen.name = "verdict";
+    chosen.value = verdict;
+    form.append(chosen);
+    form.submit();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (sent || timer) return;
+    verdict = event.submitter?.value ?? "";
+    line.querySelector("span").textContent = verdict === "approve" ? "Approving in five seconds." : "Denying in five seconds.";
+    line.hidden = false;
+    timer = setTimeout(send, SECONDS * 1000);
+  });
+  line.querySelector("button").addEventListener("click", () => {
+    clearTimeout(timer);
+    timer = 0;
+    line.hidden = true;
+  });
+  addEventListener("pagehide", () => {
+    if (timer && !sent) {
+      sent = true;
+      fetch(form.action, { method: "POST", body: body(), keepalive: true });
+    }
+  });
+}

@@ -1,0 +1,69 @@
+"""An order as a page shows it: its fields in groups, what is unknown as unknown, what memory filled in marked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contract.fields import FIELDS
+from contract.messages import row_of
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+GROUPS = {
+    "Order": (
+        "transaction_id", "timestamp", "user_id", "order_amount", "currency", "high_risk_category", "promo_code_used",
+        "cart_additions_session", "session_duration_seconds",
+    ),
+    "Account": (
+        "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete",
+        "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d",
+    ),
+    "Device and network": (
+        "device_id", "device_type", "user_agent", "new_device", "accounts_on_device_30d", "ip_address", "ip_country",
+        "vpn_proxy_detected", "accounts_on_ip_24h",
+    ),
+    "Payment": (
+        "payment_method", "card_id", "card_bin", "card_country", "billing_country", "shipping_country",
+        "billing_shipping_match", "cvv_check_result", "avs_result", "three_ds_result", "payment_processor_response",
+        "payment_attempts_24h", "cards_used_30d",
+    ),
+    "History": (
+        "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "days_since_account_first_purchase",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """One field: its value in words, whether it is known, and whether memory filled it in."""
+
+    name: str
+    value: str
+    known: bool
+    remembered: bool = False
+
+
+def grouped(order: Transaction, remembered: Mapping[str, str]) -> dict[str, list[Line]]:
+    """All fields of an order; those of no group, and extras, stand under `Also`."""
+    row = row_of(order)
+    named = [name for names in GROUPS.values() for name in names]
+    groups = GROUPS | {"Also": tuple(name for name in row if name not in named)}
+    return {
+        group: [_line(name, row.get(name), remembered) for name in names] for group, names in groups.items() if names
+    }
+
+
+def _line(name: str, value: object, remembered: Mapping[str, str]) -> Line:
+    filled = name in remembered
+    if value in (None, "") and filled:
+        value = remembered[name]
+    if value in (None, ""):
+        return Line(name, "unknown", known=False)
+    return Line(name, words(name, value), known=True, remembered=filled)
+
+
+def words(name: str, value: object) -> str:
+    """A field's value in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}".removesuffix(".00") if name in FIELDS else f"{value:g}"
+    return str(value)

@@ -1,0 +1,49 @@
+"""Values as people read them: times, amounts, names of the contract."""
+
+import datetime as dt
+from typing import Any
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
+from markupsafe import Markup
+
+from contract.fields import short_names
+
+NOTHING = "\u2013"
+"""What stands where there is nothing to say."""
+
+
+def name_of(enum: EnumDescriptor | Any, number: int) -> str:
+    """A value of an enum in words: CASE_STATUS_OPEN is `open`; the unspecified one is empty."""
+    names = {value: name for name, value in short_names(enum).items()}
+    return names.get(number, "").replace("_", " ")
+
+
+def moment(stamp: Timestamp | None) -> Markup | str:
+    """A time in UTC that the page's script shows in the viewer's zone."""
+    if stamp is None or not stamp.seconds:
+        return NOTHING
+    at = stamp.ToDatetime(dt.UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M}")
+
+
+def amount(order: Any) -> str:
+    """What an order is worth, with its currency."""
+    if not order.HasField("order_amount"):
+        return "unknown"
+    return f"{order.order_amount:,.2f} {order.currency if order.HasField('currency') else ''}".strip()
+
+
+def share(value: float | None) -> str:
+    """A score with three digits."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    seconds = int(abs(seconds))
+    for unit, size, small, part in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            rest = seconds % size // part
+            return f"{seconds // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{seconds} s"
