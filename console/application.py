@@ -72,6 +72,7 @@ def application(settings: ConsoleSettings) -> Starlette:
             open_channel(settings.agent, settings.tls) as agent,
             open_channel(settings.scorer, settings.tls) as scorer,
         ):
+            app.state.undo_seconds = settings.undo_seconds
             app.state.services = Services(agent, scorer, settings.timeout_seconds)
             yield
 

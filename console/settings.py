@@ -22,6 +22,8 @@ class ConsoleSettings(Settings):
     """Seals the cookies: any long text. Without it a new one is made at each start, and everybody signs in again."""
     idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30.0
     longest_hours: Annotated[float, Field(gt=0, le=168)] = 12.0
+    undo_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """So long a verdict can be taken back before it is sent."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 64 << 10
     tls_ca: Path | None = None
     tls_certificate: Path | None = None

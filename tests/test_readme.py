@@ -11,6 +11,7 @@ import pytest
 import vouch
 from agent_server.commands.client import ClientSettings
 from agent_server.settings import AgentSettings
+from console.settings import ConsoleSettings
 from contract.examples import DOCUMENTED_ORDER
 from contract.schema import FILE_SCHEMA
 from http_bridge.settings import HttpSettings
@@ -59,7 +60,9 @@ def test_every_column_is_told() -> None:
 def test_every_setting_is_told() -> None:
     """All settings stand in docs/settings.md, and no document names one that does not exist."""
     known = {"VOUCH_MODELS_DIR", LOAD_KEY}
-    for settings in (AgentSettings, ClientSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings):
+    for settings in (
+        AgentSettings, ClientSettings, ConsoleSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings,
+    ):  # fmt: skip
         known |= set(settings.variables().values())
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", DOCS["settings.md"])) == known
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", TEXT)) == known

@@ -38,7 +38,7 @@ from testing.waiting import wait_for
 
 ORDERS, TRAINED_ON, CALLERS = 200_000, 0.75, 24
 ALL_APPROVED = {
-    "VOUCH_AGENT_APPROVE_THRESHOLD": "0.0002", "VOUCH_AGENT_DENY_THRESHOLD": "0.0001", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
+    "VOUCH_AGENT_APPROVE_THRESHOLD": "1e-12", "VOUCH_AGENT_DENY_THRESHOLD": "0", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
 }  # fmt: skip
 """A table does not say what was denied: so nothing is."""
 Asked = dict[str, tuple[float, dict[str, Value]]]
@@ -62,6 +62,7 @@ async def asked(address: str, orders: Iterable[Transaction], count: int) -> Aske
 
         async def one(order: Transaction, keys: list[str], done: asyncio.Event) -> None:
             answer: pb.ReviewResponse = await stub.Review(pb.ReviewRequest(transaction=order), timeout=30)
+            assert answer.decision == pb.DECISION_APPROVE, answer
             found[order.transaction_id] = (answer.legitimacy_score, values_of(answer.completed_fields))
             for key in keys:
                 if busy.get(key) is done:
@@ -108,7 +109,10 @@ def differing(computed: pa.Table, found: Asked) -> tuple[int, int]:
         for name, column in columns.items():
             if column[place] is not None or name in said:
                 values += 1
-                wrong += column[place] != said.get(name)
+                if column[place] != said.get(name):
+                    wrong += 1
+                    if wrong <= 20:
+                        print(f"{order} {name}: table {column[place]}, agent {said.get(name)}", flush=True)
     return values, wrong
 
 

@@ -44,14 +44,14 @@ async def _shown(request: Request, note: str, problem: str, status: int = 200) -
         request, "case.html", status, case=whole.case, order=whole.transaction, review=review, events=whole.events,
         groups=grouped(whole.transaction, remembered), steps=waterfall(review.agent_analysis.evidence, score), score=score,
         info=info, earlier=earlier, mine=mine, abuse_types=ABUSE_TYPES, note=note, problem=problem,
-        looks_like=looks_like(review),
+        looks_like=looks_like(review), undo_seconds=request.app.state.undo_seconds,
         is_open=whole.case.status == cases.CASE_STATUS_OPEN, is_claimed=whole.case.status == cases.CASE_STATUS_CLAIMED,
         is_resolved=whole.case.status == cases.CASE_STATUS_RESOLVED,
     )  # fmt: skip
 
 
 async def _earlier(request: Request, user_id: str, transaction_id: str) -> list[pb.DecisionRecord]:
-    """Decisions about other orders of the customer, newest first; none where their list cannot be read."""
+    """The latest decision about each other order of the customer; none where their list cannot be read."""
     if not user_id:
         return []
     found: list[pb.DecisionRecord] = []
@@ -66,7 +66,8 @@ async def _earlier(request: Request, user_id: str, transaction_id: str) -> list[
                 break
     except Refused:
         return []
-    return [record for record in reversed(found) if record.transaction_id != transaction_id]
+    latest = {record.transaction_id: record for record in found if record.transaction_id != transaction_id}
+    return list(reversed(latest.values()))
 
 
 async def claim(request: Request) -> Response:

@@ -11,7 +11,10 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from runtime.rpc.call import travels
 
 _LONGEST_KEY = 4096
-_UNKNOWN = "This key is not known, or it is one that may not review. Whoever runs Vouch makes one: vouch keys add NAME --role reviewer"
+_UNKNOWN = (
+    "This key is not known, or it is one that may not review. "
+    "Whoever runs Vouch makes one: vouch keys add NAME --role reviewer"
+)
 
 
 async def sign_in_page(request: Request) -> Response:

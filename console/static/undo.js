@@ -1,8 +1,8 @@
-// A verdict waits five seconds in the page, so that it can be taken back, and is sent at once when the page is left.
-const SECONDS = 5;
+// A verdict waits some seconds in the page, so that it can be taken back, and is sent at once when the page is left.
 
 export function delayVerdict(form, line) {
   if (!form || !line) return;
+  const seconds = Number(form.dataset.undo);
   let timer = 0;
   let sent = false;
   let verdict = "";
@@ -28,9 +28,9 @@ export function delayVerdict(form, line) {
     event.preventDefault();
     if (sent || timer) return;
     verdict = event.submitter?.value ?? "";
-    line.querySelector("span").textContent = verdict === "approve" ? "Approving in five seconds." : "Denying in five seconds.";
+    line.querySelector("span").textContent = `${verdict === "approve" ? "Approving" : "Denying"} in ${seconds} seconds.`;
     line.hidden = false;
-    timer = setTimeout(send, SECONDS * 1000);
+    timer = setTimeout(send, seconds * 1000);
   });
   line.querySelector("button").addEventListener("click", () => {
     clearTimeout(timer);

@@ -1,0 +1,156 @@
+"""`python -m bench.console`: how long pages of the console take where much waits, what they weigh; and pictures of them.
+
+A ledger of 50,000 open cases, and a customer of 500 orders whose case has all of the evidence. `--pictures FOLDER` takes
+pictures of all pages in both themes instead, over orders of a stream (needs Chromium).
+"""
+
+import argparse
+import contextlib
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+
+from agent_server.ledger import open_engine
+from agent_server.ledger.chain import Unsigned
+from agent_server.ledger.engine import writing
+from agent_server.ledger.group import Group
+from contract.messages import messages
+from contract.tables import read_table
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.settings import Shared
+from testing.decisions import keep
+from testing.orders import message
+from testing.results import entry, write
+from testing.servers.processes import Stack, run
+
+CASES, EARLIER, LOOKS, ORDERS = 50_000, 500, 200, 300
+PAGES = ("queue", "decisions", "overview", "policy", "model", "reviewers")
+_CHUNK = 2000
+_BUSY = "customer-of-many-orders"
+
+
+def filled(url: str) -> None:
+    """Open cases of many customers, and one customer's many orders."""
+    engine, run_id = open_engine(url), uuid.uuid4().hex[:8]
+    with writing(engine) as connection:
+        for first in range(0, CASES, _CHUNK):
+            writes = [
+                keep(f"{run_id}-{number}", user_id=_BUSY if number < EARLIER else f"customer-{number % 9973}")
+                for number in range(first, min(first + _CHUNK, CASES))
+            ]
+            with connection.begin():
+                group = Group(connection, Unsigned())
+                group.look_up(kept.transaction_id for kept in writes)
+                for kept in writes:
+                    kept(group)
+                group.close()
+    engine.dispose()
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Stack]:
+    """Scorer, agent and console, up."""
+    stack = Stack(folder, Shared.read().models_dir.resolve())
+    try:
+        stack.start("ml", "agent", "rest_agent", "console")
+        stack.wait_until_healthy()
+        yield stack
+    finally:
+        stack.close()
+
+
+def reviewed(stack: Stack, orders: Iterator[Transaction] | list[Transaction]) -> list[pb.ReviewResponse]:
+    """Orders decided by the agent."""
+    with grpc.insecure_channel(stack.address("agent")) as channel:
+        stub = AgentServiceStub(channel)
+        return [stub.Review(pb.ReviewRequest(transaction=order), timeout=20) for order in orders]
+
+
+def p95(client: httpx.Client, path: str) -> tuple[float, int]:
+    """Milliseconds within which 95 of 100 looks at a page are answered, and its bytes."""
+    took, size = [], 0
+    for _ in range(LOOKS):
+        begun = time.perf_counter()
+        answer = client.get(path)
+        took.append((time.perf_counter() - begun) * 1000)
+        assert answer.status_code == 200, answer.text
+        size = len(answer.content)
+    return statistics.quantiles(took, n=20)[-1], size
+
+
+def measured(folder: Path) -> None:
+    """Keep the figures."""
+    filled(f"sqlite:///{folder / 'ledger.db'}")
+    with serving(folder) as stack, httpx.Client(base_url=stack.url("console"), timeout=30) as client:
+        order = message(transaction_id="the-case", user_id=_BUSY)
+        case_id = reviewed(stack, [order])[0].case_id or _any_case(client)
+        client.get("/console/queue")  # a local session
+        queue, weight = p95(client, "/console/queue")
+        case, case_weight = p95(client, f"/console/cases/{case_id}")
+        parts = sum(
+            len(client.get(f"/console/static/{file.name}").content) for file in Path("console/static").iterdir()
+        )
+    write("console", {
+        "console_queue_p95_ms": entry([queue], "ms"),
+        "console_case_p95_ms": entry([case], "ms"),
+        "console_queue_weight": entry([weight + parts], "bytes"),
+        "console_case_weight": entry([case_weight + parts], "bytes"),
+    })  # fmt: skip
+
+
+def _any_case(client: httpx.Client) -> str:
+    return client.get("/console/queue").text.partition("/console/cases/")[2].partition('"')[0]
+
+
+def pictures(folder: Path, wanted: Path) -> None:
+    """All pages, in both themes."""
+    from playwright.sync_api import sync_playwright
+
+    run("vouch.py", "generate", "--stream", "--size", "6000", "--output", str(folder / "s.parquet"), "--no-validate")
+    orders = list(messages(read_table(folder / "s.parquet")))[-ORDERS:]
+    wanted.mkdir(parents=True, exist_ok=True)
+    with serving(folder) as stack, sync_playwright() as playwright:
+        reviewed(stack, orders)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for theme in ("light", "dark"):
+            context = browser.new_context(color_scheme=theme, viewport={"width": 1200, "height": 900})  # type: ignore[arg-type]
+            page = context.new_page()
+            for name in PAGES:
+                page.goto(f"{stack.url('console')}/console/{name}", wait_until="load")
+                page.wait_for_timeout(200)
+                page.screenshot(path=wanted / f"{name}-{theme}.png")
+            page.goto(f"{stack.url('console')}/console/queue")
+            page.keyboard.press("n")
+            page.wait_for_url("**/console/cases/*")
+            page.wait_for_timeout(200)
+            page.screenshot(path=wanted / f"case-{theme}.png")
+            page.keyboard.press("r")
+            page.wait_for_url("**/console/queue")
+        browser.close()
+
+
+def main() -> int:
+    """Run it; exit code 0."""
+    parser = argparse.ArgumentParser(prog="python -m bench.console")
+    parser.add_argument("--pictures", type=Path, help="take pictures into this folder instead")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="vouch-console-") as name:
+        if options.pictures:
+            pictures(Path(name), options.pictures)
+        else:
+            measured(Path(name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

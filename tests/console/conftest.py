@@ -1,0 +1,178 @@
+"""A console over real services, and a real browser where there is one."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, sync_playwright
+
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from runtime.access.keys import digest
+from testing.orders import ALL_DOCUMENTED, message
+from testing.servers.processes import Stack
+from testing.waiting import wait_for
+
+PEOPLE = {"shop": "shop", "ada": "reviewer", "ben": "reviewer", "aud": "auditor", "boss": "admin"}
+ALL_TO_PEOPLE = {
+    "VOUCH_AGENT_APPROVE_THRESHOLD": "0.99999", "VOUCH_AGENT_DENY_THRESHOLD": "0.00001", "VOUCH_AGENT_SECOND_REVIEWS": "0",
+}  # fmt: skip
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def key_of(name: str) -> str:
+    """The key of somebody."""
+    return f"vouch_key_of_{name}"
+
+
+@dataclass
+class Desk:
+    """Services with keys, and the console in front of them."""
+
+    stack: Stack
+    sent: int = 0
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where the console is."""
+        return self.stack.url("console")
+
+    def order(self, **fields: Any) -> pb.ReviewResponse:
+        """A shop's order, which a person has to decide."""
+        self.sent += 1
+        own = {"transaction_id": f"order-{self.sent}", "user_id": f"u-{self.sent % 7}", "device_id": "dev-1"}
+        given = own | {name: ALL_DOCUMENTED[name] for name in ("email_domain", "billing_country", "currency")} | fields
+        with grpc.insecure_channel(self.stack.address("agent")) as channel:
+            answer: pb.ReviewResponse = AgentServiceStub(channel).Review(
+                pb.ReviewRequest(transaction=message(**given)), metadata=(("x-api-key", key_of("shop")),), timeout=20,
+                wait_for_ready=True,
+            )  # fmt: skip
+        return answer
+
+    def client(self) -> httpx.Client:
+        """A browser without scripts: it keeps cookies and says where its changes come from."""
+        self.clients.append(httpx.Client(base_url=f"{self.url}/console", headers={"origin": self.url}, timeout=20))
+        return self.clients[-1]
+
+    def wait_until_open(self) -> None:
+        """Wait until the console reaches the agent."""
+        client = self.client()
+        wait_for(
+            lambda: client.post("/sign-in", data={"key": key_of("aud")}).status_code == 303, what="somebody signed in"
+        )
+        wait_for(lambda: client.get("/queue").status_code == 200, what="the queue")
+
+    def restart_agent(self, **settings: str) -> None:
+        """Another agent in the old one's place."""
+        self.stack.stop("agent")
+        self.stack.settings = {**self.stack.settings, **settings}
+        self.stack.start("agent")
+        self.wait_until_open()
+
+    def close(self) -> None:
+        """Stop everything."""
+        for client in self.clients:
+            client.close()
+        self.stack.close()
+
+    def signed_in(self, name: str) -> httpx.Client:
+        """Somebody who signed in."""
+        client = self.client()
+        answer = client.post("/sign-in", data={"key": key_of(name)})
+        assert answer.status_code == 303, answer.text
+        return client
+
+
+def start_desk(folder: Path, models: Path, **settings: str) -> Desk:
+    """All services, up."""
+    keys = folder / "keys"
+    keys.write_text("".join(f"{name}:{digest(key_of(name))}:{role}\n" for name, role in PEOPLE.items()))
+    given = {"VOUCH_AGENT_API_KEYS": str(keys), "VOUCH_CONSOLE_UNDO_SECONDS": "0.1", **ALL_TO_PEOPLE, **settings}
+    stack = Stack(folder, models, given)
+    stack.start("ml", "agent", "console")
+    stack.wait_until_healthy()
+    desk = Desk(stack)
+    desk.wait_until_open()
+    return desk
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Desk]:
+    """One for a file of tests."""
+    found = start_desk(tmp_path_factory.mktemp("console"), models)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@dataclass
+class Watched:
+    """A page whose every complaint is heard: errors, refused scripts, dialogs, requests to elsewhere."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def error(self, error: Error) -> None:
+        """A script that broke."""
+        self.complaints.append(f"error {error}")
+
+    def dialog(self, dialog: Dialog) -> None:
+        """A box that no page of ours opens."""
+        self.complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def said(self, said: ConsoleMessage) -> None:
+        """What the browser complains of, refused scripts and styles too. A page that was refused is no fault."""
+        if said.type in ("error", "warning") and "Failed to load resource" not in said.text:
+            self.complaints.append(said.text)
+
+    def asked(self, request: Request) -> None:
+        """Requests to elsewhere."""
+        if "127.0.0.1" not in request.url and not request.url.startswith(("about:", "blob:")):
+            self.complaints.append(f"asked {request.url}")
+
+    def sign_in(self, url: str, name: str) -> None:
+        """As a person does."""
+        self.page.goto(f"{url}/console/")
+        self.page.keyboard.type(key_of(name))
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url("**/console/queue")
+
+
+@pytest.fixture
+def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Opens pages of their own, each with its own cookies; closed at the end."""
+    contexts = []
+
+    def opened(**options: Any) -> Watched:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        watched = Watched(page)
+        page.on("pageerror", watched.error)
+        page.on("dialog", watched.dialog)
+        page.on("console", watched.said)
+        page.on("request", watched.asked)
+        return watched
+
+    yield opened
+    for context in contexts:
+        context.close()

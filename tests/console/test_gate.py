@@ -1,0 +1,176 @@
+"""Nobody gets in without a session, and nothing changes but from a page of the person's own."""
+
+import httpx
+import pytest
+from starlette.routing import Mount, Route
+
+from console.application import ROUTES
+from console.gate import HEADERS
+from console.sessions import Session, Sessions
+from tests.console.conftest import Desk, key_of
+
+READ = (
+    "/console/", "/console/queue", "/console/queue/rows", "/console/queue/changes", "/console/cases/{case_id}",
+    "/console/decisions", "/console/decisions/{transaction_id:path}", "/console/overview", "/console/policy",
+    "/console/model", "/console/reviewers",
+)  # fmt: skip
+CHANGED = (
+    "/console/sign-out", "/console/next", "/console/cases/{case_id}/claim", "/console/cases/{case_id}/renew",
+    "/console/cases/{case_id}/release", "/console/cases/{case_id}/resolve", "/console/cases/{case_id}/comment",
+)  # fmt: skip
+OPEN = ("/console/health", "/console/sign-in", "/console/static")
+
+
+def filled(path: str) -> str:
+    """A path with something in the place of its parts, below /console."""
+    return path.replace("{case_id}", "x").replace("{transaction_id:path}", "x/y").removeprefix("/console")
+
+
+def test_every_route_is_in_the_tables() -> None:
+    """A route that is added without saying who may use it fails here."""
+    read, changed, is_open = set(), set(), set()
+    for route in ROUTES:
+        assert isinstance(route, Route | Mount)
+        if route.path.startswith(OPEN):
+            is_open.add(route.path)
+        elif isinstance(route, Route) and "POST" in (route.methods or ()):
+            changed.add(route.path)
+        else:
+            read.add(route.path)
+    assert (read - {"/"}, changed, is_open) == (set(READ), set(CHANGED), set(OPEN))
+
+
+@pytest.mark.parametrize("path", READ)
+def test_pages_need_a_session(desk: Desk, path: str) -> None:
+    """Without one, every page leads to the sign-in."""
+    answer = desk.client().get(filled(path))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in")
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_changes_need_a_session_its_token_and_our_origin(desk: Desk, path: str) -> None:
+    """Without a session, with another's token, without one, from elsewhere, or without an origin nothing is changed."""
+    assert desk.client().post(filled(path)).headers["location"] == "/console/sign-in"
+    ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
+    for token in ("", csrf(ben), "é\0", "x" * 200):
+        answer = ada.post(filled(path), data={"csrf": token})
+        assert answer.status_code == 403, token
+    own = {"csrf": csrf(ada)}
+    for origin in (
+        "http://evil.example",
+        "null",
+        f"http://127.0.0.1:{desk.stack.ports['agent']}",
+        desk.url + ".evil.example",
+    ):
+        assert ada.post(filled(path), data=own, headers={"origin": origin}).status_code == 403, origin
+    bare = httpx.post(f"{desk.url}{path.replace('{case_id}', 'x')}", data=own, cookies=dict(ada.cookies))
+    assert bare.status_code == 403
+    assert ada.get("/queue").status_code == 200, "somebody was signed out"
+
+
+def csrf(client: httpx.Client) -> str:
+    """The token of somebody's pages."""
+    return client.get("/queue").text.partition('name="csrf" value="')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize("key", [key_of("shop"), "", "nobody's", "\0", "x" * 5000, "é"])
+def test_who_may_not_review_does_not_sign_in(desk: Desk, key: str) -> None:
+    """A shop's key gets the same answer as one that nobody knows, and no session."""
+    client = desk.client()
+    answer = client.post("/sign-in", data={"key": key})
+    assert answer.status_code == 403
+    assert "not known, or it is one that may not review" in answer.text
+    assert not client.cookies
+
+
+def test_signing_in_and_out(desk: Desk) -> None:
+    """The cookie is for this console alone and no script sees it; signed out, the pages are closed again."""
+    client = desk.client()
+    set_cookie = client.post("/sign-in", data={"key": key_of("ada")}).headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/console"} <= set(set_cookie.split("; "))
+    assert key_of("ada") not in set_cookie
+    by_tls = desk.client().post("/sign-in", data={"key": key_of("ada")}, headers={"x-forwarded-proto": "https"})
+    assert "Secure" in by_tls.headers["set-cookie"].split("; ")
+    assert client.post("/sign-out", data={"csrf": csrf(client)}).status_code == 303
+    assert client.get("/queue").status_code == 303
+
+
+def test_every_answer_is_strict(desk: Desk) -> None:
+    """Pages, refusals and scripts carry the policy that lets nothing run but our own files."""
+    ada = desk.signed_in("ada")
+    for path in ("/queue", "/cases/none", "/nothing", "/static/console.js", "/sign-in"):
+        answer = ada.get(path)
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value, (path, name)
+    assert "unsafe" not in HEADERS["content-security-policy"]
+
+
+def test_a_large_form_is_refused(desk: Desk) -> None:
+    """More than a form holds is answered without being read to its end."""
+    ada = desk.signed_in("ada")
+    assert ada.post("/next", data={"csrf": csrf(ada), "note": "x" * 100_000}).status_code == 413
+
+
+def test_roles_hold_behind_the_pages(desk: Desk) -> None:
+    """An auditor reads and does not decide; a reviewer does not see how the others decide."""
+    desk.order()
+    auditor, ada = desk.signed_in("aud"), desk.signed_in("ada")
+    assert "Next case" not in auditor.get("/queue").text
+    assert auditor.post("/next", data={"csrf": csrf(auditor)}).status_code == 403
+    assert auditor.get("/reviewers").status_code == 200
+    assert ada.get("/reviewers").status_code == 403
+
+
+def sessions(now: list[float], secret: str | None = "s") -> Sessions:
+    """Sessions by a clock of ours."""
+    return Sessions(secret, 60, 600, lambda: now[0])
+
+
+def test_sessions_end() -> None:
+    """An idle session ends, and so does one that is kept alive for too long."""
+    now = [1000.0]
+    box = sessions(now)
+    value = box.sealed(box.begin("k", "ada", "reviewer"))
+    now[0] += 59
+    found = box.opened(value)
+    assert isinstance(found, Session)
+    now[0] += 2
+    assert box.opened(value) is None
+    while found is not None and now[0] < 10_000:  # kept alive
+        now[0] += 30
+        found = box.opened(box.sealed(found))
+    assert 1600 < now[0] < 1700
+
+
+def test_a_cookie_of_somebody_elses_making_is_none() -> None:
+    """Changed, foreign or nonsensical values open no session."""
+    now = [0.0]
+    box = sessions(now)
+    value = box.sealed(box.begin("k", "ada", "reviewer"))
+    for bad in (
+        "",
+        "x",
+        value[:-4] + "AAAA",
+        value[1:],
+        "é",
+        sessions(now, "other").sealed(box.begin("k", "a", "admin")),
+    ):
+        assert box.opened(bad) is None, bad
+    assert sessions(now, None).opened(value) is None
+
+
+def test_few_claims_are_kept() -> None:
+    """A session stays small enough for a cookie, whoever claims without end."""
+    now = [0.0]
+    box = sessions(now)
+    session = box.begin("k" * 60, "ada", "reviewer")
+    for number in range(100):
+        session.hold(f"{number:032x}", number)
+    assert len(box.sealed(session)) < 3000
+    assert session.claims[f"{99:032x}"] == 99
+
+
+def test_without_keys_the_console_serves_this_machine_only(desk: Desk) -> None:
+    """Where nobody is asked for a key, a foreign name or an edge that asks for somebody elsewhere gets no session."""
+    with_keys = httpx.get(f"{desk.url}/console/queue")
+    assert with_keys.status_code == 303

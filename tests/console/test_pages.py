@@ -1,0 +1,119 @@
+"""The pages without a script: everything can be done by links and forms; what they compute adds up."""
+
+import re
+
+import httpx
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.views.orders import GROUPS, grouped
+from console.views.plots import logit, waterfall
+from console.views.words import span
+from contract.fields import FIELDS
+from generated.vouch.v1 import agent_service_pb2 as pb
+from testing.orders import message
+from tests.console.conftest import Desk
+from tests.console.test_gate import csrf
+
+
+def opened(client: httpx.Client) -> str:
+    """Claim the next case: the path of its page below /console."""
+    answer = client.post("/next", data={"csrf": csrf(client)})
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"].removeprefix("/console")
+
+
+def test_a_case_without_a_script(desk: Desk) -> None:
+    """Claimed, read, commented, resolved; and the decision says who it was."""
+    desk.order()
+    ada = desk.signed_in("ada")
+    path = opened(ada)
+    page = ada.get(path).text
+    transaction = re.search(r"<h1><bdi[^>]*>([^<]+)", page)
+    assert transaction
+    for words in ("Approve", "Give back", "Evidence", "What would change the answer", "Device and network"):
+        assert words in page
+    assert ada.post(f"{path}/comment", data={"csrf": csrf(ada), "text": "Called the customer."}).status_code == 303
+    answer = ada.post(f"{path}/resolve", data={"csrf": csrf(ada), "verdict": "deny", "abuse_type": "payment_fraud"})
+    assert answer.headers["location"] == "/console/queue"
+    assert "Denied." in ada.get("/queue").text
+    assert "Denied." not in ada.get("/queue").text, "a message is shown once"
+    page = ada.get(path).text
+    assert "Called the customer." in page
+    assert "payment fraud" in page
+    decision = ada.get(f"/decisions/{transaction[1]}").text
+    assert "human" in decision
+    assert 'class="badge deny"' in decision
+
+
+def test_a_lost_claim_keeps_the_note(desk: Desk) -> None:
+    """Who resolves without holding the case is told, and what was typed is still there."""
+    desk.order()
+    ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
+    path = opened(ada)
+    answer = ben.post(f"{path}/resolve", data={"csrf": csrf(ben), "verdict": "approve", "note": "Typed for a while"})
+    assert answer.status_code == 409
+    assert "Typed for a while" in answer.text
+    assert ada.post(f"{path}/renew", data={"csrf": csrf(ada)}).json()["until"]
+    assert ben.post(f"{path}/renew", data={"csrf": csrf(ben)}).status_code == 409
+    assert ada.post(f"{path}/resolve", data={"csrf": csrf(ada), "verdict": "perhaps"}).status_code == 400
+    answer = ada.post(f"{path}/resolve", data={"csrf": csrf(ada), "verdict": "approve", "reason_code": "NOT OK"})
+    assert answer.status_code == 400
+    assert ada.post(f"{path}/release", data={"csrf": csrf(ada)}).status_code == 303
+
+
+def test_filters_are_in_the_address(desk: Desk) -> None:
+    """Status, reason, order and whose: each makes its own list, and the page says what was chosen."""
+    desk.order()
+    ada = desk.signed_in("ada")
+    assert "Nobody" not in ada.get("/queue?status=open").text
+    assert "No case is here." in ada.get("/queue?status=open&reason=unscored").text
+    page = ada.get("/queue?status=any&order=newest").text
+    assert "<option selected>newest</option>" in page
+    assert ada.get("/queue?page=nonsense").status_code == 400
+    assert ada.get("/decisions?since=nonsense").status_code == 400
+    assert ada.get("/decisions?since=2020-01-01&decision=review").text.count("<tr data-row>") > 0
+    assert "No decision on this page fits." in ada.get("/decisions?user_id=nobody").text
+    assert ada.get("/decisions/none").status_code == 404
+
+
+def test_pages_of_the_team(desk: Desk) -> None:
+    """Overview, policy, model and reviewers show what the services say."""
+    desk.order()
+    boss = desk.signed_in("boss")
+    assert "sent to a person" in boss.get("/overview").text
+    assert "thresholds: {approve: 1.00, deny: 0.00}" in boss.get("/policy").text
+    assert "roc auc" in boss.get("/model").text.lower()
+    assert "Reviewers" in boss.get("/reviewers").text
+
+
+@given(
+    st.lists(st.floats(-8, 8), min_size=1, max_size=5), st.floats(1e-6, 1 - 1e-6),
+)  # fmt: skip
+def test_a_waterfall_adds_up(contributions: list[float], score: float) -> None:
+    """The steps lead to the score's log-odds, whatever the groups say, and no bar leaves the plot."""
+    evidence = [pb.Evidence(group=number + 1, contribution=one) for number, one in enumerate(contributions)]  # type: ignore[arg-type]
+    steps = waterfall(evidence, score)
+    assert abs(sum(step.contribution for step in steps) - logit(score)) < 1e-9
+    assert abs(steps[-1].total - logit(score)) < 1e-9
+    assert all(-0.1 <= step.left <= step.left + step.width <= 562 for step in steps)
+
+
+def test_every_field_of_the_contract_is_shown() -> None:
+    """A field that is added to the contract stands on the page, if nowhere else then under Also; absent is unknown."""
+    lines = [
+        line
+        for group in grouped(message(extra_texts={"shelf": "b"}), {"orders_last_24h": "3"}).values()
+        for line in group
+    ]
+    assert [line.name for line in lines if line.name in FIELDS].sort() == list(FIELDS).sort()
+    by_name = {line.name: line for line in lines}
+    assert set(by_name) >= {*FIELDS, "shelf"}
+    assert set(FIELDS) - {name for names in GROUPS.values() for name in names} == set()
+    assert (by_name["card_country"].value, by_name["card_country"].known) == ("unknown", False)
+    assert by_name["orders_last_24h"].remembered
+
+
+def test_lengths_of_time() -> None:
+    """Two units at most."""
+    assert [span(seconds) for seconds in (0, 59, 60, 3725, 90_000)] == ["0 s", "59 s", "1 min", "1 h 2 min", "1 d 1 h"]
