@@ -123,7 +123,7 @@ def pictures(folder: Path, wanted: Path) -> None:
         reviewed(stack, orders)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for theme in ("light", "dark"):
-            context = browser.new_context(color_scheme=theme, viewport={"width": 1200, "height": 900})  # type: ignore[arg-type]
+            context = browser.new_context(color_scheme=theme, viewport={"width": 1200, "height": 900})
             page = context.new_page()
             for name in PAGES:
                 page.goto(f"{stack.url('console')}/console/{name}", wait_until="load")

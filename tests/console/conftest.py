@@ -9,14 +9,14 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, expect, sync_playwright
 
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from runtime.access.keys import digest
 from testing.orders import ALL_DOCUMENTED, message
 from testing.servers.processes import Stack
-from testing.waiting import wait_for
+from testing.waiting import START_SECONDS, wait_for
 
 PEOPLE = {"shop": "shop", "ada": "reviewer", "ben": "reviewer", "aud": "auditor", "boss": "admin"}
 ALL_TO_PEOPLE = {
@@ -117,6 +117,7 @@ def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
+    expect.set_options(timeout=START_SECONDS * 1000)  # what is waited for is the event, however slow the machine
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
@@ -164,6 +165,7 @@ def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
 
     def opened(**options: Any) -> Watched:
         context = browser.new_context(**options)
+        context.set_default_timeout(START_SECONDS * 1000)
         contexts.append(context)
         page = context.new_page()
         watched = Watched(page)

@@ -148,13 +148,13 @@ def test_the_queue_follows_without_jumping(desk: Desk, look: Look) -> None:
     page = ada.page
     page.mouse.move(0, 0)
     desk.order(transaction_id="comes-alone", order_amount=2e6)
-    expect(page.get_by_role("link", name="comes-alone")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("link", name="comes-alone")).to_be_visible()
     page.get_by_role("link", name="comes-alone").hover()
     desk.order(transaction_id="waits-for-me", order_amount=3e6)
-    expect(page.locator("#changed")).to_be_visible(timeout=20_000)
+    expect(page.locator("#changed")).to_be_visible()
     assert page.get_by_role("link", name="waits-for-me").count() == 0
     page.get_by_role("button", name="Something changed").click()
-    expect(page.get_by_role("link", name="waits-for-me")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("link", name="waits-for-me")).to_be_visible()
     assert ada.complaints == []
 
 
