@@ -51,6 +51,8 @@ class Gate:
         scope["session"], scope["sessions"] = session, self._sessions
         refusal = await self._refusal(request, session)
         before = None if session is None else _content(session)
+        # What a page asks for by itself sets no cookie: its answer may come after that to what the person did next.
+        by_person = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
 
         async def answer(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -59,7 +61,7 @@ class Gate:
                     (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in names
                 ]
                 kept: Session | None = scope["session"]
-                if kept is not None and (renewed or _content(kept) != before):
+                if kept is not None and by_person and (renewed or _content(kept) != before):
                     extra.append((b"set-cookie", cookie(self._sessions.sealed(kept), secure(request)).encode()))
                 message["headers"] = [*message["headers"], *extra]
             await send(message)

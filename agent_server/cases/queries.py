@@ -15,13 +15,17 @@ from agent_server.ledger.case_events import OPENED_NUMBER
 from agent_server.ledger.queries import DECIDED, Query, without_advice
 from agent_server.ledger.records import answer_of, order_of, timestamp
 from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
+from contract.abuse_types import likeliest
 from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.ledger_entry_pb2 import DecisionPayload
 
 _LOOKS = CASES.alias("looks")
 FIRST_LOOK = sa.case((CASES.c.review_of != "", CASES.c.review_of), else_=CASES.c.case_id)
 """The case that the others of an order are about."""
 _PENDING = sa.exists().where(_LOOKS.c.review_of == FIRST_LOOK, _LOOKS.c.status != cases.CASE_STATUS_RESOLVED)
-_CASE = sa.select(*CASES.c, ENTRIES.c.entry_id, PAYLOADS.c.transaction_id, _PENDING.label("pending")).join(
+_CASE = sa.select(
+    *CASES.c, ENTRIES.c.entry_id, PAYLOADS.c.transaction_id, PAYLOADS.c.payload, _PENDING.label("pending")
+).join(
     ENTRIES, ENTRIES.c.sequence == CASES.c.sequence
 ).join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence, isouter=True)  # fmt: skip
 
@@ -40,6 +44,8 @@ def case_of(row: Any, viewer: str | None = None) -> cases.Case:
         expected_loss=row.expected_loss,
         due_at=timestamp(row.due_at),
     )
+    if row.payload is not None:
+        _describe(case, DecisionPayload.FromString(row.payload))
     if row.resolved_at is not None:
         case.resolved_at.CopyFrom(timestamp(row.resolved_at))
     if row.claimed_until is not None:
@@ -52,6 +58,16 @@ def case_of(row: Any, viewer: str | None = None) -> cases.Case:
     if viewer is None:
         case.round, case.review_of, case.golden_verdict = row.round, row.review_of, row.golden
     return case
+
+
+def _describe(case: cases.Case, payload: DecisionPayload) -> None:
+    """Say what the order is worth and what it looks like."""
+    order = payload.transaction
+    if order.HasField("order_amount"):
+        case.order_amount = order.order_amount
+    case.currency = order.currency
+    if payload.answer.HasField("ml_prediction"):
+        case.likely_abuse = likeliest(payload.answer.ml_prediction.abuse_type_scores)
 
 
 def _hides(row: Any, viewer: str | None) -> bool:

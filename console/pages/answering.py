@@ -13,6 +13,7 @@ from console.gate import ROOT, SIGN_IN, cookie, secure
 from console.services import Refused, Services, person
 from console.sessions import Session
 from console.views import words
+from contract.abuse_types import likeliest
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.telemetry.faults import where
@@ -108,3 +109,10 @@ async def broken(request: Request, error: Exception) -> Response:
     """A fault of ours: logged by type and lines of code, since a message can hold a value of an order."""
     _log.error("page failed", error=type(error).__name__, where=where(error))
     return page(request, "refused.html", 500, sentence="Something here is broken; the log has it.")
+
+
+def likely_abuse(review: pb.ReviewResponse) -> str:
+    """The most probable type of abuse, in words; empty where the order was not scored."""
+    return (
+        likeliest(review.ml_prediction.abuse_type_scores).replace("_", " ") if review.HasField("ml_prediction") else ""
+    )

@@ -6,8 +6,8 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from console.pages.answering import ask, form_of, go, page, refused_is, session_of, told
-from console.pages.queue import following, looks_like
+from console.pages.answering import ask, form_of, go, likely_abuse, page, refused_is, session_of, told
+from console.pages.queue import following
 from console.services import Refused
 from console.views.orders import grouped
 from console.views.plots import waterfall
@@ -44,7 +44,7 @@ async def _shown(request: Request, note: str, problem: str, status: int = 200) -
         request, "case.html", status, case=whole.case, order=whole.transaction, review=review, events=whole.events,
         groups=grouped(whole.transaction, remembered), steps=waterfall(review.agent_analysis.evidence, score), score=score,
         info=info, earlier=earlier, mine=mine, abuse_types=ABUSE_TYPES, note=note, problem=problem,
-        looks_like=looks_like(review), undo_seconds=request.app.state.undo_seconds,
+        likely_abuse=likely_abuse(review), undo_seconds=request.app.state.undo_seconds,
         is_open=whole.case.status == cases.CASE_STATUS_OPEN, is_claimed=whole.case.status == cases.CASE_STATUS_CLAIMED,
         is_resolved=whole.case.status == cases.CASE_STATUS_RESOLVED,
     )  # fmt: skip

@@ -8,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.gate import ROOT
-from console.pages.answering import ask, page
-from console.pages.queue import looks_like
+from console.pages.answering import ask, likely_abuse, page
 from console.views.orders import grouped
 from console.views.plots import waterfall
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -60,6 +59,6 @@ async def decision(request: Request) -> Response:
     return page(
         request, "decision.html", record=record, review=review, score=score, revisions=list(reversed(listed.records)),
         groups=grouped(record.transaction, {one.name: one.value for one in record.completed_fields}),
-        steps=waterfall(review.agent_analysis.evidence, score), looks_like=looks_like(review),
+        steps=waterfall(review.agent_analysis.evidence, score), likely_abuse=likely_abuse(review),
         whole=json.dumps(MessageToDict(record, preserving_proto_field_name=True), indent=2, ensure_ascii=False),
     )  # fmt: skip

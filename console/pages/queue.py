@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from console.gate import ROOT
-from console.pages.answering import ask, go, page, refused_is, session_of, told
-from console.services import Refused, Services, refused, with_key
+from console.pages.answering import ask, go, page, session_of
+from console.services import Services, refused, with_key
 from generated.vouch.v1 import case_service_pb2 as cases
 
 _ROWS = 25
@@ -26,15 +25,6 @@ _REASONS = {
     "unscored": cases.CASE_REASON_UNSCORED, "rule": cases.CASE_REASON_RULE,
 }  # fmt: skip
 _ORDERS = {"priority": cases.CASE_ORDER_PRIORITY, "newest": cases.CASE_ORDER_NEWEST}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A case of the queue, with what its order is worth and what it looks like."""
-
-    case: cases.Case
-    order: Any
-    looks_like: str
 
 
 async def queue(request: Request) -> Response:
@@ -59,39 +49,21 @@ async def _queue(request: Request, template: str) -> Response:
     if chosen["status"] == "any":
         wanted.status = cases.CASE_STATUS_UNSPECIFIED
     listed: cases.ListCasesResponse = await ask(request, "cases", "ListCases", wanted)
-    shown = await asyncio.gather(*(_row(request, case) for case in listed.cases))
     kept = {name: value for name, value in chosen.items() if value and name != "page"}
     following = f"{ROOT}/queue?{urlencode({**kept, 'page': listed.next_page_token})}" if listed.next_page_token else ""
     return page(
-        request, template, rows=shown, chosen=chosen, following=following, cursor=listed.cursor,
+        request, template, cases=listed.cases, chosen=chosen, following=following, cursor=listed.cursor,
         statuses=["open", "claimed", "resolved", "any"], reasons=list(_REASONS), orders=list(_ORDERS),
     )  # fmt: skip
 
 
-async def _row(request: Request, case: cases.Case) -> Row:
-    try:
-        whole: cases.GetCaseResponse = await ask(
-            request, "cases", "GetCase", cases.GetCaseRequest(case_id=case.case_id)
-        )
-    except Refused:  # gone since it was listed
-        return Row(case, None, "")
-    return Row(case, whole.transaction, looks_like(whole.review))
-
-
-def looks_like(review: Any) -> str:
-    """The kind of order that the model finds most probable, in words."""
-    scores = {field.name: value for field, value in review.ml_prediction.abuse_type_scores.ListFields()}
-    return max(scores, key=lambda name: scores[name]).replace("_", " ") if scores else ""
-
-
 async def following(request: Request) -> Response:
     """Claim the most urgent case and open it."""
-    try:
-        answer: cases.ClaimNextResponse = await ask(request, "cases", "ClaimNext", cases.ClaimNextRequest())
-    except Refused as error:
-        if refused_is(error, grpc.StatusCode.NOT_FOUND):
-            return told(request, "/queue", "No case waits for you.")
-        raise
+    answer: cases.ClaimNextResponse = await ask(request, "cases", "ClaimNext", cases.ClaimNextRequest())
+    if not answer.HasField("case"):
+        session = session_of(request)
+        session.message = f"{session.message} No case waits for you.".strip()
+        return go("/queue")
     session_of(request).hold(answer.case.case_id, answer.token)
     return go(f"/cases/{answer.case.case_id}")
 

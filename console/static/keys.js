@@ -42,4 +42,5 @@ export function listenForKeys() {
     }
     event.preventDefault();
   });
+  document.documentElement.dataset.keys = "heard";
 }

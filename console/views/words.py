@@ -27,11 +27,9 @@ def moment(stamp: Timestamp | None) -> Markup | str:
     return Markup('<time datetime="{}">{} UTC</time>').format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M}")
 
 
-def amount(order: Any) -> str:
-    """What an order is worth, with its currency."""
-    if not order.HasField("order_amount"):
-        return "unknown"
-    return f"{order.order_amount:,.2f} {order.currency if order.HasField('currency') else ''}".strip()
+def amount(worth: Any) -> str:
+    """What an order or the order of a case is worth, with its currency."""
+    return f"{worth.order_amount:,.2f} {worth.currency}".strip() if worth.HasField("order_amount") else "unknown"
 
 
 def share(value: float | None) -> str:

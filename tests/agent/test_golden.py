@@ -143,10 +143,14 @@ def test_reviewers_cannot_tell(models: Path, table: pa.Table, tmp_path: Path) ->
             assert not record.transaction.HasField("payment_attempts_24h")
             kinds[case_id] = (fields, record.caller, record.policy_digest, re.sub(r"\w", "x", case.transaction_id))
         assert {str(kinds[case_id][1:3]) for case_id in golden} == {str(kinds[i][1:3]) for i in set(seen) - golden}
+        described = {"order_amount", "currency", "likely_abuse"}
         always = {"case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "due_at", "expected_loss"}
         assert all(
-            always <= set(kind[0][0]) <= always | {"decision_id", "reason", "recommendation"} for kind in kinds.values()
+            always <= set(kind[0][0]) <= always | described | {"decision_id", "reason", "recommendation"}
+            for kind in kinds.values()
         )
+        shown = {case_id: described & set(kind[0][0]) for case_id, kind in kinds.items()}
+        assert {str(sorted(shown[i])) for i in golden} <= {str(sorted(shown[i])) for i in set(seen) - golden}
         records = agents.ListDecisions(
             pb.ListDecisionsRequest(page_size=1000), timeout=20, metadata=as_reviewer
         ).records

@@ -31,22 +31,28 @@ PAGES = ("queue", "queue?status=any", "decisions", "overview", "policy", "model"
 
 def next_case(page: Page) -> str:
     """Press n: the address of the case that opens."""
-    page.keyboard.press("n")
+    press(page, "n")
     page.wait_for_url("**/console/cases/*")
     return page.url
+
+
+def press(page: Page, key: str) -> None:
+    """Press a key once the page hears keys."""
+    expect(page.locator("html[data-keys]")).to_be_attached()
+    page.keyboard.press(key)
 
 
 def decide(page: Page, key: str) -> str:
     """Read the case that is open, say something about it, decide it by a key: its address, which the page then leaves."""
     case = page.url
     expect(page.locator("svg.waterfall")).to_be_visible()
-    page.keyboard.press("c")
+    press(page, "c")
     page.keyboard.type("Looked at it.")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_contain_text("Said.")
     page.wait_for_load_state()
-    page.keyboard.press(key)
+    press(page, key)
     page.wait_for_url(re.compile(f"^(?!{re.escape(case)})"))
     return case
 
@@ -61,7 +67,7 @@ def test_a_shift_by_keyboard(tmp_path: Path, models: Path, look: Look) -> None:
         ada.sign_in(desk.url, "ada")
         page = ada.page
         next_case(page)
-        page.keyboard.press("r")
+        press(page, "r")
         page.wait_for_url("**/console/queue")
         next_case(page)
         done = [decide(page, "ad"[place % 2]) for place in range(5)]
@@ -88,7 +94,7 @@ def test_a_shift_by_keyboard(tmp_path: Path, models: Path, look: Look) -> None:
 def _taken(page: Page) -> bool:
     if page.locator("[data-lease]").count():
         return True
-    page.keyboard.press("t")
+    press(page, "t")
     page.wait_for_load_state()
     return bool(page.locator("[data-lease]").count())
 
@@ -102,12 +108,12 @@ def test_two_browsers_race_for_one_case(desk: Desk, look: Look) -> None:
     for watched in (ada, ben):
         watched.page.get_by_role("link", name="raced").click()
         watched.page.wait_for_url("**/console/cases/*")
-    ada.page.keyboard.press("t")
+    press(ada.page, "t")
     expect(ada.page.locator("[data-lease]")).to_contain_text("Yours")
-    ben.page.keyboard.press("t")
+    press(ben.page, "t")
     expect(ben.page.locator("main")).to_contain_text("ada has it until")
     assert ben.page.get_by_role("button", name="Approve").count() == 0
-    ada.page.keyboard.press("r")
+    press(ada.page, "r")
     ada.page.wait_for_url("**/console/queue")
     assert ada.complaints == []
     assert ben.complaints == []
@@ -123,13 +129,13 @@ def test_a_verdict_can_be_taken_back(desk: Desk, tmp_path: Path, look: Look) -> 
     ada = look()
     ada.sign_in(desk.url, "ada")
     case = next_case(ada.page)
-    ada.page.keyboard.press("a")
+    press(ada.page, "a")
     expect(ada.page.locator("#undo")).to_be_visible()
-    ada.page.keyboard.press("z")
+    press(ada.page, "z")
     expect(ada.page.locator("#undo")).to_be_hidden()
     ada.page.reload()
     expect(ada.page.locator("[data-lease]")).to_contain_text("Yours")
-    ada.page.keyboard.press("a")
+    press(ada.page, "a")
     expect(ada.page.locator("#undo")).to_be_visible()
     ada.page.goto(f"{desk.url}/console/decisions")
     wait_for(lambda: "by ada" in _text(ada.page, case), what="the verdict of a page that was left")
@@ -174,14 +180,14 @@ def test_hostile_text_is_only_text(desk: Desk, look: Look, width: int) -> None:
     page = boss.page
     for _ in HOSTILE[:4]:
         next_case(page)
-        page.keyboard.press("c")
+        press(page, "c")
         page.keyboard.insert_text(HOSTILE[0] + HOSTILE[7])
         page.get_by_role("button", name="Say it").click()
         page.wait_for_load_state()
         _fits(page, width)
         page.locator("#note").fill("".join(HOSTILE))
         page.keyboard.press("Escape")
-        page.keyboard.press("r")
+        press(page, "r")
         page.wait_for_url("**/console/queue")
     for path in PAGES:
         page.goto(f"{desk.url}/console/{path}")
@@ -212,10 +218,10 @@ def test_nobody_is_kept_out(desk: Desk, look: Look, scheme: str, width: int) -> 
     boss.sign_in(desk.url, "boss")
     next_case(boss.page)
     found["case"] = _violations(boss.page)
-    boss.page.keyboard.press("?")
+    press(boss.page, "?")
     found["help"] = _violations(boss.page)
     boss.page.keyboard.press("Escape")
-    boss.page.keyboard.press("r")
+    press(boss.page, "r")
     boss.page.wait_for_url("**/console/queue")
     for path in PAGES:
         boss.page.goto(f"{desk.url}/console/{path}")
