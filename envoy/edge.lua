@@ -51,6 +51,11 @@ function envoy_on_request(handle)
   local method, kind, origin = headers:get(":method"), headers:get("content-type") or "", headers:get("origin")
   local rest = (headers:get(":path") or ""):sub(1, 5) == "/api/"
   local seen = handle:streamInfo():dynamicMetadata()
+  -- The console takes forms, and asks itself where they come from; what it answers is a page.
+  if (headers:get(":path") or ""):sub(1, 9) == "/console/" then
+    seen:set("vouch", "page", true)
+    return
+  end
   seen:set("vouch", "rest", rest)
   seen:set("vouch", "grpc", kind:match("^application/grpc") ~= nil)
   seen:set("vouch", "method", method)
@@ -75,7 +80,7 @@ function envoy_on_response(handle)
   end
   local seen = handle:streamInfo():dynamicMetadata():get("vouch") or {}
   local rest, grpc, method = seen["rest"], seen["grpc"], seen["method"]
-  if grpc then
+  if grpc or seen["page"] then
     return
   end
   local body = handle:body(true)  -- waits: what was read from the handle before is void afterwards

@@ -1,5 +1,7 @@
 """Nobody gets in without a session, and nothing changes but from a page of the person's own."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from starlette.routing import Mount, Route
@@ -7,6 +9,8 @@ from starlette.routing import Mount, Route
 from console.application import ROUTES
 from console.gate import HEADERS
 from console.sessions import Session, Sessions
+from testing.servers.processes import Stack, answers
+from testing.waiting import wait_for
 from tests.console.conftest import Desk, key_of
 
 READ = (
@@ -170,7 +174,42 @@ def test_few_claims_are_kept() -> None:
     assert session.claims[f"{99:032x}"] == 99
 
 
-def test_without_keys_the_console_serves_this_machine_only(desk: Desk) -> None:
-    """Where nobody is asked for a key, a foreign name or an edge that asks for somebody elsewhere gets no session."""
-    with_keys = httpx.get(f"{desk.url}/console/queue")
-    assert with_keys.status_code == 303
+def test_without_keys_the_console_serves_this_machine_only(tmp_path: Path, models: Path) -> None:
+    """Where nobody is asked for a key, a foreign name, or an edge that asks for somebody elsewhere, gets no session."""
+    stack = Stack(tmp_path, models)
+    stack.start("agent", "console")
+    try:
+        stack.wait_until_healthy()
+        url = f"{stack.url('console')}/console/queue"
+        wait_for(answers(url), what="a local session")
+        page = httpx.get(url)
+        assert "local reviewer" in page.text
+        assert "Next case" in page.text
+        for headers in (
+            {"host": "evil.example"},
+            {"host": f"evil.example:{stack.ports['console']}"},
+            {"x-forwarded-for": "203.0.113.7"},
+            {"x-forwarded-for": "127.0.0.1, 203.0.113.7"},
+        ):
+            assert httpx.get(url, headers=headers).headers["location"] == "/console/sign-in", headers
+            stolen = httpx.get(url, headers=headers, cookies=dict(page.cookies))
+            assert stolen.status_code == 403, headers
+        assert httpx.get(url, headers={"x-forwarded-for": "127.0.0.1"}).status_code == 200
+    finally:
+        stack.close()
+
+
+def test_behind_the_edge(desk: Desk) -> None:
+    """Through Envoy: signing in, pages, changes from its own origin only, and news of cases."""
+    desk.stack.start("edge")
+    edge = desk.stack.url("edge")
+    wait_for(answers(f"{edge}/console/health"), what="the console behind the edge")
+    with httpx.Client(base_url=f"{edge}/console", headers={"origin": edge}, timeout=30) as client:
+        assert client.post("/sign-in", data={"key": key_of("ada")}, headers={"origin": desk.url}).status_code == 403
+        assert client.post("/sign-in", data={"key": key_of("ada")}).status_code == 303
+        assert "Next case" in client.get("/queue").text
+        desk.order()
+        assert client.post("/next", data={"csrf": csrf(client)}).status_code == 303
+        with client.stream("GET", "/queue/changes") as news:
+            assert next(news.iter_lines()).startswith("id: ")
+    desk.stack.stop("edge")
