@@ -17,7 +17,9 @@ from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
 
 _MOST = 4000
 """Decisions that a page looks at; it says so where there are more."""
-_HOURS, _TENTHS = 24, 10
+_BARS, _TENTHS = 24, 10
+_SPANS = {"24": 24, "168": 168}
+"""Hours that a page may look back over."""
 
 
 @dataclass
@@ -34,7 +36,8 @@ class Recent:
         return Counter(pb.Decision.Name(one.decision).removeprefix("DECISION_").lower() for one in self.records)
 
 
-async def _recent(request: Request, hours: int) -> Recent:
+async def _recent(request: Request) -> Recent:
+    hours = _SPANS.get(request.query_params.get("hours", ""), 24)
     found = Recent(hours)
     since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
     wanted = pb.ListDecisionsRequest(page_size=1000)
@@ -52,7 +55,7 @@ async def _recent(request: Request, hours: int) -> Recent:
 
 async def overview(request: Request) -> Response:
     """Decisions of the last day over time, scores, what waits, what people overrode, and versions."""
-    recent = await _recent(request, _HOURS)
+    recent = await _recent(request)
     waiting: cases.ListCasesResponse = await ask(
         request, "cases", "ListCases",
         cases.ListCasesRequest(status=cases.CASE_STATUS_OPEN, page_size=1000, order=cases.CASE_ORDER_PRIORITY),
@@ -62,14 +65,20 @@ async def overview(request: Request) -> Response:
         cases.ListCasesRequest(status=cases.CASE_STATUS_RESOLVED, page_size=1000, order=cases.CASE_ORDER_NEWEST),
     )  # fmt: skip
     now = dt.datetime.now(dt.UTC)
-    begun = now.timestamp() - _HOURS * 3600
-    by_hour = {name: [0] * _HOURS for name in ("approve", "review", "deny")}
+    each = recent.hours * 3600 / _BARS
+    begun = now.timestamp() - recent.hours * 3600
+    by_hour = {name: [0] * _BARS for name in ("approve", "review", "deny")}
+    firsts: dict[str, int] = {}
     for record in recent.records:
         name = pb.Decision.Name(record.decision).removeprefix("DECISION_").lower()
-        place = int((record.decided_at.seconds - begun) // 3600)
-        if name in by_hour and 0 <= place < _HOURS:
+        place = min(int((record.decided_at.seconds - begun) // each), _BARS - 1)
+        if name in by_hour and place >= 0:
             by_hour[name][place] += 1
-    labels = [f"{dt.datetime.fromtimestamp(begun + hour * 3600, dt.UTC):%H}h" for hour in range(_HOURS)]
+        for version in (record.model_version, record.policy_version):
+            if version:
+                firsts.setdefault(version, max(place, 0))
+    form = "%Hh" if recent.hours <= 24 else "%a %H"
+    labels = [f"{dt.datetime.fromtimestamp(begun + place * each, dt.UTC):{form}}" for place in range(_BARS)]
     scored = [record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score")]
     tenths = Counter(min(int(score * _TENTHS), _TENTHS - 1) for score in scored)
     advised = [one for one in resolved.cases if one.recommendation in (1, 2) and one.verdict in (1, 2)]
@@ -79,13 +88,13 @@ async def overview(request: Request) -> Response:
             {"label": label, **{name: counts[place] for name, counts in by_hour.items()}}
             for place, label in enumerate(labels)
         ],
-        most=max([1, *(sum(counts[place] for counts in by_hour.values()) for place in range(_HOURS))]),
+        most=max([1, *(sum(counts[place] for counts in by_hour.values()) for place in range(_BARS))]),
         scores=bars([f"{tenth / _TENTHS:.1f}" for tenth in range(_TENTHS)], [tenths[tenth] for tenth in range(_TENTHS)]),
         waiting=len(waiting.cases), more_wait=bool(waiting.next_page_token),
         late=sum(1 for one in waiting.cases if one.due_at.seconds and one.due_at.seconds < now.timestamp()),
         oldest=min((one.opened_at.seconds for one in waiting.cases), default=0), advised=len(advised),
         overridden=sum(int(one.recommendation) != int(one.verdict) for one in advised),
-        models=Counter(one.model_version for one in recent.records if one.model_version),
+        firsts=sorted(firsts.items(), key=lambda first: first[1]), models=Counter(one.model_version for one in recent.records if one.model_version),
         policies=Counter(one.policy_version for one in recent.records if one.policy_version),
     )  # fmt: skip
 
@@ -93,7 +102,7 @@ async def overview(request: Request) -> Response:
 async def policy(request: Request) -> Response:
     """The policy that serves: thresholds, rules by what they did, and what other thresholds would have made of the day."""
     info: pb.GetAgentInfoResponse = await ask(request, "agent", "GetAgentInfo", pb.GetAgentInfoRequest())
-    recent = await _recent(request, _HOURS)
+    recent = await _recent(request)
     rules: Counter[tuple[str, int, bool]] = Counter()
     for record in recent.records:
         for rule in record.answer.matched_rules:
