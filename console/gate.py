@@ -2,6 +2,7 @@
 
 import hmac
 import re
+import socket
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -141,9 +142,20 @@ def _is_here(request: Request) -> bool:
     """Whether the caller is this machine, and asked it by a name of its own: a foreign name can be bent to this address."""
     peer = request.client.host if request.client else ""
     host = re.sub(r":\d+$", "", request.headers.get("host", ""))
-    # An edge on this machine says for whom it asks.
+    # An edge on this machine says for whom it asks; for loopback Envoy says an address that the machine has.
     asked_for = [one.strip() for value in request.headers.getlist("x-forwarded-for") for one in value.split(",")]
-    return all(is_loopback(one) for one in (peer, host, *asked_for))
+    return is_loopback(peer) and is_loopback(host) and all(is_loopback(one) or _is_own(one) for one in asked_for)
+
+
+def _is_own(address: str) -> bool:
+    """Whether an address is one of this machine's: nobody can listen at another."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((address, 0))
+    except (OSError, UnicodeError, ValueError):
+        return False
+    return address not in ("", "0.0.0.0", "::")  # noqa: S104  these mean any address
 
 
 def _content(session: Session) -> tuple[Any, ...]:

@@ -94,7 +94,8 @@ async def overview(request: Request) -> Response:
         late=sum(1 for one in waiting.cases if one.due_at.seconds and one.due_at.seconds < now.timestamp()),
         oldest=min((one.opened_at.seconds for one in waiting.cases), default=0), advised=len(advised),
         overridden=sum(int(one.recommendation) != int(one.verdict) for one in advised),
-        firsts=sorted(firsts.items(), key=lambda first: first[1]), models=Counter(one.model_version for one in recent.records if one.model_version),
+        firsts=sorted(firsts.items(), key=lambda first: first[1]),
+        models=Counter(one.model_version for one in recent.records if one.model_version),
         policies=Counter(one.policy_version for one in recent.records if one.policy_version),
     )  # fmt: skip
 

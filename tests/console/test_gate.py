@@ -190,11 +190,20 @@ def test_without_keys_the_console_serves_this_machine_only(tmp_path: Path, model
             {"host": f"evil.example:{stack.ports['console']}"},
             {"x-forwarded-for": "203.0.113.7"},
             {"x-forwarded-for": "127.0.0.1, 203.0.113.7"},
+            {"x-forwarded-for": "0.0.0.0"},
+            {"x-forwarded-for": ""},
+            {"x-forwarded-for": "localhost.evil.example"},
         ):
             assert httpx.get(url, headers=headers).headers["location"] == "/console/sign-in", headers
             stolen = httpx.get(url, headers=headers, cookies=dict(page.cookies))
             assert stolen.status_code == 403, headers
         assert httpx.get(url, headers={"x-forwarded-for": "127.0.0.1"}).status_code == 200
+        stack.start("edge")
+        edge = f"{stack.url('edge')}/console"
+        wait_for(answers(f"{edge}/health"), what="the console behind the edge")
+        assert "local reviewer" in httpx.get(f"{edge}/queue").text
+        for headers in ({"host": "evil.example"}, {"x-forwarded-for": "203.0.113.7"}):
+            assert httpx.get(f"{edge}/queue", headers=headers).headers["location"] == "/console/sign-in", headers
     finally:
         stack.close()
 
