@@ -11,56 +11,39 @@ import statistics
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grpc
 import httpx
 
-from agent_server.ledger import open_engine
-from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.engine import writing
-from agent_server.ledger.group import Group
+from agent_server.ledger.keeping import KeepDecision
 from contract.messages import messages
 from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.settings import Shared
-from testing.decisions import keep
+from testing.decisions import fill, keep
 from testing.orders import message
 from testing.results import entry, write
 from testing.servers.processes import Stack, run
 
 CASES, EARLIER, LOOKS, ORDERS = 50_000, 500, 200, 300
 PAGES = ("queue", "decisions", "overview", "policy", "model", "reviewers")
-_CHUNK = 2000
+_ALL_TO_PEOPLE = {"VOUCH_AGENT_APPROVE_THRESHOLD": "0.99999", "VOUCH_AGENT_DENY_THRESHOLD": "0.00001"}
 _BUSY = "customer-of-many-orders"
 
 
-def filled(url: str) -> None:
-    """Open cases of many customers, and one customer's many orders."""
-    engine, run_id = open_engine(url), uuid.uuid4().hex[:8]
-    with writing(engine) as connection:
-        for first in range(0, CASES, _CHUNK):
-            writes = [
-                keep(f"{run_id}-{number}", user_id=_BUSY if number < EARLIER else f"customer-{number % 9973}")
-                for number in range(first, min(first + _CHUNK, CASES))
-            ]
-            with connection.begin():
-                group = Group(connection, Unsigned())
-                group.look_up(kept.transaction_id for kept in writes)
-                for kept in writes:
-                    kept(group)
-                group.close()
-    engine.dispose()
+def waiting(number: int) -> KeepDecision:
+    """An open case: of a customer of many orders, or of one of many customers."""
+    return keep(f"waiting-{number}", user_id=_BUSY if number < EARLIER else f"customer-{number % 9973}")
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Stack]:
+def serving(folder: Path, **settings: str) -> Iterator[Stack]:
     """Scorer, agent and console, up."""
-    stack = Stack(folder, Shared.read().models_dir.resolve())
+    stack = Stack(folder, Shared.read().models_dir.resolve(), settings)
     try:
         stack.start("ml", "agent", "rest_agent", "console")
         stack.wait_until_healthy()
@@ -69,7 +52,7 @@ def serving(folder: Path) -> Iterator[Stack]:
         stack.close()
 
 
-def reviewed(stack: Stack, orders: Iterator[Transaction] | list[Transaction]) -> list[pb.ReviewResponse]:
+def reviewed(stack: Stack, orders: Iterable[Transaction]) -> list[pb.ReviewResponse]:
     """Orders decided by the agent."""
     with grpc.insecure_channel(stack.address("agent")) as channel:
         stub = AgentServiceStub(channel)
@@ -90,10 +73,11 @@ def p95(client: httpx.Client, path: str) -> tuple[float, int]:
 
 def measured(folder: Path) -> None:
     """Keep the figures."""
-    filled(f"sqlite:///{folder / 'ledger.db'}")
-    with serving(folder) as stack, httpx.Client(base_url=stack.url("console"), timeout=30) as client:
+    fill(f"sqlite:///{folder / 'ledger.db'}", CASES, waiting)
+    with serving(folder, **_ALL_TO_PEOPLE) as stack, httpx.Client(base_url=stack.url("console"), timeout=30) as client:
         order = message(transaction_id="the-case", user_id=_BUSY)
-        case_id = reviewed(stack, [order])[0].case_id or _any_case(client)
+        case_id = reviewed(stack, [order])[0].case_id
+        assert case_id, "the order went to nobody"
         client.get("/console/queue")  # a local session
         queue, weight = p95(client, "/console/queue")
         case, case_weight = p95(client, f"/console/cases/{case_id}")
@@ -106,10 +90,6 @@ def measured(folder: Path) -> None:
         "console_queue_weight": entry([weight + parts], "bytes"),
         "console_case_weight": entry([case_weight + parts], "bytes"),
     })  # fmt: skip
-
-
-def _any_case(client: httpx.Client) -> str:
-    return client.get("/console/queue").text.partition("/console/cases/")[2].partition('"')[0]
 
 
 def pictures(folder: Path, wanted: Path) -> None:

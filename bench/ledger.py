@@ -16,11 +16,8 @@ from pathlib import Path
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import open_engine
-from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.engine import writing
-from agent_server.ledger.group import Group
 from runtime.settings import Shared
-from testing.decisions import keep
+from testing.decisions import fill, keep
 from testing.load import Call, capacity, until_answered
 from testing.results import entry, write
 from testing.servers.clients import predict, review
@@ -30,7 +27,7 @@ from testing.servers.replicas import running as replicas_running
 from testing.waiting import wait_for
 
 ROUNDS, SECONDS, CALLERS = 5, 3.0, 32
-FEW, MANY, CHUNK = 1000, 1_000_000, 2000
+FEW, MANY = 1000, 1_000_000
 _SERVERS, _CLIENT = frozenset({0}), frozenset({1})
 
 
@@ -78,19 +75,10 @@ def fsync_p50(folder: Path, number: int = 150) -> float:
     return statistics.median(seconds) * 1000
 
 
-def fill(url: str, records: int) -> float:
+def filled(url: str, records: int) -> float:
     """Append decisions of made-up orders; records a second."""
-    engine, begun, run = open_engine(url), time.perf_counter(), uuid.uuid4().hex
-    with writing(engine) as connection:
-        for first in range(0, records, CHUNK):
-            writes = [keep(f"{run}-{number}") for number in range(first, min(first + CHUNK, records))]
-            with connection.begin():
-                group = Group(connection, Unsigned())
-                group.look_up(kept.transaction_id for kept in writes)
-                for kept in writes:
-                    kept(group)
-                group.close()
-    engine.dispose()
+    begun, run = time.perf_counter(), uuid.uuid4().hex
+    fill(url, records, lambda number: keep(f"{run}-{number}"))
     return records / (time.perf_counter() - begun)
 
 
@@ -103,7 +91,7 @@ async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float
         return value
 
     sqlite = f"sqlite:///{folder / 'few.db'}"
-    fill(sqlite, FEW)
+    filled(sqlite, FEW)
     for cores, core in (("", _CLIENT), ("_one_core", _SERVERS)):
         async with reviewing(folder, models, sqlite, core) as (reviews, predicts, front):
             for _ in range(ROUNDS):
@@ -136,7 +124,7 @@ async def _growth(folder: Path, models: Path, few: str, many: int, figure: objec
     path = folder / "many.db"
     keep_figure = figure
     assert callable(keep_figure)
-    keep_figure("fill_rate", fill(f"sqlite:///{path}", many))
+    keep_figure("fill_rate", filled(f"sqlite:///{path}", many))
     keep_figure("bytes_a_decision", path.stat().st_size / many)
     async with (
         reviewing(folder, models, few, _CLIENT) as (on_few, _, _),

@@ -1,14 +1,21 @@
 """Decisions to keep in a ledger."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from agent_server.decider import now
+from agent_server.ledger import open_engine
+from agent_server.ledger.chain import Unsigned
+from agent_server.ledger.engine import writing
+from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse, Reason
 from testing.orders import message
+
+_AT_ONCE = 2000
 
 
 def answer_for(
@@ -43,3 +50,18 @@ def keep(
         Asked("shop", f"request-{number}", "d" * 64),
         Opening(uuid.uuid4().hex, cases.CASE_REASON_UNCERTAIN if score is not None else cases.CASE_REASON_UNSCORED),
     )
+
+
+def fill(url: str, records: int, made: Callable[[int], KeepDecision]) -> None:
+    """Append so many decisions to a ledger, each made of its number."""
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        for first in range(0, records, _AT_ONCE):
+            writes = [made(number) for number in range(first, min(first + _AT_ONCE, records))]
+            with connection.begin():
+                group = Group(connection, Unsigned())
+                group.look_up(kept.transaction_id for kept in writes)
+                for kept in writes:
+                    kept(group)
+                group.close()
+    engine.dispose()

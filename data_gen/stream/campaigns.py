@@ -33,12 +33,12 @@ def act(keyed: Keyed, name: str, rows: int, campaign: Campaign, timeline: Timeli
     A campaign begins anywhere and goes on for its time, both measured in the pattern's own weight and not in seconds, and what
     would pass the end of the span is mirrored at it: so the hours of all rows are those of the pattern.
     """
-    guess = np.arange(max(8, round(rows / campaign.orders * 2) + 8))
-    number = np.arange(rows)
-    ends = np.cumsum(drawn(keyed, guess, f"{name} orders", Geometric(campaign.orders - 1, start=1), _ORDERS))
-    while ends[-1] < rows:  # a long row of small campaigns
-        guess = np.arange(len(guess) * 2)
+    number, guess = np.arange(rows), np.arange(max(8, round(rows / campaign.orders * 2) + 8))
+    while True:
         ends = np.cumsum(drawn(keyed, guess, f"{name} orders", Geometric(campaign.orders - 1, start=1), _ORDERS))
+        if ends[-1] >= rows:
+            break
+        guess = np.arange(len(guess) * 2)  # a long row of small campaigns
     of = np.searchsorted(ends, number, side="right")
     lasts = drawn(keyed, guess, f"{name} minutes", campaign.hours, _MINUTES)
     weight = np.minimum(lasts * 60 * (timeline.total // (timeline.end - timeline.start)), timeline.total - 1)

@@ -104,7 +104,7 @@ class Casting:
     ) -> Cast:
         keyed, how = self._keyed, CUSTOMERS
         found = people.at_age(keyed, rows, times, age.astype(np.int64))
-        known, place = found.place >= 0, np.maximum(found.place, 0)
+        known, place = found >= 0, np.maximum(found, 0)
         person = np.where(known, people.who[place], rows)
         home = np.where(known, people.home[place], rows)
         is_new = self._new_device(pattern, age, rows)
@@ -114,7 +114,7 @@ class Casting:
         device = np.where(shared, keyed.words(home, "family device"), _devices(keyed, person, rows, how))
         device = np.where(other, keyed.words(rows, "device of once"), device)
         return Cast(
-            times, pattern, age, is_new, np.where(known, found.since, since), person, home, device,
+            times, pattern, age, is_new, np.where(known, people.since[place], since), person, home, device,
             _cards(keyed, person, rows, how), rows, np.where(keyed.happens(rows, "at home", how.at_home), home, rows), person,
         )  # fmt: skip
 
@@ -154,9 +154,9 @@ class Casting:
         who, since, home = acts.account, anew[lead], acts.account
         if people is not None:
             alone = people.at_age(keyed, rows, times, ages)
-            place = alone.place[lead]
-            stays = (place >= 0) & fits(times, ages, alone.since[lead])
-            place = np.where(stays, place, alone.place)  # an account that has become too old gives way to another
+            place = alone[lead]
+            stays = (place >= 0) & fits(times, ages, people.since[np.maximum(place, 0)])
+            place = np.where(stays, place, alone)  # an account that has become too old gives way to another
             there, at = place >= 0, np.maximum(place, 0)
             who, home = np.where(there, people.who[at], rows), np.where(there, people.home[at], rows)
             since = np.where(there, people.since[at], anew)

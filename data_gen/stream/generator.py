@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data_gen.arrow import fixed_texts
+from data_gen.arrow import fixed_texts, flags
 from data_gen.language import vocabulary as words
 from data_gen.language.pattern import Pattern
 from data_gen.language.variables import COUNTRY, NODES, Codes
@@ -138,21 +139,19 @@ class StreamGenerator:
 
     def _counted(self) -> History:
         """The past of all rows, by the definitions: what `vouch history compute` finds in the finished file."""
-        cards, devices, addresses, amounts = [], [], [], []
+        cards, paid, devices, addresses, amounts = [], [], [], [], []
         for chunk in self.plan.chunks:
             cast, codes, values = self._drawn(chunk)
-            by_card = codes["card_country"] < COUNTRY.size
-            cards.append(np.where(by_card, _short(_cards(cast, codes), 16), 0))
+            paid.append(codes["card_country"] < COUNTRY.size)
+            cards.append(_cards(cast, codes))
             devices.append(_short(_devices(cast, codes), 12))
             addresses.append(self._addresses(cast, codes))
             amounts.append(values["order_amount"] / 100)
-        card = _numbered(np.concatenate(cards))
         texts = {
             "user_id": _numbered(_short(self._cast.person, 10)), "device_id": _numbered(np.concatenate(devices)),
-            "ip_address": _numbered(np.concatenate(addresses)), "card_id": card,
+            "ip_address": _numbered(np.concatenate(addresses)),
+            "card_id": np.where(np.concatenate(paid), _numbered(np.concatenate(cards)), -1),
         }  # fmt: skip
-        if bool((np.concatenate(cards) == 0).any()):
-            texts["card_id"] = card - 1  # the lowest number is no card
         columns = Columns(self._cast.times, texts, np.concatenate(amounts))
         return History.of(columns, self._cast.times, self._cast.since, int(self._cast.times[0]))
 
@@ -197,4 +196,4 @@ def _tokens(cards: Owners, present: NDArray[np.bool_]) -> pa.Array:
         digit = (cards >> np.uint64(4 * (width - 1 - position))) & np.uint64(15)
         text[:, 4 + position] = _TOKEN[digit.astype(np.intp)]
     whole = fixed_texts(text)
-    return pa.compute.if_else(pa.array(present), whole, pa.scalar(None, pa.string()))
+    return pc.if_else(flags(present), whole, pa.scalar(None, pa.string()))

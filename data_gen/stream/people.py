@@ -4,7 +4,6 @@ A row draws the age of its account like every row. Who comes is then chosen amon
 moment, by their rhythm. So ages follow the pattern exactly, and accounts grow older from order to order.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,14 +42,6 @@ def fits(at: Ints, age: Ints, since: Ints) -> NDArray[np.bool_]:
     return (days >= AGES.lower[age]) & (days < AGES.lower[age] + AGES.width[age])
 
 
-@dataclass(frozen=True)
-class Found:
-    """The account of each row; -1 stands for nobody in `place`."""
-
-    place: Ints
-    since: Ints
-
-
 class People:
     """People by the time at which they opened their accounts."""
 
@@ -68,12 +59,11 @@ class People:
         self.in_family = keyed.happens(self.who, "in a family", customers.in_families)
         self.home: Owners = np.where(self.in_family, family, self.who)
 
-    def at_age(self, keyed: Keyed, rows: NDArray[Any], at: Ints, age: Ints) -> Found:
-        """Somebody for each row whose account has its age at its time, by rhythm; nobody where there is no such person."""
+    def at_age(self, keyed: Keyed, rows: NDArray[Any], at: Ints, age: Ints) -> Ints:
+        """The place of somebody for each row whose account has its age at its time, by rhythm; -1 where there is nobody."""
         first = np.searchsorted(self.since, at - (AGES.lower[age] + AGES.width[age]) * DAY, side="right")
         last = np.searchsorted(self.since, at - AGES.lower[age] * DAY, side="right")
         span = self._before[last] - self._before[first]
-        chosen = self._before[first] + ((keyed.words(rows, "who") >> np.uint64(32)).astype(np.int64) * span >> 32)
-        place = np.searchsorted(self._before, chosen, side="right") - 1
-        place = np.where(span > 0, place, -1)
-        return Found(place, self.since[np.maximum(place, 0)] if len(self.since) else np.zeros(len(at), np.int64))
+        chosen = self._before[first] + keyed.below(rows, "who", span)
+        place: Ints = np.where(span > 0, np.searchsorted(self._before, chosen, side="right") - 1, -1)
+        return place
