@@ -4,23 +4,23 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from console.sessions import Session
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 
 class Refused(Exception):
-    """A service refused or is away: its code, a sentence for the person, and the reason's name of the contract."""
+    """A service refused or is away: its code, and a sentence for the person."""
 
-    def __init__(self, code: grpc.StatusCode, sentence: str, reason: str = "") -> None:
+    def __init__(self, code: grpc.StatusCode, sentence: str) -> None:
         super().__init__(sentence)
-        self.code, self.sentence, self.reason = code, sentence, reason
+        self.code, self.sentence = code, sentence
 
 
+LOST = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED)
+"""Codes of a case that is somebody else's, or decided."""
 _OURS = {
     grpc.StatusCode.UNAVAILABLE: "The service behind is away. What you typed is kept; try again in a moment.",
     grpc.StatusCode.DEADLINE_EXCEEDED: "The service behind did not answer in time. Try again in a moment.",
@@ -53,15 +53,7 @@ def with_key(key: str) -> tuple[tuple[str, str], ...]:
 
 def refused(error: grpc.aio.AioRpcError) -> Refused:
     """What a person is told of an error: gRPC's own words name addresses, ours do not."""
-    rich, reason = rpc_status.from_call(error), ""
-    for detail in rich.details if rich else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            reason = info.reason
-    sentence = _OURS.get(error.code()) or (rich.message if rich else "The service behind refused this.")
-    return Refused(error.code(), sentence, reason)
-
-
-def person(session: Session) -> str:
-    """How the page calls somebody."""
-    return "local reviewer" if session.local else session.name
+    rich = rpc_status.from_call(error)
+    return Refused(
+        error.code(), _OURS.get(error.code()) or (rich.message if rich else "The service behind refused this.")
+    )

@@ -41,6 +41,11 @@ class Session:
             del self.claims[next(iter(self.claims))]
 
     @property
+    def shown_name(self) -> str:
+        """How pages call them."""
+        return "local reviewer" if self.local else self.name
+
+    @property
     def decides(self) -> bool:
         """Whether they may give verdicts."""
         return self.role in ("reviewer", "admin")

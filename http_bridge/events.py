@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from types import FrameType
 from typing import Any
 
-import grpc
 from fastapi import Request
 from google.protobuf.message import Message
 from orjson import dumps
@@ -18,6 +17,7 @@ from starlette.responses import StreamingResponse
 from http_bridge.dialect.spelling import to_rest
 from http_bridge.errors import AWAY
 from http_bridge.gate import metadata
+from runtime.rpc.following import followed
 
 
 class EventStream(StreamingResponse):
@@ -33,33 +33,14 @@ async def events(request: Request, method: Any, message: Message) -> EventStream
     first = await anext(stream, None)
     if first is None:
         raise HTTPException(503, AWAY)
-    told = _told(call, first, stream, request.app.state.ending)
+    told = _told(followed(call, first, stream, request.app.state.ending))
     return EventStream(told, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
 
-async def _told(call: Any, first: Any, stream: AsyncIterator[Any], ending: asyncio.Event) -> AsyncIterator[bytes]:
-    """Until the caller goes, the service ends it, or the server stops: it would wait for this answer's end."""
-    stopping, change = asyncio.create_task(ending.wait()), first
-    following: asyncio.Future[Any] | None = None
-    try:
-        while change is not None:
-            yield _event(change)
-            following = asyncio.ensure_future(anext(stream, None))
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not following.done():
-                return
-            try:
-                change = following.result()
-            except grpc.aio.AioRpcError:  # the caller comes back, and is told then
-                return
-    finally:
-        stopping.cancel()
-        if hasattr(call, "cancel"):
-            call.cancel()
-        # What is still waited for ends here too, and with it the watcher's place.
-        if following is not None and not following.done():
-            following.cancel()
-            await asyncio.wait({following})
+async def _told(messages: AsyncGenerator[Any]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(messages):
+        async for message in messages:
+            yield _event(message)
 
 
 def _event(change: Any) -> bytes:

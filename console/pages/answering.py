@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.gate import ROOT, SIGN_IN, cookie, secure
-from console.services import Refused, Services, person
+from console.services import Refused, Services
 from console.sessions import Session
 from console.views import words
 from contract.abuse_types import likeliest
@@ -67,7 +67,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     if session is not None and session.message:
         message, session.message = session.message, ""
     text = _PAGES.get_template(template).render(
-        session=session, who=person(session) if session else "", path=request.url.path, message=message,
+        session=session, path=request.url.path, message=message,
         now=dt.datetime.now(dt.UTC).timestamp(), **values,
     )  # fmt: skip
     return HTMLResponse(text, status)
@@ -93,11 +93,6 @@ async def refusal(request: Request, error: Exception) -> Response:
         response.headers["set-cookie"] = cookie("", secure(request), 0)
         return response
     return page(request, "refused.html", _STATUS.get(error.code, 500), sentence=error.sentence)
-
-
-def refused_is(error: Refused, *codes: grpc.StatusCode) -> bool:
-    """Whether a service refused with one of these codes."""
-    return error.code in codes
 
 
 async def missing(request: Request, error: Exception) -> Response:

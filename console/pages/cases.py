@@ -6,9 +6,9 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from console.pages.answering import ask, form_of, go, likely_abuse, page, refused_is, session_of, told
+from console.pages.answering import ask, form_of, go, likely_abuse, page, session_of, told
 from console.pages.queue import following
-from console.services import Refused
+from console.services import LOST, Refused
 from console.views.orders import grouped
 from console.views.plots import waterfall
 from contract.abuse_types import ABUSE_TYPES
@@ -17,7 +17,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 
 _EARLIER = 200
 _VERDICTS = {"approve": pb.DECISION_APPROVE, "deny": pb.DECISION_DENY}
-LOST = (
+_NO_LONGER = (
     "You no longer hold this case: the claim ran out, or somebody else has it. Your note is still here; claim it again."
 )
 
@@ -78,7 +78,7 @@ async def claim(request: Request) -> Response:
             request, "cases", "ClaimCase", cases.ClaimCaseRequest(case_id=case_id)
         )
     except Refused as error:
-        if refused_is(error, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED):
+        if error.code in LOST:
             return told(request, f"/cases/{case_id}", error.sentence)
         raise
     session_of(request).hold(case_id, answer.token)
@@ -90,14 +90,14 @@ async def renew(request: Request) -> Response:
     case_id = request.path_params["case_id"]
     token = session_of(request).claims.get(case_id)
     if token is None:
-        return JSONResponse({"lost": LOST}, 409)
+        return JSONResponse({"lost": _NO_LONGER}, 409)
     try:
         answer: cases.RenewClaimResponse = await ask(
             request, "cases", "RenewClaim", cases.RenewClaimRequest(case_id=case_id, token=token)
         )
     except Refused as error:
-        if refused_is(error, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED):
-            return JSONResponse({"lost": LOST}, 409)
+        if error.code in LOST:
+            return JSONResponse({"lost": _NO_LONGER}, 409)
         return JSONResponse({"away": error.sentence}, 503)
     return JSONResponse({"until": answer.case.claimed_until.ToJsonString()})
 
@@ -110,7 +110,7 @@ async def release(request: Request) -> Response:
         try:
             await ask(request, "cases", "ReleaseCase", cases.ReleaseCaseRequest(case_id=case_id, token=token))
         except Refused as error:
-            if not refused_is(error, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED):
+            if error.code not in LOST:
                 raise
     return told(request, "/queue", "Given back.")
 
@@ -123,7 +123,7 @@ async def resolve(request: Request) -> Response:
         return await _shown(request, note, "Say approve or deny.", 400)
     token = session_of(request).claims.get(case_id)
     if token is None:
-        return await _shown(request, note, LOST, 409)
+        return await _shown(request, note, _NO_LONGER, 409)
     asked = cases.ResolveCaseRequest(
         case_id=case_id, verdict=verdict, note=note[:4096], token=token,
         abuse_type=form.get("abuse_type", "")[:64] if verdict == pb.DECISION_DENY else "",
@@ -132,9 +132,9 @@ async def resolve(request: Request) -> Response:
     try:
         await ask(request, "cases", "ResolveCase", asked)
     except Refused as error:
-        lost = refused_is(error, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED)
-        status = 409 if lost else 400 if refused_is(error, grpc.StatusCode.INVALID_ARGUMENT) else 503
-        return await _shown(request, note, LOST if lost else error.sentence, status)
+        lost = error.code in LOST
+        status = 409 if lost else 400 if error.code == grpc.StatusCode.INVALID_ARGUMENT else 503
+        return await _shown(request, note, _NO_LONGER if lost else error.sentence, status)
     session = session_of(request)
     session.claims.pop(case_id, None)
     session.message = "Approved." if verdict == pb.DECISION_APPROVE else "Denied."

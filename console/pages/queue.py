@@ -1,7 +1,7 @@
 """The queue: who waits for a person, most urgent first; what changes, as it changes; and the next case."""
 
-import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from console.gate import ROOT
 from console.pages.answering import ask, go, page, session_of
 from console.services import Services, refused, with_key
 from generated.vouch.v1 import case_service_pb2 as cases
+from runtime.rpc.following import followed
 
 _ROWS = 25
 _STATUSES = {
@@ -80,26 +81,11 @@ async def changes(request: Request) -> Response:
     except grpc.aio.AioRpcError as error:
         raise refused(error) from error
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_told(request, call, first, stream), media_type="text/event-stream", headers=headers)
+    told = _told(followed(call, first, stream, request.app.state.ending))
+    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
-async def _told(request: Request, call: Any, change: Any, stream: AsyncIterator[Any]) -> AsyncIterator[str]:
-    stopping = asyncio.create_task(request.app.state.ending.wait())
-    waiting: asyncio.Future[Any] | None = None
-    try:
-        while change is not None:
-            yield f"id: {change.cursor}\ndata: {'change' if change.HasField('case') else ''}\n\n"
-            waiting = asyncio.ensure_future(anext(stream, None))
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                return
-            try:
-                change = waiting.result()
-            except grpc.aio.AioRpcError:
-                return
-    finally:
-        stopping.cancel()
-        call.cancel()
-        if waiting is not None and not waiting.done():
-            waiting.cancel()
-            await asyncio.wait({waiting})
+async def _told(messages: AsyncGenerator[Any]) -> AsyncIterator[str]:
+    async with contextlib.aclosing(messages):
+        async for message in messages:
+            yield f"id: {message.cursor}\ndata: {'change' if message.HasField('case') else ''}\n\n"

@@ -8,9 +8,10 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.pages.answering import ask, page, refused_is
+from console.pages.answering import ask, page
 from console.services import Refused
 from console.views.plots import bars
+from console.views.words import name_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
@@ -33,7 +34,7 @@ class Recent:
     @property
     def decisions(self) -> Counter[str]:
         """How many were approved, denied, and sent to a person."""
-        return Counter(pb.Decision.Name(one.decision).removeprefix("DECISION_").lower() for one in self.records)
+        return Counter(name_of(pb.Decision.DESCRIPTOR, one.decision) for one in self.records)
 
 
 async def _recent(request: Request) -> Recent:
@@ -70,7 +71,7 @@ async def overview(request: Request) -> Response:
     by_hour = {name: [0] * _BARS for name in ("approve", "review", "deny")}
     firsts: dict[str, int] = {}
     for record in recent.records:
-        name = pb.Decision.Name(record.decision).removeprefix("DECISION_").lower()
+        name = name_of(pb.Decision.DESCRIPTOR, record.decision)
         place = min(int((record.decided_at.seconds - begun) // each), _BARS - 1)
         if name in by_hour and place >= 0:
             by_hour[name][place] += 1
@@ -131,7 +132,7 @@ async def reviewers(request: Request) -> Response:
     try:
         listed = await ask(request, "cases", "ListReviewers", cases.ListReviewersRequest())
     except Refused as error:
-        if not refused_is(error, grpc.StatusCode.PERMISSION_DENIED):
+        if error.code != grpc.StatusCode.PERMISSION_DENIED:
             raise
         return page(request, "reviewers.html", 403, listed=None, problem=error.sentence)
     return page(request, "reviewers.html", listed=listed, problem="")

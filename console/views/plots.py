@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from console.views.words import name_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import FeatureGroup
 
@@ -37,9 +38,7 @@ def waterfall(evidence: Sequence[pb.Evidence], score: float | None) -> list[Step
         return []
     end = logit(score)
     parts = [("beginning", end - sum(one.contribution for one in evidence))]
-    parts += [
-        (FeatureGroup.Name(one.group).removeprefix("FEATURE_GROUP_").lower(), one.contribution) for one in evidence
-    ]
+    parts += [(name_of(FeatureGroup.DESCRIPTOR, one.group), one.contribution) for one in evidence]
     ends, at = [], 0.0
     for _, contribution in parts:
         at += contribution

@@ -1,6 +1,7 @@
 """Values as people read them: times, amounts, names of the contract."""
 
 import datetime as dt
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor
@@ -15,8 +16,12 @@ NOTHING = "\u2013"
 
 def name_of(enum: EnumDescriptor | Any, number: int) -> str:
     """A value of an enum in words: CASE_STATUS_OPEN is `open`; the unspecified one is empty."""
-    names = {value: name for name, value in short_names(enum).items()}
-    return names.get(number, "").replace("_", " ")
+    return _names(enum).get(number, "")
+
+
+@cache
+def _names(enum: EnumDescriptor | Any) -> dict[int, str]:
+    return {value: name.replace("_", " ") for name, value in short_names(enum).items()}
 
 
 def moment(stamp: Timestamp | None) -> Markup | str:
