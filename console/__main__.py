@@ -28,14 +28,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _where(address: str) -> dict[str, Any]:
+    """An address in uvicorn's words."""
+    if address.startswith("unix:"):
+        return {"uds": address.removeprefix("unix:")}
+    host, _, port = address.rpartition(":")
+    return {"host": host.strip("[]"), "port": int(port)}
+
+
 @command("python -m console", SecurityError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; return the exit code."""
     settings = ConsoleSettings.read()
-    host, _, port = settings.listen.rpartition(":")
     app = application(settings)
     config = uvicorn.Config(
-        app, host=host.strip("[]"), port=int(port), log_level="warning", access_log=False, server_header=False,
+        app, **_where(settings.listen), log_level="warning", access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS,
     )  # fmt: skip
     _Server(app, config).run()

@@ -1,15 +1,14 @@
 """Settings of the console, from VOUCH_CONSOLE_..."""
 
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
-from runtime.access.tls import ClientTls
-from runtime.settings import Address, Settings, Target
+from runtime.access.tls import FrontSettings
+from runtime.settings import Address, Target
 
 
-class ConsoleSettings(Settings):
+class ConsoleSettings(FrontSettings):
     """Where it listens, whom it asks, and how long people stay signed in."""
 
     prefix: ClassVar[str] = "VOUCH_CONSOLE_"
@@ -25,11 +24,3 @@ class ConsoleSettings(Settings):
     undo_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
     """So long a verdict can be taken back before it is sent."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 64 << 10
-    tls_ca: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-
-    @property
-    def tls(self) -> ClientTls | None:
-        """How to reach the services by TLS; None for plain connections."""
-        return ClientTls(self.tls_ca, self.tls_certificate, self.tls_key) if self.tls_ca else None

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
-from runtime.access.tls import ClientTls
-from runtime.settings import Settings, Target
+from runtime.access.tls import FrontSettings
+from runtime.settings import Target
 
 
-class HttpSettings(Settings):
+class HttpSettings(FrontSettings):
     """Where the services behind are, and how long to wait for them."""
 
     prefix: ClassVar[str] = "VOUCH_HTTP_"
@@ -25,11 +25,3 @@ class HttpSettings(Settings):
     api_key: SecretStr | None = None
     """The bridge's own key for the services, for callers that show none: for health, say."""
     insecure: bool = False
-    tls_ca: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-
-    @property
-    def tls(self) -> ClientTls | None:
-        """How to reach the services by TLS; None for plain connections."""
-        return ClientTls(self.tls_ca, self.tls_certificate, self.tls_key) if self.tls_ca else None

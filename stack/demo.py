@@ -67,7 +67,7 @@ def _stream(at: Mapping[str, int]) -> None:
 
 
 def _show_console(at: Mapping[str, int], keep: bool, up: "subprocess.Popen[str]") -> None:
-    address = f"http://localhost:{at['console']}/"
+    address = f"http://localhost:{at.get('console', '(any)')}/"
     if not keep:
         print(f"\nThe cases that wait for a person stay in the ledger: `vouch up` shows them at {address}", flush=True)
         return

@@ -31,7 +31,7 @@ def addresses(at: Mapping[str, int], secure: bool) -> str:
     return f"""
   scorer  REST http://localhost:{at["bridge_ml"]}/docs     gRPC localhost:{at.get("ml", "(any)")}
   agent   REST http://localhost:{at["bridge_agent"]}/docs     gRPC localhost:{at.get("agent", "(any)")}
-  console http://localhost:{at["console"]}/           where people decide cases
+  console http://localhost:{at.get("console", "(any)")}/           where people decide cases
   edge    {scheme}://localhost:{at["envoy"]}               gRPC, gRPC-Web, JSON (/v1/...), /api/v1/... and /console/
 """
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 
 from runtime.access import SecurityError
+from runtime.settings import Settings
 
 
 def _bytes(path: Path, what: str) -> bytes:
@@ -42,3 +43,16 @@ class ClientTls:
             _bytes(self.key, "TLS key") if self.key else None,
             _bytes(self.certificate, "TLS certificate") if self.certificate else None,
         )
+
+
+class FrontSettings(Settings):
+    """Settings of what stands in front of the services: how it reaches them by TLS."""
+
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """How to reach the services; None for plain connections."""
+        return ClientTls(self.tls_ca, self.tls_certificate, self.tls_key) if self.tls_ca else None

@@ -14,6 +14,7 @@ from data_gen.output.plan import make_plan
 from data_gen.output.rows import make_rows
 from data_gen.patterns import PATTERNS
 from data_gen.patterns.shares import DEFAULT_RATIOS
+from tests.generator.by_hand import abuse_by_hand
 
 
 def test_stated_probabilities_are_observed_rates() -> None:
@@ -40,27 +41,7 @@ def test_brute_force_agrees(seed: int) -> None:
     codes = draw(network, pattern, lambda name: numbers.sixteen(len(pattern)))
     stated = generator.posterior.abuse(codes, times)
     for row in range(40):
-        weights = []
-        for place, each in enumerate(PATTERNS):
-            total = 0.0
-            for home in range(LATENT["home_country"].size):
-                one = {name: values[row : row + 1] for name, values in codes.items()} | {
-                    "home_country": np.array([home])
-                }
-                product = 1.0
-                for node in network.nodes:
-                    shares = node.quanta[node.table_of[place, _first(configuration(node, one))]]
-                    product *= shares[int(one[node.name][0])] / QUANTA
-                total += product
-            hours = Timeline(each.week, plan.start, plan.end).total
-            time_factor = each.week.weights[hour_of_week(times[row : row + 1])[0]] / hours
-            weights.append(total * time_factor * plan.counts[place] / plan.rows)
-        abuse = sum(w for w, each in zip(weights, PATTERNS, strict=True) if each.is_abuse)
-        assert stated[row] == pytest.approx(abuse / sum(weights), abs=1e-9)
-
-
-def _first(value: object) -> int:
-    return int(np.atleast_1d(np.asarray(value))[0])
+        assert stated[row] == pytest.approx(abuse_by_hand(network, plan, codes, times, row), abs=1e-9)
 
 
 def test_every_node_is_drawn_from_its_table() -> None:

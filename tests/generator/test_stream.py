@@ -12,10 +12,9 @@ import pytest
 from contract.abuse_types import ALL_TYPES
 from data_gen.language import By, SameAs, always, yes
 from data_gen.language.pattern import PatternError
-from data_gen.language.timeline import Timeline, hour_of_week
-from data_gen.language.variables import AGE_BANDS, LATENT, NODES
-from data_gen.network.compile import QUANTA
-from data_gen.network.draw import RawNumbers, configuration, draw
+from data_gen.language.timeline import hour_of_week
+from data_gen.language.variables import AGE_BANDS, NODES
+from data_gen.network.draw import RawNumbers, draw
 from data_gen.network.posterior import Posterior
 from data_gen.output.plan import make_plan
 from data_gen.patterns import PATTERNS
@@ -28,6 +27,7 @@ from data_gen.stream.keyed import Keyed
 from history.definitions import NAMES
 from history.table import with_history
 from testing.servers.processes import run
+from tests.generator.by_hand import abuse_by_hand
 
 SIZE = 70_000  # more than one chunk
 
@@ -143,23 +143,7 @@ def test_a_row_alone_is_summed_by_brute_force() -> None:
     stated = posterior.abuse(codes, times)
     assert {node.name for node in network.nodes} >= HIDDEN
     for row in range(20):
-        weights = []
-        for place, each in enumerate(PATTERNS):
-            total = 0.0
-            for home in range(LATENT["home_country"].size):
-                for new_device in (0, 1):
-                    one = {name: values[row : row + 1] for name, values in codes.items()}
-                    one |= {"home_country": np.array([home]), "new_device": np.array([new_device])}
-                    product = 1.0
-                    for node in network.nodes:
-                        which = int(np.atleast_1d(np.asarray(configuration(node, one)))[0])
-                        product *= node.quanta[node.table_of[place, which]][int(one[node.name][0])] / QUANTA
-                    total += product
-            hours = Timeline(each.week, plan.start, plan.end).total
-            factor = each.week.weights[hour_of_week(times[row : row + 1])[0]] / hours
-            weights.append(total * factor * plan.counts[place] / plan.rows)
-        abuse = sum(weight for weight, each in zip(weights, PATTERNS, strict=True) if each.is_abuse)
-        assert stated[row] == pytest.approx(abuse / sum(weights), abs=1e-9)
+        assert stated[row] == pytest.approx(abuse_by_hand(network, plan, codes, times, row), abs=1e-9)
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
