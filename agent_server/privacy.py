@@ -9,12 +9,12 @@ from sqlalchemy.engine import Connection, Engine
 
 from agent_server.cases.outcomes import outcomes_on
 from agent_server.cases.queries import case_of, cases_on, events_of
+from agent_server.database.engine import file_of
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.engine import file_of
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, ENTRIES, OUTCOMES, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, ENTRIES, FOLDED, FOLDED_DEVICES, OUTCOMES, PAYLOADS
 from agent_server.memory.recall import FORGOTTEN, digests
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
@@ -90,6 +90,9 @@ class Erase:
         rows = group.execute(self._chosen.order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
         if len(rows) < CHUNK:  # the last ones
             group.execute(ATTEMPTS.update().where(*self._remembered(group)).values(FORGOTTEN))
+            folded = sa.select(FOLDED.c.user_id).where(*self._folded(group))
+            group.execute(FOLDED_DEVICES.delete().where(FOLDED_DEVICES.c.user_id.in_(folded)))
+            group.execute(FOLDED.delete().where(*self._folded(group)))
         if not rows:
             return 0
         sequences = [row.sequence for row in rows]
@@ -110,12 +113,22 @@ class Erase:
             chosen.append(ATTEMPTS.c.at < self._before // 1_000_000)
         return chosen
 
+    def _folded(self, group: Group) -> list[sa.ColumnElement[bool]]:
+        chosen: list[sa.ColumnElement[bool]] = []
+        if self._user_id:
+            chosen.append(FOLDED.c.user_id == digests(group.memory_key, {"user": self._user_id})["user"])
+        if self._before is not None:
+            chosen.append(FOLDED.c.last < self._before // 1_000_000)
+        return chosen
+
 
 def scrub(engine: Engine) -> bool:
     """Make sure that no copy of what was erased is left in logs and dead rows of the database; False where others hinder it."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("VACUUM payloads, attempts, cases, case_events, outcomes"))
+            connection.execute(
+                sa.text("VACUUM payloads, attempts, folded, folded_devices, cases, case_events, outcomes")
+            )
         return True
     if file_of(engine) is None:
         return True

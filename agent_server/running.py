@@ -10,6 +10,7 @@ from agent_server.cases.changes import CaseFeed
 from agent_server.decider import Decider
 from agent_server.golden import GoldenCases, read_golden
 from agent_server.ledger import Ledger, open_engine
+from agent_server.memory.folding import Folding
 from agent_server.policies.current import current_policy
 from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
@@ -73,6 +74,8 @@ async def running(
                 asyncio.create_task(budget.for_ever(current)),
                 asyncio.create_task(feed.drop_for_ever()),
             ]
+            if settings.memory:
+                background.append(asyncio.create_task(Folding(ledger, settings.memory_days).for_ever()))
             try:
                 yield server
             finally:

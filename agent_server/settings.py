@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
+from history.definitions import DAY, LONGEST
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -48,6 +49,8 @@ class AgentSettings(ServerSettings):
     """What becomes of an order while the scorer is away: review, deny, or error."""
     memory: bool = True
     """Whether orders are remembered, so that what they leave out is filled in."""
+    memory_days: Annotated[int, Field(ge=LONGEST // DAY + 1, le=36_500)] = 90
+    """What memory has of older orders is folded into totals of their accounts: longer than any window reaches back."""
     ledger_url: str = "sqlite:///vouch_ledger.db"
     ledger_key: Path | None = None
     """Private key of `vouch audit key` that signs the end of the ledger's chain."""

@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.queries import WantedCases, case_page
+from agent_server.database.engine import writing
 from agent_server.ledger import open_engine
-from agent_server.ledger.engine import writing
 from agent_server.ledger.queries import Wanted, record_page
 from agent_server.ledger.schema import MEMORY
 from generated.vouch.v1 import agent_service_pb2 as agent

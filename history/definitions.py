@@ -90,6 +90,8 @@ DEFINITIONS: Final = (
 NAMES: Final = tuple(definition.name for definition in DEFINITIONS)
 NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id")
 """Texts of an order that memory keeps, beside its time and amount."""
+LONGEST: Final = max(definition.window or 0 for definition in DEFINITIONS)
+"""The longest window, in seconds: what is older than that no window of a new order sees."""
 BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
     key: tuple(definition for definition in DEFINITIONS if definition.key is key) for key in Key
 }
@@ -105,17 +107,20 @@ def documented() -> str:
     return "\n".join(lines)
 
 
-def is_known(definition: Definition, at: int, since: int, opened: int | None, texts: Mapping[str, str | None]) -> bool:
+def is_known(
+    definition: Definition, at: int, since: int, opened: int | None, texts: Mapping[str, str | None], folded_until: int = 0
+) -> bool:  # fmt: skip
     """Whether a field can be known of an order.
 
     Its key and its other field have to be there, and memory, which began at `since`, has to reach back over the window; without
-    a window it has to be older than the account, which was `opened` then. Times are seconds since 1970.
+    a window it has to be older than the account, which was `opened` then. Of what is folded neither windows nor orders that
+    are older themselves know anything. Times are seconds since 1970.
     """
     if not texts.get(definition.key.value) or (definition.of and not texts.get(definition.of)):
         return False
     if definition.window is not None:
-        return at - definition.window >= since
-    return opened is not None and opened >= since
+        return at - definition.window >= max(since, folded_until)
+    return opened is not None and opened >= since and at >= folded_until
 
 
 def amount_units(amount: float | None) -> int | None:

@@ -105,19 +105,22 @@ class History:
 
     def fill(self, table: pa.Table, first: int = 0) -> pa.Table:
         """A part of the table that begins with the row `first`, with what it leaves open filled in: what it says wins."""
-        for name in self._found:
-            column = self.column(name, first, table.num_rows)
-            if name in table.column_names:
-                place, own = table.column_names.index(name), table.column(name)
-                column = pc.coalesce(own, column.cast(own.type))
-                table = table.set_column(place, name, column)
-            else:
-                table = table.append_column(name, column)
-        return table
+        return filled_in(table, {name: self.column(name, first, table.num_rows) for name in self._found})
 
     def known(self, name: str) -> float:
         """The share of rows at which a field can be known."""
         return float(self._found[name][1].mean())
+
+
+def filled_in(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """The table with what it leaves open filled in: what it says wins."""
+    for name, column in columns.items():
+        if name in table.column_names:
+            place, own = table.column_names.index(name), table.column(name)
+            table = table.set_column(place, name, pc.coalesce(own, column.cast(own.type)))
+        else:
+            table = table.append_column(name, column)
+    return table
 
 
 def with_history(table: pa.Table, since: int | None = None) -> pa.Table:

@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from agent_server.database.engine import writing
 from agent_server.decider import now
 from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.engine import writing
 from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from generated.vouch.v1 import agent_service_pb2 as pb

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Engine
 
 from agent_server.audit.signing import Signing
 from agent_server.commands.ages import age, long_ago
+from agent_server.database.engine import writing
 from agent_server.ledger import LedgerError, open_engine
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.engine import writing
 from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
 from agent_server.privacy import CHUNK, Erase, footprint, scrub, told

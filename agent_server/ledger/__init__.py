@@ -1,6 +1,6 @@
 """Decisions and cases, kept before they are answered. SQLite by default, PostgreSQL by URL."""
 
-from agent_server.ledger.engine import LedgerError
+from agent_server.database.engine import LedgerError
 from agent_server.ledger.migrate import open_engine
 from agent_server.ledger.writer import Ledger
 

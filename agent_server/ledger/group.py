@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.prepared import PreparedInsert
 from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_end
-from agent_server.ledger.schema import ENTRIES, HEAD, MEMORY, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, MEMORY, PAYLOADS
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class Revision:
 
 # Made once: to make a statement takes longer than to run it.
 _HEAD = sa.select(HEAD.c.sequence, HEAD.c.hash).with_for_update()
-_REMEMBERED = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key)
+_REMEMBERED = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
 _REVISIONS = (
     sa.select(
         PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts
@@ -38,6 +39,10 @@ _REVISIONS = (
 _NEW_HEAD = HEAD.update().values(
     sequence=sa.bindparam("new_sequence"), hash=sa.bindparam("new_hash"), signature=sa.bindparam("new_signature")
 )
+_INSERTS: Final = {
+    table: PreparedInsert(table, [column.name for column in table.columns]) for table in (ENTRIES, PAYLOADS, ATTEMPTS)
+}
+"""For tables of which every decision writes a row."""
 _NEW_NUMBER = MEMORY.update().values(number=sa.bindparam("new_number"))
 
 
@@ -79,9 +84,7 @@ class Group:
         self._flush()
         return self._connection.execute(statement, parameters)
 
-    def run(
-        self, prepared: Callable[[Connection, Mapping[str, Any]], sa.CursorResult[Any]], values: Mapping[str, Any]
-    ) -> sa.CursorResult[Any]:
+    def run(self, prepared: Callable[[Connection, Mapping[str, Any]], T], values: Mapping[str, Any]) -> T:
         """Run what was prepared, as `execute` runs a statement."""
         self._flush()
         return prepared(self._connection, values)
@@ -114,6 +117,11 @@ class Group:
         return bytes(self._remembered()[2])
 
     @property
+    def folded_until(self) -> int:
+        """Up to which moment attempts are folded, in seconds since 1970."""
+        return int(self._remembered()[3])
+
+    @property
     def attempts(self) -> int:
         """How many attempts memory has had so far: the number of the latest."""
         return int(self._remembered()[1])
@@ -124,10 +132,15 @@ class Group:
         self._attempted = True
         return int(self._memory[1])
 
+    def fold_until(self, moment: int) -> None:
+        """From now on attempts up to a moment are folded."""
+        self._remembered()[3] = moment
+        self._connection.execute(MEMORY.update().values(folded_until=moment))
+
     def _remembered(self) -> list[Any]:
         if not self._memory:
             row = self._connection.execute(_REMEMBERED).one()
-            self._memory = [row.since, row.number, row.key]
+            self._memory = [row.since, row.number, row.key, row.folded_until]
         return self._memory
 
     def close(self) -> None:
@@ -142,7 +155,11 @@ class Group:
 
     def _flush(self) -> None:
         for table, rows in self._waiting.items():
-            self._connection.execute(table.insert(), rows)
+            prepared = _INSERTS.get(table)
+            if prepared is None:
+                self._connection.execute(table.insert(), rows)
+            else:
+                prepared(self._connection, rows)
         self._waiting.clear()
 
 

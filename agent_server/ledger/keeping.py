@@ -135,7 +135,7 @@ def append_decision(
         PAYLOADS,
         {
             "sequence": sequence, "transaction_id": transaction_id, "user_id": user_id, "content_digest": digest,
-            "salt": salt, "payload": payload,
+            "salt": salt, "payload": payload, "memory_number": asked.seen.number or None,
         },
     )  # fmt: skip
     group.revisions(transaction_id).append(Revision(sequence, answer.decision_id, digest, answer.revision))

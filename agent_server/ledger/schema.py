@@ -29,8 +29,11 @@ PAYLOADS = sa.Table(
     sa.Column("content_digest", sa.LargeBinary, nullable=False),
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("memory_number", sa.BigInteger, index=True),
 )
-"""What is personal of a decision: erasing a row leaves its entry, whose commitment then says nothing."""
+"""What is personal of a decision: erasing a row leaves its entry, whose commitment then says nothing. `memory_number` is
+that of the attempt which was decided.
+"""
 
 CASES = sa.Table(
     "cases",
@@ -121,6 +124,7 @@ ATTEMPTS = sa.Table(
     sa.Index("ix_attempts_user", "user_id", "at", "number", "counts", "amount", "device_id", "card_id"),
     sa.Index("ix_attempts_device", "device_id", "at", "number", "user_id"),
     sa.Index("ix_attempts_address", "ip_address", "at", "number", "user_id"),
+    sa.Index("ix_attempts_card", "card_id", "at", "number", "user_id"),
 )
 """What memory has of each order that was asked about, in the order of asking: see history/. What was replaced has
 its time only.
@@ -136,8 +140,35 @@ MEMORY = sa.Table(
     sa.Column("since", sa.BigInteger, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("key", sa.LargeBinary, nullable=False),
+    sa.Column("folded_until", sa.BigInteger, nullable=False, default=0),
+    sa.Column("importing_until", sa.BigInteger, nullable=False, default=0),
 )
-"""One row: from when on memory knows all orders, in seconds since 1970, the number of the latest attempt, the digests' key."""
+"""One row: from when on memory knows all orders, in seconds since 1970, the number of the latest attempt, the digests' key; up
+to which moment attempts are folded, and until when nothing is, since an import goes on.
+"""
+
+FOLDED = sa.Table(
+    "folded",
+    METADATA,
+    sa.Column("user_id", SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("orders", sa.BigInteger, nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("amounts", sa.BigInteger, nullable=False),
+    sa.Column("first", sa.BigInteger),
+    sa.Column("last", sa.BigInteger, nullable=False),
+)
+"""What is left of an account's attempts that no window can see: how many were orders, the sum of their amounts in
+ten-thousandths and how many had one, when the first order and the last attempt were.
+"""
+
+FOLDED_DEVICES = sa.Table(
+    "folded_devices",
+    METADATA,
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("device_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""The devices of these attempts."""
 
 HEAD = sa.Table(
     "head",

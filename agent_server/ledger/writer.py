@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from agent_server.database.engine import committing, file_of, writing
+from agent_server.database.file import FileLost, LedgerFile
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.engine import committing, file_of, writing
-from agent_server.ledger.file import FileLost, LedgerFile
 from agent_server.ledger.group import Group, Write
 from agent_server.ledger.metrics import COMMITS, WRITES
 from agent_server.ledger.queries import Query
@@ -154,15 +154,14 @@ class Ledger:
             self._file.check()
         if self._connection is None:
             self._connection = writing(self._engine)
-        results: list[Any] = []
+        results: list[Any] = [None] * len(writes)
         with committing(self._connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
             group = Group(self._connection, self._signer)
             group.look_up(filter(None, (getattr(write, "transaction_id", "") for write in writes)))
-            for write in writes:
-                try:
-                    results.append(write(group))
-                except VouchError as error:  # refused before anything was appended
-                    results.append(error)
+            # What can enter does so first, and has its turn before anything is decided or replaced: one batch of rows.
+            entered = [_enter(write, group) for write in writes]
+            for place in sorted(range(len(writes)), key=lambda place: not entered[place]):
+                results[place] = _done(writes[place], group)
             group.close()
         if self._file:
             self._file.check()
@@ -189,6 +188,18 @@ class Ledger:
         if self._failing:
             _log.info("the ledger is written again", refused=self._failed)
             self._failing, self._told, self._failed = False, 0.0, 0
+
+
+def _enter(write: Write[Any], group: Group) -> bool:
+    enter = getattr(write, "enter", None)
+    return enter is not None and enter(group)
+
+
+def _done(write: Write[Any], group: Group) -> Any:
+    try:
+        return write(group)
+    except VouchError as error:  # refused before anything was appended
+        return error
 
 
 def _resolve(resolved: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:

@@ -1,6 +1,7 @@
 """Past orders for memory: from a table, in pieces, as often as one likes."""
 
 import datetime as dt
+import time
 from typing import Any
 
 import numpy as np
@@ -9,45 +10,54 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from agent_server.ledger.engine import writing
+from agent_server.database.engine import writing
 from agent_server.ledger.schema import ATTEMPTS, HEAD, MEMORY
 from agent_server.memory.recall import digests
 from history.definitions import NEEDED, amount_units
 
 AT_ONCE = 5000
 """Rows of one transaction: so long a decision waits for an import beside it."""
+_PATIENCE_SECONDS = 600
+"""So long nothing is folded after the latest rows: an import that is interrupted meanwhile can go on."""
 
 
 class Importing:
     """Takes orders into memory. Those that it has, by id, account and time, are left alone.
 
-    What is imported has numbers of 0 and below: it was asked about before all that was asked here.
+    What is imported has numbers of 0 and below: it was asked about before all that was asked here. What is older than what was
+    folded is left out: whether it is in the totals already nobody can say.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         with engine.connect() as connection:
             self._key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
-        self.rows = self.new = 0
+        self.rows = self.new = self.too_old = 0
         self._first: int | None = None
 
     def add(self, table: pa.Table) -> None:
         """Take the next rows: each AT_ONCE of them or none."""
         for start in range(0, table.num_rows, AT_ONCE):
             part = table.slice(start, AT_ONCE)
-            rows = _rows(part, self._key)
-            times = [row["at"] for row in rows]
-            self._first = min([*times, self._first] if self._first is not None else times)
             with writing(self._engine) as connection, connection.begin():
-                self.new += _insert(connection, rows)
+                connection.execute(sa.select(HEAD.c.sequence).with_for_update())  # no attempt comes between
+                folded_until = connection.execute(sa.select(MEMORY.c.folded_until)).scalar_one()
+                connection.execute(MEMORY.update().values(importing_until=int(time.time()) + _PATIENCE_SECONDS))
+                whole = _rows(part, self._key)
+                rows = [row for row in whole if row["at"] >= folded_until]
+                if rows:
+                    self.new += _insert(connection, rows)
+            self.too_old += len(whole) - len(rows)
+            times = [row["at"] for row in rows]
+            self._first = min([*times, self._first] if self._first is not None else times, default=None)
             self.rows += part.num_rows
 
     def finish(self) -> None:
         """All rows are in: memory knows all orders since the first of them."""
-        if self._first is None:
-            return
         with writing(self._engine) as connection, connection.begin():
-            connection.execute(MEMORY.update().where(MEMORY.c.since > self._first).values(since=self._first))
+            connection.execute(MEMORY.update().values(importing_until=0))
+            if self._first is not None:
+                connection.execute(MEMORY.update().where(MEMORY.c.since > self._first).values(since=self._first))
 
 
 def known_since(engine: Engine) -> dt.datetime:
@@ -78,8 +88,7 @@ def _number(value: Any) -> float | None:
 
 
 def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    """Insert those that are not there; how many were not. The head is locked, so that no attempt comes between."""
-    connection.execute(sa.select(HEAD.c.sequence).with_for_update())
+    """Insert those that are not there; how many were not."""
     users = list({row["user_id"] for row in rows})
     known: set[tuple[Any, ...]] = set()
     for start in range(0, len(users), 500):

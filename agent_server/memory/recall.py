@@ -11,7 +11,7 @@ from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Kept, Seen, kept_before
 from agent_server.ledger.records import content_digest
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES
-from agent_server.memory.statements import APART, SAME, statement
+from agent_server.memory.statements import AMOUNTS, FOLDED_PREFIX, SAME, UNITS, statement
 from contract.fields import REQUIRED
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -20,8 +20,6 @@ from history.replay import Value, mean_amount
 
 FORGOTTEN: dict[str, None] = dict.fromkeys(("transaction_id", *NEEDED, "amount"))
 """What an attempt loses that counts no more, or whose person was erased: all but its number and its time."""
-_NONE = -(1 << 62)
-"""The number of no attempt."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,10 @@ class Recalled:
 
 
 class Recall:
-    """Remembers an order, and gives what is known of its past; or the answer, where the same order was decided before."""
+    """Remembers an order, and gives what is known of its past; or the answer, where the same order was decided before.
+
+    Of those that come at once all are remembered first, and then each sees the ones before it.
+    """
 
     relaxed = True
     """It need not be on disk before the decision is, which is written behind it."""
@@ -41,33 +42,49 @@ class Recall:
     def __init__(self, order: Transaction) -> None:
         self.transaction_id = order.transaction_id
         self._order, self._digest = order, content_digest(order)
+        self._attempt: dict[str, Any] = {}
+
+    def enter(self, group: Group) -> bool:
+        """Remember the order, where nothing was decided on it yet; whether that is so."""
+        self._attempt = {}  # a group that failed is tried again
+        if group.revisions(self.transaction_id):
+            return False
+        self._enter(group)
+        return True
 
     def __call__(self, group: Group) -> Kept | Recalled:
-        """Remember it."""
-        before = kept_before(group, self.transaction_id, self._digest)
-        if before is not None:
-            return before
-        order, texts = self._order, _texts(self._order)
-        at, opened = order.timestamp.seconds, _opened(self._order)
+        """Give what is known."""
+        if not self._attempt:
+            before = kept_before(group, self.transaction_id, self._digest)
+            if before is not None:
+                return before
+            if group.revisions(self.transaction_id):
+                _replace(group, self.transaction_id)
+            self._enter(group)
+        order, attempt = self._order, self._attempt
+        number, at = attempt["number"], attempt["at"]
+        texts, opened = _texts(order), _opened(order)
         known = tuple(
             definition
             for definition in DEFINITIONS
-            if not order.HasField(definition.name) and is_known(definition, at, group.memory_since, opened, texts)
+            if not order.HasField(definition.name)
+            and is_known(definition, at, group.memory_since, opened, texts, group.folded_until)
         )
-        attempt = {"at": at, "amount": amount_units(order.order_amount) if order.HasField("order_amount") else None}
-        attempt |= digests(group.memory_key, {"transaction_id": order.transaction_id, **texts})
-        if group.revisions(self.transaction_id):
-            _replace(group, self.transaction_id)
-        asked = statement(known)
-        row = group.run(asked, attempt | {"own": _NONE}).one()._mapping
-        number = _undecided(group, row[SAME], attempt)
-        if number is None:
-            number = group.next_attempt()
-            group.insert(ATTEMPTS, attempt | {"number": number, "counts": True})
-        else:
-            group.next_attempt()  # a place of its own for this look: who asks again sees what came since
-            row = group.run(asked, attempt | {"own": number}).one()._mapping
-        return Recalled(Seen(number, group.attempts), _values(known, row, at))
+        asked, asking = statement(known), attempt | {"before": number, "own": number}
+        row = group.run(asked, asking)
+        same = _undecided(group, row[SAME], attempt)
+        if same is not None:  # it keeps its place; who asks again sees what came since
+            group.execute(ATTEMPTS.delete().where(ATTEMPTS.c.number == number))
+            row = group.run(asked, asking | {"own": same})
+        return Recalled(Seen(same or number, number), _values(known, row, at))
+
+    def _enter(self, group: Group) -> None:
+        order = self._order
+        amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
+        texts = {"transaction_id": order.transaction_id, **_texts(order)}
+        self._attempt = {"at": order.timestamp.seconds, "amount": amount, **digests(group.memory_key, texts)}
+        self._attempt |= {"number": group.next_attempt(), "counts": True}
+        group.insert(ATTEMPTS, self._attempt)
 
 
 def digests(key: bytes, texts: Mapping[str, str | None]) -> dict[str, int | None]:
@@ -97,7 +114,8 @@ def _undecided(group: Group, same: int | None, attempt: Mapping[str, Any]) -> in
     if same is None:
         return None
     row = group.execute(sa.select(ATTEMPTS).where(ATTEMPTS.c.number == same)).one()._mapping
-    return same if all(row[name] == value for name, value in attempt.items()) else None
+    alike = all(row[name] == value for name, value in attempt.items() if name not in ("number", "counts"))
+    return same if alike else None
 
 
 def _replace(group: Group, transaction_id: str) -> None:
@@ -114,11 +132,16 @@ def _values(known: Sequence[Definition], row: Any, at: int) -> dict[str, Value]:
 
 
 def _value(definition: Definition, row: Any, at: int) -> Value:
-    name, kind = definition.name, definition.kind
+    """A field, from what statements count of attempts and what was folded of an account's."""
+    name, kind, whole = definition.name, definition.kind, definition.window is None
     if kind is Kind.MEAN_AMOUNT:
-        return mean_amount(*map(int, row[name].split(APART)))
+        units = int(row[name + UNITS] or 0) + (row[FOLDED_PREFIX + "units"] or 0)
+        return mean_amount(units, row[name + AMOUNTS] + (row[FOLDED_PREFIX + "amounts"] or 0))
     if kind is Kind.DAYS_SINCE_FIRST:
-        return 0 if row[name] is None else (at - int(row[name])) // DAY
+        firsts = [moment for moment in (row[name], row[FOLDED_PREFIX + "first"]) if moment is not None]
+        return (at - min(firsts)) // DAY if firsts else 0
     if kind is Kind.NEW:
-        return row[name] is None
+        return not row[name] and (not whole or row[FOLDED_PREFIX + "device"] is None)
+    if kind is Kind.ORDERS and whole:
+        return int(row[name]) + (row[FOLDED_PREFIX + "orders"] or 0)
     return int(row[name]) + int(kind is Kind.ATTEMPTS and definition.itself)

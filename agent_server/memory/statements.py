@@ -1,4 +1,7 @@
-"""The definitions as SQL: each is a question of its own, to an index that holds all that it looks at; all go out together."""
+"""The definitions as SQL: one pass over the latest attempts of each key, in an index that holds all that is looked at.
+
+All keys are asked about at once. What was folded comes beside them.
+"""
 
 from collections.abc import Sequence
 from functools import cache
@@ -6,20 +9,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_server.ledger.schema import ATTEMPTS
-from agent_server.memory.prepared import Prepared
-from history.definitions import LATEST, NEEDED, Definition, Kind
+from agent_server.database.prepared import Prepared
+from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES
+from history.definitions import LATEST, NEEDED, Definition, Key, Kind
 
-APART = ","
-"""Between the sum and the number that make a mean."""
 SAME = "same"
+UNITS, AMOUNTS = "_units", "_amounts"
+"""What the sum of a mean and its number are called behind the field's name."""
+FOLDED_PREFIX = "folded_"
 _AT: Any = sa.bindparam("at", type_=sa.BigInteger)
 _OWN: Any = sa.bindparam("own", type_=sa.BigInteger)
+_BEFORE: Any = sa.bindparam("before", type_=sa.BigInteger)
+# As a sum: SQLite would otherwise go through all numbers from there on down, instead of an index by key.
+_EARLIER = (ATTEMPTS.c.number + 0 < _BEFORE, ATTEMPTS.c.number + 0 != _OWN)
 _VALUES: dict[str, Any] = {name: sa.bindparam(name, type_=sa.BigInteger) for name in (*NEEDED, "transaction_id")}
+_USER = ATTEMPTS.c.user_id == _VALUES["user_id"]
 _SAME = (
     sa.select(ATTEMPTS.c.number)
-    .where(ATTEMPTS.c.user_id == _VALUES["user_id"], ATTEMPTS.c.at == _AT)
-    .where(ATTEMPTS.c.transaction_id == _VALUES["transaction_id"])
+    .where(_USER, ATTEMPTS.c.at == _AT, ATTEMPTS.c.transaction_id == _VALUES["transaction_id"], *_EARLIER)
     .order_by(ATTEMPTS.c.number.desc())
     .limit(1)
 )
@@ -27,52 +34,87 @@ _SAME = (
 
 @cache
 def statement(definitions: Sequence[Definition]) -> Prepared:
-    """Fields of an order that is not in memory yet, or has the number `own` there; `same` is the latest attempt with its id.
+    """Fields of an order from the attempts with numbers below `before`, without its `own`; `same` is the latest with its id.
 
-    Parameters: `at`, `own`, `transaction_id`, and the digests of the texts that memory keeps.
+    Parameters: `at`, `before`, `own`, `transaction_id`, and the digests of the texts that memory keeps.
     """
-    columns = [column for definition in definitions for column in _columns(definition)]
-    return Prepared(sa.select(_SAME.scalar_subquery().label(SAME), *columns))
+    columns: list[Any] = [_SAME.scalar_subquery().label(SAME)]
+    passes = []
+    for key in Key:
+        own = [one for one in definitions if one.key is key]
+        counted = [one for one in own if one.kind is not Kind.DAYS_SINCE_FIRST]
+        columns += [_first(one) for one in own if one.kind is Kind.DAYS_SINCE_FIRST]
+        if counted:
+            found = _one_pass(key, counted)
+            passes.append(found)
+            columns += found.c
+    if any(one.window is None for one in definitions):
+        passes.append(_folded())
+        columns += passes[-1].c
+    whole = sa.select(*columns)
+    for one in passes:  # each is a single row
+        whole = whole.select_from(one)
+    return Prepared(whole)
 
 
-def _columns(definition: Definition) -> list[Any]:
+def _one_pass(key: Key, definitions: Sequence[Definition]) -> Any:
+    """All fields of a key from its latest attempts, without the order itself: it is one of those that are looked at."""
+    past = [ATTEMPTS.c[key.value] == _VALUES[key.value], ATTEMPTS.c.at <= _AT, *_EARLIER]
+    windows = [one.window for one in definitions if one.window is not None]
+    if len(windows) == len(definitions):
+        past.append(ATTEMPTS.c.at >= _AT - max(windows))
+    chosen = sa.select(*(ATTEMPTS.c[name] for name in _needed(definitions))).where(*past)
+    latest = chosen.order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc()).limit(LATEST - 1).subquery()
+    return sa.select(*(column for one in definitions for column in _columns(one, latest.c))).subquery(f"of_{key.value}")
+
+
+def _needed(definitions: Sequence[Definition]) -> list[str]:
+    """What is looked at of an attempt: no more, so that indexes hold all of it."""
+    needed = {"at"} | {one.of for one in definitions if one.of}
+    if any(one.kind in (Kind.ORDERS, Kind.MEAN_AMOUNT) for one in definitions):
+        needed.add("counts")
+    if any(one.kind is Kind.MEAN_AMOUNT for one in definitions):
+        needed.add("amount")
+    return sorted(needed)
+
+
+def _columns(definition: Definition, latest: Any) -> list[Any]:
     name, kind = definition.name, definition.kind
-    if kind is Kind.DAYS_SINCE_FIRST:
-        first = sa.select(ATTEMPTS.c.at).where(*_past(definition), ATTEMPTS.c.counts).order_by(ATTEMPTS.c.at).limit(1)
-        return [first.scalar_subquery().label(name)]
-    if kind is Kind.ATTEMPTS:
-        return [_count(_latest(definition)).label(name)]
+    there: list[Any] = [] if definition.window is None else [latest.at >= _AT - definition.window]
     if kind is Kind.DIFFERENT:
-        others = _latest(definition, definition.of)
-        value, own = others.c[definition.of], _VALUES[definition.of]
-        among = sa.func.coalesce(sa.func.max(sa.case((value == own, 1), else_=0)), 0)
-        return [sa.select(sa.func.count(sa.distinct(value)) + 1 - among).scalar_subquery().label(name)]
+        own = _VALUES[definition.of]
+        value = sa.case((sa.and_(*there), latest[definition.of])) if there else latest[definition.of]
+        others: Any = sa.func.count(sa.distinct(value))
+        if definition.itself:
+            others += 1 - sa.func.coalesce(
+                sa.func.max(sa.case((sa.and_(latest[definition.of] == own, *there), 1), else_=0)), 0
+            )
+        return [others.label(name)]
     if kind is Kind.NEW:
-        others = _latest(definition, definition.of)
-        seen = sa.select(others.c[definition.of]).where(others.c[definition.of] == _VALUES[definition.of]).limit(1)
-        return [seen.scalar_subquery().label(name)]
+        same = latest[definition.of] == _VALUES[definition.of]
+        return [sa.func.max(sa.case((sa.and_(same, *there), 1), else_=0)).label(name)]
+    if kind is Kind.MEAN_AMOUNT:
+        amounts = sa.case((sa.and_(latest.counts, *there), latest.amount))
+        return [sa.func.sum(amounts).label(name + UNITS), sa.func.count(amounts).label(name + AMOUNTS)]
     if kind is Kind.ORDERS:
-        orders = _latest(definition, "counts")
-        return [_count(orders, orders.c.counts).label(name)]
-    orders = _latest(definition, "counts", "amount")
-    total = sa.cast(sa.func.coalesce(sa.func.sum(orders.c.amount), 0), sa.String)
-    number = sa.cast(sa.func.count(orders.c.amount), sa.String)
-    # As one text, so that the rows are gone through once.
-    both = sa.select(total + APART + number).where(orders.c.counts)
-    return [both.scalar_subquery().label(name)]
+        there = [latest.counts, *there]
+    return [sa.func.count(sa.case((sa.and_(*there), 1)) if there else 1).label(name)]
 
 
-def _past(definition: Definition) -> list[Any]:
-    key = definition.key.value
-    past = [ATTEMPTS.c[key] == _VALUES[key], ATTEMPTS.c.at <= _AT, ATTEMPTS.c.number != _OWN]
-    return past if definition.window is None else [*past, ATTEMPTS.c.at >= _AT - definition.window]
+def _first(definition: Definition) -> Any:
+    past = [_USER, ATTEMPTS.c.at <= _AT, *_EARLIER, ATTEMPTS.c.counts]
+    return (
+        sa.select(ATTEMPTS.c.at).where(*past).order_by(ATTEMPTS.c.at).limit(1).scalar_subquery().label(definition.name)
+    )
 
 
-def _latest(definition: Definition, *columns: str) -> Any:
-    """The latest attempts of the window, without the order itself: it is one of those that are looked at."""
-    chosen = sa.select(ATTEMPTS.c.number, *(ATTEMPTS.c[name] for name in columns)).where(*_past(definition))
-    return chosen.order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc()).limit(LATEST - 1).subquery()
-
-
-def _count(rows: Any, *conditions: Any) -> Any:
-    return sa.select(sa.func.count()).select_from(rows).where(*conditions).scalar_subquery()
+def _folded() -> Any:
+    """What is left of the account's attempts that are folded, and whether the order's device was among theirs: one row."""
+    totals = [
+        sa.func.max(column).label(FOLDED_PREFIX + column.name)
+        for column in (FOLDED.c.orders, FOLDED.c.units, FOLDED.c.amounts, FOLDED.c.first)
+    ]
+    device = FOLDED_DEVICES.c.device_id == _VALUES["device_id"]
+    seen = sa.select(FOLDED_DEVICES.c.device_id).where(FOLDED_DEVICES.c.user_id == _VALUES["user_id"], device)
+    columns = [*totals, seen.scalar_subquery().label(FOLDED_PREFIX + "device")]
+    return sa.select(*columns).where(FOLDED.c.user_id == _VALUES["user_id"]).subquery("of_folded")

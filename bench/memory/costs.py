@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from agent_server.database.engine import committing, writing
 from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.engine import committing, writing
 from agent_server.ledger.group import Group
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
 from agent_server.memory.recall import Recall, Recalled, digests

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.queries import WantedCases, case_page, whole_case
+from agent_server.database.engine import writing
 from agent_server.ledger import Ledger, LedgerError, open_engine
-from agent_server.ledger.engine import writing
 from agent_server.ledger.keeping import Kept
 from agent_server.ledger.queries import Wanted, latest_record, record_page
 from agent_server.ledger.schema import ENTRIES, METADATA

@@ -224,7 +224,7 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
         await asyncio.gather(*(one(number) for number in group))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
     """Two agents at once, whatever the stream: every value that was filled in is, to the bit, what the ledger says it was."""
     ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]

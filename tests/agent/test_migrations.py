@@ -10,8 +10,8 @@ from alembic.script import ScriptDirectory
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.queries import WantedCases, case_page, whole_case
+from agent_server.database.engine import connect, writing
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.engine import connect, writing
 from agent_server.ledger.migrate import NEWEST, migrate
 from agent_server.ledger.queries import Wanted, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb

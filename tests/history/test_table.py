@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.schema import MEMORY
 from agent_server.memory.recall import Recall, Recalled
 from contract.messages import messages
 from contract.tables import read_table
@@ -17,6 +18,7 @@ from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
 from history.replay import Attempt, Replay, texts_of
 from history.table import with_history
 from testing.servers.processes import call
+from tests.agent.test_memory import APPROVE, DENY, review
 
 BEGUN = dt.datetime(2025, 1, 1)
 
@@ -132,3 +134,38 @@ async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, m
         assert isinstance(recalled, Recalled)
         assert recalled.values == wanted[order.transaction_id]
     ledger.close()
+
+
+async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: Path) -> None:
+    """Denied, revised and repeated orders of a ledger, exported: computed from the file alone is what the agent filled in."""
+    ledger, filled = Ledger(open_engine(ledger_url)), {}
+    await ledger.write(lambda group: group.execute(MEMORY.update().values(since=0)))
+    for order in messages(orders(200, seed=6).sort_by("timestamp")):
+        filled[order.transaction_id] = await review(ledger, order, DENY if hash(order.user_id) % 3 else APPROVE)
+    ledger.close()
+    for suffix in ("parquet", "csv"):
+        export, output = tmp_path / f"export.{suffix}", tmp_path / f"filled.{suffix}"
+        done = call("history", "export", "--ledger", ledger_url, "--output", str(export))
+        assert done.returncode == 0 and "200 decisions" in done.stdout, done.stderr
+        done = call("history", "compute", str(export), "--output", str(output))
+        assert done.returncode == 0 and "in the ledger's order" in done.stdout, done.stderr
+        assert told(read_table(output)) == filled
+
+
+@pytest.mark.parametrize("numbers", ["1,1,1,9,0,false", ",1,1,,0,false", "2,1,1,,0,true", "1,1,1,,,"])
+def test_an_export_that_does_not_fit_together_is_refused(tmp_path: Path, numbers: str) -> None:
+    """Attempts that were replaced or read without being there, numbers that are missing: told, and nothing is written."""
+    names = "transaction_id,timestamp,user_id,memory_number,memory_read,memory_kept,memory_replaces,memory_since,denied"
+    (tmp_path / "bad.csv").write_text(f"{names}\nt,2026-11-25 10:00:00,u,{numbers}\n")
+    done = call("history", "compute", str(tmp_path / "bad.csv"), "--output", str(tmp_path / "out.csv"))
+    assert done.returncode == 2 and "bad.csv: the numbers of memory do not fit together" in done.stderr, done.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_ledger_without_orders_has_nothing_to_export(tmp_path: Path) -> None:
+    """It says so, and writes no file."""
+    done = call(
+        "history", "export", "--ledger", f"sqlite:///{tmp_path / 'empty.db'}", "--output", str(tmp_path / "e.csv")
+    )
+    assert done.returncode == 2 and "no order yet" in done.stderr, done.stdout
+    assert not (tmp_path / "e.csv").exists()

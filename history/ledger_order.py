@@ -1,0 +1,92 @@
+"""The past of orders in the order in which a ledger saw them: what late, revised and denied orders knew, and who saw them.
+
+A table of single rows cannot say this. A ledger's export can: for each decision the numbers that say when its order was
+remembered, when it was read, and when it was denied or was an order again.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from history.definitions import DAY, DEFINITIONS, NEEDED, amount_units, is_known
+from history.replay import Attempt, Replay, Value
+
+_EPOCH = dt.datetime(1970, 1, 1)
+COLUMNS = ("memory_number", "memory_read", "memory_kept", "memory_replaces", "memory_since", "denied")
+"""What an export has beside the fields of orders."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A decision, or an attempt on which nothing was decided. Numbers count attempts."""
+
+    attempt: Attempt
+    opened: int | None
+    """When the account was opened, in seconds since 1970."""
+    since: int
+    """From when on memory knew all orders."""
+    read: int | None = None
+    """How many attempts there were when its past was read; None where nobody read it anew: a verdict of a person."""
+    kept: int | None = None
+    """How many there were when it was decided; None where it was not."""
+    denied: bool = False
+    replaces: int | None = None
+    """The attempt that it took the place of, when it was read."""
+
+
+def step_of(row: Mapping[str, Any]) -> Step:
+    """A row of an export."""
+    at, created, age = _seconds(row["timestamp"]), row.get("account_created_date"), row.get("account_age_days")
+    opened = _seconds(created) if created is not None else None if age is None else at - int(age) * DAY
+    texts = {name: row.get(name) or None for name in NEEDED}
+    attempt = Attempt(row["memory_number"], at, texts, amount_units(row.get("order_amount")))
+    return Step(
+        attempt, opened, row["memory_since"], row["memory_read"], row["memory_kept"], bool(row["denied"]),
+        row["memory_replaces"],
+    )  # fmt: skip
+
+
+def in_ledger_order(steps: Sequence[Step]) -> list[dict[str, Value]]:
+    """What every step could know when it was read; nothing where it was not."""
+    replay, found = Replay(), [dict[str, Value]() for _ in steps]
+    for happens in sorted(_happenings(steps, replay, found), key=lambda one: one[0]):
+        happens[1]()
+    return found
+
+
+_Happening = tuple[tuple[int, int], Callable[[], None]]
+
+
+def _happenings(steps: Sequence[Step], replay: Replay, found: list[dict[str, Value]]) -> Iterable[_Happening]:
+    """All that happened, with its place: of one number removal, then adding, then reading, then decisions in their order."""
+    added = set[int]()
+    gone: dict[int, int] = {}
+    for place, step in enumerate(steps):
+        number = step.attempt.number
+        if step.replaces is not None:
+            moment = number if step.read is None else step.read
+            gone[step.replaces] = min(moment, gone.get(step.replaces, moment))
+        if number not in added:
+            added.add(number)
+            yield (number, 1), partial(replay.add, step.attempt)
+        if step.read is not None:
+            yield (step.read, 2), partial(_read, step, replay, found[place])
+        if step.kept is not None:
+            yield (step.kept, 3 + place), partial(replay.decide, number, counts=not step.denied)
+    for number, moment in gone.items():  # the first of those that took its place
+        yield (moment, 0), partial(replay.remove, number)
+
+
+def _read(step: Step, replay: Replay, found: dict[str, Value]) -> None:
+    values, attempt = replay.values(step.attempt.number), step.attempt
+    found |= {
+        one.name: values[one.name]
+        for one in DEFINITIONS
+        if is_known(one, attempt.at, step.since, step.opened, attempt.texts)
+    }
+
+
+def _seconds(moment: dt.datetime) -> int:
+    return int((moment.replace(tzinfo=None) - _EPOCH).total_seconds())
