@@ -105,6 +105,28 @@ async def decision(request: Request, transaction_id: str) -> Response:
 
 
 @app.get(
+    "/api/v1/decisions:links",
+    summary="What shares a key with an order",
+    responses=answer(pb.GetLinksResponse.DESCRIPTOR, finds=True),
+)
+async def links(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
+    """Other orders of its account, device, address and card, and the accounts that these link to it, two steps far."""
+    message = pb.GetLinksRequest(transaction_id=transaction_id)
+    return await ask(request, request.app.state.agent.GetLinks, message, SETTINGS)
+
+
+@app.get(
+    "/api/v1/decisions:verify",
+    summary="Whether a decision is what was written",
+    responses=answer(pb.VerifyDecisionResponse.DESCRIPTOR, finds=True),
+)
+async def verify(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
+    """Computed now from its entry, its content and its neighbours in the chain."""
+    message = pb.VerifyDecisionRequest(transaction_id=transaction_id)
+    return await ask(request, request.app.state.agent.VerifyDecision, message, SETTINGS)
+
+
+@app.get(
     "/api/v1/decisions",
     summary="Decisions, oldest first, all revisions",
     responses=answer(pb.ListDecisionsResponse.DESCRIPTOR),
@@ -118,11 +140,15 @@ async def list_decisions(
     decision: Literal["approve", "deny", "review"] | None = None,
     page_size: Annotated[int, Query(ge=1, le=1000)] = 50,
     page_token: Annotated[str, Query(max_length=256)] = "",
+    model_version: Annotated[str, Query(max_length=128)] = "",
+    policy_version: Annotated[str, Query(max_length=128)] = "",
+    newest_first: bool = False,
 ) -> Response:
     """A page; `next_page_token` of the answer leads to the next one, which skips nothing that was written meanwhile."""
     message = pb.ListDecisionsRequest(
-        transaction_id=transaction_id, user_id=user_id, page_size=page_size, page_token=page_token
-    )
+        transaction_id=transaction_id, user_id=user_id, page_size=page_size, page_token=page_token,
+        model_version=model_version, policy_version=policy_version, newest_first=newest_first,
+    )  # fmt: skip
     for name, text in (("since", since), ("until", until)):
         if text:
             getattr(message, name).CopyFrom(query_time(name, text))

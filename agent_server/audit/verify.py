@@ -65,6 +65,46 @@ def stray_payload(connection: Connection) -> int | None:
     return connection.execute(query.where(bad).order_by(PAYLOADS.c.sequence).limit(1)).scalar()
 
 
+@dataclass(frozen=True)
+class Place:
+    """An entry between its neighbours: the hash before it, its own, how many entries there are, and what does not fit."""
+
+    before: bytes
+    hash: bytes
+    entries: int
+    problem: str = ""
+
+
+def verify_place(connection: Connection, sequence: int) -> Place:
+    """Compute an entry's hash and its payload's commitment anew, and that of the entry behind it, if there is one."""
+    near = _ALL.where(ENTRIES.c.sequence.between(sequence - 1, sequence + 1)).order_by(ENTRIES.c.sequence)
+    rows = {row.sequence: row for row in connection.execute(near)}
+    end = end_of(connection)
+    own, after = rows.get(sequence), rows.get(sequence + 1)
+    before = GENESIS if sequence == 1 else rows[sequence - 1].hash if sequence - 1 in rows else NOTHING
+    entries = end.sequence if end else 0
+    if own is None or not before:
+        return Place(before, NOTHING, entries, "the entry, or the one before it, is missing")
+    problem = ""
+    if _hash(before, own) != own.hash:
+        problem = "the entry was changed, or is not the one that was written there"
+    elif own.kept is not None and _commitment(own) != own.commitment:
+        problem = "the order or the answer is not what was written"
+    elif after is not None and _hash(own.hash, after) != after.hash:
+        problem = "the entry behind it does not continue from it"
+    elif after is None and (end is None or (end.sequence, end.hash) != (sequence, own.hash)):
+        problem = "the chain was cut behind it: its stated end is another"
+    return Place(before, own.hash, entries, problem)
+
+
+def _hash(before: bytes, row: Any) -> bytes:
+    return entry_hash(before, row.sequence, row.kind, row.entry_id, row.at, row.decision, row.facts, row.commitment)
+
+
+def _commitment(row: Any) -> bytes:
+    return commit_to(row.salt, row.transaction_id, row.user_id, row.content_digest, row.payload)
+
+
 def verify(
     rows: Iterator[Any], end: End | None, fits: Fits | None, tell: Callable[[int], None] = lambda entries: None
 ) -> Verified:

@@ -12,8 +12,11 @@ from agent_server.ledger.records import record_of
 from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 T = TypeVar("T")
+LOOKED_THROUGH = 20_000
+"""So many decisions are looked through for one page."""
 Query = Callable[[Connection], T]
 """What is read with a connection, and what it gives."""
 
@@ -36,20 +39,22 @@ def latest_record(transaction_id: str, *, blind: bool = False) -> Query[pb.Decis
     """The latest decision of a transaction; `blind` as somebody may see it who has to judge anew what another judged."""
     query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id).order_by(ENTRIES.c.sequence.desc()).limit(1)
     if blind:
-        query = _blind(query)
+        query = blinded(query)
 
     def read(connection: Connection) -> pb.DecisionRecord | None:
         row = connection.execute(query).first()
-        return None if row is None else _record(row, blind)
+        return None if row is None else record_as_seen(row, blind)
 
     return read
 
 
-def _blind(query: sa.Select[Any]) -> sa.Select[Any]:
+def blinded(query: sa.Select[Any]) -> sa.Select[Any]:
+    """Decisions as somebody may see them who has to judge anew what another judged: without those that are hidden."""
     return query.where(ENTRIES.c.sequence.not_in(_HIDDEN)).add_columns(ENTRIES.c.sequence.in_(_JUDGED).label("judged"))
 
 
-def _record(row: Any, blind: bool) -> pb.DecisionRecord:
+def record_as_seen(row: Any, blind: bool) -> pb.DecisionRecord:
+    """A record from a row of DECIDED or RECORDED; `blind` where the query is `blinded`."""
     record = record_of(row)
     if blind and row.judged:
         without_advice(record.answer)
@@ -66,27 +71,61 @@ def without_advice(answer: pb.ReviewResponse) -> pb.ReviewResponse:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which decisions are looked for; empty and None mean any. Times are in microseconds since 1970."""
+    """Which decisions are looked for, and in which order; empty and None mean any. Times are in microseconds since 1970."""
 
     transaction_id: str = ""
     user_id: str = ""
     since: int | None = None
     until: int | None = None
     decision: int = 0
+    model_version: str = ""
+    policy_version: str = ""
+    newest_first: bool = False
+
+    def fits(self, row: Any) -> bool:
+        """Whether a row was made with the model and policy that are looked for: facts say so, no column."""
+        if not (self.model_version or self.policy_version):
+            return True
+        facts = DecisionFacts.FromString(row.facts)
+        return self.model_version in ("", facts.model_version) and self.policy_version in ("", facts.policy_version)
 
 
 def record_page(
-    wanted: Wanted, after: int, size: int, *, blind: bool = False
+    wanted: Wanted, after: int | None, size: int, *, blind: bool = False
 ) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
-    """Records behind the sequence number `after`, oldest first, and the number that the next page starts behind.
+    """Records behind the sequence number `after`, and the number that the next page starts behind.
 
-    Sequences are committed in their order, so a page never skips what is written later. `blind` as in `latest_record`: then
-    decisions on golden orders are among the others.
+    Sequences are committed in their order, so oldest first a page never skips what is written later. A page may be short where
+    model or policy are looked for: no more than LOOKED_THROUGH rows are. `blind` as in `latest_record`: then decisions on
+    golden orders are among the others.
     """
     kinds = (int(Kind.DECISION), int(Kind.GOLDEN)) if blind else (int(Kind.DECISION),)
-    query = RECORDED.where(ENTRIES.c.kind.in_(kinds), ENTRIES.c.sequence > after)
+    query = _looked_for(wanted, RECORDED.where(ENTRIES.c.kind.in_(kinds)))
     if blind:
-        query = _blind(query)
+        query = blinded(query)
+    place = ENTRIES.c.sequence
+    ordered = query.order_by(place.desc() if wanted.newest_first else place)
+
+    def read(connection: Connection) -> tuple[list[pb.DecisionRecord], int | None]:
+        found: list[pb.DecisionRecord] = []
+        last, looked = after, 0
+        while looked < LOOKED_THROUGH:
+            behind = ordered if last is None else ordered.where(place < last if wanted.newest_first else place > last)
+            rows = connection.execute(behind.limit(size + 1)).all()
+            for row in rows[:size]:
+                last, looked = row.sequence, looked + 1
+                if wanted.fits(row):
+                    found.append(record_as_seen(row, blind))
+                if len(found) == size:
+                    return found, last if len(rows) > size or row is not rows[-1] else None
+            if len(rows) <= size:
+                return found, None
+        return found, last
+
+    return read
+
+
+def _looked_for(wanted: Wanted, query: sa.Select[Any]) -> sa.Select[Any]:
     if wanted.transaction_id:
         query = query.where(PAYLOADS.c.transaction_id == wanted.transaction_id)
     if wanted.user_id:
@@ -97,12 +136,7 @@ def record_page(
         query = query.where(ENTRIES.c.at < wanted.until)
     if wanted.decision:
         query = query.where(ENTRIES.c.decision == wanted.decision)
-
-    def read(connection: Connection) -> tuple[list[pb.DecisionRecord], int | None]:
-        rows = connection.execute(query.order_by(ENTRIES.c.sequence).limit(size + 1)).all()
-        return [_record(row, blind) for row in rows[:size]], rows[size - 1].sequence if len(rows) > size else None
-
-    return read
+    return query
 
 
 def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:

@@ -3,10 +3,12 @@
 import asyncio
 from importlib.metadata import version
 
+from agent_server.audit.verify import verify_place
 from agent_server.decider import Decider
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import Wanted, latest_record, record_page
 from agent_server.ledger.records import microseconds
+from agent_server.memory.links import links_of
 from agent_server.metrics import count
 from agent_server.scoring_client import ScoringClient
 from agent_server.services.pages import DEFAULT_PAGE, sequence_of
@@ -42,24 +44,43 @@ class AgentService:
         """The latest decision of a transaction."""
         record = await self._ledger.read(latest_record(request.transaction_id, blind=_is_blind(call)))
         if record is None:
-            raise NotFound(
-                "there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND
-            )
+            raise _no_decision()
         return pb.GetDecisionResponse(review=record.answer, record=record)
 
     async def ListDecisions(self, request: pb.ListDecisionsRequest, call: Call) -> pb.ListDecisionsResponse:
-        """A page of decisions, oldest first."""
+        """A page of decisions."""
         wanted = Wanted(
             transaction_id=request.transaction_id,
             user_id=request.user_id,
             since=microseconds(request.since) if request.HasField("since") else None,
             until=microseconds(request.until) if request.HasField("until") else None,
             decision=request.decision,
+            model_version=request.model_version,
+            policy_version=request.policy_version,
+            newest_first=request.newest_first,
         )
-        after = sequence_of(request.page_token) or 0
+        after = sequence_of(request.page_token)
         query = record_page(wanted, after, request.page_size or DEFAULT_PAGE, blind=_is_blind(call))
         page, following = await self._ledger.read(query)
         return pb.ListDecisionsResponse(records=page, next_page_token=str(following or ""))
+
+    async def GetLinks(self, request: pb.GetLinksRequest, call: Call) -> pb.GetLinksResponse:
+        """What is linked to an order."""
+        links = await self._ledger.read(links_of(request.transaction_id, blind=_is_blind(call)))
+        if links is None:
+            raise _no_decision()
+        return links
+
+    async def VerifyDecision(self, request: pb.VerifyDecisionRequest, call: Call) -> pb.VerifyDecisionResponse:
+        """Whether a decision is what was written."""
+        found = await self._ledger.read(latest_record(request.transaction_id, blind=_is_blind(call)))
+        if found is None:
+            raise _no_decision()
+        place = await self._ledger.read(lambda rows: verify_place(rows, found.sequence))
+        return pb.VerifyDecisionResponse(
+            holds=not place.problem, problem=place.problem, sequence=found.sequence, entries=place.entries,
+            hash=place.hash.hex(), previous_hash=place.before.hex(),
+        )  # fmt: skip
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, call: Call) -> pb.GetAgentInfoResponse:
         """How the agent is set up."""
@@ -78,6 +99,10 @@ class AgentService:
             caller=call.caller.name,
             caller_role=call.caller.role,
         )
+
+
+def _no_decision() -> NotFound:
+    return NotFound("there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND)
 
 
 def _is_blind(call: Call) -> bool:

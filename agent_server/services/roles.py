@@ -15,6 +15,8 @@ ROLES = {
         "AgentService/Review": _SHOPS,
         "AgentService/GetDecision": _EVERYBODY,
         "AgentService/ListDecisions": (AUDITOR, REVIEWER, ADMIN),
+        "AgentService/GetLinks": (REVIEWER, AUDITOR, ADMIN),
+        "AgentService/VerifyDecision": (REVIEWER, AUDITOR, ADMIN),
         "AgentService/GetAgentInfo": _EVERYBODY,
         "CaseService/ListCases": _READERS,
         "CaseService/GetCase": _READERS,

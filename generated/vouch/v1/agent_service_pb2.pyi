@@ -146,7 +146,7 @@ class GetDecisionResponse(_message.Message):
     def __init__(self, review: _Optional[_Union[ReviewResponse, _Mapping]] = ..., record: _Optional[_Union[DecisionRecord, _Mapping]] = ...) -> None: ...
 
 class ListDecisionsRequest(_message.Message):
-    __slots__ = ("transaction_id", "user_id", "since", "until", "decision", "page_size", "page_token")
+    __slots__ = ("transaction_id", "user_id", "since", "until", "decision", "page_size", "page_token", "model_version", "policy_version", "newest_first")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +154,9 @@ class ListDecisionsRequest(_message.Message):
     DECISION_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIRST_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     user_id: str
     since: _timestamp_pb2.Timestamp
@@ -161,7 +164,10 @@ class ListDecisionsRequest(_message.Message):
     decision: Decision
     page_size: int
     page_token: str
-    def __init__(self, transaction_id: _Optional[str] = ..., user_id: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    model_version: str
+    policy_version: str
+    newest_first: bool
+    def __init__(self, transaction_id: _Optional[str] = ..., user_id: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., newest_first: _Optional[bool] = ...) -> None: ...
 
 class ListDecisionsResponse(_message.Message):
     __slots__ = ("records", "next_page_token")
@@ -170,6 +176,78 @@ class ListDecisionsResponse(_message.Message):
     records: _containers.RepeatedCompositeFieldContainer[DecisionRecord]
     next_page_token: str
     def __init__(self, records: _Optional[_Iterable[_Union[DecisionRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetLinksRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+
+class GetLinksResponse(_message.Message):
+    __slots__ = ("orders", "accounts", "links", "truncated")
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[LinkedOrder]
+    accounts: _containers.RepeatedCompositeFieldContainer[LinkedAccount]
+    links: _containers.RepeatedCompositeFieldContainer[Link]
+    truncated: bool
+    def __init__(self, orders: _Optional[_Iterable[_Union[LinkedOrder, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[LinkedAccount, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[Link, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+
+class LinkedOrder(_message.Message):
+    __slots__ = ("record", "shared")
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    record: DecisionRecord
+    shared: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, record: _Optional[_Union[DecisionRecord, _Mapping]] = ..., shared: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LinkedAccount(_message.Message):
+    __slots__ = ("user_id", "step", "orders", "denied", "transaction_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    DENIED_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    step: int
+    orders: int
+    denied: int
+    transaction_id: str
+    def __init__(self, user_id: _Optional[str] = ..., step: _Optional[int] = ..., orders: _Optional[int] = ..., denied: _Optional[int] = ..., transaction_id: _Optional[str] = ...) -> None: ...
+
+class Link(_message.Message):
+    __slots__ = ("field", "value", "user_ids")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    value: str
+    user_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., value: _Optional[str] = ..., user_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class VerifyDecisionRequest(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
+
+class VerifyDecisionResponse(_message.Message):
+    __slots__ = ("holds", "problem", "sequence", "entries", "hash", "previous_hash")
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
+    holds: bool
+    problem: str
+    sequence: int
+    entries: int
+    hash: str
+    previous_hash: str
+    def __init__(self, holds: _Optional[bool] = ..., problem: _Optional[str] = ..., sequence: _Optional[int] = ..., entries: _Optional[int] = ..., hash: _Optional[str] = ..., previous_hash: _Optional[str] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
     __slots__ = ("sequence", "decision_id", "decided_at", "decision", "decision_maker", "legitimacy_score", "degraded", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "erased", "request_id", "transaction_id", "transaction", "completed_fields", "answer", "randomised_probability")

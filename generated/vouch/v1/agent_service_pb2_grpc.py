@@ -50,6 +50,16 @@ class AgentServiceStub:
                 request_serializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsResponse.FromString,
                 _registered_method=True)
+        self.GetLinks = channel.unary_unary(
+                '/vouch.v1.AgentService/GetLinks',
+                request_serializer=vouch_dot_v1_dot_agent__service__pb2.GetLinksRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_agent__service__pb2.GetLinksResponse.FromString,
+                _registered_method=True)
+        self.VerifyDecision = channel.unary_unary(
+                '/vouch.v1.AgentService/VerifyDecision',
+                request_serializer=vouch_dot_v1_dot_agent__service__pb2.VerifyDecisionRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_agent__service__pb2.VerifyDecisionResponse.FromString,
+                _registered_method=True)
         self.GetAgentInfo = channel.unary_unary(
                 '/vouch.v1.AgentService/GetAgentInfo',
                 request_serializer=vouch_dot_v1_dot_agent__service__pb2.GetAgentInfoRequest.SerializeToString,
@@ -77,7 +87,22 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDecisions(self, request, context):
-        """Lists decisions, oldest first, all revisions; pages skip nothing while others write.
+        """Lists decisions, oldest first unless asked otherwise, all revisions; pages skip nothing while others write.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLinks(self, request, context):
+        """What memory knows of the order's keys: other orders of its account, device, address and card, and the accounts that are
+        linked to its own by such keys, two steps far. Empty where the order is not remembered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyDecision(self, request, context):
+        """Whether the latest decision of a transaction still is what was written at its place in the chain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +132,16 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.ListDecisions,
                     request_deserializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_agent__service__pb2.ListDecisionsResponse.SerializeToString,
+            ),
+            'GetLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLinks,
+                    request_deserializer=vouch_dot_v1_dot_agent__service__pb2.GetLinksRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_agent__service__pb2.GetLinksResponse.SerializeToString,
+            ),
+            'VerifyDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyDecision,
+                    request_deserializer=vouch_dot_v1_dot_agent__service__pb2.VerifyDecisionRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_agent__service__pb2.VerifyDecisionResponse.SerializeToString,
             ),
             'GetAgentInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAgentInfo,
@@ -196,6 +231,60 @@ class AgentService:
             '/vouch.v1.AgentService/ListDecisions',
             vouch_dot_v1_dot_agent__service__pb2.ListDecisionsRequest.SerializeToString,
             vouch_dot_v1_dot_agent__service__pb2.ListDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.AgentService/GetLinks',
+            vouch_dot_v1_dot_agent__service__pb2.GetLinksRequest.SerializeToString,
+            vouch_dot_v1_dot_agent__service__pb2.GetLinksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.AgentService/VerifyDecision',
+            vouch_dot_v1_dot_agent__service__pb2.VerifyDecisionRequest.SerializeToString,
+            vouch_dot_v1_dot_agent__service__pb2.VerifyDecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,138 @@
+"""Who shares a device, an address or a card with the account of an order, and what else was ordered with these."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.queries import DECIDED, Query, blinded, record_as_seen
+from agent_server.ledger.records import order_of
+from agent_server.ledger.schema import ATTEMPTS, MEMORY, PAYLOADS
+from agent_server.memory.recall import digests
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+STEPS: Final = 2
+LINKING: Final = ("device_id", "ip_address", "card_id")
+"""Keys that more than one account may have."""
+SHARED: Final = ("user_id", *LINKING)
+MOST_ORDERS, MOST_ACCOUNTS, MOST_KEYS, MOST_ATTEMPTS = 100, 100, 60, 400
+"""So much is told, and of so many attempts of the latest is it made in each step."""
+
+
+@dataclass
+class _Web:
+    """What was found: accounts by their step, and the accounts of each key."""
+
+    steps: dict[str, int]
+    keys: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By account, by order: the row of the latest decision on it."""
+    truncated: bool = False
+
+
+def links_of(transaction_id: str, *, blind: bool = False) -> Query[pb.GetLinksResponse | None]:
+    """What is linked to an order; None where there is no decision on it. `blind` as in `latest_record`."""
+
+    def read(connection: Connection) -> pb.GetLinksResponse | None:
+        query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id)
+        latest = (blinded(query) if blind else query).order_by(PAYLOADS.c.sequence.desc())
+        own = connection.execute(latest.limit(1)).first()
+        if own is None:
+            return None
+        order = order_of(own)
+        key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
+        web = _Web({order.user_id: 0}, orders={order.user_id: {transaction_id: own}})
+        _gather(connection, key, web, {order.user_id}, blind)
+        for name in LINKING:
+            if value := getattr(order, name):
+                web.keys.setdefault((name, value), set()).add(order.user_id)
+        reached = {order.user_id}
+        for step in range(1, STEPS + 1):
+            reached = _spread(connection, key, web, reached, step, blind)
+        return _told(order, web, blind)
+
+    return read
+
+
+def _gather(connection: Connection, key: bytes, web: _Web, users: Iterable[str], blind: bool) -> None:
+    """The latest orders of some accounts, and so their keys."""
+    wanted = [digests(key, {"": user})[""] for user in users]
+    _take(web, _rows(connection, web, ATTEMPTS.c.user_id.in_(wanted), blind))
+
+
+def _spread(connection: Connection, key: bytes, web: _Web, users: set[str], step: int, blind: bool) -> set[str]:
+    """Accounts that share a key with some; they are new ones, and their other keys are gathered too."""
+    keys = [named for named, having in web.keys.items() if having & users]
+    web.truncated |= len(keys) > MOST_KEYS
+    by_field: dict[str, list[int | None]] = {}
+    for name, value in keys[:MOST_KEYS]:
+        by_field.setdefault(name, []).append(digests(key, {"": value})[""])
+    for name, values in by_field.items():
+        _take(web, _rows(connection, web, ATTEMPTS.c[name].in_(values), blind))
+    new = [user for user in web.orders if user not in web.steps]
+    web.truncated |= len(web.steps) + len(new) > MOST_ACCOUNTS
+    new = new[: MOST_ACCOUNTS - len(web.steps)]
+    web.steps |= dict.fromkeys(new, step)
+    if new and step < STEPS:
+        _gather(connection, key, web, new, blind)
+    return set(new)
+
+
+def _rows(connection: Connection, web: _Web, chosen: sa.ColumnElement[bool], blind: bool) -> list[Any]:
+    """The latest decisions on the latest attempts of a key."""
+    numbers = sa.select(ATTEMPTS.c.number).where(chosen).order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc())
+    found = list(connection.execute(numbers.limit(MOST_ATTEMPTS + 1)).scalars())
+    web.truncated |= len(found) > MOST_ATTEMPTS
+    query = DECIDED.where(PAYLOADS.c.memory_number.in_(found[:MOST_ATTEMPTS]))
+    return list(connection.execute((blinded(query) if blind else query).order_by(PAYLOADS.c.sequence)))
+
+
+def _take(web: _Web, rows: Iterable[Any]) -> None:
+    """Note orders and keys; of an order the latest decision stays."""
+    for row in rows:
+        order = order_of(row)
+        web.orders.setdefault(order.user_id, {})[order.transaction_id] = row
+        for name in LINKING:
+            if value := getattr(order, name):
+                web.keys.setdefault((name, value), set()).add(order.user_id)
+
+
+def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
+    answer = pb.GetLinksResponse()
+    near: list[tuple[int, Any, list[str]]] = []
+    for rows in web.orders.values():
+        for name, row in rows.items():
+            other = order_of(row)
+            shared = [one for one in SHARED if getattr(order, one) and getattr(order, one) == getattr(other, one)]
+            if shared and name != order.transaction_id:
+                near.append((other.timestamp.seconds, row, shared))
+    near.sort(key=lambda one: (-one[0], -one[1].sequence))
+    for _, row, shared in near[:MOST_ORDERS]:
+        answer.orders.add(record=record_as_seen(row, blind), shared=shared)
+    for user, step in web.steps.items():
+        rows = web.orders.get(user, {})
+        denied = sum(row.decision == pb.DECISION_DENY for row in rows.values())
+        latest = max(rows.values(), key=lambda row: row.sequence, default=None)
+        answer.accounts.add(
+            user_id=user,
+            step=step,
+            orders=len(rows),
+            denied=denied,
+            transaction_id=latest.transaction_id if latest else "",
+        )
+    answer.links.extend(_links(web.keys, web.steps))
+    answer.truncated = web.truncated or len(near) > MOST_ORDERS
+    return answer
+
+
+def _links(keys: Mapping[tuple[str, str], set[str]], steps: Mapping[str, int]) -> list[pb.Link]:
+    """Keys that two accounts or more have, the nearest first."""
+    found = []
+    for (name, value), users in keys.items():
+        told = sorted(users & steps.keys(), key=lambda user: (steps[user], user))
+        if len(told) > 1:
+            found.append((steps[told[0]], pb.Link(field=name, value=value, user_ids=told)))
+    return [link for _, link in sorted(found, key=lambda one: (one[0], one[1].field, one[1].value))]
