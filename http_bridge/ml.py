@@ -65,6 +65,16 @@ async def model_info(request: Request) -> Response:
     return await ask(request, request.app.state.scoring.GetModelInfo, pb.GetModelInfoRequest(), SETTINGS)
 
 
+@app.get(
+    "/api/v1/model/report",
+    summary="What the model has learned",
+    responses=answer(pb.GetModelReportResponse.DESCRIPTOR),
+)
+async def model_report(request: Request) -> Response:
+    """Effects of features and pairs, calibration, costs of thresholds, and versions."""
+    return await ask(request, request.app.state.scoring.GetModelReport, pb.GetModelReportRequest(), SETTINGS)
+
+
 async def predict(request: Request) -> Response:
     """Calibrated legitimacy, 0 to 1, and why: the less `explain` asks for, the faster is the answer."""
     level = _level(request.query_params.get("explain", "full"))

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from console.pages.answering import ask, form_of, go, likely_abuse, page, session_of, told
 from console.pages.queue import following
 from console.services import LOST, Refused
+from console.views.graph import graph_of, shared_words
 from console.views.orders import grouped
 from console.views.plots import waterfall
 from contract.abuse_types import ABUSE_TYPES
@@ -34,7 +35,11 @@ async def _shown(request: Request, note: str, problem: str, status: int = 200) -
         ask(request, "agent", "GetAgentInfo", pb.GetAgentInfoRequest()),
     )
     session = session_of(request)
-    earlier = await _earlier(request, whole.transaction.user_id, whole.case.transaction_id)
+    earlier, links = await asyncio.gather(
+        _earlier(request, whole.transaction.user_id, whole.case.transaction_id),
+        _links(request, whole.case.transaction_id),
+    )
+    near = [(one.record, shared_words(list(one.shared))) for one in links.orders if set(one.shared) != {"user_id"}]
     review = whole.review
     score = whole.case.legitimacy_score if whole.case.HasField("legitimacy_score") else None
     remembered = {one.name: one.value for one in review.completed_fields}
@@ -43,7 +48,8 @@ async def _shown(request: Request, note: str, problem: str, status: int = 200) -
     return page(
         request, "case.html", status, case=whole.case, order=whole.transaction, review=review, events=whole.events,
         groups=grouped(whole.transaction, remembered), steps=waterfall(review.agent_analysis.evidence, score), score=score,
-        info=info, earlier=earlier, mine=mine, abuse_types=ABUSE_TYPES, note=note, problem=problem,
+        info=info, earlier=earlier, links=links, near=near, graph=graph_of(links), mine=mine,
+        abuse_types=ABUSE_TYPES, note=note, problem=problem,
         likely_abuse=likely_abuse(review), undo_seconds=request.app.state.undo_seconds,
         is_open=whole.case.status == cases.CASE_STATUS_OPEN, is_claimed=whole.case.status == cases.CASE_STATUS_CLAIMED,
         is_resolved=whole.case.status == cases.CASE_STATUS_RESOLVED,
@@ -54,20 +60,29 @@ async def _earlier(request: Request, user_id: str, transaction_id: str) -> list[
     """The latest decision about each other order of the customer; none where their list cannot be read."""
     if not user_id:
         return []
-    found: list[pb.DecisionRecord] = []
+    wanted = pb.ListDecisionsRequest(user_id=user_id, page_size=_EARLIER, newest_first=True)
     try:
-        token = ""
-        while True:
-            wanted = pb.ListDecisionsRequest(user_id=user_id, page_size=_EARLIER, page_token=token)
-            listed: pb.ListDecisionsResponse = await ask(request, "agent", "ListDecisions", wanted)
-            found = [*found, *listed.records][-_EARLIER:]
-            token = listed.next_page_token
-            if not token:
-                break
+        listed: pb.ListDecisionsResponse = await ask(request, "agent", "ListDecisions", wanted)
     except Refused:
         return []
-    latest = {record.transaction_id: record for record in found if record.transaction_id != transaction_id}
-    return list(reversed(latest.values()))
+    latest: dict[str, pb.DecisionRecord] = {}
+    for record in listed.records:
+        if record.transaction_id != transaction_id:
+            latest.setdefault(record.transaction_id, record)
+    return list(latest.values())
+
+
+async def _links(request: Request, transaction_id: str) -> pb.GetLinksResponse:
+    """What memory links to the order; nothing where it is not known or must not be seen."""
+    if not transaction_id:
+        return pb.GetLinksResponse()
+    try:
+        found: pb.GetLinksResponse = await ask(
+            request, "agent", "GetLinks", pb.GetLinksRequest(transaction_id=transaction_id)
+        )
+    except Refused:
+        return pb.GetLinksResponse()
+    return found
 
 
 async def claim(request: Request) -> Response:

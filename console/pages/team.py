@@ -1,5 +1,6 @@
 """What the policy does and how people decide: overview, policy, model, reviewers."""
 
+import asyncio
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from starlette.responses import Response
 from console.pages.answering import ask, page
 from console.services import Refused
 from console.views.plots import bars
+from console.views.shapes import heat_of, line_of, shape_of
 from console.views.words import name_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
-from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
+from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest, GetModelReportRequest
 
 _MOST = 4000
 """Decisions that a page looks at; it says so where there are more."""
@@ -119,12 +121,21 @@ async def policy(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """The model that serves: its version, its data, and its figures."""
+    """The model that serves: its version, its data, its figures, and all that it has learned."""
     try:
-        info = await ask(request, "scoring", "GetModelInfo", GetModelInfoRequest())
+        info, report = await asyncio.gather(
+            ask(request, "scoring", "GetModelInfo", GetModelInfoRequest()),
+            ask(request, "scoring", "GetModelReport", GetModelReportRequest()),
+        )
     except Refused as error:
         return page(request, "model.html", info=None, problem=error.sentence, metrics=[])
-    return page(request, "model.html", info=info, problem="", metrics=sorted(info.metrics.items()))
+    costs = [(one.approve_from, one.per_order, one.review_share) for one in report.costs]
+    return page(
+        request, "model.html", info=info, problem="", metrics=sorted(info.metrics.items()), report=report, costs=costs,
+        shapes=[shape_of(one) for one in report.effects], heats=[heat_of(one) for one in report.pairs],
+        calibration=line_of([(one.stated, one.observed) for one in report.calibration], 0.0, 1.0),
+        cost=line_of([(at, price) for at, price, _ in costs], 0.0, max((price for _, price, _ in costs), default=1.0)),
+    )  # fmt: skip
 
 
 async def reviewers(request: Request) -> Response:

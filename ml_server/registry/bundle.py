@@ -46,6 +46,10 @@ class Metadata:
     importance: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data_manifest: Any = None
+    reliability: Sequence[Sequence[float]] = ()
+    """Mean score, observed share of legitimate orders and rows, by bins of the held-out part's scores."""
+    costs: Sequence[Sequence[float]] = ()
+    """Threshold of approval, mean cost of an order and share of reviews, on the held-out part."""
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

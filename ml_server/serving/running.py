@@ -9,19 +9,25 @@ from ml_server.serving.metrics import ScoreMetrics
 from ml_server.serving.service import ScoringService
 from ml_server.serving.swapping import keep_current
 from ml_server.settings import MlSettings
-from runtime.access.caller import ADMIN, SHOP, WITHOUT_ROLE
+from runtime.access.caller import ADMIN, AUDITOR, REVIEWER, SHOP, WITHOUT_ROLE
 from runtime.rpc.server import Server
 
 SERVICE = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"]
-ROLES = {f"/{SERVICE.full_name}/{method.name}": (SHOP, ADMIN, WITHOUT_ROLE) for method in SERVICE.methods}
-"""Reviewers and auditors read decisions; they score nothing."""
+_SCORING, _READING = (SHOP, ADMIN, WITHOUT_ROLE), (SHOP, ADMIN, WITHOUT_ROLE, REVIEWER, AUDITOR)
+ROLES = {
+    f"/{SERVICE.full_name}/{method.name}": _READING if method.name.startswith("Get") else _SCORING
+    for method in SERVICE.methods
+}
+"""Reviewers and auditors read decisions, and about the model; they score nothing."""
 
 
 @contextlib.asynccontextmanager
 async def running(settings: MlSettings, *, worker: bool = False, hear: bool = True) -> AsyncIterator[Server]:
     """Serves while the context lasts; without a model it answers UNAVAILABLE and looks for one. Options as of `Server`."""
     metrics = ScoreMetrics()
-    service = ScoringService(metrics, settings.max_batches, strict_extras=settings.strict_extras)
+    service = ScoringService(
+        metrics, settings.max_batches, strict_extras=settings.strict_extras, models=settings.models_dir
+    )
     async with Server(
         settings, {SERVICE: service}, worker=worker, flush=metrics.flush, roles=ROLES, hear=hear
     ) as server:

@@ -3,12 +3,14 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.metrics import watch_challenger
+from ml_server.serving.model_report import model_report
 from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
@@ -26,8 +28,14 @@ class ScoringService:
     A second one, the challenger, may score the same single orders beside it: only metrics learn what it would have said.
     """
 
-    def __init__(self, watch: Watch = ignore, max_batches: int = 4, *, strict_extras: bool = False) -> None:
-        """`strict_extras` refuses orders with an extra that the model does not read; else it is left aside."""
+    def __init__(
+        self, watch: Watch = ignore, max_batches: int = 4, *, strict_extras: bool = False, models: Path = Path()
+    ) -> None:
+        """`strict_extras` refuses orders with an extra that the model does not read; else it is left aside.
+
+        `models` is the folder whose other versions a report tells of.
+        """
+        self._models = models
         self._scorer: Scorer | None = None
         self._challenger: Scorer | None = None
         self._watch, self._strict = watch, strict_extras
@@ -93,6 +101,10 @@ class ScoringService:
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, call: Call) -> pb.GetModelInfoResponse:
         """Describe the model that is serving."""
         return model_info(self._ready().bundle)
+
+    async def GetModelReport(self, request: pb.GetModelReportRequest, call: Call) -> pb.GetModelReportResponse:
+        """What the model has learned; made in a thread, since it reads files and large tables."""
+        return await asyncio.to_thread(model_report, self._ready().bundle, self._models)
 
 
 def unread_extras(scorer: Scorer, transaction: Transaction) -> list[tuple[str, str]]:

@@ -7,7 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from contract.messages import messages
+from contract.prices import Prices
+from contract.thresholds import DENY_UP_TO
+from ml_server.evaluation.costs import cost_of
 from ml_server.evaluation.figures import against_limit, figures
+from ml_server.evaluation.reliability import reliability
 from ml_server.features.feature_set import FeatureSet
 from ml_server.features.message_columns import MessageColumns
 from ml_server.features.sources import Numbers
@@ -41,6 +45,20 @@ def golden_examples(table: pa.Table, features: FeatureSet, score: Callable[[Numb
     orders = [anonymous(order, number) for number, order in enumerate(orders, 1)]
     scores = score(features.matrix(MessageColumns([features.fields(order) for order in orders]))).tolist()
     return [golden_example(order, value) for order, value in zip(orders, scores, strict=True)]
+
+
+def curves(test_part: pa.Table, scores: Numbers) -> dict[str, Any]:
+    """How well the scores of the held-out part hold, and what thresholds of approval cost there; empty without amounts."""
+    is_abuse, weights = abuse_of(test_part), counted(test_part)
+    found: dict[str, Any] = {"reliability": [list(map(float, point)) for point in reliability(scores, 1.0 - is_abuse)]}
+    if "order_amount" in test_part.column_names and test_part.column("order_amount").null_count < test_part.num_rows:
+        amounts = np.nan_to_num(TableColumns(test_part).number("order_amount"))
+        priced = [
+            cost_of(float(approve), DENY_UP_TO, scores, is_abuse, amounts, Prices(), weights)
+            for approve in np.round(np.linspace(DENY_UP_TO, 1, 31), 2)
+        ]
+        found["costs"] = [[one.approve, one.per_order, one.review_share] for one in priced]
+    return found
 
 
 def measure(test_part: pa.Table, scores: Numbers, sparse_scores: Numbers) -> dict[str, float]:

@@ -21,7 +21,7 @@ from ml_server.model.tables.from_lightgbm import terms_of
 from ml_server.model.trees.from_lightgbm import forest_of
 from ml_server.registry.bundle import TREES, Bundle, Learned, Metadata, form_of
 from ml_server.registry.store import HELD_OUT_SCORES
-from ml_server.training.description import golden_examples, importance, measure, newest
+from ml_server.training.description import curves, golden_examples, importance, measure, newest
 from ml_server.training.field_dropout import DOCUMENTED_FIELDS, keep_only
 from ml_server.training.fitting.boosting import Boosting, Examples
 from ml_server.training.fitting.fit_calibration import fit_calibration
@@ -94,6 +94,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         test_part, held_out, _scores(tried, keep_only(test_part, DOCUMENTED_FIELDS), log_odds, calibration)
     )
     metrics |= newest(unseen, is_abuse, rows, calibration) | (chosen.gain.metrics() if chosen.gain else {})
+    shapes = curves(test_part, held_out)
     form = chosen.form
     del rows, examples, chosen, tried
 
@@ -113,6 +114,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         model_version="",
         training_date="",
         metrics=metrics,
+        **shapes,
         dataset={},
         classes=log_odds.classes,
         n_features=len(features.names),

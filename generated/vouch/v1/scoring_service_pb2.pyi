@@ -153,6 +153,92 @@ class GetModelInfoResponse(_message.Message):
     extra_texts: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, model_version: _Optional[str] = ..., training_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., n_features: _Optional[int] = ..., feature_names: _Optional[_Iterable[str]] = ..., model_classes: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., dataset: _Optional[_Union[Dataset, _Mapping]] = ..., extra_numbers: _Optional[_Iterable[str]] = ..., extra_texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class GetModelReportRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetModelReportResponse(_message.Message):
+    __slots__ = ("model_version", "form", "effects", "pairs", "calibration", "costs", "versions")
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    EFFECTS_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    COSTS_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    model_version: str
+    form: str
+    effects: _containers.RepeatedCompositeFieldContainer[FeatureEffect]
+    pairs: _containers.RepeatedCompositeFieldContainer[PairEffect]
+    calibration: _containers.RepeatedCompositeFieldContainer[CalibrationPoint]
+    costs: _containers.RepeatedCompositeFieldContainer[CostPoint]
+    versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    def __init__(self, model_version: _Optional[str] = ..., form: _Optional[str] = ..., effects: _Optional[_Iterable[_Union[FeatureEffect, _Mapping]]] = ..., pairs: _Optional[_Iterable[_Union[PairEffect, _Mapping]]] = ..., calibration: _Optional[_Iterable[_Union[CalibrationPoint, _Mapping]]] = ..., costs: _Optional[_Iterable[_Union[CostPoint, _Mapping]]] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ...) -> None: ...
+
+class FeatureEffect(_message.Message):
+    __slots__ = ("feature", "importance", "unknown", "thresholds", "effect")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    IMPORTANCE_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    importance: float
+    unknown: float
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
+    effect: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, feature: _Optional[str] = ..., importance: _Optional[float] = ..., unknown: _Optional[float] = ..., thresholds: _Optional[_Iterable[float]] = ..., effect: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class PairEffect(_message.Message):
+    __slots__ = ("first", "second", "first_thresholds", "second_thresholds", "effect")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    FIRST_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    SECOND_THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    first: str
+    second: str
+    first_thresholds: _containers.RepeatedScalarFieldContainer[float]
+    second_thresholds: _containers.RepeatedScalarFieldContainer[float]
+    effect: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, first: _Optional[str] = ..., second: _Optional[str] = ..., first_thresholds: _Optional[_Iterable[float]] = ..., second_thresholds: _Optional[_Iterable[float]] = ..., effect: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class CalibrationPoint(_message.Message):
+    __slots__ = ("stated", "observed", "rows")
+    STATED_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    stated: float
+    observed: float
+    rows: int
+    def __init__(self, stated: _Optional[float] = ..., observed: _Optional[float] = ..., rows: _Optional[int] = ...) -> None: ...
+
+class CostPoint(_message.Message):
+    __slots__ = ("approve_from", "per_order", "review_share")
+    APPROVE_FROM_FIELD_NUMBER: _ClassVar[int]
+    PER_ORDER_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_SHARE_FIELD_NUMBER: _ClassVar[int]
+    approve_from: float
+    per_order: float
+    review_share: float
+    def __init__(self, approve_from: _Optional[float] = ..., per_order: _Optional[float] = ..., review_share: _Optional[float] = ...) -> None: ...
+
+class ModelVersion(_message.Message):
+    __slots__ = ("version", "training_date", "roc_auc", "brier", "rows", "role")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_DATE_FIELD_NUMBER: _ClassVar[int]
+    ROC_AUC_FIELD_NUMBER: _ClassVar[int]
+    BRIER_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    training_date: _timestamp_pb2.Timestamp
+    roc_auc: float
+    brier: float
+    rows: int
+    role: str
+    def __init__(self, version: _Optional[str] = ..., training_date: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., roc_auc: _Optional[float] = ..., brier: _Optional[float] = ..., rows: _Optional[int] = ..., role: _Optional[str] = ...) -> None: ...
+
 class Dataset(_message.Message):
     __slots__ = ("name", "rows", "abuse_rate", "sha256")
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -50,6 +50,11 @@ class ScoringServiceStub:
                 request_serializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelInfoRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelInfoResponse.FromString,
                 _registered_method=True)
+        self.GetModelReport = channel.unary_unary(
+                '/vouch.v1.ScoringService/GetModelReport',
+                request_serializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelReportRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelReportResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer:
@@ -77,6 +82,14 @@ class ScoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelReport(self, request, context):
+        """What the model that is serving has learned, as a person can look at it: the effect of every feature, how well its
+        probabilities hold, what thresholds cost, and which other versions there are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +107,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.GetModelInfo,
                     request_deserializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelInfoRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelInfoResponse.SerializeToString,
+            ),
+            'GetModelReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelReport,
+                    request_deserializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelReportRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_scoring__service__pb2.GetModelReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +196,33 @@ class ScoringService:
             '/vouch.v1.ScoringService/GetModelInfo',
             vouch_dot_v1_dot_scoring__service__pb2.GetModelInfoRequest.SerializeToString,
             vouch_dot_v1_dot_scoring__service__pb2.GetModelInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.ScoringService/GetModelReport',
+            vouch_dot_v1_dot_scoring__service__pb2.GetModelReportRequest.SerializeToString,
+            vouch_dot_v1_dot_scoring__service__pb2.GetModelReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,74 @@
+"""What a model has learned, as a person can look at it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from ml_server.model.bins import Floats
+from ml_server.model.tables.terms import Terms
+from ml_server.registry.bundle import METADATA, Bundle, Metadata, form_name
+from ml_server.registry.store import POINTERS, pointed, versions
+
+MOST_PAIRS, MOST_VERSIONS = 6, 50
+
+
+def model_report(bundle: Bundle, models: Path) -> pb.GetModelReportResponse:
+    """Effects, calibration, costs, and the other versions in the folder of models."""
+    metadata = bundle.metadata
+    report = pb.GetModelReportResponse(model_version=bundle.version, form=form_name(bundle.learned))
+    if isinstance(bundle.learned, Terms):
+        _add_effects(report, bundle, bundle.learned)
+    for stated, observed, rows in metadata.reliability:
+        report.calibration.add(stated=stated, observed=observed, rows=int(rows))
+    for approve, per_order, review_share in metadata.costs:
+        report.costs.add(approve_from=approve, per_order=per_order, review_share=review_share)
+    report.versions.extend(_versions(models))
+    return report
+
+
+def _add_effects(report: pb.GetModelReportResponse, bundle: Bundle, terms: Terms) -> None:
+    """Tables weighted by how much of each class's score arrives in the log-odds of an average order."""
+    base = terms.base.tolist()
+    slopes = np.array(bundle.log_odds.slopes(base, base))
+    names, importance = bundle.features.names, bundle.metadata.importance
+    pairs: list[tuple[float, int, Floats]] = []
+    for term, (first, second) in enumerate(zip(terms.first.tolist(), terms.second.tolist(), strict=True)):
+        effect = terms.table(term) @ slopes
+        if first == second:
+            report.effects.add(
+                feature=names[first], importance=importance.get(names[first], 0.0), unknown=effect[0],
+                thresholds=_finite(terms.thresholds[first]), effect=effect[1:],
+            )  # fmt: skip
+        else:
+            pairs.append((float(effect[1:, 1:].std()), term, effect[1:, 1:]))
+    report.effects.sort(key=lambda one: -one.importance)
+    for _, term, effect in sorted(pairs, key=lambda one: -one[0])[:MOST_PAIRS]:
+        first, second = int(terms.first[term]), int(terms.second[term])
+        report.pairs.add(
+            first=names[first], second=names[second], first_thresholds=_finite(terms.thresholds[first]),
+            second_thresholds=_finite(terms.thresholds[second]), effect=effect.ravel(),
+        )  # fmt: skip
+
+
+def _finite(thresholds: "Floats | tuple[float, ...]") -> list[float]:
+    """Without the first, which only tells what is unknown from all that is known."""
+    return list(thresholds[1:])
+
+
+def _versions(models: Path) -> list[pb.ModelVersion]:
+    roles = {pointed(models, pointer): pointer for pointer in reversed(POINTERS)}
+    found = []
+    for version in reversed(versions(models)[-MOST_VERSIONS:]):
+        try:
+            metadata = Metadata.parse((models / version / METADATA).read_bytes())
+            one = pb.ModelVersion(
+                version=version, roc_auc=metadata.metrics.get("roc_auc", 0.0), brier=metadata.metrics.get("brier", 0.0),
+                rows=int(metadata.dataset.get("rows", 0)), role=roles.get(version, ""),
+            )  # fmt: skip
+            one.training_date.FromJsonString(metadata.training_date)
+        except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError):
+            continue  # one that is being written or was removed, or no model
+        found.append(one)
+    return found
