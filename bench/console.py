@@ -1,6 +1,6 @@
 """`python -m bench.console`: how long pages of the console take where much waits, what they weigh; and pictures of them.
 
-A ledger of 50,000 open cases, and a customer of 500 orders whose case has all of the evidence. `--pictures FOLDER` takes
+A ledger of 50,000 open cases, and a customer of 500 orders whose device 100 others share. `--pictures FOLDER` takes
 pictures of all pages in both themes instead, over orders of a stream (needs Chromium).
 """
 
@@ -29,15 +29,25 @@ from testing.orders import message
 from testing.results import entry, write
 from testing.servers.processes import Stack, run
 
-CASES, EARLIER, LOOKS, ORDERS = 50_000, 500, 200, 300
+CASES, EARLIER, LINKED, LOOKS, ORDERS = 50_000, 500, 100, 200, 300
 PAGES = ("queue", "decisions", "overview", "policy", "model", "reviewers")
 _ALL_TO_PEOPLE = {"VOUCH_AGENT_APPROVE_THRESHOLD": "0.99999", "VOUCH_AGENT_DENY_THRESHOLD": "0.00001"}
 _BUSY = "customer-of-many-orders"
 
 
 def waiting(number: int) -> KeepDecision:
-    """An open case: of a customer of many orders, or of one of many customers."""
-    return keep(f"waiting-{number}", user_id=_BUSY if number < EARLIER else f"customer-{number % 9973}")
+    """An open case of one of many customers."""
+    return keep(f"waiting-{number}", user_id=f"customer-{number % 9973}")
+
+
+def busy_orders() -> Iterator[Transaction]:
+    """A customer's many orders, those of others on the same device, and the order whose case is looked at."""
+    for number in range(EARLIER + LINKED):
+        user = _BUSY if number < EARLIER else f"other-{number}"
+        yield message(
+            transaction_id=f"earlier-{number}", user_id=user, device_id="shared", card_id=f"tok_{number % 7}_x"
+        )
+    yield message(transaction_id="the-case", user_id=_BUSY, device_id="shared", card_id="tok_1_x")
 
 
 @contextlib.contextmanager
@@ -75,8 +85,7 @@ def measured(folder: Path) -> None:
     """Keep the figures."""
     fill(f"sqlite:///{folder / 'ledger.db'}", CASES, waiting)
     with serving(folder, **_ALL_TO_PEOPLE) as stack, httpx.Client(base_url=stack.url("console"), timeout=30) as client:
-        order = message(transaction_id="the-case", user_id=_BUSY)
-        case_id = reviewed(stack, [order])[0].case_id
+        case_id = reviewed(stack, busy_orders())[-1].case_id
         assert case_id, "the order went to nobody"
         client.get("/console/queue")  # a local session
         queue, weight = p95(client, "/console/queue")

@@ -1,7 +1,9 @@
 """`python -m console`."""
 
+import contextlib
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -11,6 +13,7 @@ from console.application import application
 from console.settings import ConsoleSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
+from runtime.process.workers import PortTaken
 
 _GRACE_SECONDS = 10
 
@@ -36,7 +39,7 @@ def _where(address: str) -> dict[str, Any]:
     return {"host": host.strip("[]"), "port": int(port)}
 
 
-@command("python -m console", SecurityError)
+@command("python -m console", SecurityError, PortTaken)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; return the exit code."""
     settings = ConsoleSettings.read()
@@ -45,8 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app, **_where(settings.listen), log_level="warning", access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS,
     )  # fmt: skip
-    _Server(app, config).run()
+    with _bound(settings.listen) as bound:
+        _Server(app, config).run([bound] if bound else None)
     return 0
+
+
+@contextlib.contextmanager
+def _bound(address: str) -> Iterator[socket.socket | None]:
+    """A socket at an address, or None for a file, which uvicorn makes. Raises PortTaken."""
+    if address.startswith("unix:"):
+        yield None
+        return
+    where = _where(address)
+    family = socket.AF_INET6 if ":" in where["host"] else socket.AF_INET
+    try:
+        bound = socket.create_server((where["host"], where["port"]), family=family)
+    except OSError as error:
+        raise PortTaken(f"{address}: {error.strerror}; VOUCH_CONSOLE_LISTEN names another address") from error
+    with bound:
+        yield bound
 
 
 if __name__ == "__main__":

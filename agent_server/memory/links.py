@@ -15,11 +15,11 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 STEPS: Final = 2
-LINKING: Final = ("device_id", "ip_address", "card_id")
-"""Keys that more than one account may have."""
+LINKING: Final = ("device_id", "card_id", "ip_address")
+"""Keys that more than one account may have, those first that say most: an address is often cut short, and of many."""
 SHARED: Final = ("user_id", *LINKING)
-MOST_ORDERS, MOST_ACCOUNTS, MOST_KEYS, MOST_ATTEMPTS = 100, 100, 60, 400
-"""So much is told, and of so many attempts of the latest is it made in each step."""
+MOST_ORDERS, MOST_ACCOUNTS, MOST_KEYS, MOST_ATTEMPTS = 100, 50, 60, 400
+"""So much is told: orders, and accounts of each step. Of so many keys and of the latest attempts is it made in each step."""
 
 
 @dataclass
@@ -30,6 +30,7 @@ class _Web:
     keys: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By account, by order: the row of the latest decision on it."""
+    too_many: set[str] = field(default_factory=set)
     truncated: bool = False
 
 
@@ -70,11 +71,12 @@ def _spread(connection: Connection, key: bytes, web: _Web, users: set[str], step
     by_field: dict[str, list[int | None]] = {}
     for name, value in keys[:MOST_KEYS]:
         by_field.setdefault(name, []).append(digests(key, {"": value})[""])
-    for name, values in by_field.items():
-        _take(web, _rows(connection, web, ATTEMPTS.c[name].in_(values), blind))
-    new = [user for user in web.orders if user not in web.steps]
-    web.truncated |= len(web.steps) + len(new) > MOST_ACCOUNTS
-    new = new[: MOST_ACCOUNTS - len(web.steps)]
+    for name in LINKING:
+        if values := by_field.get(name):
+            _take(web, _rows(connection, web, ATTEMPTS.c[name].in_(values), blind))
+    new = [user for user in web.orders if user not in web.steps and user not in web.too_many]
+    web.too_many |= set(new[MOST_ACCOUNTS:])
+    new = new[:MOST_ACCOUNTS]
     web.steps |= dict.fromkeys(new, step)
     if new and step < STEPS:
         _gather(connection, key, web, new, blind)
@@ -124,7 +126,7 @@ def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
             transaction_id=latest.transaction_id if latest else "",
         )
     answer.links.extend(_links(web.keys, web.steps))
-    answer.truncated = web.truncated or len(near) > MOST_ORDERS
+    answer.truncated = web.truncated or bool(web.too_many) or len(near) > MOST_ORDERS
     return answer
 
 
@@ -135,4 +137,4 @@ def _links(keys: Mapping[tuple[str, str], set[str]], steps: Mapping[str, int]) -
         told = sorted(users & steps.keys(), key=lambda user: (steps[user], user))
         if len(told) > 1:
             found.append((steps[told[0]], pb.Link(field=name, value=value, user_ids=told)))
-    return [link for _, link in sorted(found, key=lambda one: (one[0], one[1].field, one[1].value))]
+    return [link for _, link in sorted(found, key=lambda one: (one[0], LINKING.index(one[1].field), one[1].value))]

@@ -83,7 +83,8 @@ async def overview(request: Request) -> Response:
     form = "%Hh" if recent.hours <= 24 else "%a %H"
     labels = [f"{dt.datetime.fromtimestamp(begun + place * each, dt.UTC):{form}}" for place in range(_BARS)]
     scored = [record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score")]
-    tenths = Counter(min(int(score * _TENTHS), _TENTHS - 1) for score in scored)
+    tenths = Counter(_tenth(score) for score in scored)
+    trained = await _trained(request)
     advised = [one for one in resolved.cases if one.recommendation in (1, 2) and one.verdict in (1, 2)]
     return page(
         request, "overview.html", recent=recent, decisions=recent.decisions,
@@ -93,6 +94,8 @@ async def overview(request: Request) -> Response:
         ],
         most=max([1, *(sum(counts[place] for counts in by_hour.values()) for place in range(_BARS))]),
         scores=bars([f"{tenth / _TENTHS:.1f}" for tenth in range(_TENTHS)], [tenths[tenth] for tenth in range(_TENTHS)]),
+        trained=[trained[tenth] / (trained.total() or 1) for tenth in range(_TENTHS)], scored=len(scored),
+        highest=max([1, *tenths.values()]),
         waiting=len(waiting.cases), more_wait=bool(waiting.next_page_token),
         late=sum(1 for one in waiting.cases if one.due_at.seconds and one.due_at.seconds < now.timestamp()),
         oldest=min((one.opened_at.seconds for one in waiting.cases), default=0), advised=len(advised),
@@ -101,6 +104,22 @@ async def overview(request: Request) -> Response:
         models=Counter(one.model_version for one in recent.records if one.model_version),
         policies=Counter(one.policy_version for one in recent.records if one.policy_version),
     )  # fmt: skip
+
+
+def _tenth(score: float) -> int:
+    return min(int(score * _TENTHS), _TENTHS - 1)
+
+
+async def _trained(request: Request) -> Counter[int]:
+    """How many of the orders that the model was measured on had a score in each tenth; nothing where it does not say."""
+    try:
+        report = await ask(request, "scoring", "GetModelReport", GetModelReportRequest())
+    except Refused:
+        return Counter()
+    found: Counter[int] = Counter()
+    for point in report.calibration:
+        found[_tenth(point.stated)] += point.rows
+    return found
 
 
 async def policy(request: Request) -> Response:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from generated.vouch.v1 import agent_service_pb2 as pb
 
-ROW, MOST_ROWS = 24, 24
-_COLUMNS = (8, 158, 308, 458, 608)
-WIDTH = 758
-_SHOWN = 17
+ROW, MOST_ROWS = 24, 14
+_COLUMNS = (2, 164, 326, 488, 650)
+WIDE = 110
+WIDTH = 764
+_SHOWN, _BESIDE_COUNTS = 16, 11
 _WORDS = {"device_id": "device", "ip_address": "address", "card_id": "card", "user_id": "customer"}
 
 
@@ -26,7 +27,7 @@ class Node:
 
 @dataclass
 class Graph:
-    """What is drawn, and how much is not."""
+    """What is drawn, within WIDTH and `height`, and how much is not; a node is WIDE."""
 
     nodes: list[Node] = field(default_factory=list)
     edges: list[tuple[Node, Node]] = field(default_factory=list)
@@ -44,7 +45,15 @@ def graph_of(links: pb.GetLinksResponse) -> Graph:
         if rows[column] >= MOST_ROWS:
             graph.left_out += 1
             return None
-        node = Node(kind, shortened(whole), whole, _COLUMNS[column], 4 + rows[column] * ROW, orders, denied)
+        node = Node(
+            kind,
+            shortened(whole, _BESIDE_COUNTS if kind == "customer" else _SHOWN),
+            whole,
+            _COLUMNS[column],
+            4 + rows[column] * ROW,
+            orders,
+            denied,
+        )
         rows[column] += 1
         graph.nodes.append(node)
         return node
@@ -65,10 +74,10 @@ def graph_of(links: pb.GetLinksResponse) -> Graph:
     return graph
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, shown: int) -> str:
     """As much of a name as a node has room for, without what does not print."""
     printed = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return printed if len(printed) <= _SHOWN else printed[: _SHOWN - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return printed if len(printed) <= shown else printed[: shown - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def shared_words(shared: list[str]) -> str:

@@ -11,6 +11,8 @@ from ml_server.model.tables.terms import Terms
 from ml_server.registry.bundle import METADATA, Bundle, Metadata, form_name
 from ml_server.registry.store import POINTERS, pointed, versions
 
+_BEYOND = 1e299
+"""LightGBM splits at 1e300 where it asks only whether a value is known."""
 MOST_PAIRS, MOST_VERSIONS = 6, 50
 
 
@@ -36,25 +38,27 @@ def _add_effects(report: pb.GetModelReportResponse, bundle: Bundle, terms: Terms
     pairs: list[tuple[float, int, Floats]] = []
     for term, (first, second) in enumerate(zip(terms.first.tolist(), terms.second.tolist(), strict=True)):
         effect = terms.table(term) @ slopes
+        here = slice(1, len(_thresholds(terms, first)) + 2)
         if first == second:
             report.effects.add(
                 feature=names[first], importance=importance.get(names[first], 0.0), unknown=effect[0],
-                thresholds=_finite(terms.thresholds[first]), effect=effect[1:],
+                thresholds=_thresholds(terms, first), effect=effect[here],
             )  # fmt: skip
         else:
-            pairs.append((float(effect[1:, 1:].std()), term, effect[1:, 1:]))
+            known = effect[here, 1 : len(_thresholds(terms, second)) + 2]
+            pairs.append((float(known.std()), term, known))
     report.effects.sort(key=lambda one: -one.importance)
     for _, term, effect in sorted(pairs, key=lambda one: -one[0])[:MOST_PAIRS]:
         first, second = int(terms.first[term]), int(terms.second[term])
         report.pairs.add(
-            first=names[first], second=names[second], first_thresholds=_finite(terms.thresholds[first]),
-            second_thresholds=_finite(terms.thresholds[second]), effect=effect.ravel(),
+            first=names[first], second=names[second], first_thresholds=_thresholds(terms, first),
+            second_thresholds=_thresholds(terms, second), effect=effect.ravel(),
         )  # fmt: skip
 
 
-def _finite(thresholds: "Floats | tuple[float, ...]") -> list[float]:
-    """Without the first, which only tells what is unknown from all that is known."""
-    return list(thresholds[1:])
+def _thresholds(terms: Terms, feature: int) -> list[float]:
+    """Without the first, and without one that no value reaches: these only tell what is unknown from all that is known."""
+    return [threshold for threshold in terms.thresholds[feature][1:] if threshold < _BEYOND]
 
 
 def _versions(models: Path) -> list[pb.ModelVersion]:

@@ -1,5 +1,6 @@
 """The pages without a script: everything can be done by links and forms; what they compute adds up."""
 
+import os
 import re
 
 import httpx
@@ -12,6 +13,7 @@ from console.views.words import span
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from testing.orders import message
+from testing.servers.processes import run
 from tests.console.conftest import Desk
 from tests.console.test_gate import csrf
 
@@ -117,3 +119,38 @@ def test_every_field_of_the_contract_is_shown() -> None:
 def test_lengths_of_time() -> None:
     """Two units at most."""
     assert [span(seconds) for seconds in (0, 59, 60, 3725, 90_000)] == ["0 s", "59 s", "1 min", "1 h 2 min", "1 d 1 h"]
+
+
+def test_a_case_shows_who_shares_its_keys(desk: Desk) -> None:
+    """The graph and the list name another customer of the same device, and lead to their decisions."""
+    desk.order(user_id="neighbour", device_id="their-device", transaction_id="theirs")
+    case_id = desk.order(user_id="own", device_id="their-device", transaction_id="ours").case_id
+    page = desk.signed_in("ada").get(f"/cases/{case_id}").text
+    assert '<svg class="graph"' in page and "customer neighbour, 1 orders, 0 denied" in page
+    assert 'href="/console/decisions?user_id=neighbour"' in page
+    assert re.search(r'href="/console/decisions/theirs".*same device', page)
+
+
+def test_a_decision_is_verified_in_the_chain(desk: Desk) -> None:
+    """Asked for, the page says that the entry is what was written, and its hash."""
+    desk.order(transaction_id="verified")
+    client = desk.signed_in("ada")
+    assert "is what was written" not in client.get("/decisions/verified").text
+    page = client.get("/decisions/verified?verify=yes").text
+    assert "It is what was written" in page and re.search("<code>[0-9a-f]{64}</code>", page)
+
+
+def test_the_model_shows_all_that_it_learned(desk: Desk) -> None:
+    """A curve and a table for every feature, pairs, calibration, costs and versions, for a reviewer too."""
+    page = desk.signed_in("ada").get("/model").text
+    assert page.count('<path class="curve"') > 30 and page.count('<svg class="heat"') == 6
+    assert "What was stated, and what was observed" in page and "Mean cost of an order" in page
+    assert ">current</span>" in page
+
+
+def test_a_taken_port_is_told(desk: Desk) -> None:
+    """A sentence that names the address and what to set, exit code 2."""
+    address = desk.stack.address("console")
+    done = run("-m", "console", seconds=30, env=os.environ | {"VOUCH_CONSOLE_LISTEN": address})
+    assert done.returncode == 2 and address in done.stderr and "VOUCH_CONSOLE_LISTEN" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,63 @@
+"""The report of a model: its effects are the model's own, to the last bit that a person could see."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml_server.model.tables.terms import Terms
+from ml_server.registry.store import load
+from ml_server.serving.model_report import MOST_PAIRS, model_report
+
+
+@pytest.fixture
+def terms(models: Path) -> Terms:
+    """The tables of the model that tests serve."""
+    learned = load(models).learned
+    assert isinstance(learned, Terms)
+    return learned
+
+
+def test_effects_are_the_models(models: Path, terms: Terms) -> None:
+    """Each curve at a value is what the feature's own table says there, weighted as at an average order."""
+    bundle = load(models)
+    report, slopes = model_report(bundle, models), bundle.log_odds.slopes(terms.base.tolist(), terms.base.tolist())
+    names, compared = list(bundle.features.names), 0
+    for effect in report.effects:
+        feature = names.index(effect.feature)
+        (term,) = np.flatnonzero((terms.first == feature) & (terms.second == feature))
+        table = terms.table(int(term)) @ np.array(slopes)
+        assert len(effect.effect) == len(effect.thresholds) + 1 and effect.unknown == table[0]
+        for value, told in zip([*effect.thresholds, 1e200], effect.effect, strict=True):
+            assert told == table[np.searchsorted(terms.thresholds[feature], value)]
+            compared += 1
+    assert compared > 100 and report.form == "tables"
+    assert [one.importance for one in report.effects] == sorted(
+        (one.importance for one in report.effects), reverse=True
+    )
+
+
+def test_pairs_have_their_whole_grid(models: Path) -> None:
+    """The strongest pairs, each with a value for every range of both."""
+    report = model_report(load(models), models)
+    assert 0 < len(report.pairs) <= MOST_PAIRS
+    for pair in report.pairs:
+        assert len(pair.effect) == (len(pair.first_thresholds) + 1) * (len(pair.second_thresholds) + 1)
+
+
+def test_curves_and_versions_are_told(models: Path) -> None:
+    """Calibration counts every held-out order; costs rise with nobody's approval; the current version is marked."""
+    bundle = load(models)
+    report = model_report(bundle, models)
+    assert sum(point.rows for point in report.calibration) == bundle.metadata.metrics["rows"]
+    assert all(0 <= point.stated <= 1 and 0 <= point.observed <= 1 for point in report.calibration)
+    shares = [point.review_share for point in report.costs]
+    assert len(shares) > 20 and shares == sorted(shares)
+    assert [one.role for one in report.versions if one.version == bundle.version] == ["current"]
+
+
+def test_a_broken_version_beside_it_is_left_out(models: Path, tmp_path: Path) -> None:
+    """A folder whose metadata is none does not hide the report."""
+    (tmp_path / "20200101").mkdir()
+    (tmp_path / "20200101" / "metadata.json").write_text('{"model_version": 3')
+    assert not model_report(load(models), tmp_path).versions
