@@ -14,7 +14,7 @@ from agent_server.scoring_client import ScoringClient
 from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.access.caller import REVIEWER
+from runtime.access.caller import REVIEWER, SHOP
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 
@@ -98,6 +98,7 @@ class AgentService:
             ledger_available=ledger,
             caller=call.caller.name,
             caller_role=call.caller.role,
+            rules=[rule.told() for rule in policy.rules.rules] if policy.rules and call.caller.role != SHOP else (),
         )
 
 

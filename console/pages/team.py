@@ -126,15 +126,16 @@ async def policy(request: Request) -> Response:
     """The policy that serves: thresholds, rules by what they did, and what other thresholds would have made of the day."""
     info: pb.GetAgentInfoResponse = await ask(request, "agent", "GetAgentInfo", pb.GetAgentInfoRequest())
     recent = await _recent(request)
-    rules: Counter[tuple[str, int, bool]] = Counter()
+    rules = Counter({(rule.name, int(rule.effect), rule.shadow): 0 for rule in info.rules})
+    serving = set(rules)
     for record in recent.records:
         for rule in record.answer.matched_rules:
-            rules[rule.name, rule.effect, rule.shadow] += 1
+            rules[rule.name, int(rule.effect), rule.shadow] += 1
     scored = sorted(record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score"))
     hundredths = Counter(min(int(score * 100), 99) for score in scored)
     return page(
         request, "policy.html", info=info, recent=recent, decisions=recent.decisions,
-        rules=[(name, effect, shadow, number) for (name, effect, shadow), number in rules.most_common()],
+        rules=[(*rule, number, rule in serving) for rule, number in rules.items()],
         scored=len(scored), hundredths=" ".join(str(hundredths[place]) for place in range(100)),
     )  # fmt: skip
 
