@@ -33,7 +33,7 @@ end
 
 local function is_typed(content_type)
   local kind = content_type:match("^[^;]*"):gsub("%s", ""):lower()
-  return kind == "application/json" or kind:match("^application/[%w.-]+%+json$") or kind:match("^application/grpc")
+  return kind == "application/json" or kind == "application/x-ndjson" or kind:match("^application/[%w.-]+%+json$") or kind:match("^application/grpc")
 end
 
 -- Whether a page is not of the host that is asked, or that host is no loopback name: a foreign one can be bent to this address.

@@ -6,20 +6,26 @@ from typing import Annotated, Literal
 import grpc
 from fastapi import Query, Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 
 from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, query_time, read_transaction, respond_json
+from http_bridge.batches import Result, batch, each
 from http_bridge.cases import serve_cases
-from http_bridge.dialect.openapi import answer, body
-from http_bridge.gate import metadata
+from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
+from http_bridge.dialect.spelling import to_rest
+from http_bridge.errors import told
+from http_bridge.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 HEALTH_SECONDS = 2.0
+_REVIEWS_AT_ONCE = 16  # of one batch: half of what the agent takes, so that others come in too
 _AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent tells of both
 _DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 
@@ -90,6 +96,36 @@ post(
     summary="Decide a transaction",
     responses=answer(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
     openapi_extra=body(),
+)
+
+
+async def review_batch(request: Request) -> Response:
+    """Many orders at once: `{"transactions": [...]}`, or lines of JSON (application/x-ndjson) that are answered as lines.
+
+    Each is decided and kept by itself. A result has its `index` and the `status` that a call of its own would have had, and
+    `result` or `detail`.
+    """
+
+    async def one(order: Transaction) -> Result:
+        call = request.app.state.agent.Review(
+            pb.ReviewRequest(transaction=order), timeout=timeout(request, SETTINGS), metadata=metadata(request)
+        )
+        try:
+            return {"status": 200, "result": to_rest(await call)}
+        except grpc.aio.AioRpcError as error:
+            status, detail = told(error.code(), rpc_status.from_call(error), "body")
+            return {"status": status, "detail": detail}
+
+    return await batch(request, lambda orders: each(orders, one, _REVIEWS_AT_ONCE), SETTINGS)
+
+
+post(
+    app,
+    "/api/v1/review:batch",
+    review_batch,
+    summary="Decide many transactions",
+    responses=batch_answer(pb.ReviewResponse.DESCRIPTOR),
+    openapi_extra=batch_body(),
 )
 
 

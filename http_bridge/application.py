@@ -19,9 +19,10 @@ from http_bridge.dialect.bodies import parse
 from http_bridge.dialect.openapi import describe_keys
 from http_bridge.dialect.spelling import to_rest, to_transaction
 from http_bridge.dialect.times import to_timestamp
-from http_bridge.errors import BodyTooLarge, install
+from http_bridge.errors import install
 from http_bridge.events import ends_with_signals
-from http_bridge.gate import Gate, metadata
+from http_bridge.gate import Gate, metadata, timeout
+from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
 from runtime.rpc.channels import open_channel
@@ -82,7 +83,7 @@ def post(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Respon
 
 async def ask(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
     """Call a service with the caller's request id and key, and answer as it does; of its headers those of SHOWN."""
-    call = method(message, timeout=settings.timeout_seconds, metadata=metadata(request))
+    call = method(message, timeout=timeout(request, settings), metadata=metadata(request))
     response = respond(await call)
     for name, value in await call.initial_metadata():
         if name in SHOWN:
@@ -102,33 +103,6 @@ def query_time(name: str, text: str) -> Timestamp:
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:
     """The transaction in a request's body; errors name the field."""
     return to_transaction(parse(await read_json(request, settings)))
-
-
-async def read_json(request: Request, settings: HttpSettings) -> bytes:
-    """The bytes of a body that says it is JSON, in time and not too long."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    # A web page may send anything else to another origin without asking first.
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise HTTPException(415, "the content type must be application/json")
-    try:
-        async with asyncio.timeout(settings.body_seconds):
-            return await read_body(request, settings.max_body_bytes)
-    except TimeoutError:
-        raise HTTPException(408, "the request did not arrive in time", {"Connection": "close"}) from None
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """The body; raise BodyTooLarge as soon as it is known to be larger than `most` bytes."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise BodyTooLarge(most)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise BodyTooLarge(most)
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def respond(message: Message) -> Response:

@@ -9,10 +9,11 @@ from google.protobuf.message import Message
 from contract.fields import short_names
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
-from http_bridge.application import ask, query_time, read_json
+from http_bridge.application import ask, query_time
 from http_bridge.dialect.messages import read_into
 from http_bridge.dialect.openapi import answer, message_body
 from http_bridge.events import EventStream, events
+from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
 
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)

@@ -44,6 +44,11 @@ def _problem(status: int, detail: Any, headers: dict[str, str] | None = None) ->
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ValidationError)
+    return _problem(422, detail_of(error))
+
+
+def detail_of(error: ValidationError) -> list[dict[str, Any]]:
+    """What is wrong with an order, as `detail` tells it."""
     # Without the input: it may be NaN, which JSON cannot say, or personal, which nobody needs twice.
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     shown = [
@@ -56,7 +61,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     ]
     if len(problems) > len(shown):
         shown.append({"loc": ["body"], "msg": f"and {len(problems) - len(shown):,} more", "type": "more"})
-    return _problem(422, shown)
+    return shown
 
 
 async def _too_large(request: Request, error: Exception) -> JSONResponse:
@@ -85,16 +90,20 @@ def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
 
 async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, grpc.aio.AioRpcError)
-    code = error.code()
+    part = "body" if request.method == "POST" else "path" if request.path_params else "query"
+    status, detail = told(error.code(), rpc_status.from_call(error), part)
+    return _problem(status, detail, {"Retry-After": "1"} if status == 429 else None)
+
+
+def told(code: grpc.StatusCode, rich: status_pb2.Status | None, part: str) -> tuple[int, Any]:
+    """HTTP's status and `detail` of what a service says; `part` is where fields stand: body, path or query."""
     status = HTTP_STATUS.get(code, 500)
-    rich = rpc_status.from_call(error)
     if rich is None:  # gRPC's own words, which may name addresses
         words = {503: AWAY, 504: LATE}
-        return _problem(status, words.get(status, INTERNAL if status == 500 else code.name.lower()))
+        return status, words.get(status, INTERNAL if status == 500 else code.name.lower())
     if code == grpc.StatusCode.INVALID_ARGUMENT:
-        return _problem(422, _violations(request, rich))
-    headers = {"Retry-After": "1"} if status == 429 else None
-    return _problem(status, INTERNAL if status == 500 else rich.message, headers)
+        return 422, _violations(part, rich)
+    return status, INTERNAL if status == 500 else rich.message
 
 
 def _parts(path: str) -> list[str]:
@@ -105,8 +114,7 @@ def _parts(path: str) -> list[str]:
     return path.split(".")
 
 
-def _violations(request: Request, rich: status_pb2.Status) -> list[dict[str, Any]]:
-    part = "body" if request.method == "POST" else "path" if request.path_params else "query"
+def _violations(part: str, rich: status_pb2.Status) -> list[dict[str, Any]]:
     return [
         {"loc": [part, *_parts(field)], "msg": description, "type": "contract"}
         for field, description in violations_of(rich)

@@ -6,7 +6,8 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from http_bridge.errors import unexpected
+from http_bridge import deadlines
+from http_bridge.errors import LATE, unexpected
 from http_bridge.settings import HttpSettings
 from runtime.access.keys import ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
@@ -42,7 +43,8 @@ class Gate:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         identity = identified(headers.get(REQUEST_ID, ""))
         passed = [(name, headers[name]) for name in _PASSED_ON if name in headers] or self._own
-        scope.setdefault("state", {})["metadata"] = ((REQUEST_ID, identity), *passed)
+        state = scope.setdefault("state", {})
+        state["metadata"] = ((REQUEST_ID, identity), *passed)
         begun = False
 
         async def answer(message: Message) -> None:
@@ -53,6 +55,8 @@ class Gate:
             await send(message)
 
         refusal = self._refusal(scope, headers)
+        if refusal is None and any(name in headers for name in deadlines.NAMES):
+            refusal = _impatient(state, headers)
         try:
             await (refusal or self._app)(scope, receive, answer)
         except Exception as error:
@@ -88,6 +92,22 @@ class Gate:
             if not match or match[1] != headers.get("host") or not is_loopback(re.sub(r":\d+$", "", match[1])):
                 return JSONResponse({"detail": _FOREIGN}, 403)
         return None
+
+
+def _impatient(state: dict[str, Any], headers: dict[str, str]) -> JSONResponse | None:
+    """Note how long the caller waits; refuse what cannot be read, and who waits no longer."""
+    try:
+        seconds = state["patience"] = deadlines.patience(headers)
+    except ValueError as error:
+        loc = ["header", str(error)]
+        return JSONResponse({"detail": [{"loc": loc, "msg": deadlines.WANTED, "type": "header"}]}, 422)
+    return JSONResponse({"detail": LATE}, 504) if seconds == 0 else None
+
+
+def timeout(request: Any, settings: HttpSettings) -> float:
+    """Seconds that a call behind may take: the caller's patience, and never more than VOUCH_HTTP_TIMEOUT_SECONDS."""
+    seconds: float | None = request.scope["state"].get("patience")
+    return settings.timeout_seconds if seconds is None else min(seconds, settings.timeout_seconds)
 
 
 def metadata(request: Any) -> tuple[tuple[str, str], ...]:

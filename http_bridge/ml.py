@@ -1,18 +1,25 @@
 """The scorer's REST, port 8000: `uvicorn http_bridge.ml:app --port 8000`."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 from fastapi import Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 from starlette.exceptions import HTTPException
 
 from contract.fields import short_names
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, read_transaction, respond_json
-from http_bridge.dialect.openapi import answer, body
+from http_bridge.batches import Result, batch
+from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
+from http_bridge.dialect.spelling import to_rest
+from http_bridge.errors import told
+from http_bridge.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
@@ -90,6 +97,48 @@ post(
     responses=answer(pb.PredictResponse.DESCRIPTOR, reads_body=True),
     openapi_extra=body() | {"parameters": [_EXPLAIN]},
 )
+
+
+async def predict_batch(request: Request) -> Response:
+    """Many orders at once: `{"transactions": [...]}`, or lines of JSON (application/x-ndjson) that are answered as lines.
+
+    Each result has its `index` and the `status` that a call of its own would have had, and `result` or `detail`.
+    """
+    level = _level(request.query_params.get("explain", "full"))
+
+    async def answer(orders: Sequence[Transaction]) -> list[Result]:
+        message = pb.PredictBatchRequest(
+            transactions=orders, explain_level=level, error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM
+        )
+        call = request.app.state.scoring.PredictBatch(
+            message, timeout=timeout(request, SETTINGS), metadata=metadata(request)
+        )
+        try:
+            answered = await call
+        except grpc.aio.AioRpcError as error:
+            status, detail = told(error.code(), rpc_status.from_call(error), "body")
+            return [{"status": status, "detail": detail}] * len(orders)
+        return [_result(one) for one in answered.results]
+
+    return await batch(request, answer, SETTINGS)
+
+
+post(
+    app,
+    "/api/v1/predict:batch",
+    predict_batch,
+    summary="Score many transactions",
+    responses=batch_answer(pb.PredictResponse.DESCRIPTOR),
+    openapi_extra=batch_body() | {"parameters": [_EXPLAIN]},
+)
+
+
+def _result(one: pb.PredictBatchResult) -> Result:
+    if one.HasField("error"):
+        codes: Any = {code.value[0]: code for code in grpc.StatusCode}
+        status, detail = told(codes[one.error.code], one.error, "body")
+        return {"status": status, "detail": detail}
+    return {"status": 200, "result": to_rest(one.prediction)}
 
 
 def _level(word: str) -> Any:

@@ -18,8 +18,10 @@ class HttpSettings(FrontSettings):
     agent: Target = "127.0.0.1:50052"
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     max_body_bytes: Annotated[int, Field(gt=0)] = 1 << 20
+    max_batch_bytes: Annotated[int, Field(gt=0)] = 16 << 20
+    """Of a list of orders in one body; lines of JSON have no bound together."""
     body_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
-    """For the whole body to arrive."""
+    """For the whole body to arrive; of lines, for the next of them."""
     api_keys: Path | None = None
     """File of `vouch keys`; with it every path but health and /docs needs a key, which also goes on to the service."""
     api_key: SecretStr | None = None

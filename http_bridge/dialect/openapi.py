@@ -99,6 +99,37 @@ def answer(descriptor: Descriptor | Any, *, reads_body: bool = False, finds: boo
     }
 
 
+def batch_answer(descriptor: Descriptor | Any) -> dict[int | str, Any]:
+    """The `responses` of an operation that answers many orders with this message each."""
+    result = {
+        "type": "object",
+        "properties": {
+            "index": {"type": "integer", "description": "Place of the order, from 0."},
+            "status": {"type": "integer", "description": "What a call of its own would have had."},
+            "result": schema_of(descriptor),
+            "detail": {"description": "As in an error of its own."},
+        },
+        "required": ["index", "status"],
+    }
+    listed = {"type": "object", "properties": {"results": {"type": "array", "items": result}}, "required": ["results"]}
+    content = {"application/json": {"schema": listed}, "application/x-ndjson": {"schema": result}}
+    return answer(descriptor, reads_body=True) | {200: {"description": "A result for each order.", "content": content}}
+
+
+def batch_body() -> dict[str, Any]:
+    """The request body of an operation that takes many orders."""
+    order = TransactionBody.model_json_schema()
+    listed = {
+        "type": "object",
+        "properties": {"transactions": {"type": "array", "items": order, "maxItems": 1000}},
+        "required": ["transactions"],
+        "additionalProperties": False,
+    }
+    example = {"transactions": [DOCUMENTED_ORDER]}
+    content = {"application/json": {"schema": listed, "example": example}, "application/x-ndjson": {"schema": order}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def describe_keys(app: FastAPI) -> None:
     """Tell OpenAPI the two ways to send a key, so that /docs has its Authorize button; where no keys are set none is needed."""
     made = app.openapi
