@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "keys": ("runtime.keys_command", "make, list and remove API keys"),
     "up": ("stack.up", "start every service in this terminal"),
     "serve": ("stack.serve", "serve everything in one process, without the edge"),
+    "conformance": ("conformance.command", "whether a deployment says the same at every door"),
     "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),
     "load": ("load_test.cli", "send a stream of labelled orders (test_api.py)"),
     "review-zone": ("load_test.review_zone", "show orders between the thresholds (test_review_transactions.py)"),

@@ -23,6 +23,8 @@ _EXPOSED = (
 )
 _FOREIGN = "a web page of another origin may not ask here: send an API key, or ask from the same origin"
 _PASSED_ON = ("x-api-key", "authorization")
+_LEAST_PATIENCE = 0.001
+"""Seconds. Nothing is decided in less, and gRPC would round it up."""
 _ORIGIN = re.compile(r"https?://([^/]+)")
 
 
@@ -101,7 +103,7 @@ def _impatient(state: dict[str, Any], headers: dict[str, str]) -> JSONResponse |
     except ValueError as error:
         loc = ["header", str(error)]
         return JSONResponse({"detail": [{"loc": loc, "msg": deadlines.WANTED, "type": "header"}]}, 422)
-    return JSONResponse({"detail": LATE}, 504) if seconds == 0 else None
+    return JSONResponse({"detail": LATE}, 504) if seconds is not None and seconds < _LEAST_PATIENCE else None
 
 
 def timeout(request: Any, settings: HttpSettings) -> float:

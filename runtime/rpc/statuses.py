@@ -48,6 +48,15 @@ HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {status.code: status.http fo
 }
 
 
+EDGE_STATUS: Final[Mapping[grpc.StatusCode, int]] = dict(HTTP_STATUS) | {
+    # Envoy's transcoder has a mapping of its own: that of google.rpc.Code.
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+}
+"""HTTP's status at the edge, where /v1 takes canonical JSON."""
+
+
 def reason_name(reason: ErrorReason) -> str:
     """A reason as ErrorInfo spells it: INVALID_REQUEST."""
     return ErrorReason.Name(reason).removeprefix(_PREFIX)

@@ -1,0 +1,92 @@
+"""`vouch conformance`: whether a deployment behaves alike at every door."""
+
+import argparse
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc
+import httpx
+
+from conformance.doors import Door, all_doors
+from conformance.running import Keys, Result, run
+from conformance.vector import DOORS, PATH, read
+from runtime.process.commands import command
+from runtime.process.terminal import plain
+from stack.ports import ports
+
+
+class ConformanceError(ValueError):
+    """It cannot run; the message says why."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    result = argparse.ArgumentParser(
+        prog="vouch conformance",
+        description="Ask the same at every door, and compare: gRPC, canonical JSON (/v1), REST (/api/v1).",
+    )  # fmt: skip
+    result.add_argument("--target", help="URL of an edge (default: that of `vouch up` on this machine)", metavar="URL")
+    result.add_argument("--key", default="", help="API key of a shop, where keys are set")
+    result.add_argument("--reviewer-key", default="", help="API key of a reviewer: what it must not do is asked too")
+    result.add_argument("--ca", type=Path, help="certificate of the authority that signed the target's")
+    result.add_argument("--degraded", action="store_true", help="only what is to be said while the scorer is away")
+    result.add_argument("--vectors", type=Path, default=PATH, help="another file of vectors")
+    return result
+
+
+@command("vouch conformance", ConformanceError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 all alike, 1 something is not, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    target = options.target or f"http://127.0.0.1:{ports()['envoy']}"
+    try:
+        vectors = read(options.vectors)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConformanceError(f"{options.vectors} holds no vectors: {type(error).__name__}") from error
+    asked: Counter[str] = Counter()
+    wrong: list[Result] = []
+    with _doors(target, options.ca) as doors:
+        keys = Keys(options.key, options.reviewer_key)
+        try:
+            for result in run(vectors, doors, keys, "degraded" if options.degraded else ""):
+                asked.update(result.outcomes.keys())
+                if result.problems:
+                    wrong.append(result)
+                    print(f"  {result.vector.name}: {plain('; '.join(result.problems))}", flush=True)
+        except httpx.HTTPError as error:
+            raise ConformanceError(f"{target} does not answer: {type(error).__name__}") from error
+    told = ", ".join(f"{asked[door]} at {door}" for door in DOORS)
+    excused = sum(bool(vector.but) for vector in vectors)
+    print(f"{sum(asked.values()):,} calls ({told}); {len(wrong)} vectors are not as they should be")
+    print(
+        f"{len(vectors)} vectors in the file, {excused} of them with a door that is excused, with the reason beside it"
+    )
+    return 1 if wrong else 0
+
+
+@contextlib.contextmanager
+def _doors(target: str, authority: Path | None) -> Iterator[list[Door]]:
+    """The doors behind one URL. Raises ConformanceError."""
+    where = urlsplit(target.rstrip("/"))
+    if where.scheme not in ("http", "https") or not where.hostname:
+        raise ConformanceError(f"{plain(target)[:80]} is no URL like https://shop.example:8443")
+    address = f"{where.hostname}:{where.port or (443 if where.scheme == 'https' else 80)}"
+    if where.scheme == "https":
+        try:
+            roots = authority.read_bytes() if authority else None
+        except OSError as error:
+            raise ConformanceError(f"{authority}: {error.strerror}") from error
+        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(roots))
+    else:
+        channel = grpc.insecure_channel(address)
+    url = target.rstrip("/")
+    with channel, all_doors(channel, channel, url, url, url, str(authority) if authority else None) as doors:
+        yield doors
+
+
+if __name__ == "__main__":
+    sys.exit(main())
