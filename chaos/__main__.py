@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.casework import Race, race
+from chaos.edges.replicas import hang_a_replica, kill_replicas
 from chaos.ends import drain_replicas, kill_workers
 from chaos.fuzz import fuzz
 from chaos.idlers import idle_beside
@@ -27,6 +28,7 @@ POLICY_SWAPS = 300
 IDLERS = 200
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
 RACED = 1000
+REPLICA_KILLS, REPLICA_RATE = 10, 300
 WATCHERS, WATCHED_CASES = 500, 300
 OUTAGE_SECONDS, TAMPERINGS, LEDGERS = 10.0, 1000, 20
 _MEGABYTE = 1e6
@@ -153,6 +155,7 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
                 url=postgres.new_database(), postgres=postgres,
             )  # fmt: skip
             report.ledger("postgres_killed", killed)
+            await replicas(report, folder_for, models, postgres.new_database)
     outage = await stop_scorer(folder_for("outage"), models, REVIEWS_A_SECOND, OUTAGE_SECONDS)
     report.outcome("outage", outage.away)
     report.keep("outage_unseen_approvals", outage.unseen_approvals, "answers", 0)
@@ -165,6 +168,19 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
     report.keep("tamperings_missed", tampered.missed, "tamperings", 0)
     report.keep("tamperings_misnamed", tampered.misnamed, "tamperings", 0)
     report.keep("untouched_ledgers_suspected", tampered.suspected, "ledgers", 0)
+
+
+async def replicas(report: Report, folder_for: Callable[[str], Path], models: Path, new_url: Callable[[], str]) -> None:
+    """Two of each behind the edge, on one PostgreSQL."""
+    survived = await kill_replicas(folder_for("replicas"), models, new_url(), REPLICA_KILLS, REPLICA_RATE)
+    report.outcome("replicas", survived.outcome)
+    report.keep("replicas_killed", survived.kills, "kills")
+    report.keep("replicas_missing", survived.missing, "records", 0)
+    report.keep("replicas_doubled", survived.doubled, "records", 0)
+    report.keep("replicas_p99", survived.outcome.latency(0.99) * 1000, "ms")
+    hung = await hang_a_replica(folder_for("hanging"), models, new_url(), REPLICA_RATE)
+    report.outcome("hanging", hung.outcome)
+    report.keep("hanging_recovered_after", hung.recovered_after, "s", 3)
 
 
 def main() -> int:

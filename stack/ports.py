@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
@@ -26,6 +27,24 @@ def ports() -> dict[str, int]:
         "agent_metrics": _port(agent.metrics_listen),
     }
     return {name: port for name, port in by_service.items() if port}
+
+
+REPLICATED: Final = {
+    "ml": ("VOUCH_ML_LISTEN", "VOUCH_ML_METRICS_LISTEN"),
+    "agent": ("VOUCH_AGENT_LISTEN", "VOUCH_AGENT_METRICS_LISTEN"),
+}
+"""Services of which there may be several: the settings that say where each listens."""
+_APART: Final = 10
+
+
+def replicas(at: Mapping[str, int], count: int) -> dict[str, int]:
+    """The ports with those of further replicas, `agent.2` say: ten apart, and their metrics likewise."""
+    found = dict(at)
+    for number in range(2, count + 1):
+        for name in (*REPLICATED, *(f"{service}_metrics" for service in REPLICATED)):
+            if name in at:
+                found[f"{name}.{number}"] = at[name] + _APART * (number - 1)
+    return found
 
 
 def _port(address: str) -> int:

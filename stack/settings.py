@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from runtime.settings import Settings
+from runtime.access.loopback import is_loopback
+from runtime.settings import Settings, Target
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -20,11 +21,38 @@ class StackSettings(Settings):
     edge_port: Port = 8080
 
 
+def _listed(value: object) -> object:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+Targets = Annotated[tuple[Target, ...], BeforeValidator(_listed)]
+Origins = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")], ...], BeforeValidator(_listed)
+]
+
+
 class EdgeSettings(Settings):
-    """TLS of the edge: its own certificate, and how it reaches scorer and agent."""
+    """The edge: where it listens, its TLS, what is behind it, and whom it lets in how often."""
 
     prefix: ClassVar[str] = "VOUCH_EDGE_"
 
+    address: Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+$")] = "127.0.0.1"
+    """Of which interface it takes calls; beyond loopback only by TLS."""
+    insecure: bool = False
+    """Take calls from elsewhere without TLS: where something in front of it has it."""
+    scorers: Targets = ()
+    """Addresses of scorers, by commas; a name may stand for many. None: the one on this machine."""
+    agents: Targets = ()
+    bridges_ml: Targets = ()
+    bridges_agent: Targets = ()
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes behind each address: so many times the places of one are given away."""
+    rate_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Requests a second of each key, and of each address that shows none; 0 for no limit."""
+    origins: Origins = ()
+    """Origins whose pages may ask here, by commas: https://shop.example."""
+    access_log: bool = False
+    """A line of JSON for each request, without anything personal."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     services_tls_ca: Path | None = None
@@ -32,8 +60,20 @@ class EdgeSettings(Settings):
     services_tls_certificate: Path | None = None
     services_tls_key: Path | None = None
 
+    def targets(self, service: str) -> tuple[str, ...]:
+        """Addresses of a service; none where there is the one on this machine alone."""
+        by_service = {
+            "scorer": self.scorers, "agent": self.agents, "bridge_ml": self.bridges_ml, "bridge_agent": self.bridges_agent
+        }  # fmt: skip
+        return by_service.get(service, ())
+
     @model_validator(mode="after")
     def _pairs(self) -> Self:
+        if not (is_loopback(self.address) or self.insecure or self.tls_certificate):
+            raise ValueError(
+                f"{self.prefix}ADDRESS={self.address} lets others in: set {self.prefix}TLS_CERTIFICATE and "
+                f"{self.prefix}TLS_KEY, or {self.prefix}INSECURE=true where something in front has TLS"
+            )
         for place in ("", "services_"):
             certificate, key = getattr(self, f"{place}tls_certificate"), getattr(self, f"{place}tls_key")
             if (certificate is None) != (key is None):

@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -16,11 +17,12 @@ from honcho.manager import Manager
 from honcho.printer import Printer
 
 from runtime.process.commands import command
-from stack.ports import lacking, ports
+from stack.ports import REPLICATED, lacking, ports, replicas
 from stack.settings import EdgeSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEALTHY_SECONDS = 60.0
+MOST_REPLICAS = 8
 READY = "vouch is up"
 _STOPPED = (129, 130, 143)  # what honcho reports after SIGHUP, Ctrl-C and SIGTERM
 
@@ -47,7 +49,15 @@ def healthy(at: Mapping[str, int], secure: bool) -> bool:
         answers = [httpx.get(url, timeout=1.0, verify=False) for url in urls]  # noqa: S501
     except httpx.HTTPError:
         return False
+    if not all(_listens(port) for name, port in at.items() if "." in name):
+        return False
     return all(answer.status_code == 200 and answer.json()["status"] == "healthy" for answer in answers)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, failed: threading.Event) -> None:
@@ -70,15 +80,23 @@ def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, fa
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 stopped by Ctrl-C, 1 a service failed, 2 it could not start."""
     parser = argparse.ArgumentParser(prog="vouch up", description="Start every service in this terminal.")
-    parser.parse_args(arguments)
-    at, secure = ports(), EdgeSettings.read().tls_certificate is not None
+    parser.add_argument(
+        "--replicas", type=int, default=1, help="of scorer and agent each, behind the edge", metavar="N"
+    )
+    count = parser.parse_args(arguments).replicas
+    if not 1 <= count <= MOST_REPLICAS:
+        parser.error(f"--replicas is from 1 to {MOST_REPLICAS}")
+    at, secure = replicas(ports(), count), EdgeSettings.read().tls_certificate is not None
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
     if sentences := lacking(at, models):
         print("\n".join(f"vouch up: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
     manager: Any = Manager(_Unread(sys.stdout))
+    told = environment(at, models)
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, f"exec {program}", env=environment(at, models))
+        manager.add_process(name, f"exec {program}", env=told)
+        for number in range(2, count + 1) if name in REPLICATED else ():
+            manager.add_process(f"{name}.{number}", f"exec {program}", env=told | _elsewhere(name, number, at))
     stopping, failed = threading.Event(), threading.Event()
     threading.Thread(target=_announce, args=(at, secure, stopping, failed), daemon=True).start()
     # A terminal that is closed sends SIGHUP to us alone: the services have sessions of their own.
@@ -98,10 +116,28 @@ def environment(at: Mapping[str, int], models: Path) -> dict[str, str]:
     found.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
     for variable, service in _TARGETS.items():
         if service in at:
-            found.setdefault(variable, f"localhost:{at[service]}")
+            several = _all(service, at)
+            # gRPC's own list of addresses, over which a client spreads its calls.
+            found.setdefault(variable, f"ipv4:{','.join(several)}" if len(several) > 1 else f"localhost:{at[service]}")
+    for service, variable in (("ml", "VOUCH_EDGE_SCORERS"), ("agent", "VOUCH_EDGE_AGENTS")):
+        if len(_all(service, at)) > 1:
+            found.setdefault(variable, ",".join(_all(service, at)))
     for service, port in at.items():
         found[f"VOUCH_PORT_{service.upper()}"] = str(port)  # for the Procfile
     return found
+
+
+def _all(service: str, at: Mapping[str, int]) -> list[str]:
+    """The addresses of a service's replicas."""
+    return [f"127.0.0.1:{port}" for name, port in at.items() if name == service or name.startswith(f"{service}.")]
+
+
+def _elsewhere(service: str, number: int, at: Mapping[str, int]) -> dict[str, str]:
+    """Where a further replica listens."""
+    listen, metrics = REPLICATED[service]
+    found = {listen: f"127.0.0.1:{at[f'{service}.{number}']}"}
+    shown = at.get(f"{service}_metrics.{number}")
+    return found | {metrics: f"127.0.0.1:{shown}" if shown else ""}
 
 
 _TARGETS = {

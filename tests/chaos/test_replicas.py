@@ -1,0 +1,27 @@
+"""Replicas behind the edge: one dies, one hangs, and no caller notices."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.edges.replicas import hang_a_replica, kill_replicas
+from testing.servers.postgres import binaries, running
+
+
+@pytest.mark.envoy
+@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
+async def test_a_killed_replica_fails_no_call(models: Path, tmp_path: Path) -> None:
+    """Kill -9 of an agent and of a scorer under load: every call is answered, every review is kept once."""
+    with running(tmp_path) as postgres:
+        survived = await kill_replicas(tmp_path, models, postgres.new_database(), kills=2, rate=40)
+    assert survived.outcome.sent >= 300 and survived.kills == 2
+    assert (survived.outcome.failures.total(), survived.outcome.lost) == (0, 0)
+    assert (survived.missing, survived.doubled) == (0, 0)
+
+
+@pytest.mark.envoy
+async def test_a_hanging_replica_fails_no_call(models: Path, tmp_path: Path) -> None:
+    """SIGSTOP of an agent: what it had is answered by the other, and what comes later does not go to it."""
+    hung = await hang_a_replica(tmp_path, models, f"sqlite:///{tmp_path / 'ledger.db'}", rate=30, seconds=4)
+    assert hung.outcome.sent >= 150
+    assert (hung.outcome.failures.total(), hung.outcome.lost) == (0, 0)

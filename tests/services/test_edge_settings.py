@@ -1,0 +1,183 @@
+"""The edge's settings: limits by key, pages of named origins, logs without anything personal, many addresses."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+import yaml
+
+from runtime.settings import SettingsError
+from stack.edge import SECURITY_HEADERS, shaped
+from stack.settings import EdgeSettings
+from testing.doors import JSON_TYPE, encoded
+from testing.hostile import ORDER
+from testing.servers.processes import ROOT, Stack, answers
+from testing.waiting import free_port, wait_for
+
+PLAIN = {
+    "SCORERS": "127.0.0.1:50051,scorers.example:50051", "AGENTS": "agents.example:50052", "BRIDGES_ML": "[::1]:8000",
+    "WORKERS": "4", "RATE_LIMIT": "50", "ORIGINS": "https://shop.example,http://localhost:5173", "ACCESS_LOG": "true",
+}  # fmt: skip
+LIMITED, PAGES = {"RATE_LIMIT": "3"}, {"ORIGINS": "https://shop.example"}
+
+
+def checked(settings: dict[str, str]) -> str:
+    """What Envoy says of the configuration with these settings."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
+    told = clean | {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
+    command = [sys.executable, "envoy/run.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.envoy
+def test_every_combination_is_a_configuration(tmp_path: Path) -> None:
+    """All settings at once, each alone, and with TLS on both sides: Envoy takes them."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    secure = {"TLS_CERTIFICATE": "cert.pem", "TLS_KEY": "key.pem", "SERVICES_TLS_CA": "ca.pem"}
+    secure = {name: str(tmp_path / file) for name, file in secure.items()} | {"ADDRESS": "0.0.0.0"}
+    for settings in ({}, PLAIN, secure, PLAIN | secure, *({name: value} for name, value in PLAIN.items())):
+        assert "configuration '' OK" in checked(settings), settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ADDRESS", "0.0.0.0"), ("ADDRESS", "everywhere"), ("ORIGINS", "*"), ("ORIGINS", "https://a.example/path"),
+        ("ORIGINS", "javascript:alert(1)"), ("SCORERS", "scorer:99999"), ("RATE_LIMIT", "-1"), ("WORKERS", "0"),
+    ],
+)  # fmt: skip
+def test_settings_that_let_too_many_in_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Beyond loopback without TLS, any origin, no address: told by the setting's name."""
+    monkeypatch.setenv(f"VOUCH_EDGE_{name}", value)
+    with pytest.raises(SettingsError, match=f"VOUCH_EDGE_{name}"):
+        EdgeSettings.read()
+
+
+def test_places_grow_with_what_is_behind() -> None:
+    """Two addresses of four workers take eight times what one process takes; retries are not bounded by a trifle."""
+    config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
+    before = {
+        each["name"]: each["circuit_breakers"]["thresholds"][0]["max_requests"]
+        for each in config["static_resources"]["clusters"]
+    }
+    shaped(config, EdgeSettings(scorers=("a:1", "b:2"), workers=4))
+    clusters = {each["name"]: each for each in config["static_resources"]["clusters"]}
+    scorer = clusters["scorer"]
+    assert scorer["circuit_breakers"]["thresholds"][0]["max_requests"] == 8 * before["scorer"]
+    assert clusters["agent"]["circuit_breakers"]["thresholds"][0]["max_requests"] == 4 * before["agent"]
+    assert scorer["type"] == "STRICT_DNS" and len(scorer["load_assignment"]["endpoints"][0]["lb_endpoints"]) == 2
+    assert scorer["health_checks"][0]["grpc_health_check"]["service_name"] == "vouch.v1.ScoringService"
+
+
+@pytest.fixture
+def edges(stack: Stack, tmp_path: Path) -> Iterator["Edges"]:
+    """More edges before the same services."""
+    made = Edges(stack, tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+class Edges:
+    """Edges with settings of their own."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self._stack, self._folder, self._running = stack, folder, list[subprocess.Popen[bytes]]()
+        self._numbers = itertools.count()
+
+    def open(self, settings: dict[str, str]) -> tuple[str, Path]:
+        """Its URL, and what it writes."""
+        port, log = free_port(), self._folder / f"edge-{next(self._numbers)}.log"
+        names = {"scorer": "ml", "agent": "agent", "bridge-ml": "rest_ml", "bridge-agent": "rest_agent"}
+        ports = [f"--{option}={self._stack.address(name).rpartition(':')[2]}" for option, name in names.items()]
+        told = dict(os.environ) | {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
+        with log.open("wb") as output:
+            command = [sys.executable, "envoy/run.py", f"--edge={port}", *ports]
+            self._running.append(subprocess.Popen(command, cwd=ROOT, env=told, stdout=output, stderr=output))
+        url = f"http://127.0.0.1:{port}"
+        wait_for(answers(f"{url}/api/v1/health"), what="an edge")
+        return url, log
+
+    def close(self) -> None:
+        """End them."""
+        for process in self._running:
+            process.terminate()
+            process.wait(15)
+
+
+@pytest.mark.envoy
+def test_one_key_does_not_use_up_anothers_calls(edges: Edges) -> None:
+    """Over the limit 429 in the words of each door, with a time to come again; another key is served meanwhile."""
+    url, _ = edges.open(LIMITED)
+    with httpx.Client(timeout=20) as client:
+
+        def ask(key: str, path: str = "/api/v1/predict") -> httpx.Response:
+            return client.post(url + path, content=encoded(ORDER), headers=JSON_TYPE | {"x-api-key": key})
+
+        refused = next(answer for answer in (ask("greedy") for _ in range(500)) if answer.status_code != 200)
+        assert refused.status_code == 429 and refused.headers["retry-after"] == "1"
+        assert "try again" in refused.json()["detail"]
+        assert ask("modest").status_code == 200
+        canonical = next(
+            answer
+            for answer in (ask("eager", "/v1/transactions:predict") for _ in range(500))
+            if answer.status_code != 200
+        )
+        assert (canonical.status_code, canonical.json()["code"]) == (429, 8)
+
+
+@pytest.mark.envoy
+def test_pages_of_named_origins_may_ask(edges: Edges) -> None:
+    """Their browser is told so, also for gRPC-Web; one of another origin is not."""
+    url, _ = edges.open(PAGES)
+    question = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type,x-api-key,x-grpc-web",
+    }
+    with httpx.Client(timeout=20) as client:
+        for path in ("/v1/transactions:predict", "/vouch.v1.ScoringService/Predict", "/api/v1/predict"):
+            told = client.options(url + path, headers=question | {"origin": "https://shop.example"})
+            assert told.status_code == 200 and told.headers["access-control-allow-origin"] == "https://shop.example"
+            assert "x-api-key" in told.headers["access-control-allow-headers"]
+            other = client.options(url + path, headers=question | {"origin": "https://evil.example"})
+            assert "access-control-allow-origin" not in other.headers
+        keyed = JSON_TYPE | {"origin": "https://shop.example", "x-api-key": "some-key"}
+        answer = client.post(f"{url}/v1/transactions:predict", content=encoded(ORDER), headers=keyed)
+        assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+@pytest.mark.envoy
+def test_the_access_log_holds_nothing_personal(edges: Edges) -> None:
+    """A line of JSON for each request, with its id and status; no id of an order, no key, no address."""
+    url, log = edges.open({"ACCESS_LOG": "true"})
+    headers = JSON_TYPE | {"x-api-key": "CANARY-KEY", "x-request-id": "seen-7", "user-agent": "CANARY-AGENT"}
+    with httpx.Client(timeout=20) as client:
+        client.post(f"{url}/api/v1/review", content=encoded(ORDER | {"transaction_id": "CANARY-1"}), headers=headers)
+        client.get(f"{url}/v1/decisions/CANARY-1?colour=CANARY", headers=headers)
+        wait_for(lambda: log.read_text().count("seen-7") == 2, what="two lines")
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    seen = [line for line in lines if line.get("request_id") == "seen-7"]
+    assert [line["status"] for line in seen] == [200, 400] and seen[0]["cluster"] == "bridge_agent"
+    assert "CANARY" not in log.read_text() and "127.0.0.1" not in str(seen)
+
+
+def test_headers_for_browsers_come_with_tls() -> None:
+    """Behind its own certificate every answer says that it is to be read as what it is, and asked for by TLS only."""
+    config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
+    shaped(config, EdgeSettings(tls_certificate=Path("c"), tls_key=Path("k")))
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    added = manager["route_config"]["virtual_hosts"][0]["response_headers_to_add"]
+    assert {each["header"]["key"] for each in added} == set(SECURITY_HEADERS)
