@@ -16,6 +16,8 @@ _HEALTH: Final[Mapping[str, Config]] = {
     "bridge_ml": {"http_health_check": {"path": "/api/v1/health"}},
     "bridge_agent": {"http_health_check": {"path": "/api/v1/health"}},
 }
+PER_TRY: Final = "1.5s"
+"""So long one replica may take before another is asked; what may be asked twice only."""
 SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "strict-transport-security": "max-age=31536000",
 }  # fmt: skip
@@ -40,6 +42,11 @@ def shaped(config: Config, settings: EdgeSettings) -> Config:
     if settings.access_log:
         manager["access_log"] = [_access_log()]
     host = manager["route_config"]["virtual_hosts"][0]
+    for route in host["routes"]:
+        several = len(settings.targets(route.get("route", {}).get("cluster", ""))) > 1
+        if several and "retry_policy" in route["route"]:
+            # One that hangs keeps what it was given: so another is asked, and three that nobody answered put it aside.
+            route["route"]["retry_policy"] = route["route"]["retry_policy"] | {"per_try_timeout": PER_TRY}
     if settings.tls_certificate is not None:
         host["response_headers_to_add"] = [
             {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
@@ -61,7 +68,7 @@ def shaped(config: Config, settings: EdgeSettings) -> Config:
 def _replicate(cluster: Config, service: str, targets: Sequence[str]) -> None:
     """Any number of addresses; a name may stand for many, as that of a headless service does.
 
-    One that hangs or fails is left out: by its health within two seconds, by its errors after three.
+    One that fails or hangs is left out: by its health within three seconds, by errors and silence after three of them.
     """
     cluster["type"], cluster["lb_policy"] = "STRICT_DNS", "LEAST_REQUEST"
     places = [target.rpartition(":") for target in targets]
@@ -80,7 +87,6 @@ def _replicate(cluster: Config, service: str, targets: Sequence[str]) -> None:
     cluster["health_checks"] = [timing | _HEALTH[service]] if service in _HEALTH else []
     for bounds in cluster["circuit_breakers"]["thresholds"]:
         bounds["max_retries"] = 1024  # all that one had in its hands when it died
-    cluster["close_connections_on_host_health_failure"] = True
     cluster["outlier_detection"] = {
         "consecutive_gateway_failure": 3, "enforcing_consecutive_gateway_failure": 100, "interval": "1s",
         "base_ejection_time": "2s", "max_ejection_percent": 50,

@@ -16,6 +16,8 @@ WRITES = "vouch_writes"
 """Execution option of connections that write: SQLite then takes its lock at the start, not in the middle."""
 BUSY_SECONDS = 1.5
 """How long a write waits for others before it is refused: less than a caller waits."""
+HANGING_MILLISECONDS = 1000
+"""So long a write may do nothing while it holds what others wait for: less than these wait."""
 _OPENING_SECONDS = 10.0
 _POSTGRES_OPTIONS = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout=30000"
 
@@ -53,8 +55,12 @@ def unusable(error: Exception) -> LedgerError:
 
 
 def writing(engine: Engine) -> Connection:
-    """A connection for writes."""
-    return engine.connect().execution_options(**{WRITES: True})
+    """A connection for writes. PostgreSQL ends one that hangs in the middle: it holds the head of the chain for all others."""
+    connection = engine.connect().execution_options(**{WRITES: True})
+    if engine.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {HANGING_MILLISECONDS}")
+        connection.commit()
+    return connection
 
 
 def file_of(engine: Engine) -> Path | None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,19 +110,23 @@ async def kill_replicas(folder: Path, models: Path, ledger_url: str, kills: int,
     with two_of_each(folder, models, ledger_url) as (scorers, agents, address):
         victims = itertools.cycle([agents[0], scorers[0], agents[1], scorers[1]])
         async with mixed(address, 20) as call, Traffic(call, rate) as traffic:
-            await traffic.answers(BETWEEN)
+            for one in (*scorers, *agents):
+                await asyncio.to_thread(wait_for, _answers(one), what="calls through the edge to each")
             for victim in itertools.islice(victims, kills):
                 assert victim.process is not None
                 victim.process.kill()
                 await asyncio.to_thread(victim.process.wait)
                 await traffic.answers(BETWEEN)
                 victim.start()
-                await asyncio.to_thread(
-                    wait_for, victim.serving if victim in scorers else victim.listening, what="it again"
-                )
-                await asyncio.sleep(1.5)  # until the edge has seen that it is well
+                await asyncio.to_thread(wait_for, _answers(victim), what="calls through the edge to it again")
                 await traffic.answers(BETWEEN)
     return Survived(traffic.outcome, kills, *_kept(ledger_url, traffic.outcome))
+
+
+def _answers(replica: Replica) -> Callable[[], bool]:
+    """Whether calls have come to it since its start: then the edge has seen that it is well."""
+    methods = ("Review", "Predict")
+    return lambda: any(replica.metric("grpc_server_handled_total", grpc_method=name) > 0 for name in methods)
 
 
 def _kept(ledger_url: str, outcome: Outcome) -> tuple[int, int]:
