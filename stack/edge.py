@@ -16,7 +16,7 @@ _HEALTH: Final[Mapping[str, Config]] = {
     "bridge_ml": {"http_health_check": {"path": "/api/v1/health"}},
     "bridge_agent": {"http_health_check": {"path": "/api/v1/health"}},
 }
-PER_TRY: Final = "1.5s"
+PER_TRY: Final = "2s"
 """So long one replica may take before another is asked; what may be asked twice only."""
 SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "strict-transport-security": "max-age=31536000",
@@ -78,9 +78,9 @@ def _replicate(cluster: Config, service: str, targets: Sequence[str]) -> None:
     ]
     cluster["load_assignment"] = {"cluster_name": cluster["name"], "endpoints": [{"lb_endpoints": endpoints}]}
     timing = {
-        "timeout": "0.7s",
-        "interval": "0.7s",
-        "no_traffic_interval": "0.7s",
+        "timeout": "1.5s",
+        "interval": "0.5s",
+        "no_traffic_interval": "0.5s",
         "unhealthy_threshold": 2,
         "healthy_threshold": 1,
     }

@@ -21,6 +21,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.rpc.channels import open_channel
 from testing.load import Call, Outcome, Traffic
 from testing.orders import message
 from testing.servers.processes import ROOT
@@ -57,7 +58,7 @@ def edge_of(folder: Path, scorers: Sequence[Replica], agents: Sequence[Replica],
     told = clean | settings | {
         "VOUCH_EDGE_SCORERS": ",".join(one.address for one in scorers),
         "VOUCH_EDGE_AGENTS": ",".join(one.address for one in agents),
-        "VOUCH_EDGE_WORKERS": "8",
+        "VOUCH_EDGE_WORKERS": "128",  # a place for every call, also where the machine stands still for a while
     }  # fmt: skip
     with (folder / "envoy.log").open("ab") as log:
         process = subprocess.Popen(
@@ -76,6 +77,8 @@ def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[l
     scorers = [scorer(folder, models) for _ in range(2)]
     both = "ipv4:" + ",".join(one.address for one in scorers)
     agents = [agent(folder, both, ledger_url=ledger_url) for _ in range(2)]
+    for one in (*scorers, *agents):
+        one.settings = {**one.settings, f"{one.prefix}MAX_IN_FLIGHT": "1024"}
     with running(*scorers, *agents), edge_of(folder, scorers, agents) as address:
         for one in scorers:
             wait_for(one.serving, what="a scorer serving")
@@ -86,9 +89,9 @@ def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[l
 
 @contextlib.asynccontextmanager
 async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
-    """A score and a review by turns, through the edge, as a client asks that retries nothing itself."""
+    """A score and a review by turns, through the edge, by the policy that clients are told to have."""
     numbers = itertools.count()
-    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+    async with open_channel(address) as channel:
         scores, reviews = ScoringServiceStub(channel), AgentServiceStub(channel)
 
         def call() -> Awaitable[pb.ReviewResponse | scoring.PredictResponse]:
