@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.dialect.bodies import parse
-from http_bridge.dialect.spelling import to_transaction
+from http_bridge.dialect.bodies import parse, refuse_more_keys
+from http_bridge.dialect.spelling import EXTRA, to_transaction
 from http_bridge.errors import BodyTooLarge, detail_of
 from http_bridge.receiving import LINES, kind_of, read_json, read_lines
 from http_bridge.settings import HttpSettings
@@ -72,6 +72,9 @@ def _listed(body: bytes) -> list[bytes]:
         raise _refused("the body is one object whose `transactions` is a list of orders")
     if len(orders) > MOST:
         raise _refused(f"at most {MOST} orders at once; lines of JSON ({LINES}) may be any number")
+    named = [order for order in orders if isinstance(order, dict)]
+    extras = [extra for order in named if isinstance(extra := order.get(EXTRA), dict)]
+    refuse_more_keys(body, 1 + sum(map(len, named)) + sum(map(len, extras)))  # else the last of two would count
     return [dumps(order) for order in orders]
 
 

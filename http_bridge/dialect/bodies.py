@@ -113,10 +113,14 @@ def parse(body: bytes) -> dict[str, Any]:
         order = _adapter.validate_json(body)
     except ValidationError as error:
         order = _adapter.validate_python(_numbers_read(body, error))
-    fields = len(order.model_fields_set) + len(getattr(order, EXTRA) or ())
+    refuse_more_keys(body, len(order.model_fields_set) + len(getattr(order, EXTRA) or ()))
+    return {name: value for name, value in order.__dict__.items() if value is not None}
+
+
+def refuse_more_keys(body: bytes, fields: int) -> None:
+    """Raise ValidationError where a key stands twice in an object of `body`, of which so many fields were read."""
     if len(_KEY.findall(body)) != fields:  # more keys than fields, or a text that looks like one
         refuse_repeated(body)
-    return {name: value for name, value in order.__dict__.items() if value is not None}
 
 
 def _numbers_read(body: bytes, error: ValidationError) -> dict[str, Any]:
