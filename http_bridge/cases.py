@@ -88,7 +88,8 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
     @app.post(
         "/api/v1/cases/next",
         summary="Take the most urgent case",
-        responses=answer(cases.ClaimNextResponse.DESCRIPTOR),
+        responses=answer(cases.ClaimNextResponse.DESCRIPTOR, reads_body=True),
+        openapi_extra=message_body(cases.ClaimNextRequest.DESCRIPTOR),
     )
     async def claim_next(request: Request) -> Response:
         """`case` is null where none waits."""
@@ -122,7 +123,7 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
         app.post(
             f"/api/v1/cases/{{case_id}}/{step}",
             summary=summary,
-            responses=answer(answered.DESCRIPTOR, finds=True, reads_body=True),
+            responses=answer(answered.DESCRIPTOR, finds=True, reads_body=True, conflicts=True),
             openapi_extra=message_body(asked.DESCRIPTOR, without=_IN_PATH),
             name=step,
         )(_step(method, asked, settings))

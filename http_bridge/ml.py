@@ -36,7 +36,7 @@ _EXPLAIN = {
     "name": "explain",
     "in": "query",
     "description": "Reasons with the whole explanation, without the contribution of every feature, or nothing; true is full.",
-    "schema": {"type": "string", "enum": [*_WORDS, "true", "false"], "default": "full"},
+    "schema": {"type": "string", "enum": [*_LEVELS], "default": "full"},
 }
 
 app = application(

@@ -81,18 +81,23 @@ _PROBLEMS = {
 }
 _WITH_BODY = (408, 413, 415)
 NOT_FOUND = "There is no such thing."
+CONFLICT = "It is not in the state that this needs: somebody else has it, say, or it is resolved."
 
 
 def _problem(text: str) -> dict[str, Any]:
     return {"description": text, "content": {"application/json": {"schema": _DETAIL}}}
 
 
-def answer(descriptor: Descriptor | Any, *, reads_body: bool = False, finds: bool = False) -> dict[int | str, Any]:
-    """The `responses` of an operation that answers with this message, may read a body, and may find nothing."""
+def answer(
+    descriptor: Descriptor | Any, *, reads_body: bool = False, finds: bool = False, conflicts: bool = False
+) -> dict[int | str, Any]:
+    """The `responses` of an operation that answers with this message, may read a body, find nothing, or come too late."""
     content = {"application/json": {"schema": schema_of(descriptor)}}
     problems = {code: text for code, text in _PROBLEMS.items() if reads_body or code not in _WITH_BODY}
     if finds:
         problems[404] = NOT_FOUND
+    if conflicts:
+        problems[409] = CONFLICT
     return {
         200: {"description": description(descriptor.full_name), "content": content},
         **{code: _problem(text) for code, text in sorted(problems.items())},
@@ -121,7 +126,8 @@ def batch_body() -> dict[str, Any]:
     order = TransactionBody.model_json_schema()
     listed = {
         "type": "object",
-        "properties": {"transactions": {"type": "array", "items": order, "maxItems": 1000}},
+        # An item may be anything: what is no order is told in its place.
+        "properties": {"transactions": {"type": "array", "items": {"anyOf": [order, {}]}, "maxItems": 1000}},
         "required": ["transactions"],
         "additionalProperties": False,
     }
