@@ -153,6 +153,7 @@ class Watched:
     def sign_in(self, url: str, name: str) -> None:
         """As a person does."""
         self.page.goto(f"{url}/console/")
+        expect(self.page.locator("input[name=key]")).to_be_focused()  # what is typed before goes nowhere
         self.page.keyboard.type(key_of(name))
         self.page.keyboard.press("Enter")
         self.page.wait_for_url("**/console/queue")
