@@ -19,6 +19,7 @@ from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening, Said
 from agent_server.ledger.queries import Wanted, latest_record, record_page
+from agent_server.memory.links import links_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.rpc.errors import NotAvailable
@@ -176,6 +177,9 @@ async def test_a_second_look_is_blind(ledger_url: str) -> None:
     assert all(not case.round and not case.review_of and not case.golden_verdict for case in ordinary), fields
     assert await desk.decision(blind=True) == (REVIEW, "shop")
     assert await desk.decision() == (DENY, "ada")
+    for blind, denied in ((True, 0), (False, 1)):
+        links = await ledger.read(links_of("t1", blind=blind))
+        assert links is not None and [one.denied for one in links.accounts] == [denied]
     records, _ = await ledger.read(record_page(Wanted(transaction_id="t1"), 0, 10, blind=True))
     assert [record.decision for record in records] == [REVIEW]
     assert not records[0].answer.reasoning and not records[0].answer.HasField("agent_analysis")
