@@ -11,6 +11,8 @@ from http_bridge.errors import BodyTooLarge
 from http_bridge.settings import HttpSettings
 
 LINES = "application/x-ndjson"
+_GZIP = 31
+"""What zlib calls its format with gzip's header and trailer."""
 _LATE = "the request did not arrive in time"
 
 
@@ -47,25 +49,29 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 async def read_lines(request: Request, settings: HttpSettings) -> AsyncIterator[bytes]:
-    """Lines of a body of any length, each not longer than a body may be, the next part of it always in time."""
-    most, rest = settings.max_body_bytes, b""
+    """Lines of a body of any length, each not longer than a body may be, and the next one always in time."""
+    most, begun, clock = settings.max_body_bytes, bytearray(), asyncio.get_running_loop().time
     chunks = aiter(_unpacked(request, most))
+    until = clock() + settings.body_seconds
     while True:
         try:
-            async with asyncio.timeout(settings.body_seconds):
+            async with asyncio.timeout_at(until):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             break
         except TimeoutError:
             raise HTTPException(408, _LATE, {"Connection": "close"}) from None
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
+        begun += chunk
+        if b"\n" in chunk:
+            *lines, rest = bytes(begun).split(b"\n")
+            begun = bytearray(rest)
+            for line in filter(bytes.strip, lines):
                 yield line
-        if len(rest) > most:
+            until = clock() + settings.body_seconds  # from here on: meanwhile lines were answered
+        if len(begun) > most:
             raise BodyTooLarge(most)
-    if rest.strip():
-        yield rest
+    if begun.strip():
+        yield bytes(begun)
 
 
 async def _unpacked(request: Request, most: int) -> AsyncIterator[bytes]:
@@ -77,13 +83,15 @@ async def _unpacked(request: Request, most: int) -> AsyncIterator[bytes]:
         return
     if packing != "gzip":
         raise HTTPException(415, "the content encoding must be gzip, or none", {"Accept-Encoding": "gzip"})
-    unpacking = zlib.decompressobj(wbits=31)
+    unpacking = zlib.decompressobj(wbits=_GZIP)
     try:
         async for chunk in request.stream():
             packed = chunk
-            while packed and not unpacking.eof:
+            while packed:
+                if unpacking.eof:  # files that were joined are unpacked one after another
+                    unpacking = zlib.decompressobj(wbits=_GZIP)
                 yield unpacking.decompress(packed, most + 1)
-                packed = unpacking.unconsumed_tail
+                packed = unpacking.unused_data if unpacking.eof else unpacking.unconsumed_tail
     except zlib.error:
         raise HTTPException(400, "the body is no gzip, though its content encoding says so") from None
     if not unpacking.eof:

@@ -55,12 +55,18 @@ def unusable(error: Exception) -> LedgerError:
 
 
 def writing(engine: Engine) -> Connection:
-    """A connection for writes. PostgreSQL ends one that hangs in the middle: it holds the head of the chain for all others."""
-    connection = engine.connect().execution_options(**{WRITES: True})
-    if engine.dialect.name == "postgresql":
+    """A connection for writes."""
+    return engine.connect().execution_options(**{WRITES: True})
+
+
+def end_when_hanging(connection: Connection) -> None:
+    """Let PostgreSQL end a connection that hangs in the middle of a write, and so holds the head of the chain for all others.
+
+    For one that never goes back into a pool: who reads may pause for longer.
+    """
+    if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {HANGING_MILLISECONDS}")
         connection.commit()
-    return connection
 
 
 def file_of(engine: Engine) -> Path | None:

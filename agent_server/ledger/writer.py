@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from agent_server.database.engine import committing, file_of, writing
+from agent_server.database.engine import committing, end_when_hanging, file_of, writing
 from agent_server.database.file import FileLost, LedgerFile
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.group import Group, Write
@@ -154,6 +154,7 @@ class Ledger:
             self._file.check()
         if self._connection is None:
             self._connection = writing(self._engine)
+            end_when_hanging(self._connection)
         results: list[Any] = [None] * len(writes)
         with committing(self._connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
             group = Group(self._connection, self._signer)

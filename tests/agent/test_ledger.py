@@ -170,3 +170,15 @@ def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
         connection.execute(sa.select(ENTRIES))
         assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     engine.dispose()
+
+
+async def test_only_who_writes_is_ended_when_it_hangs(ledger_url: str) -> None:
+    """PostgreSQL ends the writer's connection that does nothing in the middle of a write; who reads may pause."""
+    if not ledger_url.startswith("postgresql"):
+        pytest.skip("SQLite has no server that could end a connection")
+    engine, asked = open_engine(ledger_url), sa.text("SHOW idle_in_transaction_session_timeout")
+    ledger = Ledger(engine)
+    assert await ledger.write(lambda group: group.execute(asked).scalar_one()) == "1s"
+    with engine.connect() as connection:
+        assert connection.execute(asked).scalar_one() == "0"
+    ledger.close()

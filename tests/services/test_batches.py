@@ -67,6 +67,10 @@ def test_packed_bodies_are_read(client: httpx.Client, stack: Stack) -> None:
     assert client.post(url, content=gzip.compress(order), headers=packed).json() == plain.json()
     many = client.post(f"{url}:batch", content=gzip.compress(lines(orders("packed"))), headers=LINES | packed | LINES)
     assert [json.loads(line)["status"] for line in many.text.splitlines()] == [200] * 5
+    joined = gzip.compress(lines(orders("one", 2))) + gzip.compress(lines(orders("two", 3)))
+    many = client.post(f"{url}:batch", content=joined, headers=packed | LINES)
+    assert [json.loads(line)["status"] for line in many.text.splitlines()] == [200] * 5
+    assert client.post(url, content=gzip.compress(order) + b"more", headers=packed).status_code == 400
     assert client.post(url, content=order, headers=packed).status_code == 400
     assert client.post(url, content=gzip.compress(order)[:-9], headers=packed).status_code == 400
     assert client.post(url, content=order, headers=JSON_TYPE | {"content-encoding": "br"}).status_code == 415
