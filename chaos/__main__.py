@@ -179,9 +179,8 @@ async def replicas(report: Report, folder_for: Callable[[str], Path], models: Pa
     report.keep("replicas_doubled", survived.doubled, "records", 0)
     report.keep("replicas_p99", survived.outcome.latency(0.99) * 1000, "ms")
     hung = await hang_a_replica(folder_for("hanging"), models, new_url(), REPLICA_RATE)
-    refused = hung.outcome.failures[
-        "RESOURCE_EXHAUSTED"
-    ]  # what nobody had a place for, until the hanging one was put aside
+    # Refused is what nobody had a place for, until the hanging one was put aside.
+    refused = hung.outcome.failures["RESOURCE_EXHAUSTED"]
     report.keep("hanging_calls", hung.outcome.sent, "calls")
     report.keep("hanging_refused", refused, "calls")
     report.keep("hanging_other_failures", hung.outcome.failures.total() - refused + hung.outcome.lost, "calls", 0)

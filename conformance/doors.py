@@ -11,14 +11,15 @@ import grpc
 import httpx
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from conformance.vector import GRPC, JSON, REST, Vector, bare
-from contract.fields import EXTRAS, FIELDS, enum_prefix
+from contract.fields import EXTRAS, FIELDS
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.rpc.errors import violations_of
 
 SECONDS = 15.0
 _REPLAYED = "vouch-replayed"
@@ -80,9 +81,8 @@ class GrpcDoor:
             failed: Any = error
             return Outcome(failed.code().name, fields=_named(rpc_status.from_call(failed)))
         replayed = any(name == _REPLAYED for name, _ in call.initial_metadata() or ())
-        return Outcome(
-            "OK", answer=_alike(_plain(message)), decision_id=_decision_id(_plain(message)), replayed=replayed
-        )
+        plain = _plain(message)
+        return Outcome("OK", answer=_alike(plain), decision_id=_decision_id(plain), replayed=replayed)
 
 
 class HttpDoor:
@@ -152,7 +152,7 @@ def _in_rest(order: Mapping[str, Any]) -> dict[str, Any]:
 def _short(name: str, value: str) -> str | None:
     enum = Transaction.DESCRIPTOR.fields_by_name[name].enum_type
     assert enum is not None
-    return None if enum.values_by_name[value].number == 0 else value.removeprefix(enum_prefix(enum)).lower()
+    return FIELDS[name].names.get(enum.values_by_name[value].number)
 
 
 def _plain(message: Message) -> dict[str, Any]:
@@ -197,11 +197,7 @@ def _decision_id(plain: Mapping[str, Any]) -> str:
 
 def _named(rich: status_pb2.Status | None) -> list[str]:
     """The fields that an error of gRPC names."""
-    bad = error_details_pb2.BadRequest()
-    for detail in rich.details if rich else ():
-        if detail.Unpack(bad):
-            return sorted({bare(each.field) for each in bad.field_violations})
-    return []
+    return sorted({bare(path) for path, _ in violations_of(rich)}) if rich else []
 
 
 def _told(values: Mapping[str, Any]) -> list[str]:

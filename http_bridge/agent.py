@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import grpc
 from fastapi import Query, Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
 from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -15,11 +14,10 @@ from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, query_time, read_transaction, respond_json
-from http_bridge.batches import Result, batch, each
+from http_bridge.batches import Result, batch, each, failed
 from http_bridge.cases import serve_cases
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
-from http_bridge.errors import told
 from http_bridge.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
@@ -113,8 +111,7 @@ async def review_batch(request: Request) -> Response:
         try:
             return {"status": 200, "result": to_rest(await call)}
         except grpc.aio.AioRpcError as error:
-            status, detail = told(error.code(), rpc_status.from_call(error), "body")
-            return {"status": status, "detail": detail}
+            return failed(error)
 
     return await batch(request, lambda orders: each(orders, one, _REVIEWS_AT_ONCE), SETTINGS)
 

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import grpc
 from fastapi import Request, Response
+from google.rpc import status_pb2
+from grpc_status import rpc_status
 from orjson import JSONDecodeError, dumps, loads
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -14,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.dialect.bodies import parse, refuse_more_keys
 from http_bridge.dialect.spelling import EXTRA, to_transaction
-from http_bridge.errors import BodyTooLarge, detail_of
+from http_bridge.errors import BodyTooLarge, detail_of, told
 from http_bridge.receiving import LINES, kind_of, read_json, read_lines
 from http_bridge.settings import HttpSettings
 
@@ -124,8 +127,19 @@ async def _answered(bodies: Sequence[bytes], answer: Answer) -> list[Result]:
             orders.append(to_transaction(parse(body)))
         except ValidationError as error:
             results[at] = {"status": 422, "detail": detail_of(error)}
-    told = iter(await answer(orders) if orders else ())
-    return [one if one is not None else next(told) for one in results]
+    given = iter(await answer(orders) if orders else ())
+    return [one if one is not None else next(given) for one in results]
+
+
+def failed(error: grpc.aio.AioRpcError) -> Result:
+    """The result of an order whose call a service refused, or could not answer."""
+    return refused(error.code(), rpc_status.from_call(error))
+
+
+def refused(code: grpc.StatusCode, rich: status_pb2.Status | None) -> Result:
+    """The result of an order that a service refused."""
+    status, detail = told(code, rich, "body")
+    return {"status": status, "detail": detail}
 
 
 async def each(

@@ -7,7 +7,6 @@ from typing import Any
 import grpc
 from fastapi import Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 from starlette.exceptions import HTTPException
 
 from contract.fields import short_names
@@ -15,16 +14,16 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, read_transaction, respond_json
-from http_bridge.batches import Result, batch
+from http_bridge.batches import Result, batch, failed, refused
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
-from http_bridge.errors import told
 from http_bridge.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 
+_CODES: dict[Any, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 _WORDS = short_names(pb.ExplainLevel.DESCRIPTOR)
 _YES, _NO = pb.EXPLAIN_LEVEL_FULL, pb.EXPLAIN_LEVEL_NONE
 _LEVELS = {
@@ -116,8 +115,7 @@ async def predict_batch(request: Request) -> Response:
         try:
             answered = await call
         except grpc.aio.AioRpcError as error:
-            status, detail = told(error.code(), rpc_status.from_call(error), "body")
-            return [{"status": status, "detail": detail}] * len(orders)
+            return [failed(error)] * len(orders)
         return [_result(one) for one in answered.results]
 
     return await batch(request, answer, SETTINGS)
@@ -135,9 +133,7 @@ post(
 
 def _result(one: pb.PredictBatchResult) -> Result:
     if one.HasField("error"):
-        codes: Any = {code.value[0]: code for code in grpc.StatusCode}
-        status, detail = told(codes[one.error.code], one.error, "body")
-        return {"status": status, "detail": detail}
+        return refused(_CODES[one.error.code], one.error)
     return {"status": 200, "result": to_rest(one.prediction)}
 
 

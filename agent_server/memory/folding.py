@@ -105,19 +105,14 @@ def _add_totals(group: Group, by_user: dict[int, list[Any]]) -> None:
     for user, rows in by_user.items():
         orders = [row for row in rows if row.counts]
         amounts = [row.amount for row in orders if row.amount is not None]
-        firsts, before = [row.at for row in orders], known.get(user)
-        total = {
-            "orders": len(orders),
-            "units": sum(amounts),
-            "amounts": len(amounts),
-            "last": max(row.at for row in rows),
-        }
+        firsts, lasts, before = [row.at for row in orders], [row.at for row in rows], known.get(user)
+        total = {"orders": len(orders), "units": sum(amounts), "amounts": len(amounts)}
         if before is not None:
-            total = {name: value + getattr(before, name) for name, value in total.items() if name != "last"}
-            total["last"] = max(before.last, *(row.at for row in rows))
+            total = {name: value + getattr(before, name) for name, value in total.items()}
             firsts += [before.first] if before.first is not None else []
+            lasts.append(before.last)
         total["units"] = min(total["units"], _LARGEST_SUM)
-        group.insert(FOLDED, {"user_id": user, "first": min(firsts, default=None), **total})
+        group.insert(FOLDED, {"user_id": user, "first": min(firsts, default=None), "last": max(lasts), **total})
 
 
 def _add_devices(group: Group, by_user: dict[int, list[Any]]) -> None:

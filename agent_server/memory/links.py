@@ -28,8 +28,8 @@ class _Web:
 
     steps: dict[str, int]
     keys: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By account, by order: the row of the latest decision on it."""
+    orders: dict[str, dict[str, tuple[Any, Transaction]]] = field(default_factory=dict)
+    """By account, by its id: each order, and the row of the latest decision on it."""
     too_many: set[str] = field(default_factory=set)
     truncated: bool = False
 
@@ -45,11 +45,9 @@ def links_of(transaction_id: str, *, blind: bool = False) -> Query[pb.GetLinksRe
             return None
         order = order_of(own)
         key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
-        web = _Web({order.user_id: 0}, orders={order.user_id: {transaction_id: own}})
+        web = _Web({order.user_id: 0})
+        _take(web, [own])  # it may not be remembered
         _gather(connection, key, web, {order.user_id}, blind)
-        for name in LINKING:
-            if value := getattr(order, name):
-                web.keys.setdefault((name, value), set()).add(order.user_id)
         reached = {order.user_id}
         for step in range(1, STEPS + 1):
             reached = _spread(connection, key, web, reached, step, blind)
@@ -96,7 +94,7 @@ def _take(web: _Web, rows: Iterable[Any]) -> None:
     """Note orders and keys; of an order the latest decision stays."""
     for row in rows:
         order = order_of(row)
-        web.orders.setdefault(order.user_id, {})[order.transaction_id] = row
+        web.orders.setdefault(order.user_id, {})[order.transaction_id] = (row, order)
         for name in LINKING:
             if value := getattr(order, name):
                 web.keys.setdefault((name, value), set()).add(order.user_id)
@@ -105,9 +103,8 @@ def _take(web: _Web, rows: Iterable[Any]) -> None:
 def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
     answer = pb.GetLinksResponse()
     near: list[tuple[int, Any, list[str]]] = []
-    for rows in web.orders.values():
-        for name, row in rows.items():
-            other = order_of(row)
+    for orders in web.orders.values():
+        for name, (row, other) in orders.items():
             shared = [one for one in SHARED if getattr(order, one) and getattr(order, one) == getattr(other, one)]
             if shared and name != order.transaction_id:
                 near.append((other.timestamp.seconds, row, shared))
@@ -115,16 +112,12 @@ def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
     for _, row, shared in near[:MOST_ORDERS]:
         answer.orders.add(record=record_as_seen(row, blind), shared=shared)
     for user, step in web.steps.items():
-        rows = web.orders.get(user, {})
-        denied = sum(row.decision == pb.DECISION_DENY for row in rows.values())
-        latest = max(rows.values(), key=lambda row: row.sequence, default=None)
+        rows = [row for row, _ in web.orders[user].values()]
+        latest = max(rows, key=lambda row: row.sequence)
         answer.accounts.add(
-            user_id=user,
-            step=step,
-            orders=len(rows),
-            denied=denied,
-            transaction_id=latest.transaction_id if latest else "",
-        )
+            user_id=user, step=step, orders=len(rows), transaction_id=latest.transaction_id,
+            denied=sum(row.decision == pb.DECISION_DENY for row in rows),
+        )  # fmt: skip
     answer.links.extend(_links(web.keys, web.steps))
     answer.truncated = web.truncated or bool(web.too_many) or len(near) > MOST_ORDERS
     return answer

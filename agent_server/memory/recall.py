@@ -41,7 +41,7 @@ class Recall:
 
     def __init__(self, order: Transaction) -> None:
         self.transaction_id = order.transaction_id
-        self._order, self._digest = order, content_digest(order)
+        self._order, self._digest, self._texts = order, content_digest(order), _texts(order)
         self._attempt: dict[str, Any] = {}
 
     def enter(self, group: Group) -> bool:
@@ -63,12 +63,12 @@ class Recall:
             self._enter(group)
         order, attempt = self._order, self._attempt
         number, at = attempt["number"], attempt["at"]
-        texts, opened = _texts(order), _opened(order)
+        opened = _opened(order)
         known = tuple(
             definition
             for definition in DEFINITIONS
             if not order.HasField(definition.name)
-            and is_known(definition, at, group.memory_since, opened, texts, group.folded_until)
+            and is_known(definition, at, group.memory_since, opened, self._texts, group.folded_until)
         )
         asked, asking = statement(known), attempt | {"before": number, "own": number}
         row = group.run(asked, asking)
@@ -81,7 +81,7 @@ class Recall:
     def _enter(self, group: Group) -> None:
         order = self._order
         amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
-        texts = {"transaction_id": order.transaction_id, **_texts(order)}
+        texts = {"transaction_id": order.transaction_id, **self._texts}
         self._attempt = {"at": order.timestamp.seconds, "amount": amount, **digests(group.memory_key, texts)}
         self._attempt |= {"number": group.next_attempt(), "counts": True}
         group.insert(ATTEMPTS, self._attempt)

@@ -122,7 +122,6 @@ def main() -> int:
         pq.write_table(whole.slice(0, first), folder / "early.parquet")
         pq.write_table(whole.slice(first).drop_columns(list(LABELS)), folder / "full.parquet")
         pq.write_table(raw.slice(first), folder / "bare.parquet")
-        pq.write_table(raw, folder / "raw.parquet")
         models = folder / "models"
         vouch("train", "--dataset", str(folder / "early.parquet"), "--models-dir", str(models), "--form", "tables")
         scores = {}

@@ -3,16 +3,12 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import sqlalchemy as sa
 
 from agent_server.ledger import open_engine
@@ -22,11 +18,10 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.rpc.channels import open_channel
-from testing.load import Call, Outcome, Traffic
+from testing.load import Call, Outcome, Traffic, until_answered
 from testing.orders import message
-from testing.servers.processes import ROOT
-from testing.servers.replicas import Replica, agent, running, scorer
-from testing.waiting import free_port, wait_for
+from testing.servers.replicas import Replica, agent, envoy, running, scorer
+from testing.waiting import wait_for
 
 BETWEEN = 60
 """So many calls are answered between a death and a birth, and after it."""
@@ -51,27 +46,6 @@ class Hung:
 
 
 @contextlib.contextmanager
-def edge_of(folder: Path, scorers: Sequence[Replica], agents: Sequence[Replica], **settings: str) -> Iterator[str]:
-    """Envoy in front of replicas; its address."""
-    port = free_port()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
-    told = clean | settings | {
-        "VOUCH_EDGE_SCORERS": ",".join(one.address for one in scorers),
-        "VOUCH_EDGE_AGENTS": ",".join(one.address for one in agents),
-        "VOUCH_EDGE_WORKERS": "128",  # a place for every call, also where the machine stands still for a while
-    }  # fmt: skip
-    with (folder / "envoy.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "envoy/run.py", f"--edge={port}"], cwd=ROOT, env=told, stdout=log, stderr=log
-        )
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-@contextlib.contextmanager
 def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[list[Replica], list[Replica], str]]:
     """Two scorers, two agents that ask both, one ledger, one edge."""
     scorers = [scorer(folder, models) for _ in range(2)]
@@ -79,7 +53,12 @@ def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[l
     agents = [agent(folder, both, ledger_url=ledger_url) for _ in range(2)]
     for one in (*scorers, *agents):
         one.settings = {**one.settings, f"{one.prefix}MAX_IN_FLIGHT": "1024"}
-    with running(*scorers, *agents), edge_of(folder, scorers, agents) as address:
+    settings = {
+        "VOUCH_EDGE_SCORERS": ",".join(one.address for one in scorers),
+        "VOUCH_EDGE_AGENTS": ",".join(one.address for one in agents),
+        "VOUCH_EDGE_WORKERS": "128",  # a place for every call, also where the machine stands still for a while
+    }
+    with running(*scorers, *agents), envoy(folder / "envoy.log", **settings) as address:
         for one in scorers:
             wait_for(one.serving, what="a scorer serving")
         for one in agents:
@@ -104,7 +83,8 @@ async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
                 answer = scores.Predict(scoring.PredictRequest(transaction=order), timeout=seconds)
             return answer
 
-        await _until_answered(call)
+        for _ in range(2):  # a score and a review
+            await until_answered(call)
         yield call
 
 
@@ -113,6 +93,7 @@ async def kill_replicas(folder: Path, models: Path, ledger_url: str, kills: int,
     with two_of_each(folder, models, ledger_url) as (scorers, agents, address):
         victims = itertools.cycle([agents[0], scorers[0], agents[1], scorers[1]])
         async with mixed(address, 20) as call, Traffic(call, rate) as traffic:
+            await traffic.answers(BETWEEN)
             for one in (*scorers, *agents):
                 await asyncio.to_thread(wait_for, _answers(one), what="calls through the edge to each")
             for victim in itertools.islice(victims, kills):
@@ -163,16 +144,3 @@ async def hang_a_replica(folder: Path, models: Path, ledger_url: str, rate: floa
                 agents[0].signal(signal.SIGCONT)
     slow = [begun for begun, took in ended if stopped <= begun < stopped + seconds and took > max(10 * usual, 0.5)]
     return Hung(traffic.outcome, max(slow, default=stopped) - stopped)
-
-
-async def _until_answered(call: Call) -> None:
-    last = time.monotonic() + 30
-    while True:
-        try:
-            await call()
-            await call()
-            return
-        except grpc.aio.AioRpcError:
-            if time.monotonic() > last:
-                raise
-            await asyncio.sleep(0.1)

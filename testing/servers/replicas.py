@@ -154,10 +154,17 @@ async def serving(*replicas: Replica) -> AsyncIterator[None]:
 @contextlib.contextmanager
 def edge(folder: Path, behind: Replica, front: Replica) -> Iterator[str]:
     """Envoy in front of a scorer and an agent; its address."""
+    with envoy(folder / "envoy.log", f"--scorer={behind.port}", f"--agent={front.port}") as address:
+        yield address
+
+
+@contextlib.contextmanager
+def envoy(log_file: Path, *options: str, **settings: str) -> Iterator[str]:
+    """Envoy with options and settings (VOUCH_EDGE_...) of its own, on a port that is free; its address."""
     port = free_port()
-    ports = [f"--edge={port}", f"--scorer={behind.port}", f"--agent={front.port}"]
-    with (folder / "envoy.log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "envoy/run.py", *ports], cwd=ROOT, stdout=log, stderr=log)
+    command = [sys.executable, "envoy/run.py", f"--edge={port}", *options]
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ) | settings, stdout=log, stderr=log)
     try:
         yield f"127.0.0.1:{port}"
     finally:

@@ -1,11 +1,11 @@
 """The edge's settings: limits by key, pages of named origins, logs without anything personal, many addresses."""
 
-import itertools
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -19,13 +19,14 @@ from stack.settings import EdgeSettings
 from testing.doors import JSON_TYPE, encoded
 from testing.hostile import ORDER
 from testing.servers.processes import ROOT, Stack, answers
-from testing.waiting import free_port, wait_for
+from testing.servers.replicas import envoy
+from testing.waiting import wait_for
 
 PLAIN = {
     "SCORERS": "127.0.0.1:50051,scorers.example:50051", "AGENTS": "agents.example:50052", "BRIDGES_ML": "[::1]:8000",
     "WORKERS": "4", "RATE_LIMIT": "50", "ORIGINS": "https://shop.example,http://localhost:5173", "ACCESS_LOG": "true",
 }  # fmt: skip
-LIMITED, PAGES = {"RATE_LIMIT": "3"}, {"ORIGINS": "https://shop.example"}
+LIMITED, PAGES = {"RATE_LIMIT": "1"}, {"ORIGINS": "https://shop.example"}
 
 
 def checked(settings: dict[str, str]) -> str:
@@ -81,47 +82,29 @@ def test_places_grow_with_what_is_behind() -> None:
     assert scorer["health_checks"][0]["grpc_health_check"]["service_name"] == "vouch.v1.ScoringService"
 
 
+Open = Callable[[dict[str, str]], tuple[str, Path]]
+
+
 @pytest.fixture
-def edges(stack: Stack, tmp_path: Path) -> Iterator["Edges"]:
-    """More edges before the same services."""
-    made = Edges(stack, tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
+def edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
+    """Opens another edge, with settings of its own, before the same services; gives its URL and what it writes."""
+    names = {"scorer": "ml", "agent": "agent", "bridge-ml": "rest_ml", "bridge-agent": "rest_agent"}
+    ports = [f"--{option}={stack.address(name).rpartition(':')[2]}" for option, name in names.items()]
+    with contextlib.ExitStack() as opened:
 
+        def start(settings: dict[str, str]) -> tuple[str, Path]:
+            told = {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
+            url = f"http://{opened.enter_context(envoy(tmp_path / 'edge.log', *ports, **told))}"
+            wait_for(answers(f"{url}/api/v1/health"), what="an edge")
+            return url, tmp_path / "edge.log"
 
-class Edges:
-    """Edges with settings of their own."""
-
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        self._stack, self._folder, self._running = stack, folder, list[subprocess.Popen[bytes]]()
-        self._numbers = itertools.count()
-
-    def open(self, settings: dict[str, str]) -> tuple[str, Path]:
-        """Its URL, and what it writes."""
-        port, log = free_port(), self._folder / f"edge-{next(self._numbers)}.log"
-        names = {"scorer": "ml", "agent": "agent", "bridge-ml": "rest_ml", "bridge-agent": "rest_agent"}
-        ports = [f"--{option}={self._stack.address(name).rpartition(':')[2]}" for option, name in names.items()]
-        told = dict(os.environ) | {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
-        with log.open("wb") as output:
-            command = [sys.executable, "envoy/run.py", f"--edge={port}", *ports]
-            self._running.append(subprocess.Popen(command, cwd=ROOT, env=told, stdout=output, stderr=output))
-        url = f"http://127.0.0.1:{port}"
-        wait_for(answers(f"{url}/api/v1/health"), what="an edge")
-        return url, log
-
-    def close(self) -> None:
-        """End them."""
-        for process in self._running:
-            process.terminate()
-            process.wait(15)
+        yield start
 
 
 @pytest.mark.envoy
-def test_one_key_does_not_use_up_anothers_calls(edges: Edges) -> None:
+def test_one_key_does_not_use_up_anothers_calls(edge: Open) -> None:
     """Over the limit 429 in the words of each door, with a time to come again; another key is served meanwhile."""
-    url, _ = edges.open(LIMITED)
+    url, _ = edge(LIMITED)
     with httpx.Client(timeout=20) as client:
 
         def ask(key: str, path: str = "/api/v1/predict") -> httpx.Response:
@@ -140,9 +123,9 @@ def test_one_key_does_not_use_up_anothers_calls(edges: Edges) -> None:
 
 
 @pytest.mark.envoy
-def test_pages_of_named_origins_may_ask(edges: Edges) -> None:
+def test_pages_of_named_origins_may_ask(edge: Open) -> None:
     """Their browser is told so, also for gRPC-Web; one of another origin is not."""
-    url, _ = edges.open(PAGES)
+    url, _ = edge(PAGES)
     question = {
         "access-control-request-method": "POST",
         "access-control-request-headers": "content-type,x-api-key,x-grpc-web",
@@ -160,9 +143,9 @@ def test_pages_of_named_origins_may_ask(edges: Edges) -> None:
 
 
 @pytest.mark.envoy
-def test_the_access_log_holds_nothing_personal(edges: Edges) -> None:
+def test_the_access_log_holds_nothing_personal(edge: Open) -> None:
     """A line of JSON for each request, with its id and status; no id of an order, no key, no address."""
-    url, log = edges.open({"ACCESS_LOG": "true"})
+    url, log = edge({"ACCESS_LOG": "true"})
     headers = JSON_TYPE | {"x-api-key": "CANARY-KEY", "x-request-id": "seen-7", "user-agent": "CANARY-AGENT"}
     with httpx.Client(timeout=20) as client:
         client.post(f"{url}/api/v1/review", content=encoded(ORDER | {"transaction_id": "CANARY-1"}), headers=headers)
