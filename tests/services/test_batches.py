@@ -150,8 +150,8 @@ def test_a_caller_says_how_long_it_waits(client: httpx.Client, stack: Stack) -> 
     url, order = stack.url("rest_agent") + "/api/v1/review", encoded(hostile.ORDER)
     for name, text, status in (
         ("x-request-timeout", "0", 504), ("x-request-timeout", "0.000001", 504), ("grpc-timeout", "1n", 504),
-        ("x-request-timeout", "5", 200), ("x-request-timeout", "2.5", 200), ("grpc-timeout", "3000m", 200),
-        ("x-request-timeout", "soon", 422), ("x-request-timeout", "-1", 422), ("grpc-timeout", "5", 200),
+        ("x-request-timeout", "50", 200), ("x-request-timeout", "25.5", 200), ("grpc-timeout", "30000m", 200),
+        ("x-request-timeout", "soon", 422), ("x-request-timeout", "-1", 422), ("grpc-timeout", "50", 200),
         ("grpc-timeout", "1x", 422), ("x-request-timeout", "\u0661", 422),
     ):  # fmt: skip
         headers = [(b"content-type", b"application/json"), (name.encode(), text.encode())]
