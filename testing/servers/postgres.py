@@ -88,8 +88,9 @@ class Postgres:
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def kill(self) -> None:
-        """Kill -9 of all its processes."""
+        """Kill -9 of all its processes, and wait until none holds its memory: else it could not be started again."""
         assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)  # so that it makes no other process meanwhile
         pids = [
             int(p) for p in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         ]
@@ -97,6 +98,7 @@ class Postgres:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        wait_for(lambda: not any(map(_lives, pids)), what="the end of PostgreSQL's processes")
 
     def stop(self) -> None:
         """Stop fast, and remove its files."""
@@ -104,6 +106,14 @@ class Postgres:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(30)
         shutil.rmtree(self._data, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there, and not only its name: what ended and was not waited for has no command any more."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
