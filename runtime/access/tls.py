@@ -1,15 +1,24 @@
-"""Certificates of servers and clients as gRPC takes them."""
+"""Certificates of servers and clients as gRPC takes them; those of servers may be replaced while they run."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from runtime.access import SecurityError
 from runtime.settings import Settings
+from runtime.telemetry.logging import get_logger
+
+_log = get_logger()
 
 
-def _bytes(path: Path, what: str) -> bytes:
+def pem(path: Path, what: str) -> bytes:
+    """A file in PEM. Raises SecurityError that names it and what it is."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -19,11 +28,70 @@ def _bytes(path: Path, what: str) -> bytes:
     return content
 
 
-def server_credentials(certificate: Path, key: Path, client_ca: Path | None) -> grpc.ServerCredentials:
-    """TLS for a server; with `client_ca`, only clients that show a certificate of it come in. Raises SecurityError."""
-    pair = (_bytes(key, "TLS key"), _bytes(certificate, "TLS certificate"))
-    roots = _bytes(client_ca, "CA of clients") if client_ca else None
-    return grpc.ssl_server_credentials([pair], roots, require_client_auth=client_ca is not None)
+@dataclass(frozen=True)
+class ServerFiles:
+    """Files of a server's TLS; with `client_ca`, only clients that show a certificate of it come in."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def stamp(self) -> tuple[object, ...]:
+        """Changes when a file is replaced, also where a link leads elsewhere. Raises OSError."""
+        found = [path.stat() for path in (self.certificate, self.key, self.client_ca) if path]
+        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found)
+
+    def read(self) -> tuple[bytes, bytes, bytes | None]:
+        """Key, certificate and CA of clients in PEM. Raises SecurityError where a server could not use them."""
+        key, certificate = pem(self.key, "TLS key"), pem(self.certificate, "TLS certificate")
+        try:
+            own = load_pem_private_key(key, None).public_key()
+            first = load_pem_x509_certificate(certificate).public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: the key has a password
+            raise SecurityError(
+                f"{self.key} and {self.certificate} cannot be read as TLS key and certificate"
+            ) from error
+        if own != first:
+            raise SecurityError(f"{self.key} is not the key of the certificate {self.certificate}")
+        return key, certificate, pem(self.client_ca, "CA of clients") if self.client_ca else None
+
+
+def server_credentials(files: ServerFiles) -> grpc.ServerCredentials:
+    """TLS for a server, from files that may be replaced while it runs. Raises SecurityError."""
+    watched = _Replaced(files)
+    fetch: Any = watched  # grpc's types do not know that None is "as before"
+    return grpc.dynamic_ssl_server_credentials(watched.first, fetch, bool(files.client_ca))
+
+
+class _Replaced:
+    """Asked by gRPC at each new connection: the files' new content once they can be used, before that nothing."""
+
+    def __init__(self, files: ServerFiles) -> None:
+        self._files, self._lock = files, threading.Lock()
+        try:
+            self._stamp: tuple[object, ...] = files.stamp()
+        except OSError:
+            self._stamp = ()  # reading says which it is
+        self.first = _configuration(files)
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        with self._lock:
+            try:
+                stamp = self._files.stamp()
+                if stamp == self._stamp:
+                    return None
+                configuration = _configuration(self._files)
+            except (OSError, SecurityError) as error:
+                _log.warning("certificate not replaced", reason=str(error))
+                return None
+            self._stamp = stamp
+        _log.info("certificate replaced")
+        return configuration
+
+
+def _configuration(files: ServerFiles) -> grpc.ServerCertificateConfiguration:
+    key, certificate, client_ca = files.read()
+    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
 
 
 @dataclass(frozen=True)
@@ -39,9 +107,9 @@ class ClientTls:
         if (self.certificate is None) != (self.key is None):
             raise SecurityError("a client's TLS certificate and key belong together")
         return grpc.ssl_channel_credentials(
-            _bytes(self.ca, "CA of the server"),
-            _bytes(self.key, "TLS key") if self.key else None,
-            _bytes(self.certificate, "TLS certificate") if self.certificate else None,
+            pem(self.ca, "CA of the server"),
+            pem(self.key, "TLS key") if self.key else None,
+            pem(self.certificate, "TLS certificate") if self.certificate else None,
         )
 
 

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from runtime.access.keys import ApiKeys
 from runtime.access.loopback import require_loopback
-from runtime.access.tls import server_credentials
+from runtime.access.tls import ServerFiles, server_credentials
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
 from runtime.rpc.core import give_way
@@ -106,7 +106,8 @@ class Server:
         settings = self.settings
         try:
             if settings.tls_certificate and settings.tls_key:
-                credentials = server_credentials(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+                files = ServerFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+                credentials = server_credentials(files)
                 self.port = self._server.add_secure_port(settings.listen, credentials)
             else:
                 self.port = self._server.add_insecure_port(settings.listen)
