@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py vouch.py \
+SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
 # A server's start is mostly imports: 0.9 s with bytecode, 2.4 s without. So it is kept, also where the user's shell says no.
@@ -39,7 +39,7 @@ check: setup  ## everything that needs no running server
 	@$(RUN)lint-imports --no-cache
 	@$(RUN)python protos/generate.py --check
 	@$(RUN)python protos/lint.py
-	@$(RUN)python envoy/run.py --check
+	@$(RUN)python envoy/check.py
 
 format: setup  ## format and mend what can be mended
 	@$(RUN)ruff format --quiet $(SOURCES)

@@ -18,7 +18,7 @@ from http_bridge.batches import Result, batch, each, failed
 from http_bridge.cases import serve_cases
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
-from http_bridge.gate import metadata, timeout
+from http_bridge.front.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
@@ -43,7 +43,10 @@ app = application(
 
 @app.get("/api/v1/health", summary="Whether the agent can decide")
 async def health(request: Request) -> Response:
-    """`degraded` when agent, scorer or ledger cannot do their part; always 200, so that the fields can be read."""
+    """`degraded` when agent, scorer or ledger cannot do their part, `starting` where they never could yet.
+
+    Always 200, so that the fields can be read.
+    """
     agent, scorer, version = False, False, None
     try:
         info = await request.app.state.agent.GetAgentInfo(
@@ -55,7 +58,7 @@ async def health(request: Request) -> Response:
             agent, scorer = await asyncio.gather(_serves(request, _AGENT), _serves(request, _SCORER))
     return respond_json(
         {
-            "status": "healthy" if agent and scorer else "degraded",
+            "status": request.app.state.condition.word(agent and scorer, "degraded"),
             "ml_service_available": scorer,
             "ledger_available": agent,
             "agent_service_version": version,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,14 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.access_log import keep_ids_out_of_access_log
+from http_bridge.condition import Condition
 from http_bridge.dialect.bodies import parse
 from http_bridge.dialect.openapi import describe_keys
 from http_bridge.dialect.spelling import to_rest, to_transaction
 from http_bridge.dialect.times import to_timestamp
 from http_bridge.errors import install
 from http_bridge.events import ends_with_signals
-from http_bridge.gate import Gate, metadata, timeout
+from http_bridge.front.access_log import keep_ids_out_of_access_log
+from http_bridge.front.gate import Gate, metadata, timeout
+from http_bridge.front.measured import Measured, show_metrics
 from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
@@ -40,7 +43,8 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.ending = asyncio.Event()
+        app.state.ending, app.state.condition = asyncio.Event(), Condition()
+        app.state.one_of_several = multiprocessing.parent_process() is not None
         given = getattr(app.state, _GIVEN, None)
         if given is not None:  # another's process, which has its own log
             _set(app, given)
@@ -55,7 +59,8 @@ def application(
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
     install(app)
-    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Gate, settings=settings, ended=Measured(app).ended)
+    show_metrics(app)
     keep_ids_out_of_access_log(app)
     describe_keys(app)
     return app

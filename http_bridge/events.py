@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 
 from http_bridge.dialect.spelling import to_rest
 from http_bridge.errors import AWAY
-from http_bridge.gate import metadata
+from http_bridge.front.gate import metadata
 from runtime.rpc.following import followed
 
 

@@ -17,7 +17,7 @@ from http_bridge.application import application, ask, post, read_transaction, re
 from http_bridge.batches import Result, batch, failed, refused
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
-from http_bridge.gate import metadata, timeout
+from http_bridge.front.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
@@ -49,14 +49,14 @@ app = application(
 
 @app.get("/api/v1/health", summary="Whether the scorer has a model and answers")
 async def health(request: Request) -> Response:
-    """Answers 200 when healthy and 503 when not, with the same fields."""
+    """200 when `healthy`; 503 when `starting`, or `unhealthy` since it was well or for longer than a start takes."""
     try:
         answer = await request.app.state.health.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=1.0)
         loaded = answer.status == health_pb2.HealthCheckResponse.SERVING
     except grpc.aio.AioRpcError:
         loaded = False
     values = {
-        "status": "healthy" if loaded else "unhealthy",
+        "status": request.app.state.condition.word(loaded, "unhealthy"),
         "model_loaded": loaded,
         "timestamp": dt.datetime.now(dt.UTC).isoformat(),
     }

@@ -39,6 +39,8 @@ def shaped(config: Config, settings: EdgeSettings) -> Config:
         if targets := settings.targets(service):
             _replicate(cluster, service, targets)
         _widen(cluster, max(1, len(settings.targets(service))) * settings.workers)
+    if settings.admin_port:
+        config["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": settings.admin_port}}}
     if settings.access_log:
         manager["access_log"] = [_access_log()]
     host = manager["route_config"]["virtual_hosts"][0]

@@ -19,6 +19,8 @@ class StackSettings(Settings):
     bridge_ml_port: Port = 8000
     bridge_agent_port: Port = 8001
     edge_port: Port = 8080
+    bridge_workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes of each REST door."""
 
 
 def _listed(value: object) -> object:
@@ -53,6 +55,8 @@ class EdgeSettings(Settings):
     """Origins whose pages may ask here, by commas: https://shop.example."""
     access_log: bool = False
     """A line of JSON for each request, without anything personal."""
+    admin_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Of Envoy's own pages and metrics, on loopback always: whoever reaches them can stop it. 0 for none."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     services_tls_ca: Path | None = None

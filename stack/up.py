@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from honcho.printer import Printer
 
 from runtime.process.commands import command
 from stack.ports import REPLICATED, lacking, ports, replicas
-from stack.settings import EdgeSettings
+from stack.settings import EdgeSettings, StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEALTHY_SECONDS = 60.0
@@ -86,15 +87,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = parser.parse_args(arguments).replicas
     if not 1 <= count <= MOST_REPLICAS:
         parser.error(f"--replicas is from 1 to {MOST_REPLICAS}")
-    at, secure = replicas(ports(), count), EdgeSettings.read().tls_certificate is not None
+    at = replicas(ports(), count)
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
     if sentences := lacking(at, models):
         print("\n".join(f"vouch up: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
+    with tempfile.TemporaryDirectory(prefix="vouch-metrics-") as counts:
+        return _run(at, count, environment(at, models), Path(counts))
+
+
+def _run(at: Mapping[str, int], count: int, told: dict[str, str], counts: Path) -> int:
     manager: Any = Manager(_Unread(sys.stdout))
-    told = environment(at, models)
+    secure = EdgeSettings.read().tls_certificate is not None
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, f"exec {program}", env=told)
+        manager.add_process(name, f"exec {program}", env=told | _counting(name, counts))
         for number in range(2, count + 1) if name in REPLICATED else ():
             manager.add_process(f"{name}.{number}", f"exec {program}", env=told | _elsewhere(name, number, at))
     stopping, failed = threading.Event(), threading.Event()
@@ -107,6 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     print("vouch up: a service did not run; see the lines above", file=sys.stderr)
     return 1
+
+
+def _counting(name: str, counts: Path) -> dict[str, str]:
+    """Where workers of a REST door count together."""
+    if StackSettings.read().bridge_workers == 1 or not name.startswith("bridge_"):
+        return {}
+    (counts / name).mkdir()
+    return {"PROMETHEUS_MULTIPROC_DIR": str(counts / name)}
 
 
 def environment(at: Mapping[str, int], models: Path) -> dict[str, str]:

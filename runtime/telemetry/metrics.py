@@ -8,18 +8,17 @@ that made them. No label ever holds anything of an order or a caller.
 import struct
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import REGISTRY
 
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
-_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 HANDLED = Counter("grpc_server_handled", "RPCs that ended, by status code", (*_METHOD, "grpc_code"))
-SECONDS = Histogram("grpc_server_handling_seconds", "Time from the request to its answer", _METHOD, buckets=_SECONDS)
+SECONDS = Histogram("grpc_server_handling_seconds", "Time from the request to its answer", _METHOD, buckets=BUCKETS)
 IN_FLIGHT = Gauge("grpc_server_in_flight_requests", "RPCs being worked on", multiprocess_mode="livesum")
 STREAMS = Gauge("grpc_server_open_streams", "Streams that are open", multiprocess_mode="livesum")
 GATHERED = 64
@@ -79,15 +78,25 @@ class _WorkersMetrics:
         return list(self._collector.collect())  # type: ignore[no-untyped-call]
 
 
+def exposed(folder: str | None) -> bytes:
+    """What Prometheus reads, of this process or of all workers that write to `folder`."""
+    return generate_latest(_registry(folder))
+
+
+def _registry(folder: str | None) -> CollectorRegistry:
+    if folder is None:
+        return REGISTRY
+    registry = CollectorRegistry()
+    registry.register(_WorkersMetrics(folder))
+    return registry
+
+
 class Exposition:
     """The port that Prometheus reads, of this process or of all workers."""
 
     def __init__(self, address: str, folder: str | None = None) -> None:
         """Listen on `address`; raise OSError when it is taken. `folder` is where workers write."""
-        registry: Any = REGISTRY
-        if folder is not None:
-            registry = CollectorRegistry()
-            registry.register(_WorkersMetrics(folder))
+        registry = _registry(folder)
         self.workers = Gauge(WORKERS_ALIVE, "Worker processes that run", registry=registry)
         self.workers.set(1)
         self._folder = folder

@@ -2,15 +2,11 @@
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import trustme
 import yaml
 
 from runtime.settings import SettingsError
@@ -22,34 +18,7 @@ from testing.servers.processes import ROOT, Stack, answers
 from testing.servers.replicas import envoy
 from testing.waiting import wait_for
 
-PLAIN = {
-    "SCORERS": "127.0.0.1:50051,scorers.example:50051", "AGENTS": "agents.example:50052", "BRIDGES_ML": "[::1]:8000",
-    "WORKERS": "4", "RATE_LIMIT": "50", "ORIGINS": "https://shop.example,http://localhost:5173", "ACCESS_LOG": "true",
-}  # fmt: skip
 LIMITED, PAGES = {"RATE_LIMIT": "1"}, {"ORIGINS": "https://shop.example"}
-
-
-def checked(settings: dict[str, str]) -> str:
-    """What Envoy says of the configuration with these settings."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
-    told = clean | {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "envoy/run.py", "--check"]
-    done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=60, check=False)
-    return done.stdout + done.stderr
-
-
-@pytest.mark.envoy
-def test_every_combination_is_a_configuration(tmp_path: Path) -> None:
-    """All settings at once, each alone, and with TLS on both sides: Envoy takes them."""
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost")
-    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    secure = {"TLS_CERTIFICATE": "cert.pem", "TLS_KEY": "key.pem", "SERVICES_TLS_CA": "ca.pem"}
-    secure = {name: str(tmp_path / file) for name, file in secure.items()} | {"ADDRESS": "0.0.0.0"}
-    for settings in ({}, PLAIN, secure, PLAIN | secure, *({name: value} for name, value in PLAIN.items())):
-        assert "configuration '' OK" in checked(settings), settings
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """In front of both apps: who may come in, the id that a request is known by in all logs, and an answer whatever goes wrong."""
 
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from http_bridge import deadlines
 from http_bridge.errors import LATE, unexpected
+from http_bridge.front import deadlines
 from http_bridge.settings import HttpSettings
 from runtime.access.keys import ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
@@ -31,8 +33,9 @@ _ORIGIN = re.compile(r"https?://([^/]+)")
 class Gate:
     """ASGI middleware: 401 without a known key where keys are set; elsewhere 403 beyond loopback and to foreign pages."""
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, settings: HttpSettings, ended: Callable[[Scope, int, float], None]) -> None:
+        """`ended` is told of each answer: its status, and the seconds that it took."""
+        self._app, self._ended = app, ended
         self._keys = ApiKeys(settings.api_keys) if settings.api_keys else None
         self._own = [("x-api-key", settings.api_key.get_secret_value())] if settings.api_key else []
         self._anywhere = settings.insecure or self._keys is not None
@@ -47,12 +50,12 @@ class Gate:
         passed = [(name, headers[name]) for name in _PASSED_ON if name in headers] or self._own
         state = scope.setdefault("state", {})
         state["metadata"] = ((REQUEST_ID, identity), *passed)
-        begun = False
+        status, begun = 0, time.perf_counter()
 
         async def answer(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = message["status"]
                 message["headers"] = [*message["headers"], (REQUEST_ID.encode(), identity.encode())]
             await send(message)
 
@@ -64,9 +67,12 @@ class Gate:
         except Exception as error:
             # What gets out of here closes the connection, and with it the calls of others that an edge sends over it.
             problem = unexpected(scope, identity, error)
-            if begun:
+            if status:
                 raise
             await problem(scope, receive, answer)
+        finally:
+            if status:  # nobody is there for an answer that never began
+                self._ended(scope, status, time.perf_counter() - begun)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         server = scope.get("server")

@@ -1,0 +1,63 @@
+"""Metrics of REST at /metrics: how long requests took, by route and status. No label holds what callers wrote."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from prometheus_client import Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from runtime.telemetry.metrics import BUCKETS, exposed
+
+PATH: Final = "/metrics"
+_ELSEWHERE: Final = "(no such path)"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = Histogram(
+    "http_server_request_duration_seconds",  # as OpenTelemetry names it
+    "Time from a request to the end of its answer",
+    ("http_request_method", "http_route", "http_response_status_code"),
+    buckets=BUCKETS,
+)
+_SEVERAL = (
+    "several workers answer here, each with counts of its own: start them with PROMETHEUS_MULTIPROC_DIR, the path of an "
+    "empty folder, and this shows the sums\n"
+)
+
+
+class Measured:
+    """Counts requests of an app by route; its labels are looked up once."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app, self._series = app, dict[tuple[str, Any, int], Any]()
+        self._routes: Mapping[Callable[..., Any], str] = {}
+
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        key = (scope["method"], scope.get("endpoint"), status)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._labelled(*key)
+        series.observe(seconds)
+
+    def _labelled(self, method: str, endpoint: Any, status: int) -> Any:
+        if not self._routes:  # all are there by the first request
+            self._routes = {route.endpoint: route.path for route in self._app.routes if isinstance(route, Route)}
+        route = self._routes.get(endpoint, _ELSEWHERE)
+        return _SECONDS.labels(method if method in _METHODS else "(other)", route, str(status))
+
+
+def show_metrics(app: FastAPI) -> None:
+    """Answer /metrics: of this process, or of all workers where they share a folder."""
+
+    async def metrics(request: Request) -> Response:
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder is None and request.app.state.one_of_several:
+            return PlainTextResponse(_SEVERAL, 503)
+        return Response(exposed(folder), media_type=CONTENT_TYPE_LATEST)
+
+    app.router.routes.append(Route(PATH, metrics, methods=["GET"], include_in_schema=False))
