@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGES = {"h2load": "nghttp2-client", "wrk": "wrk"}
@@ -53,17 +54,13 @@ def h2load_p50(url: str, body: Path, headers: tuple[str, ...], core: int | None,
         return statistics.median(int(line.split()[2]) for line in Path(log.name).read_text().splitlines())
 
 
-def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int, *, anew: bool = False) -> float:
-    """Requests a second over HTTP/1.1. With `anew` each order has an id of its own, so that none is a repetition."""
+def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int, *, anew: Sequence[str] = ()) -> float:
+    """Requests a second over HTTP/1.1. Of each order the fields in `anew` are its own: its id, so that none is a repetition."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\n")
         if anew:
-            rest = {name: value for name, value in json.loads(body.read_text()).items() if name != "transaction_id"}
-            script.write(f'local before=\'{{"transaction_id":"{uuid.uuid4().hex}-\'\n')
-            script.write(f"local after='\",{_quoted(json.dumps(rest)[1:])}'\nlocal number=0\n")
-            script.write(
-                "request=function() number=number+1; return wrk.format(nil,nil,nil,before..number..after) end\n"
-            )
+            order = json.loads(body.read_text()) | {name: _OWN.get(name, f"{uuid.uuid4().hex}-@N") for name in anew}
+            script.write(f"local order='{_quoted(json.dumps(order))}'\nlocal number=0\n{_ANEW}")
         else:
             script.write(f"wrk.body='{_quoted(body.read_text())}'\n")
         script.flush()
@@ -72,6 +69,16 @@ def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int
     if not rate or "Non-2xx" in output:
         raise LoadError(f"{url}: {output[-600:]}")
     return float(rate[1])
+
+
+_OWN = {"ip_address": "10.@A.@B.@C"}
+_ANEW = """
+function request()
+  number = number + 1
+  local own = {N = number, A = math.floor(number / 65536) % 256, B = math.floor(number / 256) % 256, C = number % 256}
+  return wrk.format(nil, nil, nil, (string.gsub(order, '@(%u)', own)))
+end
+"""
 
 
 def _quoted(text: str) -> str:

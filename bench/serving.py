@@ -9,17 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import load, mlserver
 from bench.running import BATCH, CLIENT, PREDICT, PREDICT_BATCH, REQUESTS, SERVER, Bench, start_all
+from history.definitions import Key
 from ml_server.registry.store import CURRENT
 from runtime.settings import Shared
 from testing.results import entry, write
 from testing.waiting import free_port, wait_for
 
 ROUNDS = 5
+ID = "transaction_id"
 
 
 def start_mlserver(bench: Bench) -> bool:
@@ -88,11 +90,12 @@ def _rest(bench: Bench) -> None:
         keep(f"{key}_vs_fastapi", rate / echo)
         keep(f"{key}_unexplained_vs_fastapi", load.wrk(urls[name] + "?explain=none", body, CLIENT, 2, 8) / echo)
 
-    def reviews(name: str, core: int | None) -> float:
-        url = f"http://127.0.0.1:{bench.ports[name]}/api/v1/review"
-        return load.wrk(url, body, core, 3, 16, anew=True)
+    def reviews(name: str, core: int | None, anew: Sequence[str] = (ID, *(key.value for key in Key))) -> float:
+        return load.wrk(f"http://127.0.0.1:{bench.ports[name]}/api/v1/review", body, core, 3, 16, anew=anew)
 
     keep("review_rest_vs_fastapi", reviews("one_agent", CLIENT) / echo)
+    # As in an attack: memory looks at as many of the customer's, the device's and the address's orders as it ever does.
+    keep("review_rest_one_customer_vs_fastapi", reviews("one_agent", CLIENT, (ID,)) / echo)
     keep("review_rest_rate", reviews("bridge_agent", None))
     keep("review_rest_one_process_rate", reviews("one_free_agent", None))
 
