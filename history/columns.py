@@ -13,7 +13,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LARGEST_AMOUNT, LATEST, NEEDED, Definition, Key, Kind
+from history.definitions import (
+    AMOUNT_UNITS,
+    BY_KEY,
+    DAY,
+    LARGEST_AMOUNT,
+    LATEST,
+    MOST_DAYS,
+    NEEDED,
+    Definition,
+    Key,
+    Kind,
+)
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 """Times and sums are of 64 bits, places and codes of 32: a table of ten million rows has dozens of such columns."""
@@ -136,6 +147,7 @@ class _Past:
         found = np.where(counts, self.rows, len(counts))
         first = np.minimum.reduceat(found, self._starts)[self._group] if len(counts) else found
         days = (self._at - self._at[np.minimum(first, len(counts) - 1)]) // DAY if len(counts) else found
+        days = np.minimum(days, MOST_DAYS)
         return np.asarray(np.where(first < self.rows, days, 0), np.int64)
 
     def _neighbour(self, values: Ints, *, forward: bool) -> Ints:

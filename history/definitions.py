@@ -17,6 +17,8 @@ HOUR, DAY = 3600, 86_400
 AMOUNT_UNITS: Final = 10_000
 """Amounts are summed as whole ten-thousandths, so that sums are exact in any order."""
 LARGEST_AMOUNT: Final = 9 * 10**15
+MOST_DAYS: Final = 36_500
+"""So far back a first order is told, as the contract has it: a time may be from any year."""
 
 
 class Key(Enum):
@@ -39,7 +41,7 @@ class Kind(Enum):
     MEAN_AMOUNT = "mean amount"
     """The mean amount of those not denied; 0 where there is none."""
     DAYS_SINCE_FIRST = "days since first"
-    """Whole days since the first that was not denied, of all times; 0 where there is none."""
+    """Whole days since the first that was not denied, of all times, 36,500 at most; 0 where there is none."""
     NEW = "new"
     """Whether another field had its value in none of them."""
 

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LATEST, NEEDED, Definition, Key, Kind
+from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LATEST, MOST_DAYS, NEEDED, Definition, Key, Kind
 
 Value = int | float | bool
 
@@ -111,7 +111,7 @@ def _days_since_first(past: _Past, attempt: Attempt) -> int:
         if place[0] > attempt.at:
             break
         if past.attempts[place].counts and past.attempts[place] is not attempt:
-            return (attempt.at - place[0]) // DAY
+            return min((attempt.at - place[0]) // DAY, MOST_DAYS)
     return 0
 
 

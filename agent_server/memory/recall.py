@@ -15,7 +15,7 @@ from agent_server.memory.statements import AMOUNTS, FOLDED_PREFIX, SAME, UNITS, 
 from contract.fields import REQUIRED
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.transaction_pb2 import Transaction
-from history.definitions import DAY, DEFINITIONS, NEEDED, Definition, Kind, amount_units, is_known
+from history.definitions import DAY, DEFINITIONS, MOST_DAYS, NEEDED, Definition, Kind, amount_units, is_known
 from history.replay import Value, mean_amount
 
 FORGOTTEN: dict[str, None] = dict.fromkeys(("transaction_id", *NEEDED, "amount"))
@@ -139,7 +139,7 @@ def _value(definition: Definition, row: Any, at: int) -> Value:
         return mean_amount(units, row[name + AMOUNTS] + (row[FOLDED_PREFIX + "amounts"] or 0))
     if kind is Kind.DAYS_SINCE_FIRST:
         firsts = [moment for moment in (row[name], row[FOLDED_PREFIX + "first"]) if moment is not None]
-        return (at - min(firsts)) // DAY if firsts else 0
+        return min((at - min(firsts)) // DAY, MOST_DAYS) if firsts else 0
     if kind is Kind.NEW:
         return not row[name] and (not whole or row[FOLDED_PREFIX + "device"] is None)
     if kind is Kind.ORDERS and whole:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from typing import Any
 
+import protovalidate
 import pytest
 import sqlalchemy as sa
 
@@ -18,7 +19,7 @@ from agent_server.privacy import Erase
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
-from history.definitions import DAY, NAMES
+from history.definitions import DAY, MOST_DAYS, NAMES
 from history.replay import Value
 from testing.decisions import answer_for
 from testing.remembering import replayed
@@ -84,6 +85,22 @@ async def test_a_raw_order_is_filled(ledger_url: str) -> None:
     await review(ledger, order(3, at + 120, "other", **fields))
     third = await review(ledger, order(4, at + 2 * DAY, **fields))
     assert third == dict(zip(NAMES, (0, 2, 2, 15.0, 2, False, 1, 2, 2, 1), strict=True))
+    ledger.close()
+
+
+async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
+    """An account with orders of 1970 and of 9999: no number of days is above what the contract takes, so that it is scored."""
+    ledger = memory_of(ledger_url, since=0)
+    latest = 253_402_300_799
+    orders = [order(number, at, order_amount=1e9, device_id="d") for number, at in enumerate((1, latest - 60, latest))]
+    for one in orders:
+        one.account_created_date.seconds = 1
+        filled = Transaction()
+        filled.CopyFrom(one)
+        for name, value in (await review(ledger, one)).items():
+            setattr(filled, name, value)
+        assert not protovalidate.collect_violations(filled)
+    assert filled.days_since_account_first_purchase == MOST_DAYS
     ledger.close()
 
 

@@ -10,9 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.fields import FIELDS
+from generated.vouch.v1.transaction_pb2 import Transaction
 from history.columns import Columns, codes
-from history.definitions import DAY, DEFINITIONS, HOUR, LATEST, NAMES, Key, amount_units, documented, is_known
+from history.definitions import (
+    DAY,
+    DEFINITIONS,
+    HOUR,
+    LATEST,
+    MOST_DAYS,
+    NAMES,
+    Key,
+    amount_units,
+    documented,
+    is_known,
+)
 from history.replay import Attempt, Replay
+from runtime.rules import rules_of
 from testing.servers.processes import ROOT
 
 NOON = 1_700_000_000
@@ -39,6 +52,18 @@ def test_each_field_is_one_of_the_contract() -> None:
         kind = "flag" if definition.name == "new_device" else "number" if "avg" in definition.name else "count"
         assert FIELDS[definition.name].kind == kind
         assert definition.key.value in FIELDS and (not definition.of or definition.of in FIELDS)
+
+
+def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None:
+    """Replay and columns stop at the largest number of days that the contract takes."""
+    field: Any = Transaction.DESCRIPTOR.fields_by_name["days_since_account_first_purchase"]
+    rule = rules_of(field)
+    assert rule.int32.lte == MOST_DAYS
+    old, late = attempt(1, NOON), attempt(2, NOON + (MOST_DAYS + 7) * DAY)
+    assert last(old, late)["days_since_account_first_purchase"] == MOST_DAYS
+    columns = Columns(np.array([old.at, late.at]), {"user_id": codes(pa.array(["u", "u"]))}, np.array([10.0, 10.0]))
+    values, _ = columns.values()["days_since_account_first_purchase"]
+    assert values.tolist() == [0, MOST_DAYS]
 
 
 def test_the_docs_list_the_definitions() -> None:
