@@ -16,6 +16,7 @@ from chaos.ledgers import LedgerKept, kill_agents
 from chaos.outages import stop_scorer
 from chaos.overload import Overloaded, overload_batches, overload_reviews
 from chaos.policies import swap_policies
+from chaos.schemas import check_all
 from chaos.swaps import swap_models
 from chaos.tamperings import tamper
 from chaos.watchers import watch
@@ -26,8 +27,9 @@ from testing.servers.postgres import binaries, running
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 POLICY_SWAPS = 300
-IDLERS = 200
+IDLERS = 1000
 RENEWALS = 20
+EXAMPLES = 120
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
 RACED = 1000
 REPLICA_KILLS, REPLICA_RATE = 10, 300
@@ -136,6 +138,10 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.keep("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / _MEGABYTE, "MB", 30)
     if not fuzzed.alive:
         report.failed.append("a server died of fuzzing")
+    checked = await asyncio.to_thread(check_all, folder_for("schemas"), models, EXAMPLES)
+    report.keep("schemas_examples", checked.examples, "requests")
+    report.keep("schemas_failures", len(checked.failures), "failures", 0)
+    report.failed += checked.failures
     return report
 
 

@@ -13,7 +13,7 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.application import application, ask, post, query_time, read_transaction, respond_json
+from http_bridge.application import QueryTime, application, ask, post, query_time, read_transaction, respond_json
 from http_bridge.batches import Result, batch, each, failed
 from http_bridge.cases import serve_cases
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
@@ -171,8 +171,8 @@ async def list_decisions(
     request: Request,
     transaction_id: Annotated[str, Query(max_length=128)] = "",
     user_id: Annotated[str, Query(max_length=128)] = "",
-    since: Annotated[str, Query(max_length=64)] = "",
-    until: Annotated[str, Query(max_length=64)] = "",
+    since: QueryTime = "",
+    until: QueryTime = "",
     decision: Literal["approve", "deny", "review"] | None = None,
     page_size: Annotated[int, Query(ge=1, le=1000)] = 50,
     page_token: Annotated[str, Query(max_length=256)] = "",

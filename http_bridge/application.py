@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import multiprocessing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi_offline import FastAPIOffline
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from orjson import dumps
+from pydantic import WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -19,7 +20,7 @@ from http_bridge.condition import Condition
 from http_bridge.dialect.bodies import parse
 from http_bridge.dialect.openapi import describe_keys
 from http_bridge.dialect.spelling import to_rest, to_transaction
-from http_bridge.dialect.times import to_timestamp
+from http_bridge.dialect.times import SCHEMA, to_timestamp
 from http_bridge.errors import install
 from http_bridge.events import ends_with_signals
 from http_bridge.front.access_log import keep_ids_out_of_access_log
@@ -94,6 +95,10 @@ async def ask(request: Request, method: Any, message: Message, settings: HttpSet
         if name in SHOWN:
             response.headers[name] = value
     return response
+
+
+QueryTime = Annotated[str, Query(max_length=64), WithJsonSchema({"anyOf": [SCHEMA, {"const": ""}], "default": ""})]
+"""A time in a query; empty for none."""
 
 
 def query_time(name: str, text: str) -> Timestamp:

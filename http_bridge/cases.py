@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from contract.fields import short_names
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
-from http_bridge.application import ask, query_time
+from http_bridge.application import QueryTime, ask, query_time
 from http_bridge.dialect.messages import read_into
-from http_bridge.dialect.openapi import answer, message_body
+from http_bridge.dialect.openapi import answer, event_stream, message_body
 from http_bridge.events import EventStream, events
 from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
@@ -53,7 +53,12 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
         )
         return await ask(request, request.app.state.cases.ListCases, message, settings)
 
-    @app.get("/api/v1/cases/watch", summary="What happens to cases", response_class=EventStream)
+    @app.get(
+        "/api/v1/cases/watch",
+        summary="What happens to cases",
+        response_class=EventStream,
+        responses=event_stream(cases.Case.DESCRIPTOR),
+    )
     async def watch_cases(
         request: Request,
         cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
@@ -71,7 +76,7 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
         summary="How well reviewers judge",
         responses=answer(cases.ListReviewersResponse.DESCRIPTOR),
     )
-    async def list_reviewers(request: Request, since: Annotated[str, Query(max_length=64)] = "") -> Response:
+    async def list_reviewers(request: Request, since: QueryTime = "") -> Response:
         """Agreement, golden cases, time and overrides, by reviewer."""
         message = cases.ListReviewersRequest()
         if since:

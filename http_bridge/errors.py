@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from http_bridge.dialect.spelling import EXTRA
@@ -70,7 +71,21 @@ async def _too_large(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _problem(error.status_code, error.detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return _problem(error.status_code, error.detail, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What a path may be asked with, over all routes that have it; Starlette tells of the first of them."""
+    matching = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+    ]
+    exact = [route for route in matching if route.path == request.scope["path"]]
+    return sorted({method for route in exact or matching for method in route.methods or ()})
 
 
 async def _gone(request: Request, error: Exception) -> JSONResponse:

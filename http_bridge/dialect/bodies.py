@@ -32,14 +32,14 @@ from generated.buf.validate import validate_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.dialect.descriptions import description
 from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION
-from http_bridge.dialect.times import to_timestamp
+from http_bridge.dialect.times import SCHEMA, to_timestamp
 
 INT32: Final = (-(2**31), 2**31 - 1)
 _time = Annotated[
     Any,
     BeforeValidator(to_timestamp),
     PlainSerializer(Timestamp.ToJsonString, str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema(dict(SCHEMA)),
 ]
 _PYTHON: dict[str, Any] = {"text": str, "number": float, "count": int, "flag": bool, "time": _time}
 # The rules of the contract that pydantic knows under another name. What it does not know the services check.
@@ -47,7 +47,7 @@ _RULES = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le", "min_len": "min_leng
 _LONGEST_ORDER, _MOST_KEYS = 1 << 15, 1000
 _KEY = re.compile(rb'"\s*:')
 _WRITTEN = {
-    "int_type": re.compile(r"[+-]?\d{1,10}", re.ASCII),
+    "int_type": re.compile(r"[+-]?\d{1,19}", re.ASCII),
     "float_type": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII),
 }
 
@@ -94,8 +94,13 @@ def _extra(value: Any) -> float | str | None:
     raise ValueError("an extra is a number or a text")
 
 
-_extra_value = Annotated[Any, PlainValidator(_extra, json_schema_input_type=float | str | None)]
-_extras = Annotated[dict[Annotated[str, Field(pattern=NAME)], _extra_value], Field(max_length=MOST)]
+_extra_value = Annotated[
+    Any, PlainValidator(_extra, json_schema_input_type=float | Annotated[str, Field(max_length=LONGEST)] | None)
+]
+_extras = Annotated[
+    dict[Annotated[str, Field(pattern=NAME)], _extra_value],
+    Field(max_length=MOST, json_schema_extra={"additionalProperties": False}),  # as all names must be by the pattern
+]
 _definitions: Any = {
     descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields if descriptor.name in FIELDS
 } | {EXTRA: (_extras | None, Field(None, description=EXTRA_DESCRIPTION))}
@@ -134,15 +139,18 @@ def _numbers_read(body: bytes, error: ValidationError) -> dict[str, Any]:
         raise error
     values: dict[str, Any] = from_json(body)
     for kind, name in wrong:
-        values[str(name)] = _number(kind, values[str(name)])
+        values[str(name)] = number_written(kind, values[str(name)])
     return values
 
 
-def _number(kind: str, value: Any) -> Any:
-    """A number that was written as text, or a count written 5.0; anything else as it is."""
+def number_written(kind: str, value: Any, bounds: tuple[int, int] = INT32) -> Any:
+    """A number that was written as text, or a count written 5.0; anything else as it is.
+
+    `kind` is pydantic's name of what was wrong: `int_type` or `float_type`.
+    """
     if isinstance(value, str) and _WRITTEN[kind].fullmatch(value):
         return int(value) if kind == "int_type" else float(value)
-    if isinstance(value, float) and value.is_integer() and INT32[0] <= value <= INT32[1]:
+    if isinstance(value, float) and value.is_integer() and bounds[0] <= value <= bounds[1]:
         return int(value)
     return value
 

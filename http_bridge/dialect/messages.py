@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from contract.fields import short_names
-from http_bridge.dialect.bodies import refuse_repeated
+from http_bridge.dialect.bodies import number_written, refuse_repeated
 from http_bridge.dialect.times import to_timestamp
 
 _PYTHON = {
@@ -66,6 +66,8 @@ def _set(message: Message, field: Any, value: Any) -> str:
     else:
         python, told = _PYTHON[field.cpp_type]
         bits = _BITS.get(field.cpp_type, 0)
+        if bits:
+            value = number_written("int_type", value, (-(2**bits), 2**bits - 1))
         if type(value) is not python or (bits and not -(2**bits) <= value < 2**bits):
             return f"must be {told}"
     try:

@@ -1,4 +1,4 @@
-"""JSON schemas of answers, derived from the contract, for /docs."""
+"""What /docs tells of operations: schemas of answers and bodies, derived from the contract, and what can go wrong."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from contract.examples import DOCUMENTED_ORDER
+from http_bridge.dialect.asked import asked_schema
 from http_bridge.dialect.bodies import TransactionBody
 from http_bridge.dialect.descriptions import description
 from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION, is_extra, is_map, names_of
@@ -165,6 +166,19 @@ def body() -> dict[str, Any]:
 
 def message_body(descriptor: Descriptor | Any, without: Sequence[str] = ()) -> dict[str, Any]:
     """The request body of an operation that takes a message, but for fields that stand in its path."""
-    properties = {field.name: _property(field) for field in descriptor.fields if field.name not in without}
-    schema = {"type": "object", "title": descriptor.name, "properties": properties, "additionalProperties": False}
+    schema = asked_schema(descriptor, without)
+    # Also where nothing in it is: a web page of another origin cannot send JSON unasked.
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def event_stream(descriptor: Descriptor | Any) -> dict[int | str, Any]:
+    """The `responses` of an operation that answers with events, whose data is this message as JSON."""
+    event = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "Its cursor."},
+            "event": {"type": "string", "description": "What happened."},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": schema_of(descriptor)},
+        },
+    }
+    return answer(descriptor) | {200: {"description": "Events.", "content": {"text/event-stream": {"schema": event}}}}

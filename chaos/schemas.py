@@ -1,0 +1,53 @@
+"""Both OpenAPI documents against the servers, by Schemathesis: what fits is taken, what does not is refused as they tell."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing.servers.processes import ROOT, Stack
+
+DOORS = ("rest_ml", "rest_agent")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many requests were made, and what was wrong with the answers, by check and operation."""
+
+    examples: int
+    failures: list[str]
+    said: str
+
+
+def check_documents(stack: Stack, folder: Path, most: int, *options: str, doors: Sequence[str] = DOORS) -> Checked:
+    """Ask with up to `most` requests for each operation and phase; all checks."""
+    examples, failures, said = 0, list[str](), ""
+    for door in doors:
+        report = folder / f"{door}.json"
+        command = [
+            str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(ROOT / "testing" / "schemathesis.toml"),
+            "run", f"{stack.url(door)}/openapi.json", "--checks", "all", "--max-examples", str(most),
+            "--continue-on-failure", "--no-color", "--report", "json", "--report-json-path", str(report), *options,
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
+        if not report.exists():
+            raise RuntimeError(f"schemathesis ended with {done.returncode}: {done.stderr[-2000:]}")
+        found = json.loads(report.read_text())
+        examples, said = examples + found["test_cases"]["generated"], said + done.stdout
+        failures += [f"{each['title']}: {', '.join(each['operations'])}" for each in found["failures"]]
+        failures += [str(error) for error in found["errors"]]
+    return Checked(examples, failures, said)
+
+
+def check_all(folder: Path, models: Path, most: int) -> Checked:
+    """The same with servers of its own."""
+    stack = Stack(folder, models)
+    try:
+        stack.start("ml", "agent", *DOORS)
+        stack.wait_until_healthy()
+        return check_documents(stack, folder, most)
+    finally:
+        stack.close()
