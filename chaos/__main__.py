@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.casework import Race, race
-from chaos.edges.certificates import renew_certificates
-from chaos.edges.replicas import hang_a_replica, kill_replicas
+from chaos.doors.certificates import renew_certificates
+from chaos.doors.fuzz import fuzz
+from chaos.doors.idlers import idle_beside
+from chaos.doors.replicas import hang_a_replica, kill_replicas
+from chaos.doors.schemas import check_all
 from chaos.ends import drain_replicas, kill_workers
-from chaos.fuzz import fuzz
-from chaos.idlers import idle_beside
 from chaos.ledgers import LedgerKept, kill_agents
 from chaos.outages import stop_scorer
 from chaos.overload import Overloaded, overload_batches, overload_reviews
 from chaos.policies import swap_policies
-from chaos.schemas import check_all
 from chaos.swaps import swap_models
 from chaos.tamperings import tamper
 from chaos.watchers import watch

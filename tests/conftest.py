@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import hypothesis
 import pyarrow as pa
 import pytest
@@ -19,7 +20,7 @@ from ml_server.registry.store import load
 from testing.servers.processes import Stack, run
 
 ROWS = 20_000
-_LONG = ("test_recipes.py", "chaos", "console", "services", "runtime", "commands")
+_LONG = ("test_recipes.py", "chaos", "console", "doors", "services", "runtime", "commands")
 # How long an example takes is the machine's affair; what it gives is ours.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -42,6 +43,13 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start servers come first, in random order too: at the end no core then waits for the longest."""
     items.sort(key=lambda item: next((at for at, part in enumerate(_LONG) if part in item.path.parts), len(_LONG)))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    """One client, so that a connection that was dropped shows."""
+    with httpx.Client(timeout=20) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

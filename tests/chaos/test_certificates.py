@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.edges.certificates import renew_certificates
+from chaos.doors.certificates import renew_certificates
 
 
 def logs(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chaos.fuzz import fuzz
+from chaos.doors.fuzz import fuzz
 
 
 async def test_nothing_on_the_wire_is_internal(models: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.idlers import idle_beside
+from chaos.doors.idlers import idle_beside
 
 
 @pytest.mark.envoy

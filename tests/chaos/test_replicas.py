@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.edges.replicas import hang_a_replica, kill_replicas
+from chaos.doors.replicas import hang_a_replica, kill_replicas
 from testing.servers.postgres import binaries, running
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
-from chaos.fuzz import filled
+from chaos.doors.fuzz import filled
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.schemas import check_documents
+from chaos.doors.schemas import check_documents
 from testing.servers.processes import Stack
 
 
