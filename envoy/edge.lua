@@ -15,6 +15,11 @@ local WORDS = {
   [503] = "a service behind is away: try again",
   [504] = "the service behind did not answer in time",
 }
+-- Reasons of the contract's ErrorReason; of a path that is not there nothing of ours could say more.
+local REASONS = {[400] = "INVALID_REQUEST", [405] = "NOT_IMPLEMENTED", [408] = "DEADLINE_EXCEEDED", [413] = "REQUEST_TOO_LARGE",
+                 [415] = "INVALID_REQUEST", [429] = "OVERLOADED", [431] = "REQUEST_TOO_LARGE", [503] = "SERVICE_UNAVAILABLE",
+                 [504] = "DEADLINE_EXCEEDED"}
+local TYPE = '{"@type":"type.googleapis.com/google.rpc.'
 local WRITES_NOTHING = {GET = true, HEAD = true, OPTIONS = true}
 
 -- An error as JSON: FastAPI's `detail` for the documented REST, google.rpc.Status in canonical JSON for /v1.
@@ -22,13 +27,18 @@ local function told(rest, status, message, field)
   if rest then
     return '{"detail":"' .. message .. '"}'
   end
-  local details = ""
-  if field then
-    details = ',"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_REQUEST","domain":"vouch",' ..
-      '"metadata":{"field":"' .. field .. '"}},{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":' ..
-      '[{"field":"' .. field .. '","description":"' .. message .. '"}]}]'
-    message = "invalid request: " .. field .. ": " .. message
+  local reason, details = REASONS[status], ""
+  if reason then
+    local metadata = field and ',"metadata":{"field":"' .. field .. '"}' or ""
+    details = TYPE .. 'ErrorInfo","reason":"' .. reason .. '","domain":"vouch"' .. metadata .. "}"
   end
+  if field then
+    details = details .. "," .. TYPE .. 'BadRequest","field_violations":[{"field":"' .. field .. '","description":"' .. message .. '"}]}'
+    message = "invalid request: " .. field .. ": " .. message
+  elseif status == 429 then
+    details = details .. "," .. TYPE .. 'RetryInfo","retry_delay":"1s"}'
+  end
+  details = details ~= "" and ',"details":[' .. details .. "]" or ""
   return '{"code":' .. (CODES[status] or 2) .. ',"message":"' .. message .. '"' .. details .. "}"
 end
 
@@ -81,16 +91,23 @@ function envoy_on_response(handle)
   end
   local seen = handle:streamInfo():dynamicMetadata():get("vouch") or {}
   local rest, grpc, method = seen["rest"], seen["grpc"], seen["method"]
-  if grpc or seen["page"] then
+  if grpc then
     return
   end
   local body = handle:body(true)  -- waits: what was read from the handle before is void afterwards
   local message, field = WORDS[status] or "the edge cannot answer this", nil
+  if seen["page"] then
+    body:setBytes(message .. "\n")
+    handle:headers():replace("content-length", tostring(#message + 1))
+    return
+  end
   if status == 400 then
     local said = body:getBytes(0, math.min(body:length(), 256))
     local path = said:match("^([%a_][%w_.%[%]]*): ")
     if path and #path <= 96 then
       field, message = path, "no value that this field takes"
+    elseif not method then  -- refused before it was looked at here
+      message = "this is no request that the edge reads: a header's name may hold no underscore, say"
     elseif WRITES_NOTHING[method] then
       message = "the query holds a parameter that is not known here"
     else

@@ -38,10 +38,14 @@ STATUSES: Final[Mapping[ErrorReason, Status]] = {
     ErrorReason.ERROR_REASON_NOT_IMPLEMENTED: Status(grpc.StatusCode.UNIMPLEMENTED, 501, ("method",)),
     ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT: Status(grpc.StatusCode.PERMISSION_DENIED, 403, ("needed",)),
     ErrorReason.ERROR_REASON_NOTHING_KEPT: Status(grpc.StatusCode.NOT_FOUND, 404),
+    ErrorReason.ERROR_REASON_SERVICE_UNAVAILABLE: Status(grpc.StatusCode.UNAVAILABLE, 503),
+    ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 413),
     ErrorReason.ERROR_REASON_INTERNAL: Status(grpc.StatusCode.INTERNAL, 500, ("request_id",)),
 }
 
-HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {status.code: status.http for status in STATUSES.values()} | {
+HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {
+    # Of several reasons with one code the first: what is too large is the edge's own to say, which knows its status.
+    **{status.code: status.http for status in reversed(STATUSES.values())},
     # What gRPC itself may say, without a reason of ours.
     grpc.StatusCode.OUT_OF_RANGE: 422,
     grpc.StatusCode.ABORTED: 409,
