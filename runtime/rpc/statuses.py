@@ -45,7 +45,7 @@ STATUSES: Final[Mapping[ErrorReason, Status]] = {
 
 HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {
     # Of several reasons with one code the first: what is too large is the edge's own to say, which knows its status.
-    **{status.code: status.http for status in reversed(STATUSES.values())},
+    **{status.code: status.http for status in reversed(list(STATUSES.values()))},
     # What gRPC itself may say, without a reason of ours.
     grpc.StatusCode.OUT_OF_RANGE: 422,
     grpc.StatusCode.ABORTED: 409,
