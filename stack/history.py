@@ -13,11 +13,12 @@ from agent_server.settings import AgentSettings
 from contract.fields import FIELDS
 from contract.schema import TYPES
 from contract.tables import TableError
+from contract.writing import TableWriter
 from ml_server.data.mapping import MappingError, Report
 from runtime.process.commands import command
 from runtime.process.files import OutputError, complete_or_nothing
 from runtime.process.terminal import plain
-from stack.history_table import LEDGER_TYPES, Writer, compute, read_pieces
+from stack.history_table import LEDGER_TYPES, compute, read_pieces
 
 _TOLD_ROWS = 100_000
 
@@ -92,7 +93,7 @@ def _export(output: Path, url: str) -> None:
         with (
             engine.connect() as connection,
             complete_or_nothing(output) as unfinished,
-            Writer(unfinished, output.suffix) as writer,
+            TableWriter(unfinished, output) as writer,
         ):
             for piece in exported(connection):
                 writer.write(pa.Table.from_pylist(piece, schema))

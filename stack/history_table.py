@@ -4,25 +4,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from contract.schema import TYPES
 from contract.tables import TableError, column_names, read_batches, read_table
+from contract.writing import TableWriter
 from history.definitions import NAMES
 from history.ledger_order import COLUMNS, in_ledger_order, step_of
 from history.replay import Value
 from history.table import READ, Past, filled_in
 from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import Report, read_mapping
-from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.files import complete_or_nothing
 
 LEDGER_TYPES = {name: pa.bool_() if name == "denied" else pa.int64() for name in COLUMNS}
 """What an export has beside the fields of orders; see history/ledger_order.py."""
 
 
 def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> None:
-    """Write the file with what it leaves out. Raises TableError, MappingError or OutputError."""
+    """Write the file with what it leaves out. Raises TableError or MappingError."""
     if mapping is None and path.is_file() and "memory_number" in column_names(path):
         _compute_in_ledger_order(path, output)
         return
@@ -34,7 +33,7 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
     if not rows:
         raise TableError(f"{path}: the file has no rows")
     history, first = past.history(), 0
-    with complete_or_nothing(output) as partial, Writer(partial, output.suffix) as writer:
+    with complete_or_nothing(output) as partial, TableWriter(partial, output) as writer:
         for table in read_pieces(path, mapping, Report(), narrow=False)():
             writer.write(history.fill(table, first))
             first += table.num_rows
@@ -52,7 +51,7 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
         raise TableError(
             f"{path}: the numbers of memory do not fit together: this is no whole export of a ledger"
         ) from error
-    with complete_or_nothing(output) as partial, Writer(partial, output.suffix) as writer:
+    with complete_or_nothing(output) as partial, TableWriter(partial, output) as writer:
         writer.write(filled_in(table, {name: _column(found, name) for name in NAMES}))
     print(f"{table.num_rows:,} decisions in the ledger's order; known of them:")
     for name in NAMES:
@@ -61,35 +60,6 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
 
 def _column(found: Sequence[dict[str, Value]], name: str) -> pa.Array:
     return pa.array([values.get(name) for values in found], TYPES[name])
-
-
-class Writer:
-    """A file that is written in pieces, CSV or Parquet; its columns are those of the first piece."""
-
-    def __init__(self, path: Path, suffix: str) -> None:
-        """Raises OutputError."""
-        if suffix not in (".csv", ".parquet"):
-            raise OutputError(f"the output must end in .csv or .parquet, not {suffix or 'in nothing'}")
-        self._path, self._suffix = path, suffix
-        self._open: pq.ParquetWriter | pa_csv.CSVWriter | None = None
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._open is not None:
-            self._open.close()
-
-    def write(self, table: pa.Table) -> None:
-        """Write a piece."""
-        if self._open is None:
-            texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-            self._open = (
-                pq.ParquetWriter(self._path, table.schema, use_dictionary=texts)  # counts are as short without one
-                if self._suffix == ".parquet"
-                else pa_csv.CSVWriter(str(self._path), table.schema)
-            )
-        self._open.write_table(table)
 
 
 def read_pieces(path: Path, mapping: Path | None, report: Report, *, narrow: bool) -> Callable[[], Iterator[pa.Table]]:

@@ -87,18 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = parser.parse_args(arguments).replicas
     if not 1 <= count <= MOST_REPLICAS:
         parser.error(f"--replicas is from 1 to {MOST_REPLICAS}")
-    at = replicas(ports(), count)
+    at, secure = replicas(ports(), count), EdgeSettings.read().tls_certificate is not None
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
     if sentences := lacking(at, models):
         print("\n".join(f"vouch up: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="vouch-metrics-") as counts:
-        return _run(at, count, environment(at, models), Path(counts))
+        return _run(at, count, secure, environment(at, models), Path(counts))
 
 
-def _run(at: Mapping[str, int], count: int, told: dict[str, str], counts: Path) -> int:
+def _run(at: Mapping[str, int], count: int, secure: bool, told: dict[str, str], counts: Path) -> int:
     manager: Any = Manager(_Unread(sys.stdout))
-    secure = EdgeSettings.read().tls_certificate is not None
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
         manager.add_process(name, f"exec {program}", env=told | _counting(name, counts))
         for number in range(2, count + 1) if name in REPLICATED else ():

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from agent_server.cases.labels import known_labels, labelled
 from agent_server.commands.ages import age, long_ago
@@ -18,9 +16,11 @@ from contract.abuse_types import HONEST_TYPES
 from contract.fields import LABEL_WEIGHT
 from contract.messages import row_of
 from contract.schema import FILE_SCHEMA
+from contract.tables import TableError
+from contract.writing import TableWriter
 from generated.vouch.v1.case_service_pb2 import ExportLabelsResponse
 from runtime.process.commands import command
-from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.files import complete_or_nothing
 
 _AT_ONCE = 1000
 _ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_WEIGHT: pa.float64()} | {
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-@command("vouch labels", LedgerError, OutputError)
+@command("vouch labels", LedgerError, TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 written, 1 nothing is known, 2 it could not run."""
     options = parser().parse_args(arguments)
@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows += map(_row, labelled(known[start : start + _AT_ONCE])(connection))
     finally:
         engine.dispose()
-    with complete_or_nothing(options.output) as path:
-        _write(_table(rows), path, options.output.suffix)
+    with complete_or_nothing(options.output) as path, TableWriter(path, options.output) as writer:
+        writer.write(_table(rows).sort_by("timestamp"))  # as training reads it
     counts = Counter(row["label_source"] for row in rows)
     by_source = ", ".join(f"{count:,} by {source}" for source, count in sorted(counts.items()))
     print(f"{len(rows):,} labels, {sum(row['is_abuse'] for row in rows):,} of them abuse: {by_source}")
@@ -87,14 +87,3 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
             fields.setdefault(name, pa.string() if isinstance(value, str) else pa.float64())
     names = [name for name in fields if any(row.get(name) is not None for row in rows)]
     return pa.table({name: pa.array([row.get(name) for row in rows], fields[name]) for name in names})
-
-
-def _write(table: pa.Table, path: Path, suffix: str) -> None:
-    """In order of time, as training reads it."""
-    table = table.sort_by("timestamp")
-    if suffix == ".parquet":
-        pq.write_table(table, path)
-    elif suffix == ".csv":
-        pa_csv.write_csv(table, path)
-    else:
-        raise OutputError(f"the output must end in .csv or .parquet, not {suffix or 'in nothing'}")

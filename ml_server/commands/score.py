@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from contract.abuse_types import ABUSE_TYPES
 from contract.tables import TableError, column_names
+from contract.writing import TableWriter
 from ml_server.data.datasets import read_for_scoring
 from ml_server.data.mapping import FieldMapping, MappingError, Report, read_mapping
 from ml_server.data.suitability import check_columns, check_mapping
@@ -20,7 +19,7 @@ from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import calibrated, class_scores
 from runtime.process.commands import command
-from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.files import complete_or_nothing
 from runtime.process.terminal import plain
 from runtime.settings import Shared
 
@@ -72,9 +71,7 @@ def fits(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 2 it could not run."""
     options = parser().parse_args(arguments)
-    report, rows = Report(), 0
-    if options.output.suffix not in (".csv", ".parquet"):
-        raise OutputError(f"{options.output}: the name must end in .csv or .parquet")
+    report = Report()
     mapping = read_mapping(options.mapping) if options.mapping else None
     model = load(options.models_dir or Shared.read().models_dir, options.model)
     print(
@@ -84,19 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     report.lines += fits(model, options.file, mapping)
     tables = read_for_scoring(options.file, mapping, model.features.extra, report)
-    with complete_or_nothing(options.output) as partial:
-        writer: Any = None
+    with complete_or_nothing(options.output) as partial, TableWriter(partial, options.output) as writer:
         for batch in scored(model, tables):
-            if writer is None:
-                opened = pq.ParquetWriter if options.output.suffix == ".parquet" else pa_csv.CSVWriter
-                writer = opened(str(partial), batch.schema)
-            writer.write_batch(batch)
-            rows += batch.num_rows
-            print(f"scored {rows:,} orders", file=sys.stderr)
-        if writer is None:
+            writer.write(pa.Table.from_batches([batch]))
+            print(f"scored {writer.rows:,} orders", file=sys.stderr)
+        if not writer.rows:
             raise TableError(f"{options.file}: the file has no rows")
-        writer.close()
     for line in report.lines:
         print(plain(line))
-    print(f"{options.output}: {rows:,} scores by model {model.version}")
+    print(f"{options.output}: {writer.rows:,} scores by model {model.version}")
     return 0
