@@ -10,7 +10,7 @@ from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.metrics import watch_challenger
-from ml_server.serving.model_report import model_report
+from ml_server.serving.model_report import ModelReports
 from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
@@ -35,7 +35,7 @@ class ScoringService:
 
         `models` is the folder whose other versions a report tells of.
         """
-        self._models = models
+        self._reports = ModelReports(models)
         self._scorer: Scorer | None = None
         self._challenger: Scorer | None = None
         self._watch, self._strict = watch, strict_extras
@@ -104,7 +104,7 @@ class ScoringService:
 
     async def GetModelReport(self, request: pb.GetModelReportRequest, call: Call) -> pb.GetModelReportResponse:
         """What the model has learned; made in a thread, since it reads files and large tables."""
-        return await asyncio.to_thread(model_report, self._ready().bundle, self._models)
+        return await asyncio.to_thread(self._reports.of, self._ready().bundle)
 
 
 def unread_extras(scorer: Scorer, transaction: Transaction) -> list[tuple[str, str]]:

@@ -1,13 +1,14 @@
 """The report of a model: its effects are the model's own, to the last bit that a person could see."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ml_server.model.tables.terms import Terms
-from ml_server.registry.store import load
-from ml_server.serving.model_report import MOST_PAIRS, model_report
+from ml_server.registry.store import load, save
+from ml_server.serving.model_report import MOST_PAIRS, ModelReports
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def terms(models: Path) -> Terms:
 def test_effects_are_the_models(models: Path, terms: Terms) -> None:
     """Each curve at a value is what the feature's own table says there, weighted as at an average order."""
     bundle = load(models)
-    report, slopes = model_report(bundle, models), bundle.log_odds.slopes(terms.base.tolist(), terms.base.tolist())
+    report, slopes = ModelReports(models).of(bundle), bundle.log_odds.slopes(terms.base.tolist(), terms.base.tolist())
     names, compared = list(bundle.features.names), 0
     for effect in report.effects:
         feature = names.index(effect.feature)
@@ -39,7 +40,7 @@ def test_effects_are_the_models(models: Path, terms: Terms) -> None:
 
 def test_pairs_have_their_whole_grid(models: Path) -> None:
     """The strongest pairs, each with a value for every range of both."""
-    report = model_report(load(models), models)
+    report = ModelReports(models).of(load(models))
     assert 0 < len(report.pairs) <= MOST_PAIRS
     for pair in report.pairs:
         assert len(pair.effect) == (len(pair.first_thresholds) + 1) * (len(pair.second_thresholds) + 1)
@@ -48,7 +49,7 @@ def test_pairs_have_their_whole_grid(models: Path) -> None:
 def test_curves_and_versions_are_told(models: Path) -> None:
     """Calibration counts every held-out order; costs rise with nobody's approval; the current version is marked."""
     bundle = load(models)
-    report = model_report(bundle, models)
+    report = ModelReports(models).of(bundle)
     assert sum(point.rows for point in report.calibration) == bundle.metadata.metrics["rows"]
     assert all(0 <= point.stated <= 1 and 0 <= point.observed <= 1 for point in report.calibration)
     shares = [point.review_share for point in report.costs]
@@ -60,4 +61,16 @@ def test_a_broken_version_beside_it_is_left_out(models: Path, tmp_path: Path) ->
     """A folder whose metadata is none does not hide the report."""
     (tmp_path / "20200101").mkdir()
     (tmp_path / "20200101" / "metadata.json").write_text('{"model_version": 3')
-    assert not model_report(load(models), tmp_path).versions
+    assert not ModelReports(tmp_path).of(load(models)).versions
+
+
+def test_a_report_follows_the_model_and_the_folder(models: Path, tmp_path: Path) -> None:
+    """Asked again it is equal; another model, or a version that came, shows at once."""
+    shutil.copytree(models, tmp_path / "models", symlinks=True)
+    reports, bundle = ModelReports(tmp_path / "models"), load(models)
+    first = reports.of(bundle)
+    assert reports.of(bundle) == first and first.versions
+    save(tmp_path / "models", bundle.named("z-another"))
+    again = reports.of(bundle)
+    assert len(again.versions) == len(first.versions) + 1 and again.effects == first.effects
+    assert reports.of(bundle.named("z-another")).model_version == "z-another"
