@@ -58,35 +58,44 @@ class ServerFiles:
 
 def server_credentials(files: ServerFiles) -> grpc.ServerCredentials:
     """TLS for a server, from files that may be replaced while it runs. Raises SecurityError."""
-    watched = _Replaced(files)
+    watched = Replaced(files)
     fetch: Any = watched  # grpc's types do not know that None is "as before"
     return grpc.dynamic_ssl_server_credentials(watched.first, fetch, bool(files.client_ca))
 
 
-class _Replaced:
+class Replaced:
     """Asked by gRPC at each new connection: the files' new content once they can be used, before that nothing."""
 
     def __init__(self, files: ServerFiles) -> None:
+        """Read the files. Raises SecurityError."""
         self._files, self._lock = files, threading.Lock()
+        self._refused: object = None  # what is known to be of no use is looked at once, not by each who connects
         try:
-            self._stamp: tuple[object, ...] = files.stamp()
+            self._stamp: object = files.stamp()
         except OSError:
-            self._stamp = ()  # reading says which it is
+            self._stamp = None  # reading says which it is
         self.first = _configuration(files)
 
     def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        """The new content, or None for "as before"."""
         with self._lock:
+            stamp: object = None
             try:
                 stamp = self._files.stamp()
-                if stamp == self._stamp:
+                if stamp in (self._stamp, self._refused):
                     return None
                 configuration = _configuration(self._files)
             except (OSError, SecurityError) as error:
-                _log.warning("certificate not replaced", reason=str(error))
+                self._refuse(stamp or str(error), error)
                 return None
-            self._stamp = stamp
+            self._stamp, self._refused = stamp, None
         _log.info("certificate replaced")
         return configuration
+
+    def _refuse(self, what: object, error: Exception) -> None:
+        if what != self._refused:
+            _log.warning("certificate not replaced", reason=str(error))
+        self._refused = what
 
 
 def _configuration(files: ServerFiles) -> grpc.ServerCertificateConfiguration:

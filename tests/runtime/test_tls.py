@@ -6,13 +6,18 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from generated.vouch.v1 import agent_service_pb2
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.access import tls
+from runtime.access.tls import Replaced, ServerFiles
+from runtime.telemetry.logging import get_logger
 from testing.asking import code_of
 from testing.orders import message
+from testing.servers.certificates import Certificates
 from testing.servers.processes import Stack, run
 from testing.servers.replicas import Replica, agent, running, scorer
 from testing.waiting import wait_for
@@ -86,3 +91,22 @@ def test_half_a_pair_stops_the_start(missing: str, models: Path, tmp_path: Path)
     assert (done.returncode, "belong together" in done.stderr) == (2, True)
     done = run("-m", "ml_server", env=Stack(tmp_path, models, settings=both).environment())
     assert (done.returncode, "not in PEM format" in done.stderr) == (2, True)
+
+
+def test_a_pair_of_no_use_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many connect meanwhile; the next good one is taken at once, and the one after it too."""
+    monkeypatch.setattr(tls, "_log", get_logger())  # one that is bound to no settings of before
+    certificates = Certificates(tmp_path / "certificates")
+    watched = Replaced(ServerFiles(*certificates.pair))
+    assert watched() is None
+    with capture_logs() as told:
+        certificates.spoil()
+        assert [watched() for _ in range(5)] == [None] * 5
+        certificates.pair[1].unlink()
+        assert [watched() for _ in range(5)] == [None] * 5
+        certificates.renew()
+        assert watched() is not None and watched() is None
+        certificates.renew()
+        assert watched() is not None and watched() is None
+    lines = [line["event"] for line in told]
+    assert lines == ["certificate not replaced"] * 2 + ["certificate replaced"] * 2
