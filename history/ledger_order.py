@@ -32,8 +32,8 @@ class Step:
     kept: int | None = None
     """How many there were when it was decided; None where it was not."""
     denied: bool = False
-    replaces: int | None = None
-    """The attempt that it took the place of, when it was read."""
+    replaces: tuple[int, ...] = ()
+    """The attempts that it took the place of, when it was read."""
 
 
 def step_of(row: Mapping[str, Any]) -> Step:
@@ -44,7 +44,7 @@ def step_of(row: Mapping[str, Any]) -> Step:
     attempt = Attempt(row["memory_number"], at, texts, amount_units(row.get("order_amount")))
     return Step(
         attempt, opened, row["memory_since"], row["memory_read"], row["memory_kept"], bool(row["denied"]),
-        row["memory_replaces"],
+        tuple(map(int, (row["memory_replaces"] or "").split())),
     )  # fmt: skip
 
 
@@ -65,9 +65,9 @@ def _happenings(steps: Sequence[Step], replay: Replay, found: list[dict[str, Val
     gone: dict[int, int] = {}
     for place, step in enumerate(steps):
         number = step.attempt.number
-        if step.replaces is not None:
-            moment = number if step.read is None else step.read
-            gone[step.replaces] = min(moment, gone.get(step.replaces, moment))
+        moment = number if step.read is None else step.read
+        for replaced in step.replaces:
+            gone[replaced] = min(moment, gone.get(replaced, moment))
         if number not in added:
             added.add(number)
             yield (number, 1), partial(replay.add, step.attempt)

@@ -16,7 +16,7 @@ from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import Report, read_mapping
 from runtime.process.files import complete_or_nothing
 
-LEDGER_TYPES = {name: pa.bool_() if name == "denied" else pa.int64() for name in COLUMNS}
+LEDGER_TYPES = {name: pa.int64() for name in COLUMNS} | {"denied": pa.bool_(), "memory_replaces": pa.string()}
 """What an export has beside the fields of orders; see history/ledger_order.py."""
 
 
@@ -47,7 +47,7 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
     needed = [name for name in (*READ, *COLUMNS) if name in table.column_names]
     try:
         found = in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
-    except (KeyError, TypeError) as error:  # numbers that are not there, or of attempts that are not
+    except (KeyError, TypeError, ValueError) as error:  # numbers that are none or not there, or of attempts that are not
         raise TableError(
             f"{path}: the numbers of memory do not fit together: this is no whole export of a ledger"
         ) from error

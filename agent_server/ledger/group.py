@@ -23,6 +23,8 @@ class Revision:
     decision_id: str
     content_digest: bytes
     revision: int
+    memory_number: int
+    """The attempt that it was about; 0 for none."""
 
 
 # Made once: to make a statement takes longer than to run it.
@@ -97,8 +99,8 @@ class Group:
         self._revisions |= {name: [] for name in unknown}
         rows = self._connection.execute(_REVISIONS, {"names": list(unknown)})
         for row in rows:
-            revision = DecisionFacts.FromString(row.facts).revision
-            known = Revision(row.sequence, row.entry_id, row.content_digest, revision)
+            facts = DecisionFacts.FromString(row.facts)
+            known = Revision(row.sequence, row.entry_id, row.content_digest, facts.revision, facts.memory_number)
             self._revisions[row.transaction_id].append(known)
 
     def revisions(self, transaction_id: str) -> list[Revision]:

@@ -138,7 +138,8 @@ def append_decision(
             "salt": salt, "payload": payload, "memory_number": asked.seen.number or None,
         },
     )  # fmt: skip
-    group.revisions(transaction_id).append(Revision(sequence, answer.decision_id, digest, answer.revision))
+    revision = Revision(sequence, answer.decision_id, digest, answer.revision, asked.seen.number)
+    group.revisions(transaction_id).append(revision)
     return sequence
 
 

@@ -82,10 +82,10 @@ def _numbers(facts: DecisionFacts, kept: list[tuple[int, int]]) -> Row:
     }
 
 
-def _replaced(number: int, read: int, kept: list[tuple[int, int]]) -> int | None:
-    """The attempt that one took the place of when it was read: that of the latest decision on the same order by then."""
-    before = [other for at, other in kept if at < read]
-    return before[-1] if before and before[-1] != number else None
+def _replaced(number: int, read: int, kept: list[tuple[int, int]]) -> str | None:
+    """The attempts that one took the place of when it was read: those of all decisions on the same order by then."""
+    before = {other for at, other in kept if at < read} - {number, 0}
+    return " ".join(map(str, sorted(before))) or None
 
 
 def _entered(number: int, kept: list[tuple[int, int]]) -> Row:

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Kept, Seen, kept_before
 from agent_server.ledger.records import content_digest
-from agent_server.ledger.schema import ATTEMPTS, ENTRIES
+from agent_server.ledger.schema import ATTEMPTS
 from agent_server.memory.statements import AMOUNTS, FOLDED_PREFIX, SAME, UNITS, statement
 from contract.fields import REQUIRED
-from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import DAY, DEFINITIONS, MOST_DAYS, NEEDED, Definition, Kind, amount_units, is_known
 from history.replay import Value, mean_amount
@@ -119,12 +118,10 @@ def _undecided(group: Group, same: int | None, attempt: Mapping[str, Any]) -> in
 
 
 def _replace(group: Group, transaction_id: str) -> None:
-    """Forget the attempt that the latest decision on an order was about: this one has other content."""
-    latest = group.revisions(transaction_id)[-1].sequence
-    facts = group.execute(sa.select(ENTRIES.c.facts).where(ENTRIES.c.sequence == latest)).scalar_one()
-    number = DecisionFacts.FromString(facts).memory_number
-    if number:
-        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == number).values(FORGOTTEN))
+    """Forget the attempts that decisions on an order were about: this one has other content, and takes the place of all."""
+    numbers = {revision.memory_number for revision in group.revisions(transaction_id)} - {0}
+    if numbers:
+        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number.in_(numbers)).values(FORGOTTEN))
 
 
 def _values(known: Sequence[Definition], row: Any, at: int) -> dict[str, Value]:

@@ -15,7 +15,7 @@ from starlette.types import Scope
 from runtime.telemetry.metrics import BUCKETS, exposed
 
 PATH: Final = "/metrics"
-_ELSEWHERE: Final = "(no such path)"
+_NONE: Final = "(none)"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = Histogram(
     "http_server_request_duration_seconds",  # as OpenTelemetry names it
@@ -38,7 +38,8 @@ class Measured:
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        key = (scope["method"], scope.get("endpoint"), status)
+        method = scope["method"] if scope["method"] in _METHODS else "(other)"
+        key = (method, scope.get("endpoint"), status)
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = self._labelled(*key)
@@ -47,8 +48,8 @@ class Measured:
     def _labelled(self, method: str, endpoint: Any, status: int) -> Any:
         if not self._routes:  # all are there by the first request
             self._routes = {route.endpoint: route.path for route in self._app.routes if isinstance(route, Route)}
-        route = self._routes.get(endpoint, _ELSEWHERE)
-        return _SECONDS.labels(method if method in _METHODS else "(other)", route, str(status))
+        route = self._routes.get(endpoint, _NONE)  # refused before it was known, or there is no such path
+        return _SECONDS.labels(method, route, str(status))
 
 
 def show_metrics(app: FastAPI) -> None:

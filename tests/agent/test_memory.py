@@ -241,6 +241,34 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
         await asyncio.gather(*(one(number) for number in group))
 
 
+async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) -> None:
+    """A reviewer resolves the case of content that was replaced meanwhile: who comes next sees neither of the two before."""
+    ledger, at, by = memory_of(ledger_url), BEGUN + 40 * DAY, Reviewer("ada", 1_000)
+    contents = [order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0)]
+    await keep(ledger, contents[0], await recall(ledger, contents[0]), REVIEW)
+    claimed = await ledger.write(Claim(by, 10**9))
+    assert claimed is not None
+    await review(ledger, contents[1])
+    await ledger.write(Resolve(by, Verdict(claimed, APPROVE), _Call()))  # type: ignore[arg-type]
+    last = await review(ledger, contents[2])
+    assert (last["orders_last_24h"], last["payment_attempts_24h"]) == (0, 1)
+    assert (await review(ledger, order("other", at)))["orders_last_24h"] == 1
+    ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
+    """Two contents of one order are under way at once: the third replaces both, in memory and in the replay."""
+    ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
+    first, second, third = (order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0))
+    early = await recall(ledger, first)
+    await review(ledger, second)
+    await keep(ledger, first, early)
+    assert (await review(ledger, third))["payment_attempts_24h"] == 1
+    ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
 @pytest.mark.parametrize("seed", range(8))
 async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
     """Two agents at once, whatever the stream: every value that was filled in is, to the bit, what the ledger says it was."""

@@ -74,7 +74,7 @@ def test_metrics_hold_nothing_of_callers_and_need_a_key(stack: Stack, tmp_path: 
         shown = httpx.get(f"{url}/metrics").text
         assert "CANARY" not in shown and 'http_request_method="(other)"' in shown
         assert counted(url, "/api/v1/review") == {"200": 1, "405": 1}
-        assert counted(url, "(no such path)") == {"404": 1}
+        assert counted(url, "(none)") == {"404": 1}
         assert httpx.post(f"{url}/metrics").status_code == 405
     keys = tmp_path / "keys"
     keys.touch(mode=0o600)
