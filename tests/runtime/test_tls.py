@@ -77,6 +77,7 @@ def test_mutual_tls(authority: trustme.CA, certified: tuple[Replica, Path]) -> N
         "VOUCH_AGENT_SCORER_TLS_KEY": str(folder / "agent-key.pem"),
     }
     with running(front), grpc.insecure_channel(front.address) as channel:
+        wait_for(front.listening, what="the agent listening")
         request = agent_service_pb2.ReviewRequest(transaction=message())
         wait_for(lambda: code_of(AgentServiceStub(channel).Review, request) == "OK", what="a review over mutual TLS")
 
