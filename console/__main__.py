@@ -14,6 +14,7 @@ from console.settings import ConsoleSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
 from runtime.process.workers import PortTaken
+from runtime.telemetry import logging
 
 _GRACE_SECONDS = 10
 
@@ -43,6 +44,7 @@ def _where(address: str) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; return the exit code."""
     settings = ConsoleSettings.read()
+    logging.configure("vouch_console")
     app = application(settings)
     config = uvicorn.Config(
         app, **_where(settings.listen), log_level="warning", access_log=False, server_header=False,

@@ -18,7 +18,6 @@ from console.services import Refused, Services
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from runtime.rpc.channels import open_channel
-from runtime.telemetry import logging
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -66,7 +65,6 @@ def application(settings: ConsoleSettings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        logging.configure("vouch_console")
         app.state.ending = asyncio.Event()
         async with (
             open_channel(settings.agent, settings.tls) as agent,

@@ -47,7 +47,11 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
     needed = [name for name in (*READ, *COLUMNS) if name in table.column_names]
     try:
         found = in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
-    except (KeyError, TypeError, ValueError) as error:  # numbers that are none or not there, or of attempts that are not
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # numbers that are none or not there, or of attempts that are not
         raise TableError(
             f"{path}: the numbers of memory do not fit together: this is no whole export of a ledger"
         ) from error

@@ -1,7 +1,7 @@
-"""`vouch serve`: scorer, agent and both REST doors in one process, for a laptop or a small shop.
+"""`vouch serve`: scorer, agent, both REST doors and the console in one process, for a laptop or a small shop.
 
 Calls between them take no wire, but the same guard: limits, keys, deadlines, metrics and errors are those of `vouch up`. gRPC
-is served too, on the ports of the settings.
+is served too, on the ports of the settings; the console asks by it.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from agent_server.ledger import LedgerError
 from agent_server.policies.nodes import PolicyError
 from agent_server.scoring_client import ScoringClient
 from agent_server.settings import AgentSettings
+from console.application import application
+from console.settings import ConsoleSettings
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
@@ -35,13 +37,16 @@ from stack.ports import lacking, ports
 from stack.settings import StackSettings
 
 READY = "vouch serves"
+LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 10
 
 
 @command("vouch serve", LedgerError, PolicyError, SecurityError, PortTaken)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 stopped by a signal, 2 it could not start."""
-    parser = argparse.ArgumentParser(prog="vouch serve", description="Serve scorer, agent and REST in one process.")
+    parser = argparse.ArgumentParser(
+        prog="vouch serve", description="Serve scorer, agent, REST and the console in one process."
+    )
     parser.parse_args(arguments)
     at = {name: port for name, port in ports().items() if name not in ("envoy", "agent_metrics")}
     scorer, agent, stack = MlSettings.read(), AgentSettings.read(), StackSettings.read()
@@ -56,17 +61,22 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
     """Serve until a signal. Raises LedgerError, PolicyError, SecurityError or PortTaken."""
     from http_bridge import agent as agent_rest
     from http_bridge import ml as scorer_rest
+    from http_bridge.application import without_wire
 
-    stopping = asyncio.Event()
+    pages, stopping = ConsoleSettings.read(), asyncio.Event()
+    host, _, port = pages.listen.rpartition(":")
+    if not port.isdecimal():
+        raise PortTaken(f"VOUCH_CONSOLE_LISTEN is {pages.listen}: here the console takes an address and a port")
     async with (
         scoring.running(scorer_settings, hear=False) as scorer,
         deciding.running(agent_settings, hear=False, scoring=_to(scorer, agent_settings)) as agent,
-        _rest(scorer_rest.app, stack.bridge_ml_port, _scorer_stubs(scorer)),
-        _rest(agent_rest.app, stack.bridge_agent_port, _agent_stubs(agent)),
+        _door(without_wire(scorer_rest.app, _scorer_stubs(scorer)), LOOPBACK, stack.bridge_ml_port),
+        _door(without_wire(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port),
+        _door(_console(pages, scorer, agent), host.strip("[]"), int(port)),
     ):
         _hear(stopping, scorer)
         print(f"{READY}: http://localhost:{stack.bridge_ml_port}/docs (scorer), ", end="")
-        print(f"http://localhost:{stack.bridge_agent_port}/docs (agent), ", end="")
+        print(f"http://localhost:{stack.bridge_agent_port}/docs (agent), http://localhost:{port}/ (console), ", end="")
         print(f"gRPC localhost:{scorer.port} and localhost:{agent.port}", flush=True)
         await stopping.wait()
 
@@ -97,27 +107,26 @@ def _hear(stopping: asyncio.Event, scorer: Server) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.closed() else scorer.reload.set())
 
 
-@contextlib.asynccontextmanager
-async def _rest(app: Any, port: int, stubs: dict[str, Any]) -> AsyncIterator[None]:
-    """One REST door on loopback while the context lasts."""
-    from http_bridge.application import without_wire
+def _console(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:
+    """The reviewers' pages, on the services of this process."""
+    here = {"scorer": f"localhost:{scorer.port}", "agent": f"localhost:{agent.port}"}
+    return application(settings.model_copy(update=here))
 
+
+@contextlib.asynccontextmanager
+async def _door(app: Any, host: str, port: int) -> AsyncIterator[None]:
+    """An app on a port while the context lasts. Raises PortTaken."""
     server = _Unheard(
         uvicorn.Config(
-            without_wire(app, stubs),
-            lifespan="on",
-            ws="none",
-            log_level="warning",
-            access_log=False,
+            app, lifespan="on", ws="none", log_level="warning", access_log=False, proxy_headers=False, server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-    )
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise PortTaken(f"cannot listen on port {port}: it is in use") from error
+    )  # fmt: skip
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise PortTaken(f"cannot listen on port {port}: it is in use") from error
+    with listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await server.up.wait()
         try:

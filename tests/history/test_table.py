@@ -152,7 +152,9 @@ async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: 
         assert told(read_table(output)) == filled
 
 
-@pytest.mark.parametrize("numbers", ["1,1,1,9,0,false", ",1,1,,0,false", "2,1,1,,0,true", "1,1,1,,,", "1,1,1,x,0,false"])
+@pytest.mark.parametrize(
+    "numbers", ["1,1,1,9,0,false", ",1,1,,0,false", "2,1,1,,0,true", "1,1,1,,,", "1,1,1,x,0,false"]
+)
 def test_an_export_that_does_not_fit_together_is_refused(tmp_path: Path, numbers: str) -> None:
     """Attempts that were replaced or read without being there, numbers that are missing: told, and nothing is written."""
     names = "transaction_id,timestamp,user_id,memory_number,memory_read,memory_kept,memory_replaces,memory_since,denied"

@@ -73,6 +73,24 @@ def test_grpc_is_there_too(one: Stack) -> None:
         assert predict(scoring.PredictRequest(transaction=message()), timeout=10).legitimacy_score > 0
 
 
+def test_the_console_is_there_too(one: Stack) -> None:
+    """Its pages show what this process decided, and health as in a process of its own."""
+    assert post(one, BOTH[1], DOCUMENTED | {"transaction_id": "on-a-page"}).status_code == 200
+    with httpx.Client(base_url=one.url("console"), timeout=20) as client:
+        assert client.get("/console/health").json() == {"status": "healthy"}
+        assert "on-a-page" in client.get("/console/decisions/on-a-page").text
+        for page in ("queue", "overview", "policy", "model", "reviewers"):
+            assert client.get(f"/console/{page}").status_code == 200, page
+
+
+def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
+    """A file instead of a port, which a console of its own can take, ends the start with the setting's name."""
+    stack = Stack(tmp_path, models, {"VOUCH_CONSOLE_LISTEN": f"unix:{tmp_path}/console"})
+    stack.start("one")
+    assert stack.running["one"].wait(60) == 2
+    assert "VOUCH_CONSOLE_LISTEN is unix:" in stack.log("one")
+
+
 def test_what_takes_no_wire_is_counted(one: Stack) -> None:
     """Calls between the parts of the process stand in the same metrics as those of the wire."""
     metrics = f"http://{one.settings['VOUCH_ML_METRICS_LISTEN']}/metrics"
