@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,16 @@ async def newcomers(address: str, ca: bytes) -> AsyncIterator[Call]:
     yield call
 
 
+def _refused(certificates: Certificates, *replicas: Replica) -> Callable[[], bool]:
+    """Whether each has said that it does not take the pair; it looks when somebody connects."""
+
+    def refused() -> bool:
+        shown = [certificates.shown(one.address) for one in replicas]
+        return all(shown) and all("certificate not replaced" in one.log.read_text() for one in replicas)
+
+    return refused
+
+
 async def renew_certificates(folder: Path, models: Path, renewals: int, rate: float, links: bool) -> Renewed:
     """New certificates for everybody, again and again, and once a key that does not belong to its certificate.
 
@@ -77,6 +87,9 @@ async def renew_certificates(folder: Path, models: Path, renewals: int, rate: fl
             for number in range(renewals):
                 if number == renewals // 2:
                     certificates.spoil()
+                    await asyncio.to_thread(
+                        wait_for, _refused(certificates, behind, front), what="a pair that is refused"
+                    )
                     await traffic.answers(BETWEEN)
                 serial = certificates.renew()
 

@@ -53,7 +53,6 @@ class Certificates:
     def shown(self, address: str) -> int:
         """The serial number of the certificate that a server shows; 0 where it shows none."""
         context = ssl.create_default_context(cafile=str(self.ca))
-        context.load_cert_chain(*self.pair)
         context.set_alpn_protocols(["h2"])
         host, _, port = address.rpartition(":")
         try:

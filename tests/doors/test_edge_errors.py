@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -94,28 +94,35 @@ def test_json_callers_get_a_reason(lonely: str, reason: str, status: int, reques
 def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> None:
     """JSON and gRPC: OVERLOADED with RetryInfo of a second, the other key's calls go on."""
     with httpx.Client(base_url=f"http://{strict}", headers={"x-api-key": "first"}) as client:
-        wait_for(lambda: client.get("/v1/model").status_code == 429, what="the limit")
-        answers = [client.get("/v1/model") for _ in range(5)]
-    refused = next(answer for answer in answers if answer.status_code == 429)
+        refused = until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
     told = json_format.Parse(refused.text, status_pb2.Status())
     assert refused.headers["retry-after"] == "1"
     assert told.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and told.code == 8
-    options = [("grpc.enable_retries", 0)]
-    with grpc.insecure_channel(strict, options) as channel:
+    with grpc.insecure_channel(strict, [("grpc.enable_retries", 0)]) as channel:
         stub = ScoringServiceStub(channel)
 
-        def asked(key: str) -> grpc.Call:
+        def asked(key: str) -> Any:
             with pytest.raises(grpc.RpcError) as caught:
                 stub.GetModelInfo(GetModelInfoRequest(), timeout=20, metadata=[("x-api-key", key)])
-            found: Any = caught.value
-            return found  # type: ignore[no-any-return]
+            return caught.value
 
-        wait_for(lambda: asked("second").code() == grpc.StatusCode.RESOURCE_EXHAUSTED, what="the limit")
-        limited = next(call for call in (asked("second") for _ in range(5)) if call.code().name == "RESOURCE_EXHAUSTED")
+        limited = until(lambda: asked("second"), lambda call: call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
         assert rpc_status.from_call(limited) == to_status(OURS[0])
         away = asked("third")
         assert away.code() == grpc.StatusCode.UNAVAILABLE
         assert rpc_status.from_call(away) == to_status(OURS[1])
+
+
+def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+    """The first answer that is one of those wanted."""
+    answers: list[Any] = []
+
+    def found() -> bool:
+        answers.append(ask())
+        return wanted(answers[-1])
+
+    wait_for(found, what="such an answer")
+    return answers[-1]
 
 
 @pytest.mark.envoy
