@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificate
 
 from runtime.access import SecurityError
 from runtime.settings import Settings
@@ -43,6 +40,11 @@ class ServerFiles:
 
     def read(self) -> tuple[bytes, bytes, bytes | None]:
         """Key, certificate and CA of clients in PEM. Raises SecurityError where a server could not use them."""
+        # Only who has TLS needs them: they are a tenth of a server's start.
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from cryptography.x509 import load_pem_x509_certificate
+
         key, certificate = pem(self.key, "TLS key"), pem(self.certificate, "TLS certificate")
         try:
             own = load_pem_private_key(key, None).public_key()
