@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import multiprocessing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
@@ -45,7 +44,6 @@ def application(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ending, app.state.condition = asyncio.Event(), Condition()
-        app.state.one_of_several = multiprocessing.parent_process() is not None
         given = getattr(app.state, _GIVEN, None)
         if given is not None:  # another's process, which has its own log
             _set(app, given)

@@ -1,5 +1,6 @@
 """Metrics of REST at /metrics: how long requests took, by route and status. No label holds what callers wrote."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -55,9 +56,9 @@ class Measured:
 def show_metrics(app: FastAPI) -> None:
     """Answer /metrics: of this process, or of all workers where they share a folder."""
 
-    async def metrics(request: Request) -> Response:
+    def metrics(request: Request) -> Response:  # in a thread: it reads files, and waits where one is only just made
         folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-        if folder is None and request.app.state.one_of_several:
+        if folder is None and multiprocessing.parent_process() is not None:
             return PlainTextResponse(_SEVERAL, 503)
         return Response(exposed(folder), media_type=CONTENT_TYPE_LATEST)
 

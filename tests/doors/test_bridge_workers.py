@@ -55,14 +55,14 @@ def test_workers_count_together_and_are_replaced(stack: Stack, tmp_path: Path) -
         for number in range(20):  # each a connection of its own, so that either is asked
             order = ORDER | ({"transaction_id": f"workers-{number}"} if number % 4 else {"currency": "euro"})
             assert httpx.post(f"{url}/api/v1/review", json=order).status_code == (200 if number % 4 else 422)
-        assert counted(url, "/api/v1/review") == {"200": 15, "422": 5}
+        wait_for(lambda: counted(url, "/api/v1/review") == {"200": 15, "422": 5}, what="the sums")
         pids = [int(found) for found in re.findall(r"Started server process \[(\d+)\]", log.read_text())]
         os.kill(pids[0], signal.SIGKILL)
         wait_for(lambda: log.read_text().count("Started server process") == 3, what="another one")
         for number in range(10):
             assert httpx.get(f"{url}/api/v1/decisions/none-{number}").status_code == 404
-        assert counted(url, "/api/v1/review") == {"200": 15, "422": 5}
-        assert counted(url, "/api/v1/decisions/{transaction_id:path}") == {"404": 10}
+        wait_for(lambda: counted(url, "/api/v1/review") == {"200": 15, "422": 5}, what="the sums")
+        wait_for(lambda: counted(url, "/api/v1/decisions/{transaction_id:path}") == {"404": 10}, what="the sums")
 
 
 def test_metrics_hold_nothing_of_callers_and_need_a_key(stack: Stack, tmp_path: Path) -> None:
