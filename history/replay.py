@@ -106,12 +106,17 @@ def mean_amount(units: int, count: int) -> float:
     return float(units) / float(count) / AMOUNT_UNITS if count else 0.0
 
 
+def days_since(first: int, at: int) -> int:
+    """Whole days from one time to a later one, as many as the contract takes."""
+    return min((at - first) // DAY, MOST_DAYS)
+
+
 def _days_since_first(past: _Past, attempt: Attempt) -> int:
     for place in past.places:
         if place[0] > attempt.at:
             break
         if past.attempts[place].counts and past.attempts[place] is not attempt:
-            return min((attempt.at - place[0]) // DAY, MOST_DAYS)
+            return days_since(place[0], attempt.at)
     return 0
 
 

@@ -116,7 +116,7 @@ def _run(at: Mapping[str, int], count: int, secure: bool, told: dict[str, str], 
 
 def _counting(name: str, counts: Path) -> dict[str, str]:
     """Where workers of a REST door count together."""
-    if StackSettings.read().bridge_workers == 1 or not name.startswith("bridge_"):
+    if not name.startswith("bridge_") or StackSettings.read().bridge_workers == 1:
         return {}
     (counts / name).mkdir()
     return {"PROMETHEUS_MULTIPROC_DIR": str(counts / name)}

@@ -14,8 +14,8 @@ from agent_server.ledger.schema import ATTEMPTS
 from agent_server.memory.statements import AMOUNTS, FOLDED_PREFIX, SAME, UNITS, statement
 from contract.fields import REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
-from history.definitions import DAY, DEFINITIONS, MOST_DAYS, NEEDED, Definition, Kind, amount_units, is_known
-from history.replay import Value, mean_amount
+from history.definitions import DAY, DEFINITIONS, NEEDED, Definition, Kind, amount_units, is_known
+from history.replay import Value, days_since, mean_amount
 
 FORGOTTEN: dict[str, None] = dict.fromkeys(("transaction_id", *NEEDED, "amount"))
 """What an attempt loses that counts no more, or whose person was erased: all but its number and its time."""
@@ -136,7 +136,7 @@ def _value(definition: Definition, row: Any, at: int) -> Value:
         return mean_amount(units, row[name + AMOUNTS] + (row[FOLDED_PREFIX + "amounts"] or 0))
     if kind is Kind.DAYS_SINCE_FIRST:
         firsts = [moment for moment in (row[name], row[FOLDED_PREFIX + "first"]) if moment is not None]
-        return min((at - min(firsts)) // DAY, MOST_DAYS) if firsts else 0
+        return days_since(min(firsts), at) if firsts else 0
     if kind is Kind.NEW:
         return not row[name] and (not whole or row[FOLDED_PREFIX + "device"] is None)
     if kind is Kind.ORDERS and whole:

@@ -1,7 +1,6 @@
 """Both OpenAPI documents against the servers, by Schemathesis: what fits is taken, what does not is refused as they tell."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ def check_documents(stack: Stack, folder: Path, most: int, *options: str, doors:
             "run", f"{stack.url(door)}/openapi.json", "--checks", "all", "--max-examples", str(most),
             "--continue-on-failure", "--no-color", "--report", "json", "--report-json-path", str(report), *options,
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if not report.exists():
             raise RuntimeError(f"schemathesis ended with {done.returncode}: {done.stderr[-2000:]}")
         found = json.loads(report.read_text())

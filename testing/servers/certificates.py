@@ -19,7 +19,8 @@ class Certificates:
         if links:
             for path in self.pair:
                 path.symlink_to(Path("..data") / path.name)
-        self.serial = self.renew()
+        self.serial = 0
+        self.renew()
 
     @property
     def ca(self) -> Path:
