@@ -102,6 +102,8 @@ class ServerSettings(Settings):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    certificate_roles: str = ""
+    """Roles of callers that show a client certificate and no key: `name=role, name=role`, by the certificate's names."""
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Self:

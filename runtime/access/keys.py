@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class ApiKeys:
         return holder
 
 
-def presented_key(headers: dict[str, str]) -> str:
+def presented_key(headers: Mapping[str, str]) -> str:
     """The key of a call: `x-api-key`, or a bearer token; empty where there is none. Names are in lower case."""
     if key := headers.get("x-api-key"):
         return key

@@ -16,14 +16,13 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from runtime.access.caller import Caller
-from runtime.access.keys import ApiKeys, presented_key
+from runtime.rpc.authentication import Authenticator
 from runtime.rpc.call import Call, Context
 from runtime.rpc.errors import (
     DeadlinePassed,
     Forbidden,
     InvalidRequest,
     Overloaded,
-    Unauthenticated,
     VouchError,
     to_status,
 )
@@ -77,13 +76,13 @@ class Guard:
         max_in_flight: int,
         max_streams: int = 64,
         max_watchers: int = 512,
-        keys: ApiKeys | None = None,
-        roles: Roles | None = None,
+        roles: Roles,
+        authenticator: Authenticator | None = None,
         log_every: int = 0,
         validate: Check = check,
     ) -> None:
         self.in_flight = 0
-        self._keys, self._roles = keys, roles or {}
+        self._authenticator, self._roles = authenticator or Authenticator(), roles
         self._most = max_in_flight
         self._streams, self._watchers = Places(max_streams), Places(max_watchers)
         self._log_every = self._until_line = log_every
@@ -168,9 +167,8 @@ class Guard:
         remaining = call.context.time_remaining()
         if remaining is not None and remaining <= 0:
             raise DeadlinePassed("the deadline passed before the work began")
-        if self._keys is not None:
-            call.caller = _authenticated(call, self._keys)
-            _authorised(call.caller, self._roles.get(path))
+        call.caller = self._authenticator.caller_of(call.headers, call.context)
+        _authorise(call.caller, self._roles.get(path, ()))
         if isinstance(request, InvalidRequest):
             raise request
         if validate is not None:
@@ -214,21 +212,13 @@ class Guard:
 _OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))
 
 
-def _authenticated(call: Call, keys: ApiKeys) -> Caller:
-    """Who holds the key that a call shows."""
-    key = presented_key(call.headers)
-    if not key:
-        raise Unauthenticated("an API key is needed: send it as x-api-key")
-    holder = keys.holder_of(key)
-    if holder is None:
-        raise Unauthenticated("this API key is not known")
-    return holder
-
-
-def _authorised(caller: Caller, allowed: Sequence[str] | None) -> None:
-    """Raise Forbidden where a caller's role is none of the allowed ones; None allows all."""
-    if allowed is not None and caller.role not in allowed:
-        raise Forbidden(f"this call needs a key of role {allowed[0]}, yours is {caller.role}", needed=allowed[0])
+def _authorise(caller: Caller, allowed: Sequence[str]) -> None:
+    """Raise Forbidden where a caller's role is not allowed. A method without a row in the roles table allows nobody."""
+    if caller.role in allowed:
+        return
+    if not allowed:
+        raise Forbidden("this call is open to no role")
+    raise Forbidden(f"this call needs a key of role {allowed[0]}, yours is {caller.role}", needed=allowed[0])
 
 
 def _why_cancelled(call: Call) -> grpc.StatusCode:

@@ -99,6 +99,14 @@ class LocalContext:
         self._metadata = metadata
         self.sent: Metadata = ()
 
+    def peer(self) -> str:
+        """The caller is this process."""
+        return "inprocess:"
+
+    def auth_context(self) -> dict[str, Sequence[bytes]]:
+        """No certificate is shown within a process."""
+        return {}
+
     def invocation_metadata(self) -> Metadata:
         """What the caller sent along."""
         return self._metadata

@@ -13,11 +13,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from runtime.access import SecurityError
+from runtime.access.caller import read_certificate_roles
 from runtime.access.keys import ApiKeys
 from runtime.access.loopback import require_loopback
 from runtime.access.tls import ServerFiles, server_credentials
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
+from runtime.rpc.authentication import Authenticator
 from runtime.rpc.core import give_way
 from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
@@ -53,6 +56,14 @@ def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]
     ]
 
 
+def _certificate_roles(settings: ServerSettings) -> dict[str, str]:
+    """Return roles by certificate name. Raises SecurityError that names the setting."""
+    try:
+        return read_certificate_roles(settings.certificate_roles)
+    except SecurityError as error:
+        raise SecurityError(f"{settings.prefix}CERTIFICATE_ROLES: {error}") from error
+
+
 class Server:
     """A guarded grpc.aio server. Health starts NOT_SERVING: whoever owns the service flips it.
 
@@ -66,8 +77,8 @@ class Server:
         services: Mapping[ServiceDescriptor, Any],
         *,
         worker: bool = False,
+        roles: Roles,
         flush: Callable[[], None] = lambda: None,
-        roles: Roles | None = None,
         hear: bool = True,
     ) -> None:
         """`flush` brings metrics of the service's own up to date; `hear` lets signals stop it."""
@@ -76,8 +87,9 @@ class Server:
         prefix = settings.prefix
         require_loopback(settings.listen, guarded=guarded, insecure=settings.insecure, variable=f"{prefix}LISTEN")
         self.settings, self.port = settings, 0
+        certificate_roles = _certificate_roles(settings) if settings.tls_client_ca else None
         self.guard = Guard(
-            keys=keys,
+            authenticator=Authenticator(keys, certificate_roles, insecure=settings.insecure),
             roles=roles,
             max_in_flight=settings.max_in_flight,
             max_streams=settings.max_streams,

@@ -20,6 +20,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import DESCRIPTOR
 from ml_server.registry.bundle import Bundle
+from ml_server.serving.running import ROLES as SCORER_ROLES
 from ml_server.serving.service import ScoringService
 from ml_server.settings import MlSettings
 from runtime.rpc.call import Call
@@ -87,7 +88,7 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
     service = ScoringService()
     service.serve(model)
     settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
-    async with Server(settings, {SCORING: service}) as server:
+    async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
         await server.set_serving(True)
         async with asyncio.timeout(30):
             while not await scoring.available():  # noqa: ASYNC110  no event tells it
@@ -134,7 +135,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
     service = ScoringService(strict_extras=True)
     service.serve(model)
     settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
-    async with Server(settings, {SCORING: service}) as server:
+    async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
         await server.set_serving(True)
         async with asyncio.timeout(30):
             while not await scoring.available():  # noqa: ASYNC110  no event tells it
