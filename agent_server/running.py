@@ -27,7 +27,6 @@ from generated.vouch.v1 import (
     privacy_service_pb2,
     scoring_service_pb2,
 )
-from runtime.access.tls import ClientTls
 from runtime.rpc.health import NOT_SERVING, SERVING
 from runtime.rpc.server import Server
 
@@ -98,7 +97,6 @@ async def tell_health(server: Server, ledger: Ledger, scoring: ScoringClient) ->
 
 def scoring_client(settings: AgentSettings) -> ScoringClient:
     """The way to the scorer, with TLS and an API key where settings name them."""
-    tls = None
-    if settings.scorer_tls_ca:
-        tls = ClientTls(settings.scorer_tls_ca, settings.scorer_tls_certificate, settings.scorer_tls_key)
-    return ScoringClient.reaching(settings.scorer, settings.scorer_timeout_seconds, settings.scorer_key, tls)
+    return ScoringClient.reaching(
+        settings.scorer, settings.scorer_timeout_seconds, settings.scorer_key, settings.scorer_tls
+    )

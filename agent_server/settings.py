@@ -1,7 +1,7 @@
 """Settings of the agent, from VOUCH_AGENT_..."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -9,6 +9,9 @@ from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from history.definitions import DAY, LONGEST
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target
+
+if TYPE_CHECKING:
+    from runtime.access.tls import ClientTls
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -54,6 +57,15 @@ class AgentSettings(ServerSettings):
     ledger_url: str = "sqlite:///vouch_ledger.db"
     ledger_key: Path | None = None
     """Private key of `vouch audit key` that signs the end of the ledger's chain."""
+
+    @property
+    def scorer_tls(self) -> "ClientTls | None":
+        """TLS to the scorer; None for a plain connection."""
+        if self.scorer_tls_ca is None:
+            return None
+        from runtime.access.tls import ClientTls  # imports gRPC, which commands on the ledger do not need
+
+        return ClientTls(self.scorer_tls_ca, self.scorer_tls_certificate, self.scorer_tls_key)
 
     @property
     def scorer_key(self) -> str:

@@ -14,6 +14,7 @@ import httpx
 from conformance.doors import Door, all_doors
 from conformance.running import Keys, Result, run
 from conformance.vector import DOORS, PATH, read
+from runtime.access.loopback import require_encryption
 from runtime.process.commands import command
 from runtime.process.terminal import plain
 from stack.ports import ports
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConformanceError(f"{options.vectors} holds no vectors: {type(error).__name__}") from error
     asked: Counter[str] = Counter()
     wrong: list[Result] = []
+    if options.key or options.reviewer_key:
+        require_encryption(target, encrypted=target.lower().startswith("https://"), advice="use an https:// target")
     with _doors(target, options.ca) as doors:
         keys = Keys(options.key, options.reviewer_key)
         try:

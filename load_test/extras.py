@@ -22,7 +22,7 @@ def model_extras(*urls: str) -> ModelExtras:
     """What the model behind the first of `urls` that tells of one reads; nothing where none does."""
     for url in urls:
         try:
-            answer = httpx.get(url.rstrip("/") + MODEL_INFO, headers=key_headers(), timeout=SECONDS)
+            answer = httpx.get(url.rstrip("/") + MODEL_INFO, headers=key_headers(url), timeout=SECONDS)
             answer.raise_for_status()
             values = answer.json()
             return ModelExtras(tuple(values["extra_numbers"]), tuple(values["extra_texts"]))

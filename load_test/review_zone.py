@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     orders = read_orders(options.dataset)
     with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=10.0) as client:
         for order in orders[: options.search]:
-            answer = client.post("/api/v1/review", json=order.body, headers=key_headers())
+            answer = client.post("/api/v1/review", json=order.body, headers=key_headers(options.api_url))
             answer.raise_for_status()
             looked += 1
             values = answer.json()

@@ -58,7 +58,7 @@ async def run(
     places = asyncio.Semaphore(concurrency)
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     async with (
-        httpx.AsyncClient(timeout=10.0, limits=limits, headers=key_headers()) as client,
+        httpx.AsyncClient(timeout=10.0, limits=limits, headers=key_headers(url)) as client,
         asyncio.TaskGroup() as tasks,
     ):
         started, number = time.monotonic(), 0

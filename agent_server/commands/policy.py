@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.cases.labels import known_labels
 from agent_server.commands.ages import age, long_ago
-from agent_server.commands.client import tell
+from agent_server.commands.client import command_channel, tell
 from agent_server.commands.policy_report import figures_of, page, write_page
 from agent_server.decisions.comparing import Comparison, Judged, compare
 from agent_server.decisions.policy import Policy
@@ -33,6 +33,7 @@ from contract.tables import TableError, read_batches
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.access.loopback import require_encryption
 from runtime.process.commands import command
 from runtime.process.terminal import plain
 
@@ -143,7 +144,10 @@ def _truth(connection: Connection) -> dict[str, bool]:
 def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[Judged]:
     """Orders of a file, scored by the scorer that runs; the moment of each decision is the order's own."""
     metadata = (("x-api-key", settings.scorer_key),) if settings.scorer_key else None
-    with grpc.insecure_channel(settings.scorer) as channel:
+    if metadata:
+        advice = "set VOUCH_AGENT_SCORER_TLS_CA"
+        require_encryption(settings.scorer, encrypted=settings.scorer_tls is not None, advice=advice)
+    with command_channel(settings.scorer, settings.scorer_tls) as channel:
         stub = ScoringServiceStub(channel)
         for batch in read_batches(path):
             table = pa.Table.from_batches([batch])

@@ -1,6 +1,7 @@
 """Channels with a key and a policy, and the stubs over them."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
@@ -65,15 +66,32 @@ class Vouch:
         self.cases, self.outcomes = CaseServiceStub(channel), OutcomeServiceStub(channel)
 
 
+_ON_THIS_MACHINE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?|unix:.*")
+
+
+def _require_encryption(target: str, *, key: str, encrypted: bool) -> None:
+    address = re.sub(r"^dns:(//[^/]*/)?", "", target)
+    if key and not encrypted and not _ON_THIS_MACHINE.fullmatch(address):
+        raise ValueError(
+            f"the API key would be sent to {target} in plain text: pass tls=True or authority=..., or insecure=True where the "
+            "network between is trusted"
+        )
+
+
 def _credentials(authority: bytes | None) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(authority)
 
 
 @contextlib.contextmanager
 def connect(
-    target: str, *, key: str = "", tls: bool = False, authority: bytes | None = None, deadline: float = DEADLINE_SECONDS
+    target: str, *, key: str = "", tls: bool = False, authority: bytes | None = None, deadline: float = DEADLINE_SECONDS,
+    insecure: bool = False,
 ) -> Iterator[Vouch]:  # fmt: skip
-    """Stubs over a channel to an edge, host:port. `authority` is a certificate in PEM; with it, or with `tls`, by TLS."""
+    """Stubs over a channel to an edge, host:port. `authority` is a certificate in PEM; with it, or with `tls`, by TLS.
+
+    Raises ValueError where `key` would travel to another machine in plain text; `insecure` allows that.
+    """
+    _require_encryption(target, key=key, encrypted=tls or bool(authority) or insecure)
     if tls or authority:
         channel = grpc.secure_channel(target, _credentials(authority), options(deadline))
     else:
@@ -84,9 +102,11 @@ def connect(
 
 @contextlib.asynccontextmanager
 async def connect_aio(
-    target: str, *, key: str = "", tls: bool = False, authority: bytes | None = None, deadline: float = DEADLINE_SECONDS
+    target: str, *, key: str = "", tls: bool = False, authority: bytes | None = None, deadline: float = DEADLINE_SECONDS,
+    insecure: bool = False,
 ) -> AsyncIterator[Vouch]:  # fmt: skip
     """As `connect`, for asyncio."""
+    _require_encryption(target, key=key, encrypted=tls or bool(authority) or insecure)
     keys: Any = [_AioKey(key)] if key else []
     if tls or authority:
         channel = grpc.aio.secure_channel(target, _credentials(authority), options(deadline), interceptors=keys)

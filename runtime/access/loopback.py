@@ -1,6 +1,8 @@
 """Without keys or certificates a server stays on loopback."""
 
 import ipaddress
+import re
+from urllib.parse import urlsplit
 
 from runtime.access import SecurityError
 
@@ -27,3 +29,26 @@ def require_loopback(address: str, *, guarded: bool, insecure: bool, variable: s
         f"{variable}={address} is open to other machines, and nothing asks who calls: set API keys "
         "(`vouch keys add NAME`) or a client CA, listen on 127.0.0.1, or say --insecure"
     )
+
+
+def is_loopback_target(target: str) -> bool:
+    """Return whether a URL or a gRPC target (host:port, dns:..., ipv4:..., unix:path) stays on this machine."""
+    if target.startswith(("unix:", "unix-abstract:")):
+        return True
+    if target.startswith(("http://", "https://")):
+        return is_loopback(urlsplit(target).hostname or "")
+    addresses = re.sub(r"^(dns:(//[^/]*/)?|ipv[46]:)", "", target).split(",")
+    return all(is_loopback(_without_port(address)) for address in addresses)
+
+
+def _without_port(address: str) -> str:
+    """The host of host:port, [v6]:port, or of either without a port."""
+    if address.startswith("["):
+        return address.partition("]")[0] + "]"
+    return address if address.count(":") > 1 else address.partition(":")[0]
+
+
+def require_encryption(target: str, *, encrypted: bool, advice: str) -> None:
+    """Raise SecurityError where a key would travel to another machine in plain text; `advice` says what to set."""
+    if not encrypted and not is_loopback_target(target):
+        raise SecurityError(f"the API key would be sent to {target} in plain text: {advice}")

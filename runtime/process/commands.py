@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from runtime.access import SecurityError
 from runtime.process.files import OutputError
 from runtime.process.terminal import finish_output, plain
 from runtime.settings import SettingsError
@@ -22,7 +23,7 @@ class Command(Protocol):
 
 def command(name: str, *failures: type[Exception]) -> Callable[[Command], Command]:
     """Make `failures`, and what the machine refuses, a sentence behind the command's name."""
-    mendable: tuple[type[Exception], ...] = (OutputError, SettingsError, *failures)
+    mendable: tuple[type[Exception], ...] = (OutputError, SecurityError, SettingsError, *failures)
 
     def wrap(main: Command) -> Command:
         @functools.wraps(main)

@@ -6,7 +6,9 @@ from typing import Any
 
 import grpc
 
+from runtime.access.loopback import is_loopback_target
 from runtime.access.tls import ClientTls
+from runtime.telemetry.logging import get_logger
 
 RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService", "vouch.v1.OutcomeService")
 """Services that may be asked twice: scoring changes nothing; a repeated review or report gets the recorded answer."""
@@ -57,5 +59,7 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """A channel to a service. Raises SecurityError where certificates cannot be read."""
     if tls is None:
+        if not is_loopback_target(target):
+            get_logger().warning("calls to another machine, and their keys, are sent without TLS", target=target)
         return grpc.aio.insecure_channel(target, options=options(health_service, attempts))
     return grpc.aio.secure_channel(target, tls.credentials(), options=options(health_service, attempts))
