@@ -17,6 +17,7 @@ from console.pages import answering, cases, decisions, queue, signing, team
 from console.services import Refused, Services
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
+from console.signed_out import SignedOutSessions
 from runtime.rpc.channels import open_channel
 
 _STATIC = Path(__file__).resolve().parent / "static"
@@ -61,7 +62,8 @@ ROUTES = (
 def application(settings: ConsoleSettings) -> Starlette:
     """The console, ready to serve."""
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
-    sessions = Sessions(secret, settings.idle_minutes * 60, settings.longest_hours * 3600)
+    signed_out = SignedOutSessions(settings.signed_out_file if secret else None)
+    sessions = Sessions(secret, settings.idle_minutes * 60, settings.longest_hours * 3600, signed_out=signed_out)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

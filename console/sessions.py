@@ -11,6 +11,8 @@ from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from console.signed_out import SignedOutSessions
+
 COOKIE: Final = "vouch_console"
 _RENEWED_AFTER_SECONDS = 30.0
 _MOST_CLAIMS = 8
@@ -25,6 +27,7 @@ class Session:
     key: str
     name: str
     role: str
+    session_id: str = ""
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     begun: float = 0.0
     seen: float = 0.0
@@ -55,17 +58,23 @@ class Sessions:
     """Seals and opens sessions."""
 
     def __init__(
-        self, secret: str | None, idle_seconds: float, longest_seconds: float, clock: Callable[[], float] = time.time
+        self,
+        secret: str | None,
+        idle_seconds: float,
+        longest_seconds: float,
+        clock: Callable[[], float] = time.time,
+        signed_out: SignedOutSessions | None = None,
     ) -> None:
         self._box = Fernet(
             base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()) if secret else Fernet.generate_key()
         )
         self._idle, self._longest, self._clock = idle_seconds, longest_seconds, clock
+        self._signed_out = signed_out or SignedOutSessions(clock=clock)
 
     def begin(self, key: str, name: str, role: str, *, local: bool = False) -> Session:
         """A new session, with a new CSRF token."""
         now = self._clock()
-        return Session(key, name, role, begun=now, seen=now, local=local)
+        return Session(key, name, role, secrets.token_urlsafe(16), begun=now, seen=now, local=local)
 
     def sealed(self, session: Session) -> str:
         """The cookie's value, seen now."""
@@ -81,7 +90,12 @@ class Sessions:
         now = self._clock()
         if now - session.seen > self._idle or now - session.begun > self._longest:
             return None
-        return session
+        ended = not session.session_id or session.session_id in self._signed_out
+        return None if ended else session
+
+    def end(self, session: Session) -> None:
+        """End a session: none of its cookies opens anything from now on."""
+        self._signed_out.add(session.session_id, session.begun + self._longest)
 
     def worth_renewing(self, session: Session) -> bool:
         """Whether the cookie should say that the person was here."""

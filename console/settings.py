@@ -1,5 +1,6 @@
 """Settings of the console, from VOUCH_CONSOLE_..."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
@@ -19,6 +20,8 @@ class ConsoleSettings(FrontSettings):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     secret_key: SecretStr | None = None
     """Seals the cookies: any long text. Without it a new one is made at each start, and everybody signs in again."""
+    signed_out_file: Path = Path("vouch_console_signed_out")
+    """Ids of sessions that people ended; used with a secret key, whose cookies survive a restart."""
     idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30.0
     longest_hours: Annotated[float, Field(gt=0, le=168)] = 12.0
     undo_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0

@@ -46,7 +46,9 @@ async def sign_in(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """End the session."""
+    """End the session, and with it every copy of its cookie."""
+    sessions: Sessions = request.scope["sessions"]
+    sessions.end(request.scope["session"])
     request.scope["session"] = None
     response = RedirectResponse(SIGN_IN, 303)
     response.headers["set-cookie"] = cookie("", secure(request), 0)

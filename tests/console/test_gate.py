@@ -1,5 +1,6 @@
 """Nobody gets in without a session, and nothing changes but from a page of the person's own."""
 
+import os
 from pathlib import Path
 
 import httpx
@@ -9,6 +10,7 @@ from starlette.routing import Mount, Route
 from console.application import ROUTES
 from console.gate import HEADERS
 from console.sessions import Session, Sessions
+from console.signed_out import SignedOutSessions
 from testing.servers.processes import Stack, answers
 from testing.waiting import wait_for
 from tests.console.conftest import Desk, key_of
@@ -144,6 +146,52 @@ def test_sessions_end() -> None:
         now[0] += 30
         found = box.opened(box.sealed(found))
     assert 1600 < now[0] < 1700
+
+
+def test_signing_out_ends_every_copy_of_the_cookie(desk: Desk) -> None:
+    """A cookie that was copied before its person signed out opens no page and changes nothing, while others stay signed in."""
+    ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
+    copied, token = dict(ada.cookies), csrf(ada)
+    thief = desk.client()
+    thief.cookies.update(copied)
+    assert thief.get("/queue").status_code == 200
+    assert ada.post("/sign-out", data={"csrf": token}).status_code == 303
+    for path in ("/queue", "/queue/rows", "/overview", "/decisions", "/policy"):
+        thief.cookies.update(copied)
+        assert thief.get(path).headers["location"] == "/console/sign-in", path
+    thief.cookies.update(copied)
+    assert thief.post("/next", data={"csrf": token}).headers["location"] == "/console/sign-in"
+    assert ben.get("/queue").status_code == 200
+
+
+def test_signing_out_survives_a_restart_and_reaches_other_consoles(tmp_path: Path) -> None:
+    """Consoles that share a key and a file share ended sessions, also ones that start later; expired ids are forgotten."""
+    now, path = [1000.0], tmp_path / "signed_out"
+
+    def console() -> Sessions:
+        return Sessions("s", 60, 600, lambda: now[0], SignedOutSessions(path, lambda: now[0]))
+
+    first, second = console(), console()
+    session, other = first.begin("k", "ada", "reviewer"), first.begin("k", "ada", "reviewer")
+    value, kept = first.sealed(session), first.sealed(other)
+    assert second.opened(value) is not None
+    first.end(session)
+    for box in (first, second, console()):
+        assert box.opened(value) is None
+        assert box.opened(kept) is not None
+    now[0] += 601
+    for _ in range(1200):
+        first.end(first.begin("k", "ada", "reviewer"))
+        now[0] += 601
+    assert len(path.read_text().splitlines()) < 1100
+
+
+def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    """A folder or a FIFO in the file's place is an error at the start, not a wait without end."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, tmp_path / "none" / "file"):
+        with pytest.raises(OSError, match=r".+"):
+            SignedOutSessions(path)
 
 
 def test_a_cookie_of_somebody_elses_making_is_none() -> None:

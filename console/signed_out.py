@@ -1,0 +1,91 @@
+"""Sessions that were ended by signing out: their cookies stay sealed and valid by time, but open nothing any more."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+_MOST_EXPIRED_LINES = 1000
+
+
+class SignedOutSessions:
+    """Ids of ended sessions, until they would have expired anyway.
+
+    With `path` they are kept in a file of lines `expires id`, so that signing out survives a restart and holds in every
+    process that seals cookies with the same key.
+    """
+
+    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        """Read the file. Raises OSError where it cannot be read or is no regular file."""
+        self._path, self._clock = path, clock
+        self._expires: dict[str, float] = {}
+        self._stamp: object = None
+        if path is not None:
+            with _locked(path):
+                pass  # the file is there from now on
+        self._refresh()
+
+    def add(self, session_id: str, expires: float) -> None:
+        """End a session, durably where there is a file.
+
+        Args:
+            session_id: the session's id.
+            expires: seconds since 1970 from which its cookies are refused by their age.
+
+        """
+        now = self._clock()
+        self._expires = {name: until for name, until in self._expires.items() if until > now} | {session_id: expires}
+        if self._path is None:
+            return
+        with _locked(self._path) as file:
+            lines = file.read().splitlines(keepends=True)
+            valid = [line for line in lines if _expiry(line) > now]
+            if len(lines) - len(valid) > _MOST_EXPIRED_LINES:
+                file.seek(0)
+                file.truncate()
+                file.writelines(valid)
+            file.write(f"{expires:.0f} {session_id}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def __contains__(self, session_id: str) -> bool:
+        """Whether a session was ended, by this process or by another one with the same file."""
+        self._refresh()
+        return session_id in self._expires
+
+    def _refresh(self) -> None:
+        if self._path is None:
+            return
+        status = self._path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if stamp == self._stamp:
+            return
+        with _locked(self._path) as file:
+            lines = [line.split() for line in file.read().splitlines()]
+        self._expires |= {line[1]: _expiry(line[0]) for line in lines if len(line) == 2}
+        self._stamp = stamp
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[TextIO]:
+    """Open a file for reading from its start and for appending, while no other process has it so. Raises OSError."""
+    # Non-blocking, so that a FIFO in the file's place is an error and not a wait without end.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with os.fdopen(descriptor, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _expiry(line: str) -> float:
+    try:
+        return float(line.split(maxsplit=1)[0])
+    except (ValueError, IndexError):
+        return 0.0
