@@ -1,8 +1,10 @@
 """The command line: `vouch COMMAND`. Each command is a package's own; this file only knows where it lives."""
 
+import difflib
 import importlib
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -34,7 +36,15 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 def usage() -> str:
     """What commands there are."""
     lines = [f"  {name:12} {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(["usage: vouch COMMAND [OPTION ...]", "", *lines, "", "vouch COMMAND --help tells the options."])
+    return "\n".join(
+        [
+            "usage: vouch COMMAND [OPTION ...]",
+            "",
+            *lines,
+            "",
+            "vouch COMMAND --help: options of a command. vouch --version: the version.",
+        ]
+    )
 
 
 def main() -> int:
@@ -43,8 +53,13 @@ def main() -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        print(f"vouch {version('vouch')}")
+        return 0
     if arguments[0] not in COMMANDS:
-        print(f"vouch: there is no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
+        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        hint = f"did you mean `vouch {near[0]}`? " if near else ""
+        print(f"vouch: {arguments[0]!r} is not a command; {hint}`vouch --help` lists all", file=sys.stderr)
         return 2
     module = importlib.import_module(COMMANDS[arguments[0]][0])
     code: int = module.main(arguments[1:])

@@ -14,15 +14,16 @@ from load_test.extras import model_extras
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
 from load_test.sending import run
-from runtime.process.commands import command
+from runtime.process.commands import command, program
 from runtime.process.terminal import plain
 
+PROGRAM = program("vouch load", "test_api.py")
 DEFAULT_URL, DEFAULT_MODEL_URL = "http://localhost:8001", "http://localhost:8000"
 
 
 def parser() -> argparse.ArgumentParser:
     """The documented options, and two more."""
-    result = argparse.ArgumentParser(prog="test_api.py", description="Stream labelled orders at a running agent.")
+    result = argparse.ArgumentParser(prog=PROGRAM, description="Stream labelled orders at a running agent.")
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
     result.add_argument(
         "--model-url",
@@ -56,7 +57,7 @@ def checked(options: argparse.Namespace) -> str:
     return ""
 
 
-@command("test_api.py", TableError)
+@command(PROGRAM, TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 answers came, 1 none came, 2 it could not run."""
     options = parser().parse_args(arguments)

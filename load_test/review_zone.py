@@ -13,14 +13,17 @@ from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from load_test.cli import DEFAULT_URL
 from load_test.keys import key_headers
 from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders
-from runtime.process.commands import command
+from runtime.process.commands import command, program
 from runtime.process.terminal import plain
+
+PROGRAM = program("vouch review-zone", "test_review_transactions.py")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     result = argparse.ArgumentParser(
-        prog="test_review_transactions.py", description=f"Show orders whose score lies in {DENY_UP_TO}-{APPROVE_FROM}."
+        prog=PROGRAM,
+        description=f"Show orders whose score lies in {DENY_UP_TO}-{APPROVE_FROM}.",
     )
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
     result.add_argument(
@@ -45,7 +48,14 @@ def describe(order: Order, answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-@command("test_review_transactions.py", TableError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError)
+@command(
+    PROGRAM,
+    TableError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    ValueError,
+    KeyError,
+)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 found some, 1 found none, 2 it could not run."""
     options = parser().parse_args(arguments)

@@ -1,6 +1,8 @@
 """Settings: typed, read once at the start from VOUCH_... variables, and wrong ones are an error that names them."""
 
+import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -35,6 +37,22 @@ Target = Annotated[str, AfterValidator(_target)]
 """Whom to call, in gRPC's words: host:port, dns:///host:port, unix:path."""
 
 
+PREFIXES = (
+    "VOUCH_AGENT_",
+    "VOUCH_CLIENT_",
+    "VOUCH_CONSOLE_",
+    "VOUCH_EDGE_",
+    "VOUCH_HTTP_",
+    "VOUCH_ML_",
+    "VOUCH_STACK_",
+)
+"""Of the settings classes of all services and commands."""
+OTHERS = ("VOUCH_LOAD_API_KEY", "VOUCH_MODELS_DIR", "VOUCH_ROOT")
+"""Variables that belong to no settings class."""
+_PORTS = "VOUCH_PORT_"
+"""Ports that `vouch up` hands to the processes of the Procfile."""
+
+
 class SettingsError(Exception):
     """A variable that cannot be used; the message names it and says what is wanted."""
 
@@ -56,10 +74,7 @@ class Settings(BaseModel):
 
         Raises SettingsError for a bad value and for an unknown name.
         """
-        known = set(cls.variables().values())
-        for name in sorted(os.environ):
-            if name.upper().startswith(cls.prefix) and name.upper() not in known and cls.prefix != Settings.prefix:
-                raise SettingsError(f"{name} is no setting; there are {', '.join(sorted(known))}")
+        _refuse_unknown(cls.prefix, set(cls.variables().values()))
         from_environment = {
             name: os.environ[variable] for name, variable in cls.variables().items() if variable in os.environ
         }
@@ -72,6 +87,26 @@ class Settings(BaseModel):
             value = "" if "key" in name else f"={from_environment.get(name, '')!r}"  # a secret is not shown
             message = str(first["msg"]).removeprefix("Value error, ")
             raise SettingsError(f"{variable}{value}: {message}" if name else message) from error
+
+
+def _refuse_unknown(prefix: str, known: set[str]) -> None:
+    """Raise SettingsError for a VOUCH_ variable that has this prefix and is not known, or has a prefix that nobody reads."""
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if not upper.startswith("VOUCH_"):
+            continue
+        if upper.startswith(prefix) and prefix != Settings.prefix:
+            if upper not in known:
+                raise SettingsError(f"{name} is not a setting{nearest(upper, known)} (all: docs/settings.md)")
+        elif not upper.startswith((*PREFIXES, _PORTS)) and upper not in OTHERS:
+            near = nearest(upper, (*OTHERS, *(one + upper.split("_", 2)[-1] for one in PREFIXES)))
+            raise SettingsError(f"{name} is not a setting{near} (all: docs/settings.md)")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" with the known word that is most like `word`, or nothing where none is like it."""
+    found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 class ServerSettings(Settings):

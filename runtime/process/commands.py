@@ -4,6 +4,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from runtime.access import SecurityError
@@ -19,6 +20,11 @@ class Command(Protocol):
 
     def __call__(self, arguments: Sequence[str] | None = None) -> int:
         """Run."""
+
+
+def program(vouch: str, script: str) -> str:
+    """Return the name by which a command was started: `script`, the documented file, or `vouch ...`."""
+    return script if Path(sys.argv[0]).name == script else vouch
 
 
 def command(name: str, *failures: type[Exception]) -> Callable[[Command], Command]:

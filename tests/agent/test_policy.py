@@ -69,7 +69,7 @@ def test_senseless_thresholds_are_refused(approve: float, deny: float) -> None:
         ({"VOUCH_AGENT_APPROVE_THRESHOLD": "0.3"}, "must be below"),
         ({"VOUCH_AGENT_APPROVE_THRESHOLD": "nan"}, "VOUCH_AGENT_APPROVE_THRESHOLD='nan'"),
         ({"VOUCH_AGENT_DENY_THRESHOLD": "low"}, "VOUCH_AGENT_DENY_THRESHOLD='low'"),
-        ({"VOUCH_AGENT_APROVE_THRESHOLD": "0.8"}, "VOUCH_AGENT_APROVE_THRESHOLD is no setting"),
+        ({"VOUCH_AGENT_APROVE_THRESHOLD": "0.8"}, "VOUCH_AGENT_APROVE_THRESHOLD is not a setting; did you mean"),
     ],
 )
 def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
