@@ -26,7 +26,8 @@ _PAGES = jinja2.Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 _PAGES.globals |= {
-    "root": ROOT, "moment": words.moment, "amount": words.amount, "share": words.share, "span": words.span,
+    "root": ROOT, "moment": words.moment, "moment_of": words.moment_of, "hour": words.hour,
+    "amount": words.amount, "share": words.share, "span": words.span,
     "decision_name": lambda number: words.name_of(pb.Decision.DESCRIPTOR, number),
     "maker_name": lambda number: words.name_of(pb.DecisionMaker.DESCRIPTOR, number),
     "recommendation_name": lambda number: words.name_of(pb.Recommendation.DESCRIPTOR, number),

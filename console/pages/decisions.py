@@ -30,7 +30,8 @@ async def search(request: Request) -> Response:
     for name in ("since", "until"):
         if chosen[name]:
             try:
-                getattr(wanted, name).FromDatetime(dt.datetime.fromisoformat(chosen[name]).astimezone(dt.UTC))
+                at = dt.datetime.fromisoformat(chosen[name])
+                getattr(wanted, name).FromDatetime(at if at.tzinfo else at.replace(tzinfo=dt.UTC))
             except (ValueError, OverflowError):
                 problem = f"{name} is a day or a time, like 2026-11-25 or 2026-11-25T14:30 (UTC)"
     listed: pb.ListDecisionsResponse = await ask(request, "agent", "ListDecisions", wanted)

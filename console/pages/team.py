@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from console.pages.answering import ask, page
 from console.services import Refused
+from console.views.hours import BAR_SECONDS, bars_of, first_begin
 from console.views.plots import bars
 from console.views.shapes import heat_of, line_of, shape_of
 from console.views.words import name_of
@@ -20,16 +21,17 @@ from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest, GetModel
 
 _MOST = 4000
 """Decisions that a page looks at; it says so where there are more."""
-_BARS, _TENTHS = 24, 10
-_SPANS = {"24": 24, "168": 168}
+_TENTHS = 10
+_SPANS = {str(hours): hours for hours in BAR_SECONDS}
 """Hours that a page may look back over."""
 
 
 @dataclass
 class Recent:
-    """The decisions of the last hours."""
+    """The decisions of the last hours, from the beginning of the first bar to `now` (seconds since 1970)."""
 
     hours: int
+    now: float
     records: list[pb.DecisionRecord] = field(default_factory=list)
     is_all: bool = True
 
@@ -41,10 +43,9 @@ class Recent:
 
 async def _recent(request: Request) -> Recent:
     hours = _SPANS.get(request.query_params.get("hours", ""), 24)
-    found = Recent(hours)
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
+    found = Recent(hours, dt.datetime.now(dt.UTC).timestamp())
     wanted = pb.ListDecisionsRequest(page_size=1000)
-    wanted.since.FromDatetime(since)
+    wanted.since.FromSeconds(first_begin(found.now, hours))
     while True:
         listed: pb.ListDecisionsResponse = await ask(request, "agent", "ListDecisions", wanted)
         found.records += listed.records
@@ -67,37 +68,27 @@ async def overview(request: Request) -> Response:
         request, "cases", "ListCases",
         cases.ListCasesRequest(status=cases.CASE_STATUS_RESOLVED, page_size=1000, order=cases.CASE_ORDER_NEWEST),
     )  # fmt: skip
-    now = dt.datetime.now(dt.UTC)
-    each = recent.hours * 3600 / _BARS
-    begun = now.timestamp() - recent.hours * 3600
-    by_hour = {name: [0] * _BARS for name in ("approve", "review", "deny")}
+    hours = bars_of(
+        ((one.decided_at.seconds, name_of(pb.Decision.DESCRIPTOR, one.decision)) for one in recent.records),
+        recent.now, recent.hours,
+    )  # fmt: skip
     firsts: dict[str, int] = {}
     for record in recent.records:
-        name = name_of(pb.Decision.DESCRIPTOR, record.decision)
-        place = min(int((record.decided_at.seconds - begun) // each), _BARS - 1)
-        if name in by_hour and place >= 0:
-            by_hour[name][place] += 1
         for version in (record.model_version, record.policy_version):
             if version:
-                firsts.setdefault(version, max(place, 0))
-    form = "%Hh" if recent.hours <= 24 else "%a %H"
-    labels = [f"{dt.datetime.fromtimestamp(begun + place * each, dt.UTC):{form}}" for place in range(_BARS)]
+                firsts.setdefault(version, record.decided_at.seconds)
     scored = [record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score")]
     tenths = Counter(_tenth(score) for score in scored)
     trained = await _trained(request)
     advised = [one for one in resolved.cases if one.recommendation in (1, 2) and one.verdict in (1, 2)]
     return page(
         request, "overview.html", recent=recent, decisions=recent.decisions,
-        hours=[
-            {"label": label, **{name: counts[place] for name, counts in by_hour.items()}}
-            for place, label in enumerate(labels)
-        ],
-        most=max([1, *(sum(counts[place] for counts in by_hour.values()) for place in range(_BARS))]),
+        bars=hours, most=max([1, *(bar.total for bar in hours)]), bar_seconds=BAR_SECONDS[recent.hours],
         scores=bars([f"{tenth / _TENTHS:.1f}" for tenth in range(_TENTHS)], [tenths[tenth] for tenth in range(_TENTHS)]),
         trained=[trained[tenth] / (trained.total() or 1) for tenth in range(_TENTHS)], scored=len(scored),
         highest=max([1, *tenths.values()]),
         waiting=len(waiting.cases), more_wait=bool(waiting.next_page_token),
-        late=sum(1 for one in waiting.cases if one.due_at.seconds and one.due_at.seconds < now.timestamp()),
+        late=sum(1 for one in waiting.cases if one.due_at.seconds and one.due_at.seconds < recent.now),
         oldest=min((one.opened_at.seconds for one in waiting.cases), default=0), advised=len(advised),
         overridden=sum(int(one.recommendation) != int(one.verdict) for one in advised),
         firsts=sorted(firsts.items(), key=lambda first: first[1]),

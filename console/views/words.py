@@ -26,10 +26,18 @@ def _names(enum: EnumDescriptor | Any) -> dict[int, str]:
 
 def moment(stamp: Timestamp | None) -> Markup | str:
     """A time in UTC that the page's script shows in the viewer's zone."""
-    if stamp is None or not stamp.seconds:
-        return NOTHING
-    at = stamp.ToDatetime(dt.UTC)
+    return NOTHING if stamp is None or not stamp.seconds else moment_of(stamp.seconds)
+
+
+def moment_of(seconds: float) -> Markup:
+    """A time, in seconds since 1970, in UTC; the page's script shows it in the viewer's zone."""
+    at = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return Markup('<time datetime="{}">{} UTC</time>').format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M}")
+
+
+def hour(seconds: float, with_day: bool) -> str:
+    """The label of a bar that begins at this time, in UTC; the page's script puts the viewer's zone in its place."""
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):{'%a %H:%M' if with_day else '%H:%M'}}"
 
 
 def amount(worth: Any) -> str:

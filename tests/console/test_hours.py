@@ -1,0 +1,59 @@
+"""Times on the console's pages: bars on whole hours, and texts without a zone are UTC whatever the server's zone."""
+
+import datetime as dt
+import re
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.views.hours import BAR_SECONDS, bars_of, first_begin
+from tests.console.conftest import Desk, Watched
+
+TIMES = st.floats(1.5e9, 2.0e9)
+
+
+@given(TIMES, st.sampled_from(sorted(BAR_SECONDS)), st.lists(st.floats(-100, 200 * 3600), max_size=20))
+def test_each_decision_is_in_the_bar_of_its_hour(now: float, hours: int, ages: list[float]) -> None:
+    """A decision is counted in the bar whose label is its hour, and one of the future or of before the first bar in none."""
+    decisions = [(now - age, "deny") for age in ages]
+    bars = bars_of(decisions, now, hours)
+    length = BAR_SECONDS[hours]
+    assert len(bars) * length == hours * 3600
+    assert all(bar.begin % length == 0 for bar in bars)
+    assert bars[-1].begin <= now < bars[-1].begin + length
+    for bar in bars:
+        assert bar.total == sum(bar.begin <= at < bar.begin + length for at, _ in decisions)
+    assert first_begin(now, hours) == bars[0].begin
+
+
+def test_times_without_a_zone_are_utc(desk: Desk) -> None:
+    """The console runs in New York; an order of now is found from an hour ago in UTC, and not from an hour ahead."""
+    desk.stack.stop("console")
+    desk.stack.settings = {**desk.stack.settings, "TZ": "America/New_York"}
+    desk.stack.start("console")
+    desk.stack.wait_until_healthy()
+    desk.wait_until_open()
+    order, ada = desk.order().transaction_id, desk.signed_in("ada")
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    for hours, is_found in ((-1, True), (1, False)):
+        since = (now + dt.timedelta(hours=hours)).isoformat(timespec="minutes")
+        for zone in ("", "Z"):
+            page = ada.get("/decisions", params={"since": since + zone, "transaction_id": order}).text
+            assert (page.count("<tr data-row>") > 0) == is_found, (since, zone)
+    hour = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H}:00 UTC"
+    rows = re.findall(r"<tr><td><time[^>]*>([^<]*)</time></td>(.*?)</tr>", ada.get("/overview").text)
+    assert rows[-1][0] == hour or rows[-2][0] == hour, "the hour may just have ended"
+
+
+def test_hours_are_shown_in_the_viewers_zone(desk: Desk, look: Callable[..., Watched]) -> None:
+    """A viewer in Kolkata sees half past on every bar, the zone in the heading, and the same hours in the table."""
+    desk.order()
+    seen = look(timezone_id="Asia/Kolkata", locale="en-GB")
+    seen.sign_in(desk.url, "ada")
+    seen.page.goto(f"{desk.url}/console/overview")
+    seen.page.wait_for_function("document.querySelector('[data-zone]').textContent != '(UTC)'")
+    assert seen.page.locator("[data-zone]").first.text_content() in ("(Asia/Calcutta)", "(Asia/Kolkata)")
+    labels = seen.page.locator("text[data-at]").all_text_contents()
+    assert labels and all(re.fullmatch(r"\d\d:30", label) for label in labels), labels
+    assert seen.complaints == []
