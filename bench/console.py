@@ -4,26 +4,25 @@ A ledger of 50,000 open cases, and a customer of 500 orders whose device 100 oth
 pictures of all pages in both themes instead, over orders of a stream (needs Chromium).
 """
 
-import argparse
 import contextlib
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
 import httpx
 
 from agent_server.ledger.keeping import KeepDecision
+from bench.options import models_of, parser
 from contract.messages import messages
 from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.settings import Shared
 from testing.decisions import fill, keep
 from testing.orders import message
 from testing.results import entry, write
@@ -51,9 +50,9 @@ def busy_orders() -> Iterator[Transaction]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[Stack]:
+def serving(folder: Path, models: Path, **settings: str) -> Iterator[Stack]:
     """Scorer, agent and console, up."""
-    stack = Stack(folder, Shared.read().models_dir.resolve(), settings)
+    stack = Stack(folder, models, settings)
     try:
         stack.start("ml", "agent", "rest_agent", "console")
         stack.wait_until_healthy()
@@ -69,10 +68,10 @@ def reviewed(stack: Stack, orders: Iterable[Transaction]) -> list[pb.ReviewRespo
         return [stub.Review(pb.ReviewRequest(transaction=order), timeout=20) for order in orders]
 
 
-def p95(client: httpx.Client, path: str) -> tuple[float, int]:
-    """Milliseconds within which 95 of 100 looks at a page are answered, and its bytes."""
+def p95(client: httpx.Client, path: str, looks: int) -> tuple[float, int]:
+    """Milliseconds within which 95 of 100 of so many looks at a page are answered, and its bytes."""
     took, size = [], 0
-    for _ in range(LOOKS):
+    for _ in range(looks):
         begun = time.perf_counter()
         answer = client.get(path)
         took.append((time.perf_counter() - begun) * 1000)
@@ -81,15 +80,19 @@ def p95(client: httpx.Client, path: str) -> tuple[float, int]:
     return statistics.quantiles(took, n=20)[-1], size
 
 
-def measured(folder: Path) -> None:
+def measured(folder: Path, models: Path, *, short: bool) -> None:
     """Keep the figures."""
-    fill(f"sqlite:///{folder / 'ledger.db'}", CASES, waiting)
-    with serving(folder, **_ALL_TO_PEOPLE) as stack, httpx.Client(base_url=stack.url("console"), timeout=30) as client:
+    looks = 5 if short else LOOKS
+    fill(f"sqlite:///{folder / 'ledger.db'}", 100 if short else CASES, waiting)
+    with (
+        serving(folder, models, **_ALL_TO_PEOPLE) as stack,
+        httpx.Client(base_url=stack.url("console"), timeout=30) as client,
+    ):
         case_id = reviewed(stack, busy_orders())[-1].case_id
         assert case_id, "the order went to nobody"
         client.get("/console/queue")  # a local session
-        queue, weight = p95(client, "/console/queue")
-        case, case_weight = p95(client, f"/console/cases/{case_id}")
+        queue, weight = p95(client, "/console/queue", looks)
+        case, case_weight = p95(client, f"/console/cases/{case_id}", looks)
         parts = sum(
             len(client.get(f"/console/static/{file.name}").content) for file in Path("console/static").iterdir()
         )
@@ -98,17 +101,17 @@ def measured(folder: Path) -> None:
         "console_case_p95_ms": entry([case], "ms"),
         "console_queue_weight": entry([weight + parts], "bytes"),
         "console_case_weight": entry([case_weight + parts], "bytes"),
-    })  # fmt: skip
+    }, short=short)  # fmt: skip
 
 
-def pictures(folder: Path, wanted: Path) -> None:
+def pictures(folder: Path, models: Path, wanted: Path) -> None:
     """All pages, in both themes."""
     from playwright.sync_api import sync_playwright
 
     run("vouch.py", "generate", "--stream", "--size", "6000", "--output", str(folder / "s.parquet"), "--no-validate")
     orders = list(messages(read_table(folder / "s.parquet")))[-ORDERS:]
     wanted.mkdir(parents=True, exist_ok=True)
-    with serving(folder) as stack, sync_playwright() as playwright:
+    with serving(folder, models) as stack, sync_playwright() as playwright:
         reviewed(stack, orders)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for theme in ("light", "dark"):
@@ -128,16 +131,17 @@ def pictures(folder: Path, wanted: Path) -> None:
         browser.close()
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; exit code 0."""
-    parser = argparse.ArgumentParser(prog="python -m bench.console")
-    parser.add_argument("--pictures", type=Path, help="take pictures into this folder instead")
-    options = parser.parse_args()
+    own = parser("bench.console", "How fast the console's pages are.")
+    own.add_argument("--pictures", type=Path, help="take pictures into this folder instead")
+    options = own.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="vouch-console-") as name:
+        models = models_of(options, Path(name))
         if options.pictures:
-            pictures(Path(name), options.pictures)
+            pictures(Path(name), models, options.pictures)
         else:
-            measured(Path(name))
+            measured(Path(name), models, short=options.short)
     return 0
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from testing.results import entry, write
@@ -62,26 +63,28 @@ def job(name: str, size: int, target: Path) -> None:
     print(size / seconds, peak / 1024, setup)
 
 
-def main() -> None:
-    """Run all rounds and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all rounds and write the results; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.generate", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="run everything once with few rows and write no results")
     parser.add_argument("--job", choices=("one_worker", "two_workers", "writer"))
     parser.add_argument("--size", type=int)
     parser.add_argument("--target", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.job:
         job(options.job, options.size, options.target)
-        return
+        return 0
+    rounds, sizes = (1, {"one": 2000, "large": 4000}) if options.short else (ROUNDS, SIZES)
     figures: dict[str, list[float]] = {}
     setups: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for ending in ("parquet", "csv"):
                 for name in ("one_worker", "two_workers", "writer"):
-                    rate, _, setup = measure(name, SIZES["one"], f"{folder}/x.{ending}")
+                    rate, _, setup = measure(name, sizes["one"], f"{folder}/x.{ending}")
                     setups += [setup] if setup else []
                     figures.setdefault(f"{ending}_{name}", []).append(rate)
-        rate, peak, _ = measure("one_worker", SIZES["large"], f"{folder}/x.parquet")
+        rate, peak, _ = measure("one_worker", sizes["large"], f"{folder}/x.parquet")
     results = {key: entry(values, "rows/s") for key, values in figures.items()}
     for ending in ("parquet", "csv"):
         pairs = zip(
@@ -94,8 +97,9 @@ def main() -> None:
     results["parquet_10m"] = entry([rate], "rows/s")
     results["parquet_10m_vs_1m"] = entry([rate / results["parquet_one_worker"]["median"]], "ratio")
     results["parquet_10m_peak_memory"] = entry([peak], "MB")
-    write("generate", results)
+    write("generate", results, short=options.short)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,17 +6,17 @@ Reviews have ids of their own, so the load is made here, by asyncio clients on t
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.ledger import open_engine
-from runtime.settings import Shared
+from bench.options import models_of, parser
 from testing.decisions import fill, keep
 from testing.load import Call, capacity, until_answered
 from testing.results import entry, write
@@ -82,7 +82,20 @@ def filled(url: str, records: int) -> float:
     return records / (time.perf_counter() - begun)
 
 
-async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured: rounds, seconds of a rate, single calls of a median, records of a large ledger."""
+
+    rounds: int = ROUNDS
+    seconds: float = SECONDS
+    calls: int = 150
+    many: int = MANY
+
+
+SHORT = Scale(rounds=1, seconds=0.2, calls=5, many=2000)
+
+
+async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[float]]:
     """All figures, round by round."""
     figures: dict[str, list[float]] = {}
 
@@ -94,19 +107,19 @@ async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float
     filled(sqlite, FEW)
     for cores, core in (("", _CLIENT), ("_one_core", _SERVERS)):
         async with reviewing(folder, models, sqlite, core) as (reviews, predicts, front):
-            for _ in range(ROUNDS):
-                score = figure(f"predict_rate{cores}", await capacity(predicts, CALLERS, SECONDS))
+            for _ in range(scale.rounds):
+                score = figure(f"predict_rate{cores}", await capacity(predicts, CALLERS, scale.seconds))
                 before = _committed(front)
-                rate = figure(f"review_rate{cores}", await capacity(reviews, CALLERS, SECONDS))
+                rate = figure(f"review_rate{cores}", await capacity(reviews, CALLERS, scale.seconds))
                 await asyncio.sleep(1.0)  # metrics are shown twice a second
                 commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
                 figure(f"syncs_per_review{cores}", commits / writes)
                 figure(f"review_vs_predict{cores}", rate / score)
                 if not cores:
-                    disk = figure("fsync_p50_ms", fsync_p50(folder))
-                    figure("review_above_fsync_ms", figure("review_p50_ms", await p50(reviews)) - disk)
+                    disk = figure("fsync_p50_ms", fsync_p50(folder, scale.calls))
+                    figure("review_above_fsync_ms", figure("review_p50_ms", await p50(reviews, scale.calls)) - disk)
     figure("verify_rate", _verify_rate(sqlite))
-    await _growth(folder, models, sqlite, many, figure)
+    await _growth(folder, models, sqlite, scale, figure)
     if binaries() is not None:
         with tempfile.TemporaryDirectory(prefix="vouch-pg-") as home, running(Path(home)) as postgres:
             url = postgres.new_database()
@@ -114,24 +127,24 @@ async def measure(folder: Path, models: Path, many: int) -> dict[str, list[float
                 reviewing(folder, models, url, _CLIENT) as (on_postgres, _, _),
                 reviewing(folder, models, sqlite, _CLIENT) as (on_sqlite, _, _),
             ):
-                for _ in range(ROUNDS):
-                    rate = await capacity(on_postgres, CALLERS, SECONDS)
-                    figure("review_postgres_vs_sqlite", rate / await capacity(on_sqlite, CALLERS, SECONDS))
+                for _ in range(scale.rounds):
+                    rate = await capacity(on_postgres, CALLERS, scale.seconds)
+                    figure("review_postgres_vs_sqlite", rate / await capacity(on_sqlite, CALLERS, scale.seconds))
     return figures
 
 
-async def _growth(folder: Path, models: Path, few: str, many: int, figure: object) -> None:
+async def _growth(folder: Path, models: Path, few: str, scale: Scale, figure: object) -> None:
     path = folder / "many.db"
     keep_figure = figure
     assert callable(keep_figure)
-    keep_figure("fill_rate", filled(f"sqlite:///{path}", many))
-    keep_figure("bytes_a_decision", path.stat().st_size / many)
+    keep_figure("fill_rate", filled(f"sqlite:///{path}", scale.many))
+    keep_figure("bytes_a_decision", path.stat().st_size / scale.many)
     async with (
         reviewing(folder, models, few, _CLIENT) as (on_few, _, _),
         reviewing(folder, models, f"sqlite:///{path}", _CLIENT) as (on_many, _, _),
     ):
-        for _ in range(ROUNDS):
-            keep_figure("ledger_growth", await p50(on_many) / await p50(on_few))
+        for _ in range(scale.rounds):
+            keep_figure("ledger_growth", await p50(on_many, scale.calls) / await p50(on_few, scale.calls))
 
 
 def _verify_rate(url: str) -> float:
@@ -151,15 +164,18 @@ UNITS = {
 }  # fmt: skip
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the results; return the exit code."""
-    many = int(sys.argv[1]) if len(sys.argv) > 1 else MANY
-    models = Shared.read().models_dir.resolve()
+    options = parser("bench.ledger", "What a durable review costs.")
+    options.add_argument("--records", type=int, default=MANY, help=f"records of the large ledger (default: {MANY:,})")
+    chosen = options.parse_args(arguments)
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, _CLIENT)
     with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
-        figures = asyncio.run(measure(Path(folder), models, many))
-    write("ledger", {name: entry(values, UNITS.get(name, "ratio")) for name, values in figures.items()})
+        scale = SHORT if chosen.short else Scale(many=chosen.records)
+        figures = asyncio.run(measure(Path(folder), models_of(chosen, Path(folder)), scale))
+    entries = {name: entry(values, UNITS.get(name, "ratio")) for name, values in figures.items()}
+    write("ledger", entries, short=chosen.short)
     return 0
 
 

@@ -8,8 +8,9 @@ orders. All are measured against the exact posterior on orders that none of them
 import argparse
 import asyncio
 import json
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -164,19 +165,21 @@ def once(
     return result
 
 
-def main() -> None:
-    """Run it and keep the figures."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it and keep the figures; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.loop")
+    parser.add_argument("--short", action="store_true", help="run everything once with few orders and write no results")
     parser.add_argument("--orders", type=int, default=THROUGH)
     parser.add_argument("--seeds", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    through, unseen_rows, first_rows = (1500, 1500, 1500) if options.short else (options.orders, UNSEEN, FIRST)
     runs = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory(prefix="vouch-loop-") as name:
             folder = Path(name)
-            known = generated(folder, FIRST, 100 * seed + 1, {})
+            known = generated(folder, first_rows, 100 * seed + 1, {})
             orders, unseen = (
-                generated(folder, rows, 100 * seed + place, SHOP) for place, rows in ((2, options.orders), (3, UNSEEN))
+                generated(folder, rows, 100 * seed + place, SHOP) for place, rows in ((2, through), (3, unseen_rows))
             )
             pq.write_table(known, folder / "known.parquet")
             first = train(known, Parameters(form="tables")).bundle
@@ -187,7 +190,12 @@ def main() -> None:
             }
             runs.append(run)
             print(json.dumps(run, indent=2), flush=True)
-    write("loop", {name: entry([_at(run, name) for run in runs], unit) for name, unit in _named(runs[0])})
+    write(
+        "loop",
+        {name: entry([_at(run, name) for run in runs], unit) for name, unit in _named(runs[0])},
+        short=options.short,
+    )
+    return 0
 
 
 def _named(run: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
@@ -211,4 +219,4 @@ def _at(run: dict[str, Any], path: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bench.options import models_of, parser
 from contract.messages import messages
 from contract.tables import read_table
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -22,7 +23,6 @@ from ml_server.registry.store import load
 from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
-from runtime.settings import Shared
 from testing.results import entry, write
 
 ROUNDS, ONE, ROWS = 5, 3000, 20_000
@@ -55,19 +55,25 @@ def rate(work: Callable[[], object], rows: int) -> float:
     return rows / (time.perf_counter() - started)
 
 
-def main() -> None:
-    """Run all rounds, interleaved, and write the results."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all rounds, interleaved, and write the results; return the exit code."""
+    options = parser("bench.model", "Features and model in one process.").parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
+        return _measure(models_of(options, Path(folder)), Path(folder), short=options.short)
+
+
+def _measure(models: Path, folder: Path, *, short: bool) -> int:
     import lightgbm as lgb
 
-    models = Shared.read().models_dir
+    rounds, row_count = (1, 2000) if short else (ROUNDS, ROWS)
     model = load(models)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        command = [sys.executable, "-m", "data_gen", "--size", str(ROWS), "--output", str(path), "--no-validate"]
-        subprocess.run(command, check=True, capture_output=True)
-        table = read_table(path)
-    orders = list(messages(table.slice(0, ONE)))
-    scorer, deep = Scorer(model), train(table, Parameters(form=TREES)).bundle
+    path = folder / "rows.parquet"
+    command = [sys.executable, "-m", "data_gen", "--size", str(row_count), "--output", str(path), "--no-validate"]
+    subprocess.run(command, check=True, capture_output=True)
+    table = read_table(path)
+    orders = list(messages(table.slice(0, 200 if short else ONE)))
+    deep = train(table, Parameters(form=TREES, rounds=20) if short else Parameters(form=TREES)).bundle
+    scorer = Scorer(model)
     by_trees = Scorer(deep)
     if hasattr(os, "sched_setaffinity"):  # training is done: threads that share a core would wait for each other
         os.sched_setaffinity(0, {0})
@@ -79,7 +85,7 @@ def main() -> None:
         figures.setdefault(name, []).append(value)
 
     microseconds(scorer.predict, orders[:500])
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, work in (
             ("predict", scorer.predict),
             ("explain", lambda order: scorer.predict(order, FULL)),
@@ -90,12 +96,12 @@ def main() -> None:
             keep(f"{name}_p50", float(np.percentile(times, 50)))
             keep(f"{name}_p99", float(np.percentile(times, 99)))
         keep("features_p50", float(np.percentile(microseconds(model.features.vector, orders), 50)))
-        columns = rate(lambda: model.features.matrix(TableColumns(table)), ROWS)
+        columns = rate(lambda: model.features.matrix(TableColumns(table)), row_count)
         keep("features_columns", 1e6 / columns)
-        ours = rate(lambda: model.form.scores(model.features.matrix(TableColumns(table))), ROWS)
+        ours = rate(lambda: model.form.scores(model.features.matrix(TableColumns(table))), row_count)
         keep("bulk", ours)
-        keep("trees_bulk", rate(lambda: deep.form.scores(matrix), ROWS))
-        keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), ROWS))
+        keep("trees_bulk", rate(lambda: deep.form.scores(matrix), row_count))
+        keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), row_count))
         done = subprocess.run(
             [sys.executable, "-c", _LOAD, str(models), *HEAVY], capture_output=True, text=True, check=True
         )
@@ -111,9 +117,10 @@ def main() -> None:
         "load_imports": "s",
         "features_columns": "us/row",
     }
-    write("model", {name: entry(values, units.get(name, "us")) for name, values in figures.items()})
+    write("model", {name: entry(values, units.get(name, "us")) for name, values in figures.items()}, short=short)
     print(f"model {model.version}, {model.metadata.rounds} rounds of {len(model.log_odds.classes)} classes")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,10 +4,11 @@ Cases are those that the current model leaves open of 20,000 orders. Seven revie
 anew who judges what, who errs, and what is judged twice or golden.
 """
 
-import argparse
 import asyncio
 import random
+import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,7 @@ from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from bench.loop import SHOP, generated
+from bench.options import models_of, parser
 from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -29,7 +31,6 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.store import load
 from ml_server.serving.scorer import FULL, Scorer
 from runtime.rpc.call import Call, new_id
-from runtime.settings import Shared
 from testing.results import entry, write
 
 ORDERS, PEOPLE, ERRORS, BAD_ERRORS = 20_000, 8, 0.05, 0.3
@@ -53,9 +54,9 @@ class Open:
     is_abuse: bool
 
 
-def open_orders(folder: Path, number: int) -> list[Open]:
+def open_orders(folder: Path, number: int, models: Path) -> list[Open]:
     """Orders of a shop that the current model leaves to people."""
-    table, scorer, policy = generated(folder, number, 7, SHOP), Scorer(load(Shared.read().models_dir)), Policy(0.7, 0.4)
+    table, scorer, policy = generated(folder, number, 7, SHOP), Scorer(load(models)), Policy(0.7, 0.4)
     found = []
     for order, abuse in zip(messages(table), table["is_abuse"].to_pylist(), strict=True):
         prediction = scorer.predict(order, FULL)
@@ -116,28 +117,29 @@ async def _one(ledger: Ledger, by: Reviewer, truth: dict[str, bool], chance: ran
     return True
 
 
-def main() -> None:
-    """Run it and keep the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.reviewers")
-    parser.add_argument("--orders", type=int, default=ORDERS)
-    parser.add_argument("--runs", type=int, default=10)
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it and keep the figures; return the exit code."""
+    own = parser("bench.reviewers", "How soon a bad reviewer is found.")
+    own.add_argument("--orders", type=int, default=ORDERS)
+    own.add_argument("--runs", type=int, default=10)
+    options = own.parse_args(arguments)
+    orders_count, run_count = (1500, 1) if options.short else (options.orders, options.runs)
     entries: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="vouch-reviewers-") as name:
         folder = Path(name)
-        orders = open_orders(folder, options.orders)
+        orders = open_orders(folder, orders_count, models_of(options, folder))
         entries["cases"] = entry([float(len(orders))], "cases")
         for word, shares in SHARES.items():
             runs = [
                 asyncio.run(judged(f"sqlite:///{folder / f'{word}-{seed}.db'}", orders, shares, seed))
-                for seed in range(options.runs)
+                for seed in range(run_count)
             ]
             bad = [next(one for one in run if one.reviewer == "reviewer-0") for run in runs]
             others = [one for run in runs for one in run if one.reviewer != "reviewer-0"]
             worst = [max(run, key=lambda one: one.wrong / max(one.checked, 1)).reviewer == "reviewer-0" for run in runs]
             entries |= {
-                f"{word}.found": entry([float(sum(one.stands_out for one in bad))], f"of {options.runs} runs"),
-                f"{word}.errs_most": entry([float(sum(worst))], f"of {options.runs} runs"),
+                f"{word}.found": entry([float(sum(one.stands_out for one in bad))], f"of {run_count} runs"),
+                f"{word}.errs_most": entry([float(sum(worst))], f"of {run_count} runs"),
                 f"{word}.others_suspected": entry([float(sum(one.stands_out for one in others))], f"of {len(others)}"),
                 f"{word}.checked_of_the_bad_one": entry([float(one.checked) for one in bad], "verdicts"),
                 f"{word}.error_of_the_bad_one": entry([one.wrong / max(one.checked, 1) for one in bad], ""),
@@ -145,8 +147,9 @@ def main() -> None:
             }
             for title, value in entries.items():
                 print(title, value)
-    write("reviewers", entries)
+    write("reviewers", entries, short=options.short)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

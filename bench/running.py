@@ -39,8 +39,10 @@ NEWER = (*_SIX, "promo_code_used")
 class Bench:
     """Everything that runs while it is measured, and what was measured."""
 
-    def __init__(self, folder: Path, models: Path) -> None:
-        self.folder, self.models = folder, models
+    def __init__(self, folder: Path, models: Path, requests: int = REQUESTS) -> None:
+        """`requests` are those of one figure of gRPC."""
+        self.folder, self.models, self.requests = folder, models, requests
+        self.seconds = 2 if requests >= REQUESTS else 1  # of one figure of REST: wrk takes whole ones
         self.ports: dict[str, int] = {}
         self.figures: dict[str, list[float]] = {}
         self._stack = contextlib.ExitStack()
@@ -102,22 +104,20 @@ class Bench:
         self.figures.setdefault(name, []).append(value)
         return value
 
-    def rate(
-        self, server: str, body: str, path: str = PREDICT, requests: int = REQUESTS, core: int | None = CLIENT
-    ) -> float:
+    def rate(self, server: str, body: str, path: str = PREDICT, requests: int = 0, core: int | None = CLIENT) -> float:
         """Requests a second of gRPC."""
         url = f"http://127.0.0.1:{self.ports[server]}{path}"
-        return load.h2load(url, self.body[body], load.GRPC, core, requests, clients=2, streams=8)
+        return load.h2load(url, self.body[body], load.GRPC, core, requests or self.requests, clients=2, streams=8)
 
     def few(self, server: str, path: str, body: str, headers: tuple[str, ...]) -> float:
         """Requests a second with eight under way on one connection."""
         url = f"http://127.0.0.1:{self.ports[server]}{path}"
-        return load.h2load(url, self.body[body], headers, CLIENT, REQUESTS // 2, clients=1, streams=8)
+        return load.h2load(url, self.body[body], headers, CLIENT, self.requests // 2, clients=1, streams=8)
 
     def p50(self, server: str) -> float:
         """Median microseconds of Predict at concurrency 1."""
         url = f"http://127.0.0.1:{self.ports[server]}{PREDICT}"
-        return load.h2load_p50(url, self.body["predict"], load.GRPC, CLIENT, REQUESTS // 2)
+        return load.h2load_p50(url, self.body["predict"], load.GRPC, CLIENT, self.requests // 2)
 
     def answers(self, name: str) -> bool:
         """Whether a scorer answers."""
@@ -184,6 +184,7 @@ def _start_one(bench: Bench, name: str, core: int | None) -> None:
             "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{bench.folder / name}.db",
             "VOUCH_STACK_BRIDGE_ML_PORT": "{port}",
             "VOUCH_STACK_BRIDGE_AGENT_PORT": f"{{{name}_agent}}",
+            "VOUCH_CONSOLE_LISTEN": f"127.0.0.1:{free_port()}",
         },
     )  # fmt: skip
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import load, mlserver
+from bench.options import models_of, parser
 from bench.running import BATCH, CLIENT, PREDICT, PREDICT_BATCH, REQUESTS, SERVER, Bench, start_all
 from history.definitions import Key
 from ml_server.registry.store import CURRENT
-from runtime.settings import Shared
 from testing.results import entry, write
 from testing.waiting import free_port, wait_for
 
@@ -62,11 +62,12 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
     predict = bench.rate("scorer", "predict")
     keep("metrics_cost", 1 - predict / bench.rate("unmeasured", "predict"))
     predict = bench.rate("scorer", "predict")
-    keep("explain_cost", 1 - bench.rate("scorer", "explain", requests=REQUESTS // 4) / predict)
+    keep("explain_cost", 1 - bench.rate("scorer", "explain", requests=bench.requests // 4) / predict)
     if with_mlserver:
         predict = bench.rate("scorer", "predict")
         keep(
-            "mlserver", predict / keep("mlserver_rate", bench.rate("mlserver", "tensor", mlserver.PATH, REQUESTS // 4))
+            "mlserver",
+            predict / keep("mlserver_rate", bench.rate("mlserver", "tensor", mlserver.PATH, bench.requests // 4)),
         )
     batches = keep("predict_batch_rows", _batches(bench) * BATCH)
     keep("predict_batch_vs_booster", batches / keep("booster_rows", _booster(bench)))
@@ -84,14 +85,19 @@ def _rest(bench: Bench) -> None:
     """REST against an echo on the same core: one process, and with the hop; reviews also with everything on both cores."""
     body, keep = bench.body["rest"], bench.keep
     urls = {name: f"http://127.0.0.1:{bench.ports[name]}/api/v1/predict" for name in ("echo", "one", "bridge")}
-    echo = keep("fastapi_rate", load.wrk(urls["echo"], body, CLIENT, 2, 8))
+    echo = keep("fastapi_rate", load.wrk(urls["echo"], body, CLIENT, bench.seconds, 8))
     for name, key in (("one", "predict_rest"), ("bridge", "predict_rest_hop")):
-        rate = keep(f"{key}_rate", load.wrk(urls[name], body, CLIENT, 2, 8))
+        rate = keep(f"{key}_rate", load.wrk(urls[name], body, CLIENT, bench.seconds, 8))
         keep(f"{key}_vs_fastapi", rate / echo)
-        keep(f"{key}_unexplained_vs_fastapi", load.wrk(urls[name] + "?explain=none", body, CLIENT, 2, 8) / echo)
+        keep(
+            f"{key}_unexplained_vs_fastapi",
+            load.wrk(urls[name] + "?explain=none", body, CLIENT, bench.seconds, 8) / echo,
+        )
 
     def reviews(name: str, core: int | None, anew: Sequence[str] = (ID, *(key.value for key in Key))) -> float:
-        return load.wrk(f"http://127.0.0.1:{bench.ports[name]}/api/v1/review", body, core, 3, 16, anew=anew)
+        return load.wrk(
+            f"http://127.0.0.1:{bench.ports[name]}/api/v1/review", body, core, bench.seconds + 1, 16, anew=anew
+        )
 
     keep("review_rest_vs_fastapi", reviews("one_agent", CLIENT) / echo)
     # As in an attack: memory looks at as many of the customer's, the device's and the address's orders as it ever does.
@@ -124,9 +130,9 @@ def _on(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def starts(bench: Bench) -> None:
+def starts(bench: Bench, rounds: int) -> None:
     """Time from the process's start to its first answer, and its resident memory after a thousand answers."""
-    for number in range(ROUNDS):
+    for number in range(rounds):
         name, begun = f"cold{number}", time.monotonic()
         bench.start(
             name, sys.executable, "-m", "ml_server",
@@ -134,7 +140,7 @@ def starts(bench: Bench) -> None:
         )  # fmt: skip
         wait_for(lambda name=name: bench.answers(name), 60, name)  # type: ignore[misc]
         bench.keep("cold_start_s", time.monotonic() - begun)
-        bench.rate(name, "predict", requests=1000)
+        bench.rate(name, "predict", requests=bench.requests // 4)
         pages = int(Path(f"/proc/{bench.pid}/statm").read_text().split()[1])
         bench.keep("rss_mb", pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
@@ -147,27 +153,32 @@ UNITS = {
 }  # fmt: skip
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run all rounds and write the results; return the exit code: 0 measured, 2 something is missing."""
+    options = parser("bench.serving", "Serving against its baselines.").parse_args(arguments)
+    rounds, requests = (1, 80) if options.short else (ROUNDS, REQUESTS)
     lacking = load.missing()
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         lacking.append("two cores are needed, one for the server and one for the load")
     if lacking:
         print("\n".join(f"bench: {line}" for line in lacking), file=sys.stderr)
         return 2
-    models = Shared.read().models_dir.resolve()
     with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
-        bench = Bench(Path(folder), models)
+        bench = Bench(Path(folder), models_of(options, Path(folder)), requests)
         try:
             start_all(bench)
-            with_mlserver = start_mlserver(bench)
-            for number in range(ROUNDS):
-                print(f"round {number + 1} of {ROUNDS}", flush=True)
+            with_mlserver = not options.short and start_mlserver(bench)
+            for number in range(rounds):
+                print(f"round {number + 1} of {rounds}", flush=True)
                 one_round(bench, with_mlserver)
-            starts(bench)
+            starts(bench, rounds)
         finally:
             bench.close()
-    write("serving", {name: entry(values, UNITS.get(name, "ratio")) for name, values in bench.figures.items()})
+    write(
+        "serving",
+        {name: entry(values, UNITS.get(name, "ratio")) for name, values in bench.figures.items()},
+        short=options.short,
+    )
     return 0
 
 

@@ -1,5 +1,6 @@
 """`make chaos`: every scenario with its full counts, within a quarter of an hour. Writes bench/results/chaos.json."""
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from chaos.policies import swap_policies
 from chaos.swaps import swap_models
 from chaos.tamperings import tamper
 from chaos.watchers import watch
-from runtime.settings import Shared
+from testing.default_model import train_default
 from testing.load import Outcome
 from testing.results import entry, write
 from testing.servers.postgres import binaries, running
@@ -200,10 +201,14 @@ async def replicas(report: Report, folder_for: Callable[[str], Path], models: Pa
     report.keep("hanging_recovered_after", hung.recovered_after, "s", 3)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return the exit code: 0 all as wanted, 1 something was not."""
-    models = Shared.read().models_dir.resolve()
+    parser = argparse.ArgumentParser(prog="python -m chaos", description="Every scenario with its full counts.")
+    parser.add_argument("--models-dir", type=Path, help="models to serve (default: train the default model anew)")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="vouch-chaos-") as folder:
+        (Path(folder) / "trained").mkdir()
+        models = options.models_dir.resolve() if options.models_dir else train_default(Path(folder) / "trained")
         report = asyncio.run(experiments(Path(folder), models))
     write("chaos", report.entries)
     for line in report.failed:

@@ -17,17 +17,21 @@ def entry(values: Sequence[float], unit: str) -> dict[str, Any]:
     return dict(zip(("median", "min", "max"), rounded, strict=True)) | {"unit": unit}
 
 
-def add(name: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+def add(name: str, entries: Mapping[str, Mapping[str, Any]], *, short: bool = False) -> None:
     """Write entries beside those that bench/results/<name>.json has, in place of those of the same names."""
+    if short:
+        write(name, entries, short=True)
+        return
     path = FOLDER / f"{name}.json"
     known = json.loads(path.read_text()) if path.is_file() else {}
     write(name, {key: value for key, value in known.items() if key != "machine"} | dict(entries))
 
 
-def write(name: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write bench/results/<name>.json and print a table."""
+def write(name: str, entries: Mapping[str, Mapping[str, Any]], *, short: bool = False) -> None:
+    """Write bench/results/<name>.json and print a table. Figures of a `short` run are printed and not written."""
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(json.dumps({**entries, "machine": machine}, indent=2) + "\n")
+    if not short:
+        FOLDER.mkdir(exist_ok=True)
+        (FOLDER / f"{name}.json").write_text(json.dumps({**entries, "machine": machine}, indent=2) + "\n")
     for key, value in entries.items():
         print(f"{key:34} {value['median']:>12,.4g} {value['unit']:10} ({value['min']:,.4g} to {value['max']:,.4g})")

@@ -4,14 +4,13 @@ Reviews run over two agents on one scorer, one that remembers and fills in raw o
 order remembered and its past read, in a ledger of many orders whose users, devices and addresses are Zipf-distributed.
 """
 
-import argparse
 import asyncio
 import contextlib
 import itertools
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,11 +27,11 @@ from agent_server.ledger.group import Group
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
 from agent_server.memory.recall import Recall, Recalled, digests
 from bench.memory.stream import ALL_APPROVED
+from bench.options import models_of, parser
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import DAY, NAMES
-from runtime.settings import Shared
 from testing.load import Call, capacity, until_answered
 from testing.orders import message
 from testing.results import add, entry
@@ -154,7 +153,7 @@ async def raw_reviews(address: str, *, hot: bool) -> AsyncIterator[Call]:
         yield call
 
 
-async def memory_costs(folder: Path, models: Path, *, hot: bool) -> list[float]:
+async def memory_costs(folder: Path, models: Path, rounds: int, seconds: float, *, hot: bool) -> list[float]:
     """The share of Review's throughput that memory takes, by rounds."""
     behind, fronts = scorer(folder, models), []
     for word in ("false", "true"):
@@ -172,7 +171,7 @@ async def memory_costs(folder: Path, models: Path, *, hot: bool) -> list[float]:
             for call in (without, with_memory):
                 await until_answered(call)
                 await capacity(call, 4, 1.0)
-            rates = [[await capacity(call, CALLERS, SECONDS) for call in (without, with_memory)] for _ in range(ROUNDS)]
+            rates = [[await capacity(call, CALLERS, seconds) for call in (without, with_memory)] for _ in range(rounds)]
     print("reviews a second, without and with memory:", [[round(rate) for rate in pair] for pair in rates])
     return [1 - remembering / plain for plain, remembering in rates]
 
@@ -210,25 +209,27 @@ sys.exit(code)
 """
 
 
-def main() -> int:
-    """Run it and keep the figures; exit code 1 where one is not reached."""
-    parser = argparse.ArgumentParser(prog="python -m bench.memory.costs")
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--remembered", type=int, default=LARGE)
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it and keep the figures; return the exit code."""
+    own = parser("bench.memory.costs", "What memory costs.")
+    own.add_argument("--rows", type=int, default=10_000_000)
+    own.add_argument("--remembered", type=int, default=LARGE)
+    options = own.parse_args(arguments)
+    rounds, seconds, looked = (1, 0.2, 50) if options.short else (ROUNDS, SECONDS, LOOKS)
+    small, large, rows = (500, 1000, 5000) if options.short else (SMALL, options.remembered, options.rows)
     with tempfile.TemporaryDirectory(prefix="vouch-history-") as name:
         folder = Path(name)
-        models = Shared.read().models_dir.resolve()
-        costs = asyncio.run(memory_costs(folder / "usual", models, hot=False))
-        hot_costs = asyncio.run(memory_costs(folder / "hot", models, hot=True))
+        models = models_of(options, folder)
+        costs = asyncio.run(memory_costs(folder / "usual", models, rounds, seconds, hot=False))
+        hot_costs = asyncio.run(memory_costs(folder / "hot", models, rounds, seconds, hot=True))
         p99 = {}
-        for word, count in (("small", SMALL), ("large", options.remembered)):
+        for word, count in (("small", small), ("large", large)):
             url = f"sqlite:///{folder / f'{word}.db'}"
             remembered(url, count)
-            took = looks(url, LOOKS)
+            took = looks(url, looked)
             p99[word] = float(np.quantile(took, 0.99))
             print(word, "median", round(float(np.median(took)), 3), "ms, p99", round(p99[word], 3), "ms", flush=True)
-        rate, megabytes = computed(folder, options.rows)
+        rate, megabytes = computed(folder, rows)
     figures = {
         "review_memory_cost": entry(costs, "ratio"),
         "review_memory_cost_hot": entry(hot_costs, "ratio"),
@@ -238,7 +239,7 @@ def main() -> int:
         "history_compute": entry([rate], "rows/s"),
         "history_compute_memory": entry([megabytes], "MB"),
     }
-    add("history", figures)
+    add("history", figures, short=options.short)
     return 0
 
 

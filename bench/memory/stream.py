@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -85,6 +85,7 @@ def through_agent(folder: Path, models: Path, raw: pa.Table) -> Asked:
     front = agent(folder, behind.address, ledger_url=url)
     with running(behind, front):
         wait_for(behind.serving, what="the scorer serving")
+        wait_for(front.listening, what="the agent listening")
         found = asyncio.run(asked(front.address, messages(raw), raw.num_rows))
     vouch("history", "export", "--ledger", url, "--output", str(folder / "export.parquet"))
     return found
@@ -106,16 +107,16 @@ def differing(computed: pa.Table, found: Asked) -> tuple[int, int]:
     return values, wrong
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run it and keep the figures; exit code 1 where a filled value differs."""
     parser = argparse.ArgumentParser(prog="python -m bench.memory.stream")
+    parser.add_argument("--short", action="store_true", help="run everything once with few orders and write no results")
     parser.add_argument("--orders", type=int, default=ORDERS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    order_count, rounds = (1500, ("--rounds", "20")) if options.short else (options.orders, ())
     with tempfile.TemporaryDirectory(prefix="vouch-stream-") as name:
         folder = Path(name)
-        vouch(
-            "generate", "--stream", "--size", str(options.orders), "--seed", "15", "--output", str(folder / "s.parquet")
-        )
+        vouch("generate", "--stream", "--size", str(order_count), "--seed", "15", "--output", str(folder / "s.parquet"))
         whole = read_table(folder / "s.parquet")
         first = round(whole.num_rows * TRAINED_ON)
         raw = whole.drop_columns([*NAMES, *LABELS])
@@ -123,7 +124,16 @@ def main() -> int:
         pq.write_table(whole.slice(first).drop_columns(list(LABELS)), folder / "full.parquet")
         pq.write_table(raw.slice(first), folder / "bare.parquet")
         models = folder / "models"
-        vouch("train", "--dataset", str(folder / "early.parquet"), "--models-dir", str(models), "--form", "tables")
+        vouch(
+            "train",
+            "--dataset",
+            str(folder / "early.parquet"),
+            "--models-dir",
+            str(models),
+            "--form",
+            "tables",
+            *rounds,
+        )
         scores = {}
         for word in ("full", "bare"):
             out = folder / f"{word}-scores.parquet"

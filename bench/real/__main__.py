@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.real.card_table import CardTable, Unreachable, fetch, installed
+from bench.real.card_table import CardTable, Unreachable, fetch, installed, made_up
 from bench.real.peers import PEERS
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import Report, read_mapping
@@ -33,6 +33,10 @@ PACKAGES = (
     "pandas", "joblib",
 )  # fmt: skip
 SHOWN = {"pr_auc": "AP", "roc_auc": "AUC", "recall_at_0.01_fpr": "recall", "log_loss": "log-loss", "ece": "ECE"}
+
+
+_PEERS_HERE = ("lightgbm", "logistic_regression")
+"""Peers whose libraries this project has itself."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,12 @@ def megabytes(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
-def ours(table: CardTable, seed: int, folder: Path) -> Fit:
-    """A model as a user trains it, without options but the seed."""
+def ours(table: CardTable, seed: int, folder: Path, options: Sequence[str] = ()) -> Fit:
+    """A model as a user trains it, without options but the seed and `options`."""
     models = folder / f"models-{seed}"
     cost = timed([
         sys.executable, "-m", "ml_server.train_and_save", "--dataset", str(table.to_fit), "--mapping",
-        str(table.mapping), "--models-dir", str(models), "--seed", str(seed),
+        str(table.mapping), "--models-dir", str(models), "--seed", str(seed), *options,
     ])  # fmt: skip
     rows = read_dataset(table.to_measure, read_mapping(table.mapping), Report())
     return Fit(1 - legitimacy(load(models), rows), *cost)
@@ -94,31 +98,35 @@ def theirs(name: str, table: CardTable, seed: int, folder: Path, python: str) ->
     return Fit(np.load(output), *cost)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Fit all, seed by seed in turn, write the results; 0 also where the network is away, with the reason."""
     parser = argparse.ArgumentParser(prog="bench.real", description="The model beside its peers on real orders.")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds of ours (default: {SEEDS})")
     parser.add_argument("--peer-seeds", type=int, default=PEER_SEEDS, help=f"seeds of peers (default: {PEER_SEEDS})")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--short", action="store_true", help="a made-up table and few fits, without a network or results"
+    )
+    options = parser.parse_args(arguments)
+    peers, fewer = (PEERS, ()) if not options.short else (_PEERS_HERE, ("--rounds", "20", "--form", "tables"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            python = peers_python(folder)
-            table = fetch(folder, python)
+            python = sys.executable if options.short else peers_python(folder)
+            table = made_up(folder) if options.short else fetch(folder, python)
         except Unreachable as error:
             print(f"skipped: what the bench needs could not be fetched ({error})")
             return 0
-        fits: dict[str, list[Fit]] = {OURS: [], **{peer: [] for peer in PEERS}}
+        fits: dict[str, list[Fit]] = {OURS: [], **{peer: [] for peer in peers}}
         for seed in range(1, max(options.seeds, options.peer_seeds) + 1):
             for maker, done in fits.items():
                 if seed > (options.seeds if maker == OURS else options.peer_seeds):
                     continue
-                fit = ours(table, seed, folder) if maker == OURS else theirs(maker, table, seed, folder, python)
+                fit = ours(table, seed, folder, fewer) if maker == OURS else theirs(maker, table, seed, folder, python)
                 done.append(fit)
                 measured = figures(1 - fit.scores, table.is_abuse)
                 told = ", ".join(f"{label} {measured[key]:.5g}" for key, label in SHOWN.items())
                 print(f"seed {seed} {maker:24} {told}, {fit.seconds:.0f} s, {fit.megabytes:.0f} MB", flush=True)
-    write("real", entries(fits, table.is_abuse))
+    write("real", entries(fits, table.is_abuse), short=options.short)
     return 0
 
 

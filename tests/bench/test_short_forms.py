@@ -1,0 +1,48 @@
+"""Every bench in its short form, so that none can break unseen; their figures mean nothing here and are not written."""
+
+import importlib
+import os
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench import load
+from testing.results import FOLDER
+from testing.servers.processes import run
+
+NEEDS_A_MODEL = {
+    "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.policy", "bench.reviewers", "bench.serving",
+}  # fmt: skip
+OWN_DATA = {"bench.generate", "bench.loop", "bench.memory.stream", "bench.real.__main__"}
+NO_BENCHES = {"bench.servers", "bench.real.peers"}
+"""Programs that benches start."""
+OPTIONS = {
+    "bench.loop": ("--seeds", "1"),
+    "bench.real.__main__": ("--seeds", "1", "--peer-seeds", "1"),
+}
+
+
+def _benches() -> set[str]:
+    """Every module below `bench` that is a program."""
+    names = (one.name for one in pkgutil.walk_packages(bench.__path__, "bench."))
+    sources = {name: Path(importlib.util.find_spec(name).origin).read_text() for name in names}  # type: ignore[union-attr, arg-type]
+    return {name for name, source in sources.items() if '__name__ == "__main__"' in source}
+
+
+def test_every_bench_is_in_the_tables() -> None:
+    """A new bench has to be run here in its short form."""
+    assert _benches() == NEEDS_A_MODEL | OWN_DATA | NO_BENCHES
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_A_MODEL | OWN_DATA))
+def test_short_form(name: str, models: Path) -> None:
+    """The bench runs to its end with small counts, ends with 0, and leaves the measured results as they are."""
+    if name == "bench.serving" and (load.missing() or len(os.sched_getaffinity(0)) < 2):
+        pytest.skip("h2load, wrk or a second core is missing")
+    before = {path: path.read_bytes() for path in FOLDER.iterdir()}
+    given = ("--models-dir", str(models)) if name in NEEDS_A_MODEL else ()
+    done = run("-m", name.removesuffix(".__main__"), "--short", *given, *OPTIONS.get(name, ()), seconds=600)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
+    assert {path: path.read_bytes() for path in FOLDER.iterdir()} == before

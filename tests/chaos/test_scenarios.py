@@ -1,0 +1,31 @@
+"""Every scenario of `make chaos` has a short form here."""
+
+import ast
+from pathlib import Path
+
+import chaos.__main__ as program
+
+TESTS = Path(__file__).parents[1]
+PARTS = {"LedgerKept", "Race", "Overloaded"}
+"""Results of scenarios, which are no scenarios."""
+SAME_AS = {"check_all": "check_documents"}
+"""Scenarios that only start servers for another one, which tests run on servers of theirs."""
+
+
+def _imported(source: str, package: str) -> set[str]:
+    """Names that a module imports from modules of a package."""
+    return {
+        name.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}.")
+        for name in node.names
+    }
+
+
+def test_every_scenario_runs_in_a_test() -> None:
+    """A scenario that is added to `make chaos` without a test with small counts fails here."""
+    scenarios = _imported(Path(program.__file__).read_text(), "chaos") - PARTS
+    tested: set[str] = set()
+    for file in TESTS.rglob("test_*.py"):
+        tested |= _imported(file.read_text(), "chaos")
+    assert {SAME_AS.get(name, name) for name in scenarios} - tested == set()
