@@ -26,7 +26,8 @@ def ranking_of(columns: ColumnSource, name: str, is_abuse: Numbers, at_least: in
     mean = float(is_abuse.mean())
     rate = (abuse + SMOOTHING * mean) / (rows + SMOOTHING)
     ranking = {text.values[code]: float(rate[code]) for code in np.flatnonzero(rows >= at_least).tolist()}
-    return {OTHERS: mean} | dict(sorted(ranking.items())) if ranking else {}
+    # Also where no text is named: rows are fitted on the mean then, and a message must be read alike.
+    return {OTHERS: mean} | dict(sorted(ranking.items())) if known.any() else {}
 
 
 def out_of_fold(

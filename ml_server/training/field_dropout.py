@@ -4,6 +4,8 @@ A shop that sends eight fields must get as honest a probability as one that send
 features, so that derived features go with what they are derived from.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,15 +18,15 @@ DOCUMENTED_FIELDS = tuple(name for name in DOCUMENTED_ORDER if name not in REQUI
 _ALWAYS_EXAMPLE = 0.3
 
 
-def drop_fields(table: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """A copy with fields missing at random: each row keeps its own random share of fields; some are like the example."""
+def drop_fields(table: pa.Table, rng: np.random.Generator, extras: Collection[str] = ()) -> pa.Table:
+    """Return a copy with fields and `extras` missing at random: each row keeps its own random share; some are like the example."""
     rows = table.num_rows
     share = rng.random(rows)
     example = rng.random(rows) < _ALWAYS_EXAMPLE
     columns = {}
     for name in table.column_names:
         column = table.column(name)
-        if name in FIELDS and name not in REQUIRED:
+        if (name in FIELDS and name not in REQUIRED) or name in extras:
             keep = np.where(example, name in DOCUMENTED_FIELDS, rng.random(rows) < share)
             column = pc.if_else(pa.array(keep), column, pa.scalar(None, column.type))
         columns[name] = column

@@ -10,6 +10,7 @@ import numpy as np
 from ml_server.features.sources import Numbers
 
 _SAMPLE = 200_000  # rows of a label that quantiles are taken of
+_MEAN_WIDTH = 1e-9  # wide enough for a rounding, and no text's rate comes as close by chance
 
 
 def cuts_of(column: Numbers, is_abuse: Numbers, bins: int) -> Numbers:
@@ -24,6 +25,25 @@ def cuts_of(column: Numbers, is_abuse: Numbers, bins: int) -> Numbers:
             places = (np.arange(1, half + 1) * len(values) / (half + 1)).astype(int)
             cuts.append(distinct if len(distinct) <= half else values[places])
     return np.unique(np.concatenate(cuts)) if cuts else np.empty(0)
+
+
+def rate_cuts(rates: Numbers, is_abuse: Numbers, bins: int, mean: float) -> Numbers:
+    """Rising cuts for the rates of texts, shape (rows,): between rates, not at them, and around `mean`.
+
+    A row is fitted on its text's rate in the other folds, which is close to the rate that serving reads, but not equal. A cut
+    half way between the rates of two texts keeps both in one bin; a cut at a rate would put them into different ones. Rates
+    are smoothed towards the mean and never cross it, so that nothing separates the nearest rates from the bin of the mean.
+    That bin holds no text but those that are too rare for a rate, and those never seen.
+    """
+    known = np.unique(rates[~np.isnan(rates)])
+    if not len(known):
+        return np.empty(0)
+    low, high = mean * (1 - _MEAN_WIDTH), mean * (1 + _MEAN_WIDTH)
+    chosen = np.searchsorted(known, cuts_of(rates, is_abuse, bins))
+    chosen = chosen[chosen < len(known) - 1]
+    left, right = known[chosen], known[chosen + 1]
+    beside = (right < low) | (left > high)
+    return np.unique([*((left + right) / 2)[beside], low, high])
 
 
 def codes_of(column: Numbers, cuts: Numbers) -> np.ndarray:

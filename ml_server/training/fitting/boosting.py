@@ -105,7 +105,7 @@ class Boosting:
             "max_bin": 255,  # more than our own cuts: LightGBM adds none
             "min_data_in_bin": 1,
             "lambda_l2": self.plan.shrinkage,
-            "min_data_in_leaf": 20,
+            "min_data_in_leaf": self.plan.leaf,
             "bagging_fraction": 0.5,
             "bagging_freq": 1,
             "feature_fraction": self.plan.fields,

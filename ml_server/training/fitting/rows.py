@@ -7,24 +7,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from contract.fields import FIELDS, REQUIRED
 from ml_server.features.feature_set import FeatureSet
-from ml_server.features.operations import Ranked
+from ml_server.features.operations import OTHERS, Ranked
 from ml_server.features.rankings import out_of_fold
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
-from ml_server.training.field_dropout import drop_fields
-from ml_server.training.fitting.binning import codes_of, cuts_of
+from ml_server.training.fitting.binning import codes_of, cuts_of, rate_cuts
+from ml_server.training.fitting.copies import copies_of
 from ml_server.training.fitting.folds import Folds
 from ml_server.training.labels import abuse_of
-
-_LEAST_COPIES = 0.02  # a table with next to no field of the contract gets no copies
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in bins: `codes` of shape (rows, features) in float32, the cuts of each feature, and the row of the table and the
-    fold of each. Copies with fields dropped come after the table's own rows.
+    """Rows in bins: `codes` of shape (rows, features) in float32, the cuts of each feature, and of each row its place in the
+    table, its fold, and by how much its weight is multiplied. Copies come after the table's own rows; `calibrating` says
+    which rows a calibration is fitted on.
     """
 
     table: pa.Table
@@ -32,26 +30,34 @@ class Rows:
     cuts: Sequence[Numbers]
     whole: NDArray[np.intp]
     folds: Folds
+    factors: Numbers
+    calibrating: NDArray[np.bool_]
 
 
 def rows_of(
     table: pa.Table, features: FeatureSet, folds: Folds, share: float, bins: int, at_least: int, seed: int
 ) -> Rows:
-    """A table's rows and copies of some with fields dropped; rates of rare texts are taken out of fold."""
-    rng = np.random.default_rng(seed)
-    share *= sum(name in FIELDS and name not in REQUIRED for name in table.column_names) / (len(FIELDS) - len(REQUIRED))
-    whole, counted, is_abuse = np.arange(table.num_rows), table.num_rows, abuse_of(table)
-    if share > _LEAST_COPIES:
-        chosen = np.flatnonzero(rng.random(counted) < share)
-        whole = np.concatenate([whole, chosen])
-        table = pa.concat_tables([table, drop_fields(table.take(pa.array(chosen)), rng)])
-    columns = TableColumns(table)
+    """A table's rows, and copies of some with fields dropped or texts unseen; rates of rare texts are taken out of fold."""
+    is_abuse, own = abuse_of(table), table.num_rows
+    ranked = [place for place, feature in enumerate(features.features) if _has_ranks(feature.operation)]
+    copies = copies_of(table, features.extra.names, is_abuse, ranked, share, np.random.default_rng(seed))
+    whole = copies.whole
+    columns = TableColumns(copies.table)
     codes = np.empty((len(whole), len(features.names)), dtype=np.float32)
     cuts = []
     for place, feature in enumerate(features.features):
-        column = feature.operation.column(columns)
-        cuts.append(cuts_of(column, is_abuse[whole], bins))
-        if isinstance(feature.operation, Ranked):
-            column = out_of_fold(columns, feature.operation.name, is_abuse[whole], folds[whole], at_least, counted)
+        operation = feature.operation
+        column = operation.column(columns)
+        if isinstance(operation, Ranked) and OTHERS in operation.ranking:
+            mean = operation.ranking[OTHERS]
+            cuts.append(rate_cuts(column, is_abuse[whole], bins, mean))
+            column = out_of_fold(columns, operation.name, is_abuse[whole], folds[whole], at_least, own)
+            column[copies.unseen == place] = mean
+        else:
+            cuts.append(cuts_of(column, is_abuse[whole], bins))
         codes[:, place] = codes_of(column, cuts[-1])
-    return Rows(table, codes, cuts, whole, folds[whole])
+    return Rows(copies.table, codes, cuts, whole, folds[whole], copies.factors, copies.unseen < 0)
+
+
+def _has_ranks(operation: object) -> bool:
+    return isinstance(operation, Ranked) and OTHERS in operation.ranking
