@@ -18,6 +18,7 @@ from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.training.challenge import challenge
+from ml_server.training.fitting.gain import LEAST_GAIN
 from ml_server.training.labels import TrainingError, abuse_of
 from ml_server.training.parameters import AUTO, FORMS, Parameters
 from ml_server.training.progress import telling
@@ -52,7 +53,8 @@ def parser() -> argparse.ArgumentParser:
         "--form",
         choices=FORMS,
         default=AUTO,
-        help="tables over pairs of features, deeper trees, or auto: tables unless trees are better by more than noise",
+        help="tables over pairs of features, deeper trees, or auto: tables unless trees gain more than "
+        f"{LEAST_GAIN:g} of average precision for certain (default: auto)",
     )
     result.add_argument(
         "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"

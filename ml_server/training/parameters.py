@@ -13,7 +13,7 @@ class Parameters:
     """What training can be told.
 
     `target` is the label to learn: hard (is_abuse, abuse_type) or soft (abuse_confidence). `form` is tables over pairs, deeper
-    trees, or auto: what is better on held-out rows. `prevalence` is the share of
+    trees, or auto: tables unless trees gain enough on rows out of fold. `prevalence` is the share of
     abuse among the orders of the shop, where that differs from the training data's. `holdout` is the share of the rows, the
     last in time, that figures are measured on. `rounds` are the most, `time_budget` is in seconds. What is None follows the
     size of the minority class: see `plan_for`.
@@ -48,6 +48,7 @@ class Plan:
     depth: int = 2  # two features at most on any way: such trees are tables (see terms_of)
     leaves: int = 4
     fields: float = 0.3
+    leaf: int = 20  # rows of a leaf at least
 
 
 def plan_for(minority: int, parameters: Parameters) -> Plan:
@@ -63,6 +64,7 @@ def plan_for(minority: int, parameters: Parameters) -> Plan:
         shrinkage=parameters.shrinkage or (5.0 if is_rare else 20.0),
         patience=round(7.5 / rate),
         folds=min(parameters.folds or (5 if is_rare else 2 if is_plenty else 3), minority),
+        leaf=min(20, max(1, minority // 20)),
         bags=parameters.bags or min(max(1, -(-2_000 // minority)), 4),
     )
 

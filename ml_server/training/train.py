@@ -26,7 +26,8 @@ from ml_server.training.field_dropout import DOCUMENTED_FIELDS, keep_only
 from ml_server.training.fitting.boosting import Boosting, Examples
 from ml_server.training.fitting.fit_calibration import fit_calibration
 from ml_server.training.fitting.folds import folds_in_time
-from ml_server.training.fitting.forms import choose
+from ml_server.training.fitting.forms import Choice, choose
+from ml_server.training.fitting.gain import Costs, costs_of
 from ml_server.training.fitting.merged import merged, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
@@ -84,11 +85,23 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     )
     labels = Boosting(len(log_odds.classes), parameters, plan, tell)
     preprocessor, rows, examples = _prepare(fit_part, parameters, plan, log_odds, extra, labels)
-    chosen = choose(examples, rows, is_abuse, log_odds, plan, parameters, tell)
+    features = preprocessor.feature_set()
+
+    def costs(tables: Choice, trees: Choice) -> Costs:
+        forms = [
+            # As many models as are averaged in the end, or as there are.
+            _fitted(
+                one.form, features, one.boosters[: one.boosting.plan.bags], rows, one.rounds, log_odds, fit_part
+            ).form
+            for one in (tables, trees)
+        ]
+        return costs_of(*forms, preprocessor.transform(test_part.slice(0, 100)))
+
+    chosen = choose(examples, rows, is_abuse, log_odds, plan, parameters, tell, costs)
     boosting, rounds, unseen = chosen.boosting, chosen.rounds, log_odds.of_rows(chosen.unseen)
-    calibration = fit_calibration(unseen, 1 - is_abuse[rows.whole], rows.folds, weights_of(fit_part)[rows.whole])
+    calibration = _calibration(unseen, is_abuse, rows, weights_of(fit_part))
     tell.say(f"{rounds:,} rounds, calibration of {len(calibration.raw)} points; measuring on the held-out part")
-    tried = _fitted(chosen.form, preprocessor.feature_set(), chosen.boosters, rows, rounds, log_odds, fit_part)
+    tried = _fitted(chosen.form, features, chosen.boosters, rows, rounds, log_odds, fit_part)
     held_out = _scores(tried, test_part, log_odds, calibration)
     metrics = measure(
         test_part, held_out, _scores(tried, keep_only(test_part, DOCUMENTED_FIELDS), log_odds, calibration)
@@ -155,7 +168,7 @@ def _prepare(
         preprocessor.at_least,
         parameters.seed,
     )
-    own = weights_of(table)[rows.whole]
+    own = weights_of(table)[rows.whole] * rows.factors
     examples = Examples(rows.codes, targets(rows.table, log_odds), own, rows.folds)
     if parameters.target == "hard":
         return preprocessor, rows, examples
@@ -185,6 +198,13 @@ def _fitted(
     step = -(-table.num_rows // AVERAGE_ROWS)
     average = features.matrix(TableColumns(table.take(pa.array(range(0, table.num_rows, step)))))
     return Fitted(features, booster, terms_of(booster, classes, len(features.names), average))
+
+
+def _calibration(unseen: Numbers, is_abuse: Numbers, rows: Rows, weights: Numbers) -> Calibration:
+    """Fit on the rows that are calibrated on; `unseen` are scores out of fold of all rows, the others are of the table."""
+    own = np.flatnonzero(rows.calibrating)
+    whole = rows.whole[own]
+    return fit_calibration(unseen[own], 1 - is_abuse[whole], rows.folds[own], weights[whole] * rows.factors[own])
 
 
 def _scores(fitted: Fitted, table: pa.Table, log_odds: LogOdds, calibration: Calibration) -> Numbers:

@@ -18,6 +18,7 @@ from ml_server.registry.golden_examples import check
 from ml_server.registry.store import load, save
 from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.fitting.merged import raw_scores
+from ml_server.training.fitting.gain import LEAST_GAIN, Costs, Gain, Interval
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 
@@ -126,7 +127,7 @@ def _three_way(rows: int) -> pa.Table:
 
 
 def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
-    """Without an option trees are taken where they gain more than noise, and are served, explained and checked."""
+    """Without an option trees are taken where they gain enough on two folds, and are served, explained and checked."""
     table, told = _three_way(4000), list[str]()
 
     class Told:
@@ -140,8 +141,11 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
     tables = train(table, dataclasses.replace(parameters, form=TABLES), tell=Told()).bundle
     assert tables.metadata.parameters["form"] == TABLES and "trees_gain" not in tables.metadata.metrics
     trained = train(table, parameters, tell=Told())
-    assert any("better than tables by more than noise" in line for line in told)
-    assert trained.bundle.metadata.metrics["trees_gain_low"] > 0
+    assert any(line.startswith("form: trees") for line in told)
+    assert any("fold 1" in line and "fold 2" in line for line in told)
+    assert any("tables" in line and "us" in line and "times as long" in line for line in told)
+    gains = [trained.bundle.metadata.metrics[f"trees_gain_low{fold}"] for fold in ("", "_1", "_2")]
+    assert min(gains) > LEAST_GAIN
     save(tmp_path, trained.bundle.named("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)
     bundle = load(tmp_path)
     assert bundle.metadata.parameters["form"] == TREES and (tmp_path / "v1" / "trees.json").is_file()
@@ -157,3 +161,29 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
             explained.raw_score, abs=1e-9
         )
         assert answer.reasons
+
+
+_ENOUGH, _NOISE = (0.02, 0.006, 0.03), (0.0023, 0.0001, 0.0043)
+
+
+@pytest.mark.parametrize(
+    ("overall", "by_fold", "taken"),
+    [
+        (_ENOUGH, [_ENOUGH, _ENOUGH], True),
+        (_ENOUGH, [_ENOUGH, _NOISE, _ENOUGH], True),
+        (_NOISE, [_NOISE, _NOISE], False),  # what generated data gives: more than noise, and worth nothing
+        ((0.077, 0.07, 0.08), [(0.077, 0.07, 0.08)], False),  # one fold alone
+        (_ENOUGH, [_ENOUGH, _NOISE], False),
+        (_NOISE, [_ENOUGH, _ENOUGH], False),
+        ((0.006, 0.005, 0.007), [_ENOUGH, _ENOUGH], False),
+    ],
+)
+def test_trees_are_taken_for_a_certain_gain_alone(overall: Interval, by_fold: list[Interval], taken: bool) -> None:
+    """Trees need a low end above 0.005 overall and on two folds; the lines say gain, folds, costs and the choice."""
+    gain = Gain(overall, by_fold)
+    assert gain.is_worth_it == taken
+    figures, costs, form = gain.lines(Costs(100.0, 3000.0))
+    assert f"{overall[0]:+.4f} ({overall[1]:+.4f} to {overall[2]:+.4f})" in figures
+    assert figures.count("fold ") == len(by_fold)
+    assert costs == "an order takes tables 100 us and trees 3,000 us to score and explain, 30 times as long"
+    assert form.startswith("form: trees" if taken else "form: tables")
