@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.extras import NUMBERS, TEXTS, extra_text
+from contract.extras import NUMBERS, TEXTS, WrongType, number_extra, text_extra
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.declarations import BEHAVIOUR, declare, ranked
 from ml_server.features.feature import Feature
@@ -29,9 +29,29 @@ class Extra:
 
     def unread(self, transaction: Transaction) -> list[str]:
         """Paths of a message's extras that are none of these."""
-        numbers = transaction.extra_numbers.keys() - set(self.numeric)
-        texts = transaction.extra_texts.keys() - set(self.categorical)
+        numbers, texts = (
+            sent.keys() - set(self.names) for sent in (transaction.extra_numbers, transaction.extra_texts)
+        )
         return [*(f"{NUMBERS}[{name}]" for name in sorted(numbers)), *(f"{TEXTS}[{name}]" for name in sorted(texts))]
+
+    def read(self, transaction: Transaction) -> tuple[dict[str, float | str], list[tuple[str, str]]]:
+        """The extras of a message in the types that are wanted, and path and description of each that cannot be.
+
+        A whole number is read as a text and a numeric text as a number: JSON, CSV and Parquet of the same order differ so.
+        """
+        numbers, texts = transaction.extra_numbers, transaction.extra_texts
+        found: dict[str, float | str] = {}
+        wrong = []
+        for names, read, other in ((self.numeric, number_extra, TEXTS), (self.categorical, text_extra, NUMBERS)):
+            for name in names:
+                try:
+                    value = read(numbers, texts, name)
+                except WrongType as error:
+                    wrong.append((f"{other}[{name}]", str(error)))
+                    continue
+                if value is not None:
+                    found[name] = value
+        return found, wrong
 
     def features(self, rankings: Mapping[str, Mapping[str, float]], taken: Collection[str]) -> tuple[Feature, ...]:
         """A feature for each of the columns, under its name unless that is `taken`."""
@@ -73,14 +93,10 @@ class FeatureSet:
         return self.of_fields(self.fields(transaction))
 
     def fields(self, transaction: Transaction) -> dict[str, Any]:
-        """As `fields_of`, with the extras that are read."""
+        """As `fields_of`, with the extras that are read; one of a wrong type is absent: `Extra.read` says which."""
         fields = fields_of(transaction)
         if self._extra_names:
-            numbers, texts = transaction.extra_numbers, transaction.extra_texts
-            fields |= {name: numbers[name] for name in self.extra.numeric if name in numbers}
-            fields |= {
-                name: text for name in self.extra.categorical if name in texts and (text := extra_text(texts[name]))
-            }
+            fields |= self.extra.read(transaction)[0]
         return fields
 
     def unknown_extras(self, fields: Fields) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def slopes_for(honest: int, classes: int, quadrature: Sequence[tuple[float, floa
     ]
     names: dict[str, object] = {"exp": exp, "quadrature": tuple(quadrature)}
     exec("\n".join(lines), names)  # noqa: S102  of two numbers of our own, nothing from outside
-    return names["slopes"]  # type: ignore[return-value]
+    return names.pop("slopes")  # type: ignore[return-value]
 
 
 def _listed(letter: str, numbers: range) -> str:

@@ -3,6 +3,7 @@
 The share of orders that lack a field is vouch_unknown_fields_total / vouch_scored_orders_total.
 """
 
+import threading
 from collections import Counter as Tally
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ DIFFERENCES = Histogram(
     "Distance of the challenger's score from the one that was answered",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
+CHALLENGER_FAILURES = Counter("vouch_challenger_failures", "Orders that the challenger could not score")
 SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were refused")
 
 _UNKNOWN = {name: UNKNOWN.labels(name) for name in OPTIONAL}
@@ -41,26 +43,31 @@ class ScoreMetrics:
     """Counts scores and the fields that orders have.
 
     Orders of one shop have a handful of patterns of absent fields; counting a pattern takes one step, counting its fields
-    forty. So patterns are counted, and turned into counts by field a few dozen orders at a time.
+    forty. So patterns are counted, and turned into counts by field a few dozen orders at a time. The loop counts single orders
+    and a thread those of batches, under one lock.
     """
 
     def __init__(self) -> None:
         self._patterns: Tally[tuple[int, Sequence[str]]] = Tally()
         self._scores: list[float] = []
+        self._lock = threading.Lock()
 
     def __call__(self, absent: int, score: float, unknown_extras: Sequence[str]) -> None:
         """Count an order; `unknown_extras` are names that the model reads, so they are bounded."""
-        self._scores.append(score)
-        self._patterns[absent, unknown_extras] += 1
-        if len(self._scores) >= GATHERED:
+        with self._lock:
+            self._scores.append(score)
+            self._patterns[absent, unknown_extras] += 1
+            is_full = len(self._scores) >= GATHERED
+        if is_full:
             self.flush()
 
     def flush(self) -> None:
         """Bring the metrics up to date."""
-        scores, self._scores = self._scores, []
+        with self._lock:
+            scores, self._scores = self._scores, []
+            patterns, self._patterns = self._patterns, Tally()
         for score in scores:
             SCORES.observe(score)
-        patterns, self._patterns = self._patterns, Tally()
         unknown: Tally[str] = Tally()
         for (absent, extras), orders in patterns.items():
             ORDERS.inc(orders)

@@ -8,10 +8,10 @@ fine, and looks bins up wherever a field has few values. A test holds it to the 
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from contract.extras import NUMBERS, TEXTS, extra_text
+from contract.extras import NUMBERS, TEXTS, WrongType, number_extra, text_extra
 from contract.fields import FIELDS, REQUIRED
 from contract.texts import NORMALISED
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -68,7 +68,8 @@ class _Source:
         groups = ", ".join(map(self._group, self._form.groups))
         self._add(0, [f"return [{groups}], absent, unknown"])
         exec("\n".join(self._lines), self._names)  # noqa: S102  of our own declarations and the contract, nothing from outside
-        reader: Reader = self._names["read"]
+        # Taken out of its own globals: a reader that holds itself would outlive its model until a collection.
+        reader: Reader = self._names.pop("read")
         return reader
 
     def _field(self, field: Any) -> None:
@@ -119,12 +120,13 @@ class _Source:
         name, features = field.name, self._single.get(field.name, [])
         normalise: Callable[[str], str] = NORMALISED.get(name, str)
         accepts = self._accepts(" and ".join(conditions))
+        binnings = [self._binning(number, name) for number in features]
 
         def look_up(text: str) -> tuple[Any, ...]:
             if not accepts(text):
                 return (False,)
             kept = normalise(text)
-            return kept, *((self._bin(number, name, kept) if kept else 0) for number in features)
+            return kept, *((binning(kept) if kept else 0) for binning in binnings)
 
         remembered = self._named(f"look_up_{name}", lru_cache(_KEPT)(look_up))
         bins = [f"b{number}" for number in features]
@@ -133,13 +135,17 @@ class _Source:
         return lines + [f"{name} = known[{index}]" for index, name in enumerate(bins, 1)]
 
     def _accepts(self, test: str) -> Callable[[Any], bool]:
-        function: Callable[[Any], bool] = eval(f"lambda value: {test.replace('$', 'value') or True}", self._names)  # noqa: S307  as above
+        # With names of its own: what a reader names must not lead back to the reader.
+        function: Callable[[Any], bool] = eval(f"lambda value: {test.replace('$', 'value') or True}", {**self._names})  # noqa: S307  as above
         return function
 
+    def _binning(self, number: int, name: str) -> Callable[[Any], int]:
+        """The bin of a feature by the value of its field. It must not hold this object: a reader would hold itself."""
+        thresholds, value = self._form.thresholds[number], self._features.features[number].operation.value
+        return lambda given: bisect_left(thresholds, value({name: given}))
+
     def _bin(self, number: int, name: str, given: Any) -> int:
-        return bisect_left(
-            self._form.thresholds[number], self._features.features[number].operation.value({name: given})
-        )
+        return self._binning(number, name)(given)
 
     def _is_combined(self, name: str) -> bool:
         return any(name in self._features.features[number].operation.inputs for number in self._joint)
@@ -171,22 +177,29 @@ class _Source:
     def _extras(self) -> None:
         """Read the extras of the model; what no model reads has to keep the rules all the same."""
         extra = self._features.extra
-        for name, wanted in ((NUMBERS, extra.numeric), (TEXTS, extra.categorical)):
+        for name in (NUMBERS, TEXTS):
             accepts = self._named(f"accepts_{name}", map_condition(Transaction.DESCRIPTOR.fields_by_name[name]))
-            self._add(0, [f"m = t.{name}", f"if m and not {accepts}(m): return None"])
+            self._add(0, [f"{name} = t.{name}", f"if {name} and not {accepts}({name}): return None"])
+        if not extra.names:
+            return
+        self._add(0, ["try:"])
+        for name, wanted, read in (
+            (NUMBERS, extra.numeric, number_extra), (TEXTS, extra.categorical, text_extra),
+        ):  # fmt: skip
             for own in wanted:
-                self._add(0, [f"v = m.get({own!r})"])
-                if name == TEXTS:
-                    self._add(0, [f"v = {self._named('extra_text', extra_text)}(v) if v else None"])
-                self._add(0, ["if v is not None:" if name == NUMBERS else "if v:"])
-                self._add(1, [self._extra_bin(number, own, name) for number in self._single[own]])
-                self._add(0, ["else:"])
-                self._add(1, [f"unknown = (*unknown, {own!r})", *self._unknown(own)])
+                given = f"{self._named(read.__name__, read)}({NUMBERS}, {TEXTS}, {own!r})"
+                plain = f"{NUMBERS}[{own!r}] if {own!r} in {NUMBERS} else {given}" if name == NUMBERS else given
+                self._add(1, [f"v = {plain}", "if v is not None:"])
+                self._add(2, [self._extra_bin(number, own, name) for number in self._single[own]])
+                self._add(1, ["else:"])
+                self._add(2, [f"unknown = (*unknown, {own!r})", *self._unknown(own)])
+        self._names["WrongType"] = WrongType  # a doubt like any other
+        self._add(0, ["except WrongType:", " return None"])
 
     def _extra_bin(self, number: int, own: str, name: str) -> str:
         if name == NUMBERS:
             return f"b{number} = bisect({self._thresholds(number)}, v)"
-        return f"b{number} = {self._named(f'bin_{number}', lru_cache(_KEPT)(partial(self._bin, number, own)))}(v)"
+        return f"b{number} = {self._named(f'bin_{number}', lru_cache(_KEPT)(self._binning(number, own)))}(v)"
 
     def _unknown(self, name: str) -> list[str]:
         numbers = self._single.get(name, ())

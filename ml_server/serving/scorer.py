@@ -43,6 +43,11 @@ class Scorer:
         bins = self._form.bins_of_one(self._features.of_fields(fields))
         return self._form.grouped(bins), absent_bits(fields), self._features.unknown_extras(fields)
 
+    def wrong_extras(self, transaction: Transaction) -> list[tuple[str, str]]:
+        """Path and description of every extra that the model cannot read as the type it wants."""
+        wrong = self._features.extra.read(transaction)[1]
+        return [(path, f"{text}: model {self.bundle.version} reads it so") for path, text in wrong]
+
     def score(self, transaction: Transaction) -> float:
         """The legitimacy score alone; nobody is told of it."""
         groups, _, _ = self.read_accepted(transaction) or self.read(transaction)

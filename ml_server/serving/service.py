@@ -9,13 +9,14 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
-from ml_server.serving.metrics import watch_challenger
+from ml_server.serving.metrics import CHALLENGER_FAILURES, watch_challenger
 from ml_server.serving.model_report import ModelReports
 from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.rpc.guard import checks_itself
 from runtime.rpc.validation import check, violations
+from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
 
 _LEVEL = {False: NONE, True: FULL}  # what `explain` stands for
@@ -38,6 +39,7 @@ class ScoringService:
         self._reports = ModelReports(models)
         self._scorer: Scorer | None = None
         self._challenger: Scorer | None = None
+        self._failed = ""  # version of the challenger that failed last
         self._watch, self._strict = watch, strict_extras
         self._batches, self._max_batches = 0, max_batches
         self._thread = ThreadPoolExecutor(1, "batch")
@@ -75,12 +77,28 @@ class ScoringService:
         level = request.explain_level
         if reading is None or not 0 <= level <= FULL:
             check(request)
+            if wrong := scorer.wrong_extras(request.transaction):
+                raise InvalidRequest([(f"transaction.{path}", text) for path, text in wrong])
         if self._strict and (unread := unread_extras(scorer, request.transaction)):
             raise InvalidRequest([(f"transaction.{path}", told) for path, told in unread])
         response = scorer.predict(request.transaction, level or _LEVEL[request.explain], reading)
-        if self._challenger is not None:
-            watch_challenger(response.legitimacy_score, self._challenger.score(request.transaction))
+        self._score_by_challenger(request.transaction, response.legitimacy_score)
         return response
+
+    def _score_by_challenger(self, transaction: Transaction, answered: float) -> None:
+        """Let metrics learn of the challenger's score. Whatever it does, the answer is given."""
+        challenger = self._challenger
+        if challenger is None:
+            return
+        try:
+            watch_challenger(answered, challenger.score(transaction))
+        except Exception as error:
+            CHALLENGER_FAILURES.inc()
+            if self._failed != challenger.bundle.version:  # once for each model: it may fail at every order
+                self._failed = challenger.bundle.version
+                _log.error(
+                    "challenger failed", model_version=self._failed, error=type(error).__name__, where=where(error)
+                )
 
     async def PredictBatch(self, request: pb.PredictBatchRequest, call: Call) -> pb.PredictBatchResponse:
         """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses.
@@ -122,7 +140,7 @@ def answer_batch(
     for index, (order, reading) in enumerate(zip(orders, readings, strict=True)):
         if reading is not None:
             continue
-        if broken := violations(order):
+        if broken := violations(order) or scorer.wrong_extras(order):
             problems[index] = broken
         else:
             readings[index] = scorer.read(order)

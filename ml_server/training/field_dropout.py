@@ -19,7 +19,7 @@ _ALWAYS_EXAMPLE = 0.3
 
 
 def drop_fields(table: pa.Table, rng: np.random.Generator, extras: Collection[str] = ()) -> pa.Table:
-    """Return a copy with fields and `extras` missing at random: each row keeps its own random share; some are like the example."""
+    """A copy with fields and `extras` missing at random: each row keeps its own random share; some are like the example."""
     rows = table.num_rows
     share = rng.random(rows)
     example = rng.random(rows) < _ALWAYS_EXAMPLE

@@ -26,7 +26,9 @@ def settle_garbage() -> None:
     """Spare the collector what lives as long as the process, and let it look for cycles less often.
 
     gRPC's calls are cycles of a few dozen objects; looking for them every 700 objects, as is the default, costs a tenth.
+    May be called again, as after a change of models: what was spared before and is garbage now is collected.
     """
     gc.set_threshold(10_000, 20, 50)
+    gc.unfreeze()
     gc.collect()
     gc.freeze()

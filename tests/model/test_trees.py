@@ -17,8 +17,8 @@ from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.golden_examples import check
 from ml_server.registry.store import load, save
 from ml_server.serving.scorer import FULL, Scorer
-from ml_server.training.fitting.merged import raw_scores
 from ml_server.training.fitting.gain import LEAST_GAIN, Costs, Gain, Interval
+from ml_server.training.fitting.merged import raw_scores
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 

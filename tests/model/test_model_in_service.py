@@ -1,0 +1,178 @@
+"""The model in service: it leaves with its last user, its metrics count each order, and a challenger harms no answer."""
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.model.log_odds import LogOdds
+from ml_server.registry.bundle import TABLES, TREES, Bundle
+from ml_server.serving.metrics import CHALLENGER_FAILURES, DIFFERENCES, ORDERS, SCORES, UNKNOWN, ScoreMetrics
+from ml_server.serving.reader import OPTIONAL, compiled_reader
+from ml_server.serving.scorer import Scorer
+from ml_server.serving.service import ScoringService
+from ml_server.serving.swapping import proven
+from ml_server.training.parameters import Parameters
+from ml_server.training.train import train
+from runtime.process.loop import settle_garbage
+from testing.orders import message
+
+SWAPS = 8
+
+
+@pytest.fixture(scope="module", params=[TABLES, TREES])
+def small(request: pytest.FixtureRequest, table: pa.Table) -> Bundle:
+    """A small model of either form."""
+    few = table.slice(0, 1500)
+    return train(few, Parameters(form=request.param, rounds=5, bags=1)).bundle.named("small")
+
+
+def test_a_model_that_is_swapped_out_is_freed_at_once(small: Bundle) -> None:
+    """After many swaps one reader and one model are alive: nothing of a model refers to itself, so no collection is needed."""
+    service, order = ScoringService(), message()
+    living: list[weakref.ref[object]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(SWAPS):
+            content = small.files() | {"metadata.json": small.metadata.dump({}).encode()}
+            bundle = Bundle.parse(content.__getitem__).named(f"v{number}")
+            service.serve(bundle)
+            service.challenge(bundle)
+            request = pb.PredictRequest(transaction=order, explain_level=pb.EXPLAIN_LEVEL_FULL)
+            asyncio.run(service.Predict(request, None))  # type: ignore[arg-type]
+            living += [weakref.ref(part) for part in (bundle, bundle.form, service._ready().read_accepted)]
+            del bundle
+        alive = [reference() is not None for reference in living]
+    finally:
+        gc.enable()
+    assert alive == [False] * 3 * (SWAPS - 1) + [True] * 3
+
+
+def test_swaps_of_a_process_leave_one_reader(models: Path) -> None:
+    """What a swap spared the collector does not keep the model that it replaced."""
+    living: list[weakref.ref[object]] = []
+    service = ScoringService()
+    try:
+        for _ in range(3):
+            service.serve(proven(models))
+            settle_garbage()
+            living.append(weakref.ref(service._ready().read_accepted))
+    finally:
+        gc.unfreeze()
+    assert [reference() is not None for reference in living] == [False, False, True]
+
+
+def test_garbage_that_was_spared_is_collected_later() -> None:
+    """Settling again finds cycles that were alive when it was called before."""
+
+    class Node:
+        other: object
+
+    node = Node()
+    node.other = node
+    reference = weakref.ref(node)
+    try:
+        settle_garbage()
+        del node
+        settle_garbage()
+    finally:
+        gc.unfreeze()
+    assert reference() is None
+
+
+def test_slopes_do_not_hold_themselves() -> None:
+    """A compiled function of a model is freed with it."""
+    gc.disable()
+    try:
+        log_odds = LogOdds(("legitimate", "abuse"))
+        slopes = log_odds.slopes([0.0, 0.0], [1.0, -1.0])
+        assert np.isfinite(slopes).all()
+        reference = weakref.ref(log_odds)
+        del log_odds
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def _total(metric: object, suffix: str) -> float:
+    samples = (sample for family in metric.collect() for sample in family.samples)  # type: ignore[attr-defined]
+    return float(sum(sample.value for sample in samples if sample.name.endswith(suffix)))
+
+
+class _Names(tuple[str, ...]):
+    """Names of extras during whose hashing another thread takes over: between reading a count and writing it back."""
+
+    def __hash__(self) -> int:
+        time.sleep(0)
+        return super().__hash__()
+
+
+def test_no_order_is_lost_between_threads() -> None:
+    """Orders counted by several threads while others bring metrics up to date are all counted, once."""
+    metrics, threads, orders = ScoreMetrics(), 4, 500
+    before = _total(ORDERS, "_total"), _total(SCORES, "_count"), UNKNOWN.labels("order_amount")._value.get()
+    bit = 1 << OPTIONAL.index("order_amount")
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        ready = threading.Barrier(threads)
+
+        def count() -> None:
+            ready.wait()
+            for number in range(orders):
+                metrics(bit, 0.5, _Names())
+                if number % 7 == 0:
+                    metrics.flush()
+
+        working = [threading.Thread(target=count) for _ in range(threads)]
+        for thread in working:
+            thread.start()
+        for thread in working:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    metrics.flush()
+    after = _total(ORDERS, "_total"), _total(SCORES, "_count"), UNKNOWN.labels("order_amount")._value.get()
+    assert [now - then for now, then in zip(after, before, strict=True)] == [threads * orders] * 3
+
+
+def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer of the model in service is given; the failure is counted for each order and logged once, without the order."""
+    service = ScoringService()
+    service.serve(small)
+    service.challenge(small.named("broken"))
+    challenger = service._challenger
+    assert challenger is not None
+
+    def fail(transaction: Transaction) -> float:
+        raise KeyError(transaction.user_id)
+
+    challenger.score = fail  # type: ignore[method-assign]
+    order = message()
+    order.user_id = "a-name-of-a-person"
+    failures, compared = CHALLENGER_FAILURES._value.get(), _total(DIFFERENCES, "_count")
+    wanted = Scorer(small).predict(order)
+    for _ in range(3):
+        assert asyncio.run(service.Predict(pb.PredictRequest(transaction=order), None)) == wanted  # type: ignore[arg-type]
+    assert CHALLENGER_FAILURES._value.get() == failures + 3
+    assert _total(DIFFERENCES, "_count") == compared
+    told = "".join(capsys.readouterr())
+    assert told.count("challenger failed") == 1
+    assert "a-name-of-a-person" not in told
+
+
+def test_a_reader_holds_no_reader(small: Bundle) -> None:
+    """The names of a compiled reader do not lead back to it."""
+    reader = compiled_reader(small.features, small.form)
+    assert reader not in reader.__globals__.values()  # type: ignore[attr-defined]
+    assert reader(message()) is not None
