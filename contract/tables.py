@@ -1,5 +1,6 @@
 """Files of transactions: CSV (plain, gzip, zstd) and Parquet, in typed batches, with errors that name the place."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from contract.extras import number_text
 from contract.fields import FIELDS, REQUIRED
 from contract.schema import TYPES
 
@@ -107,6 +109,9 @@ def _typed(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataT
         column = column.dictionary_decode()
     if column.type == wanted:
         return column
+    if pa.types.is_floating(column.type) and pa.types.is_string(wanted):
+        numbers = column.to_pylist()  # as a request writes them: Arrow would write 1e+15 and -0
+        return pa.array([number_text(n) if n is not None and math.isfinite(n) else None for n in numbers], wanted)
     if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
         return _cast(path, first, name, column, wanted)
     if pa.types.is_boolean(wanted):

@@ -92,6 +92,47 @@ EXTRA_VALUES: Final[tuple[Any, ...]] = (
 )
 
 
+REFUSED: Final = "refused"
+EXTRA_TYPES: Final[tuple[tuple[float | str, Any, Any], ...]] = (
+    (3, 3.0, "3"),
+    (3.0, 3.0, "3"),
+    (-0.0, 0.0, "0"),
+    (-7, -7.0, "-7"),
+    (2.5, 2.5, "2.5"),
+    (1e15, 1e15, "1000000000000000"),
+    (2**53, 2.0**53, "9007199254740992"),
+    (2**53 + 2, 2.0**53 + 2, REFUSED),
+    (1e300, 1e300, REFUSED),
+    (5e-324, 5e-324, "5e-324"),
+    ("3", 3.0, "3"),
+    (" 3\t", 3.0, "3"),
+    ("+3", 3.0, "+3"),
+    ("03", 3.0, "03"),
+    ("3.0", 3.0, "3.0"),
+    ("2.5", 2.5, "2.5"),
+    ("-1e3", -1000.0, "-1e3"),
+    (".5", 0.5, ".5"),
+    ("5.", 5.0, "5."),
+    ("9" * 256, 1e256, "9" * 256),
+    ("", None, None),
+    ("  ", None, None),
+    ("north", REFUSED, "north"),
+    ("1_000", REFUSED, "1_000"),
+    ("1,5", REFUSED, "1,5"),
+    ("1 000", REFUSED, "1 000"),
+    ("0x10", REFUSED, "0x10"),
+    ("nan", REFUSED, "nan"),
+    ("Infinity", REFUSED, "Infinity"),
+    ("1e999", REFUSED, "1e999"),
+    ("\u0663", REFUSED, "\u0663"),
+    ("true", REFUSED, "true"),
+    (".", REFUSED, "."),
+    ("e5", REFUSED, "e5"),
+    ("3\n4", REFUSED, "3\n4"),
+)
+"""An extra as it is sent, as a model reads it that wants a number, and as one does that wants a text; None is unknown."""
+
+
 def extras() -> Iterator[dict[str, Any]]:
     """What may stand in `extra`: every hostile name and value, and more pairs than there may be."""
     yield from ({name: 1.5} for name in EXTRA_NAMES)

@@ -3,9 +3,10 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from contract.extras import LONGEST, extra_text
+from contract.extras import LONGEST, extra_text, number_text
 from contract.fields import FIELDS
 from contract.tables import TableError
 from ml_server.data.mapping_file import ColumnMapping, DaysBetween, Equal, Source
@@ -145,9 +146,8 @@ def extra_texts(name: str, source: Source, frame: pd.DataFrame, report: Report) 
     series = _translated(name, source, given, report) if source.values is not None else given
     text = series.astype("string")
     if pd.api.types.is_float_dtype(series.dtype):  # whole numbers that became 3.0 because one was absent
-        text = series.map(lambda value: str(int(value)) if float(value).is_integer() else str(value), "ignore").astype(
-            "string"
-        )
+        finite = series.astype("float64").where(np.isfinite(series.astype("float64")))
+        text = finite.map(number_text, "ignore").astype("string")
     long = text.str.len().gt(LONGEST).fillna(False)
     report.note(source.source, int(long.sum()), len(text), f"have more than {LONGEST} characters, read as unknown")
     known: dict[str, str | None] = {value: extra_text(value) or None for value in text.dropna().unique()}

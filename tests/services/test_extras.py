@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -12,16 +14,20 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from load_test.extras import model_extras
 from load_test.orders import read_orders
 from ml_server.registry.store import load
 from ml_server.serving.metrics import UNKNOWN, ScoreMetrics
+from ml_server.serving.scorer import Scorer
 from ml_server.serving.service import ScoringService
 from runtime.rpc.errors import InvalidRequest
-from testing.orders import message
+from testing import hostile
+from testing.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, call
 
 NUMBERS, TEXTS = [f"v{number}" for number in range(17)], ["shop", "Basket.kind", "kind-2"]
@@ -39,7 +45,8 @@ def foreign(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
         values = frame.is_abuse * (number % 5) + rng.normal(0, 2, ROWS)
         columns[name] = pd.Series(values).mask(rng.random(ROWS) < 0.1)
     for name in TEXTS:
-        columns[name] = pd.Series(rng.choice(["a", " b", "c d"], ROWS)).mask(rng.random(ROWS) < 0.1)
+        texts = np.where(frame.is_abuse & (rng.random(ROWS) < 0.4), "3", rng.choice(["a", " b", "c d", "2.5"], ROWS))
+        columns[name] = pd.Series(texts).mask(rng.random(ROWS) < 0.1)
     pd.DataFrame({**columns, "bad": frame.is_abuse.astype(int)}).to_parquet(folder / "orders.parquet")
     (folder / "mapping.yaml").write_text(
         "columns: {transaction_id: id, timestamp: when, order_amount: amount}\nlabel: {from: bad, abuse: '1'}\n"
@@ -111,11 +118,121 @@ def test_what_a_model_needs_and_does_not_get_is_said(shop: Stack) -> None:
     """Extras that the model reads and the order lacks are named in the answer; others are left aside."""
     order = message()
     order.extra_numbers["v3"] = 1.0
-    order.extra_texts["v4"] = "not a number"
+    order.extra_texts["v4"] = " "
     order.extra_numbers["nobody_reads_this"] = 1.0
     with grpc.insecure_channel(shop.address("ml")) as channel:
         answer = ScoringServiceStub(channel).Predict(pb.PredictRequest(transaction=order))
     assert set(answer.unknown_extras) == {*NUMBERS, *TEXTS} - {"v3"}
+
+
+def _as_sent(name: str, value: float | str) -> Transaction:
+    """An order with one extra, in the map of its JSON type as REST and gRPC clients send it."""
+    order = message(transaction_id=f"order-{uuid.uuid4().hex}")
+    if isinstance(value, str):
+        order.extra_texts[name] = value
+    else:
+        order.extra_numbers[name] = value
+    return order
+
+
+def _cases() -> Iterator[tuple[str, float | str, Transaction | None]]:
+    """An extra's name, the value that is sent, and the order that says the same in the type which the model wants."""
+    for value, number, text in hostile.EXTRA_TYPES:
+        for name, wanted in (("v4", number), ("shop", text)):
+            if wanted == hostile.REFUSED:
+                yield name, value, None
+            else:
+                yield name, value, message() if wanted is None else _as_sent(name, wanted)
+
+
+def _grpc(call: Callable[[], Any], field: str) -> float | str:
+    """A score, or the name of the field that is refused with the type that it wants."""
+    try:
+        return float(call().legitimacy_score)
+    except grpc.RpcError as error:
+        failed: Any = error
+        assert failed.code() == grpc.StatusCode.INVALID_ARGUMENT
+        return _refused(failed.details(), field)
+
+
+def _rest(status: int, answer: Any, field: str) -> float | str:
+    if status == 200:
+        return float(answer["legitimacy_score"])
+    assert status == 422
+    assert answer["detail"][0]["loc"][-2:] == ["extra", field]
+    return _refused(str(answer["detail"]), field)
+
+
+def _refused(words: str, field: str) -> str:
+    assert f"must be a {'number' if field in NUMBERS else 'text'}" in words, words
+    assert field in words
+    return hostile.REFUSED
+
+
+def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, shop: Stack) -> None:
+    """At every door, alone and in batches, `3` and `"3"` get one score; what cannot be read is refused by name and type."""
+    differ = []
+    scorer = Scorer(load(foreign / "models"))
+    predict, review = shop.url("rest_ml") + "/api/v1/predict", shop.url("rest_agent") + "/api/v1/review"
+    with (
+        httpx.Client() as client,
+        grpc.insecure_channel(shop.address("ml")) as to_scorer,
+        grpc.insecure_channel(shop.address("agent")) as to_agent,
+    ):
+        scoring, reviewing = ScoringServiceStub(to_scorer), AgentServiceStub(to_agent)
+        for name, value, same in _cases():
+            order = _as_sent(name, value)
+            wanted = hostile.REFUSED if same is None else scorer.score(same)
+            body = DOCUMENTED | {"transaction_id": order.transaction_id, "extra": {name: value}}
+            found: dict[str, Any] = {
+                "grpc": _grpc(lambda order=order: scoring.Predict(pb.PredictRequest(transaction=order)), name),
+                "agent": _grpc(lambda order=order: reviewing.Review(agent.ReviewRequest(transaction=order)), name),
+            }
+            for door, url in (("predict", predict), ("review", review)):
+                for way in ("alone", "again"):  # the same order again gets the recorded answer, or is refused again
+                    sent = client.post(url, json=body)
+                    found[f"{door} {way}"] = _rest(sent.status_code, sent.json(), name)
+                (one,) = client.post(f"{url}:batch", json={"transactions": [body]}).json()["results"]
+                found[f"{door} batch"] = _rest(one["status"], one.get("result", one), name)
+            result = scoring.PredictBatch(
+                pb.PredictBatchRequest(transactions=[order], error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM)
+            ).results[0]
+            found["grpc batch"] = (
+                result.prediction.legitimacy_score
+                if result.WhichOneof("outcome") == "prediction"
+                else _refused(str(result.error), name)
+            )
+            differ += [(name, value, door, one, wanted) for door, one in found.items() if one != wanted]
+    assert not differ
+
+
+def test_a_file_with_the_other_type_gets_the_same_scores(foreign: Path, tmp_path: Path) -> None:
+    """`vouch score` reads a column of texts as numbers and one of numbers as texts, and gives the scores of the doors."""
+    scorer = Scorer(load(foreign / "models"))
+    common = ("--mapping", str(foreign / "mapping.yaml"), "--models-dir", str(foreign / "models"))
+    frame = pd.read_parquet(foreign / "orders.parquet").head(len(hostile.EXTRA_TYPES))
+    order = _orders(foreign)[0]
+    for name, of_case in (("v4", 1), ("shop", 2)):
+        cases = [case for case in hostile.EXTRA_TYPES if case[of_case] != hostile.REFUSED]
+        kinds = (str, float) if name == "v4" else (float, str)
+        for kind in kinds:
+            own = [case for case in cases if isinstance(case[0], str) == (kind is str)]
+            rows = pd.concat([frame.head(1)] * len(own), ignore_index=True)
+            rows["id"] = [f"row{number}" for number in range(len(own))]
+            rows[name] = pd.Series([kind(case[0]) for case in own])
+            rows.to_parquet(tmp_path / "rows.parquet")
+            done = call("score", str(tmp_path / "rows.parquet"), "--output", str(tmp_path / "s.parquet"), *common)
+            assert done.returncode == 0, done.stderr
+            wanted = []
+            for case in own:
+                same = Transaction()
+                same.CopyFrom(order)
+                same.extra_numbers.pop(name, None)
+                same.extra_texts.pop(name, None)
+                if case[of_case] is not None:
+                    (same.extra_numbers if name == "v4" else same.extra_texts)[name] = case[of_case]  # type: ignore[index]
+                wanted.append(scorer.score(same))
+            assert pd.read_parquet(tmp_path / "s.parquet").legitimacy_score.tolist() == wanted, (name, kind)
 
 
 @pytest.mark.parametrize(
