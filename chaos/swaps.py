@@ -1,11 +1,13 @@
 """Model swaps under load: no call fails, and the version that an answer names is the one that made it."""
 
 import asyncio
+import json
 import shutil
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ml_server.registry.bundle import METADATA
 from ml_server.registry.golden_examples import parsed
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.serving.scorer import Scorer
@@ -42,7 +44,7 @@ def twin(models: Path, target: Path) -> tuple[str, str]:
 
 
 async def swap_models(folder: Path, models: Path, swaps: int, rate: float, workers: int = 2) -> Swapped:
-    """Promote one model and the other in turn; halfway a broken one, which must change nothing."""
+    """Promote one model and the other in turn; halfway broken ones, which must change nothing."""
     kept = folder / "swapped"
     versions = twin(models, kept)
     expected = {version: Scorer(load(kept, version)).predict(order()).legitimacy_score for version in versions}
@@ -65,14 +67,21 @@ async def swap_models(folder: Path, models: Path, swaps: int, rate: float, worke
 
 
 async def _offer_broken(models: Path, replica: Replica, good: str) -> None:
-    broken = models / "broken"
-    shutil.copytree(models / good, broken)
-    with (broken / "terms.npz").open("r+b") as file:
-        file.write(b"broken")
-    (models / CURRENT).unlink()
-    (models / CURRENT).symlink_to("broken")
-    replica.signal(signal.SIGHUP)
-    await _until(replica, "vouch_model_swap_failures_total", replica.workers)
+    """Offer models of which one file each is damaged, every file that the metadata lists and serving reads in turn."""
+    for number, name in enumerate(served_files(models / good), 1):
+        broken = models / f"broken-{number}"
+        shutil.copytree(models / good, broken)
+        with (broken / name).open("r+b") as file:
+            file.write(b"broken")
+        promote(models, broken.name)
+        replica.signal(signal.SIGHUP)
+        await _until(replica, "vouch_model_swap_failures_total", replica.workers * number)
+
+
+def served_files(model: Path) -> list[str]:
+    """The files of a model, of whatever form, that serving reads beside its metadata."""
+    listed = json.loads((model / METADATA).read_text())["files"]
+    return sorted(listed.keys() & load(model.parent, model.name).files().keys())
 
 
 async def _until(replica: Replica, metric: str, value: float, **labels: str) -> float:

@@ -43,7 +43,7 @@ def _add_extra(order: Transaction, name: str, value: Any) -> None:
 
 
 def row_of(order: Transaction) -> dict[str, Any]:
-    """A message as a row of a file, as `messages` reads it: None where a field is absent."""
+    """A message as a row of a file, as `messages` reads it: None where a field is absent. Its fields, then its extras."""
     row: dict[str, Any] = {}
     for name, field in FIELDS.items():
         value: Any = getattr(order, name)
@@ -55,4 +55,5 @@ def row_of(order: Transaction) -> dict[str, Any]:
             row[name] = field.names.get(value)
         else:
             row[name] = value
-    return row | dict(order.extra_numbers) | dict(order.extra_texts)
+    extras = [*order.extra_numbers.items(), *order.extra_texts.items()]
+    return row | {name: value for name, value in extras if name not in FIELDS}  # an extra may have a field's name

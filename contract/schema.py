@@ -18,6 +18,10 @@ _WRITTEN = {
 _READ = _WRITTEN | {"count": pa.float64()}
 _LABEL_TYPES = dict(zip(LABELS, (pa.bool_(), pa.string(), pa.float64(), pa.string()), strict=True))
 
+WRITTEN_TYPES: Final[dict[str, pa.DataType]] = {
+    name: _WRITTEN[field.kind] for name, field in FIELDS.items()
+} | _LABEL_TYPES
+"""What is written, by column: every field of the contract and every label, also those that are not generated."""
 _NOT_GENERATED = ("card_id",)  # means something only where the same card comes back
 FILE_SCHEMA: Final = pa.schema(
     [

@@ -6,8 +6,9 @@ Everitt, B. S. (1969), Large sample standard errors of kappa and weighted kappa.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _Z = 1.959963984540054  # 95 %, two-sided
 
@@ -21,12 +22,16 @@ class Interval:
     high: float
 
 
-def kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> Interval | None:
-    """Cohen's kappa of two judgements each; None where chance alone would have them agree, as where all say the same."""
-    count = len(pairs)
+def kappa(pairs: Iterable[tuple[Hashable, Hashable]] | Mapping[tuple[Any, Any], int]) -> Interval | None:
+    """Cohen's kappa of two judgements each, or of counts of them; None where chance alone would have them agree.
+
+    So it is where all say the same.
+    """
+    counts = Counter(pairs)
+    count = counts.total()
     if not count:
         return None
-    cells = {cell: number / count for cell, number in Counter(pairs).items()}
+    cells = {cell: number / count for cell, number in counts.items()}
     rows, columns = defaultdict[Hashable, float](float), defaultdict[Hashable, float](float)
     for (first, second), share in cells.items():
         rows[first] += share

@@ -1,12 +1,15 @@
 """How well reviewers judge: golden cases, verdicts that were given twice, time, and what they override."""
 
 import statistics
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from agent_server.cases.agreement import Interval, chance_of_more, kappa, share
 from agent_server.cases.queries import FIRST_LOOK
@@ -17,6 +20,8 @@ from generated.vouch.v1 import case_service_pb2 as cases
 
 STANDS_OUT = 0.01
 """How likely it may be, for all reviewers together, that chance alone makes one stand out."""
+AT_ONCE = 1000
+"""Verdicts that are in memory at once: what is counted of them is small."""
 _SECOND = 1_000_000
 _VERDICTS = {
     pb.RECOMMENDATION_APPROVE: pb.DECISION_APPROVE,
@@ -29,12 +34,12 @@ class _Work:
     """What one reviewer did."""
 
     verdicts: int = 0
-    seconds: list[float] = field(default_factory=list)
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
     recommended: int = 0
     overridden: int = 0
     golden: int = 0
     golden_right: int = 0
-    pairs: list[tuple[int, int]] = field(default_factory=list)
+    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
     checked: int = 0
     wrong: int = 0
 
@@ -64,28 +69,34 @@ def reviewers(since: int = 0) -> Query[cases.ListReviewersResponse]:
     ).where(
         CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.resolved_at >= since,
         sa.or_(CASES.c.reviewer != "", CASES.c.claimed_at.is_not(None)),
-    ).order_by(CASES.c.round)  # fmt: skip
+    ).order_by(FIRST_LOOK, CASES.c.round).execution_options(yield_per=AT_ONCE)  # fmt: skip
 
-    return lambda connection: _told(connection.execute(chosen).all())
+    return lambda connection: _summarise(_rows(connection, chosen))
 
 
-def _told(rows: Sequence[Any]) -> cases.ListReviewersResponse:
+def _rows(connection: Connection, query: sa.Select[Any]) -> Iterator[Any]:
+    for part in connection.execute(query).partitions():
+        yield from part
+
+
+def _summarise(rows: Iterable[Any]) -> cases.ListReviewersResponse:
+    """Count the rows of verdicts, of which those on one order follow one another, by their rounds."""
     work: dict[str, _Work] = defaultdict(_Work)
-    looks: dict[str, dict[int, Any]] = defaultdict(dict)
-    for row in rows:
-        work[row.reviewer].add(row)
-        looks[row.about][row.round] = row
-    pairs = []
-    for by_round in looks.values():
+    pairs = Counter[tuple[int, int]]()
+    for _, looks in groupby(rows, key=lambda row: row.about):
+        by_round = {}
+        for row in looks:
+            work[row.reviewer].add(row)
+            by_round[row.round] = row
         if 1 in by_round and 2 in by_round:
             first, second = by_round[1], by_round[2]
-            pairs.append((first.verdict, second.verdict))
+            pairs[first.verdict, second.verdict] += 1
             _compare(work, first, second, by_round.get(3))
     everybody = sorted(work.items(), key=lambda named: (-named[1].verdicts, named[0]))
     checked, wrong = (sum(getattr(one, name) for one in work.values()) for name in ("checked", "wrong"))
     return cases.ListReviewersResponse(
         reviewers=[_quality(name, one, checked, wrong, len(work)) for name, one in everybody],
-        paired=len(pairs),
+        paired=pairs.total(),
         kappa=_kappa(kappa(pairs)),
     )
 
@@ -94,7 +105,7 @@ def _compare(work: dict[str, _Work], first: Any, second: Any, third: Any) -> Non
     """Two verdicts on one order: where they disagree, a third one says who was wrong."""
     for mine, other in ((first, second), (second, first)):
         one = work[mine.reviewer]
-        one.pairs.append((mine.verdict, other.verdict))
+        one.pairs[mine.verdict, other.verdict] += 1
         if mine.verdict == other.verdict:
             one.check(right=True)
         elif third is not None:
@@ -112,8 +123,8 @@ def _quality(name: str, one: _Work, checked: int, wrong: int, people: int) -> ca
         overridden=one.overridden,
         golden=one.golden,
         golden_right=one.golden_right,
-        paired=len(one.pairs),
-        agreed=sum(mine == other for mine, other in one.pairs),
+        paired=one.pairs.total(),
+        agreed=sum(count for (mine, other), count in one.pairs.items() if mine == other),
         kappa=_kappa(kappa(one.pairs)),
         checked=one.checked,
         wrong=one.wrong,

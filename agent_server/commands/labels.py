@@ -2,27 +2,29 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from sqlalchemy.engine import Connection
 
-from agent_server.cases.labels import known_labels, labelled
+from agent_server.cases.labels import Place, label_page, labelled
 from agent_server.commands.ages import age, long_ago
 from agent_server.ledger import LedgerError, open_engine
 from agent_server.settings import AgentSettings
 from contract.abuse_types import HONEST_TYPES
+from contract.extras import number_text
 from contract.fields import LABEL_WEIGHT
 from contract.messages import row_of
-from contract.schema import FILE_SCHEMA
+from contract.schema import TYPES, WRITTEN_TYPES
 from contract.tables import TableError
 from contract.writing import TableWriter
 from generated.vouch.v1.case_service_pb2 import ExportLabelsResponse
 from runtime.process.commands import command
 from runtime.process.files import complete_or_nothing
 
-_AT_ONCE = 1000
 _ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_WEIGHT: pa.float64()} | {
     "label_confidence": pa.float64()
 }
@@ -47,25 +49,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
     engine = open_engine(settings.ledger_url)
+    matured = None if options.matured is None else long_ago(options.matured)
     try:
         with engine.connect() as connection:
-            known = known_labels(silent_before=None if options.matured is None else long_ago(options.matured))(
-                connection
-            )
-            if not known:
+            read = partial(_pages, connection, matured, long_ago(0))
+            schema = _schema(read())  # types come of all rows: an extra may be a number in one and a text in another
+            if schema is None:
                 print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
                 return 1
-            rows: list[dict[str, Any]] = []
-            for start in range(0, len(known), _AT_ONCE):
-                rows += map(_row, labelled(known[start : start + _AT_ONCE])(connection))
+            counts, abuse = Counter[str](), 0
+            with complete_or_nothing(options.output) as path, TableWriter(path, options.output) as writer:
+                for rows in read():
+                    writer.write(_table(rows, schema))
+                    counts.update(row["label_source"] for row in rows)
+                    abuse += sum(row["is_abuse"] for row in rows)
     finally:
         engine.dispose()
-    with complete_or_nothing(options.output) as path, TableWriter(path, options.output) as writer:
-        writer.write(_table(rows).sort_by("timestamp"))  # as training reads it
-    counts = Counter(row["label_source"] for row in rows)
     by_source = ", ".join(f"{count:,} by {source}" for source, count in sorted(counts.items()))
-    print(f"{len(rows):,} labels, {sum(row['is_abuse'] for row in rows):,} of them abuse: {by_source}")
+    print(f"{writer.rows:,} labels, {abuse:,} of them abuse: {by_source}")
     return 0
+
+
+def _pages(connection: Connection, matured_before: int | None, until: int) -> Iterator[list[dict[str, Any]]]:
+    """The labels that are known until a moment as rows, a page at a time, oldest first."""
+    after: Place | None = None
+    while True:
+        known, after = label_page(after, matured_before=matured_before, until=until)(connection)
+        if rows := list(map(_row, labelled(known)(connection))):
+            yield rows
+        if after is None:
+            return
 
 
 def _row(label: ExportLabelsResponse) -> dict[str, Any]:
@@ -79,11 +92,34 @@ def _row(label: ExportLabelsResponse) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Columns of files as always, what a label brings along, and extras by their names."""
-    fields = {field.name: field.type for field in FILE_SCHEMA} | _ADDED
-    for row in rows:
-        for name, value in row.items():
-            fields.setdefault(name, pa.string() if isinstance(value, str) else pa.float64())
-    names = [name for name in fields if any(row.get(name) is not None for row in rows)]
-    return pa.table({name: pa.array([row.get(name) for row in rows], fields[name]) for name in names})
+def _schema(pages: Iterable[Sequence[dict[str, Any]]]) -> pa.Schema | None:
+    """The columns that have a value: fields as the contract types them, extras as numbers, or as texts where any is a text.
+
+    None where there is no row.
+    """
+    known = dict.fromkeys(TYPES) | dict.fromkeys(_ADDED)
+    extras: dict[str, pa.DataType] = {}
+    found = set[str]()
+    for rows in pages:
+        for row in rows:
+            for name, value in row.items():
+                if value is None:
+                    continue
+                found.add(name)
+                if name not in known and extras.get(name) != pa.string():
+                    extras[name] = pa.string() if isinstance(value, str) else pa.float64()
+    if not found:
+        return None
+    types = WRITTEN_TYPES | _ADDED | extras
+    return pa.schema([(name, kind) for name, kind in types.items() if name in found])
+
+
+def _table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table; a number in a column of texts is written as requests write it."""
+    columns = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        if pa.types.is_string(field.type):
+            values = [number_text(value) if isinstance(value, float) else value for value in values]
+        columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import grpc
 import pyarrow as pa
-import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import Connection
@@ -21,7 +20,7 @@ from agent_server.ledger import LedgerError, open_engine
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, order_of
-from agent_server.ledger.schema import ENTRIES, PAYLOADS
+from agent_server.ledger.schema import ENTRIES
 from agent_server.policies.current import current_policy
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
@@ -131,14 +130,7 @@ def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[Judged]
 
 def _truth(connection: Connection) -> dict[str, bool]:
     """Whether an order was abuse, by its id, where it is known."""
-    known = {label.sequence: label.is_abuse for label in known_labels()(connection)}
-    chosen = sa.select(PAYLOADS.c.sequence, PAYLOADS.c.transaction_id)
-    truth: dict[str, bool] = {}
-    sequences = list(known)
-    for start in range(0, len(sequences), _AT_ONCE):
-        for row in connection.execute(chosen.where(PAYLOADS.c.sequence.in_(sequences[start : start + _AT_ONCE]))):
-            truth[row.transaction_id] = known[row.sequence]
-    return truth
+    return {label.transaction_id: label.is_abuse for label in known_labels()(connection)}
 
 
 def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[Judged]:

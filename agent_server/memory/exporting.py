@@ -52,7 +52,8 @@ def exported(connection: Connection) -> Iterator[list[Row]]:
             numbers = _numbers(facts, kept.get(own, []))
             if facts.decision_maker != pb.DECISION_MAKER_HUMAN:
                 kept.setdefault(own, []).append((facts.memory_kept, facts.memory_number))
-            told_row = row_of(order) | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
+            fields = {name: value for name, value in row_of(order).items() if name in FIELDS}  # extras have no column
+            told_row = fields | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
             number = facts.memory_number
             asked_before = numbers["memory_read"] not in (None, number)  # and nothing was decided then
             if asked_before and number not in again:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from agent_server.cases.changes import CaseFeed, newest_change
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer, no_such_case
-from agent_server.cases.labels import known_labels, labelled
+from agent_server.cases.labels import label_page, labelled
 from agent_server.cases.queries import WantedCases, case_page, one_case, whole_case
 from agent_server.cases.reviewers import reviewers
 from agent_server.cases.verdicts import Resolve, Verdict
@@ -25,7 +25,6 @@ from runtime.rpc.errors import InvalidRequest
 from runtime.rpc.guard import waits
 
 T = TypeVar("T")
-_LABELS_AT_ONCE = 500
 _MICROSECONDS = 1_000_000
 
 
@@ -106,10 +105,13 @@ class CaseService:
         self, request: cases.ExportLabelsRequest, call: Call
     ) -> AsyncIterator[cases.ExportLabelsResponse]:
         """The latest word on each order, oldest first."""
-        known = await self._ledger.read(known_labels(microseconds(request.since)))
-        for start in range(0, len(known), _LABELS_AT_ONCE):
-            for label in await self._ledger.read(labelled(known[start : start + _LABELS_AT_ONCE])):
+        since, until, after = microseconds(request.since), time.time_ns() // 1000, None
+        while True:
+            known, after = await self._ledger.read(label_page(after, since, until=until))
+            for label in await self._ledger.read(labelled(known)):
                 yield label
+            if after is None:
+                return
 
     def _draws(self) -> bool:
         return self._chance.random() < self._second_reviews

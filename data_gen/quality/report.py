@@ -79,8 +79,10 @@ def _card(name: str, sample: Sample, audited: Audit | None) -> tuple[str, float 
     """A column's name, its AUC where it has one, and its picture."""
     column, groups = sample.column(name).combine_chunks(), _groups(sample)
     present = [group for group in range(len(ALL_TYPES)) if (groups == group).any()]
-    is_named = pa.types.is_dictionary(column.type) or pa.types.is_boolean(column.type)
-    picture = (_named if is_named else _numbers)(column, groups, present)
+    kind = column.type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_timestamp(kind)
+    # A column of texts may be plain or coded, and one without any value has no numbers to draw.
+    picture = (_numbers if is_number and column.null_count < len(column) else _named)(column, groups, present)
     return name, audited.column_auc.get(name) if audited else None, picture
 
 

@@ -234,7 +234,7 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
     assert before.golden_verdict == 0 and (await desk.seen("c" * 32, None)).case.golden_verdict == DENY
     await desk.judge("ada", DENY)
     assert await ledger.read(known_labels()) == []
-    silent = await ledger.read(known_labels(silent_before=2**60))
+    silent = await ledger.read(known_labels(matured_before=2**60))
     assert len(silent) == 1
     for blind, count in ((False, 0), (True, 2)):
         records, _ = await ledger.read(record_page(Wanted(transaction_id="t1"), 0, 10, blind=blind))

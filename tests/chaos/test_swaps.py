@@ -2,13 +2,50 @@
 
 from pathlib import Path
 
-from chaos.swaps import swap_models
+import pyarrow as pa
+import pytest
+
+from chaos.swaps import served_files, swap_models
+from ml_server.registry.bundle import TABLES, TREES
+from ml_server.registry.store import CURRENT, load, save
+from ml_server.training.parameters import Parameters
+from ml_server.training.train import train
+from testing.models import train_default_model
 
 
-async def test_models_swap_under_load(models: Path, tmp_path: Path) -> None:
-    """Promoted models serve in every worker, no call fails, answers name who made them, and a broken one is refused."""
-    swaps = await swap_models(tmp_path, models, swaps=3, rate=100)
+@pytest.fixture(params=[TABLES, TREES])
+def either(request: pytest.FixtureRequest, table: pa.Table, tmp_path: Path) -> Path:
+    """A folder with a small model of either form that the default may have."""
+    trained = train(table.slice(0, 1500), Parameters(form=request.param, rounds=10, bags=1))
+    save(
+        tmp_path / "models", trained.bundle.named("first", training_date="2026-01-01T00:00:00Z"), trained.notebook_files
+    )
+    return tmp_path / "models"
+
+
+async def test_models_swap_under_load(either: Path, tmp_path: Path) -> None:
+    """Models of either form swap in every worker, no call fails, answers name who made them, and broken ones are refused."""
+    swaps = await swap_models(tmp_path, either, swaps=3, rate=100)
     assert len(swaps.outcome.answers) >= 60
-    assert (swaps.outcome.failures.total(), swaps.outcome.lost, swaps.wrong) == (0, 0, 0)
+    assert (dict(swaps.outcome.failures), swaps.outcome.lost, swaps.wrong) == ({}, 0, 0)
     assert {answer.model_version for _, answer in swaps.outcome.answers} >= {"second"}  # type: ignore[attr-defined]
-    assert swaps.refused >= 2
+    assert swaps.refused >= 2 * len(served_files((either / CURRENT).resolve()))
+
+
+def test_every_served_file_is_damaged(either: Path) -> None:
+    """Damaged are the files that this form of model has, and that serving reads."""
+    files = served_files((either / CURRENT).resolve())
+    own = "terms.npz" if load(either).metadata.parameters["form"] == TABLES else "trees.json"
+    assert files == sorted([own, "features.json", "calibration.json", "examples.json"])
+
+
+def test_the_default_model_is_trained_where_it_is_used(tmp_path: Path) -> None:
+    """A bench trains in its own folder, takes what it trained there before, and says what went wrong."""
+    models = train_default_model(tmp_path, "--form", "tables", "--rounds", "2", rows=400)
+    first = load(models).version
+    assert train_default_model(tmp_path) == models
+    assert load(models).version == first
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(RuntimeError, match="--rounds must be at least 1"):
+        train_default_model(other, "--rounds", "0", rows=10)

@@ -26,7 +26,7 @@ from data_gen.stream.generator import StreamGenerator
 from data_gen.stream.keyed import Keyed
 from history.definitions import NAMES
 from history.table import with_history
-from testing.servers.processes import run
+from testing.servers.processes import call, run
 from tests.generator.by_hand import abuse_by_hand
 
 SIZE = 70_000  # more than one chunk
@@ -190,3 +190,15 @@ def test_owners_have_numbers_of_their_own() -> None:
     assert abs(np.corrcoef(first, other)[0, 1]) < 0.02
     counts = np.bincount(first >> 12, minlength=16)
     assert np.abs(counts - 6250).max() < 5 * np.sqrt(6250)
+
+
+@pytest.mark.parametrize("size", [1, 2, 300])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_report_draws_every_column(size: int, stream: bool, tmp_path: Path) -> None:
+    """`--report` takes columns of texts, plain or coded, and columns without any value, of a file of any size."""
+    arguments = ["--size", str(size), "--output", str(tmp_path / "s.csv"), "--report", str(tmp_path / "s.html")]
+    done = call("generate", *arguments, "--no-validate", *(["--stream"] if stream else []))
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "s.html").read_text()
+    assert ("card_id" in page) == stream
+    assert "order_amount" in page
