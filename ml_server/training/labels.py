@@ -12,6 +12,13 @@ from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.log_odds import ABUSE, LogOdds
 
+_ENDS = (0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3)
+"""Shares of the rows that are looked at as the newest ones."""
+_FEWEST = 5
+"""Rows that an end must have."""
+_SURE, _JUMP = 5.0, 2.0
+"""Standard errors by which, and times by which the odds of abuse must differ, so that a warning is no false alarm."""
+
 
 class TrainingError(ValueError):
     """A table that no model can be trained on; the message says why."""
@@ -46,6 +53,36 @@ def abuse_of(table: pa.Table) -> Numbers:
         )
     result: Numbers = label.combine_chunks().cast(pa.uint8()).to_numpy(zero_copy_only=False).astype(np.float64)
     return result
+
+
+def rate_jump(table: pa.Table) -> str | None:
+    """A warning where the newest rows of a table in order of time have another share of abuse than the rows before; else None.
+
+    So it is where labels of young orders are not complete: chargebacks arrive before it is known which orders are good, or
+    after. Ends of several lengths are compared, by the usual test of two proportions.
+    """
+    is_abuse, rows = abuse_of(table), table.num_rows
+    found, largest = None, _SURE
+    for share in _ENDS:
+        newest = int(rows * share)
+        if newest < _FEWEST:
+            continue
+        before, after = is_abuse[:-newest], is_abuse[-newest:]
+        rates, mean = (float(before.mean()), float(after.mean())), float(is_abuse.mean())
+        error = math.sqrt(mean * (1 - mean) * (1 / len(before) + 1 / newest))
+        odds = [(rate + 1 / rows) / (1 - rate + 1 / rows) for rate in rates]
+        distance = abs(rates[1] - rates[0]) / error if error else 0.0
+        if distance > largest and max(odds) >= _JUMP * min(odds):
+            found, largest = (newest, *rates), distance
+    if found is None:
+        return None
+    newest, earlier, later = found
+    since = table.column("timestamp")[rows - newest].as_py()
+    return (
+        f"warning: the newest {newest:,} of {rows:,} rows, from {since:%Y-%m-%d} on, are {later:.1%} abuse, those before "
+        f"{earlier:.1%}: labels of young orders may not be complete, and figures of the held-out rows would mislead; export "
+        "labels with --matured, or leave the newest rows out"
+    )
 
 
 def weights_of(table: pa.Table) -> Numbers:

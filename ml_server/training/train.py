@@ -31,7 +31,7 @@ from ml_server.training.fitting.gain import Costs, costs_of
 from ml_server.training.fitting.merged import merged, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
-from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets, weights_of
+from ml_server.training.labels import abuse_of, classes_of, prior_shift, rate_jump, soft_labels, targets, weights_of
 from ml_server.training.parameters import Parameters, Plan, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import Progress, Silent
@@ -77,6 +77,8 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     log_odds, extra = LogOdds(classes_of(table)), extra or Extra()
     if parameters.target == "soft":
         soft_labels(table)  # missing ones show before the work begins
+    if warning := rate_jump(table):
+        tell.say(warning)
     is_abuse = abuse_of(fit_part)
     plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters)
     tell.say(

@@ -1,0 +1,74 @@
+"""Training warns where the labels of the newest rows are of another kind than those before."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ml_server.training.labels import rate_jump
+from ml_server.training.parameters import Parameters
+from ml_server.training.train import train
+
+
+def orders(is_abuse: np.ndarray) -> pa.Table:
+    """Orders an hour apart."""
+    start = np.datetime64("2026-01-01T00:00:00", "s")
+    return pa.table({
+        "transaction_id": [f"t{row}" for row in range(len(is_abuse))],
+        "timestamp": pa.array(start + np.arange(len(is_abuse)) * 3600),
+        "user_id": ["u"] * len(is_abuse),
+        "order_amount": np.arange(len(is_abuse), dtype=float) % 97,
+        "is_abuse": is_abuse,
+    })  # fmt: skip
+
+
+def labels(before: tuple[int, float], newest: tuple[int, float]) -> np.ndarray:
+    """Labels of rows in two parts, each of a size and with a share of abuse."""
+    rng = np.random.default_rng(1)
+    return np.concatenate([rng.permutation(np.arange(rows) < round(rows * rate)) for rows, rate in (before, newest)])
+
+
+def test_young_orders_that_are_all_abuse_are_told() -> None:
+    """Labels of which the young ones are chargebacks alone: a sentence with both shares, the rows and what to do."""
+    warning = rate_jump(orders(labels((201, 17 / 201), (10, 1.0))))
+    assert warning is not None
+    assert "the newest 10 of 211 rows, from 2026-01-09 on, are 100.0% abuse, those before 8.5%" in warning
+    assert "--matured" in warning
+
+
+@pytest.mark.parametrize(
+    ("before", "newest"),
+    [((9000, 0.02), (1000, 0.08)), ((9000, 0.25), (1000, 0.6)), ((9000, 0.1), (1000, 0.0)), ((800, 0.05), (200, 0.5))],
+)
+def test_a_jump_of_either_kind_is_told(before: tuple[int, float], newest: tuple[int, float]) -> None:
+    """More abuse at the end of time, or less."""
+    assert rate_jump(orders(labels(before, newest))) is not None
+
+
+@pytest.mark.parametrize("rows", [200, 1000, 20_000])
+@pytest.mark.parametrize("rate", [0.005, 0.05, 0.25, 0.5])
+def test_no_jump_is_no_warning(rows: int, rate: float) -> None:
+    """Labels in random order, and those that become a little more of abuse over time, are taken without a word."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        assert rate_jump(orders(rng.random(rows) < rate)) is None
+        drifting = rng.random(rows) < np.linspace(rate, rate * 1.2, rows)
+        assert rate_jump(orders(drifting)) is None
+
+
+def test_training_warns() -> None:
+    """The warning is among the lines of training, and training goes on."""
+    told: list[str] = []
+
+    class Told:
+        def say(self, line: str) -> None:
+            told.append(line)
+
+        def round(self, number: int, most: int, loss: float | None) -> None:
+            pass
+
+    table = orders(labels((400, 0.1), (40, 1.0)))
+    place = table.column_names.index("is_abuse")
+    good_at_end = np.append(table["is_abuse"].to_numpy()[:-1], False)
+    train(table.set_column(place, "is_abuse", pa.array(good_at_end)), Parameters(form="tables", rounds=2), tell=Told())
+    assert [line for line in told if line.startswith("warning:")] == [line for line in told if "young orders" in line]
+    assert any(line.startswith("warning:") for line in told)
