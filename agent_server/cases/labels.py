@@ -115,7 +115,7 @@ def known_labels(since: int = 0, matured_before: int | None = None) -> Query[lis
     return read
 
 
-_ENTRY = (ENTRIES.c.sequence, ENTRIES.c.at.label("decided_at"), PAYLOADS.c.transaction_id)
+_ENTRY: list[Any] = [ENTRIES.c.sequence, ENTRIES.c.at.label("decided_at"), PAYLOADS.c.transaction_id]
 _LATER, _LATER_PAYLOADS = ENTRIES.alias("later"), PAYLOADS.alias("later_payloads")
 _IS_REPLACED = (
     sa.select(_LATER_PAYLOADS.c.sequence)
@@ -131,7 +131,7 @@ _IS_REPLACED = (
 
 def _stream(stream: int, before: int | None) -> tuple[sa.Select[Any], Any, Any]:
     """A stream of statements, and the columns that it is sorted by."""
-    decided = PAYLOADS.c.sequence == ENTRIES.c.sequence
+    query: Any
     if stream == _VERDICTS:
         at, name = CASES.c.resolved_at, CASES.c.case_id
         query = sa.select(
@@ -145,7 +145,7 @@ def _stream(stream: int, before: int | None) -> tuple[sa.Select[Any], Any, Any]:
     else:
         at, name = ENTRIES.c.at, ENTRIES.c.sequence
         query = sa.select(*_ENTRY).where(ENTRIES.c.decision == int(pb.DECISION_APPROVE), at < before, ~_IS_REPLACED)
-    query = query.join(PAYLOADS, decided).where(ENTRIES.c.kind == int(Kind.DECISION))
+    query = query.join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence).where(ENTRIES.c.kind == int(Kind.DECISION))
     return query.add_columns(at.label("said_at"), name.label("name")), at, name
 
 

@@ -90,14 +90,11 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     features = preprocessor.feature_set()
 
     def costs(tables: Choice, trees: Choice) -> Costs:
-        forms = [
-            # As many models as are averaged in the end, or as there are.
-            _fitted(
-                one.form, features, one.boosters[: one.boosting.plan.bags], rows, one.rounds, log_odds, fit_part
-            ).form
-            for one in (tables, trees)
-        ]
-        return costs_of(*forms, preprocessor.transform(test_part.slice(0, 100)))
+        def form(one: Choice) -> Form:
+            boosters = one.boosters[: one.boosting.plan.bags]  # as many as are averaged in the end, or as there are
+            return _fitted(one.form, features, boosters, rows, one.rounds, log_odds, fit_part).form
+
+        return costs_of(form(tables), form(trees), preprocessor.transform(test_part.slice(0, 100)))
 
     chosen = choose(examples, rows, is_abuse, log_odds, plan, parameters, tell, costs)
     boosting, rounds, unseen = chosen.boosting, chosen.rounds, log_odds.of_rows(chosen.unseen)
@@ -110,14 +107,16 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
     )
     metrics |= newest(unseen, is_abuse, rows, calibration) | (chosen.gain.metrics() if chosen.gain else {})
     shapes = curves(test_part, held_out)
-    form = chosen.form
+    chosen_form = chosen.form
     del rows, examples, chosen, tried
 
     tell.say(f"fitting on all {table.num_rows:,} rows, {boosting.plan.bags} times")
     preprocessor, rows, examples = _prepare(table, parameters, plan, log_odds, extra, labels)
     for line in preprocessor.told(table):
         tell.say(line)
-    fitted = _fitted(form, preprocessor.feature_set(), boosting.bags(examples, rounds), rows, rounds, log_odds, table)
+    fitted = _fitted(
+        chosen_form, preprocessor.feature_set(), boosting.bags(examples, rounds), rows, rounds, log_odds, table
+    )
     features, shift = fitted.features, prior_shift(table, parameters.prevalence)
 
     def score(matrix: Numbers) -> Numbers:
@@ -135,7 +134,7 @@ def train(table: pa.Table, parameters: Parameters, extra: Extra | None = None, t
         n_features=len(features.names),
         rounds=rounds,
         importance=importance(fitted.form, log_odds, sample, features.names),
-        parameters=asdict(parameters) | asdict(boosting.plan) | {"form": form},
+        parameters=asdict(parameters) | asdict(boosting.plan) | {"form": chosen_form},
     )
     bundle = Bundle(
         features, fitted.learned, log_odds, calibration, shift, golden_examples(test_part, features, score), metadata

@@ -10,7 +10,6 @@ from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.store import CURRENT, load, save
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
-from testing.models import train_default_model
 
 
 @pytest.fixture(params=[TABLES, TREES])
@@ -37,11 +36,3 @@ def test_every_served_file_is_damaged(either: Path) -> None:
     files = served_files((either / CURRENT).resolve())
     own = "terms.npz" if load(either).metadata.parameters["form"] == TABLES else "trees.json"
     assert files == sorted([own, "features.json", "calibration.json", "examples.json"])
-
-
-def test_the_default_model_is_trained_where_it_is_used(tmp_path: Path) -> None:
-    """A bench trains in its own folder, and takes what it trained there before."""
-    models = train_default_model(tmp_path, "--form", "tables", "--rounds", "2", rows=400)
-    first = load(models).version
-    assert train_default_model(tmp_path) == models
-    assert load(models).version == first

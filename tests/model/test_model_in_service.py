@@ -174,5 +174,5 @@ def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys:
 def test_a_reader_holds_no_reader(small: Bundle) -> None:
     """The names of a compiled reader do not lead back to it."""
     reader = compiled_reader(small.features, small.form)
-    assert reader not in reader.__globals__.values()  # type: ignore[attr-defined]
+    assert reader not in reader.__globals__.values()
     assert reader(message()) is not None

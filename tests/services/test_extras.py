@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +186,8 @@ def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, s
             wanted = hostile.REFUSED if same is None else scorer.score(same)
             body = DOCUMENTED | {"transaction_id": order.transaction_id, "extra": {name: value}}
             found: dict[str, Any] = {
-                "grpc": _grpc(lambda order=order: scoring.Predict(pb.PredictRequest(transaction=order)), name),
-                "agent": _grpc(lambda order=order: reviewing.Review(agent.ReviewRequest(transaction=order)), name),
+                "grpc": _grpc(partial(scoring.Predict, pb.PredictRequest(transaction=order)), name),
+                "agent": _grpc(partial(reviewing.Review, agent.ReviewRequest(transaction=order)), name),
             }
             for door, url in (("predict", predict), ("review", review)):
                 for way in ("alone", "again"):  # the same order again gets the recorded answer, or is refused again
@@ -230,7 +231,8 @@ def test_a_file_with_the_other_type_gets_the_same_scores(foreign: Path, tmp_path
                 same.extra_numbers.pop(name, None)
                 same.extra_texts.pop(name, None)
                 if case[of_case] is not None:
-                    (same.extra_numbers if name == "v4" else same.extra_texts)[name] = case[of_case]  # type: ignore[index]
+                    extras: Any = same.extra_numbers if name == "v4" else same.extra_texts
+                    extras[name] = case[of_case]
                 wanted.append(scorer.score(same))
             assert pd.read_parquet(tmp_path / "s.parquet").legitimacy_score.tolist() == wanted, (name, kind)
 
