@@ -1,6 +1,5 @@
 """How much of the day's budget of reviews is spent, by the ledger, and what mistakes cost at recent orders."""
 
-import asyncio
 import contextlib
 import time
 from bisect import insort
@@ -19,7 +18,6 @@ from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.errors import Unavailable
 
-LOOK_SECONDS = 5.0
 _DAY = 86_400 * 1_000_000
 _REMEMBERED = 1000
 
@@ -46,13 +44,11 @@ class ReviewBudget:
         """Ask the ledger. Raises Unavailable."""
         self._spent = await self._ledger.read(opened_since(time.time_ns() // 1000 - _DAY))
 
-    async def for_ever(self, current: CurrentPolicy) -> None:
-        """Look every few seconds, while the policy has a budget."""
-        while True:
-            if current.policy.reviews_a_day:
-                with contextlib.suppress(Unavailable):  # then what is known goes on to count
-                    await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+    async def refresh(self, current: CurrentPolicy) -> None:
+        """Count in the ledger what is spent, where the policy has a budget."""
+        if current.policy.reviews_a_day:
+            with contextlib.suppress(Unavailable):  # the count of this process goes on
+                await self.look()
 
     def _remember(self, cost: float) -> None:
         self._costs.append(cost)

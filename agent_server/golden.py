@@ -21,7 +21,7 @@ from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.call import new_id
-from runtime.rpc.errors import Unavailable
+from runtime.rpc.errors import Overloaded, Unavailable
 from runtime.telemetry.logging import get_logger
 
 TRIED = 64
@@ -80,7 +80,7 @@ class GoldenCases:
             try:
                 if not await self.open_like(order, caller, completed):
                     _log.warning("no golden order goes to people by this policy", tried=TRIED)
-            except Unavailable:
+            except (Unavailable, Overloaded):
                 continue  # the next one may find scorer and ledger there
 
     async def open_like(self, like: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:

@@ -1,10 +1,12 @@
 """Cases that were opened without a score are scored once the scorer is back; those that policy now decides are closed."""
 
 import asyncio
+import contextlib
 import uuid
 from typing import Any
 
 import sqlalchemy as sa
+from prometheus_client import Counter
 
 from agent_server.decider import now
 from agent_server.decisions.decide import decide
@@ -22,13 +24,14 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.rpc.errors import Unavailable
+from runtime.rpc.errors import Overloaded, Unavailable
+from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
 
 AT_ONCE = 128
-LOOK_SECONDS = 1.0
 MAKER = "rescoring"
 """The caller of such revisions: no API key has a name with a colon or a space, nor is this one needed."""
+SKIPPED = Counter("vouch_rescoring_skipped", "Unscored cases that were skipped since their record cannot be read")
 _log = get_logger()
 
 
@@ -86,31 +89,55 @@ class Rescoring:
         waiting = await self._ledger.read(unscored_cases(AT_ONCE, self._after))
         if not waiting:
             return 0
-        predictions = await self._scoring.predict_many([_whole(row) for _, row in waiting])
+        readable = [(case_id, row, order) for case_id, row in waiting if (order := _readable(case_id, row)) is not None]
+        predictions = await self._scoring.predict_many([order for _, _, order in readable]) if readable else []
         policy = self._current.policy
-        writes = [
-            self._ledger.write(rescored(policy, case_id, row, prediction))
-            for (case_id, row), prediction in zip(waiting, predictions, strict=True)
+        scored = [
+            (case_id, row, prediction)
+            for (case_id, row, _), prediction in zip(readable, predictions, strict=True)
             if prediction is not None
         ]
-        done = sum(await asyncio.gather(*writes))
+        done = sum(await asyncio.gather(*(self._rescore(policy, *one) for one in scored)))
         self._after = waiting[-1][1].sequence
-        if len(writes) < len(waiting):
+        if len(scored) < len(readable):
             _log.warning(
-                "the scorer refuses orders of cases: they stay without a score", cases=len(waiting) - len(writes)
+                "the scorer refuses orders of cases: they stay without a score", cases=len(readable) - len(scored)
             )
         return done
 
-    async def for_ever(self) -> None:
-        """Do so whenever the scorer answers."""
-        while True:
-            done = 0
-            try:
-                if await self._scoring.available():
-                    done = await self.some()
-            except Unavailable:
-                done = 0
-            if done:
-                _log.info("cases scored", cases=done)
-            if done < AT_ONCE // 2:
-                await asyncio.sleep(LOOK_SECONDS)
+    async def _rescore(self, policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> bool:
+        """Record the score of a case; False where that was not needed, or its record is damaged. Raises Unavailable."""
+        try:
+            return await self._ledger.write(rescored(policy, case_id, row, prediction))
+        except Unavailable:
+            raise
+        except Exception as error:
+            _skip(case_id, error)
+            return False
+
+    async def score_next(self) -> float | None:
+        """Score some cases if the scorer is available; after a full batch, the next one follows at once."""
+        done = 0
+        with contextlib.suppress(Unavailable, Overloaded):
+            if await self._scoring.available():
+                done = await self.some()
+        if done:
+            _log.info("cases scored", cases=done)
+        return 0.0 if done >= AT_ONCE // 2 else None
+
+
+def _readable(case_id: str, row: Any) -> Transaction | None:
+    """The order of a case as it is scored; None where its record is damaged: the other cases must not wait for it."""
+    try:
+        return _whole(row)
+    except Exception as error:
+        _skip(case_id, error)
+        return None
+
+
+def _skip(case_id: str, error: Exception) -> None:
+    SKIPPED.inc()
+    _log.error(
+        "case stays without a score: its record cannot be read; run `vouch audit verify`", case=case_id,
+        error=type(error).__name__, where=where(error),
+    )  # fmt: skip

@@ -27,6 +27,7 @@ from generated.vouch.v1 import (
     privacy_service_pb2,
     scoring_service_pb2,
 )
+from runtime.jobs import Jobs
 from runtime.rpc.health import NOT_SERVING, SERVING
 from runtime.rpc.server import Server
 
@@ -53,46 +54,42 @@ async def running(
     current = current_policy(settings.policy, policy_of(settings))
     golden_orders = read_golden(settings.golden_orders) if settings.golden_orders else []
     ledger, scoring = Ledger(engine, signer), scoring or scoring_client(settings)
-    feed = CaseFeed(ledger)
+    feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget(ledger)
     decider = Decider(scoring, current, ledger, budget, golden.beside, remembers=settings.memory)
     services = {
-        AGENT: AgentService(decider, ledger, scoring),
+        AGENT: AgentService(decider, ledger, scoring, jobs),
         CASES: CaseService(ledger, feed, settings.claim_seconds, settings.second_reviews),
         OUTCOMES: OutcomeService(ledger),
         PRIVACY: PrivacyService(ledger, engine),
     }
     try:
-        async with Server(settings, services, worker=worker, roles=ROLES, hear=hear) as server:
-            background = [
-                asyncio.create_task(tell_health(server, ledger, scoring)),
-                asyncio.create_task(Rescoring(ledger, scoring, current).for_ever()),
-                asyncio.create_task(current.for_ever()),
-                asyncio.create_task(golden.for_ever()),
-                asyncio.create_task(budget.for_ever(current)),
-                asyncio.create_task(feed.drop_for_ever()),
-            ]
+        async with Server(settings, services, worker=worker, roles=ROLES, hear=hear, jobs=jobs) as server:
+            jobs.add("health", lambda: check_health(server, ledger, scoring), every=1.0)
+            rescoring = Rescoring(ledger, scoring, current)
+            jobs.add("rescoring", rescoring.score_next, every=1.0)
+            jobs.add("policy", current.refresh, every=1.0)
+            jobs.add("golden-cases", golden.for_ever)
+            jobs.add("review-budget", lambda: budget.refresh(current), every=5.0)
+            jobs.add("case-changes", feed.read_changes)
+            jobs.add("case-changes-retention", feed.drop_old_changes, every=600.0)
             if settings.memory:
-                background.append(asyncio.create_task(Folding(ledger, settings.memory_days).for_ever()))
+                jobs.add("folding", Folding(ledger, settings.memory_days).fold, every=3600.0)
             try:
                 yield server
             finally:
                 feed.close()
-                for task in background:
-                    task.cancel()
     finally:
         await scoring.close()
         ledger.close()
 
 
-async def tell_health(server: Server, ledger: Ledger, scoring: ScoringClient) -> None:
+async def check_health(server: Server, ledger: Ledger, scoring: ScoringClient) -> None:
     """Keep health checks true: the agent's own services serve while decisions can be kept; the scorer's while it is reached."""
-    while True:
-        kept, reached = await asyncio.gather(ledger.available(HEALTH_SECONDS), scoring.available())
-        await server.set_serving(kept)
-        await server.health.set(SCORER, SERVING if reached else NOT_SERVING)
-        await asyncio.sleep(1.0)
+    kept, reached = await asyncio.gather(ledger.available(HEALTH_SECONDS), scoring.available())
+    await server.set_serving(kept)
+    await server.health.set(SCORER, SERVING if reached else NOT_SERVING)
 
 
 def scoring_client(settings: AgentSettings) -> ScoringClient:

@@ -16,6 +16,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import QueryTime, application, ask, post, query_time, read_transaction, respond_json
 from http_bridge.batches import Result, batch, each, failed
 from http_bridge.cases import serve_cases
+from http_bridge.condition import DEGRADED, jobs_that_fail
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
 from http_bridge.front.gate import metadata, timeout
@@ -45,23 +46,29 @@ app = application(
 async def health(request: Request) -> Response:
     """`degraded` when agent, scorer or ledger cannot do their part, `starting` where they never could yet.
 
+    `degraded` too when a background job of the agent keeps failing: `failing_jobs` names it.
+
     Always 200, so that the fields can be read.
     """
-    agent, scorer, version = False, False, None
+    agent, scorer, version, failing = False, False, None, list[str]()
     try:
         info = await request.app.state.agent.GetAgentInfo(
             pb.GetAgentInfoRequest(), timeout=HEALTH_SECONDS, metadata=metadata(request)
         )
         agent, scorer, version = info.ledger_available, info.scorer_available, info.version
+        failing = list(info.failing_jobs)
     except grpc.aio.AioRpcError as error:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # nobody gave a key; health checks need none
-            agent, scorer = await asyncio.gather(_serves(request, _AGENT), _serves(request, _SCORER))
+            agent, scorer, failing = await asyncio.gather(
+                _serves(request, _AGENT), _serves(request, _SCORER), jobs_that_fail(request.app.state.health)
+            )
     return respond_json(
         {
-            "status": request.app.state.condition.word(agent and scorer, "degraded"),
+            "status": request.app.state.condition.word(agent and scorer and not failing, DEGRADED),
             "ml_service_available": scorer,
             "ledger_available": agent,
             "agent_service_version": version,
+            "failing_jobs": failing,
         }
     )
 

@@ -15,6 +15,7 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, read_transaction, respond_json
 from http_bridge.batches import Result, batch, failed, refused
+from http_bridge.condition import DEGRADED, jobs_that_fail
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
 from http_bridge.front.gate import metadata, timeout
@@ -49,15 +50,21 @@ app = application(
 
 @app.get("/api/v1/health", summary="Whether the scorer has a model and answers")
 async def health(request: Request) -> Response:
-    """200 when `healthy`; 503 when `starting`, or `unhealthy` since it was well or for longer than a start takes."""
+    """200 when `healthy`; 503 when `starting`, or `unhealthy` since it was well or for longer than a start takes.
+
+    200 and `degraded` while a background job of the scorer keeps failing: `failing_jobs` names it.
+    """
     try:
         answer = await request.app.state.health.Check(health_pb2.HealthCheckRequest(service=_NAME), timeout=1.0)
         loaded = answer.status == health_pb2.HealthCheckResponse.SERVING
     except grpc.aio.AioRpcError:
         loaded = False
+    status = request.app.state.condition.word(loaded, "unhealthy")
+    failing = await jobs_that_fail(request.app.state.health) if loaded else []
     values = {
-        "status": request.app.state.condition.word(loaded, "unhealthy"),
+        "status": DEGRADED if failing else status,
         "model_loaded": loaded,
+        "failing_jobs": failing,
         "timestamp": dt.datetime.now(dt.UTC).isoformat(),
     }
     return respond_json(values, 200 if loaded else 503)

@@ -70,9 +70,9 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
     async with (
         scoring.running(scorer_settings, hear=False) as scorer,
         deciding.running(agent_settings, hear=False, scoring=_to(scorer, agent_settings)) as agent,
-        _door(without_wire(scorer_rest.app, _scorer_stubs(scorer)), LOOPBACK, stack.bridge_ml_port),
-        _door(without_wire(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port),
-        _door(_console(pages, scorer, agent), host.strip("[]"), int(port)),
+        _door(without_wire(scorer_rest.app, _scorer_stubs(scorer)), LOOPBACK, stack.bridge_ml_port, stopping),
+        _door(without_wire(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port, stopping),
+        _door(_console(pages, scorer, agent), host.strip("[]"), int(port), stopping),
     ):
         _hear(stopping, scorer)
         print(f"{READY}: http://localhost:{stack.bridge_ml_port}/docs (scorer), ", end="")
@@ -114,8 +114,8 @@ def _console(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _door(app: Any, host: str, port: int) -> AsyncIterator[None]:
-    """An app on a port while the context lasts. Raises PortTaken."""
+async def _door(app: Any, host: str, port: int, stopping: asyncio.Event) -> AsyncIterator[None]:
+    """An app on a port while the context lasts; one that ends by itself sets `stopping`. Raises PortTaken."""
     server = _Unheard(
         uvicorn.Config(
             app, lifespan="on", ws="none", log_level="warning", access_log=False, proxy_headers=False, server_header=False,
@@ -128,7 +128,12 @@ async def _door(app: Any, host: str, port: int) -> AsyncIterator[None]:
         raise PortTaken(f"cannot listen on port {port}: it is in use") from error
     with listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
+        serving.add_done_callback(lambda _: server.up.set())  # also where it ends instead
         await server.up.wait()
+        if serving.done():
+            await serving
+            raise PortTaken(f"the application on port {port} did not start")
+        serving.add_done_callback(lambda _: stopping.set())
         try:
             yield
         finally:

@@ -64,7 +64,11 @@ def _listens(port: int) -> bool:
 def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, failed: threading.Event) -> None:
     started = time.monotonic()
     while not stopping.wait(0.2):
-        if healthy(at, secure):
+        try:
+            well = healthy(at, secure)
+        except (ValueError, KeyError):  # something else answers there, or not yet with what health tells
+            well = False
+        if well:
             took = time.monotonic() - started
             print(f"{READY} after {took:.1f} s{addresses(at, secure)}  Ctrl-C stops everything.", flush=True)
             return

@@ -28,7 +28,7 @@ QUIET_SECONDS = 20.0
 """After so long without a change watchers hear that there was none: it keeps the ways to them open."""
 KEPT = 100_000
 """So many changes are kept: who comes back with an older one has to list the cases anew."""
-_IN_MEMORY, _AT_ONCE, _DROP_SECONDS = 2000, 500, 600.0
+_IN_MEMORY, _AT_ONCE = 2000, 500
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class CaseFeed:
         self._recent: deque[Change] = deque(maxlen=_IN_MEMORY)
         self._last, self._watchers, self._closed = 0, 0, False
         self._news: asyncio.Future[None] | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._reading, self._watched = False, asyncio.Event()
         self._starting = asyncio.Lock()
 
     async def watch(self, cursor: int, viewer: str | None) -> AsyncIterator[cases.WatchCasesResponse]:
@@ -112,23 +112,28 @@ class CaseFeed:
     def close(self) -> None:
         """End all watching."""
         self._closed = True
-        if self._reading is not None:
-            self._reading.cancel()
         self._tell()
 
-    async def drop_for_ever(self) -> None:
-        """Drop old changes now and then."""
+    async def drop_old_changes(self) -> None:
+        """Drop all but the newest KEPT changes, unless the ledger is unavailable."""
+        with contextlib.suppress(Unavailable):
+            await self._ledger.write(drop_old)
+
+    async def read_changes(self) -> None:
+        """Read changes whenever somebody watches, until cancelled. After a failure it goes on behind the last change read."""
         while True:
-            await asyncio.sleep(_DROP_SECONDS)
-            with contextlib.suppress(Unavailable):
-                await self._ledger.write(drop_old)
+            await self._watched.wait()
+            await self._read()
+            self._reading = False
+            self._watched.clear()
 
     async def _start(self) -> None:
         async with self._starting:
-            if self._reading is None or self._reading.done():
+            if not self._reading:
                 self._recent.clear()
                 self._last = await self._ledger.read(newest_change)
-                self._reading = asyncio.create_task(self._read())
+                self._reading = True
+                self._watched.set()
 
     async def _check(self, cursor: int) -> None:
         """Refuse a cursor that would miss changes, or that is none of this ledger's."""

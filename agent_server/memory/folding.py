@@ -4,7 +4,6 @@ How old orders are is told by the orders themselves, so that a replay of last ye
 thousand attempts are older than the moment that ages count from, which is never later than the clock's.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -22,7 +21,6 @@ from runtime.telemetry.logging import get_logger
 
 AT_ONCE: Final = 500
 """Attempts of one transaction: so long a decision waits for it."""
-EVERY_SECONDS: Final = 3600.0
 _LARGEST_SUM: Final = (1 << 63) - 1
 _log = get_logger()
 
@@ -89,14 +87,12 @@ class Folding:
             _log.info("old attempts were folded into totals", attempts=folded, days=self._days)
         return folded
 
-    async def for_ever(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            try:
-                await self.once()
-            except Unavailable:
-                _log.warning("old attempts could not be folded now: the ledger is away")
-            await asyncio.sleep(EVERY_SECONDS)
+    async def fold(self) -> None:
+        """Fold what is old enough, unless the ledger is unavailable."""
+        try:
+            await self.once()
+        except Unavailable:
+            _log.warning("old attempts could not be folded now: the ledger is away")
 
 
 def _add_totals(group: Group, by_user: dict[int, list[Any]]) -> None:

@@ -1,6 +1,5 @@
 """The policy that is in force: another one is taken when its file, or a file of its lists, changes; a broken one is refused."""
 
-import asyncio
 from pathlib import Path
 
 from prometheus_client import Gauge
@@ -8,9 +7,9 @@ from prometheus_client import Gauge
 from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
+from runtime.jobs import in_maintenance_thread
 from runtime.telemetry.logging import get_logger
 
-LOOK_SECONDS = 1.0
 REFUSED = Gauge(
     "vouch_policy_refused", "1 while the policy's file is broken and an older one serves", multiprocess_mode="max"
 )
@@ -24,8 +23,8 @@ class CurrentPolicy:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
 
-    async def for_ever(self) -> None:
-        """Look for changes."""
+    async def refresh(self) -> None:
+        """Read the policy again where its files changed."""
 
 
 class WatchedPolicy(CurrentPolicy):
@@ -60,11 +59,9 @@ class WatchedPolicy(CurrentPolicy):
             _log.info("policy taken", policy=policy.version, digest=policy.digest)
         return taken
 
-    async def for_ever(self) -> None:
-        """Look every second."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await asyncio.to_thread(self.look)
+    async def refresh(self) -> None:
+        """Read the policy again where its files changed, in a thread of maintenance."""
+        await in_maintenance_thread(self.look)
 
     def _read(self) -> Policy:
         """Read it; what was there before is what counts as seen, so that a change meanwhile is seen the next time."""

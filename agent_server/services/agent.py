@@ -15,6 +15,7 @@ from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.access.caller import REVIEWER, SHOP
+from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 
@@ -26,8 +27,8 @@ REPLAYED = "vouch-replayed"
 class AgentService:
     """Decisions."""
 
-    def __init__(self, decider: Decider, ledger: Ledger, scoring: ScoringClient) -> None:
-        self._decider = decider
+    def __init__(self, decider: Decider, ledger: Ledger, scoring: ScoringClient, jobs: Jobs) -> None:
+        self._decider, self._jobs = decider, jobs
         self._ledger = ledger
         self._scoring = scoring
 
@@ -84,22 +85,27 @@ class AgentService:
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, call: Call) -> pb.GetAgentInfoResponse:
         """How the agent is set up."""
-        policy = self._decider.policy
+        policy, failing = self._decider.policy, self._jobs.failing
         scorer, ledger = await asyncio.gather(self._scoring.available(), self._ledger.available())
         return pb.GetAgentInfoResponse(
             service_name=SERVICE_NAME,
             version=version("vouch"),
             auto_approve_threshold=policy.approve_from,
             auto_deny_threshold=policy.deny_up_to,
-            agent_status=pb.AGENT_STATUS_AVAILABLE if scorer and ledger else pb.AGENT_STATUS_DEGRADED,
+            agent_status=_status(scorer and ledger and not failing),
             policy_version=policy.version,
             minimum_evidence=policy.minimum_evidence,
             scorer_available=scorer,
             ledger_available=ledger,
             caller=call.caller.name,
             caller_role=call.caller.role,
+            failing_jobs=failing,
             rules=[rule.told() for rule in policy.rules.rules] if policy.rules and call.caller.role != SHOP else (),
         )
+
+
+def _status(well: bool) -> pb.AgentStatus:
+    return pb.AGENT_STATUS_AVAILABLE if well else pb.AGENT_STATUS_DEGRADED
 
 
 def _no_decision() -> NotFound:

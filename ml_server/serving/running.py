@@ -1,6 +1,5 @@
 """A scorer that runs: its service, its server, and whoever keeps the current model serving."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -31,8 +30,5 @@ async def running(settings: MlSettings, *, worker: bool = False, hear: bool = Tr
     async with Server(
         settings, {SERVICE: service}, worker=worker, flush=metrics.flush, roles=ROLES, hear=hear
     ) as server:
-        current = asyncio.create_task(keep_current(service, server, settings.models_dir))
-        try:
-            yield server
-        finally:
-            current.cancel()
+        server.jobs.add("models", lambda: keep_current(service, server, settings.models_dir))
+        yield server

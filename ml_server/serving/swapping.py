@@ -14,6 +14,7 @@ from ml_server.registry.store import CHALLENGER, CURRENT, load, pointed
 from ml_server.serving.metrics import SWAP_FAILURES, show_model
 from ml_server.serving.scorer import Scorer
 from ml_server.serving.service import ScoringService
+from runtime.jobs import in_maintenance_thread
 from runtime.process.loop import settle_garbage
 from runtime.rpc.server import Server
 from runtime.telemetry.logging import get_logger
@@ -45,8 +46,8 @@ class Pointer:
         if serving and not asked and (not target or target == self._followed):
             return None
         try:
-            # In a thread: answers go on meanwhile.
-            bundle = await asyncio.to_thread(self._read)
+            # In a thread of maintenance: answers go on meanwhile.
+            bundle = await in_maintenance_thread(self._read)
         except ArtifactError as error:
             if str(error) != self._told or asked:  # once for each cause, not every second
                 event = "model refused" if serving else "no model to serve"

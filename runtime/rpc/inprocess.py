@@ -33,7 +33,7 @@ class LocalHealth:
     """Health checks of a server in the same process, which no guard stands around."""
 
     def __init__(self, health: Any) -> None:
-        self.Check = _method(health.Check)
+        self.Check, self.List = _method(health.Check), _method(health.List)
 
 
 def _method(answer: Answer) -> Callable[..., "LocalCall"]:

@@ -18,13 +18,14 @@ from runtime.access.caller import read_certificate_roles
 from runtime.access.keys import ApiKeys
 from runtime.access.loopback import require_loopback
 from runtime.access.tls import ServerFiles, server_credentials
+from runtime.jobs import Jobs
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
 from runtime.rpc.authentication import Authenticator
 from runtime.rpc.core import give_way
 from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
-from runtime.rpc.health import NOT_SERVING, SERVING, BoundedHealth
+from runtime.rpc.health import JOBS, NOT_SERVING, SERVING, BoundedHealth
 from runtime.rpc.inprocess import LocalStub
 from runtime.rpc.validation import validator
 from runtime.settings import ServerSettings
@@ -80,8 +81,12 @@ class Server:
         roles: Roles,
         flush: Callable[[], None] = lambda: None,
         hear: bool = True,
+        jobs: Jobs | None = None,
     ) -> None:
-        """`flush` brings metrics of the service's own up to date; `hear` lets signals stop it."""
+        """`flush` brings metrics of the service's own up to date; `hear` lets signals stop it.
+
+        `jobs` supervises the background jobs of the service and the server's own; they end before the drain.
+        """
         keys = ApiKeys(settings.api_keys) if settings.api_keys else None
         guarded = keys is not None or settings.tls_client_ca is not None
         prefix = settings.prefix
@@ -107,7 +112,7 @@ class Server:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         reflection.enable_server_reflection([*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        self._showing: asyncio.Task[None] | None = None
+        self.jobs = jobs or Jobs()
 
     def stub(self, service: ServiceDescriptor) -> LocalStub:
         """A stub of one of its services for callers in this process."""
@@ -132,16 +137,19 @@ class Server:
         if self._hears:
             self._hear()
         tell_started()
-        self._showing = asyncio.create_task(self._show())
-        self._give_way()
-        self._warm = asyncio.get_running_loop().run_in_executor(None, validator)
+        self.jobs.add("metrics", self._show, every=_SHOW_SECONDS)
+        self.jobs.add("grpc-threads", self._give_way, every=_GIVE_WAY_SECONDS)
+        self.jobs.add("validator", self._load_validator)
         _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
         return self
 
-    def _give_way(self) -> None:
+    async def _give_way(self) -> None:
         """Threads of gRPC that came since are told too: it makes them as it needs them."""
         give_way(self.settings.grpc_nice)
-        self._later = asyncio.get_running_loop().call_later(_GIVE_WAY_SECONDS, self._give_way)
+
+    async def _load_validator(self) -> None:
+        """Import protovalidate before the first request needs it."""
+        await asyncio.to_thread(validator)
 
     def _hear(self) -> None:
         loop = asyncio.get_running_loop()
@@ -174,18 +182,18 @@ class Server:
         self._flush()
 
     async def _show(self) -> None:
-        while True:
-            self._flush_all()
-            await asyncio.sleep(_SHOW_SECONDS)
+        """Publish metrics, and the health of background jobs."""
+        self._flush_all()
+        failing = self.jobs.failing
+        for name in self.jobs.names:
+            await self.health.set(JOBS + name, NOT_SERVING if name in failing else SERVING)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say NOT_SERVING, give callers the time to notice, take nothing new, finish what is in flight."""
         _log.info("draining", in_flight=self.guard.in_flight)
-        if self._showing:
-            self._showing.cancel()
-            self._later.cancel()
+        await self.jobs.close()
         await self.health.enter_graceful_shutdown()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._now.wait(), self.settings.lame_duck_seconds)
