@@ -19,7 +19,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.call import Call, new_id
-from runtime.rpc.errors import Unavailable
+from runtime.rpc.errors import Overloaded, Unavailable
 
 
 class Budget(Protocol):
@@ -105,10 +105,10 @@ class Decider:
         changed = variants(transaction)
         if not changed:
             return
-        with contextlib.suppress(Unavailable):  # the decision stands without it
+        with contextlib.suppress(Unavailable, Overloaded):  # the decision stands without it
             orders = [variant.order for variant in changed]
             seconds = ADVICE_SECONDS if call.remaining is None else min(ADVICE_SECONDS, call.remaining)
-            predictions = await self._scoring.predict_many(orders, explain=False, within=seconds)
+            predictions = await self._scoring.advise(orders, seconds)
             at = answer.decided_at.ToMicroseconds()
             answer.agent_analysis.counterfactuals.extend(smallest(policy, answer, changed, predictions, at))
 

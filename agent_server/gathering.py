@@ -1,80 +1,136 @@
-"""Orders that arrive while others are being scored go to the scorer together: one call for all that gathered meanwhile.
+"""Sends orders to the scorer in batches: those that arrive while calls are under way go out together.
 
-An order that comes alone is scored alone, at once. Each keeps its own deadline, request id and error.
+An order that arrives alone is sent at once. Up to `max_batches` calls are under way at a time, so that one slow call holds up
+only its own orders. Each order keeps its own deadline, request id and error.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-LARGEST = 64
-"""Orders that are scored together at most: more would keep the first of them waiting for the last."""
+LARGEST: Final = 64
+"""Most orders of one call: more would keep the first of them waiting for the last."""
+MAX_BATCHES: Final = 4
+MOST_PENDING: Final = 16 * LARGEST
+ENOUGH: Final = 16
+"""Orders for which a further call is made at once, though others are under way: fewer wait for more to join them."""
+LINGER_SECONDS: Final = 0.005
+"""Longest wait of an order for others to join it, while fewer than `max_batches` calls are under way."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """An order that waits for its score, under the id of its request; `until` is a moment of the loop's clock."""
+class PendingRequest:
+    """An order that waits for its score. Both times are of the loop's clock."""
 
     transaction: Transaction
     request_id: str
-    until: float
+    submitted: float
+    deadline: float
     answer: "asyncio.Future[PredictResponse]"
 
 
 class Unreachable(Exception):
-    """Who scores cannot be reached: those who wait for the next call need not find out one call after another."""
+    """The scorer cannot be reached: orders that wait for the next call need not find that out one call after another."""
 
 
-Score = Callable[[Sequence[Asked]], Awaitable[Sequence[PredictResponse | Exception]]]
-"""Scores orders: an answer or an error for each. Raises what is wrong with all of them: Unreachable, say."""
+class QueueFull(Exception):
+    """Too many orders wait already."""
 
 
-class Gathering:
-    """Hands orders to `score`, one call at a time; those that come meanwhile wait for the next."""
+class BatchFailed(Exception):
+    """The call of an order's batch failed, with `error`. Each order of the batch gets one of its own."""
 
-    def __init__(self, score: Score) -> None:
-        self._score = score
-        self._waiting: list[Asked] = []
-        self._flight: asyncio.Task[None] | None = None
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(type(error).__name__)
+        self.error = error
+        self.__cause__ = error
+
+
+Score = Callable[[Sequence[PendingRequest]], Awaitable[Sequence[PredictResponse | Exception]]]
+"""Scores a batch: an answer or an error for each order. Raises what is wrong with all of them: Unreachable, for example."""
+
+
+class RequestBatcher:
+    """Collects orders into batches and hands these to `score`, up to `max_batches` at a time."""
+
+    def __init__(self, score: Score, max_batches: int = MAX_BATCHES) -> None:
+        self._score, self._max_batches = score, max_batches
+        self._pending: list[PendingRequest] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def predict(self, transaction: Transaction, request_id: str, seconds: float) -> PredictResponse:
-        """The score of one order. Raises TimeoutError where it is not there in time, and what `score` says of it."""
+        """Return the score of one order.
+
+        Raises TimeoutError after `seconds`, QueueFull, BatchFailed where the call failed as a whole, and what `score` says of
+        this order alone.
+        """
+        if len(self._pending) >= MOST_PENDING:
+            raise QueueFull
         loop = asyncio.get_running_loop()
-        asked = Asked(transaction, request_id, loop.time() + seconds, loop.create_future())
-        self._waiting.append(asked)
-        if self._flight is None:
-            self._depart()
-        async with asyncio.timeout_at(asked.until):
-            return await asked.answer
+        now = loop.time()
+        request = PendingRequest(transaction, request_id, now, now + seconds, loop.create_future())
+        self._pending.append(request)
+        self._dispatch()
+        async with asyncio.timeout_at(request.deadline):
+            return await request.answer
 
-    def _depart(self) -> None:
-        """Send what waits; whose caller has gone is left behind."""
-        now = asyncio.get_running_loop().time()
-        while self._waiting and self._flight is None:
-            gathered = [asked for asked in self._waiting[:LARGEST] if not asked.answer.done() and asked.until > now]
-            del self._waiting[:LARGEST]
-            if gathered:
-                self._flight = asyncio.create_task(self._fly(gathered))
-                self._flight.add_done_callback(self._landed)
+    def _dispatch(self) -> None:
+        """Start as many batches as are due."""
+        loop = asyncio.get_running_loop()
+        while self._pending and len(self._running) < self._max_batches:
+            due = self._pending[0].submitted + LINGER_SECONDS
+            if self._running and len(self._pending) < ENOUGH and loop.time() < due:
+                if self._timer is None:
+                    self._timer = loop.call_at(due, self._linger_over)
+                return
+            self._start(loop)
 
-    def _landed(self, flight: "asyncio.Task[None]") -> None:
-        self._flight = None
-        self._depart()
+    def _linger_over(self) -> None:
+        self._timer = None
+        self._dispatch()
 
-    async def _fly(self, gathered: Sequence[Asked]) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start a batch of the oldest orders. Those whose caller has gone or whose time is over are left out."""
+        now = loop.time()
+        oldest = self._pending[:LARGEST]
+        del self._pending[:LARGEST]
+        batch = [request for request in oldest if not request.answer.done() and request.deadline > now]
+        if batch:
+            task = loop.create_task(self._run_batch(batch))
+            self._running.add(task)
+            task.add_done_callback(lambda task: self._batch_done(task, batch))
+
+    async def _run_batch(self, batch: Sequence[PendingRequest]) -> None:
         try:
-            answers: Sequence[PredictResponse | Exception] = await self._score(gathered)
+            answers = await self._score(batch)
         except Exception as error:
+            _fail(batch, error)
             if isinstance(error, Unreachable):
-                gathered = [*gathered, *self._waiting]
-                self._waiting.clear()
-            answers = [error] * len(gathered)
-        for asked, answer in zip(gathered, answers, strict=True):
-            if not asked.answer.done():
+                _fail(self._pending, error)
+                self._pending.clear()
+            return
+        for request, answer in zip(batch, answers, strict=True):
+            if not request.answer.done():
                 if isinstance(answer, Exception):
-                    asked.answer.set_exception(answer)
+                    request.answer.set_exception(answer)
                 else:
-                    asked.answer.set_result(answer)
+                    request.answer.set_result(answer)
+
+    def _batch_done(self, task: "asyncio.Task[None]", batch: Sequence[PendingRequest]) -> None:
+        """Fail whoever is left without an answer, as where the task was cancelled, and start what waits."""
+        self._running.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        _fail(batch, error or asyncio.CancelledError())
+        self._dispatch()
+
+
+def _fail(requests: Sequence[PendingRequest], error: BaseException) -> None:
+    """Fail all that have no answer yet, each with an exception of its own: a shared one would grow with every traceback."""
+    for request in requests:
+        if not request.answer.done():
+            request.answer.set_exception(BatchFailed(error))

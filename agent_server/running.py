@@ -95,5 +95,6 @@ async def check_health(server: Server, ledger: Ledger, scoring: ScoringClient) -
 def scoring_client(settings: AgentSettings) -> ScoringClient:
     """The way to the scorer, with TLS and an API key where settings name them."""
     return ScoringClient.reaching(
-        settings.scorer, settings.scorer_timeout_seconds, settings.scorer_key, settings.scorer_tls
-    )
+        settings.scorer, settings.scorer_timeout_seconds, settings.scorer_key, settings.scorer_tls,
+        max_batches=settings.scorer_batches,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import Field, SecretStr, model_validator
 
 from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
+from agent_server.gathering import MAX_BATCHES
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from history.definitions import DAY, LONGEST
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target
@@ -26,6 +27,8 @@ class AgentSettings(ServerSettings):
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 32
     scorer: Target = "127.0.0.1:50051"
     scorer_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    scorer_batches: Annotated[int, Field(ge=1, le=64)] = MAX_BATCHES
+    """Calls to the scorer that one worker has under way at a time."""
     scorer_api_key: SecretStr | None = None
     scorer_tls_ca: Path | None = None
     scorer_tls_certificate: Path | None = None

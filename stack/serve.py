@@ -83,7 +83,10 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
 
 def _to(scorer: Server, settings: AgentSettings) -> ScoringClient:
     stubs = _scorer_stubs(scorer)
-    return ScoringClient(stubs["scoring"], stubs["health"], settings.scorer_timeout_seconds, settings.scorer_key)
+    return ScoringClient(
+        stubs["scoring"], stubs["health"], settings.scorer_timeout_seconds, settings.scorer_key,
+        max_batches=settings.scorer_batches,
+    )  # fmt: skip
 
 
 def _scorer_stubs(scorer: Server) -> dict[str, Any]:

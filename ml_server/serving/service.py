@@ -1,6 +1,7 @@
 """ScoringService: the thin edge around the scorer."""
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -109,12 +110,18 @@ class ScoringService:
         if self._batches >= self._max_batches:
             raise Overloaded("too many batches are in flight: try again in a second")
         self._batches += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, answer_batch, scorer, request, self._strict
-            )
-        finally:
+        future = self._thread.submit(answer_batch, scorer, request, self._strict)
+        loop = asyncio.get_running_loop()
+        # When the thread is done with it, which may be long after its caller has gone.
+        future.add_done_callback(lambda _: self._batch_done(loop))
+        return await asyncio.wrap_future(future)
+
+    def _batch_done(self, loop: asyncio.AbstractEventLoop) -> None:
+        def free_place() -> None:
             self._batches -= 1
+
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(free_place)
 
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, call: Call) -> pb.GetModelInfoResponse:
         """Describe the model that is serving."""
