@@ -66,7 +66,7 @@ async def test_watchers_miss_nothing_when_reading_fails(ledger_url: str) -> None
         return await read(query)
 
     ledger.read = shaky  # type: ignore[method-assign]
-    told = []
+    told = list[str]()
     async with Jobs() as jobs, asyncio.timeout(60):
         jobs.add("case-changes", feed.read_changes)
         watching = feed.watch(0, None)

@@ -4,6 +4,7 @@ import ast
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +32,8 @@ STARTERS = (
     "run_in_executor",
     "run_coroutine_threadsafe",
     "call_later",
+    "call_at",
+    "submit",
     "Thread",
     "start_soon",
 )
@@ -41,10 +44,13 @@ ALLOWED = {
     ("runtime/rpc/server.py", "Server.__aexit__"): "awaited before the server stops",
     ("runtime/process/workers.py", "Supervisor._stop"): "sends a signal once; there is nothing to restart",
     ("runtime/process/workers.py", "Supervisor._insist"): "sends a signal once; there is nothing to restart",
-    ("agent_server/gathering.py", "Gathering._depart"): "its end is seen by _landed",
+    ("agent_server/gathering.py", "RequestBatcher._dispatch"): "a timer that starts the next batch",
+    ("agent_server/gathering.py", "RequestBatcher._start"): "_batch_done sees its end and fails whoever still waits",
     ("agent_server/ledger/writer.py", "Ledger.__init__"): "the writer's thread catches and reports every failure",
     ("ml_server/serving/service.py", "ScoringService.PredictBatch"): "awaited by the call",
     ("http_bridge/batches.py", "each"): "gathered by the call",
+    ("agent_server/scoring_client.py", "ScoringClient._is_alive"): "awaited by all who ask",
+    ("stack/demo.py", "_wait_until_up"): "shows the output of a program; the command waits for that program",
     ("stack/serve.py", "_door"): "awaited on leaving; if it ends earlier, the process stops",
     ("stack/up.py", "_run"): "prints once that all is healthy",
     ("load_test/sending.py", "run"): "in a TaskGroup",
@@ -183,7 +189,7 @@ async def test_a_job_says_when_its_next_round_is() -> None:
         try:
             return next(pauses)
         except StopIteration:
-            return await asyncio.Event().wait()  # type: ignore[return-value,func-returns-value]
+            return await asyncio.Event().wait()
 
     async with supervised(time) as jobs:
         jobs.add("paced", work, every=9.0)
@@ -205,9 +211,10 @@ async def test_health_names_a_job_that_keeps_failing(tmp_path: Path, monkeypatch
     async with running(settings, hear=False) as server:
         server.jobs.add("broken", broken, every=0.01)
         await until(lambda: "broken" in server.jobs.failing)
-        info = await server.stub(AGENT).GetAgentInfo(pb.GetAgentInfoRequest())
+        stub: Any = server.stub(AGENT)
+        info = await stub.GetAgentInfo(pb.GetAgentInfoRequest())
         assert (info.agent_status, list(info.failing_jobs)) == (pb.AGENT_STATUS_DEGRADED, ["broken"])
-        health = LocalHealth(server.health)
+        health: Any = LocalHealth(server.health)
 
         async def listed() -> list[str]:
             return failing_jobs(await health.List(health_pb2.HealthListRequest()))
