@@ -42,7 +42,7 @@ class ReviewBudget:
 
     async def look(self) -> None:
         """Ask the ledger. Raises Unavailable."""
-        self._spent = await self._ledger.read(opened_since(time.time_ns() // 1000 - _DAY))
+        self._spent = await self._ledger.read_in_background(opened_since(time.time_ns() // 1000 - _DAY))
 
     async def refresh(self, current: CurrentPolicy) -> None:
         """Count in the ledger what is spent, where the policy has a budget."""

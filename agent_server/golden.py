@@ -20,12 +20,14 @@ from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.files import MIB, check_file
 from runtime.rpc.call import new_id
 from runtime.rpc.errors import Overloaded, Unavailable
 from runtime.telemetry.logging import get_logger
 
 TRIED = 64
 """So many golden orders are scored to find one that the policy gives to people."""
+MOST_BYTES = 256 * MIB
 _MOST_WAITING, _MOST_ORDERS = 100, 10_000
 _log = get_logger()
 
@@ -44,7 +46,12 @@ def read_golden(path: Path) -> list[GoldenOrder]:
     from contract.tables import TableError, read_table
 
     try:
+        check_file(path, MOST_BYTES)
         table = read_table(path).slice(0, _MOST_ORDERS)
+    except OSError as error:
+        raise LedgerError(
+            f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} cannot be read: {error.strerror}"
+        ) from error
     except TableError as error:
         raise LedgerError(f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) cannot be read: {error}") from error
     if "is_abuse" not in table.column_names:

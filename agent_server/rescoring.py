@@ -86,7 +86,7 @@ class Rescoring:
 
     async def some(self) -> int:
         """Score up to AT_ONCE cases; how many were. Raises Unavailable."""
-        waiting = await self._ledger.read(unscored_cases(AT_ONCE, self._after))
+        waiting = await self._ledger.read_in_background(unscored_cases(AT_ONCE, self._after))
         if not waiting:
             return 0
         readable = [(case_id, row, order) for case_id, row in waiting if (order := _readable(case_id, row)) is not None]

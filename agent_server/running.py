@@ -49,10 +49,11 @@ async def running(
     `scoring` is the way to the scorer, by default what the settings name. Raises LedgerError or PolicyError.
     See `Server` for the options.
     """
-    signer = Signing(settings.ledger_key) if settings.ledger_key else None
+    # In threads: who else shares this loop, as in `vouch serve`, is answered meanwhile.
+    signer = await asyncio.to_thread(Signing, settings.ledger_key) if settings.ledger_key else None
     engine = open_engine(settings.ledger_url)
-    current = current_policy(settings.policy, policy_of(settings))
-    golden_orders = read_golden(settings.golden_orders) if settings.golden_orders else []
+    current = await asyncio.to_thread(current_policy, settings.policy, policy_of(settings))
+    golden_orders = await asyncio.to_thread(read_golden, settings.golden_orders) if settings.golden_orders else []
     ledger, scoring = Ledger(engine, signer), scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)

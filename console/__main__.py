@@ -13,6 +13,7 @@ from console.application import application
 from console.settings import ConsoleSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
+from runtime.process.ending import limit_stopping
 from runtime.process.workers import PortTaken
 from runtime.telemetry import logging
 
@@ -25,6 +26,11 @@ class _Server(uvicorn.Server):
     def __init__(self, app: Starlette, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._app = app
+
+    async def startup(self, sockets: Any = None) -> None:
+        """As uvicorn starts."""
+        await super().startup(sockets)
+        limit_stopping(_GRACE_SECONDS)
 
     async def shutdown(self, sockets: Any = None) -> None:
         """As uvicorn stops."""

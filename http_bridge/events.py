@@ -17,7 +17,11 @@ from starlette.responses import StreamingResponse
 from http_bridge.dialect.spelling import to_rest
 from http_bridge.errors import AWAY
 from http_bridge.front.gate import metadata
+from runtime.process.ending import limit_stopping
 from runtime.rpc.following import followed
+
+DRAIN_SECONDS = 30.0
+"""Limit for the requests under way when the server stops: longer than a call behind may take, and a body to arrive."""
 
 
 class EventStream(StreamingResponse):
@@ -67,6 +71,7 @@ def ends_with_signals(ending: asyncio.Event) -> Iterator[None]:
 
     for number in (int(signal.SIGTERM), int(signal.SIGINT)):
         before[number] = signal.signal(number, heard)
+    limit_stopping(DRAIN_SECONDS)
     try:
         yield
     finally:

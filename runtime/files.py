@@ -5,10 +5,11 @@ OSError, as a missing file is, so that callers handle both alike.
 """
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
@@ -22,7 +23,7 @@ class UnusableFile(OSError):
         super().__init__(code, why, str(path))
 
 
-def open_file(path: Path, most: int) -> BinaryIO:
+def open_file(path: Path, most: int) -> io.BufferedReader:
     """Open a regular file of at most `most` bytes for reading. Raises OSError, UnusableFile for what is no such file."""
     _check(path, os.stat(path), most)  # before it is opened: opening some devices does something
     descriptor = os.open(path, _FLAGS)

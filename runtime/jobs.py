@@ -5,12 +5,14 @@ is named by `failing`, which health checks report.
 """
 
 import asyncio
+import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from prometheus_client import Counter, Gauge
 
@@ -151,6 +153,28 @@ class Jobs:
             _log.info("job recovered", job=job.name, failures=job.failures)
             job.failures = 0
         FAILING.labels(job.name).set(0)
+
+
+def watch_in_thread(name: str, owner: T, look: Callable[[T], object], every: float) -> None:
+    """Call `look(owner)` again and again in a thread of its own, for as long as the owner is used elsewhere.
+
+    For objects that belong to no event loop. A failure is logged and counted, and the next look comes as ever.
+    """
+    threading.Thread(target=_watch, args=(name, weakref.ref(owner), look, every), name=name, daemon=True).start()
+
+
+def _watch(name: str, reference: Callable[[], Any], look: Callable[[Any], object], every: float) -> None:
+    while True:
+        time.sleep(every)
+        owner = reference()
+        if owner is None:
+            return
+        try:
+            look(owner)
+        except Exception as error:
+            FAILURES.labels(name).inc()
+            _log.error("job failed", job=name, error=type(error).__name__, where=where(error))
+        del owner
 
 
 async def in_maintenance_thread(function: Callable[..., T], *arguments: object) -> T:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.access import SecurityError
 from runtime.access.caller import ROLES, SHOP, WITHOUT_ROLE
-from runtime.access.keys import Key, digest, new_key, read_keys
+from runtime.access.keys import EMPTIED, Key, digest, new_key, read_keys
 from runtime.process.commands import command
 from runtime.process.files import complete_or_nothing
 
@@ -63,4 +63,6 @@ def _write(path: Path, keys: dict[str, Key]) -> None:
                 f"{key.name}:{key.digest}" + (f":{key.role}" if key.role else "") for _, key in sorted(keys.items())
             )
             file.writelines(f"{line}\n" for line in lines)
+            if not keys:
+                file.write(f"{EMPTIED}\n")
         read_keys(partial)  # a name that cannot stand in the file is refused before the old one is gone

@@ -26,6 +26,7 @@ from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
+from runtime.process.ending import limit_stopping
 from runtime.process.loop import run
 from runtime.process.main import one_process
 from runtime.process.terminal import Terminal
@@ -74,7 +75,8 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
         _door(without_wire(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port, stopping),
         _door(_console(pages, scorer, agent), host.strip("[]"), int(port), stopping),
     ):
-        _hear(stopping, scorer)
+        draining = (each.drain_seconds + each.lame_duck_seconds for each in (scorer_settings, agent_settings))
+        _hear(stopping, scorer, sum(draining) + 3 * _GRACE_SECONDS)
         print(f"{READY}: http://localhost:{stack.bridge_ml_port}/docs (scorer), ", end="")
         print(f"http://localhost:{stack.bridge_agent_port}/docs (agent), http://localhost:{port}/ (console), ", end="")
         print(f"gRPC localhost:{scorer.port} and localhost:{agent.port}", flush=True)
@@ -102,12 +104,13 @@ def _agent_stubs(agent: Server) -> dict[str, Any]:
     }
 
 
-def _hear(stopping: asyncio.Event, scorer: Server) -> None:
+def _hear(stopping: asyncio.Event, scorer: Server, drain_seconds: float) -> None:
     loop, terminal = asyncio.get_running_loop(), Terminal()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     # A terminal that is closed ends it; a hang-up that somebody sends has the model read again.
     loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.closed() else scorer.reload.set())
+    limit_stopping(drain_seconds)
 
 
 def _console(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:

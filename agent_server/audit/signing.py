@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from agent_server.database.engine import LedgerError
+from runtime.files import KIB, UnusableFile, read_file
+
+MOST_BYTES: Final = 64 * KIB
 
 
 class Signing:
@@ -39,7 +43,9 @@ def make_key(path: Path) -> Path:
 def read_private(path: Path) -> Ed25519PrivateKey:
     """The key to sign with. Raises LedgerError."""
     try:
-        key = pem.load_pem_private_key(path.read_bytes(), None)
+        key = pem.load_pem_private_key(read_file(path, MOST_BYTES), None)
+    except UnusableFile as error:
+        raise LedgerError(f"{path}, the key that signs the ledger, {error.strerror}") from error
     except (OSError, ValueError, TypeError) as error:
         raise LedgerError(f"{path} is no private key: make one with `vouch audit key FILE`") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -50,7 +56,7 @@ def read_private(path: Path) -> Ed25519PrivateKey:
 def read_public(path: Path) -> Ed25519PublicKey:
     """The key to verify with, from either half. Raises LedgerError."""
     try:
-        content = path.read_bytes()
+        content = read_file(path, MOST_BYTES)
         key = read_private(path).public_key() if b"PRIVATE" in content else pem.load_pem_public_key(content)
     except (OSError, ValueError) as error:
         raise LedgerError(f"{path} is no public key: `vouch audit key FILE` writes FILE.pub") from error

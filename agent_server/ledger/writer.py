@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -25,7 +26,9 @@ from agent_server.ledger.metrics import COMMITS, WRITES
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import PROOFS
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from runtime.jobs import in_maintenance_thread
 from runtime.rpc.errors import Unavailable, VouchError
+from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
 
 T = TypeVar("T")
@@ -33,6 +36,8 @@ PROVEN_SECONDS = 1.0
 """For so long a write that succeeded proves that the next one will."""
 PATIENCE_SECONDS = 2.0
 """So long a caller waits for a write; what is not known to be kept by then is answered as not kept."""
+READERS = 8
+"""Threads for reads that a caller waits for."""
 _LARGEST_GROUP = 512
 _PROOF_BYTES = 16 << 10  # more than a review writes, so that a disk with room for the proof has room for one
 _TELL_SECONDS = 10.0
@@ -54,11 +59,15 @@ class Ledger:
         self._proven, self._failing = 0.0, False
         self._told, self._failed = 0.0, 0
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, "ledger-read")
         self._writer = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._writer.start()
 
     async def write(self, write: Write[T]) -> T:
-        """Run `write` inside a committed transaction; raise Unavailable where it is not known to be kept."""
+        """Run `write` inside a committed transaction; raise Unavailable where it is not known to be kept.
+
+        A write whose caller stops waiting before its group begins is never run; later, it is committed with its group.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         self._waiting.put((write, loop, done))
@@ -70,7 +79,11 @@ class Ledger:
 
     async def read(self, query: Query[T]) -> T:
         """Run `query` on a connection of its own; raise Unavailable when the database does not answer."""
-        return await asyncio.to_thread(self.read_now, query)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
+
+    async def read_in_background(self, query: Query[T]) -> T:
+        """As `read`, in the threads of maintenance: for exports, reports and jobs, which must not hold up the other reads."""
+        return await in_maintenance_thread(self.read_now, query)
 
     def read_now(self, query: Query[T]) -> T:
         """As `read`, in this thread."""
@@ -96,6 +109,7 @@ class Ledger:
         """Finish what was handed in, then close the database."""
         self._waiting.put(None)
         self._writer.join()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._engine.dispose()
 
     def _prove(self, group: Group) -> None:
@@ -115,10 +129,19 @@ class Ledger:
                 else:
                     writes.append(following)
             if writes:
-                self._answer(writes)
+                self._answer_safely(writes)
             if ended:
                 self._disconnect()
                 return
+
+    def _answer_safely(self, waiting: Sequence[_Waiting]) -> None:
+        """Answer those who still wait. A write whose caller has gone is not begun: it was told that nothing was recorded."""
+        waiting = [one for one in waiting if not one[2].done()]
+        try:
+            if waiting:
+                self._answer(waiting)
+        except Exception as error:  # whatever it is, the thread goes on: there is no other writer
+            _log.error("ledger writer failed", error=type(error).__name__, where=where(error), writes=len(waiting))
 
     def _answer(self, waiting: Sequence[_Waiting]) -> None:
         try:
@@ -127,7 +150,7 @@ class Ledger:
             if not isinstance(error, FileLost):  # a new connection would make a new file where the old one was
                 self._disconnect()
             self._tell_failed(error, len(waiting))
-            results = [_not_kept()] * len(waiting)
+            results = [_not_kept() for _ in waiting]  # one for each: a shared one would grow with every traceback
         else:
             self._tell_kept()
         # Handed over loop by loop: to wake a loop costs more than to resolve what it waits for.

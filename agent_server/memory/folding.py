@@ -76,11 +76,11 @@ class Folding:
 
     async def once(self, now: int | None = None) -> int:
         """Fold all that is old enough; how many attempts that were."""
-        until = await self._ledger.read(foldable(self._days, int(time.time()) if now is None else now))
+        until = await self._ledger.read_in_background(foldable(self._days, int(time.time()) if now is None else now))
         if until is None:
             return 0
         folded, last = 0, -(1 << 62)
-        while numbers := await self._ledger.read(old_attempts(until, last)):
+        while numbers := await self._ledger.read_in_background(old_attempts(until, last)):
             folded += await self._ledger.write(Fold(until, numbers))
             last = numbers[-1]
         if folded:

@@ -29,6 +29,7 @@ from agent_server.decisions.possible import can_match
 from agent_server.decisions.rules import Rule, Rules
 from agent_server.policies.nodes import PolicyError, Reader
 from generated.vouch.v1 import agent_service_pb2 as pb
+from runtime.files import MIB, read_file
 
 _TOP: Final = (
     "thresholds", "minimum_evidence", "agent_decides", "unscored", "randomised_approvals", "due_within", "two_reviewers",
@@ -41,6 +42,10 @@ _EFFECTS: Final[Mapping[str, pb.RuleEffect]] = {
     "review": pb.RULE_EFFECT_REVIEW,
 }
 _MOST_RULES, _LONGEST_CONDITION, _MOST_REVIEWS = 1000, 4096, 1_000_000
+MOST_BYTES: Final = 4 * MIB
+MOST_LIST_BYTES: Final = 64 * MIB
+MOST_LISTS_BYTES: Final = 128 * MIB
+"""Of all lists of a policy together."""
 _slug = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII).fullmatch
 _word = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _SHADOWED = "{name} is never reached: {earlier} before it matches whenever it does"
@@ -49,7 +54,7 @@ _SHADOWED = "{name} is never reached: {earlier} before it matches whenever it do
 def read_policy(path: Path, defaults: Policy) -> tuple[Policy, tuple[Path, ...]]:
     """The policy in a file, and the files of its lists. Raises PolicyError."""
     try:
-        content = path.read_bytes()
+        content = read_file(path, MOST_BYTES)
     except OSError as error:
         raise PolicyError(path, f"the policy cannot be read: {error.strerror}") from error
     reader = Reader(path)
@@ -123,6 +128,7 @@ def _thresholds(reader: Reader, node: yaml.Node, policy: Policy) -> tuple[float,
 def _lists(reader: Reader, node: yaml.Node | None) -> tuple[dict[str, frozenset[str]], tuple[Path, ...]]:
     lists: dict[str, frozenset[str]] = {}
     files: list[Path] = []
+    left = MOST_LISTS_BYTES
     for name, value in reader.mapping(node).items() if node is not None else ():
         if not _word(name):
             raise reader.error(value, f"{name!r} is no name of a list: a to z, digits and _ are")
@@ -135,16 +141,18 @@ def _lists(reader: Reader, node: yaml.Node | None) -> tuple[dict[str, frozenset[
         path = reader.path.parent / reader.text(named["file"], 1024)
         files.append(path)
         try:
-            lists[name] = entries(path)
+            content = read_file(path, min(MOST_LIST_BYTES, left))
+            left -= len(content)
+            lists[name] = entries(content)
         except (OSError, UnicodeDecodeError) as error:
             said = getattr(error, "strerror", None) or "it is not UTF-8"
             raise reader.error(named["file"], f"the list {name} cannot be read from {path}: {said}") from error
     return lists, tuple(files)
 
 
-def entries(path: Path) -> frozenset[str]:
-    """The entries of a list in a file: one a line; what follows # is a comment. Raises OSError or UnicodeDecodeError."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+def entries(content: bytes) -> frozenset[str]:
+    """The entries of a list in a file: one a line; what follows # is a comment. Raises UnicodeDecodeError."""
+    lines = content.decode("utf-8-sig").splitlines()
     return frozenset(entry for line in lines if (entry := line.partition("#")[0].strip()))
 
 

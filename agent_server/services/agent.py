@@ -61,8 +61,9 @@ class AgentService:
             newest_first=request.newest_first,
         )
         after = sequence_of(request.page_token)
-        query = record_page(wanted, after, request.page_size or DEFAULT_PAGE, blind=_is_blind(call))
-        page, following = await self._ledger.read(query)
+        size = request.page_size or DEFAULT_PAGE
+        read = self._ledger.read if size <= DEFAULT_PAGE else self._ledger.read_in_background
+        page, following = await read(record_page(wanted, after, size, blind=_is_blind(call)))
         return pb.ListDecisionsResponse(records=page, next_page_token=str(following or ""))
 
     async def GetLinks(self, request: pb.GetLinksRequest, call: Call) -> pb.GetLinksResponse:

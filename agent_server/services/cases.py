@@ -99,7 +99,7 @@ class CaseService:
 
     async def ListReviewers(self, request: cases.ListReviewersRequest, call: Call) -> cases.ListReviewersResponse:
         """How well reviewers judge."""
-        return await self._ledger.read(reviewers(microseconds(request.since)))
+        return await self._ledger.read_in_background(reviewers(microseconds(request.since)))
 
     async def ExportLabels(
         self, request: cases.ExportLabelsRequest, call: Call
@@ -107,8 +107,8 @@ class CaseService:
         """The latest word on each order, oldest first."""
         since, until, after = microseconds(request.since), time.time_ns() // 1000, None
         while True:
-            known, after = await self._ledger.read(label_page(after, since, until=until))
-            for label in await self._ledger.read(labelled(known)):
+            known, after = await self._ledger.read_in_background(label_page(after, since, until=until))
+            for label in await self._ledger.read_in_background(labelled(known)):
                 yield label
             if after is None:
                 return

@@ -1,6 +1,5 @@
 """PrivacyService: what is kept of a person, and forgetting it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from sqlalchemy.engine import Engine
@@ -10,6 +9,7 @@ from agent_server.ledger.records import microseconds, timestamp
 from agent_server.privacy import CHUNK, Erase, footprint, scrub, told
 from generated.vouch.v1 import privacy_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from runtime.jobs import in_maintenance_thread
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 
@@ -22,7 +22,7 @@ class PrivacyService:
 
     async def FindPerson(self, request: pb.FindPersonRequest, call: Call) -> pb.FindPersonResponse:
         """How much is kept of a person."""
-        kept = await self._ledger.read(footprint(request.user_id))
+        kept = await self._ledger.read_in_background(footprint(request.user_id))
         response = pb.FindPersonResponse(decisions=kept.decisions, cases=kept.cases)
         if kept.first is not None and kept.last is not None:
             response.first.CopyFrom(timestamp(kept.first))
@@ -32,7 +32,7 @@ class PrivacyService:
     async def ExportPerson(self, request: pb.ExportPersonRequest, call: Call) -> AsyncIterator[pb.ExportPersonResponse]:
         """All that is kept of a person."""
         after, nothing = 0, True
-        while records := await self._ledger.read(told(request.user_id, after)):
+        while records := await self._ledger.read_in_background(told(request.user_id, after)):
             for record in records:
                 yield record
             after, nothing = records[-1].record.sequence, False
@@ -54,5 +54,5 @@ class PrivacyService:
         while erased := await self._ledger.write(erase):
             total += erased
         if total:
-            await asyncio.to_thread(scrub, self._engine)
+            await in_maintenance_thread(scrub, self._engine)
         return total

@@ -17,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_server.registry.bundle import METADATA, SERVED, ArtifactError, Bundle
-from runtime.process.files import sha256
+from runtime.files import MIB, read_file
+from runtime.process.files import sha256, sync
 
 CURRENT, CHALLENGER, SUMS = "current", "challenger", "SHA256SUMS"
 POINTERS = (CURRENT, CHALLENGER)
 HELD_OUT_SCORES = "held_out.npy"
 """Scores of the held-out part by the model before it was fitted on that part too, without prior shift: for `vouch evaluate`."""
+MOST_BYTES = 1024 * MIB
+"""Of one file of a model."""
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -56,6 +59,7 @@ def promote(models: Path, version: str, pointer: str = CURRENT) -> None:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(version)
         fresh.replace(link)
+        sync(models)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise ArtifactError(f"{link} cannot be made to point to {version}: {error.strerror}") from error
@@ -72,7 +76,7 @@ def pointed(models: Path, pointer: str = CURRENT) -> str:
 def verify(folder: Path) -> None:
     """Compare every file with SHA256SUMS; raise ArtifactError naming the first that differs, is missing or extra."""
     try:
-        lines = (folder / SUMS).read_text().splitlines()
+        lines = read_file(folder / SUMS, MIB).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{folder / SUMS} cannot be read: train or copy the model again") from error
     wanted = {}
@@ -87,7 +91,11 @@ def verify(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise ArtifactError(f"{path} is missing: train or copy the model again")
-        if sha256(path) != expected:
+        try:
+            actual = sha256(path, MOST_BYTES)
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+        if actual != expected:
             raise ArtifactError(f"{path} was changed since it was written: train or copy the model again")
     for path in sorted(folder.iterdir()):
         if path.name not in wanted and path.name != SUMS:
@@ -99,7 +107,7 @@ def load(models: Path, version: str | None = None) -> Bundle:
     folder = resolve(models, version)
     verify(folder)
     try:
-        return Bundle.parse(lambda name: (folder / name).read_bytes())
+        return Bundle.parse(lambda name: read_file(folder / name, MOST_BYTES))
     except ArtifactError as error:
         raise ArtifactError(f"{folder}: {error}") from error
 
@@ -133,12 +141,17 @@ def _save(models: Path, bundle: Bundle, files: Mapping[str, bytes]) -> Path:
     try:
         for name, content in files.items():
             (stage / name).write_bytes(content)
+            sync(stage / name)
         digests = {name: sha256(stage / name) for name in sorted(files)}
         (stage / METADATA).write_text(bundle.metadata.dump(digests))
         sums = {**digests, METADATA: sha256(stage / METADATA)}
         (stage / SUMS).write_text("".join(f"{value}  {name}\n" for name, value in sums.items()))
+        sync(stage / METADATA)
+        sync(stage / SUMS)
         stage.chmod(0o755)
+        sync(stage)
         stage.replace(target)
+        sync(models)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise

@@ -10,6 +10,7 @@ from ml_server.model.bins import Floats
 from ml_server.model.tables.terms import Terms
 from ml_server.registry.bundle import METADATA, Bundle, Metadata, form_name
 from ml_server.registry.store import POINTERS, pointed, versions
+from runtime.files import MIB, read_file
 
 _BEYOND = 1e299
 """LightGBM splits at 1e300 where it asks only whether a value is known."""
@@ -84,7 +85,7 @@ def _versions(models: Path) -> list[pb.ModelVersion]:
     found = []
     for version in reversed(versions(models)[-MOST_VERSIONS:]):
         try:
-            metadata = Metadata.parse((models / version / METADATA).read_bytes())
+            metadata = Metadata.parse(read_file(models / version / METADATA, MIB))
             one = pb.ModelVersion(
                 version=version, roc_auc=metadata.metrics.get("roc_auc", 0.0), brier=metadata.metrics.get("brier", 0.0),
                 rows=int(metadata.dataset.get("rows", 0)), role=roles.get(version, ""),

@@ -13,6 +13,7 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.metrics import CHALLENGER_FAILURES, watch_challenger
 from ml_server.serving.model_report import ModelReports
 from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
+from runtime.jobs import in_maintenance_thread
 from runtime.rpc.call import Call
 from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.rpc.guard import checks_itself
@@ -129,7 +130,7 @@ class ScoringService:
 
     async def GetModelReport(self, request: pb.GetModelReportRequest, call: Call) -> pb.GetModelReportResponse:
         """What the model has learned; made in a thread, since it reads files and large tables."""
-        return await asyncio.to_thread(self._reports.of, self._ready().bundle)
+        return await in_maintenance_thread(self._reports.of, self._ready().bundle)
 
 
 def unread_extras(scorer: Scorer, transaction: Transaction) -> list[tuple[str, str]]:

@@ -4,18 +4,23 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from runtime.access import SecurityError
 from runtime.access.caller import ROLES, WITHOUT_ROLE, Caller
+from runtime.files import MIB, read_file
+from runtime.jobs import watch_in_thread
 from runtime.telemetry.logging import get_logger
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})(?::([a-z]+))?")
 
-_LOOK_AGAIN_SECONDS = 1.0
+LOOK_SECONDS: Final = 0.5
+MOST_BYTES: Final = 4 * MIB
+EMPTIED: Final = "# no keys"
+"""First line of a file whose last key was removed."""
 
 _log = get_logger()
 
@@ -41,12 +46,23 @@ class Key:
 
 def read_keys(path: Path) -> dict[str, Key]:
     """Keys by name, of a file with a line `name:digest:role` for each. Raises SecurityError naming the line."""
+    return _parse(path, _read(path))
+
+
+def _read(path: Path) -> str:
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_file(path, MOST_BYTES).decode()
+    except FileNotFoundError as error:
         raise SecurityError(f"{path} cannot be read: make it with `vouch keys add NAME --file {path}`") from error
+    except OSError as error:
+        raise SecurityError(f"{path} cannot be read as a file of keys: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SecurityError(f"{path} cannot be read as a file of keys: it is not UTF-8") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Key]:
     keys: dict[str, Key] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
@@ -61,34 +77,38 @@ def read_keys(path: Path) -> dict[str, Key]:
 
 
 class ApiKeys:
-    """The keys of a file. A changed file is read again within a second, so that keys change without a restart."""
+    """The keys of a file. A changed file is read again within a second, so that keys change without a restart.
+
+    A file that cannot be used, or that holds nothing, locks nobody out: the keys known before stay. The last key is taken away
+    by `vouch keys remove`, which leaves a line that says so.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Read the keys. Raises SecurityError."""
         self._path = path
+        self._stamp = _stamp(path)  # before the content: a change in between is then seen the next time
         self._keys = read_keys(path)
         self._tell_without_role()
-        self._stamp = self._now_stamp()
-        self._look_again = time.monotonic() + _LOOK_AGAIN_SECONDS
+        if not self._keys:
+            _log.warning("the file of API keys holds no key: nobody is let in", file=str(path))
+        watch_in_thread("api-keys", self, ApiKeys.look, LOOK_SECONDS)
 
-    def _now_stamp(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
-
-    def _refresh(self) -> None:
-        self._look_again = time.monotonic() + _LOOK_AGAIN_SECONDS
-        stamp = self._now_stamp()
+    def look(self) -> None:
+        """Read the keys again where their file has changed."""
+        stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
         try:
-            self._keys = read_keys(self._path)
+            text = _read(self._path)
+            keys = _parse(self._path, text)
+            if self._keys and not keys and not text.startswith(EMPTIED):
+                raise SecurityError(f"{self._path} holds no key")
         except SecurityError as error:  # half a file must lock nobody out
             _log.error("API keys not read again: the ones known before stay", cause=str(error))
             return
-        _log.info("API keys read again", names=sorted(self._keys))
+        self._keys = keys
+        _log.info("API keys read again", names=sorted(keys))
 
     def _tell_without_role(self) -> None:
         if names := sorted(key.name for key in self._keys.values() if not key.role):
@@ -96,13 +116,20 @@ class ApiKeys:
 
     def holder_of(self, key: str) -> Caller | None:
         """Who holds a key, or None for one that is not known. Takes as long for any key of the same length."""
-        if time.monotonic() >= self._look_again:
-            self._refresh()
         given, holder = digest(key), None
         for known in self._keys.values():
             if hmac.compare_digest(given, known.digest):
                 holder = Caller(known.name, known.role or WITHOUT_ROLE)
         return holder
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Changes when the file does; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def presented_key(headers: Mapping[str, str]) -> str:

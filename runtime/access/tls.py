@@ -3,21 +3,23 @@
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
 from runtime.access import SecurityError
+from runtime.files import MIB, read_file
 from runtime.settings import Settings
 from runtime.telemetry.logging import get_logger
 
+MOST_BYTES: Final = MIB
 _log = get_logger()
 
 
 def pem(path: Path, what: str) -> bytes:
     """A file in PEM. Raises SecurityError that names it and what it is."""
     try:
-        content = path.read_bytes()
+        content = read_file(path, MOST_BYTES)
     except OSError as error:
         raise SecurityError(f"{path}, the {what}, cannot be read: {error.strerror}") from error
     if b"-----BEGIN " not in content:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from runtime.files import open_file
+
 
 class OutputError(Exception):
     """The file cannot be written; the message says which and why."""
@@ -21,7 +23,10 @@ def complete_or_nothing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        # On disk before the name leads there, and the name too: after a power cut the old file is there or the new one.
+        sync(partial)
         partial.replace(path)
+        sync(path.parent)
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
@@ -29,7 +34,21 @@ def complete_or_nothing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        if path.is_dir():  # Windows opens no folders, and keeps names by itself
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path, most: int | None = None) -> str:
+    """SHA-256 of a file, in hex. With `most`, only of a regular file of at most so many bytes. Raises OSError."""
+    with path.open("rb") if most is None else open_file(path, most) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

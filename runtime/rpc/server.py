@@ -19,6 +19,7 @@ from runtime.access.keys import ApiKeys
 from runtime.access.loopback import require_loopback
 from runtime.access.tls import ServerFiles, server_credentials
 from runtime.jobs import Jobs
+from runtime.process.ending import limit_stopping
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
 from runtime.rpc.authentication import Authenticator
@@ -157,6 +158,7 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        limit_stopping(self.settings.lame_duck_seconds + self.settings.drain_seconds)
         supervisor = multiprocessing.parent_process() if self._worker else None
         if supervisor:
             loop.add_reader(supervisor.sentinel, self._supervisor_gone, supervisor.sentinel)
