@@ -39,6 +39,9 @@ STARTERS = (
 )
 ALLOWED = {
     ("runtime/jobs.py", "Jobs.add"): "the supervisor itself",
+    ("runtime/jobs.py", "watch_in_thread"): "catches, logs and counts every failure, and goes on",
+    ("runtime/process/ending.py", "limit_stopping"): "passes signals on until the process ends",
+    ("agent_server/ledger/writer.py", "Ledger.read"): "awaited by the caller",
     ("runtime/jobs.py", "in_maintenance_thread"): "awaited by the caller",
     ("runtime/rpc/following.py", "followed"): "awaited or cancelled before the stream ends",
     ("runtime/rpc/server.py", "Server.__aexit__"): "awaited before the server stops",
