@@ -3,23 +3,27 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
 import pytest
 
 from agent_server.breaker import Breaker
-from agent_server.ledger import open_engine
-from agent_server.ledger.queries import Wanted, record_page
+from agent_server.decisions.policy import Policy
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.queries import Wanted, record_page, unscored_cases
+from agent_server.policies.current import CurrentPolicy
+from agent_server.rescoring import Rescoring
 from agent_server.running import AGENT, running
 from agent_server.scoring_client import ScoringClient
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from ml_server.registry.bundle import Bundle
-from ml_server.serving.running import SERVICE
+from ml_server.serving.running import ROLES, SERVICE
 from ml_server.serving.service import ScoringService
 from ml_server.settings import MlSettings
 from runtime.rpc.call import Call
@@ -30,6 +34,13 @@ from testing.orders import message
 
 TIMEOUT = 0.3
 """Of the scorer, in seconds. What has to be late waits for a closed gate, so that no speed of a machine matters."""
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine must not make health checks or writes late."""
+    monkeypatch.setattr("agent_server.scoring_client.HEALTH_SECONDS", 60.0)
+    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 60.0)
 
 
 class GatedScorer(ScoringService):
@@ -109,14 +120,16 @@ class Setup:
 
 
 @contextlib.asynccontextmanager
-async def setup(model: Bundle, folder: Path, wire: bool, **of_scorer: Any) -> AsyncIterator[Setup]:
+async def setup(
+    model: Bundle, folder: Path, wire: bool, of_agent: Mapping[str, Any] = MappingProxyType({}), **of_scorer: Any
+) -> AsyncIterator[Setup]:
     """The agent reaches its scorer in this process, as in `vouch serve`, or over a connection."""
     scorer, url = GatedScorer(model), f"sqlite:///{folder / 'ledger.db'}"
     ml = MlSettings.read(listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0, drain_seconds=0.0, **of_scorer)
     settings = AgentSettings.read(
-        listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0, ledger_url=url, log_every=0,
+        listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0, ledger_url=url, **of_agent,
     )  # fmt: skip
-    async with Server(ml, {SERVICE: scorer}, hear=False) as server:
+    async with Server(ml, {SERVICE: scorer}, roles=ROLES, hear=False) as server:
         await server.set_serving(True)
         if wire:
             client = ScoringClient.reaching(f"127.0.0.1:{server.port}", TIMEOUT)
@@ -244,12 +257,49 @@ async def test_refusals_are_no_failures() -> None:
     assert client.breaker.closed
 
 
+async def test_a_review_goes_without_advice_where_there_is_no_room(model: Bundle, tmp_path: Path) -> None:
+    """An order for people is decided with its score, and without counterfactuals, while the scorer takes no batches."""
+    between = {"deny_threshold": 0.0, "approve_threshold": 1.0}
+    async with setup(model, tmp_path, wire=False, of_agent=between) as here:
+        here.scorer.gate.set()
+        here.scorer._batches = here.scorer._max_batches
+        assert await here.review() == "OK"
+        here.scorer._batches = 0
+        (record,) = here.records()
+        assert record.decision == pb.DECISION_REVIEW
+        assert record.answer.HasField("legitimacy_score")
+        assert not record.degraded
+        assert here.client.breaker._failures == 0
+
+
+async def test_rescoring_gives_way_to_overload(model: Bundle, tmp_path: Path) -> None:
+    """Cases without a score wait while the scorer takes no batches, and are scored once it does."""
+    async with setup(model, tmp_path, wire=False) as here:
+        here.scorer.gate.set()
+        here.scorer._batches = here.scorer._max_batches
+        loaded, here.scorer._scorer = here.scorer._scorer, None
+        assert await gathered(*(here.review() for _ in range(5))) == {"OK": 5}
+        here.scorer._scorer = loaded
+        ledger = Ledger(open_engine(here.url))
+        rescoring = Rescoring(ledger, here.client, CurrentPolicy(Policy(0.7, 0.4)))
+        assert await rescoring.score_next() is None
+        assert len(await ledger.read(unscored_cases(10))) == 5
+        here.scorer._batches = 0
+        async with asyncio.timeout(60):
+            while await ledger.read(unscored_cases(10)):  # the agent's own rescoring is at work too
+                await rescoring.score_next()
+        ledger.close()
+
+
 async def test_two_replicas_work_at_the_same_time(model: Bundle) -> None:
     """One agent has calls under way at both of its scorers."""
     scorers = [GatedScorer(model) for _ in range(2)]
     settings = MlSettings.read(listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0)
     async with contextlib.AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(Server(settings, {SERVICE: one}, hear=False)) for one in scorers]
+        servers = [
+            await stack.enter_async_context(Server(settings, {SERVICE: one}, roles=ROLES, hear=False))
+            for one in scorers
+        ]
         for server in servers:
             await server.set_serving(True)
         addresses = ",".join(f"127.0.0.1:{server.port}" for server in servers)
