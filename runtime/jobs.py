@@ -88,6 +88,11 @@ class Jobs:
         """Names of the jobs that keep failing."""
         return [name for name in self.names if self._is_failing(self._jobs[name])]
 
+    def show(self) -> None:
+        """Bring the metrics up to date."""
+        for job in self._jobs.values():
+            FAILING.labels(job.name).set(int(self._is_failing(job)))
+
     def running(self, name: str) -> bool:
         """Whether a job is supervised and has not come to its end."""
         return name in self._tasks and not self._tasks[name].done()
@@ -140,7 +145,6 @@ class Jobs:
         job.running = False
         job.failures += 1
         FAILURES.labels(job.name).inc()
-        FAILING.labels(job.name).set(int(self._is_failing(job)))
         # The error's own text may hold a value of an order: its type and its place do not.
         _log.error(
             "job failed", job=job.name, error=type(error).__name__, where=where(error), failures=job.failures,
@@ -152,7 +156,6 @@ class Jobs:
         if job.failures:
             _log.info("job recovered", job=job.name, failures=job.failures)
             job.failures = 0
-        FAILING.labels(job.name).set(0)
 
 
 def watch_in_thread(name: str, owner: T, look: Callable[[T], object], every: float) -> None:

@@ -186,6 +186,7 @@ class Server:
     async def _show(self) -> None:
         """Publish metrics, and the health of background jobs."""
         self._flush_all()
+        self.jobs.show()
         failing = self.jobs.failing
         for name in self.jobs.names:
             await self.health.set(JOBS + name, NOT_SERVING if name in failing else SERVING)

@@ -17,7 +17,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from http_bridge import agent as agent_rest
 from http_bridge.application import without_wire
 from runtime import jobs as module
-from runtime.jobs import FAILURES, FAILURES_IN_A_ROW, LONGEST_PAUSE_SECONDS, Jobs
+from runtime.jobs import FAILING, FAILURES, FAILURES_IN_A_ROW, LONGEST_PAUSE_SECONDS, Jobs
 from runtime.rpc.health import failing_jobs
 from runtime.rpc.inprocess import LocalHealth
 from testing.servers.processes import ROOT
@@ -155,9 +155,11 @@ async def test_an_endless_job_recovers_by_running() -> None:
     async with supervised(time) as jobs:
         jobs.add("endless", work)
         await until(lambda: len(starts) > FAILURES_IN_A_ROW)
-        assert jobs.failing == ["endless"]
+        jobs.show()
+        assert (jobs.failing, FAILING.labels("endless")._value.get()) == (["endless"], 1)
         time.now += module.STABLE_SECONDS
-        assert jobs.failing == []
+        jobs.show()
+        assert (jobs.failing, FAILING.labels("endless")._value.get()) == ([], 0)
 
 
 async def test_a_cancelled_part_is_a_failure_of_the_job() -> None:
