@@ -70,7 +70,9 @@ class RequestBatcher:
         this order alone.
         """
         if len(self._pending) >= MOST_PENDING:
-            raise QueueFull
+            self._pending = [request for request in self._pending if not request.answer.done()]
+            if len(self._pending) >= MOST_PENDING:
+                raise QueueFull
         loop = asyncio.get_running_loop()
         now = loop.time()
         request = PendingRequest(transaction, request_id, now, now + seconds, loop.create_future())

@@ -71,9 +71,10 @@ def ends_with_signals(ending: asyncio.Event) -> Iterator[None]:
 
     for number in (int(signal.SIGTERM), int(signal.SIGINT)):
         before[number] = signal.signal(number, heard)
-    limit_stopping(DRAIN_SECONDS)
+    release = limit_stopping(DRAIN_SECONDS)
     try:
         yield
     finally:
+        release()
         for number, handler in before.items():
             signal.signal(number, handler)

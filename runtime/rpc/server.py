@@ -114,6 +114,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         reflection.enable_server_reflection([*self.names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self.jobs = jobs or Jobs()
+        self._release: Callable[[], None] = lambda: None
 
     def stub(self, service: ServiceDescriptor) -> LocalStub:
         """A stub of one of its services for callers in this process."""
@@ -158,7 +159,7 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, self._hung_up)
-        limit_stopping(self.settings.lame_duck_seconds + self.settings.drain_seconds)
+        self._release = limit_stopping(self.settings.lame_duck_seconds + self.settings.drain_seconds)
         supervisor = multiprocessing.parent_process() if self._worker else None
         if supervisor:
             loop.add_reader(supervisor.sentinel, self._supervisor_gone, supervisor.sentinel)
@@ -208,4 +209,5 @@ class Server:
         hurry.cancel()
         await draining
         self._flush_all()
+        self._release()
         _log.info("stopped")
