@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_server.cases.disguise import disguised
+from agent_server.cases.disguise import IDS, disguised, draw_ids
 from agent_server.decider import now
 from agent_server.decisions.decide import decide
 from agent_server.ledger import Ledger, LedgerError
+from agent_server.ledger.chain import Kind
+from agent_server.ledger.golden_copies import is_unused, note_origin
+from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.memory.filling import told
+from agent_server.memory.recall import digests
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -28,7 +32,7 @@ from runtime.telemetry.logging import get_logger
 TRIED = 64
 """So many golden orders are scored to find one that the policy gives to people."""
 MOST_BYTES = 256 * MIB
-_MOST_WAITING, _MOST_ORDERS = 100, 10_000
+_MOST_WAITING, _MOST_ORDERS, _MOST_DRAWS = 100, 10_000, 100
 _log = get_logger()
 
 
@@ -61,6 +65,43 @@ def read_golden(path: Path) -> list[GoldenOrder]:
     return [GoldenOrder(order, verdicts[label]) for order, label in pairs if label is not None]
 
 
+class KeepGolden:
+    """Keeps the decision on a golden order under ids that nothing in the ledger has. Gives whether there were such.
+
+    They are drawn where they are checked: in the one order of writes, so that no order can take one in between. One that comes
+    later with the same id takes the golden one's place (`withdraw_golden`).
+    """
+
+    def __init__(
+        self, order: Transaction, like: Transaction, people: Sequence[str], answer: pb.ReviewResponse, asked: Asked,
+        opening: Opening, chance: random.Random,
+    ) -> None:  # fmt: skip
+        """`people` are the accounts whose orders this is a copy of: it is erased with each of them."""
+        self._order, self._like, self._people = order, like, people
+        self._answer, self._asked, self._opening, self._chance = answer, asked, opening, chance
+
+    def __call__(self, group: Group) -> bool:
+        """Keep it."""
+        for _ in range(_MOST_DRAWS):
+            if self._is_unused(group):
+                break
+            draw_ids(self._order, self._like, self._chance)
+        else:
+            return False
+        self._answer.transaction_id = self._order.transaction_id
+        KeepDecision(self._order, self._answer, self._asked, self._opening)(group)
+        (kept,) = group.revisions(self._order.transaction_id, Kind.GOLDEN)
+        people = digests(group.memory_key, {name: name for name in self._people})
+        note_origin(group, kept.sequence, (person for person in people.values() if person is not None))
+        return True
+
+    def _is_unused(self, group: Group) -> bool:
+        order = self._order
+        names = [name for name in IDS if name != "transaction_id" and getattr(order, name)]
+        known = digests(group.memory_key, {name: getattr(order, name) for name in names})
+        return is_unused(group, order.transaction_id, order.user_id, known)
+
+
 class GoldenCases:
     """Opens golden cases beside a share of the others."""
 
@@ -86,12 +127,16 @@ class GoldenCases:
             order, caller, completed = await self._waiting.get()
             try:
                 if not await self.open_like(order, caller, completed):
-                    _log.warning("no golden order goes to people by this policy", tried=TRIED)
+                    _log.warning(
+                        "no golden case opened: no order goes to people by this policy, or no id is free", tried=TRIED
+                    )
             except (Unavailable, Overloaded):
                 continue  # the next one may find scorer and ledger there
 
     async def open_like(self, like: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:
-        """Open a golden case that looks like one on the order `like`; False where no golden order goes to people."""
+        """Open a golden case that looks like one on the order `like`; False where no golden order goes to people, or all ids of
+        the shop's kind are taken.
+        """
         chosen = self._chance.sample(self._orders, min(TRIED, len(self._orders)))
         orders = [disguised(golden.order, like, self._chance) for golden in chosen]
         predictions = await self._scoring.predict_many(orders)
@@ -110,6 +155,6 @@ class GoldenCases:
                 order.ClearField(name)
             opening = Opening(new_id(), reason, policy.due_seconds, golden=golden.verdict)
             asked = Asked(caller, new_id(), policy.digest)
-            await self._ledger.write(KeepDecision(order, answer, asked, opening))
-            return True
+            people = (like.user_id, golden.order.user_id)
+            return await self._ledger.write(KeepGolden(order, like, people, answer, asked, opening, self._chance))
         return False

@@ -11,6 +11,7 @@ from agent_server.cases.outcomes import outcomes_on
 from agent_server.cases.queries import case_of, cases_on, events_of
 from agent_server.database.engine import file_of
 from agent_server.ledger.chain import Kind
+from agent_server.ledger.golden_copies import copies_of, forget_origins
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
@@ -77,17 +78,10 @@ class Erase:
 
     def __init__(self, *, user_id: str = "", before: int | None = None) -> None:
         self._user_id, self._before = user_id, before
-        self._chosen = sa.select(PAYLOADS.c.sequence, ENTRIES.c.entry_id).join(
-            ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence
-        )
-        if user_id:
-            self._chosen = self._chosen.where(PAYLOADS.c.user_id == user_id)
-        if before is not None:
-            self._chosen = self._chosen.where(ENTRIES.c.at < before)
 
     def __call__(self, group: Group) -> int:
         """Erase, and append what was."""
-        rows = group.execute(self._chosen.order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
+        rows = group.execute(self._chosen(group).order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
         if len(rows) < CHUNK:  # the last ones
             group.execute(ATTEMPTS.update().where(*self._remembered(group)).values(FORGOTTEN))
             folded = sa.select(FOLDED.c.user_id).where(*self._folded(group))
@@ -98,12 +92,25 @@ class Erase:
         sequences = [row.sequence for row in rows]
         group.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
         group.execute(OUTCOMES.delete().where(OUTCOMES.c.sequence.in_(sequences)))
+        forget_origins(group, sequences)
         hanging = sa.select(CASES.c.case_id).where(CASES.c.sequence.in_(sequences))
         group.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
         group.execute(CASES.update().where(CASES.c.sequence.in_(sequences)).values(note="", expected_loss=0.0))
         facts = ErasureFacts(decision_ids=[row.entry_id for row in rows]).SerializeToString()
         group.append(Kind.ERASURE, uuid.uuid4().hex, time.time_ns() // 1000, facts)
         return len(rows)
+
+    def _chosen(self, group: Group) -> sa.Select[tuple[int, str]]:
+        chosen = sa.select(PAYLOADS.c.sequence, ENTRIES.c.entry_id).join(
+            ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence
+        )
+        if self._user_id:
+            person = digests(group.memory_key, {"user": self._user_id})["user"]
+            copies = PAYLOADS.c.sequence.in_(copies_of(person or 0))
+            chosen = chosen.where(sa.or_(PAYLOADS.c.user_id == self._user_id, copies))
+        if self._before is not None:
+            chosen = chosen.where(ENTRIES.c.at < self._before)
+        return chosen
 
     def _remembered(self, group: Group) -> list[sa.ColumnElement[bool]]:
         chosen: list[sa.ColumnElement[bool]] = [ATTEMPTS.c.user_id.is_not(None)]

@@ -13,10 +13,10 @@ from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
 from agent_server.ledger.group import Group
-from agent_server.ledger.keeping import OPEN, RESOLVED, Asked, Seen, append_decision, move_case
-from agent_server.ledger.queries import unscored_cases
+from agent_server.ledger.keeping import OPEN, Asked, Seen, append_decision, move_case
+from agent_server.ledger.queries import MAY_BE_RESCORED, unscored_cases
 from agent_server.ledger.records import answer_of, order_of
-from agent_server.ledger.schema import CASES
+from agent_server.ledger.schema import CASES, PAYLOADS
 from agent_server.memory.filling import filled, values_of
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
@@ -43,12 +43,13 @@ class Rescore:
         self._case_id, self._row, self._order, self._answer, self._digest = case_id, row, order, answer, digest
 
     def __call__(self, group: Group) -> bool:
-        """Keep it."""
-        chosen = sa.select(CASES.c.status, CASES.c.sequence).where(CASES.c.case_id == self._case_id)
-        case = group.execute(chosen).first()
-        if case is None or case.sequence != self._row.sequence or case.status == RESOLVED:
+        """Keep it, unless the case is another one by now, or a person decided the order, or it was erased."""
+        chosen = sa.select(CASES.c.status).join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
+        same = chosen.where(CASES.c.case_id == self._case_id, CASES.c.sequence == self._row.sequence, *MAY_BE_RESCORED)
+        case, revisions = group.execute(same).first(), group.revisions(self.transaction_id)
+        if case is None or revisions[-1].sequence != self._row.sequence or any(one.by_person for one in revisions):
             return False
-        answer, latest = self._answer, group.revisions(self.transaction_id)[-1]
+        answer, latest = self._answer, revisions[-1]
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
         if case.status != OPEN and answer.decision != pb.DECISION_REVIEW:
             # A person has the case: the score is shown, the decision is theirs.

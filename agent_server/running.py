@@ -61,7 +61,9 @@ async def running(
     decider = Decider(scoring, current, ledger, budget, golden.beside, remembers=settings.memory)
     services = {
         AGENT: AgentService(decider, ledger, scoring, jobs),
-        CASES: CaseService(ledger, feed, settings.claim_seconds, settings.second_reviews),
+        CASES: CaseService(
+            ledger, feed, settings.claim_seconds, settings.second_reviews, settings.release_pause_seconds
+        ),
         OUTCOMES: OutcomeService(ledger),
         PRIVACY: PrivacyService(ledger, engine),
     }

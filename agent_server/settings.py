@@ -45,6 +45,8 @@ class AgentSettings(ServerSettings):
     """Whether the agent itself may decide clear cases between the thresholds."""
     claim_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
     """So long a reviewer has a case before it is anybody's again; a heartbeat renews it."""
+    release_pause_seconds: Annotated[float, Field(ge=0, le=86_400)] = 1800.0
+    """For so long a case that a reviewer gave back is not given to the same reviewer as the next one; 0 for no pause."""
     second_reviews: Share = 0.05
     """Share of the verdicts after which somebody else judges the order too, blindly; only where there is somebody else."""
     golden_orders: Path | None = None

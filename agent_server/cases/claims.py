@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from agent_server.ledger.case_events import add_change, add_event
 from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
-from agent_server.ledger.schema import CASES, PAYLOADS
+from agent_server.ledger.schema import CASE_EVENTS, CASES, PAYLOADS
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.rpc.errors import NotAvailable, NotFound
@@ -24,10 +24,17 @@ _OTHERS = CASES.alias("others")
 
 @dataclass(frozen=True)
 class Reviewer:
-    """Who works on a case, and the moment of the call, in microseconds since 1970."""
+    """Who works on a case. `at` is the moment of the call, in microseconds since 1970; None for the ledger's own clock.
+
+    Agents leave it at None: their clocks may differ, and a claim would end early by the clock that is ahead.
+    """
 
     name: str
-    now: int
+    at: int | None = None
+
+    def now(self, group: Group) -> int:
+        """Return the moment of the call."""
+        return group.now if self.at is None else self.at
 
 
 @dataclass(frozen=True)
@@ -39,21 +46,26 @@ class Claimed:
 
 
 class Claim:
-    """Takes a case for `lease` microseconds; the most urgent one where no `case_id` is given, None where none waits."""
+    """Takes a case for `lease` microseconds; the most urgent one where no `case_id` is given, None where none waits.
 
-    def __init__(self, reviewer: Reviewer, lease: int, case_id: str = "") -> None:
-        self._reviewer, self._lease, self._case_id = reviewer, lease, case_id
+    What the reviewer gave back within the last `pause` microseconds is not given to them again unless they name it.
+    """
+
+    def __init__(self, reviewer: Reviewer, lease: int, case_id: str = "", pause: int = 0) -> None:
+        self._reviewer, self._lease, self._case_id, self._pause = reviewer, lease, case_id, pause
 
     def __call__(self, group: Group) -> Claimed | None:
         """Take it. Raises NotFound, or NotAvailable where somebody else has it or it is resolved."""
-        now = self._reviewer.now
-        case_id = self._case_id or _most_urgent(group, self._reviewer)
+        now = self._reviewer.now(group)
+        case_id = self._case_id or _most_urgent(group, self._reviewer.name, now, self._pause)
         if not case_id:
             return None
         case = _case(group, case_id)
         ran_out = case.status == CLAIMED and case.claimed_until <= now
         if case.status != OPEN and not ran_out and (case.status != CLAIMED or case.reviewer != self._reviewer.name):
             raise _not_available("somebody has the case, or it is resolved", case.status)
+        if not _has_payload(group, case):
+            raise erased(case)
         if (
             self._case_id
             and not group.execute(_judgeable(self._reviewer.name).where(CASES.c.case_id == case_id)).first()
@@ -78,7 +90,7 @@ class Renew:
     def __call__(self, group: Group) -> None:
         """Keep it. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
         held(group, self._claimed, self._reviewer)
-        _change(group, self._claimed.case_id, claimed_until=self._reviewer.now + self._lease)
+        _change(group, self._claimed.case_id, claimed_until=self._reviewer.now(group) + self._lease)
         add_change(group, self._claimed.case_id, cases.CASE_EVENT_KIND_RENEWED)
 
 
@@ -92,7 +104,8 @@ class Release:
         """Give it back. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
         held(group, self._claimed, self._reviewer)
         _change(group, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None, claimed_at=None)
-        add_event(group, self._claimed.case_id, self._reviewer.now, cases.CASE_EVENT_KIND_RELEASED, self._reviewer.name)
+        by = self._reviewer
+        add_event(group, self._claimed.case_id, by.now(group), cases.CASE_EVENT_KIND_RELEASED, by.name)
 
 
 class Comment:
@@ -104,11 +117,11 @@ class Comment:
     def __call__(self, group: Group) -> cases.CaseEvent:
         """Add it. Raises NotFound, or NotAvailable where the person was erased: what is written now nobody could erase."""
         case = _case(group, self._case_id)
-        if group.execute(sa.select(PAYLOADS.c.sequence).where(PAYLOADS.c.sequence == case.sequence)).first() is None:
+        if not _has_payload(group, case):
             raise erased(case)
-        kind, by = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer
-        number = add_event(group, self._case_id, by.now, kind, by.name, self._text)
-        return cases.CaseEvent(number=number, at=timestamp(by.now), kind=kind, actor=by.name, text=self._text)
+        kind, by, now = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer.name, self._reviewer.now(group)
+        number = add_event(group, self._case_id, now, kind, by, self._text)
+        return cases.CaseEvent(number=number, at=timestamp(now), kind=kind, actor=by, text=self._text)
 
 
 def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
@@ -118,7 +131,7 @@ def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
         raise _not_available("the case is not claimed: claim it first", case.status)
     if case.claim_token != claimed.token or case.reviewer != reviewer.name:
         raise _not_available("the claim is not the latest: somebody took the case since", case.status)
-    if case.claimed_until <= reviewer.now:
+    if case.claimed_until <= reviewer.now(group):
         raise _not_available("the claim has run out: claim the case again", case.status)
     return case
 
@@ -133,11 +146,32 @@ def no_such_case() -> NotFound:
     return NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
 
 
-def _most_urgent(group: Group, reviewer: Reviewer) -> str:
-    """The most urgent case that is open or whose claim has run out, of those that the reviewer may judge; empty for none."""
-    ran_out = sa.and_(CASES.c.status == CLAIMED, CASES.c.claimed_until <= reviewer.now)
-    chosen = _judgeable(reviewer.name).where(sa.or_(CASES.c.status == OPEN, ran_out))
+def _most_urgent(group: Group, name: str, now: int, pause: int) -> str:
+    """Return the most urgent case that somebody may be given; empty for none.
+
+    It is open or its claim has run out, the person it is about was not erased, and `name` did not give it back lately.
+    """
+    ran_out = sa.and_(CASES.c.status == CLAIMED, CASES.c.claimed_until <= now)
+    chosen = _judgeable(name).where(
+        sa.or_(CASES.c.status == OPEN, ran_out),
+        sa.exists().where(PAYLOADS.c.sequence == CASES.c.sequence),
+        ~_given_back(name, now - pause),
+    )
     return str(group.execute(chosen.order_by(CASES.c.urgency, CASES.c.case_id).limit(1)).scalar() or "")
+
+
+def _given_back(name: str, since: int) -> sa.ColumnElement[bool]:
+    """Whether somebody gave a case back since a moment: its history says so, at whatever agent that was."""
+    return sa.exists().where(
+        CASE_EVENTS.c.case_id == CASES.c.case_id, CASE_EVENTS.c.kind == int(cases.CASE_EVENT_KIND_RELEASED),
+        CASE_EVENTS.c.actor == name, CASE_EVENTS.c.at > since,
+    )  # fmt: skip
+
+
+def _has_payload(group: Group, case: Any) -> bool:
+    """Whether anything is left of the person that a case is about."""
+    chosen = sa.select(PAYLOADS.c.sequence).where(PAYLOADS.c.sequence == case.sequence)
+    return group.execute(chosen).first() is not None
 
 
 def _judgeable(name: str) -> sa.Select[tuple[str]]:

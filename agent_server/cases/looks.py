@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from agent_server.decisions.urgency import urgency
 from agent_server.ledger.case_events import add_change
 from agent_server.ledger.group import Group
+from agent_server.ledger.keeping import NOT_YET
 from agent_server.ledger.schema import CASES
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.rpc.call import new_id
@@ -23,6 +24,7 @@ def open_look(group: Group, case: Any, now: int, *, round_: int, hidden: int | N
         "resolved_at": None, "verdict": 0, "note": "", "abuse_type": "", "reason_code": "", "claim_token": 0,
         "claimed_until": None, "claimed_at": None, "round": round_, "review_of": case.review_of or case.case_id,
         "hidden_entry": hidden, "urgency": urgency(now, case.expected_loss), "due_at": now + case.due_at - case.opened_at,
+        "counts_from": None if hidden is None else NOT_YET,
     }  # fmt: skip
     group.insert(CASES, row)
     add_change(group, case_id, cases.CASE_EVENT_KIND_OPENED)

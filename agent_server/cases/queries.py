@@ -1,7 +1,8 @@
 """Cases that are read from the ledger, in messages, as somebody may see them.
 
-Whoever reviews does not see the verdict of somebody else while a second or third look at the order is not done, nor what the
-agent recommends in such a look, nor that there is one. A `viewer` is the name of such a reviewer; None sees everything.
+While a second or third look at an order is not done, whoever reviews sees in all cases of the order neither a verdict of
+somebody else nor by whom it is, nor what the agent recommends and why. A `viewer` is the name of such a reviewer; None sees
+everything.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ _LOOKS = CASES.alias("looks")
 FIRST_LOOK = sa.case((CASES.c.review_of != "", CASES.c.review_of), else_=CASES.c.case_id)
 """The case that the others of an order are about."""
 _PENDING = sa.exists().where(_LOOKS.c.review_of == FIRST_LOOK, _LOOKS.c.status != cases.CASE_STATUS_RESOLVED)
+_WITHHELD = sa.and_(_PENDING, CASES.c.status == cases.CASE_STATUS_RESOLVED)
 _CASE = sa.select(
     *CASES.c, ENTRIES.c.entry_id, PAYLOADS.c.transaction_id, PAYLOADS.c.payload, _PENDING.label("pending")
 ).join(
@@ -32,13 +34,14 @@ _CASE = sa.select(
 
 def case_of(row: Any, viewer: str | None = None) -> cases.Case:
     """A case from a row of _CASE, as `viewer` may see it."""
+    hides = _hides(row, viewer)
     case = cases.Case(
         case_id=row.case_id,
         transaction_id=row.transaction_id or "",
         status=row.status,
         opened_at=timestamp(row.opened_at),
         legitimacy_score=row.legitimacy_score,
-        reviewer=row.reviewer,
+        reviewer="" if hides and row.status == cases.CASE_STATUS_RESOLVED else row.reviewer,
         reason=row.reason,
         decision_id=row.entry_id,
         expected_loss=row.expected_loss,
@@ -50,9 +53,9 @@ def case_of(row: Any, viewer: str | None = None) -> cases.Case:
         case.resolved_at.CopyFrom(timestamp(row.resolved_at))
     if row.claimed_until is not None:
         case.claimed_until.CopyFrom(timestamp(row.claimed_until))
-    if viewer is None or row.round == 1:
+    if not _without_advice(row, viewer):
         case.recommendation = row.recommendation
-    if not _hides(row, viewer):
+    if not hides:
         case.verdict, case.note = row.verdict, row.note
         case.abuse_type, case.reason_code = row.abuse_type, row.reason_code
     if viewer is None:
@@ -73,6 +76,11 @@ def _describe(case: cases.Case, payload: DecisionPayload) -> None:
 def _hides(row: Any, viewer: str | None) -> bool:
     """Whether a case does not show what was said of it: another look at its order is not done, and the viewer said it not."""
     return viewer is not None and row.pending and row.reviewer != viewer
+
+
+def _without_advice(row: Any, viewer: str | None) -> bool:
+    """Whether a case does not show what the agent recommends: in another look, and in all while one is not done."""
+    return viewer is not None and (row.round > 1 or _hides(row, viewer))
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,8 @@ def case_page(
     ):  # fmt: skip
         if value:
             query = query.where(column == value)
+    if wanted.reviewer and viewer not in (None, wanted.reviewer):
+        query = query.where(sa.not_(_WITHHELD))  # whose verdict it is does not show, so that it is not found by that
     if after is not None:
         query = query.where(sa.or_(key > after[0], sa.and_(key == after[0], CASES.c.case_id > after[1])))
 
@@ -126,7 +136,7 @@ def whole_case(case_id: str, viewer: str | None = None) -> Query[cases.GetCaseRe
         if decided is not None:  # absent once the person was erased
             whole.transaction.CopyFrom(order_of(decided))
             answer = answer_of(decided)
-            whole.review.CopyFrom(without_advice(answer) if viewer is not None and row.round > 1 else answer)
+            whole.review.CopyFrom(without_advice(answer) if _without_advice(row, viewer) else answer)
         return whole
 
     return read
@@ -159,7 +169,8 @@ def events_of(connection: Connection, case: Any, viewer: str | None = None) -> l
     hides = _hides(case, viewer)
     return [opened, *(
         cases.CaseEvent(
-            number=row.number, at=timestamp(row.at), kind=row.kind, actor=row.actor,
+            number=row.number, at=timestamp(row.at), kind=row.kind,
+            actor="" if hides and row.actor != viewer and case.status == cases.CASE_STATUS_RESOLVED else row.actor,
             text="" if hides and row.actor != viewer else row.text,
         )
         for row in rows

@@ -14,7 +14,7 @@ from agent_server.cases.claims import Claimed, Reviewer, erased, held
 from agent_server.cases.looks import open_look, others_review
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.group import Group
-from agent_server.ledger.keeping import Asked, Said, Seen, append_decision, end_case, move_case
+from agent_server.ledger.keeping import Asked, Said, Seen, append_decision, end_case, move_case, show_verdict
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, order_of, timestamp
 from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
@@ -65,12 +65,12 @@ class Resolve:
         by = self._reviewer
         if case.held:
             self._end(group, case)
-            open_look(group, case, by.now, round_=2, hidden=None)
+            open_look(group, case, by.now(group), round_=2, hidden=None)
             return
         drawn = not case.golden and bool(by.name) and self._draws() and others_review(group, by.name)
-        verdict = self._decide(group, case, row)
+        verdict = self._decide(group, case, row, hidden=drawn)
         if drawn:
-            open_look(group, case, by.now, round_=2, hidden=verdict)
+            open_look(group, case, by.now(group), round_=2, hidden=verdict)
 
     def _later(self, group: Group, case: Any, row: Any) -> None:
         chosen = sa.select(CASES.c.verdict).where(CASES.c.case_id == case.review_of)
@@ -78,8 +78,11 @@ class Resolve:
         agrees = self._verdict.decision == first
         if case.round == 2 and not agrees:
             self._end(group, case)
-            open_look(group, case, self._reviewer.now, round_=3, hidden=case.hidden_entry)
-        elif self._changes(agrees, case) and self._is_latest(group, case, row):
+            open_look(group, case, self._reviewer.now(group), round_=3, hidden=case.hidden_entry)
+            return
+        if case.hidden_entry is not None:
+            show_verdict(group, case.hidden_entry)
+        if self._changes(agrees, case) and self._is_latest(group, case, row):
             self._decide(group, case, row)
         else:
             self._end(group, case)
@@ -91,25 +94,26 @@ class Resolve:
     def _is_latest(self, group: Group, case: Any, row: Any) -> bool:
         """Whether nothing came after what is judged: an order that came again with other content was decided anew."""
         judged: int = case.hidden_entry or case.sequence
-        return group.revisions(row.transaction_id)[-1].sequence == judged
+        return group.revisions(row.transaction_id, Kind(row.kind))[-1].sequence == judged
 
     def _end(self, group: Group, case: Any) -> None:
         by, verdict = self._reviewer, self._verdict
-        end_case(group, case.case_id, by.now, verdict.decision, _RESOLVED, by.name, verdict.said)
+        end_case(group, case.case_id, by.now(group), verdict.decision, _RESOLVED, by.name, verdict.said)
 
-    def _decide(self, group: Group, case: Any, row: Any) -> int:
-        """The verdict as a revision of the order's decision; its sequence number."""
+    def _decide(self, group: Group, case: Any, row: Any, *, hidden: bool = False) -> int:
+        """The verdict as a revision of the order's decision; its sequence number. `hidden` as in `append_decision`."""
         by, verdict, said = self._reviewer, self._verdict.decision, self._verdict.said
         order, answer = order_of(row), answer_of(row)
-        latest = group.revisions(order.transaction_id)[-1]
+        kind = Kind(row.kind)
+        latest = group.revisions(order.transaction_id, kind)[-1]
         answer.decision, answer.decision_maker = verdict, pb.DECISION_MAKER_HUMAN
         code = f" ({said.reason_code})" if said.reason_code else ""
         answer.reasoning = f"A reviewer {_WORDS[verdict]} the order{code}."
         answer.decision_id = new_id()
-        answer.decided_at.CopyFrom(timestamp(by.now))
+        answer.decided_at.CopyFrom(timestamp(by.now(group)))
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
         facts = DecisionFacts.FromString(row.facts)
         asked = Asked(by.name, self._request_id, facts.policy_digest, Seen(facts.memory_number, facts.memory_read))
-        sequence = append_decision(group, order, answer, row.content_digest, asked, Kind(row.kind))
+        sequence = append_decision(group, order, answer, row.content_digest, asked, kind, hidden=hidden)
         move_case(group, case.case_id, order, answer, sequence, by=by.name, said=said)
         return sequence

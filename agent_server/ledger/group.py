@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from agent_server.database.prepared import PreparedInsert
 from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_end
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, MEMORY, PAYLOADS
+from generated.vouch.v1.agent_service_pb2 import DECISION_MAKER_HUMAN
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ class Revision:
     revision: int
     memory_number: int
     """The attempt that it was about; 0 for none."""
+    by_person: bool = False
+    """Whether a person made it."""
 
 
 # Made once: to make a statement takes longer than to run it.
@@ -32,7 +35,8 @@ _HEAD = sa.select(HEAD.c.sequence, HEAD.c.hash).with_for_update()
 _REMEMBERED = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
 _REVISIONS = (
     sa.select(
-        PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts
+        PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts,
+        ENTRIES.c.kind,
     )
     .join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
     .where(PAYLOADS.c.transaction_id.in_(sa.bindparam("names", expanding=True)))
@@ -45,6 +49,11 @@ _INSERTS: Final = {
     table: PreparedInsert(table, [column.name for column in table.columns]) for table in (ENTRIES, PAYLOADS, ATTEMPTS)
 }
 """For tables of which every decision writes a row."""
+_CLOCKS: Final = {
+    "sqlite": sa.text("SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"),
+    "postgresql": sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"),
+}
+"""The database's clock, in microseconds since 1970. Not the start of the transaction: that waits for the head of the chain."""
 _NEW_NUMBER = MEMORY.update().values(number=sa.bindparam("new_number"))
 
 
@@ -59,6 +68,8 @@ class Group:
         self._end: bytes = head.hash
         self._waiting: dict[sa.Table, list[Mapping[str, Any]]] = {}
         self._revisions: dict[str, list[Revision]] = {}
+        self._golden: dict[str, list[Revision]] = {}
+        self._now: int | None = None
         self._memory: list[Any] = []
         self._attempted = False
 
@@ -97,16 +108,34 @@ class Group:
         if not unknown:
             return
         self._revisions |= {name: [] for name in unknown}
+        self._golden |= {name: [] for name in unknown}
         rows = self._connection.execute(_REVISIONS, {"names": list(unknown)})
         for row in rows:
             facts = DecisionFacts.FromString(row.facts)
-            known = Revision(row.sequence, row.entry_id, row.content_digest, facts.revision, facts.memory_number)
-            self._revisions[row.transaction_id].append(known)
+            known = Revision(
+                row.sequence, row.entry_id, row.content_digest, facts.revision, facts.memory_number,
+                facts.decision_maker == DECISION_MAKER_HUMAN,
+            )  # fmt: skip
+            self._of_kind(row.kind)[row.transaction_id].append(known)
 
-    def revisions(self, transaction_id: str) -> list[Revision]:
-        """The decisions of a transaction so far, oldest first; who appends one adds it here."""
+    def revisions(self, transaction_id: str, kind: Kind = Kind.DECISION) -> list[Revision]:
+        """The decisions of a transaction so far, oldest first; who appends one adds it here.
+
+        Those on golden orders are apart: no decision on an order of the shop follows or repeats one.
+        """
         self.look_up((transaction_id,))
-        return self._revisions[transaction_id]
+        return self._of_kind(kind)[transaction_id]
+
+    def _of_kind(self, kind: int) -> dict[str, list[Revision]]:
+        return self._golden if kind == Kind.GOLDEN else self._revisions
+
+    @property
+    def now(self) -> int:
+        """The time by the database's clock, in microseconds since 1970: one for all agents on a ledger."""
+        if self._now is None:
+            clock = _CLOCKS[self._connection.dialect.name]
+            self._now = int(self._connection.execute(clock).scalar_one())
+        return self._now
 
     @property
     def memory_since(self) -> int:

@@ -8,14 +8,17 @@ import sqlalchemy as sa
 from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, head_start, urgency
 from agent_server.ledger.case_events import add_change, add_event
 from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
+from agent_server.ledger.golden_copies import withdraw_golden
 from agent_server.ledger.group import Group, Revision
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, content_digest, facts_of, microseconds, payload_of
-from agent_server.ledger.schema import ATTEMPTS, CASES, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
 
+NOT_YET = 0
+"""`counts_from` of a verdict that is hidden."""
 OPEN, CLAIMED, RESOLVED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED, cases.CASE_STATUS_RESOLVED
 
 
@@ -84,17 +87,20 @@ class KeepDecision:
 
     def __call__(self, group: Group) -> Kept:
         """Keep it, or give what was kept for the same content."""
-        known = kept_before(group, self.transaction_id, self._digest)
+        kind = self._opening.kind
+        known = kept_before(group, self.transaction_id, self._digest, kind)
         if known is not None:
             return known
-        revisions = group.revisions(self.transaction_id)
+        if kind is Kind.DECISION:
+            withdraw_golden(group, self.transaction_id)
+        revisions = group.revisions(self.transaction_id, kind)
         answer = self._answer
         answer.revision = revisions[-1].revision + 1 if revisions else 1
         answer.replaces_decision_id = revisions[-1].decision_id if revisions else ""
         before = _open_case(group, revisions)
         if answer.decision == pb.DECISION_REVIEW:
             answer.case_id = before.case_id if before else self._opening.case_id
-        sequence = append_decision(group, self._transaction, answer, self._digest, self._asked, kind=self._opening.kind)
+        sequence = append_decision(group, self._transaction, answer, self._digest, self._asked, kind=kind)
         if before:
             move_case(group, before.case_id, self._transaction, answer, sequence)
         elif answer.decision == pb.DECISION_REVIEW:
@@ -103,9 +109,9 @@ class KeepDecision:
         return Kept(answer)
 
 
-def kept_before(group: Group, transaction_id: str, digest: bytes) -> Kept | None:
+def kept_before(group: Group, transaction_id: str, digest: bytes, kind: Kind = Kind.DECISION) -> Kept | None:
     """The answer that the same order got before."""
-    same = [known for known in group.revisions(transaction_id) if known.content_digest == digest]
+    same = [known for known in group.revisions(transaction_id, kind) if known.content_digest == digest]
     if not same:
         return None
     row = group.execute(DECIDED.where(PAYLOADS.c.sequence == same[-1].sequence)).one()
@@ -114,14 +120,18 @@ def kept_before(group: Group, transaction_id: str, digest: bytes) -> Kept | None
 
 def append_decision(
     group: Group, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, asked: Asked,
-    kind: Kind = Kind.DECISION,
+    kind: Kind = Kind.DECISION, *, hidden: bool = False,
 ) -> int:  # fmt: skip
-    """Append a decision whose revision is set; its sequence number is returned."""
+    """Append a decision whose revision is set; its sequence number is returned.
+
+    A `hidden` one changes nothing in memory, where others could read it off: `show_verdict` does, once it is hidden no more.
+    """
     payload = payload_of(answer, transaction, asked.request_id).SerializeToString()
     facts = facts_of(answer, asked.caller, asked.policy_digest)
     if asked.seen.number:
         facts.memory_number, facts.memory_read, facts.memory_kept = asked.seen.number, asked.seen.read, group.attempts
-        _remember(group, asked.seen.number, answer)
+        if not hidden:
+            _remember(group, asked.seen.number, answer)
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
     sequence = group.append(
         kind,
@@ -138,9 +148,24 @@ def append_decision(
             "salt": salt, "payload": payload, "memory_number": asked.seen.number or None,
         },
     )  # fmt: skip
-    revision = Revision(sequence, answer.decision_id, digest, answer.revision, asked.seen.number)
-    group.revisions(transaction_id).append(revision)
+    by_person = answer.decision_maker == pb.DECISION_MAKER_HUMAN
+    revision = Revision(sequence, answer.decision_id, digest, answer.revision, asked.seen.number, by_person)
+    group.revisions(transaction_id, kind).append(revision)
     return sequence
+
+
+def show_verdict(group: Group, entry: int) -> None:
+    """From now on a verdict that was hidden counts in memory. Does nothing where it does already."""
+    hidden = sa.and_(CASES.c.hidden_entry == entry, CASES.c.counts_from == NOT_YET)
+    if not group.execute(CASES.update().where(hidden).values(counts_from=group.attempts)).rowcount:
+        return
+    chosen = sa.select(ENTRIES.c.decision, PAYLOADS.c.memory_number).join(
+        PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence
+    )
+    row = group.execute(chosen.where(ENTRIES.c.sequence == entry)).first()
+    if row is not None and row.memory_number is not None:
+        counts = row.decision != pb.DECISION_DENY
+        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == row.memory_number).values(counts=counts))
 
 
 def _remember(group: Group, number: int, answer: pb.ReviewResponse) -> None:
@@ -184,10 +209,15 @@ def end_case(
 
 
 def _open_case(group: Group, revisions: list[Revision]) -> sa.Row[tuple[str]] | None:
-    """The case of the decision that is replaced, where nobody has resolved or taken it."""
+    """The case of the decision that is replaced, where nobody has resolved or taken it.
+
+    No second or third look: it is at what somebody judged, and not at what comes later.
+    """
     if not revisions:
         return None
-    chosen = sa.select(CASES.c.case_id).where(CASES.c.sequence == revisions[-1].sequence, CASES.c.status == OPEN)
+    chosen = sa.select(CASES.c.case_id).where(
+        CASES.c.sequence == revisions[-1].sequence, CASES.c.status == OPEN, CASES.c.round == 1
+    )
     return group.execute(chosen).first()
 
 
@@ -203,6 +233,7 @@ def _case_row(
         "resolved_at": None, "verdict": 0, "note": "", "expected_loss": loss, "urgency": urgency(opened_at, loss),
         "due_at": due_at(opened_at, opening.due_seconds), "claim_token": 0, "claimed_until": None,
         "claimed_at": None, "abuse_type": "", "reason_code": "", "round": 1, "review_of": "", "hidden_entry": None,
+        "counts_from": None,
     }  # fmt: skip
 
 

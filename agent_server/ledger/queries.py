@@ -35,9 +35,17 @@ _HIDDEN = sa.select(CASES.c.hidden_entry).where(_UNRESOLVED, CASES.c.hidden_entr
 _JUDGED = sa.select(CASES.c.sequence).where(_UNRESOLVED, CASES.c.round > 1)
 
 
-def latest_record(transaction_id: str, *, blind: bool = False) -> Query[pb.DecisionRecord | None]:
-    """The latest decision of a transaction; `blind` as somebody may see it who has to judge anew what another judged."""
-    query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id).order_by(ENTRIES.c.sequence.desc()).limit(1)
+def latest_record(transaction_id: str, *, blind: bool = False, golden: bool = True) -> Query[pb.DecisionRecord | None]:
+    """The latest decision of a transaction; `blind` as somebody may see it who has to judge anew what another judged.
+
+    Without `golden` those on golden orders are none. One has no id of a real order; in ledgers of old versions it may, and then
+    the real one is meant.
+    """
+    is_golden = ENTRIES.c.kind == int(Kind.GOLDEN)
+    query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id)
+    query = query.order_by(is_golden, ENTRIES.c.sequence.desc()).limit(1)
+    if not golden:
+        query = query.where(sa.not_(is_golden))
     if blind:
         query = blinded(query)
 
@@ -46,6 +54,12 @@ def latest_record(transaction_id: str, *, blind: bool = False) -> Query[pb.Decis
         return None if row is None else record_as_seen(row, blind)
 
     return read
+
+
+def first_hidden() -> Query[int | None]:
+    """The first entry that is hidden from those who review; None where there is none."""
+    query = sa.select(sa.func.min(CASES.c.hidden_entry)).where(_UNRESOLVED)
+    return lambda connection: connection.execute(query).scalar()
 
 
 def blinded(query: sa.Select[Any]) -> sa.Select[Any]:
@@ -139,17 +153,25 @@ def _looked_for(wanted: Wanted, query: sa.Select[Any]) -> sa.Select[Any]:
     return query
 
 
+MAY_BE_RESCORED = (
+    CASES.c.reason == cases.CASE_REASON_UNSCORED, _UNRESOLVED, CASES.c.legitimacy_score.is_(None),
+    CASES.c.round == 1, sa.not_(CASES.c.held), CASES.c.golden == 0,
+)  # fmt: skip
+"""Of a case: nobody has judged its order, one person may, and it was never scored."""
+
+
 def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:
-    """Cases without a score that nobody has resolved, each with the row of its decision: those behind `after`, oldest first."""
+    """Cases without a score that nobody has judged, each with the row of its decision: those behind `after`, oldest first.
+
+    No second or third looks, and none that needs two people: what these are about, people decide.
+    """
     columns = sa.select(CASES.c.case_id, *_ENTRY, *_PAYLOAD, PAYLOADS.c.content_digest)
     query = (
         columns.join(ENTRIES, ENTRIES.c.sequence == CASES.c.sequence)
         .join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
         .where(
             CASES.c.sequence > after,
-            CASES.c.reason == cases.CASE_REASON_UNSCORED,
-            CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED)),
-            CASES.c.legitimacy_score.is_(None),
+            *MAY_BE_RESCORED,
         )
         .order_by(CASES.c.sequence)
         .limit(size)

@@ -63,6 +63,7 @@ CASES = sa.Table(
     sa.Column("hidden_entry", sa.BigInteger),
     sa.Column("held", sa.Boolean, nullable=False, default=False),
     sa.Column("golden", sa.SmallInteger, nullable=False, default=0),
+    sa.Column("counts_from", sa.BigInteger),
     sa.Index("ix_cases_reason_status", "reason", "status"),
     sa.Index("ix_cases_status_urgency", "status", "urgency", "case_id"),
 )
@@ -71,6 +72,20 @@ CASES = sa.Table(
 A second or third look (`round`) at the case `review_of` is a case too. While it is not resolved nobody who reviews sees the
 verdict that it is about: neither in that case nor in its `hidden_entry`. `held` cases need two who agree. `golden` is the right
 verdict of a case that only tests its reviewer, else 0.
+
+`counts_from` is how many attempts memory had when the verdict of `hidden_entry` began to count there, which is when the look
+was done; 0 before, NULL where there is no such entry, or where it counted at once (ledgers before revision 0009).
+"""
+
+GOLDEN_COPIES = sa.Table(
+    "golden_copies",
+    METADATA,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("person", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Index("ix_golden_copies_person", "person"),
+)
+"""Of whose orders a golden order is a copy: the decision on it, and keyed digests of accounts as memory has them. It is erased
+with each of them.
 """
 
 CASE_CHANGES = sa.Table(

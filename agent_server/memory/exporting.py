@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.ledger.records import order_of
-from agent_server.ledger.schema import ATTEMPTS, ENTRIES, MEMORY, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, MEMORY, PAYLOADS
 from agent_server.memory.recall import digests
 from contract.fields import FIELDS
 from contract.messages import row_of
@@ -41,6 +41,7 @@ def exported(connection: Connection) -> Iterator[list[Row]]:
     wanted = {getattr(row, name) for row in undecided for name in NEEDED} - {None}
     texts: dict[int, str] = {}
     kept: _Kept = {}
+    shown = _shown(connection)
     again = set[int]()
     for rows in _decided(connection):
         piece = []
@@ -49,7 +50,7 @@ def exported(connection: Connection) -> Iterator[list[Row]]:
             told = digests(key, {"": order.transaction_id, **{name: getattr(order, name) or None for name in NEEDED}})
             texts |= {told[name]: getattr(order, name) for name in NEEDED if told[name] in wanted}  # type: ignore[misc]
             own = told[""] or 0
-            numbers = _numbers(facts, kept.get(own, []))
+            numbers = _numbers(facts, kept.get(own, [])) | shown.get(row.sequence, {})
             if facts.decision_maker != pb.DECISION_MAKER_HUMAN:
                 kept.setdefault(own, []).append((facts.memory_kept, facts.memory_number))
             fields = {name: value for name, value in row_of(order).items() if name in FIELDS}  # extras have no column
@@ -70,6 +71,13 @@ def _decided(connection: Connection) -> Iterator[list[Any]]:
     while rows := list(connection.execute(in_order.where(ENTRIES.c.sequence > last))):
         last = rows[-1].sequence
         yield rows
+
+
+def _shown(connection: Connection) -> dict[int, Row]:
+    """When verdicts began to count that were hidden until another look was done; by now no reading saw those that still are."""
+    now = int(connection.execute(sa.select(MEMORY.c.number)).scalar_one())
+    query = sa.select(CASES.c.hidden_entry, CASES.c.counts_from).where(CASES.c.counts_from.is_not(None))
+    return {row.hidden_entry: {"memory_kept": row.counts_from or now} for row in connection.execute(query)}
 
 
 def _numbers(facts: DecisionFacts, kept: list[tuple[int, int]]) -> Row:

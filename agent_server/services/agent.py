@@ -6,7 +6,7 @@ from importlib.metadata import version
 from agent_server.audit.verify import verify_place
 from agent_server.decider import Decider
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import Wanted, latest_record, record_page
+from agent_server.ledger.queries import Wanted, first_hidden, latest_record, record_page
 from agent_server.ledger.records import microseconds
 from agent_server.memory.links import links_of
 from agent_server.metrics import count
@@ -14,7 +14,7 @@ from agent_server.scoring_client import ScoringClient
 from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.access.caller import REVIEWER, SHOP
+from runtime.access.caller import REVIEWER, SHOP, WITHOUT_ROLE
 from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
@@ -43,7 +43,9 @@ class AgentService:
 
     async def GetDecision(self, request: pb.GetDecisionRequest, call: Call) -> pb.GetDecisionResponse:
         """The latest decision of a transaction."""
-        record = await self._ledger.read(latest_record(request.transaction_id, blind=_is_blind(call)))
+        golden = call.caller.role not in (SHOP, WITHOUT_ROLE)  # a shop placed none of them
+        query = latest_record(request.transaction_id, blind=_is_blind(call), golden=golden)
+        record = await self._ledger.read(query)
         if record is None:
             raise _no_decision()
         return pb.GetDecisionResponse(review=record.answer, record=record)
@@ -78,11 +80,15 @@ class AgentService:
         found = await self._ledger.read(latest_record(request.transaction_id, blind=_is_blind(call)))
         if found is None:
             raise _no_decision()
-        place = await self._ledger.read(lambda rows: verify_place(rows, found.sequence))
-        return pb.VerifyDecisionResponse(
-            holds=not place.problem, problem=place.problem, sequence=found.sequence, entries=place.entries,
-            hash=place.hash.hex(), previous_hash=place.before.hex(),
-        )  # fmt: skip
+        place, hidden = await self._ledger.read(
+            lambda rows: (verify_place(rows, found.sequence), first_hidden()(rows) if _is_blind(call) else None)
+        )
+        answer = pb.VerifyDecisionResponse(
+            holds=not place.problem, problem=place.problem, sequence=found.sequence, entries=place.entries
+        )
+        if hidden is None or hidden > found.sequence:  # else the hashes are made of what is hidden too
+            answer.hash, answer.previous_hash = place.hash.hex(), place.before.hex()
+        return answer
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, call: Call) -> pb.GetAgentInfoResponse:
         """How the agent is set up."""

@@ -1,7 +1,6 @@
 """CaseService: the thin edge around casework and what is read of it."""
 
 import random
-import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -31,13 +30,16 @@ _MICROSECONDS = 1_000_000
 class CaseService:
     """Cases: the queue, claims, verdicts, and the labels that they give.
 
-    A claim lasts for `lease_seconds`; a share of `second_reviews` is judged twice.
+    A claim lasts for `lease_seconds`; a share of `second_reviews` is judged twice; ClaimNext gives nobody what they gave back
+    less than `release_pause_seconds` ago.
     """
 
     def __init__(
-        self, ledger: Ledger, feed: CaseFeed, lease_seconds: float = 600.0, second_reviews: float = 0.0
-    ) -> None:
+        self, ledger: Ledger, feed: CaseFeed, lease_seconds: float = 600.0, second_reviews: float = 0.0,
+        release_pause_seconds: float = 1800.0,
+    ) -> None:  # fmt: skip
         self._ledger, self._feed, self._lease = ledger, feed, round(lease_seconds * _MICROSECONDS)
+        self._pause = round(release_pause_seconds * _MICROSECONDS)
         self._second_reviews, self._chance = second_reviews, random.SystemRandom()
 
     async def ListCases(self, request: cases.ListCasesRequest, call: Call) -> cases.ListCasesResponse:
@@ -61,7 +63,7 @@ class CaseService:
 
     async def ClaimNext(self, request: cases.ClaimNextRequest, call: Call) -> cases.ClaimNextResponse:
         """Take the most urgent case; an empty answer where none waits."""
-        claimed = await self._ledger.write(Claim(_reviewer(call), self._lease))
+        claimed = await self._ledger.write(Claim(_reviewer(call), self._lease, pause=self._pause))
         if claimed is None:
             return cases.ClaimNextResponse()
         return cases.ClaimNextResponse(case=await self._case(claimed.case_id, call), token=claimed.token)
@@ -133,4 +135,4 @@ def viewer_of(call: Call) -> str | None:
 
 def _reviewer(call: Call) -> Reviewer:
     """The name comes from the key, never from what a caller writes."""
-    return Reviewer(call.caller.name, time.time_ns() // 1000)
+    return Reviewer(call.caller.name)
