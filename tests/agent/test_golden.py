@@ -9,20 +9,41 @@ import grpc
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.disguise import disguised, like_this
+from agent_server.cases.outcomes import Report
+from agent_server.cases.queries import WantedCases, case_page, whole_case
+from agent_server.cases.reviewers import reviewers
+from agent_server.decider import Decider
+from agent_server.decisions.policy import Policy
 from agent_server.golden import GoldenCases, GoldenOrder, read_golden
 from agent_server.ledger import Ledger, LedgerError, open_engine
-from agent_server.ledger.schema import CASES, MEMORY
+from agent_server.ledger.chain import Kind
+from agent_server.ledger.queries import DECIDED, Wanted, latest_record, record_page
+from agent_server.ledger.records import order_of
+from agent_server.ledger.schema import CASES, ENTRIES, GOLDEN_COPIES, MEMORY, PAYLOADS
+from agent_server.memory.recall import Recall, Recalled
 from agent_server.policies.current import CurrentPolicy
+from agent_server.privacy import Erase
+from agent_server.services.agent import AgentService
 from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.access.caller import AUDITOR, REVIEWER, SHOP, WITHOUT_ROLE, Caller
 from runtime.access.keys import digest, new_key
+from runtime.rpc.call import Call
+from runtime.rpc.errors import NotFound
+from testing.decisions import fill, keep
 from testing.orders import message
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -52,6 +73,145 @@ def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) ->
     """It is printable, not empty, and at most four characters longer than the one that it is like."""
     made = like_this(text, random.Random(seed))
     assert 0 < len(made) <= len(text) + 4 and made.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "anna.kowalska@example.com", "anna_kowalska", "kowalska.anna-DE12", "AnnaKowalska77", "Żaneta-Łoś", "a.kowalska",
+        "ORDER-anna-1", "o'brien 1234", "ko\u0301walska", "KOWALSKA", "user:anna/12345", "user_kowalska", "10482",
+    ],
+)  # fmt: skip
+def test_nothing_of_a_real_id_is_kept(text: str) -> None:
+    """Every letter and digit is drawn anew, but for words that shops number their things with."""
+    made = [like_this(text, random.Random(seed)) for seed in range(80)]
+    kept = "".join(
+        letter if all(len(one) > place and one[place] == letter for one in made) else " "
+        for place, letter in enumerate(text)
+    )
+    assert not set(re.findall(r"[^\W_]+", kept)) - {"ORDER", "user"}, kept
+
+
+async def _opened(golden: GoldenCases, like: Transaction) -> Transaction | None:
+    """Open a golden case like an order; the golden order."""
+    ledger = golden._ledger
+    if not await golden.open_like(like, "shop"):
+        return None
+    query = DECIDED.where(ENTRIES.c.kind == int(Kind.GOLDEN)).order_by(ENTRIES.c.sequence.desc()).limit(1)
+    return order_of(await ledger.read(lambda rows: rows.execute(query).one()))
+
+
+def _golden_cases(ledger: Ledger, seed: int = 1) -> GoldenCases:
+    """Golden cases of one order that goes to people."""
+    scorer: Any = _Scorer()
+    current = CurrentPolicy(Policy(0.7, 0.4, minimum_evidence=0))
+    return GoldenCases(ledger, scorer, current, [GoldenOrder(message(), pb.DECISION_DENY)], 1.0, random.Random(seed))
+
+
+class _Scorer:
+    """Scores golden orders so that they go to people."""
+
+    async def predict_many(self, orders: list[Transaction]) -> list[PredictResponse]:
+        return [PredictResponse(legitimacy_score=0.55, model_version="m") for _ in orders]
+
+
+class _Same(random.Random):
+    """Chance that always draws the same."""
+
+    def choice(self, seq: Any) -> Any:
+        return seq[0]
+
+
+async def test_no_golden_order_takes_an_id_of_the_shop(tmp_path: Path) -> None:
+    """Of 10,000 possible ids 5,000 are taken: golden orders get others, of accounts and devices too; none where all are."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    fill(url, 5000, lambda number: keep(f"{number:04}", pb.DECISION_APPROVE, 0.9, user_id=f"u{number:04}"))
+    ledger = Ledger(open_engine(url))
+    golden = _golden_cases(ledger)
+    await ledger.write(Recall(message(transaction_id="remembered", user_id="u7777", device_id="d7777")))
+    for _ in range(30):
+        order = await _opened(golden, message(transaction_id="t0001", user_id="u0001", device_id="d0001"))
+        assert order is not None and order.transaction_id >= "t5000" and order.user_id >= "u5000"
+        assert order.user_id != "u7777" and order.device_id != "d7777"
+    latest = await ledger.read(latest_record("t0007"))
+    assert latest is not None and latest.answer.decision == pb.DECISION_APPROVE
+    golden._chance = _Same()
+    assert await _opened(golden, message(transaction_id="t0001", user_id="u0001")) is None
+    ledger.close()
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledger_url: str, claimed: bool) -> None:
+    """It is remembered, recorded as the first of its id and read by everybody; the golden one and its case are gone."""
+    engine = open_engine(ledger_url)
+    ledger = Ledger(engine)
+    await ledger.write(keep("1001"))
+    order = await _opened(_golden_cases(ledger), message(transaction_id="t1001", user_id="customer-55"))
+    assert order is not None
+    page, _ = await ledger.read(case_page(WantedCases(), None, 10))
+    golden_id = next(case.case_id for case in page if case.golden_verdict)
+    if claimed:
+        await ledger.write(Claim(Reviewer("ada", 1), 600_000_000, golden_id))
+    scoring: Any = None
+    current: Any = None
+    service, context = AgentService(Decider(scoring, current, ledger), ledger, scoring), _Context()
+    asked = pb.GetDecisionRequest(transaction_id=order.transaction_id)
+    for role in (REVIEWER, AUDITOR):
+        record = (await service.GetDecision(asked, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
+        assert record.transaction.user_id == order.user_id
+    for role in (SHOP, WITHOUT_ROLE):
+        with pytest.raises(NotFound):
+            await service.GetDecision(asked, Call(context, Caller("x", role)))  # type: ignore[arg-type]
+    outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=outcomes.OUTCOME_KIND_CONFIRMED_GOOD)
+    with pytest.raises(NotFound):
+        await ledger.write(Report(outcome, 1, "shop"))
+    real = keep(order.transaction_id[1:], pb.DECISION_DENY, 0.1, user_id="somebody else")
+    assert isinstance(await ledger.write(Recall(real._transaction)), Recalled)
+    kept = await ledger.write(real)
+    assert (kept.replayed, kept.answer.revision, kept.answer.decision) == (False, 1, pb.DECISION_DENY)
+    for role in (SHOP, REVIEWER, AUDITOR):
+        record = (await service.GetDecision(asked, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
+        assert (record.transaction.user_id, record.decision) == ("somebody else", pb.DECISION_DENY)
+    records, _ = await ledger.read(record_page(Wanted(transaction_id=order.transaction_id), None, 10, blind=True))
+    assert [record.revision for record in records] == [1]
+    whole = await ledger.read(whole_case(golden_id, "ada"))
+    assert whole is not None and whole.case.status == cases.CASE_STATUS_RESOLVED and not whole.HasField("transaction")
+    assert not (await ledger.read(reviewers())).reviewers
+    with engine.connect() as connection:
+        assert not verify(rows_of(connection), end_of(connection), None).broken
+    ledger.close()
+
+
+async def test_a_golden_copy_goes_with_its_person(ledger_url: str) -> None:
+    """Erased with the customer whose order it is like, and with the one whose labelled order it is; nobody else's."""
+    engine = open_engine(ledger_url)
+    ledger = Ledger(engine)
+    for number, person in ((1001, "anna"), (1002, "bert")):
+        await ledger.write(keep(number, user_id=person))
+        assert await _opened(_golden_cases(ledger, number), message(transaction_id=f"t{number}", user_id=person))
+
+    async def left() -> int:
+        query = sa.select(sa.func.count()).where(
+            ENTRIES.c.kind == int(Kind.GOLDEN), PAYLOADS.c.sequence == ENTRIES.c.sequence
+        )
+        return await ledger.read(lambda rows: rows.execute(query).scalar_one())
+
+    assert await left() == 2
+    assert await ledger.write(Erase(user_id="anna")) == 2 and await left() == 1
+    await ledger.write(Erase(user_id="nobody"))
+    assert await left() == 1
+    assert await ledger.write(Erase(user_id=message().user_id)) == 1 and await left() == 0
+    with engine.connect() as connection:
+        assert not connection.execute(sa.select(GOLDEN_COPIES)).all()
+        assert not verify(rows_of(connection), end_of(connection), None).broken
+    ledger.close()
+
+
+class _Context:
+    """The context of a call that has no deadline and no metadata."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
 
 
 def test_a_disguise_holds_what_the_shop_sends_and_no_more() -> None:
