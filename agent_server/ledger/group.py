@@ -1,5 +1,6 @@
 """One transaction of the ledger: what a group of writes reads and appends. The head row is locked for as long as it is open."""
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -49,11 +50,9 @@ _INSERTS: Final = {
     table: PreparedInsert(table, [column.name for column in table.columns]) for table in (ENTRIES, PAYLOADS, ATTEMPTS)
 }
 """For tables of which every decision writes a row."""
-_CLOCKS: Final = {
-    "sqlite": sa.text("SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"),
-    "postgresql": sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"),
-}
-"""The database's clock, in microseconds since 1970. Not the start of the transaction: that waits for the head of the chain."""
+_CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+"""PostgreSQL's clock. Not the start of the transaction: that waits for the head of the chain."""
+_EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
 _NEW_NUMBER = MEMORY.update().values(number=sa.bindparam("new_number"))
 
 
@@ -131,10 +130,15 @@ class Group:
 
     @property
     def now(self) -> int:
-        """The time by the database's clock, in microseconds since 1970: one for all agents on a ledger."""
+        """The time in microseconds since 1970, by one clock for all agents on a ledger.
+
+        That is PostgreSQL's own; SQLite has that of the host, which all agents on the file share.
+        """
         if self._now is None:
-            clock = _CLOCKS[self._connection.dialect.name]
-            self._now = int(self._connection.execute(clock).scalar_one())
+            if self._connection.dialect.name == "postgresql":
+                self._now = int(self._connection.execute(_CLOCK).scalar_one())
+            else:
+                self._now = (dt.datetime.now(dt.UTC) - _EPOCH) // _MICROSECOND
         return self._now
 
     @property

@@ -70,7 +70,7 @@ def test_a_case_through_envoy(client: httpx.Client, stack: Stack, open_cases: li
 
 
 def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
-    """The most urgent first, page after page; the next one to claim is the first that is open."""
+    """The most urgent first, page after page; the next one to claim is the first that is open and was not given back."""
     url, found, token = f"{stack.url('rest_agent')}/api/v1/cases", [], ""
     while True:
         asked: dict[str, str | int] = {"status": "open", "order": "priority", "page_size": 3, "page_token": token}
@@ -84,9 +84,17 @@ def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, o
     assert len({case["case_id"] for case in found}) == len(found)
     nearly = [case["expected_loss"] for case in found if case["case_id"] in open_cases]  # of one age, so by loss
     assert nearly == sorted(nearly, reverse=True)
-    taken = step(client, stack, "next").json()
-    assert taken["case"]["case_id"] == found[0]["case_id"]
-    assert step(client, stack, f"{found[0]['case_id']}/release", token=taken["token"]).status_code == 200
+    for _ in range(2):
+        released = {case["case_id"] for case in found if _was_released(client, f"{url}/{case['case_id']}")}
+        taken = step(client, stack, "next").json()
+        first = next(case["case_id"] for case in found if case["case_id"] not in released)
+        assert taken["case"]["case_id"] == first
+        assert step(client, stack, f"{first}/release", token=taken["token"]).status_code == 200
+
+
+def _was_released(client: httpx.Client, url: str) -> bool:
+    """Whether somebody gave a case back: here all reviewers are one, who has no name."""
+    return "released" in [event["kind"] for event in client.get(url).json()["events"]]
 
 
 def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
