@@ -17,6 +17,8 @@ from runtime.process.terminal import plain
 
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
 _ORDERS = short_names(cases.CaseOrder.DESCRIPTOR)
+_WORK_FIRST = (cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED, cases.CASE_STATUS_RESOLVED)
+_MOST_LISTED = 1000
 _VERDICTS = {name: number for name, number in short_names(pb.Decision.DESCRIPTOR).items() if name != "review"}
 
 
@@ -24,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     """The actions and their options."""
     result = argparse.ArgumentParser(prog="vouch cases", description="Work off cases.")
     actions = result.add_subparsers(dest="action", required=True)
-    listed = actions.add_parser("list", help="the queue")
+    listed = actions.add_parser("list", help="the queue: open cases first, the most urgent of them on top")
     listed.add_argument("--status", choices=sorted(_STATUSES), help="only cases in this state")
     listed.add_argument("--order", choices=sorted(_ORDERS), default="priority", help="(default: priority)")
     listed.add_argument("--most", type=int, default=20, metavar="N", help="so many cases (default: 20)")
@@ -67,13 +69,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(options: argparse.Namespace, ask: Ask) -> None:
-    request = cases.ListCasesRequest(
-        status=_STATUSES[options.status] if options.status else 0,  # type: ignore[arg-type]
-        order=_ORDERS[options.order],  # type: ignore[arg-type]
-        page_size=max(1, min(options.most, 1000)),
-    )
-    for case in ask("ListCases", request).cases:
-        print(_line(case))
+    left = max(1, min(options.most, _MOST_LISTED))
+    for status in _statuses(options):
+        request = cases.ListCasesRequest(
+            status=status,  # type: ignore[arg-type]
+            order=_ORDERS[options.order],  # type: ignore[arg-type]
+            page_size=left,
+        )
+        for case in ask("ListCases", request).cases:
+            print(_line(case))
+            left -= 1
+        if not left:
+            return
+
+
+def _statuses(options: argparse.Namespace) -> Sequence[int]:
+    """Return the states to list one after another. In order of priority a resolved case would stand before all later ones."""
+    if options.status:
+        return (_STATUSES[options.status],)
+    if _ORDERS[options.order] == cases.CASE_ORDER_PRIORITY:
+        return _WORK_FIRST
+    return (cases.CASE_STATUS_UNSPECIFIED,)
 
 
 def _show(options: argparse.Namespace, ask: Ask) -> None:
@@ -149,5 +165,11 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Ask], None]] = {
 def _line(case: cases.Case) -> str:
     status = cases.CaseStatus.Name(case.status).removeprefix("CASE_STATUS_").lower()
     score = f"legitimacy {case.legitimacy_score:.3f}" if case.HasField("legitimacy_score") else "no score"
-    loss = f"expected loss {case.expected_loss:,.2f}"
-    return plain(f"{case.case_id}  {status:8} {loss}, {score}, due {case.due_at.ToJsonString()}  {case.transaction_id}")
+    amount = f"amount {_money(case.order_amount, case)}" if case.HasField("order_amount") else "no amount"
+    loss = f"expected loss {_money(case.expected_loss, case)}"
+    due = case.due_at.ToJsonString()
+    return plain(f"{case.case_id}  {status:8} {amount}, {loss}, {score}, due {due}  {case.transaction_id}")
+
+
+def _money(value: float, case: cases.Case) -> str:
+    return f"{value:,.2f} {case.currency}".rstrip()

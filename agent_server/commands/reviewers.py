@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from agent_server.commands.ages import age, long_ago
@@ -15,6 +17,7 @@ from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.process.commands import command
 from runtime.process.terminal import plain
 
+_WIDEST = 10_000
 _COLUMNS = (
     "reviewer",
     "verdicts",
@@ -51,15 +54,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not answer.reviewers:
         print("nobody has given a verdict")
         return 0
-    console, table = Console(highlight=False), Table()
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in ("reviewer", "") else "right")
-    for quality in answer.reviewers:
-        table.add_row(*map(plain, _cells(quality)))
-    console.print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    show(console, [[plain(cell) for cell in _cells(quality)] for quality in answer.reviewers])
     agreement = f"kappa {_kappa(answer)}" if answer.HasField("kappa") else "too few to tell a kappa"
     console.print(f"{answer.paired:,} orders were judged twice: {agreement}")
     return 0
+
+
+def show(console: Console, rows: Sequence[Sequence[str]]) -> None:
+    """Print a row for each reviewer; where the terminal is too narrow for a row, a block. Nothing is cut."""
+    table = Table()
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in ("reviewer", "") else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    if not console.is_terminal or needed <= console.width:
+        console.width = max(console.width, needed)
+        console.print(table)
+        return
+    for row in rows:
+        for name, value in zip(_COLUMNS, row, strict=True):
+            if value:
+                console.print(f"{'' if name == 'reviewer' else '  '}{f'{name} {value}'.strip()}", markup=False)
 
 
 def _cells(quality: cases.ReviewerQuality) -> list[str]:

@@ -1,9 +1,11 @@
 """Second and third looks: who judges what when, what the order's decision is meanwhile, and what stays hidden."""
 
+import io
 import random
 from collections.abc import Sequence
 
 import pytest
+from rich.console import Console
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Claim, Reviewer
@@ -16,6 +18,7 @@ from agent_server.cases.labels import (
 from agent_server.cases.queries import WantedCases, case_page, whole_case
 from agent_server.cases.reviewers import reviewers
 from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.commands.reviewers import show
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening, Said
 from agent_server.ledger.queries import Wanted, latest_record, record_page
@@ -271,3 +274,14 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
     assert all(one.error_low < one.wrong / 40 < one.error_high for one in told.values() if one.wrong)
     assert all(one.median_seconds == 0.0 for one in told.values())
     ledger.close()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_figures_of_reviewers_are_not_cut(terminal: bool) -> None:
+    """At 80 columns every figure is there whole: in a terminal one under the other, elsewhere in long lines."""
+    rows = [["anna.[red]kowalska@shop.example", *(f"figure {number} of 1,000" for number in range(8))]]
+    written = io.StringIO()
+    show(Console(file=written, width=80, force_terminal=terminal, color_system=None), rows)
+    text = written.getvalue()
+    assert all(cell in text for cell in rows[0]) and "…" not in text
+    assert not terminal or max(map(len, text.splitlines())) <= 80

@@ -1,6 +1,7 @@
 """Cases through all doors: the queue, claims, verdicts; hostile bodies; the terminal."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -209,13 +210,26 @@ def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> 
         return done.stdout + done.stderr
 
     assert case_id in cases("list", "--order", "priority", "--status", "open")
-    assert "token 1" in cases("claim", case_id)
+    token = cases("claim", case_id).split()[-1]
     cases("comment", case_id, "bell \x07 and \x1b[2J clear")
     shown = cases("show", case_id)
     assert "\x1b" not in shown and "\\x1b[2J" in shown and "legitimacy" in shown
-    assert "resolved" in cases("resolve", case_id, "approve", "--token", "1", "--note", "known customer")
-    assert "not claimed" in cases("release", case_id, "--token", "1", code=1)
+    assert "resolved" in cases("resolve", case_id, "approve", "--token", token, "--note", "known customer")
+    assert "not claimed" in cases("release", case_id, "--token", token, code=1)
     assert "no such case" in cases("show", "none", code=1)
+    assert "yours until" in cases("claim", open_cases[4])
+    listed = cases("list", "--most", "1000")
+    rows = [line.split() for line in listed.splitlines()]
+    statuses = [row[1] for row in rows]
+    assert set(statuses) == {"open", "claimed", "resolved"}
+    assert statuses == sorted(statuses, key=("open", "claimed", "resolved").index)
+    queue = [row[0] for row in rows if row[1] == "open"]
+    assert queue == [line.split()[0] for line in cases("list", "--status", "open", "--most", "1000").splitlines()]
+    assert re.search(r"amount [\d,]+\.\d\d [A-Z]{3}, expected loss [\d,]+\.\d\d [A-Z]{3}", listed)
+    told = run("vouch.py", "reviewers", env=with_agent | {"COLUMNS": "80"}).stdout
+    assert "(no name)" in told and "…" not in told
+    header = next(line for line in told.splitlines() if "reviewer" in line)
+    assert all(name in header for name in ("median time", "golden right", "pairs agreed", "wrong of checked"))
     assert "cannot be reached" in run(
         "vouch.py", "cases", "list", env=with_agent | {"VOUCH_CLIENT_AGENT": "127.0.0.1:1"}
     ).stderr  # fmt: skip
