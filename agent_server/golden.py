@@ -127,9 +127,7 @@ class GoldenCases:
             order, caller, completed = await self._waiting.get()
             try:
                 if not await self.open_like(order, caller, completed):
-                    _log.warning(
-                        "no golden case opened: no order goes to people by this policy, or no id is free", tried=TRIED
-                    )
+                    _log.warning("no golden order goes to people by this policy", tried=TRIED)
             except (Unavailable, Overloaded):
                 continue  # the next one may find scorer and ledger there
 
@@ -156,5 +154,10 @@ class GoldenCases:
             opening = Opening(new_id(), reason, policy.due_seconds, golden=golden.verdict)
             asked = Asked(caller, new_id(), policy.digest)
             people = (like.user_id, golden.order.user_id)
-            return await self._ledger.write(KeepGolden(order, like, people, answer, asked, opening, self._chance))
+            kept = await self._ledger.write(KeepGolden(order, like, people, answer, asked, opening, self._chance))
+            if not kept:
+                _log.warning(
+                    "no golden case opened: every id of the shop's kind that was drawn is taken", drawn=_MOST_DRAWS
+                )
+            return kept
         return False

@@ -37,14 +37,15 @@ class Footprint:
 
 def footprint(user_id: str) -> Query[Footprint]:
     """How much is kept of a person."""
-    own = PAYLOADS.c.user_id == user_id
+    own, real = PAYLOADS.c.user_id == user_id, ENTRIES.c.kind == int(Kind.DECISION)
     decided = sa.select(sa.func.count(), sa.func.min(ENTRIES.c.at), sa.func.max(ENTRIES.c.at)).select_from(
         PAYLOADS.join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
     )
     hanging = sa.select(sa.func.count()).select_from(CASES.join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence))
+    hanging = hanging.where(CASES.c.golden == 0)
 
     def read(connection: Connection) -> Footprint:
-        count, first, last = connection.execute(decided.where(own)).one()
+        count, first, last = connection.execute(decided.where(own, real)).one()
         return Footprint(count, connection.execute(hanging.where(own)).scalar_one(), first, last)
 
     return read
@@ -52,7 +53,9 @@ def footprint(user_id: str) -> Query[Footprint]:
 
 def told(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
     """Up to CHUNK records of a person behind a sequence number, oldest first."""
-    query = DECIDED.where(PAYLOADS.c.user_id == user_id, ENTRIES.c.sequence > after).order_by(ENTRIES.c.sequence)
+    query = DECIDED.where(
+        PAYLOADS.c.user_id == user_id, ENTRIES.c.sequence > after, ENTRIES.c.kind == int(Kind.DECISION)
+    ).order_by(ENTRIES.c.sequence)
 
     def read(connection: Connection) -> list[ExportPersonResponse]:
         rows = connection.execute(query.limit(CHUNK)).all()

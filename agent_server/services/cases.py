@@ -1,6 +1,7 @@
 """CaseService: the thin edge around casework and what is read of it."""
 
 import random
+import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
 

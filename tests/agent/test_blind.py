@@ -83,13 +83,12 @@ class _Scorer:
 class _World:
     """A ledger, its services, and people; everything that is drawn or timed is the same in each."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         random.seed(7)  # ids
         self.now = BEGUN * 1_000_000
-        engine = open_engine(f"sqlite:///{folder / 'ledger.db'}")
+        self.url, engine = url, open_engine(url)
         with engine.begin() as connection:
             connection.execute(MEMORY.update().values(since=BEGUN - 86_400 * 60, key=bytes(32)))
-        self.url = f"sqlite:///{folder / 'ledger.db'}"
         monkeypatch.setattr(os, "urandom", bytes)  # salts
         monkeypatch.setattr(time, "time_ns", lambda: self.tick() * 1000)
         monkeypatch.setattr(Group, "now", property(lambda _: self.tick()))
@@ -331,9 +330,7 @@ async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monk
     told = {}
     for first in (APPROVE, DENY):
         with monkeypatch.context() as patch:
-            folder = tmp_path / str(first)
-            folder.mkdir()
-            world = _World(folder, patch)
+            world = _World(f"sqlite:///{tmp_path / str(first)}", patch)
             told[first] = await _seen(world, scene, first)
             record = await world.ledger.read(latest_record("judged"))
             assert record is not None
@@ -343,23 +340,20 @@ async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monk
     assert not differing, differing
 
 
-async def test_a_verdict_counts_once_its_look_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("first", "counts"), [(APPROVE, [1, 2]), (DENY, [1, 1])])
+async def test_a_verdict_counts_once_its_look_is_done(
+    ledger_url: str, first: pb.Decision, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Memory counts a denied order as one until the second look is done, and a replay of the ledger agrees at every step."""
-    told = []
-    for first in (APPROVE, DENY):
-        with monkeypatch.context() as patch:
-            folder = tmp_path / str(first)
-            folder.mkdir()
-            world = _World(folder, patch)
-            await _begin(world)
-            await world.order(ORDER)
-            await world.judge("ada", first)
-            await world.order("between")
-            assert all(filled == values for filled, values in replayed(world.url))
-            await world.judge("bob", first)
-            await world.order("behind")
-            pairs = replayed(world.url)
-            assert all(filled == values for filled, values in pairs)
-            told.append([pairs[-2][0]["total_orders_lifetime"], pairs[-1][0]["total_orders_lifetime"]])
-            world.ledger.close()
-    assert told == [[1, 2], [1, 1]]
+    world = _World(ledger_url, monkeypatch)
+    await _begin(world)
+    await world.order(ORDER)
+    await world.judge("ada", first)
+    await world.order("between")
+    assert all(filled == values for filled, values in replayed(world.url))
+    await world.judge("bob", first)
+    await world.order("behind")
+    pairs = replayed(world.url)
+    assert all(filled == values for filled, values in pairs)
+    assert [filled["total_orders_lifetime"] for filled, _ in pairs[-2:]] == counts
+    world.ledger.close()

@@ -12,7 +12,7 @@ from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy, Unscored
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import Wanted, record_page, unscored_cases
-from agent_server.ledger.schema import CASES
+from agent_server.ledger.schema import CASES, PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
@@ -26,6 +26,7 @@ from ml_server.settings import MlSettings
 from runtime.rpc.call import Call
 from runtime.rpc.errors import Unavailable
 from runtime.rpc.server import Server
+from testing.decisions import keep
 from testing.orders import message
 from testing.waiting import free_port
 
@@ -153,6 +154,25 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
     }
     ledger.close()
     await scoring.close()
+
+
+async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_path: Path) -> None:
+    """A payload that cannot be read is passed over, and the cases behind it are scored."""
+    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    for number in range(2):
+        await ledger.write(keep(number, score=None))
+    damaged = PAYLOADS.update().where(PAYLOADS.c.transaction_id == "t0").values(payload=b"\xff\xff")
+    await ledger.write(lambda group: group.execute(damaged) and None)
+    service = ScoringService()
+    service.serve(model)
+    settings = MlSettings.read(listen=f"127.0.0.1:{free_port()}", metrics_listen="", lame_duck_seconds=0)
+    async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
+        await server.set_serving(True)
+        scoring = ScoringClient.reaching(settings.listen, 20.0)
+        rescoring = Rescoring(ledger, scoring, CurrentPolicy(Policy(0.7, 0.4)))
+        assert [await rescoring.some() for _ in range(2)] == [1, 0]
+        await scoring.close()
+    ledger.close()
 
 
 def test_the_breaker_lets_one_try() -> None:
