@@ -36,7 +36,7 @@ class AgentSettings(ServerSettings):
     approve_threshold: Share = APPROVE_FROM
     deny_threshold: Share = DENY_UP_TO
     minimum_evidence: Annotated[int, Field(ge=0, le=len(INFORMATIVE))] = 4
-    """Informative fields that an order needs to be approved; 0 for none."""
+    """Informative fields that an order needs to be approved or denied by its score; 0 for none."""
     policy: Path | None = None
     """File of a policy: rules, lists and thresholds; what it does not say is as these settings have it."""
     randomising_key: Annotated[SecretStr, Field(min_length=16)] | None = None

@@ -26,7 +26,7 @@ _MOST_NAMED = 3
 def analyse(prediction: PredictResponse, lack: str = "") -> pb.AgentAnalysis:
     """Evidence in all five groups, a recommendation, and a summary that names fields and values.
 
-    `lack` says what is missing for an approval, where something is: then none is recommended.
+    `lack` says what is missing for a decision, where something is: then neither approval nor denial is recommended.
     """
     by_group: dict[FeatureGroup, list[Reason]] = defaultdict(list)
     for reason in prediction.reasons:
@@ -34,9 +34,7 @@ def analyse(prediction: PredictResponse, lack: str = "") -> pb.AgentAnalysis:
     totals = {total.group: total.contribution for total in prediction.explanation.groups}
     evidence = [_evidence(group, name, totals.get(group, 0.0), by_group[group]) for group, name in GROUPS.items()]
     evidence.sort(key=lambda finding: -abs(finding.contribution))
-    recommendation = recommend(prediction.legitimacy_score, evidence)
-    if lack and recommendation == pb.RECOMMENDATION_APPROVE:
-        recommendation = pb.RECOMMENDATION_ESCALATE
+    recommendation = pb.RECOMMENDATION_ESCALATE if lack else recommend(prediction.legitimacy_score, evidence)
     return pb.AgentAnalysis(
         recommendation=recommendation, summary=_summary(prediction, evidence, recommendation, lack), evidence=evidence
     )

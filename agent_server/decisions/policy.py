@@ -61,7 +61,7 @@ class Randomised:
 
 @dataclass(frozen=True)
 class Policy:
-    """Thresholds on the calibrated legitimacy score, how many informative fields an approval needs, and rules that go before.
+    """Thresholds on the calibrated legitimacy score, how many informative fields they need, and rules that go before.
 
     `agent_decides` lets the agent close clear cases between the thresholds itself. `unscored` says what becomes of an order
     that cannot be scored; only a rule ever approves it. `content` tells all that `version` does not: rules and lists.
@@ -126,9 +126,9 @@ class Policy:
         )
 
     def is_open(self, transaction: Transaction, prediction: PredictResponse) -> bool:
-        """Whether the score lies between the thresholds, at an order whose mistakes can be priced."""
+        """Whether the score lies between the thresholds, at an order of which enough is known and whose mistakes have a price."""
         between = self.deny_up_to < prediction.legitimacy_score < self.approve_from
-        return between and transaction.HasField("order_amount")
+        return between and transaction.HasField("order_amount") and not self._lack(transaction)
 
     def evaluate(
         self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, bar: float = 0.0
@@ -138,7 +138,8 @@ class Policy:
         Where the score alone would have a person decide, a mistake must cost `bar` on average; else the cheaper side is taken.
 
         The first rule that matches decides, or sets the thresholds. Else the score does; an order of which too little is known
-        is not approved by it: silence is no evidence. Without a prediction a person decides, or `unscored` says otherwise.
+        is neither approved nor denied by it, whatever the thresholds: silence is no evidence. Without a prediction a person
+        decides, or `unscored` says otherwise.
         """
         matched = self.rules.match(transaction, prediction, at) if self.rules is not None else NONE
         rule = matched.applied
@@ -181,41 +182,43 @@ class Policy:
                 return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_POLICY, f"{UNSCORED} The policy denies such orders.")
             said, reason = f"{UNSCORED} A person has to decide.", cases.CASE_REASON_UNSCORED
             return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, said, reason=reason)
-        score = prediction.legitimacy_score
+        score, lack = prediction.legitimacy_score, self._lack(transaction)
         if score <= deny_up_to:
-            said = f"Legitimacy {score:.3f} is at or below the denial threshold {deny_up_to:g}."
-            return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_ML_MODEL, said)
-        lack = self._lack(transaction)
-        if score >= approve_from and not lack:
-            said = f"Legitimacy {score:.3f} is at or above the approval threshold {approve_from:g}."
-            return Verdict(pb.DECISION_APPROVE, pb.DECISION_MAKER_ML_MODEL, said)
-        analysis = analyse(prediction, lack)
-        if score >= approve_from:
-            where = f"Legitimacy {score:.3f} is at or above the approval threshold {approve_from:g}, but {lack}."
+            where = f"Legitimacy {score:.3f} is at or below the denial threshold {deny_up_to:g}"
+            clear = pb.DECISION_DENY
+        elif score >= approve_from:
+            where = f"Legitimacy {score:.3f} is at or above the approval threshold {approve_from:g}"
+            clear = pb.DECISION_APPROVE
         else:
-            where = f"Legitimacy {score:.3f} lies between {deny_up_to:g} and {approve_from:g}."
+            where = f"Legitimacy {score:.3f} lies between {deny_up_to:g} and {approve_from:g}"
+            clear = pb.DECISION_UNSPECIFIED
+        if clear and not lack:
+            return Verdict(clear, pb.DECISION_MAKER_ML_MODEL, f"{where}.")
+        if lack:
+            where += f", {'but' if clear else 'and'} {lack}"
+        analysis = analyse(prediction, lack)
         review = Verdict(
             pb.DECISION_REVIEW,
             pb.DECISION_MAKER_REVIEW_REQUIRED,
-            f"{where} A person has to decide. {analysis.summary}",
+            f"{where}. A person has to decide. {analysis.summary}",
             analysis,
-            cases.CASE_REASON_LITTLE_KNOWN if score >= approve_from else cases.CASE_REASON_UNCERTAIN,
+            cases.CASE_REASON_LITTLE_KNOWN if lack else cases.CASE_REASON_UNCERTAIN,
         )
         chosen = _AGENTS.get(analysis.recommendation) if self.agent_decides else None
         if chosen is None:
             return review
-        said = f"{where} The agent decided. {analysis.summary}"
+        said = f"{where}. The agent decided. {analysis.summary}"
         return replace(review, decision=chosen, maker=pb.DECISION_MAKER_AGENT, reasoning=said)
 
     def _lack(self, transaction: Transaction) -> str:
-        """What is missing for an approval, in words; empty where nothing is."""
+        """What is missing for a decision by score, in words; empty where nothing is."""
         missing = [name for name in INFORMATIVE if not transaction.HasField(name)]
         known = len(INFORMATIVE) - len(missing)
         if known >= self.minimum_evidence:
             return ""
-        named = ", ".join(missing[:_MOST_NAMED])
-        wanted = self.minimum_evidence
-        return f"only {known} informative fields are known and an approval needs {wanted}: missing are {named}, …"
+        fields = "informative field is" if known == 1 else "informative fields are"
+        named = ", ".join(missing[:_MOST_NAMED]) + (", …" if len(missing) > _MOST_NAMED else "")
+        return f"only {known} {fields} known and a decision by score needs {self.minimum_evidence}: missing are {named}"
 
 
 def _ruled(rule: Rule, prediction: PredictResponse | None) -> Verdict:

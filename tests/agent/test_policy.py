@@ -124,7 +124,7 @@ def test_clear_scores_are_decided_by_the_model(model: Bundle, score: float, deci
     assert f"{score:.3f}" in review.reasoning
 
 
-# -- evidence that an approval needs
+# -- evidence that a decision by score needs
 
 
 @pytest.mark.parametrize("known", range(6))
@@ -138,19 +138,20 @@ def test_silence_is_no_evidence(known: int) -> None:
         assert (verdict.decision, verdict.analysis) == (pb.DECISION_APPROVE, None)
         return
     assert (verdict.decision, verdict.maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
-    assert f"only {known} informative fields are known and an approval needs 4" in verdict.reasoning
+    assert (
+        f"only {known} informative field{' is' if known == 1 else 's are'} known and a decision by score needs 4"
+        in verdict.reasoning
+    )
     assert "email_verified" in verdict.reasoning
     assert verdict.analysis is not None
     assert verdict.analysis.recommendation != pb.RECOMMENDATION_APPROVE
 
 
 def test_too_little_is_known_for_the_agent_too() -> None:
-    """An agent that may decide still approves nothing of which too little is known; a denial needs no more than its score."""
+    """An agent that may decide still approves and denies nothing of which too little is known."""
     bold, bare = Policy(0.7, 0.4, agent_decides=True), message(account_age_days=None, email_domain=None)
-    for score in (0.65, 0.99):
-        verdict = bold.evaluate(bare, PredictResponse(legitimacy_score=score))
-        assert verdict.decision != pb.DECISION_APPROVE
-    assert bold.evaluate(bare, PredictResponse(legitimacy_score=0.1)).decision == pb.DECISION_DENY
+    for score in (0.1, 0.45, 0.65, 0.99):
+        assert bold.evaluate(bare, PredictResponse(legitimacy_score=score)).decision == pb.DECISION_REVIEW
     free = Policy(0.7, 0.4, minimum_evidence=0)
     assert free.evaluate(bare, PredictResponse(legitimacy_score=0.8)).decision == pb.DECISION_APPROVE
 
