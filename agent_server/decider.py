@@ -75,6 +75,11 @@ class Decider:
         """The policy in force."""
         return self._current.policy
 
+    @property
+    def failing_rules(self) -> list[str]:
+        """Rules of the policy that could not be evaluated for an order lately."""
+        return self._current.failing_rules
+
     async def decide(self, transaction: Transaction, call: Call) -> Kept:
         """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
         policy = self.policy  # one for the whole decision, whatever is swapped meanwhile

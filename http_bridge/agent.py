@@ -44,31 +44,35 @@ app = application(
 
 @app.get("/api/v1/health", summary="Whether the agent can decide")
 async def health(request: Request) -> Response:
-    """`degraded` when agent, scorer or ledger cannot do their part, `starting` where they never could yet.
+    """`degraded` when agent, scorer or ledger cannot do their part, or a rule of the policy could not be evaluated lately;
+    `starting` where they never could yet.
 
     `degraded` too when a background job of the agent keeps failing: `failing_jobs` names it.
 
     Always 200, so that the fields can be read.
     """
-    agent, scorer, version, failing = False, False, None, list[str]()
+    agent, scorer, version, rules = False, False, None, True
+    failing_jobs, failing_rules = list[str](), list[str]()
     try:
         info = await request.app.state.agent.GetAgentInfo(
             pb.GetAgentInfoRequest(), timeout=HEALTH_SECONDS, metadata=metadata(request)
         )
         agent, scorer, version = info.ledger_available, info.scorer_available, info.version
-        failing = list(info.failing_jobs)
+        rules = info.agent_status == pb.AGENT_STATUS_AVAILABLE or not (agent and scorer)
+        failing_jobs, failing_rules = list(info.failing_jobs), list(info.failing_rules)
     except grpc.aio.AioRpcError as error:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # nobody gave a key; health checks need none
-            agent, scorer, failing = await asyncio.gather(
+            agent, scorer, failing_jobs = await asyncio.gather(
                 _serves(request, _AGENT), _serves(request, _SCORER), jobs_that_fail(request.app.state.health)
             )
     return respond_json(
         {
-            "status": request.app.state.condition.word(agent and scorer and not failing, DEGRADED),
+            "status": request.app.state.condition.word(agent and scorer and rules and not failing_jobs, DEGRADED),
             "ml_service_available": scorer,
             "ledger_available": agent,
             "agent_service_version": version,
-            "failing_jobs": failing,
+            "failing_jobs": failing_jobs,
+            "failing_rules": failing_rules,
         }
     )
 

@@ -176,4 +176,10 @@ def _tell(comparison: Comparison) -> None:
         table.add_row(title, *(f"{value:,.0f}" for value in values))
     console.print(table)
     for name, count in comparison.then.rules.most_common():
-        console.print(plain(f"{name}: {count:,} orders"), markup=False)
+        console.print(plain(f"{name}: {_orders(count)}"), markup=False)
+    for name, count in comparison.then.failed.most_common():
+        console.print(plain(f"{name}: could not be evaluated for {_orders(count)}, and did not match"), markup=False)
+
+
+def _orders(count: int) -> str:
+    return f"{count:,} order{'' if count == 1 else 's'}"

@@ -27,6 +27,8 @@ class Tally:
 
     decisions: Counter[pb.Decision] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    """Orders by the rules that could not be evaluated for them."""
     abuse_let_through: int = 0
     abuse_amount: float = 0.0
     good_stopped: int = 0
@@ -37,6 +39,7 @@ class Tally:
         verdict = policy.evaluate(judged.order, judged.prediction, judged.at)
         self.decisions[verdict.decision] += 1
         self.rules.update(f"{rule.name} (shadow)" if rule.shadow else rule.name for rule in verdict.matched)
+        self.failed.update(verdict.failed)
         abuse, amount = judged.is_abuse, judged.order.order_amount
         loss = prices.missed_share * amount
         if verdict.decision == pb.DECISION_REVIEW:

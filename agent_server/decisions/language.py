@@ -1,4 +1,4 @@
-"""What conditions of a policy speak of, and how they are asked: CEL over the order, the score and lists. Pure.
+"""What conditions of a policy can name, and how they are evaluated: CEL over the order, the score and lists. Pure.
 
 A condition is checked against the types of the contract when it is read. One that reads an unknown field does not match: CEL
 itself says that an absent value makes an error, except where the other side of `||` or `&&` settles it.
@@ -6,18 +6,16 @@ itself says that an absent value makes an error, except where the other side of 
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any, Final
 
 from cel_expr_python import cel
 
-from contract.abuse_types import ABUSE_TYPES, likeliest
-from contract.fields import FIELDS, REQUIRED, Field
-from contract.texts import NORMALISED
-from generated.vouch.v1.scoring_service_pb2 import PredictResponse
-from generated.vouch.v1.transaction_pb2 import Transaction
+from agent_server.decisions.cost import MOST_ITERATIONS, MOST_STEPS, Cost, cost_of
+from agent_server.decisions.presence import FLAG, flag_of, misused_has, replace_has
+from contract.abuse_types import ABUSE_TYPES
+from contract.fields import FIELDS
 
 _TYPES = {
     "text": cel.Type.STRING,
@@ -39,7 +37,6 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "likely_abuse": ABUSE_TYPES,
 }
 """What those of the kind enum can be."""
-Lists = Mapping[str, frozenset[str]]
 _SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _COMMENT = "//"
 _TEXT = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
@@ -48,7 +45,8 @@ _FORGIVING = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\
 _IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
 _WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
 _COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
-_NUL = "\N{SYMBOL FOR NULL}"
+_UNKNOWN = "UNKNOWN: No value with name"
+"""How CEL's complaint about a variable without a value begins."""
 
 
 class ConditionError(Exception):
@@ -59,16 +57,30 @@ class ConditionError(Exception):
         self.message, self.line, self.column = message, line, column
 
 
+class ConditionFailed(Exception):
+    """A condition could not be evaluated for an order, though its names are known; `kind` says why without any value."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.kind, _, said = cause.partition(": ")
+        self.cause = said or cause
+
+
 @dataclass(frozen=True)
 class Condition:
     """A condition that was checked, with the names it reads and the pairs of a field and a list that it looks up."""
 
     text: str
+    written: str
+    """As CEL is given it."""
     names: frozenset[str]
+    presence: frozenset[str]
+    """The names of which it asks whether they are known."""
     looked_up: frozenset[tuple[str, str]]
     program: Any
     needs_all: bool
     """Whether it holds only where all its names are known: nothing in it makes up for an error."""
+    cost: Cost
 
     def can_hold(self, known: Set[str]) -> bool:
         """Whether it could hold where these names are known; asked before it is, since that takes a twentieth of the time."""
@@ -76,7 +88,22 @@ class Condition:
 
     def matches(self, activation: Any) -> bool:
         """Whether it holds for certain."""
-        return self.program.eval(activation).value() is True
+        try:
+            return self.answer(activation) is True
+        except ConditionFailed:
+            return False
+
+    def answer(self, activation: Any) -> bool | None:
+        """Whether it holds; None where that hangs on something unknown. Raises ConditionFailed."""
+        try:
+            value = self.program.eval(activation).value()
+        except RuntimeError as error:  # its limits are reached
+            raise ConditionFailed(str(error)) from error
+        if isinstance(value, bool):
+            return value
+        if str(value).startswith(_UNKNOWN):
+            return None
+        raise ConditionFailed(str(value))
 
 
 class Language:
@@ -87,11 +114,15 @@ class Language:
         types = {name: _TYPES[kind] for name, kind in KINDS.items()}
         types |= {f"lists.{name}": cel.Type.List(cel.Type.STRING) for name in self.lists}
         self._names = tuple(types)
+        types |= {flag_of(name): cel.Type.BOOL for name in KINDS if "." in name}
         self._environment = cel.NewEnv(variables=types)
 
     def compile(self, text: str) -> Condition:
         """A condition, checked. Raises ConditionError."""
-        masked, written = without_texts(text), _with_fractions(text)
+        masked = without_texts(text)
+        self._check_names(masked)
+        replaced, presence = replace_has(text, masked)
+        written = _with_fractions(replaced)
         try:
             program = self._environment.compile(written)
         except RuntimeError as error:
@@ -100,8 +131,11 @@ class Language:
             raise ConditionError(f"a condition says yes or no, this one gives {program.return_type().name()}", 1, 1)
         looked_up = self._looked_up(masked)
         _check_choices(text, masked)
-        names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(masked))
-        return Condition(text, names, looked_up, program, needs_all=not _FORGIVING.search(masked))
+        read = without_texts(replaced)
+        names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(read))
+        needs_all, cost = not _FORGIVING.search(read), cost_of(program.serialize())
+        _check_cost(cost)
+        return Condition(text, written, names, presence, looked_up, program, needs_all, cost)
 
     def any_of(self, conditions: Sequence[Condition]) -> Any:
         """A program that is false where none of some conditions holds, if all their names are known.
@@ -109,13 +143,22 @@ class Language:
         None where they are more than CEL takes at once: what is nested to its limit alone is beyond it together.
         """
         try:
-            return self._environment.compile(" || ".join(f"({_with_fractions(one.text)}\n)" for one in conditions))
+            return self._environment.compile(" || ".join(f"({one.written}\n)" for one in conditions))
         except RuntimeError:
             return None
 
     def activation(self, values: Mapping[str, Any]) -> Any:
         """What conditions are asked about: the known values by name."""
         return self._environment.Activation(dict(values))
+
+    def _check_names(self, masked: str) -> None:
+        """Refuse what CEL would take for something else than it looks like. Raises ConditionError."""
+        if flag := FLAG.search(masked):
+            raise _error_at(masked, flag.start(), f"there is no {flag[0]}")
+        if (place := masked.find("`")) >= 0:
+            raise _error_at(masked, place, "names stand without backticks: order.email_domain")
+        if (misused := misused_has(masked)) is not None:
+            raise _error_at(masked, misused, "has() takes one field of an order: has(order.email_domain)")
 
     def _explained(self, masked: str, written: str, said: str) -> ConditionError:
         """CEL's own complaint in our words, at the name that it is about."""
@@ -127,7 +170,7 @@ class Language:
         column -= _added_before(masked, written, line, column)
         unknown = re.fullmatch(r"undeclared reference to '([\w.]+)'", message)
         if unknown:
-            name = unknown[1]
+            name = FLAG.sub(r"\1.\2", unknown[1])
             place = masked.find(name)
             if place >= 0:
                 line, column = masked.count("\n", 0, place) + 1, place - masked.rfind("\n", 0, place)
@@ -202,52 +245,15 @@ def _check_choices(text: str, masked: str) -> None:
                 raise _error_at(masked, literal.start(), said)
 
 
+def _check_cost(cost: Cost) -> None:
+    """Refuse what could take too long for one order. Raises ConditionError."""
+    if cost.iterations >= MOST_ITERATIONS:
+        said = f"loops of up to {cost.iterations:,} turns, and the evaluation is given up at {MOST_ITERATIONS:,}"
+        raise ConditionError(f"{said}: shorten its lists or nest them less", 1, 1)
+    if cost.steps > MOST_STEPS:
+        said = f"this takes up to {cost.steps:,} steps for one order, at most {MOST_STEPS:,} are allowed"
+        raise ConditionError(f"{said}: shorten its lists, texts and patterns", 1, 1)
+
+
 def _error_at(text: str, place: int, message: str) -> ConditionError:
     return ConditionError(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
-
-
-Facts = Callable[[Transaction, PredictResponse | None], dict[str, Any]]
-
-
-def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
-    """Reads what some conditions need of an order and its score: known values by name, texts as they are normalised."""
-    used = list(conditions)
-    names = sorted(frozenset().union(*(condition.names for condition in used)))
-    fields = [FIELDS[name.removeprefix("order.")] for name in names if name.startswith("order.")]
-    types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
-    looked_up = sorted(frozenset().union(*(condition.looked_up for condition in used)))
-
-    def value_of(order: Transaction, field: Field) -> Any:
-        value = getattr(order, field.name)
-        if field.kind == "enum":
-            return field.names.get(value)
-        if field.kind == "time":
-            return value.ToDatetime(tzinfo=UTC)
-        normalise = NORMALISED.get(field.name)
-        value = normalise(value) if normalise else value
-        # CEL's library ends a text at its first NUL: "trusted\0, not really" would be "trusted".
-        return value.replace("\0", _NUL) if isinstance(value, str) else value
-
-    def read(order: Transaction, prediction: PredictResponse | None) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for field in fields:
-            if field.name in REQUIRED or order.HasField(field.name):
-                value = value_of(order, field)
-                if value not in (None, ""):
-                    values[f"order.{field.name}"] = value
-        for name, listed in looked_up:
-            value = values.get(f"order.{name}")
-            kept = values.setdefault(f"lists.{listed}", [])
-            if value in lists[listed]:
-                kept.append(
-                    value
-                )  # of a long list only what the order can meet: handing it over would cost milliseconds
-        if prediction is not None:
-            values["score"] = prediction.legitimacy_score
-            for name in types:
-                values[f"abuse.{name}"] = getattr(prediction.abuse_type_scores, name)
-            if "likely_abuse" in names:
-                values["likely_abuse"] = likeliest(prediction.abuse_type_scores)
-        return values
-
-    return read

@@ -38,6 +38,8 @@ class Verdict:
     """The rules that matched: the applied one first, then those in the shadow."""
     randomised_probability: float | None = None
     """How probable it was that the order would be let through at random, where it was."""
+    failed: tuple[str, ...] = ()
+    """The rules that could not be evaluated, and so did not match."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Policy:
         )
 
     def is_open(self, transaction: Transaction, prediction: PredictResponse) -> bool:
-        """Whether the score lies between the thresholds, at an order of which enough is known and whose mistakes have a price."""
+        """Whether the score lies between the thresholds, at an order of known amount of which enough is known."""
         between = self.deny_up_to < prediction.legitimacy_score < self.approve_from
         return between and transaction.HasField("order_amount") and not self._lack(transaction)
 
@@ -159,7 +161,9 @@ class Policy:
             verdict = Verdict(
                 pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY, said, randomised_probability=self.randomised.share
             )
-        return replace(verdict, matched=matched.told) if matched.told else verdict
+        if not matched.told and not matched.failed:
+            return verdict
+        return replace(verdict, matched=matched.told, failed=matched.failed)
 
     def _spared(self, transaction: Transaction, prediction: PredictResponse, bar: float) -> Verdict | None:
         """The verdict on an order that the budget of reviews has no place for; None where it is worth one."""

@@ -2,23 +2,31 @@
 
 A condition that only compares (no arithmetic, no calls) depends on each value only through where it lies among the numbers and
 texts that the condition names. So it is asked about one value for each such place: if none of them makes it hold, none does.
+Fields that it asks `has` of are unknown too.
 """
 
 import itertools
 import math
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from agent_server.decisions.language import CHOICES, KINDS, Condition, Language, texts_of, without_texts
-from contract.fields import FIELDS
+from agent_server.decisions.presence import flag_of
+from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rules import rules_of
 
 _MOST: Final = 20_000
 """Combinations that are tried; a condition with more is taken to be possible."""
 _OTHERS = ("any other text?", "one more text?")
+_ABSENT: Final = object()
+"""An unknown value."""
+_PRESENT: Final = object()
+"""A value of which only is asked whether it is known."""
 _SIMPLE = re.compile(
     r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@+|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
+    r"|\bhas_(?:order|abuse)_\w+_\b"
     r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"
 )
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
@@ -26,7 +34,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 
 def can_match(language: Language, condition: Condition) -> bool:
     """Whether it can; True also where it cannot be said."""
-    masked = without_texts(condition.text)
+    masked = without_texts(condition.written)
     if not _SIMPLE.fullmatch(masked):
         return True
     numbers = sorted({float(text) for text in _NUMBER.findall(masked)})
@@ -34,20 +42,40 @@ def can_match(language: Language, condition: Condition) -> bool:
     names = sorted(name for name in condition.names if not name.startswith("lists."))
     if any(KINDS[name] == "time" for name in names):
         return True
-    values = [_candidates(name, numbers, texts) for name in names]
+    values = {name: _candidates(name, numbers, texts) for name in names}
+    for name in condition.presence:
+        absent = [_ABSENT] if name.removeprefix("order.") not in REQUIRED else []
+        values[name] = values.get(name, [_PRESENT]) + (absent if name.startswith("order.") else [])
     lists = sorted(condition.looked_up)
-    if math.prod(map(len, values)) * 2 ** len(lists) > _MOST:
+    scores = (True, False) if any(name.startswith("abuse.") for name in condition.presence) else (True,)
+    if math.prod(map(len, values.values())) * 2 ** len(lists) * len(scores) > _MOST:
         return True
-    for chosen in itertools.product(*values):
-        asked: dict[str, Any] = dict(zip(names, chosen, strict=True))
-        for members in itertools.product((False, True), repeat=len(lists)):
-            listed: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in lists}
-            for (field, name), member in zip(lists, members, strict=True):
-                if member:
-                    listed[f"lists.{name}"].append(asked[f"order.{field}"])
-            if condition.matches(language.activation(asked | listed)):
-                return True
-    return False
+    return any(
+        condition.matches(language.activation(asked | listed))
+        for scored in scores
+        for chosen in itertools.product(*values.values())
+        for asked in [_asked(condition, dict(zip(values, chosen, strict=True)), scored=scored)]
+        for listed in _listed(lists, asked)
+    )
+
+
+def _asked(condition: Condition, chosen: Mapping[str, Any], *, scored: bool) -> dict[str, Any]:
+    """What a condition is asked about: the values that are known, and which of them are."""
+    known = {
+        name: value for name, value in chosen.items() if value is not _ABSENT and (scored or name.startswith("order."))
+    }
+    values = {name: value for name, value in known.items() if value is not _PRESENT}
+    return values | {flag_of(name): name in known for name in condition.presence}
+
+
+def _listed(lists: Sequence[tuple[str, str]], asked: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
+    """The lists, with the values that are looked up in them and without."""
+    for members in itertools.product((False, True), repeat=len(lists)):
+        listed: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in lists}
+        for (field, name), member in zip(lists, members, strict=True):
+            if member and f"order.{field}" in asked:
+                listed[f"lists.{name}"].append(asked[f"order.{field}"])
+        yield listed
 
 
 def _candidates(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
@@ -58,7 +86,7 @@ def _candidates(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
         return list(CHOICES[name])
     if kind == "text":
         return list(texts)
-    low, high = _bounds(name)
+    low, high = bounds_of(name)
     edges = [low, *numbers, high]
     steps = {near for edge in numbers for near in (edge - 1, edge, edge + 1)} | {low, high}
     if kind == "number":
@@ -68,7 +96,7 @@ def _candidates(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
     return [int(value) for value in inside if value == int(value)] if kind == "count" else inside
 
 
-def _bounds(name: str) -> tuple[float, float]:
+def bounds_of(name: str) -> tuple[float, float]:
     """The least and the greatest value that the contract allows, both included."""
     if not name.startswith("order."):
         return 0.0, 1.0

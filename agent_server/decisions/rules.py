@@ -1,11 +1,13 @@
 """Rules of a policy: in order, the first that matches is applied. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent_server.decisions.language import Condition, Language, Lists, facts_for
+from agent_server.decisions.cost import MOST_ITERATIONS
+from agent_server.decisions.facts import Lists, facts_for
+from agent_server.decisions.language import Condition, ConditionFailed, Language
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -41,10 +43,14 @@ class Matched:
 
     applied: Rule | None
     told: tuple[pb.MatchedRule, ...]
+    failed: tuple[str, ...] = ()
+    """Names of the rules that could not be evaluated: they do not match."""
 
 
 NONE = Matched(None, ())
 _Numbered = tuple[int, Rule]
+_Failed = Callable[[str, str], None]
+"""Called with the name of a rule that could not be evaluated, and the kind of the error."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +60,39 @@ class _Plan:
     together: Sequence[tuple[Any, Sequence[_Numbered]]]
     alone: Sequence[_Numbered]
 
-    def hits(self, asked: Any) -> list[_Numbered]:
+    def hits(self, asked: Any, failed: _Failed) -> list[_Numbered]:
         """The rules that hold, in their order."""
-        hits = [numbered for numbered in self.alone if numbered[1].condition.matches(asked)]
+        hits = [numbered for numbered in self.alone if _holds(numbered[1], asked, failed)]
         for program, members in self.together:
-            if program.eval(asked).value() is not False:  # else none of them holds
-                hits += [numbered for numbered in members if numbered[1].condition.matches(asked)]
+            if not _none_holds(program, asked):
+                hits += [numbered for numbered in members if _holds(numbered[1], asked, failed)]
         return sorted(hits, key=lambda numbered: numbered[0])
+
+
+def _none_holds(program: Any, asked: Any) -> bool:
+    """Whether none of the rules of a program holds, and all could be evaluated."""
+    try:
+        return program.eval(asked).value() is False
+    except RuntimeError:  # then each is evaluated by itself
+        return False
+
+
+def _holds(rule: Rule, asked: Any, failed: _Failed) -> bool:
+    try:
+        return rule.condition.answer(asked) is True
+    except ConditionFailed as error:
+        failed(rule.name, error.kind)
+        return False
 
 
 class Rules:
     """Rules with the lists that they look into."""
 
-    def __init__(self, language: Language, rules: Sequence[Rule], lists: Lists) -> None:
-        self.rules, self._language = tuple(rules), language
+    def __init__(
+        self, language: Language, rules: Sequence[Rule], lists: Lists, failed: _Failed = lambda rule, kind: None
+    ) -> None:
+        """`failed` is called with the name of each rule that could not be evaluated for an order, and the error's kind."""
+        self.rules, self._language, self._failed = tuple(rules), language, failed
         self._facts = facts_for([rule.condition for rule in rules], lists)
         self._seen: Counter[frozenset[str]] = Counter()
         self._plans: dict[frozenset[str], _Plan] = {}
@@ -75,13 +100,19 @@ class Rules:
     def match(self, order: Transaction, prediction: PredictResponse | None, at: int) -> Matched:
         """The rules that match an order at a moment, in microseconds since 1970."""
         facts = self._facts(order, prediction)
-        hits = self._plan(frozenset(facts)).hits(self._language.activation(facts))
+        failed: list[str] = []
+
+        def note(rule: str, kind: str) -> None:
+            failed.append(rule)
+            self._failed(rule, kind)
+
+        hits = self._plan(frozenset(facts)).hits(self._language.activation(facts), note)
         if not hits:
-            return NONE
+            return Matched(None, (), tuple(failed)) if failed else NONE
         current = [rule for _, rule in hits if rule.until is None or at < rule.until]
         applied = next((rule for rule in current if not rule.shadow), None)
         named = ([applied] if applied else []) + [rule for rule in current if rule.shadow]
-        return Matched(applied, tuple(rule.told() for rule in named))
+        return Matched(applied, tuple(rule.told() for rule in named), tuple(failed))
 
     def _plan(self, known: frozenset[str]) -> _Plan:
         """How rules are asked where these names are known: put together for what is known often, of bounded number."""
@@ -97,8 +128,7 @@ class Rules:
         whole = [numbered for numbered in able if numbered[1].condition.names <= known]
         alone = [numbered for numbered in able if not numbered[1].condition.names <= known]
         together = []
-        for start in range(0, len(whole), TOGETHER):
-            group = whole[start : start + TOGETHER]
+        for group in _groups(whole):
             program = self._language.any_of([rule.condition for _, rule in group])
             if program is None:
                 alone += group
@@ -106,3 +136,18 @@ class Rules:
                 together.append((program, group))
         self._plans[known] = _Plan(together, alone)
         return self._plans[known]
+
+
+def _groups(rules: Sequence[_Numbered]) -> Iterator[list[_Numbered]]:
+    """Rules that are asked together: few enough, and so that CEL does not give up on all of them at once."""
+    group: list[_Numbered] = []
+    iterations = 0
+    for numbered in rules:
+        more = numbered[1].condition.cost.iterations
+        if group and (len(group) == TOGETHER or iterations + more >= MOST_ITERATIONS):
+            yield group
+            group, iterations = [], 0
+        group.append(numbered)
+        iterations += more
+    if group:
+        yield group

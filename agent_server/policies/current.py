@@ -6,6 +6,7 @@ from prometheus_client import Gauge
 
 from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
+from agent_server.policies.failures import RuleFailures
 from agent_server.policies.nodes import PolicyError
 from runtime.jobs import in_maintenance_thread
 from runtime.telemetry.logging import get_logger
@@ -20,8 +21,14 @@ _Seen = tuple[tuple[int, int, int] | None, ...]
 class CurrentPolicy:
     """The policy in force, as `policy`; one that never changes where there is no file."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, failures: RuleFailures | None = None) -> None:
+        self.policy, self._failures = policy, failures or RuleFailures()
+
+    @property
+    def failing_rules(self) -> list[str]:
+        """Names of the policy's rules that could not be evaluated for an order lately, in this process."""
+        rules = {rule.name for rule in self.policy.rules.rules} if self.policy.rules else set()
+        return [name for name in self._failures.recent() if name in rules]
 
     async def refresh(self) -> None:
         """Read the policy again where its files changed."""
@@ -34,8 +41,9 @@ class WatchedPolicy(CurrentPolicy):
         self._path, self._defaults = path, defaults
         self._files: tuple[Path, ...] = ()
         self._seen: _Seen = ()
-        self._refused = ""
-        super().__init__(self._read())
+        self._refused, failures = "", RuleFailures()
+        self._record_failure = failures.record
+        super().__init__(self._read(), failures)
 
     def look(self) -> bool:
         """Take another policy where one is there; whether it was taken."""
@@ -67,7 +75,7 @@ class WatchedPolicy(CurrentPolicy):
         """Read it; what was there before is what counts as seen, so that a change meanwhile is seen the next time."""
         seen = self._looks()
         try:
-            policy, self._files = read_policy(self._path, self._defaults)
+            policy, self._files = read_policy(self._path, self._defaults, self._record_failure)
         finally:
             # Files that this one names first are seen the next time: reading them once more does no harm.
             self._seen = seen

@@ -15,7 +15,7 @@ What the file does not say stays as the settings have it.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +23,12 @@ from typing import Any, Final, cast
 
 import yaml
 
+from agent_server.decisions.cost import MOST_TOGETHER
 from agent_server.decisions.language import ConditionError, Language
 from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised, Unscored
 from agent_server.decisions.possible import can_match
 from agent_server.decisions.rules import Rule, Rules
+from agent_server.decisions.trials import check_evaluates
 from agent_server.policies.nodes import PolicyError, Reader
 from generated.vouch.v1 import agent_service_pb2 as pb
 from runtime.files import MIB, read_file
@@ -51,8 +53,10 @@ _word = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _SHADOWED = "{name} is never reached: {earlier} before it matches whenever it does"
 
 
-def read_policy(path: Path, defaults: Policy) -> tuple[Policy, tuple[Path, ...]]:
-    """The policy in a file, and the files of its lists. Raises PolicyError."""
+def read_policy(
+    path: Path, defaults: Policy, failed: Callable[[str, str], None] = lambda rule, kind: None
+) -> tuple[Policy, tuple[Path, ...]]:
+    """The policy in a file, and the files of its lists. Raises PolicyError. `failed` as in `Rules`."""
     try:
         content = read_file(path, MOST_BYTES)
     except OSError as error:
@@ -68,10 +72,16 @@ def read_policy(path: Path, defaults: Policy) -> tuple[Policy, tuple[Path, ...]]
         rules.append(_rule(reader, node, language, policy, rules))
         if len(rules) > _MOST_RULES:
             raise reader.error(node, f"more than {_MOST_RULES} rules")
+        steps = sum(rule.condition.cost.steps for rule in rules)
+        if steps > MOST_TOGETHER:
+            said = f"with rule {rules[-1].name} the rules take up to {steps:,} steps for one order"
+            raise reader.error(
+                node, f"{said}, at most {MOST_TOGETHER:,} are allowed: shorten lists, texts and patterns"
+            )
     told = hashlib.sha256(content)
     for name in sorted(lists):
         told.update(f"\n{name}\n".encode() + "\n".join(sorted(lists[name])).encode())
-    return replace(policy, rules=Rules(language, rules, lists), content=told.hexdigest()), files
+    return replace(policy, rules=Rules(language, rules, lists, failed), content=told.hexdigest()), files
 
 
 def _with_thresholds(reader: Reader, values: Mapping[str, yaml.Node], policy: Policy) -> Policy:
@@ -173,6 +183,7 @@ def _rule(reader: Reader, node: yaml.Node, language: Language, policy: Policy, b
         condition = language.compile(text)
         if not can_match(language, condition):
             raise ConditionError("this can never match", 1, 1)
+        check_evaluates(language, condition)
     except ConditionError as error:
         raise _in_condition(reader, when, name, error) from None
     shadow = "mode" in values and reader.choice(values["mode"], ("apply", "shadow")) == "shadow"

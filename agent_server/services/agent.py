@@ -92,22 +92,24 @@ class AgentService:
 
     async def GetAgentInfo(self, request: pb.GetAgentInfoRequest, call: Call) -> pb.GetAgentInfoResponse:
         """How the agent is set up."""
-        policy, failing = self._decider.policy, self._jobs.failing
+        policy, failing_jobs = self._decider.policy, self._jobs.failing
+        failing_rules = self._decider.failing_rules
         scorer, ledger = await asyncio.gather(self._scoring.available(), self._ledger.available())
         return pb.GetAgentInfoResponse(
             service_name=SERVICE_NAME,
             version=version("vouch"),
             auto_approve_threshold=policy.approve_from,
             auto_deny_threshold=policy.deny_up_to,
-            agent_status=_status(scorer and ledger and not failing),
+            agent_status=_status(scorer and ledger and not failing_jobs and not failing_rules),
             policy_version=policy.version,
             minimum_evidence=policy.minimum_evidence,
             scorer_available=scorer,
             ledger_available=ledger,
             caller=call.caller.name,
             caller_role=call.caller.role,
-            failing_jobs=failing,
+            failing_jobs=failing_jobs,
             rules=[rule.told() for rule in policy.rules.rules] if policy.rules and call.caller.role != SHOP else (),
+            failing_rules=failing_rules if call.caller.role != SHOP else (),
         )
 
 

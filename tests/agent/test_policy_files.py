@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_server.decisions.decide import decide
-from agent_server.decisions.language import ConditionError, Language, facts_for
+from agent_server.decisions.facts import facts_for
+from agent_server.decisions.language import ConditionError, Language
 from agent_server.decisions.policy import Policy
 from agent_server.decisions.rules import OFTEN, Rule, Rules
 from agent_server.policies.current import WatchedPolicy

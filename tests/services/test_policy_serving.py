@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from chaos.policies import denying_from, swap_policies
@@ -10,6 +11,7 @@ from load_test.orders import read_orders
 from testing.asking import BOTH, post
 from testing.orders import DOCUMENTED
 from testing.servers.processes import Stack, call
+from testing.waiting import wait_for
 
 SWAPS, SEEN_BROKEN = 12, 3
 """Before so many swaps it is waited until the agent has refused the broken file; before others it may never see it."""
@@ -77,3 +79,38 @@ def test_the_command_checks_shows_and_tests(
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{policed.folder / 'ledger.db'}")
     kept = call("policy", "test", str(path), "--ledger", "--since", "1d")
     assert kept.returncode == 0 and "reviews a day" in kept.stdout, kept.stderr
+
+
+FAILING = """\
+rules:
+- {name: odd-ids, when: int(order.user_id) > 5, then: deny, reason: r}
+- {name: all-others, when: order.order_amount > 0, then: review, reason: "Everything is looked at."}
+"""
+
+
+def test_a_failing_rule_is_told_and_stops_nothing(policed: Stack) -> None:
+    """An order for which a rule cannot be evaluated is decided by the others; health and the agent name the rule."""
+    url = policed.url("rest_agent")
+    swap(policed.folder / "policy.yaml", FAILING)
+    wait_for(lambda: "rules=2@" in httpx.get(f"{url}/api/v1/agent/info").json()["policy_version"], what="the policy")
+    assert httpx.get(f"{url}/api/v1/health").json()["status"] == "healthy"
+    for number in range(20):  # until rules are asked together
+        order = DOCUMENTED | {"transaction_id": f"odd-{number}"}
+        answer = post(policed, BOTH[1], order).json()
+        assert (answer["decision"], answer["matched_rules"][0]["name"]) == ("review", "all-others")
+    health = httpx.get(f"{url}/api/v1/health").json()
+    assert (health["status"], health["failing_rules"]) == ("degraded", ["odd-ids"])
+    assert (health["ml_service_available"], health["ledger_available"]) == (True, True)
+    info = httpx.get(f"{url}/api/v1/agent/info").json()
+    assert (info["agent_status"], info["failing_rules"]) == ("degraded", ["odd-ids"])
+    log = (policed.folder / "agent.log").read_text()
+    assert log.count("could not be evaluated") == 1 and DOCUMENTED["user_id"] not in log
+    swap(policed.folder / "policy.yaml", denying_from(1000))
+    wait_for(policed.agent_is("healthy"), what="health without the rule")
+
+
+def swap(path: Path, text: str) -> None:
+    """Put another file there in one step."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)

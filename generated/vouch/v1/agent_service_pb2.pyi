@@ -306,7 +306,7 @@ class GetAgentInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetAgentInfoResponse(_message.Message):
-    __slots__ = ("service_name", "version", "auto_approve_threshold", "auto_deny_threshold", "agent_status", "policy_version", "minimum_evidence", "scorer_available", "ledger_available", "caller", "caller_role", "rules", "failing_jobs")
+    __slots__ = ("service_name", "version", "auto_approve_threshold", "auto_deny_threshold", "agent_status", "policy_version", "minimum_evidence", "scorer_available", "ledger_available", "caller", "caller_role", "rules", "failing_jobs", "failing_rules")
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     AUTO_APPROVE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
@@ -320,6 +320,7 @@ class GetAgentInfoResponse(_message.Message):
     CALLER_ROLE_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     FAILING_JOBS_FIELD_NUMBER: _ClassVar[int]
+    FAILING_RULES_FIELD_NUMBER: _ClassVar[int]
     service_name: str
     version: str
     auto_approve_threshold: float
@@ -333,7 +334,8 @@ class GetAgentInfoResponse(_message.Message):
     caller_role: str
     rules: _containers.RepeatedCompositeFieldContainer[MatchedRule]
     failing_jobs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, service_name: _Optional[str] = ..., version: _Optional[str] = ..., auto_approve_threshold: _Optional[float] = ..., auto_deny_threshold: _Optional[float] = ..., agent_status: _Optional[_Union[AgentStatus, str]] = ..., policy_version: _Optional[str] = ..., minimum_evidence: _Optional[int] = ..., scorer_available: _Optional[bool] = ..., ledger_available: _Optional[bool] = ..., caller: _Optional[str] = ..., caller_role: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., failing_jobs: _Optional[_Iterable[str]] = ...) -> None: ...
+    failing_rules: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service_name: _Optional[str] = ..., version: _Optional[str] = ..., auto_approve_threshold: _Optional[float] = ..., auto_deny_threshold: _Optional[float] = ..., agent_status: _Optional[_Union[AgentStatus, str]] = ..., policy_version: _Optional[str] = ..., minimum_evidence: _Optional[int] = ..., scorer_available: _Optional[bool] = ..., ledger_available: _Optional[bool] = ..., caller: _Optional[str] = ..., caller_role: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., failing_jobs: _Optional[_Iterable[str]] = ..., failing_rules: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AgentAnalysis(_message.Message):
     __slots__ = ("recommendation", "summary", "evidence", "counterfactuals")
