@@ -38,12 +38,30 @@ TEXTS = {
     "long": "x" * 128,
     "too-long": "x" * 129, "emoji-long": "\U0001f600" * 128, "empty": "", "null-word": "null", "number-word": "1e999",
 }  # fmt: skip
+ADDRESSES = {
+    "ipv4": "203.0.113.9", "ipv6": "2001:db8::8a2e:370:7334", "ipv4-in-ipv6": "::ffff:203.0.113.9",
+    "masked-octet": "203.0.113.xxx", "masked-group": "2001:db8:85a3:xxxx:xxxx:xxxx:xxxx:xxxx",
+    "octet-too-large": "999.1.1.1", "three-octets": "81.2.3", "five-octets": "1.2.3.4.5", "leading-zero": "01.2.3.4",
+    "masked-beginning": "xxx.xxx.3.4", "two-gaps": "1::2::3", "nine-groups": "1:2:3:4:5:6:7:8:9", "dots": "...", "word": "face",
+    "zone": "fe80::1%eth0", "port": "203.0.113.9:443", "space": " 203.0.113.9",
+}  # fmt: skip
 _SMALLEST, _LARGEST = 5e-324, 1.7976931348623157e308
 
 
 def vectors() -> list[Vector]:
     """All of them, in their order."""
-    found = [*_wholes(), *_fields(), *_texts(), *_times(), *_extras(), *_bodies(), *_calls(), *_keys(), *_degraded()]
+    found = [
+        *_wholes(),
+        *_fields(),
+        *_texts(),
+        *_addresses(),
+        *_times(),
+        *_extras(),
+        *_bodies(),
+        *_calls(),
+        *_keys(),
+        *_degraded(),
+    ]
     names = [vector.name for vector in found]
     assert len(set(names)) == len(names)
     return found
@@ -107,6 +125,11 @@ def _texts() -> Iterator[Vector]:
     for word, text in TEXTS.items():
         for name in ("transaction_id", "user_agent"):
             yield _ruled(f"{name}-{word}", BASE | {name: text})
+
+
+def _addresses() -> Iterator[Vector]:
+    for word, address in ADDRESSES.items():
+        yield _ruled(f"ip_address-{word}", BASE | {"ip_address": address})
 
 
 def _times() -> Iterator[Vector]:

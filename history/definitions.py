@@ -6,6 +6,7 @@ and whose time is not after t; those whose time is at most the window before t l
 attempts are looked at, so that one hot key costs no more than another: counts are exact up to there. Times are whole seconds.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -92,6 +93,11 @@ DEFINITIONS: Final = (
 NAMES: Final = tuple(definition.name for definition in DEFINITIONS)
 NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id")
 """Texts of an order that memory keeps, beside its time and amount."""
+MASKED_ADDRESS: Final = r"x|[.]0$|::(0{1,4}:)*0{0,4}$|(:0{1,4}){4}$"
+"""Found in an internet address whose end is masked: a.b.xxx.xxx, a.b.c.0, or an IPv6 address of zeros from the 65th bit on. It
+stands for the addresses of thousands of strangers, so it is nobody's key.
+"""
+_is_masked = re.compile(MASKED_ADDRESS).search
 LONGEST: Final = max(definition.window or 0 for definition in DEFINITIONS)
 """The longest window, in seconds: what is older than that no window of a new order sees."""
 BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
@@ -123,6 +129,13 @@ def is_known(
     if definition.window is not None:
         return at - definition.window >= max(since, folded_until)
     return opened is not None and opened >= since and at >= folded_until
+
+
+def key_text(name: str, text: str | None) -> str | None:
+    """What memory keeps of a text of an order; None where it names nobody: unknown, empty, or a masked address."""
+    if not text or (name == Key.ADDRESS.value and _is_masked(text)):
+        return None
+    return text
 
 
 def amount_units(amount: float | None) -> int | None:

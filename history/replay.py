@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LATEST, MOST_DAYS, NEEDED, Definition, Key, Kind
+from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LATEST, MOST_DAYS, NEEDED, Definition, Key, Kind, key_text
 
 Value = int | float | bool
 
@@ -122,4 +122,4 @@ def _days_since_first(past: _Past, attempt: Attempt) -> int:
 
 def texts_of(row: Mapping[str, object]) -> dict[str, str | None]:
     """The texts that memory keeps of a row."""
-    return {name: str(row[name]) if row.get(name) else None for name in NEEDED}
+    return {name: key_text(name, str(row[name]) if row.get(name) else None) for name in NEEDED}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from history.columns import Columns, Ints
-from history.definitions import DAY, DEFINITIONS, NEEDED
+from history.definitions import DAY, DEFINITIONS, MASKED_ADDRESS, NEEDED, Key
 
 READ = ("timestamp", "order_amount", "account_created_date", "account_age_days", *NEEDED)
 """Columns that are looked at."""
@@ -22,8 +22,9 @@ _UNKNOWN = np.iinfo(np.int64).min
 class _Texts:
     """Numbers for the texts of a column that comes in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self._pieces: list[pa.Array] = []
+        self._is_address = name == Key.ADDRESS.value
 
     def add(self, column: pa.Array | None, rows: int) -> None:
         self._pieces.append(pa.nulls(rows, pa.string()) if column is None else column.cast(pa.string()))
@@ -35,17 +36,27 @@ class _Texts:
         del pieces
         numbers = [np.asarray(pc.fill_null(piece.indices, -1), np.int32) for piece in encoded.chunks]
         found = np.concatenate(numbers) if numbers else np.zeros(0, np.int32)
-        empty = pc.index(encoded.chunk(0).dictionary, "").as_py() if encoded.num_chunks else -1
+        if not encoded.num_chunks:
+            return found
+        dictionary = encoded.chunk(0).dictionary
+        empty = pc.index(dictionary, "").as_py()
         if empty >= 0:
             found[found == empty] = -1
-        return found
+        return _without_masked(found, dictionary) if self._is_address else found
+
+
+def _without_masked(found: npt.NDArray[np.int32], dictionary: pa.Array) -> npt.NDArray[np.int32]:
+    """The numbers of addresses with -1 for those that are masked."""
+    masked = np.asarray(pc.match_substring_regex(dictionary, MASKED_ADDRESS))
+    kept = np.where(masked, -1, np.arange(len(dictionary))).astype(np.int32)
+    return np.append(kept, np.int32(-1))[found]  # the last one is for rows without an address
 
 
 class Past:
     """Gathers what memory would have kept of the rows of a table."""
 
     def __init__(self) -> None:
-        self._texts = {name: _Texts() for name in NEEDED}
+        self._texts = {name: _Texts(name) for name in NEEDED}
         self._at: list[Ints] = []
         self._amounts: list[npt.NDArray[np.float64]] = []
         self._opened: list[Ints] = []

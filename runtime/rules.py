@@ -10,6 +10,7 @@ from generated.buf.validate import validate_pb2
 
 TIMESTAMP = "google.protobuf.Timestamp"
 NANOS = 1_000_000_000
+_MATCHES = re.compile(r"this\.matches\('(\^[^'\\]*\$)'\)")
 _BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -34,6 +35,7 @@ def _conditions(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
     name, rules = field.name, rules_of(field)
     unknown = {rule.name for rule, _ in rules.ListFields()} - {
         "required",
+        "cel",
         "string",
         "double",
         "int32",
@@ -83,7 +85,25 @@ def conditions_on(field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
     kind = rules.WhichOneof("type")
     ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()} if kind else {}
     conditions = [_condition(field, rule, wanted, names) for rule, wanted in ruled.items()]
+    for number, rule in enumerate(rules.cel):
+        names[f"fits_{field.name}_{number}"] = re.compile(_pattern_of(rule.expression)[1:-1], re.ASCII).fullmatch
+        conditions.append(f"fits_{field.name}_{number}($)")
     return [text for text in conditions if text]
+
+
+def patterns_of(field: FieldDescriptor) -> list[str]:
+    """The patterns that a text has to match, those of rules in CEL among them."""
+    rules = rules_of(field)
+    own = [rules.string.pattern] if rules.WhichOneof("type") == "string" and rules.string.pattern else []
+    return own + [_pattern_of(rule.expression) for rule in rules.cel]
+
+
+def _pattern_of(expression: str) -> str:
+    """The pattern of a rule in CEL that is nothing but one. Raises LookupError for any other rule."""
+    match = _MATCHES.fullmatch(expression)
+    if match is None:
+        raise LookupError(expression)
+    return match[1]
 
 
 def map_condition(field: Any) -> Callable[[Any], bool]:

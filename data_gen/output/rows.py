@@ -157,6 +157,10 @@ def typed(column: Any, wanted: pa.DataType) -> pa.Array:
 
 
 CURRENCIES = Words([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
+FULL_ADDRESSES = Words(
+    [f"{code >> 8}.{code & 255}.{(code * 37 + 11) % 256}.{1 + code * 101 % 254}" for code in range(1 << 16)]
+)
+"""One address for each block: what a stream counts accounts by. Masked ones are nobody's."""
 IP_ADDRESSES = Words([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
 CARD_BINS = Words(
     [

@@ -10,10 +10,10 @@ from contract.abuse_types import ABUSE_TYPES
 from contract.fields import short_names
 from http_bridge.dialect.descriptions import description
 from http_bridge.dialect.times import SCHEMA as TIME
-from runtime.rules import rules_of
+from runtime.rules import patterns_of, rules_of
 
 _BITS: Final = {FieldDescriptor.CPPTYPE_INT32: 31, FieldDescriptor.CPPTYPE_INT64: 63}
-_TEXT: Final = {"min_len": "minLength", "max_len": "maxLength", "pattern": "pattern"}
+_TEXT: Final = {"min_len": "minLength", "max_len": "maxLength"}
 _NAMES: Final = {"abuse_type": [*ABUSE_TYPES, ""]}
 """Texts that are names of something."""
 _NUMBER: Final = {"gte": "minimum", "lte": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
@@ -49,7 +49,8 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         if field.name in _NAMES:
             return {"type": "string", "enum": _NAMES[field.name]}
-        return {"type": "string"} | {_TEXT[name]: value for name, value in ruled.items() if name in _TEXT}
+        lengths = {_TEXT[name]: value for name, value in ruled.items() if name in _TEXT}
+        return {"type": "string"} | lengths | ({"pattern": patterns[0]} if (patterns := patterns_of(field)) else {})
     most = 2 ** _BITS[field.cpp_type]
     bounds = {"minimum": -most, "maximum": most - 1}
     return {"type": "integer"} | bounds | {_NUMBER[name]: value for name, value in ruled.items() if name in _NUMBER}

@@ -33,6 +33,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.dialect.descriptions import description
 from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION
 from http_bridge.dialect.times import SCHEMA, to_timestamp
+from runtime.rules import patterns_of
 
 INT32: Final = (-(2**31), 2**31 - 1)
 _time = Annotated[
@@ -64,6 +65,8 @@ def _rules(field: FieldDescriptor) -> dict[str, Any]:
     rules |= {_RULES[name]: value for name, value in declared.items() if name in _RULES}
     if "pattern" in declared:
         rules["pattern"] = declared["pattern"]
+    elif patterns := patterns_of(field):  # told in the schema; the service checks it, and says it in words
+        rules["json_schema_extra"] = {"pattern": patterns[0]}
     if kind == "double":
         rules["allow_inf_nan"] = False
     return rules

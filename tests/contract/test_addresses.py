@@ -1,0 +1,84 @@
+"""Internet addresses in the contract: IPv4 and IPv6 as they are written, or with a masked end, at every door."""
+
+import ipaddress
+import re
+from typing import Any
+
+import protovalidate
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from conformance.making import ADDRESSES
+from contract.fields import FIELDS
+from generated.vouch.v1.transaction_pb2 import Transaction
+from http_bridge.dialect.bodies import TransactionBody
+from runtime.rpc.validation import accepting, violations
+from runtime.rules import patterns_of
+from testing.orders import message
+
+FIELD: Any = Transaction.DESCRIPTOR.fields_by_name["ip_address"]
+octets = st.sampled_from(["0", "1", "9", "10", "99", "199", "249", "250", "255", "256", "999", "01", "00", ""])
+groups = st.sampled_from(["", "", "0", "1", "a1", "ffff", "ABCD", "00a", "10000", "g"])
+written = st.one_of(
+    st.lists(octets, min_size=3, max_size=5).map(".".join),
+    st.lists(groups, min_size=1, max_size=9).map(":".join),
+    st.tuples(st.lists(groups, max_size=7).map(":".join), st.sampled_from([":1.2.3.4", ":256.1.1.1", ":1.2.3"])).map(
+        "".join
+    ),
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=6).map(lambda address: address.exploded),
+    st.from_regex(r"[0-9a-fA-F:.]{1,45}", fullmatch=True),
+)
+
+
+def accepted(address: str) -> bool:
+    """Whether an order with the address breaks no rule."""
+    return not violations(message(ip_address=address))
+
+
+def is_address(text: str) -> bool:
+    """Whether Python takes it for one."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@example("999.1.1.1")
+@example("1::2::3")
+@given(written)
+def test_what_is_written_out_is_an_address(text: str) -> None:
+    """Without masks, exactly what Python's own library takes for an address is accepted."""
+    assert accepted(text) == is_address(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["81.7.xxx.xxx", "81.7.x.x", "81.7.3.xxx", "81.xxx.xxx.xxx", "2001:db8:xxxx::", "2001:db8:1:2:xxxx:xxxx:xxxx:xxxx"],
+)
+def test_masked_ends_are_accepted(text: str) -> None:
+    """Whole octets or groups at the end can be written as x."""
+    assert accepted(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["xxx.xxx.3.4", "81.7.xxx.3", "81.7.3.4x", "81.7.xxx", "x", "81.7.xxxx.xxxx", "81.7.XXX.XXX"]
+)
+def test_other_masks_are_refused_in_words(text: str) -> None:
+    """The complaint says what is wanted, and holds no pattern."""
+    [(field, said)] = violations(message(ip_address=text))
+    assert (field, said) == ("ip_address", "must be an IPv4 or IPv6 address, or a masked one like 81.7.xxx.xxx")
+
+
+@given(st.one_of(written, st.sampled_from([*ADDRESSES.values(), "81.7.xxx.xxx"])))
+def test_all_doors_agree(text: str) -> None:
+    """protovalidate, the compiled rules and the pattern of the OpenAPI schema say the same of an address."""
+    order = message(ip_address=text)
+    told = not protovalidate.collect_violations(order)
+    assert accepting(Transaction.DESCRIPTOR)(order) == told
+    [pattern] = patterns_of(FIELD)
+    assert bool(re.search(pattern, text)) == told or text.endswith("\n")
+    documented = TransactionBody.model_json_schema()["properties"][FIELDS["ip_address"].name]["anyOf"][0]
+    assert documented["pattern"] == pattern

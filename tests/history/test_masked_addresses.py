@@ -1,0 +1,103 @@
+"""Masked addresses: they are of too many people to count or link anybody by, online, offline, imported and exported."""
+
+import datetime as dt
+import ipaddress
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_server.ledger.schema import ATTEMPTS
+from agent_server.memory.importing import Importing
+from agent_server.memory.links import links_of
+from history.definitions import DAY, NEEDED, key_text
+from history.table import with_history
+from testing.remembering import replayed
+from tests.agent.test_memory import BEGUN, memory_of, order, recall, review
+
+AT = BEGUN + 40 * DAY
+MASKED = ("81.7.xxx.xxx", "81.7.x.x", "81.7.3.xxx", "81.7.3.0", "81.7.0.0", "2001:db8:85a3::", "2001:db8:85a3:8d3:0:0:0:0",
+          "2001:db8:85a3:8d3:xxxx:xxxx:xxxx:xxxx", "2001:db8:85a3::0:0", "::")  # fmt: skip
+FULL = ("81.7.3.10", "81.7.0.100", "2001:db8::1", "2001:db8:85a3:8d3:0:0:0:1", "::ffff:81.7.3.9", "10.0.0.1")
+
+
+@pytest.mark.parametrize("address", MASKED)
+def test_a_masked_address_is_nobodys(address: str) -> None:
+    """By x, by zeros at the end of IPv4, and by zeros behind the network's half of IPv6."""
+    assert key_text("ip_address", address) is None
+    assert key_text("device_id", address) == address
+
+
+@given(st.ip_addresses())
+def test_only_masks_are_left_out(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """A full address is a key unless its last octet, or the last 64 bits of IPv6, are zero."""
+    masked = int(address) & ((1 << 64) - 1 if address.version == 6 else 255) == 0
+    for text in (str(address), address.exploded):
+        assert (key_text("ip_address", text) is None) == masked
+
+
+async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:
+    """Six honest orders from one masked network: each is told nothing of the address, and all the rest as ever."""
+    ledger = memory_of(ledger_url)
+    fields: dict[str, Any] = {"card_id": "c", "order_amount": 20.0}
+    for n in range(6):
+        address = MASKED[n // 3]
+        values = await review(ledger, order(n, AT + n, f"u{n}", device_id=f"d{n}", ip_address=address, **fields))
+        assert "accounts_on_ip_24h" not in values and values["accounts_on_device_30d"] == 1
+    for n in range(6, 9):
+        values = await review(ledger, order(n, AT + n, f"u{n}", ip_address="81.7.3.10", **fields))
+        assert values["accounts_on_ip_24h"] == n - 5
+    ledger.close()
+    told = replayed(ledger_url)
+    assert len(told) == 9 and all(recorded == found for recorded, found in told)
+
+
+async def test_a_masked_address_links_nobody(ledger_url: str) -> None:
+    """Neither accounts nor orders nor links; the full address beside it does, and a device links as ever."""
+    ledger = memory_of(ledger_url)
+    await review(ledger, order(1, AT, "own", device_id="d1", ip_address="81.7.xxx.xxx"))
+    await review(ledger, order(2, AT + 1, "stranger", device_id="d2", ip_address="81.7.xxx.xxx"))
+    await review(ledger, order(3, AT + 2, "near", device_id="d1", ip_address="81.7.3.9"))
+    await review(ledger, order(4, AT + 3, "neighbour", device_id="d4", ip_address="81.7.3.9"))
+    found = await ledger.read(links_of("t1"))
+    assert found is not None
+    assert {one.user_id: one.step for one in found.accounts} == {"own": 0, "near": 1, "neighbour": 2}
+    assert [(one.field, one.value) for one in found.links] == [("device_id", "d1"), ("ip_address", "81.7.3.9")]
+    assert [list(one.shared) for one in found.orders] == [["device_id"]]
+    ledger.close()
+
+
+async def test_imported_orders_agree(ledger_url: str) -> None:
+    """An imported past and a table's columns leave out the same addresses as the agent."""
+    rows = [(f"t{address}{n}", f"u{n}", AT + n, address) for address in (*MASKED, *FULL) for n in range(3)]
+    times = pa.array(
+        [dt.datetime.fromtimestamp(row[2], dt.UTC).replace(tzinfo=None) for row in rows], pa.timestamp("s")
+    )
+    table = pa.table(
+        {
+            "transaction_id": [row[0] for row in rows], "user_id": [row[1] for row in rows], "timestamp": times,
+            "ip_address": [row[3] for row in rows],
+        }
+    )  # fmt: skip
+    counted = with_history(table, since=BEGUN).column("accounts_on_ip_24h").to_pylist()
+    assert counted == [None] * 3 * len(MASKED) + [1, 2, 3] * len(FULL)
+    ledger = memory_of(ledger_url)
+    importing = Importing(ledger._engine)
+    importing.add(table)
+    importing.finish()
+    with ledger._engine.connect() as connection:
+        kept = connection.execute(ATTEMPTS.select()).all()
+    assert len(kept) == len(rows) and sum(row.ip_address is None for row in kept) == 3 * len(MASKED)
+    for n, address in enumerate((*MASKED, *FULL)):
+        values = (await recall(ledger, order(n, AT + 9, "u9", ip_address=address))).values
+        assert values.get("accounts_on_ip_24h") == (None if address in MASKED else 4)
+    ledger.close()
+
+
+def test_all_other_keys_are_kept_as_they_are() -> None:
+    """What is empty or unknown is no key; nothing else is looked into."""
+    for name in NEEDED:
+        assert key_text(name, "") is None and key_text(name, None) is None
+        assert key_text(name, "a") == "a"
