@@ -14,12 +14,12 @@ from agent_server.cases.disguise import IDS, disguised, draw_ids
 from agent_server.decider import now
 from agent_server.decisions.decide import decide
 from agent_server.ledger import Ledger, LedgerError
+from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.golden_copies import is_unused, note_origin
 from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.memory.filling import told
-from agent_server.memory.recall import digests
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb

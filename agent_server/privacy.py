@@ -10,13 +10,23 @@ from sqlalchemy.engine import Connection, Engine
 from agent_server.cases.outcomes import outcomes_on
 from agent_server.cases.queries import case_of, cases_on, events_of
 from agent_server.database.engine import file_of
+from agent_server.ledger.attempts import FORGOTTEN, digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.golden_copies import copies_of, forget_origins
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, ENTRIES, FOLDED, FOLDED_DEVICES, OUTCOMES, PAYLOADS
-from agent_server.memory.recall import FORGOTTEN, digests
+from agent_server.ledger.schema import (
+    ATTEMPTS,
+    CASE_EVENTS,
+    CASES,
+    ENTRIES,
+    FOLDED,
+    FOLDED_DEVICES,
+    OUTCOMES,
+    PAYLOADS,
+    REPLACED_ATTEMPTS,
+)
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
 
@@ -87,6 +97,8 @@ class Erase:
         rows = group.execute(self._chosen(group).order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
         if len(rows) < CHUNK:  # the last ones
             group.execute(ATTEMPTS.update().where(*self._remembered(group)).values(FORGOTTEN))
+            group.execute(REPLACED_ATTEMPTS.delete().where(*self._replaced(group)))
+            group.forget_places()
             folded = sa.select(FOLDED.c.user_id).where(*self._folded(group))
             group.execute(FOLDED_DEVICES.delete().where(FOLDED_DEVICES.c.user_id.in_(folded)))
             group.execute(FOLDED.delete().where(*self._folded(group)))
@@ -123,6 +135,14 @@ class Erase:
             chosen.append(ATTEMPTS.c.at < self._before // 1_000_000)
         return chosen
 
+    def _replaced(self, group: Group) -> list[sa.ColumnElement[bool]]:
+        chosen: list[sa.ColumnElement[bool]] = []
+        if self._user_id:
+            chosen.append(REPLACED_ATTEMPTS.c.user_id == digests(group.memory_key, {"user": self._user_id})["user"])
+        if self._before is not None:
+            chosen.append(REPLACED_ATTEMPTS.c.at < self._before // 1_000_000)
+        return chosen
+
     def _folded(self, group: Group) -> list[sa.ColumnElement[bool]]:
         chosen: list[sa.ColumnElement[bool]] = []
         if self._user_id:
@@ -137,7 +157,9 @@ def scrub(engine: Engine) -> bool:
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(
-                sa.text("VACUUM payloads, attempts, folded, folded_devices, cases, case_events, outcomes")
+                sa.text(
+                    "VACUUM payloads, attempts, replaced_attempts, folded, folded_devices, cases, case_events, outcomes"
+                )
             )
         return True
     if file_of(engine) is None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from history.definitions import DAY, DEFINITIONS, NEEDED, amount_units, is_known
+from history.definitions import DAY, DEFINITIONS, NEEDED, amount_units, is_known, key_text
 from history.replay import Attempt, Replay, Value
 
 _EPOCH = dt.datetime(1970, 1, 1)
-COLUMNS = ("memory_number", "memory_read", "memory_kept", "memory_replaces", "memory_since", "denied")
+COLUMNS = ("memory_number", "memory_read", "memory_kept", "memory_since", "denied")
 """What an export has beside the fields of orders."""
 
 
@@ -22,6 +22,7 @@ COLUMNS = ("memory_number", "memory_read", "memory_kept", "memory_replaces", "me
 class Step:
     """A decision, or an attempt on which nothing was decided. Numbers count attempts."""
 
+    order_id: str
     attempt: Attempt
     opened: int | None
     """When the account was opened, in seconds since 1970."""
@@ -33,25 +34,25 @@ class Step:
     """How many there were when it was decided; None where it was not."""
     denied: bool = False
     replaces: tuple[int, ...] = ()
-    """The attempts that it took the place of, when it was read."""
+    """Attempts that were replaced, as exports of older versions name them: they have to be there."""
 
 
 def step_of(row: Mapping[str, Any]) -> Step:
     """A row of an export."""
     at, created, age = _seconds(row["timestamp"]), row.get("account_created_date"), row.get("account_age_days")
     opened = _seconds(created) if created is not None else None if age is None else at - int(age) * DAY
-    texts = {name: row.get(name) or None for name in NEEDED}
+    texts = {name: key_text(name, row.get(name)) for name in NEEDED}
     attempt = Attempt(row["memory_number"], at, texts, amount_units(row.get("order_amount")))
     return Step(
-        attempt, opened, row["memory_since"], row["memory_read"], row["memory_kept"], bool(row["denied"]),
-        tuple(map(int, (row["memory_replaces"] or "").split())),
+        row["transaction_id"], attempt, opened, row["memory_since"], row["memory_read"], row["memory_kept"],
+        bool(row["denied"]), tuple(map(int, (row.get("memory_replaces") or "").split())),
     )  # fmt: skip
 
 
 def in_ledger_order(steps: Sequence[Step]) -> list[dict[str, Value]]:
     """What every step could know when it was read; nothing where it was not."""
-    replay, found = Replay(), [dict[str, Value]() for _ in steps]
-    for happens in sorted(_happenings(steps, replay, found), key=lambda one: one[0]):
+    found = [dict[str, Value]() for _ in steps]
+    for happens in sorted(_happenings(steps, _Places(), found), key=lambda one: one[0]):
         happens[1]()
     return found
 
@@ -59,24 +60,42 @@ def in_ledger_order(steps: Sequence[Step]) -> list[dict[str, Value]]:
 _Happening = tuple[tuple[int, int], Callable[[], None]]
 
 
-def _happenings(steps: Sequence[Step], replay: Replay, found: list[dict[str, Value]]) -> Iterable[_Happening]:
-    """All that happened, with its place: of one number removal, then adding, then reading, then decisions in their order."""
-    added = set[int]()
-    gone: dict[int, int] = {}
+def _happenings(steps: Sequence[Step], places: "_Places", found: list[dict[str, Value]]) -> Iterable[_Happening]:
+    """All that happened, with its place: of one number entering, then reading, then decisions in their order."""
+    entered, numbers = set[int](), {step.attempt.number for step in steps}
+    if missing := {number for step in steps for number in step.replaces} - numbers:
+        raise KeyError(missing)
     for place, step in enumerate(steps):
         number = step.attempt.number
-        moment = number if step.read is None else step.read
-        for replaced in step.replaces:
-            gone[replaced] = min(moment, gone.get(replaced, moment))
-        if number not in added:
-            added.add(number)
-            yield (number, 1), partial(replay.add, step.attempt)
+        if number not in entered:
+            entered.add(number)
+            yield (number, 1), partial(places.enter, step)
         if step.read is not None:
-            yield (step.read, 2), partial(_read, step, replay, found[place])
+            yield (step.read, 2), partial(_read, step, places.replay, found[place])
         if step.kept is not None:
-            yield (step.kept, 3 + place), partial(replay.decide, number, counts=not step.denied)
-    for number, moment in gone.items():  # the first of those that took its place
-        yield (moment, 0), partial(replay.remove, number)
+            yield (step.kept, 3 + place), partial(places.decide, step)
+
+
+class _Places:
+    """A replay in which each order has one place: that of the attempt which was entered or decided last."""
+
+    def __init__(self) -> None:
+        self.replay = Replay()
+        self._numbers: dict[str, int] = {}
+
+    def enter(self, step: Step) -> None:
+        """An attempt is entered; it takes the place of the one before."""
+        before = self._numbers.get(step.order_id)
+        if before is not None:
+            self.replay.remove(before)
+        self.replay.add(step.attempt)
+        self._numbers[step.order_id] = step.attempt.number
+
+    def decide(self, step: Step) -> None:
+        """An attempt is decided; it has the order's place from then on."""
+        if self._numbers[step.order_id] != step.attempt.number:
+            self.enter(step)
+        self.replay.decide(step.attempt.number, counts=not step.denied)
 
 
 def _read(step: Step, replay: Replay, found: dict[str, Value]) -> None:

@@ -16,8 +16,9 @@ from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import Report, read_mapping
 from runtime.process.files import complete_or_nothing
 
-LEDGER_TYPES = {name: pa.int64() for name in COLUMNS} | {"denied": pa.bool_(), "memory_replaces": pa.string()}
+LEDGER_TYPES = {name: pa.int64() for name in COLUMNS} | {"denied": pa.bool_()}
 """What an export has beside the fields of orders; see history/ledger_order.py."""
+_OF_OLDER_VERSIONS = {"memory_replaces": pa.string()}
 
 
 def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> None:
@@ -43,8 +44,10 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
 
 
 def _compute_in_ledger_order(path: Path, output: Path) -> None:
-    table = read_table(path, required=("timestamp", "user_id", *COLUMNS), types=TYPES | LEDGER_TYPES)
-    needed = [name for name in (*READ, *COLUMNS) if name in table.column_names]
+    types = TYPES | LEDGER_TYPES | _OF_OLDER_VERSIONS
+    table = read_table(path, required=("transaction_id", "timestamp", "user_id", *COLUMNS), types=types)
+    read = (*READ, "transaction_id", *COLUMNS, *_OF_OLDER_VERSIONS)
+    needed = [name for name in read if name in table.column_names]
     try:
         found = in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
     except (

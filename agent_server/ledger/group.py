@@ -1,6 +1,7 @@
 """One transaction of the ledger: what a group of writes reads and appends. The head row is locked for as long as it is open."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -53,7 +54,17 @@ _INSERTS: Final = {
 _CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 """PostgreSQL's clock. Not the start of the transaction: that waits for the head of the chain."""
 _EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
+_PLACES = (
+    sa.select(ATTEMPTS.c.transaction_id, sa.func.max(ATTEMPTS.c.number).label("number"))
+    .where(ATTEMPTS.c.transaction_id.in_(sa.bindparam("ids", expanding=True)))
+    .group_by(ATTEMPTS.c.transaction_id)
+)
 _NEW_NUMBER = MEMORY.update().values(number=sa.bindparam("new_number"))
+
+
+def digest_of(key: bytes, text: str) -> int:
+    """What history keeps instead of a text: 64 bits, which nobody without the key can tell from others."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big", signed=True)
 
 
 class Group:
@@ -70,6 +81,7 @@ class Group:
         self._golden: dict[str, list[Revision]] = {}
         self._now: int | None = None
         self._memory: list[Any] = []
+        self._places: dict[str, int | None] = {}
         self._attempted = False
 
     def append(
@@ -140,6 +152,24 @@ class Group:
             else:
                 self._now = (dt.datetime.now(dt.UTC) - _EPOCH) // _MICROSECOND
         return self._now
+
+    def place_of(self, transaction_id: str) -> int | None:
+        """The number of the attempt that an order has in history; None where it has none. Read for all known orders at once."""
+        if transaction_id not in self._places:
+            names = {transaction_id, *self._revisions} - self._places.keys()
+            self._places |= dict.fromkeys(names)
+            by_digest = {digest_of(self.memory_key, name): name for name in names}
+            for row in self.execute(_PLACES, {"ids": list(by_digest)}):
+                self._places[by_digest[row.transaction_id]] = row.number
+        return self._places[transaction_id]
+
+    def set_place(self, transaction_id: str, number: int) -> None:
+        """An order has another attempt in history from now on."""
+        self._places[transaction_id] = number
+
+    def forget_places(self) -> None:
+        """Read the places of orders anew: attempts were folded or erased."""
+        self._places.clear()
 
     @property
     def memory_since(self) -> int:

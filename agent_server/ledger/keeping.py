@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, head_start, urgency
+from agent_server.ledger import attempts
 from agent_server.ledger.case_events import add_change, add_event
 from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
 from agent_server.ledger.golden_copies import withdraw_golden
 from agent_server.ledger.group import Group, Revision
 from agent_server.ledger.queries import DECIDED
-from agent_server.ledger.records import answer_of, content_digest, facts_of, microseconds, payload_of
-from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.records import answer_of, content_digest, facts_of, microseconds, order_of, payload_of
+from agent_server.ledger.schema import CASES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -131,7 +132,8 @@ def append_decision(
     if asked.seen.number:
         facts.memory_number, facts.memory_read, facts.memory_kept = asked.seen.number, asked.seen.read, group.attempts
         if not hidden:
-            _remember(group, asked.seen.number, answer)
+            denied = answer.decision == pb.DECISION_DENY
+            attempts.decide(group, transaction, asked.seen.number, denied=denied, again=answer.revision > 1)
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
     sequence = group.append(
         kind,
@@ -155,24 +157,14 @@ def append_decision(
 
 
 def show_verdict(group: Group, entry: int) -> None:
-    """From now on a verdict that was hidden counts in memory. Does nothing where it does already."""
+    """Let a verdict that was hidden count in history from now on, as one decided now. Does nothing where it counts already."""
     hidden = sa.and_(CASES.c.hidden_entry == entry, CASES.c.counts_from == NOT_YET)
     if not group.execute(CASES.update().where(hidden).values(counts_from=group.attempts)).rowcount:
         return
-    chosen = sa.select(ENTRIES.c.decision, PAYLOADS.c.memory_number).join(
-        PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence
-    )
-    row = group.execute(chosen.where(ENTRIES.c.sequence == entry)).first()
+    row = group.execute(DECIDED.add_columns(PAYLOADS.c.memory_number).where(PAYLOADS.c.sequence == entry)).first()
     if row is not None and row.memory_number is not None:
-        counts = row.decision != pb.DECISION_DENY
-        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == row.memory_number).values(counts=counts))
-
-
-def _remember(group: Group, number: int, answer: pb.ReviewResponse) -> None:
-    """Let memory know whether an order was denied: from now on it is none, or one again."""
-    denied = answer.decision == pb.DECISION_DENY
-    if denied or answer.revision > 1:
-        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == number).values(counts=not denied))
+        denied = answer_of(row).decision == pb.DECISION_DENY
+        attempts.decide(group, order_of(row), row.memory_number, denied=denied, again=True)
 
 
 def move_case(

@@ -140,12 +140,29 @@ ATTEMPTS = sa.Table(
     sa.Index("ix_attempts_device", "device_id", "at", "number", "user_id"),
     sa.Index("ix_attempts_address", "ip_address", "at", "number", "user_id"),
     sa.Index("ix_attempts_card", "card_id", "at", "number", "user_id"),
+    sa.Index("ix_attempts_transaction", "transaction_id", "number"),
 )
 """What memory has of each order that was asked about, in the order of asking: see history/. What was replaced has
 its time only.
 
 Instead of texts there are keyed digests of them, of 64 bits. `at` is the order's own time in seconds since 1970, `amount` in
 ten-thousandths; it `counts` while it is not denied. The indexes hold all that is looked at.
+"""
+
+REPLACED_ATTEMPTS = sa.Table(
+    "replaced_attempts",
+    METADATA,
+    sa.Column("number", SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("transaction_id", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("user_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("device_id", sa.BigInteger),
+    sa.Column("ip_address", sa.BigInteger),
+    sa.Column("card_id", sa.BigInteger),
+    sa.Column("amount", sa.BigInteger),
+)
+"""Attempts that were replaced before anything was decided on them, as they were. No order is counted by them: the export needs
+them, since others have seen them meanwhile.
 """
 
 MEMORY = sa.Table(

@@ -7,9 +7,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.ledger.attempts import digests
 from agent_server.ledger.records import order_of
-from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, MEMORY, PAYLOADS
-from agent_server.memory.recall import digests
+from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, MEMORY, PAYLOADS, REPLACED_ATTEMPTS
 from contract.fields import FIELDS
 from contract.messages import row_of
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -18,7 +18,6 @@ from history.definitions import AMOUNT_UNITS, NEEDED
 
 AT_ONCE: Final = 2000
 Row = dict[str, Any]
-_Kept = dict[int, list[tuple[int, int]]]
 _DECIDED = (
     sa.select(ENTRIES.c.sequence, ENTRIES.c.decision, ENTRIES.c.facts, PAYLOADS)
     .join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence)
@@ -32,37 +31,39 @@ def exported(connection: Connection) -> Iterator[list[Row]]:
     """
     key, since, folded_until = connection.execute(sa.select(MEMORY.c.key, MEMORY.c.since, MEMORY.c.folded_until)).one()
     start = {"memory_since": max(since, folded_until)}
-    undecided = connection.execute(
-        sa.select(ATTEMPTS).where(
-            ATTEMPTS.c.user_id.is_not(None),
-            ~sa.exists().where(PAYLOADS.c.memory_number == ATTEMPTS.c.number),
-        )
-    ).all()
-    wanted = {getattr(row, name) for row in undecided for name in NEEDED} - {None}
+    undecided = _undecided_attempts(connection)
+    named = ("transaction_id", *NEEDED)
+    wanted = {row[name] for row in undecided for name in named} - {None}
     texts: dict[int, str] = {}
-    kept: _Kept = {}
     shown = _shown(connection)
     again = set[int]()
     for rows in _decided(connection):
         piece = []
         for row in rows:
             order, facts = order_of(row), DecisionFacts.FromString(row.facts)
-            told = digests(key, {"": order.transaction_id, **{name: getattr(order, name) or None for name in NEEDED}})
-            texts |= {told[name]: getattr(order, name) for name in NEEDED if told[name] in wanted}  # type: ignore[misc]
-            own = told[""] or 0
-            numbers = _numbers(facts, kept.get(own, [])) | shown.get(row.sequence, {})
-            if facts.decision_maker != pb.DECISION_MAKER_HUMAN:
-                kept.setdefault(own, []).append((facts.memory_kept, facts.memory_number))
+            for name, digest in digests(key, {name: getattr(order, name) or None for name in named}).items():
+                if digest is not None and digest in wanted:
+                    texts[digest] = getattr(order, name)
+            numbers = _numbers(facts) | shown.get(row.sequence, {})
             fields = {name: value for name, value in row_of(order).items() if name in FIELDS}  # extras have no column
             told_row = fields | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
             number = facts.memory_number
             asked_before = numbers["memory_read"] not in (None, number)  # and nothing was decided then
             if asked_before and number not in again:
                 again.add(number)
-                piece.append(told_row | _entered(number, kept.get(own, [])))
+                piece.append(told_row | _entered(number))
             piece.append(told_row)
         yield piece
-    yield [_undecided(row._asdict(), texts, kept) | start for row in undecided]
+    yield [_undecided(row, texts) | start for row in undecided]
+
+
+def _undecided_attempts(connection: Connection) -> list[Mapping[str, Any]]:
+    """Attempts on which nothing was decided: those that have their order's place, and those that were replaced."""
+    placed = sa.select(ATTEMPTS).where(
+        ATTEMPTS.c.user_id.is_not(None), ~sa.exists().where(PAYLOADS.c.memory_number == ATTEMPTS.c.number)
+    )
+    rows = [*connection.execute(placed), *connection.execute(sa.select(REPLACED_ATTEMPTS))]
+    return [row._asdict() for row in rows]
 
 
 def _decided(connection: Connection) -> Iterator[list[Any]]:
@@ -80,36 +81,22 @@ def _shown(connection: Connection) -> dict[int, Row]:
     return {row.hidden_entry: {"memory_kept": row.counts_from or now} for row in connection.execute(query)}
 
 
-def _numbers(facts: DecisionFacts, kept: list[tuple[int, int]]) -> Row:
+def _numbers(facts: DecisionFacts) -> Row:
     """A decision's numbers. A person's verdict reads nothing anew."""
     read = facts.memory_read if facts.decision_maker != pb.DECISION_MAKER_HUMAN else None
-    return {
-        "memory_number": facts.memory_number,
-        "memory_read": read,
-        "memory_kept": facts.memory_kept,
-        "memory_replaces": _replaced(facts.memory_number, read or facts.memory_number, kept),
-    }
+    return {"memory_number": facts.memory_number, "memory_read": read, "memory_kept": facts.memory_kept}
 
 
-def _replaced(number: int, read: int, kept: list[tuple[int, int]]) -> str | None:
-    """The attempts that one took the place of when it was read: those of all decisions on the same order by then."""
-    before = {other for at, other in kept if at < read} - {number, 0}
-    return " ".join(map(str, sorted(before))) or None
-
-
-def _entered(number: int, kept: list[tuple[int, int]]) -> Row:
+def _entered(number: int) -> Row:
     """The numbers of an attempt on which nothing was decided, or not at once."""
-    return {
-        "memory_number": number, "memory_read": None, "memory_kept": None,
-        "memory_replaces": _replaced(number, number, kept), "denied": None,
-    }  # fmt: skip
+    return {"memory_number": number, "memory_read": None, "memory_kept": None, "denied": None}
 
 
-def _undecided(row: Mapping[str, Any], texts: Mapping[int, str], kept: _Kept) -> Row:
-    names = {name: None if row[name] is None else texts.get(row[name], f"digest:{row[name]:x}") for name in NEEDED}
+def _undecided(row: Mapping[str, Any], texts: Mapping[int, str]) -> Row:
+    named = ("transaction_id", *NEEDED)
+    names = {name: None if row[name] is None else texts.get(row[name], f"digest:{row[name]:x}") for name in named}
     told = {
-        "transaction_id": f"digest:{row['transaction_id'] or 0:x}",
         "timestamp": dt.datetime.fromtimestamp(row["at"], dt.UTC),
         "order_amount": None if row["amount"] is None else row["amount"] / AMOUNT_UNITS,
     }
-    return dict.fromkeys(FIELDS) | names | told | _entered(row["number"], kept.get(row["transaction_id"], []))
+    return dict.fromkeys(FIELDS) | names | told | _entered(row["number"])

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import Query
-from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, MEMORY
+from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, MEMORY, REPLACED_ATTEMPTS
 from agent_server.ledger.writer import Ledger
 from history.definitions import DAY, LATEST
 from runtime.rpc.errors import Unavailable
@@ -65,6 +65,8 @@ class Fold:
         _add_totals(group, by_user)
         _add_devices(group, by_user)
         group.execute(ATTEMPTS.delete().where(chosen))
+        group.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.at < self._until))
+        group.forget_places()
         return len(rows)
 
 

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from agent_server.database.engine import writing
+from agent_server.ledger.attempts import digests
 from agent_server.ledger.schema import ATTEMPTS, HEAD, MEMORY
-from agent_server.memory.recall import digests
-from history.definitions import NEEDED, amount_units
+from history.definitions import NEEDED, amount_units, key_text
 
 AT_ONCE = 5000
 """Rows of one transaction: so long a decision waits for an import beside it."""
@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 600
 class Importing:
     """Takes orders into memory. Those that it has, by id, account and time, are left alone.
 
-    What is imported has numbers of 0 and below: it was asked about before all that was asked here. What is older than what was
+    What is imported has numbers below 0: it was asked about before all that was asked here. What is older than what was
     folded is left out: whether it is in the totals already nobody can say.
     """
 
@@ -76,7 +76,7 @@ def _rows(part: pa.Table, key: bytes) -> list[dict[str, Any]]:
             "at": moment,
             "amount": amount_units(_number(row.get("order_amount"))),
             "counts": True,
-            **digests(key, {name: row.get(name) or None for name in ("transaction_id", *NEEDED)}),
+            **digests(key, {name: key_text(name, row.get(name)) for name in ("transaction_id", *NEEDED)}),
         }
         for row, moment in zip(rows, at.to_pylist(), strict=True)
         if moment is not None and row.get("user_id")
@@ -102,7 +102,7 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
     fresh = {name: row for name, row in fresh.items() if name not in known}
     if fresh:
         lowest = connection.execute(sa.select(sa.func.min(ATTEMPTS.c.number))).scalar()
-        first = min(int(lowest) if lowest is not None else 1, 1) - len(fresh)
+        first = min(int(lowest) if lowest is not None else 0, 0) - len(fresh)  # 0 is no attempt's number
         numbered = [row | {"number": first + place} for place, row in enumerate(fresh.values())]
         connection.execute(ATTEMPTS.insert(), numbered)
     return len(fresh)

@@ -7,16 +7,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.ledger.attempts import digests
 from agent_server.ledger.queries import DECIDED, Query, blinded, record_as_seen
 from agent_server.ledger.records import order_of
 from agent_server.ledger.schema import ATTEMPTS, MEMORY, PAYLOADS
-from agent_server.memory.recall import digests
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import key_text
 
 STEPS: Final = 2
 LINKING: Final = ("device_id", "card_id", "ip_address")
-"""Keys that more than one account may have, those first that say most: an address is often cut short, and of many."""
+"""Keys that more than one account may have, those first that say most. A masked address is none: it is of too many."""
 SHARED: Final = ("user_id", *LINKING)
 MOST_ORDERS, MOST_ACCOUNTS, MOST_KEYS, MOST_ATTEMPTS = 100, 50, 60, 400
 """So much is told: orders, and accounts of each step. Of so many keys and of the latest attempts is it made in each step."""
@@ -96,7 +97,7 @@ def _take(web: _Web, rows: Iterable[Any]) -> None:
         order = order_of(row)
         web.orders.setdefault(order.user_id, {})[order.transaction_id] = (row, order)
         for name in LINKING:
-            if value := getattr(order, name):
+            if value := key_text(name, getattr(order, name)):
                 web.keys.setdefault((name, value), set()).add(order.user_id)
 
 
@@ -105,7 +106,7 @@ def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
     near: list[tuple[int, Any, list[str]]] = []
     for orders in web.orders.values():
         for name, (row, other) in orders.items():
-            shared = [one for one in SHARED if getattr(order, one) and getattr(order, one) == getattr(other, one)]
+            shared = [one for one in SHARED if key_text(one, getattr(order, one)) == getattr(other, one)]
             if shared and name != order.transaction_id:
                 near.append((other.timestamp.seconds, row, shared))
     near.sort(key=lambda one: (-one[0], -one[1].sequence))

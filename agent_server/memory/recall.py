@@ -1,24 +1,18 @@
 """Remembering an order and reading its past, in one step: of two orders of one device at once, one sees the other."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
+from agent_server.ledger.attempts import content_of, is_same, take_place, texts_of
 from agent_server.ledger.group import Group
 from agent_server.ledger.keeping import Kept, Seen, kept_before
 from agent_server.ledger.records import content_digest
 from agent_server.ledger.schema import ATTEMPTS
-from agent_server.memory.statements import AMOUNTS, FOLDED_PREFIX, SAME, UNITS, statement
-from contract.fields import REQUIRED
+from agent_server.memory.statements import AMOUNTS, FOLDED_PREFIX, UNITS, statement
 from generated.vouch.v1.transaction_pb2 import Transaction
-from history.definitions import DAY, DEFINITIONS, NEEDED, Definition, Kind, amount_units, is_known
+from history.definitions import DAY, DEFINITIONS, Definition, Kind, is_known
 from history.replay import Value, days_since, mean_amount
-
-FORGOTTEN: dict[str, None] = dict.fromkeys(("transaction_id", *NEEDED, "amount"))
-"""What an attempt loses that counts no more, or whose person was erased: all but its number and its time."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,9 @@ class Recall:
 
     def __init__(self, order: Transaction) -> None:
         self.transaction_id = order.transaction_id
-        self._order, self._digest, self._texts = order, content_digest(order), _texts(order)
+        self._order, self._digest, self._texts = order, content_digest(order), texts_of(order)
         self._attempt: dict[str, Any] = {}
+        self._content: dict[str, Any] = {}
 
     def enter(self, group: Group) -> bool:
         """Remember the order, where nothing was decided on it yet; whether that is so."""
@@ -57,8 +52,6 @@ class Recall:
             before = kept_before(group, self.transaction_id, self._digest)
             if before is not None:
                 return before
-            if group.revisions(self.transaction_id):
-                _replace(group, self.transaction_id)
             self._enter(group)
         order, attempt = self._order, self._attempt
         number, at = attempt["number"], attempt["at"]
@@ -69,36 +62,27 @@ class Recall:
             if not order.HasField(definition.name)
             and is_known(definition, at, group.memory_since, opened, self._texts, group.folded_until)
         )
-        asked, asking = statement(known), attempt | {"before": number, "own": number}
-        row = group.run(asked, asking)
-        same = _undecided(group, row[SAME], attempt)
-        if same is not None:  # it keeps its place; who asks again sees what came since
+        own = self._place(group)
+        row = group.run(statement(known), attempt | {"before": number, "own": own})
+        return Recalled(Seen(own, number), _values(known, row, at))
+
+    def _place(self, group: Group) -> int:
+        """Take the order's place in history; the number of the attempt that has it.
+
+        Asked again before anything was decided, the same content keeps its attempt, and sees what came since.
+        """
+        number, before = self._attempt["number"], group.place_of(self.transaction_id)
+        if before is not None and not group.revisions(self.transaction_id) and is_same(group, before, self._content):
             group.execute(ATTEMPTS.delete().where(ATTEMPTS.c.number == number))
-            row = group.run(asked, asking | {"own": same})
-        return Recalled(Seen(same or number, number), _values(known, row, at))
+            return before
+        take_place(group, self.transaction_id, number)
+        return int(number)
 
     def _enter(self, group: Group) -> None:
-        order = self._order
-        amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
-        texts = {"transaction_id": order.transaction_id, **self._texts}
-        self._attempt = {"at": order.timestamp.seconds, "amount": amount, **digests(group.memory_key, texts)}
-        self._attempt |= {"number": group.next_attempt(), "counts": True}
+        group.place_of(self.transaction_id)  # as it is without this attempt
+        self._content = content_of(self._order, group.memory_key)
+        self._attempt = {**self._content, "number": group.next_attempt(), "counts": True}
         group.insert(ATTEMPTS, self._attempt)
-
-
-def digests(key: bytes, texts: Mapping[str, str | None]) -> dict[str, int | None]:
-    """What memory keeps instead of texts: 64 bits, which nobody without the key can tell from others."""
-    return {
-        name: int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big", signed=True)
-        if text
-        else None
-        for name, text in texts.items()
-    }
-
-
-def _texts(order: Transaction) -> dict[str, str | None]:
-    """The texts of an order that memory looks at."""
-    return {name: getattr(order, name) if name in REQUIRED or order.HasField(name) else None for name in NEEDED}
 
 
 def _opened(order: Transaction) -> int | None:
@@ -106,22 +90,6 @@ def _opened(order: Transaction) -> int | None:
     if order.HasField("account_created_date"):
         return order.account_created_date.seconds
     return order.timestamp.seconds - order.account_age_days * DAY if order.HasField("account_age_days") else None
-
-
-def _undecided(group: Group, same: int | None, attempt: Mapping[str, Any]) -> int | None:
-    """The number of the same order, where it was asked about before and nothing was decided."""
-    if same is None:
-        return None
-    row = group.execute(sa.select(ATTEMPTS).where(ATTEMPTS.c.number == same)).one()._mapping
-    alike = all(row[name] == value for name, value in attempt.items() if name not in ("number", "counts"))
-    return same if alike else None
-
-
-def _replace(group: Group, transaction_id: str) -> None:
-    """Forget the attempts that decisions on an order were about: this one has other content, and takes the place of all."""
-    numbers = {revision.memory_number for revision in group.revisions(transaction_id)} - {0}
-    if numbers:
-        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number.in_(numbers)).values(FORGOTTEN))
 
 
 def _values(known: Sequence[Definition], row: Any, at: int) -> dict[str, Value]:

@@ -13,7 +13,6 @@ from agent_server.database.prepared import Prepared
 from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES
 from history.definitions import LATEST, NEEDED, Definition, Key, Kind
 
-SAME = "same"
 UNITS, AMOUNTS = "_units", "_amounts"
 """What the sum of a mean and its number are called behind the field's name."""
 FOLDED_PREFIX = "folded_"
@@ -22,23 +21,17 @@ _OWN: Any = sa.bindparam("own", type_=sa.BigInteger)
 _BEFORE: Any = sa.bindparam("before", type_=sa.BigInteger)
 # As a sum: SQLite would otherwise go through all numbers from there on down, instead of an index by key.
 _EARLIER = (ATTEMPTS.c.number + 0 < _BEFORE, ATTEMPTS.c.number + 0 != _OWN)
-_VALUES: dict[str, Any] = {name: sa.bindparam(name, type_=sa.BigInteger) for name in (*NEEDED, "transaction_id")}
+_VALUES: dict[str, Any] = {name: sa.bindparam(name, type_=sa.BigInteger) for name in NEEDED}
 _USER = ATTEMPTS.c.user_id == _VALUES["user_id"]
-_SAME = (
-    sa.select(ATTEMPTS.c.number)
-    .where(_USER, ATTEMPTS.c.at == _AT, ATTEMPTS.c.transaction_id == _VALUES["transaction_id"], *_EARLIER)
-    .order_by(ATTEMPTS.c.number.desc())
-    .limit(1)
-)
 
 
 @cache
 def statement(definitions: Sequence[Definition]) -> Prepared:
-    """Fields of an order from the attempts with numbers below `before`, without its `own`; `same` is the latest with its id.
+    """Fields of an order from the attempts with numbers below `before`, without its `own`.
 
-    Parameters: `at`, `before`, `own`, `transaction_id`, and the digests of the texts that memory keeps.
+    Parameters: `at`, `before`, `own`, and the digests of the texts that history keeps.
     """
-    columns: list[Any] = [_SAME.scalar_subquery().label(SAME)]
+    columns: list[Any] = [sa.literal_column("0").label("no_column")]  # one row, whatever is asked
     passes = []
     for key in Key:
         own = [one for one in definitions if one.key is key]

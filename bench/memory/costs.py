@@ -22,10 +22,11 @@ import sqlalchemy as sa
 
 from agent_server.database.engine import committing, writing
 from agent_server.ledger import open_engine
+from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Unsigned
 from agent_server.ledger.group import Group
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
-from agent_server.memory.recall import Recall, Recalled, digests
+from agent_server.memory.recall import Recall, Recalled
 from bench.memory.stream import ALL_APPROVED
 from bench.options import models_of, parser
 from generated.vouch.v1 import agent_service_pb2 as pb

@@ -35,7 +35,7 @@ async def test_folding_changes_no_count(ledger_url: str, tmp_path: Path) -> None
         at = BEGUN + DAY + number * DAY // 3 - chance.choice((0, 0, 5, DAY))
         fields = {
             "device_id": f"d{chance.randrange(5)}",
-            "ip_address": "1.2.3.xxx",
+            "ip_address": "1.2.3.4",
             "card_id": f"c{chance.randrange(4)}",
         }
         if chance.random() < 0.9:

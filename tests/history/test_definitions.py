@@ -125,7 +125,7 @@ def test_denied_and_replaced() -> None:
 
 def test_devices_addresses_and_cards() -> None:
     """Different accounts and cards are counted once each; a device is new to an account until it was seen there."""
-    texts: Any = {"device_id": "d", "ip_address": "1.2.xxx.xxx"}
+    texts: Any = {"device_id": "d", "ip_address": "1.2.3.4"}
     seen = [attempt(at, NOON + at, f"u{at % 3}", card_id=f"c{at % 2}", **texts) for at in range(1, 8)]
     found = last(*seen)
     assert (found["accounts_on_device_30d"], found["accounts_on_ip_24h"]) == (3, 3)

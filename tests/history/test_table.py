@@ -35,7 +35,8 @@ def orders(count: int, seed: int = 1) -> pa.Table:
             {
                 "transaction_id": f"t{number}", "timestamp": at, "user_id": user,
                 "device_id": f"d{chance.randrange(12)}" if chance.random() < 0.8 else None,
-                "ip_address": f"1.2.{chance.randrange(5)}.xxx", "card_id": chance.choice([None, "a", "b", "c"]),
+                "ip_address": f"1.2.{chance.randrange(5)}.{chance.choice(['7', '7', 'xxx'])}",
+                "card_id": chance.choice([None, "a", "b", "c"]),
                 "order_amount": round(chance.uniform(1, 400), 2) if chance.random() < 0.9 else None,
                 "account_created_date": opened if chance.random() < 0.7 else None,
                 "account_age_days": float(max((at - opened).days, 0)) if chance.random() < 0.5 else None,

@@ -1,0 +1,90 @@
+"""What history keeps of each order that was asked about: one attempt per order, whatever arrives at once.
+
+An order has one place: that of the content which arrived or was decided last. What was there before loses its place, and gets
+it back if it is decided after all. So an order counts once from its first attempt on, and with the content of its latest
+decision as soon as nothing newer waits for one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from agent_server.ledger.group import Group, digest_of
+from agent_server.ledger.schema import ATTEMPTS, REPLACED_ATTEMPTS
+from contract.fields import REQUIRED
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import NEEDED, amount_units, key_text
+
+FORGOTTEN: dict[str, None] = dict.fromkeys(("transaction_id", *NEEDED, "amount"))
+"""What an attempt loses that has no place any more, or whose person was erased: all but its number and its time."""
+_KEPT = ("number", "transaction_id", "at", *NEEDED, "amount")
+
+
+def digests(key: bytes, texts: Mapping[str, str | None]) -> dict[str, int | None]:
+    """What history keeps instead of texts; None for what is unknown."""
+    return {name: digest_of(key, text) if text else None for name, text in texts.items()}
+
+
+def texts_of(order: Transaction) -> dict[str, str | None]:
+    """The texts of an order that history looks at."""
+    there = {name: getattr(order, name) if name in REQUIRED or order.HasField(name) else None for name in NEEDED}
+    return {name: key_text(name, text) for name, text in there.items()}
+
+
+def content_of(order: Transaction, key: bytes) -> dict[str, Any]:
+    """The columns of an attempt that come from its order."""
+    amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
+    texts = {"transaction_id": order.transaction_id, **texts_of(order)}
+    return {"at": order.timestamp.seconds, "amount": amount, **digests(key, texts)}
+
+
+def is_same(group: Group, number: int, content: Mapping[str, Any]) -> bool:
+    """Whether an attempt has a content."""
+    row = group.execute(sa.select(ATTEMPTS).where(ATTEMPTS.c.number == number)).one()._mapping
+    return all(row[name] == value for name, value in content.items())
+
+
+def take_place(group: Group, order_id: str, number: int) -> None:
+    """Let an attempt that was just entered be the order's only one."""
+    if group.place_of(order_id) is not None:
+        _clear_place(group, order_id, number)
+    elif _is_folded(group, order_id):  # the order is in the totals already
+        group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == number).values(FORGOTTEN))
+        return
+    group.set_place(order_id, number)
+
+
+def decide(group: Group, order: Transaction, number: int, *, denied: bool, again: bool) -> None:
+    """Note a decision on an attempt: it has the order's place from now on, and counts as an order unless it is denied.
+
+    `again` says that it is not the order's first decision.
+    """
+    own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
+    if group.place_of(order.transaction_id) == number:
+        if denied or again:
+            group.execute(own.values(counts=not denied))
+    elif not _is_folded(group, order.transaction_id):
+        _clear_place(group, order.transaction_id, number)
+        if group.execute(own.values(counts=not denied, **content_of(order, group.memory_key))).rowcount:
+            group.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.number == number))
+            group.set_place(order.transaction_id, number)
+
+
+def _clear_place(group: Group, order_id: str, number: int) -> None:
+    """Forget all attempts of an order but one. Of what was never decided on, the ledger's export keeps a copy."""
+    others = [ATTEMPTS.c.transaction_id == digest_of(group.memory_key, order_id), ATTEMPTS.c.number != number]
+    decided = {revision.memory_number for revision in group.revisions(order_id)}
+    for row in group.execute(sa.select(*(ATTEMPTS.c[name] for name in _KEPT)).where(*others)).all():
+        if row.number not in decided:
+            group.execute(REPLACED_ATTEMPTS.insert().values(row._asdict()))
+    group.execute(ATTEMPTS.update().where(*others).values(FORGOTTEN))
+
+
+def _is_folded(group: Group, order_id: str) -> bool:
+    """Whether an attempt that was decided on is in the totals of its account."""
+    numbers = {revision.memory_number for revision in group.revisions(order_id)} - {0}
+    if not numbers:
+        return False
+    there = sa.select(sa.func.count()).select_from(ATTEMPTS).where(ATTEMPTS.c.number.in_(numbers))
+    return int(group.execute(there).scalar_one()) < len(numbers)
