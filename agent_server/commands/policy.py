@@ -160,7 +160,8 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[Judged]:
 
 def _tell(comparison: Comparison) -> None:
     console = Console(highlight=False)
-    console.print(f"{comparison.orders:,} orders over {comparison.days:,.0f} days, ", end="")
+    days = f"{comparison.days:,.0f}"
+    console.print(f"{_orders(comparison.orders)} over {days} day{'' if days == '1' else 's'}, ", end="")
     console.print(f"of {comparison.labelled:,} it is known what they were")
     moves = Table(title="orders by decision: rows as today, columns as it would be")
     for title in ("", *_DECISIONS):

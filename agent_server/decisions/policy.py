@@ -171,10 +171,11 @@ class Policy:
         if cost >= bar:
             return None
         word = "approved" if decision == pb.DECISION_APPROVE else "denied"
+        budget = f"{self.reviews_a_day:,} review{'' if self.reviews_a_day == 1 else 's'} a day"
         said = (
             f"Legitimacy {prediction.legitimacy_score:.3f} lies between {self.deny_up_to:g} and {self.approve_from:g}, but of "
-            f"the {self.reviews_a_day:,} reviews a day few are left, for orders at which a mistake costs more than the "
-            f"{cost:.2f} that it costs here: it is {word}, the cheaper side."
+            f"the budget of {budget} little is left, for orders at which a mistake costs more than the {cost:.2f} that it "
+            f"costs here: it is {word}, the cheaper side."
         )
         return Verdict(decision, pb.DECISION_MAKER_POLICY, said)
 

@@ -54,7 +54,7 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
     """All features, given the learned rankings of the RANKED fields."""
     return (
         # -- account
-        Feature("account_age_days", ACCOUNT, AccountAge(), "the account is {value:.0f} days old"),
+        Feature("account_age_days", ACCOUNT, AccountAge(), "the account is {value:.0f;day|days} old"),
         Feature(
             "email_domain_kind",
             ACCOUNT,
@@ -73,30 +73,42 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
             "verified_signs",
             ACCOUNT,
             Arithmetic(("phone_verified", "email_verified", "profile_complete"), lambda a, b, c: a + b + c),
-            "{value:.0f} of phone, e-mail and profile are in order",
+            "{value:.0f} of phone, e-mail and profile {value:.0f;?is|are} in order",
         ),
-        _count("total_orders_lifetime", ACCOUNT, "the account placed {total_orders_lifetime} orders before"),
+        _count("total_orders_lifetime", ACCOUNT, "the account placed {total_orders_lifetime:;order|orders} before"),
         _count(
             "days_since_account_first_purchase",
             ACCOUNT,
-            "the first purchase was {days_since_account_first_purchase} days ago",
+            "the first purchase was {days_since_account_first_purchase:;day|days} ago",
         ),
         Feature(
             "age_at_first_purchase",
             ACCOUNT,
             Arithmetic(("account_age_days", "days_since_account_first_purchase"), lambda age, since: age - since),
-            "the account was {value:.0f} days old at its first purchase",
+            "the account was {value:.0f;day|days} old at its first purchase",
         ),
         Feature(
             "orders_before_this_week",
             ACCOUNT,
             Arithmetic(("total_orders_lifetime", "orders_last_7d"), lambda total, week: total - week),
-            "{value:.0f} of the account's orders are older than a week",
+            "{value:.0f} of the account's orders {value:.0f;?is|are} older than a week",
         ),
         # -- authentication
-        _count("failed_login_attempts_24h", AUTHENTICATION, "{failed_login_attempts_24h} failed logins in 24 hours"),
-        _count("successful_logins_7d", AUTHENTICATION, "{successful_logins_7d} successful logins in 7 days"),
-        _count("password_reset_count_30d", AUTHENTICATION, "{password_reset_count_30d} password resets in 30 days"),
+        _count(
+            "failed_login_attempts_24h",
+            AUTHENTICATION,
+            "{failed_login_attempts_24h:;failed login|failed logins} in 24 hours",
+        ),
+        _count(
+            "successful_logins_7d",
+            AUTHENTICATION,
+            "{successful_logins_7d:;successful login|successful logins} in 7 days",
+        ),
+        _count(
+            "password_reset_count_30d",
+            AUTHENTICATION,
+            "{password_reset_count_30d:;password reset|password resets} in 30 days",
+        ),
         _flag("new_device", AUTHENTICATION, "the device is new to the account", "the account knows the device"),
         # -- payment
         _count("order_amount", PAYMENT, "the order is worth {order_amount}"),
@@ -112,13 +124,13 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
         _name("avs_result", PAYMENT, "the address verification says {avs_result}"),
         _name("three_ds_result", PAYMENT, "3-D Secure says {three_ds_result}"),
         _name("payment_processor_response", PAYMENT, "the processor says {payment_processor_response}"),
-        _count("payment_attempts_24h", PAYMENT, "{payment_attempts_24h} attempts to pay in 24 hours"),
-        _count("cards_used_30d", PAYMENT, "{cards_used_30d} different cards in 30 days"),
+        _count("payment_attempts_24h", PAYMENT, "{payment_attempts_24h:;attempt|attempts} to pay in 24 hours"),
+        _count("cards_used_30d", PAYMENT, "{cards_used_30d:;card|different cards} in 30 days"),
         Feature(
             "attempts_and_cards",
             PAYMENT,
             Arithmetic(("payment_attempts_24h", "cards_used_30d"), lambda attempts, cards: attempts + cards),
-            "{payment_attempts_24h} attempts to pay with {cards_used_30d} cards",
+            "{payment_attempts_24h:;attempt|attempts} to pay with {cards_used_30d:;card|cards}",
         ),
         _flag(
             "billing_shipping_match",
@@ -133,12 +145,12 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
         ranked("billing_country", PAYMENT, rankings, "billed to {billing_country}"),
         ranked("shipping_country", PAYMENT, rankings, "shipped to {shipping_country}"),
         # -- behaviour
-        _count("session_duration_seconds", BEHAVIOUR, "the visit took {session_duration_seconds} seconds"),
-        _count("cart_additions_session", BEHAVIOUR, "{cart_additions_session} items were put into the cart"),
+        _count("session_duration_seconds", BEHAVIOUR, "the visit took {session_duration_seconds:;second|seconds}"),
+        _count("cart_additions_session", BEHAVIOUR, "{cart_additions_session:;item was|items were} put into the cart"),
         _flag("high_risk_category", BEHAVIOUR, "goods that are easy to resell", "goods of low risk"),
         _flag("promo_code_used", BEHAVIOUR, "a promotion code was redeemed", "no promotion code was redeemed"),
-        _count("orders_last_24h", BEHAVIOUR, "{orders_last_24h} other orders in 24 hours"),
-        _count("orders_last_7d", BEHAVIOUR, "{orders_last_7d} other orders in 7 days"),
+        _count("orders_last_24h", BEHAVIOUR, "{orders_last_24h:;other order|other orders} in 24 hours"),
+        _count("orders_last_7d", BEHAVIOUR, "{orders_last_7d:;other order|other orders} in 7 days"),
         Feature(
             "hour_of_day",
             BEHAVIOUR,
@@ -160,8 +172,10 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
             {1.0: "the browser is automated: {user_agent}", 0.0: "the browser is an ordinary one"},
         ),
         _flag("vpn_proxy_detected", NETWORK, "the address is a VPN or proxy", "the address is no VPN or proxy"),
-        _count("accounts_on_device_30d", NETWORK, "{accounts_on_device_30d} accounts on the device in 30 days"),
-        _count("accounts_on_ip_24h", NETWORK, "{accounts_on_ip_24h} accounts at the address in 24 hours"),
+        _count(
+            "accounts_on_device_30d", NETWORK, "{accounts_on_device_30d:;account|accounts} on the device in 30 days"
+        ),
+        _count("accounts_on_ip_24h", NETWORK, "{accounts_on_ip_24h:;account|accounts} at the address in 24 hours"),
         ranked("ip_country", NETWORK, rankings, "ordered from {ip_country}"),
         _differs("ip_country", "billing_country", NETWORK, "network and billing country"),
         _differs("ip_country", "card_country", NETWORK, "network and card country"),

@@ -16,11 +16,30 @@ Sentence = str | Mapping[float, str]
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A value in a template. Behind a semicolon its format has words for one and for any other number, which follow the number,
+    or stand alone behind a question mark: {value:.0f;day|days} is `1 day`, {value:.0f;?is|are} is `is`.
+    """
+
+    value: str | float
+
+    def __format__(self, spec: str) -> str:
+        """The value, with a word for it."""
+        how, _, words = spec.partition(";")
+        number = format(self.value, how)
+        if not words:
+            return number
+        one, many = words.removeprefix("?").split("|")
+        word = one if number == "1" else many
+        return word if words.startswith("?") else f"{number} {word}"
+
+
+@dataclass(frozen=True)
 class Feature:
     """One input of the model.
 
     `sentence` is a template over the fields, `value`, and `text`, the first field as it stands (names of extras are no names in
-    a template); or one template for each value, for flags and names.
+    a template); or one template for each value, for flags and names. See `Shown` for words that depend on a number.
     """
 
     name: str
@@ -36,12 +55,12 @@ class Feature:
         if template is None:
             return f"{self.name} is {value:g}"
         # What a template does not name is not made: a time, say, costs as much as the rest of the sentence.
-        shown: dict[str, Any] = {}
+        shown: dict[str, Shown] = {}
         for name in _named_in(template):
             if name == "value":
-                shown[name] = value + 0.0  # not -0: see `show`
+                shown[name] = Shown(value + 0.0)  # not -0: see `show`
             else:
-                shown[name] = show(self.operation.inputs[0] if name == "text" else name, fields)
+                shown[name] = Shown(show(self.operation.inputs[0] if name == "text" else name, fields))
         return template.format_map(shown)
 
     @property

@@ -1,10 +1,15 @@
 """Features: equal in columns and messages, told in words."""
 
+import re
+from string import Formatter
+
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from contract.fields import FIELDS
 from contract.messages import messages
+from ml_server.features.declarations import declare
 from ml_server.features.table_columns import TableColumns
 from ml_server.features.text_scores import DISPOSABLE, FREE, PRIVATE, is_bot, mail_kind
 from ml_server.registry.bundle import Bundle
@@ -28,6 +33,53 @@ def test_every_feature_explains_itself(table: pa.Table, model: Bundle) -> None:
             assert sentence
             assert "{" not in sentence
             assert all(name in FIELDS for name in feature.operation.inputs)
+
+
+ORDINALS = {"hour_of_day", "day_of_week"}
+"""Features whose number counts nothing."""
+
+
+def test_numbers_agree_with_their_words() -> None:
+    """One is followed by a singular, any other number by a plural: in every sentence that counts something."""
+    counted = 0
+    for feature in declare({}):
+        templates = [feature.sentence] if isinstance(feature.sentence, str) else feature.sentence.values()
+        parts = [part for template in templates for part in Formatter().parse(template)]
+        numbers = [
+            (name, how or "")
+            for _, name, how, _ in parts
+            if name and (how or "").startswith((".0f", ";")) | (name in FIELDS and FIELDS[name].kind == "count")
+        ]
+        if not numbers or feature.name in ORDINALS:
+            continue
+        counted += 1
+        assert {name for name, _ in numbers} == {name for name, how in numbers if ";" in how}, feature.name
+        fields = dict.fromkeys((name for name in FIELDS if FIELDS[name].kind == "count"), 1)
+        said = feature.explain(1.0, fields)
+        assert re.search(
+            r"(?<![\d.])1 (?!of )(?:failed |successful |password |other )?[a-z]+(?<!s)\b|1 of .* is ", said
+        ), said
+    assert counted > 15
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "sentence"),
+    [
+        ("attempts_and_cards", 1, "1 attempt to pay with 1 card"),
+        ("attempts_and_cards", 4, "4 attempts to pay with 4 cards"),
+        ("account_age_days", 1, "the account is 1 day old"),
+        ("account_age_days", 0, "the account is 0 days old"),
+        ("verified_signs", 1, "1 of phone, e-mail and profile is in order"),
+        ("cart_additions_session", 1, "1 item was put into the cart"),
+        ("cart_additions_session", 12, "12 items were put into the cart"),
+        ("total_orders_lifetime", 11, "the account placed 11 orders before"),
+    ],
+)
+def test_sentences_of_counts(name: str, number: int, sentence: str) -> None:
+    """They read as they are spoken."""
+    fields = dict.fromkeys((each for each in FIELDS if FIELDS[each].kind == "count"), number)
+    [feature] = [one for one in declare({}) if one.name == name]
+    assert feature.explain(float(number), fields) == sentence
 
 
 def test_mail_domains_are_told_apart() -> None:
