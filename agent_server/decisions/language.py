@@ -62,7 +62,8 @@ class ConditionFailed(Exception):
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
-        self.kind, _, said = cause.partition(": ")
+        kind, _, said = cause.partition(": ")
+        self.kind = kind if re.fullmatch("[A-Z_]+", kind) else "INTERNAL"
         self.cause = said or cause
 
 
@@ -97,7 +98,7 @@ class Condition:
         """Whether it holds; None where that hangs on something unknown. Raises ConditionFailed."""
         try:
             value = self.program.eval(activation).value()
-        except RuntimeError as error:  # its limits are reached
+        except Exception as error:  # CEL's limits are reached, or a value is beyond it: no rule may stop the others
             raise ConditionFailed(str(error)) from error
         if isinstance(value, bool):
             return value

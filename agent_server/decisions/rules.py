@@ -73,7 +73,7 @@ def _none_holds(program: Any, asked: Any) -> bool:
     """Whether none of the rules of a program holds, and all could be evaluated."""
     try:
         return program.eval(asked).value() is False
-    except RuntimeError:  # then each is evaluated by itself
+    except Exception:  # then each is evaluated by itself
         return False
 
 
