@@ -1,5 +1,6 @@
 """Orders of which too little is known: no score decides them, in either direction, whatever else the policy says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised
 from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.queries import latest_record
+from agent_server.policies.current import CurrentPolicy
 from agent_server.policies.document import read_policy
+from agent_server.rescoring import Rescoring
 from contract.fields import FIELDS, REQUIRED
 from contract.prices import Prices
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -22,7 +26,8 @@ from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import FULL, Scorer
-from testing.orders import message
+from testing.decisions import keep
+from testing.orders import DOCUMENTED, message
 
 DEFAULT = Policy(0.7, 0.4)
 MINIMUM = DEFAULT.minimum_evidence
@@ -149,4 +154,30 @@ async def test_sparse_orders_leave_the_budget_of_the_others_alone(tmp_path: Path
         answer, _ = decide(policy, order, scored(0.5), 0, bar)
         assert (bar, answer.decision) == (0.0, pb.DECISION_REVIEW)
         budget.opened()
+    ledger.close()
+
+
+class _Scorer:
+    """A scorer that is back and finds every order abusive."""
+
+    async def available(self) -> bool:
+        """Whether it serves."""
+        return True
+
+    async def predict_many(self, orders: Sequence[Transaction]) -> list[PredictResponse | None]:
+        """A low score for each."""
+        return [scored(0.1) for _ in orders]
+
+
+async def test_a_score_that_comes_later_denies_no_sparse_order(ledger_url: str) -> None:
+    """What was decided without a score stays with people when the score comes: of the documented order enough is known."""
+    ledger = Ledger(open_engine(ledger_url))
+    sparse: dict[str, Any] = {name: None for name in DOCUMENTED if name in INFORMATIVE and name != "new_device"}
+    await ledger.write(keep("sparse", score=None, **sparse))
+    await ledger.write(keep("enough", score=None))
+    scoring: Any = _Scorer()
+    assert await Rescoring(ledger, scoring, CurrentPolicy(DEFAULT)).some() == 2
+    for name, decision in (("tsparse", pb.DECISION_REVIEW), ("tenough", pb.DECISION_DENY)):
+        record = await ledger.read(latest_record(name))
+        assert record is not None and (record.decision, record.revision) == (decision, 2)
     ledger.close()
