@@ -68,11 +68,12 @@ def read_policy(
     lists, files = _lists(reader, values.get("lists"))
     language = Language(lists)
     rules: list[Rule] = []
+    steps = 0
     for node in reader.sequence(values["rules"]) if "rules" in values else []:
         rules.append(_rule(reader, node, language, policy, rules))
         if len(rules) > _MOST_RULES:
             raise reader.error(node, f"more than {_MOST_RULES} rules")
-        steps = sum(rule.condition.cost.steps for rule in rules)
+        steps += rules[-1].condition.cost.steps
         if steps > MOST_TOGETHER:
             said = f"with rule {rules[-1].name} the rules take up to {steps:,} steps for one order"
             raise reader.error(
