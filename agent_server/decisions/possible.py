@@ -25,7 +25,7 @@ _ABSENT: Final = object()
 _PRESENT: Final = object()
 """A value of which only is asked whether it is known."""
 _SIMPLE = re.compile(
-    r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@+|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
+    r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
     r"|\bhas_(?:order|abuse)_\w+_\b"
     r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"
 )

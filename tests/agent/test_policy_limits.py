@@ -101,6 +101,7 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, when: str, words: s
         "{'EUR': 100.0, 'JPY': 15000.0}[order.currency] < order.order_amount",
         "order.total_orders_lifetime / order.orders_last_24h > 2", "[1, 2][order.total_orders_lifetime] == 1",
         "order.user_agent.matches('(?i)bot|crawl|spider|headless')", f"{numbers(99)}.all(a, {numbers(100)}.all(b, a + b >= 0))",
+        f"order.user_agent.contains('{'x' * 200}') && order.new_device", f"order.user_id == '{'y' * 500}' && size('z') == 1",
         f"order.card_bin in [{','.join(repr(str(424242 + n)) for n in range(300))}]", "has(order.user_agent) == true",
     ],
 )  # fmt: skip
