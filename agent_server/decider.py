@@ -12,10 +12,11 @@ from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
 from agent_server.ledger.keeping import Asked, KeepDecision, Kept, Opening, Seen
 from agent_server.memory.filling import filled, told
-from agent_server.memory.recall import Recall, Recalled
+from agent_server.memory.recall import Preview, Recall, Recalled
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring_client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.rpc.call import Call, new_id
@@ -80,6 +81,14 @@ class Decider:
         """Rules of the policy that could not be evaluated for an order lately."""
         return self._current.failing_rules
 
+    async def preview(self, transaction: Transaction, call: Call) -> pb.ReviewResponse:
+        """Decide one transaction as `decide` would now, and record nothing."""
+        policy = self.policy
+        values = (await self._ledger.write(Preview(transaction))).values if self._remembers else {}
+        answer, _ = await self._answer(policy, filled(transaction, values), call)
+        answer.completed_fields.extend(told(values))
+        return answer
+
     async def decide(self, transaction: Transaction, call: Call) -> Kept:
         """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
         policy = self.policy  # one for the whole decision, whatever is swapped meanwhile
@@ -87,14 +96,9 @@ class Decider:
         if isinstance(recalled, Kept):
             return recalled
         sent, transaction = transaction, filled(transaction, recalled.values)
-        prediction = await self._score(transaction, call, policy)
-        at = self._clock()
-        bar = self._budget.bar(policy, transaction, prediction)
-        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), bar)
+        answer, reason = await self._answer(policy, transaction, call)
         answer.decision_id = new_id()
-        answer.decided_at.CopyFrom(at)
         answer.completed_fields.extend(told(recalled.values))
-        await self._advise(policy, transaction, answer, call)
         opening = Opening(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
         asked = Asked(call.caller.name, call.request_id, policy.digest, recalled.seen)
         kept = await self._ledger.write(KeepDecision(sent, answer, asked, opening))
@@ -102,6 +106,18 @@ class Decider:
             self._budget.opened()
             self._opened(transaction, call.caller.name, tuple(recalled.values))
         return kept
+
+    async def _answer(
+        self, policy: Policy, transaction: Transaction, call: Call
+    ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
+        """The decision on an order with the fields that history filled in, and why it needs a person where it does."""
+        prediction = await self._score(transaction, call, policy)
+        at = self._clock()
+        bar = self._budget.bar(policy, transaction, prediction)
+        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), bar)
+        answer.decided_at.CopyFrom(at)
+        await self._advise(policy, transaction, answer, call)
+        return answer, reason
 
     async def _advise(self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call) -> None:
         """Add what would have the order approved, where a person has to decide."""

@@ -53,6 +53,11 @@ class Recall:
             if before is not None:
                 return before
             self._enter(group)
+        own = self._place(group)
+        return Recalled(Seen(own, self._attempt["number"]), self._read(group, own))
+
+    def _read(self, group: Group, own: int) -> dict[str, Value]:
+        """What attempts before this one say of the order; `own` is the number of its own attempt, which is left out."""
         order, attempt = self._order, self._attempt
         number, at = attempt["number"], attempt["at"]
         opened = _opened(order)
@@ -62,9 +67,8 @@ class Recall:
             if not order.HasField(definition.name)
             and is_known(definition, at, group.memory_since, opened, self._texts, group.folded_until)
         )
-        own = self._place(group)
         row = group.run(statement(known), attempt | {"before": number, "own": own})
-        return Recalled(Seen(own, number), _values(known, row, at))
+        return _values(known, row, at)
 
     def _place(self, group: Group) -> int:
         """Take the order's place in history; the number of the attempt that has it.
@@ -83,6 +87,21 @@ class Recall:
         self._content = content_of(self._order, group.memory_key)
         self._attempt = {**self._content, "number": group.next_attempt(), "counts": True}
         group.insert(ATTEMPTS, self._attempt)
+
+
+class Preview(Recall):
+    """Reads what history knows of an order without remembering it; for an order that was decided before too."""
+
+    def enter(self, group: Group) -> bool:
+        """Remember nothing."""
+        return False
+
+    def __call__(self, group: Group) -> Recalled:
+        """Give what is known."""
+        self._content = content_of(self._order, group.memory_key)
+        self._attempt = {**self._content, "number": group.attempts + 1, "counts": True}
+        own = group.place_of(self.transaction_id) or group.attempts + 1
+        return Recalled(Seen(), self._read(group, own))
 
 
 def _opened(order: Transaction) -> int | None:

@@ -34,6 +34,8 @@ class AgentService:
 
     async def Review(self, request: pb.ReviewRequest, call: Call) -> pb.ReviewResponse:
         """Decide one transaction."""
+        if request.dry_run:
+            return await self._decider.preview(request.transaction, call)
         kept = await self._decider.decide(request.transaction, call)
         if kept.replayed:
             await call.tell(REPLAYED, "true")

@@ -74,10 +74,12 @@ AGENT_STATUS_AVAILABLE: AgentStatus
 AGENT_STATUS_DEGRADED: AgentStatus
 
 class ReviewRequest(_message.Message):
-    __slots__ = ("transaction",)
+    __slots__ = ("transaction", "dry_run")
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     transaction: _transaction_pb2.Transaction
-    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
     __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability", "completed_fields")
