@@ -25,3 +25,9 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let writes take as long as they do on a machine with other work."""
+    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 120.0)
