@@ -21,7 +21,7 @@ def replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
         decided = [DecisionPayload.FromString(row.payload) for row in connection.execute(chosen)]
     engine.dispose()
     found = zip(rows, in_ledger_order([step_of(row) for row in rows]), strict=True)
-    known = [(row, values) for row, values in found if row["memory_kept"] is not None]
+    known = [(row, values) for row, values in found if row["denied"] is not None]
     return [
         (values_of(payload.completed_fields), values)
         for (row, values), payload in zip(known, decided, strict=True)

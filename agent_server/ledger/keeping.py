@@ -18,8 +18,8 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-NOT_YET = 0
-"""`counts_from` of a verdict that is hidden."""
+NOT_YET, NEVER = 0, -1
+"""`counts_from` of a verdict that is hidden, and of one that was hidden until a later decision took its place."""
 OPEN, CLAIMED, RESOLVED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED, cases.CASE_STATUS_RESOLVED
 
 
@@ -157,12 +157,18 @@ def append_decision(
 
 
 def show_verdict(group: Group, entry: int) -> None:
-    """Let a verdict that was hidden count in history from now on, as one decided now. Does nothing where it counts already."""
-    hidden = sa.and_(CASES.c.hidden_entry == entry, CASES.c.counts_from == NOT_YET)
-    if not group.execute(CASES.update().where(hidden).values(counts_from=group.attempts)).rowcount:
-        return
+    """Let a verdict that was hidden count in history from now on, as one decided now.
+
+    It never does where the order was decided anew meanwhile: its place is that of the later content. Does nothing where the
+    verdict counts already.
+    """
     row = group.execute(DECIDED.add_columns(PAYLOADS.c.memory_number).where(PAYLOADS.c.sequence == entry)).first()
-    if row is not None and row.memory_number is not None:
+    is_latest = row is not None and group.revisions(row.transaction_id, Kind(row.kind))[-1].sequence == entry
+    hidden = sa.and_(CASES.c.hidden_entry == entry, CASES.c.counts_from == NOT_YET)
+    counts_from = group.attempts if is_latest else NEVER
+    if not group.execute(CASES.update().where(hidden).values(counts_from=counts_from)).rowcount:
+        return
+    if row is not None and is_latest and row.memory_number is not None:
         denied = answer_of(row).decision == pb.DECISION_DENY
         attempts.decide(group, order_of(row), row.memory_number, denied=denied, again=True)
 

@@ -74,7 +74,8 @@ verdict that it is about: neither in that case nor in its `hidden_entry`. `held`
 verdict of a case that only tests its reviewer, else 0.
 
 `counts_from` is how many attempts memory had when the verdict of `hidden_entry` began to count there, which is when the look
-was done; 0 before, NULL where there is no such entry, or where it counted at once (ledgers before revision 0009).
+was done; 0 before, -1 where a later decision took the order's place meanwhile, NULL where there is no such entry, or where it
+counted at once (ledgers before revision 0009).
 """
 
 GOLDEN_COPIES = sa.Table(

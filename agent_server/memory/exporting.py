@@ -75,10 +75,12 @@ def _decided(connection: Connection) -> Iterator[list[Any]]:
 
 
 def _shown(connection: Connection) -> dict[int, Row]:
-    """When verdicts began to count that were hidden until another look was done; by now no reading saw those that still are."""
-    now = int(connection.execute(sa.select(MEMORY.c.number)).scalar_one())
+    """When verdicts began to count that were hidden until another look was done; None for those that do not, or not yet."""
     query = sa.select(CASES.c.hidden_entry, CASES.c.counts_from).where(CASES.c.counts_from.is_not(None))
-    return {row.hidden_entry: {"memory_kept": row.counts_from or now} for row in connection.execute(query)}
+    return {
+        row.hidden_entry: {"memory_kept": row.counts_from if row.counts_from > 0 else None}
+        for row in connection.execute(query)
+    }
 
 
 def _numbers(facts: DecisionFacts) -> Row:

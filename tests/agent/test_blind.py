@@ -32,6 +32,7 @@ from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.access.caller import AUDITOR, REVIEWER, SHOP, Caller
+from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from runtime.rpc.errors import Unavailable, VouchError
 from testing.decisions import answer_for
@@ -74,6 +75,9 @@ class _Scorer:
             raise Unavailable("the scorer is away", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE)
         return [PredictResponse(legitimacy_score=self._score(order), model_version="m1") for order in orders]
 
+    async def advise(self, orders: Iterable[Transaction], seconds: float) -> list[PredictResponse]:
+        return await self.predict_many(orders)
+
     def _score(self, order: Transaction) -> float:
         seen = (
             order.total_orders_lifetime + 3 * order.orders_last_24h + 7 * order.orders_last_7d + order.avg_order_value
@@ -99,7 +103,7 @@ class _World:
         decider = Decider(scorer, current, self.ledger, clock=lambda: timestamp(self.tick()), remembers=True)
         self.cases = CaseService(self.ledger, CaseFeed(self.ledger), second_reviews=1.0)
         self.services: dict[str, Any] = {
-            "AgentService": AgentService(decider, self.ledger, scorer),
+            "AgentService": AgentService(decider, self.ledger, scorer, Jobs()),
             "CaseService": self.cases,
             "OutcomeService": OutcomeService(self.ledger),
         }
@@ -154,6 +158,10 @@ class _World:
     async def judge(self, name: str, verdict: pb.Decision, transaction_id: str = ORDER, *, drawn: bool = True) -> None:
         """Claim the open case on an order, and decide it."""
         (case_id,) = await self.open_cases(transaction_id)
+        await self.judge_case(name, case_id, verdict, drawn=drawn)
+
+    async def judge_case(self, name: str, case_id: str, verdict: pb.Decision, *, drawn: bool) -> None:
+        """Claim a case, and decide it."""
         (claimed,) = await self.ask("/vouch.v1.CaseService/ClaimCase", cases.ClaimCaseRequest(case_id=case_id), name)
         self.cases._draws = lambda: drawn  # type: ignore[method-assign]
         token = cases.ClaimCaseResponse.FromString(claimed).token
@@ -357,4 +365,29 @@ async def test_a_verdict_counts_once_its_look_is_done(
     pairs = replayed(world.url)
     assert all(filled == values for filled, values in pairs)
     assert [filled["total_orders_lifetime"] for filled, _ in pairs[-2:]] == counts
+    world.ledger.close()
+
+
+@pytest.mark.parametrize("third", [False, True])
+async def test_a_verdict_on_old_content_never_counts(
+    third: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that came again while its verdict was hidden counts with its new content; a replay of the ledger agrees."""
+    world = _World(f"sqlite:///{tmp_path / 'ledger.db'}", monkeypatch)
+    await _begin(world)
+    await world.order(ORDER)
+    await world.judge("ada", DENY)
+    (look,) = await world.open_cases(ORDER)
+    await world.order(ORDER, order_amount=70.0)
+    for case_id in await world.open_cases(ORDER):
+        if case_id != look:  # the new content went to a person too
+            await world.judge_case("eve", case_id, APPROVE, drawn=False)
+    await world.judge("bob", APPROVE if third else DENY)
+    if third:
+        await world.judge("eve", DENY)
+    await world.order("behind")
+    await world.order("far behind")
+    pairs = replayed(world.url)
+    assert all(filled == values for filled, values in pairs)
+    assert [filled["total_orders_lifetime"] for filled, _ in pairs[-2:]] == [1, 2]
     world.ledger.close()

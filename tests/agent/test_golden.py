@@ -41,6 +41,7 @@ from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.access.caller import AUDITOR, REVIEWER, SHOP, WITHOUT_ROLE, Caller
 from runtime.access.keys import digest, new_key
+from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 from testing.decisions import fill, keep
@@ -154,7 +155,7 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
         await ledger.write(Claim(Reviewer("ada", 1), 600_000_000, golden_id))
     scoring: Any = None
     current: Any = None
-    service, context = AgentService(Decider(scoring, current, ledger), ledger, scoring), _Context()
+    service, context = AgentService(Decider(scoring, current, ledger), ledger, scoring, Jobs()), _Context()
     asked = pb.GetDecisionRequest(transaction_id=order.transaction_id)
     for role in (REVIEWER, AUDITOR):
         record = (await service.GetDecision(asked, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
