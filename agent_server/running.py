@@ -12,6 +12,7 @@ from agent_server.golden import GoldenCases, read_golden
 from agent_server.ledger import Ledger, open_engine
 from agent_server.memory.folding import Folding
 from agent_server.policies.current import current_policy
+from agent_server.privacy.background import EVERY_SECONDS, ErasureWork
 from agent_server.rescoring import Rescoring
 from agent_server.scoring_client import ScoringClient
 from agent_server.services.agent import AgentService
@@ -58,6 +59,7 @@ async def running(
     feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget(ledger)
+    erasures = ErasureWork(ledger, engine)
     decider = Decider(scoring, current, ledger, budget, golden.beside, remembers=settings.memory)
     services = {
         AGENT: AgentService(decider, ledger, scoring, jobs),
@@ -65,7 +67,7 @@ async def running(
             ledger, feed, settings.claim_seconds, settings.second_reviews, settings.release_pause_seconds
         ),
         OUTCOMES: OutcomeService(ledger),
-        PRIVACY: PrivacyService(ledger, engine),
+        PRIVACY: PrivacyService(ledger, erasures),
     }
     try:
         async with Server(settings, services, worker=worker, roles=ROLES, hear=hear, jobs=jobs) as server:
@@ -77,6 +79,7 @@ async def running(
             jobs.add("review-budget", lambda: budget.refresh(current), every=5.0)
             jobs.add("case-changes", feed.read_changes)
             jobs.add("case-changes-retention", feed.drop_old_changes, every=600.0)
+            jobs.add("erasure", erasures.run_once, every=EVERY_SECONDS)
             if settings.memory:
                 jobs.add("folding", Folding(ledger, settings.memory_days).fold, every=3600.0)
             try:
@@ -85,6 +88,7 @@ async def running(
                 feed.close()
     finally:
         await scoring.close()
+        await asyncio.to_thread(erasures.close)
         ledger.close()
 
 

@@ -80,6 +80,8 @@ def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
         raise TableError(f"{path}: the file has no rows")
     if importing.too_old:
         print(f"{importing.too_old:,} orders are older than what memory has folded into totals: they were left out")
+    if importing.erased:
+        print(f"{importing.erased:,} orders are of accounts that were erased meanwhile: they were left out")
     print(
         f"{importing.rows:,} orders: {importing.new:,} new to memory, which knows all since {since:%Y-%m-%d %H:%M:%S}"
     )

@@ -128,6 +128,8 @@ def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
     """The row of a case that the reviewer has by this claim. Raises NotFound, or NotAvailable that says why it is not so."""
     case = _case(group, claimed.case_id)
     if case.status != CLAIMED:
+        if not _has_payload(group, case):
+            raise erased(case)  # which closed the case
         raise _not_available("the case is not claimed: claim it first", case.status)
     if case.claim_token != claimed.token or case.reviewer != reviewer.name:
         raise _not_available("the claim is not the latest: somebody took the case since", case.status)

@@ -1,11 +1,14 @@
-"""`vouch privacy`: what is kept of a person; export it, erase it, or expire what is old."""
+"""`vouch privacy`: export and erase data of persons, and see whether the database's files are clean."""
 
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from sqlalchemy.engine import Engine
 
 from agent_server.audit.signing import Signing
@@ -15,16 +18,22 @@ from agent_server.ledger import LedgerError, open_engine
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
-from agent_server.privacy import CHUNK, Erase, footprint, scrub, told
+from agent_server.privacy.erasing import Erase, Erased
+from agent_server.privacy.footprint import footprint, remembered_of, told, totals_of
+from agent_server.privacy.progress import Progress, Stage
+from agent_server.privacy.scrubbing import Scrubber
 from agent_server.settings import AgentSettings
-from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse
+from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse, RememberedOrder
 from runtime.process.commands import command
 from runtime.process.terminal import plain
+
+_PATIENCE_SECONDS: Final = 30.0
+"""How long a command waits for an agent that removes erased bytes already."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch privacy", description="Tell and forget persons.")
+    result = argparse.ArgumentParser(prog="vouch privacy", description="Export and erase data of persons.")
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
     actions = result.add_subparsers(dest="action", required=True)
     for action, text in (
@@ -35,12 +44,16 @@ def parser() -> argparse.ArgumentParser:
         actions.add_parser(action, help=text).add_argument("--user", required=True, help="the shop's id of the account")
     expire = actions.add_parser("expire", help="remove what is personal of all decisions of some age")
     expire.add_argument("--older-than", type=age, required=True, metavar="400d", help="days")
+    actions.add_parser("status", help="whether the database's files still hold anything that was erased")
+    actions.add_parser("scrub", help="remove what is left of earlier erasures from the database's files")
     return result
 
 
 @command("vouch privacy", LedgerError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 nothing is kept of this person, 2 it could not run."""
+    """Run the command; return its exit code: 0 done, 1 nothing is kept of this person, 2 it could not run, 3 erased, but the
+    database's files may still hold some of it.
+    """
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
     signer: Signer = Signing(settings.ledger_key) if settings.ledger_key else Unsigned()
@@ -50,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _find(engine, options.user)
         if options.action == "export":
             return _export(engine, options.user)
+        if options.action == "status":
+            return _tell(Scrubber(engine).progress())
+        if options.action == "scrub":
+            return _tell(_scrub(engine))
         if options.action == "erase":
             return _erase(engine, signer, Erase(user_id=options.user))
         before = long_ago(options.older_than)
@@ -61,11 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _find(engine: Engine, user_id: str) -> int:
     with engine.connect() as connection:
         kept = footprint(user_id)(connection)
-    if kept.first is None or kept.last is None:
+    if not kept:
         print("nothing is kept of this person")
         return 1
-    span = f"from {timestamp(kept.first).ToJsonString()} to {timestamp(kept.last).ToJsonString()}"
-    print(plain(f"{kept.decisions:,} decisions with their orders, {kept.cases:,} cases, {span}"))
+    if kept.first is not None and kept.last is not None:
+        span = f"from {timestamp(kept.first).ToJsonString()} to {timestamp(kept.last).ToJsonString()}"
+        print(plain(f"{kept.decisions:,} decisions with their orders, {kept.cases:,} cases, {span}"))
+    if kept.remembered or kept.folded:
+        print(f"{kept.remembered:,} orders in memory, imported ones too, {kept.folded:,} older ones in totals")
     return 0
 
 
@@ -77,25 +97,67 @@ def _records(engine: Engine, user_id: str) -> Iterator[ExportPersonResponse]:
             after = records[-1].record.sequence
 
 
+def _remembered(engine: Engine, user_id: str) -> Iterator[RememberedOrder]:
+    with engine.connect() as connection:
+        orders, place = remembered_of(user_id, None)(connection)
+        yield from orders
+        while place is not None:
+            orders, place = remembered_of(user_id, place)(connection)
+            yield from orders
+
+
 def _export(engine: Engine, user_id: str) -> int:
-    records = [MessageToDict(record, preserving_proto_field_name=True) for record in _records(engine, user_id)]
-    json.dump({"user_id": user_id, "records": records}, sys.stdout, indent=2)
+    records = [_as_json(record) for record in _records(engine, user_id)]
+    remembered = [_as_json(order) for order in _remembered(engine, user_id)]
+    with engine.connect() as connection:
+        totals = totals_of(user_id)(connection)
+    whole = {"user_id": user_id, "records": records, "remembered": remembered}
+    json.dump(whole | ({"totals": _as_json(totals)} if totals is not None else {}), sys.stdout, indent=2)
     print()
-    return 0 if records else 1
+    return 0 if records or remembered or totals is not None else 1
+
+
+def _as_json(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True)
 
 
 def _erase(engine: Engine, signer: Signer, erase: Erase) -> int:
-    total = 0
+    total = Erased(more=True)
     with writing(engine) as connection:
-        erased = CHUNK
-        while erased == CHUNK:
+        while total.more:
             with connection.begin():
                 group = Group(connection, signer)
-                erased = erase(group)
+                total += erase(group)
                 group.close()
-            total += erased
-    clean = scrub(engine) if total else True
-    print(f"erased the orders and answers of {total:,} decisions")
-    if not clean:
-        print("vouch privacy: readers keep the database's log from being emptied: run it again later", file=sys.stderr)
-    return 0 if total else 1
+    print(
+        f"erased the orders and answers of {total.decisions:,} decisions, {total.cases:,} cases, {total.outcomes:,} outcomes, "
+        f"{total.remembered:,} orders in memory and {total.folded:,} in totals"
+    )
+    code = _tell(_scrub(engine))
+    return code or (0 if total else 1)
+
+
+def _scrub(engine: Engine) -> Progress:
+    """Remove erased bytes from the files; where an agent does it already, wait for it for a while."""
+    scrubber, last = Scrubber(engine), time.monotonic() + _PATIENCE_SECONDS
+    progress = scrubber.run()
+    while progress.stage is not Stage.DONE and scrubber.outrun and time.monotonic() < last:
+        time.sleep(0.2)
+        progress = scrubber.run()
+    scrubber.release()
+    return progress
+
+
+def _tell(progress: Progress) -> int:
+    if progress.stage is Stage.DONE:
+        print("the database's files hold nothing that was erased")
+        return 0
+    where = "tables and write-ahead log" if progress.stage is Stage.TABLES else "write-ahead log"
+    since = timestamp(progress.since).ToJsonString()
+    reason = f": {progress.waiting_for}" if progress.waiting_for else ""
+    print(
+        f"vouch privacy: the database's {where} may still hold what was erased since {since}{reason}\n"
+        "a running agent goes on with it; without one, run `vouch privacy scrub` later",
+        file=sys.stderr,
+    )
+    return 3

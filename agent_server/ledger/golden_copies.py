@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from agent_server.ledger.case_events import add_event
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.group import Group
+from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, FOLDED, FOLDED_DEVICES, GOLDEN_COPIES, PAYLOADS
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
@@ -60,7 +61,7 @@ def withdraw_golden(group: Group, transaction_id: str) -> None:
     group.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
     forget_origins(group, sequences)
     on_it = CASES.c.sequence.in_(sequences)
-    group.execute(CASES.update().where(on_it).values(note="", expected_loss=0.0))
+    group.execute(CASES.update().where(on_it).values(note="", expected_loss=0.0, urgency=CASES.c.opened_at))
     hanging = sa.select(CASES.c.case_id).where(on_it)
     group.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
     unresolved = sa.select(CASES.c.case_id).where(on_it, CASES.c.status != cases.CASE_STATUS_RESOLVED)
@@ -70,4 +71,5 @@ def withdraw_golden(group: Group, transaction_id: str) -> None:
         add_event(group, case_id, now, cases.CASE_EVENT_KIND_CLOSED)
     facts = ErasureFacts(decision_ids=[revision.decision_id for revision in golden]).SerializeToString()
     group.append(Kind.ERASURE, uuid.uuid4().hex, now, facts)
+    group.execute(request_removal())
     golden.clear()

@@ -220,3 +220,31 @@ PROOFS = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
 """One row for each process that writes, written over and over: the proof that a decision could be kept now."""
+
+IMPORT_EXCLUSIONS = sa.Table(
+    "import_exclusions",
+    METADATA,
+    sa.Column("user_id", SEQUENCE, primary_key=True, autoincrement=False),
+)
+"""Digests of accounts that were erased while an import runs: the rest of it leaves their orders out. Empty otherwise."""
+
+ERASURE_PROGRESS = sa.Table(
+    "erasure_progress",
+    METADATA,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("requested", sa.BigInteger, nullable=False, default=0),
+    sa.Column("rewritten", sa.BigInteger, nullable=False, default=0),
+    sa.Column("cleared", sa.BigInteger, nullable=False, default=0),
+    sa.Column("since", sa.BigInteger, nullable=False, default=0),
+    sa.Column("log_ends_at", sa.BigInteger, nullable=False, default=0),
+    sa.Column("owner", _ID, nullable=False, default=""),
+    sa.Column("leased_until", sa.BigInteger, nullable=False, default=0),
+    sa.Column("waiting_for", sa.String(256), nullable=False, default=""),
+)
+"""How far the removal of erased bytes from the database's files has come. One row.
+
+`requested` counts erasures. Those up to `rewritten` are gone from the files of the tables, those up to `cleared` from the
+write-ahead log too. `since` is the time of the oldest erasure that is not cleared, `log_ends_at` the time after which nothing
+erased was written to the log, `leased_until` the end of the lease of the process that does the work; all in microseconds since
+1970. `waiting_for` says what the work waits for.
+"""

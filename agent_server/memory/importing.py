@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from agent_server.database.engine import writing
 from agent_server.ledger.attempts import digests
-from agent_server.ledger.schema import ATTEMPTS, HEAD, MEMORY
+from agent_server.ledger.removal import request_removal
+from agent_server.ledger.schema import ATTEMPTS, HEAD, IMPORT_EXCLUSIONS, MEMORY
 from history.definitions import NEEDED, amount_units, key_text
 
 AT_ONCE = 5000
@@ -22,7 +23,8 @@ _PATIENCE_SECONDS = 600
 
 
 class Importing:
-    """Takes orders into memory. Those that it has, by id, account and time, are left alone.
+    """Takes orders into memory. Those that it has, by id, account and time, are left alone, and those of accounts that were
+    erased since the import began are left out.
 
     What is imported has numbers below 0: it was asked about before all that was asked here. What is older than what was
     folded is left out: whether it is in the totals already nobody can say.
@@ -32,7 +34,7 @@ class Importing:
         self._engine = engine
         with engine.connect() as connection:
             self._key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
-        self.rows = self.new = self.too_old = 0
+        self.rows = self.new = self.too_old = self.erased = 0
         self._first: int | None = None
 
     def add(self, table: pa.Table) -> None:
@@ -41,13 +43,20 @@ class Importing:
             part = table.slice(start, AT_ONCE)
             with writing(self._engine) as connection, connection.begin():
                 connection.execute(sa.select(HEAD.c.sequence).with_for_update())  # no attempt comes between
-                folded_until = connection.execute(sa.select(MEMORY.c.folded_until)).scalar_one()
+                folded_until, importing_until = connection.execute(
+                    sa.select(MEMORY.c.folded_until, MEMORY.c.importing_until)
+                ).one()
+                if importing_until <= time.time():  # what was excluded was from another import
+                    _include_all(connection)
                 connection.execute(MEMORY.update().values(importing_until=int(time.time()) + _PATIENCE_SECONDS))
-                whole = _rows(part, self._key)
+                excluded = set(connection.execute(sa.select(IMPORT_EXCLUSIONS.c.user_id)).scalars())
+                given = _rows(part, self._key)
+                whole = [row for row in given if row["user_id"] not in excluded]
                 rows = [row for row in whole if row["at"] >= folded_until]
                 if rows:
                     self.new += _insert(connection, rows)
             self.too_old += len(whole) - len(rows)
+            self.erased += len(given) - len(whole)
             times = [row["at"] for row in rows]
             self._first = min([*times, self._first] if self._first is not None else times, default=None)
             self.rows += part.num_rows
@@ -56,8 +65,15 @@ class Importing:
         """All rows are in: memory knows all orders since the first of them."""
         with writing(self._engine) as connection, connection.begin():
             connection.execute(MEMORY.update().values(importing_until=0))
+            _include_all(connection)
             if self._first is not None:
                 connection.execute(MEMORY.update().where(MEMORY.c.since > self._first).values(since=self._first))
+
+
+def _include_all(connection: Connection) -> None:
+    """Forget which accounts were erased during an import."""
+    if connection.execute(IMPORT_EXCLUSIONS.delete()).rowcount:
+        connection.execute(request_removal())
 
 
 def known_since(engine: Engine) -> dt.datetime:

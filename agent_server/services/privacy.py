@@ -1,29 +1,39 @@
 """PrivacyService: what is kept of a person, and forgetting it."""
 
 from collections.abc import AsyncIterator
-
-from sqlalchemy.engine import Engine
+from typing import Final
 
 from agent_server.ledger import Ledger
 from agent_server.ledger.records import microseconds, timestamp
-from agent_server.privacy import CHUNK, Erase, footprint, scrub, told
+from agent_server.privacy.background import ErasureWork
+from agent_server.privacy.erasing import CHUNK, Erase, Erased
+from agent_server.privacy.footprint import footprint, remembered_of, told, totals_of
+from agent_server.privacy.progress import Progress, Stage, read_progress
 from generated.vouch.v1 import privacy_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.jobs import in_maintenance_thread
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
+
+_WAIT_SECONDS: Final = 5.0
+"""How long an answer waits for the database's files to be clean."""
+_MARGIN_SECONDS: Final = 0.5
+_STAGES: Final = {
+    Stage.DONE: pb.ERASURE_STAGE_DONE, Stage.TABLES: pb.ERASURE_STAGE_TABLES, Stage.LOG: pb.ERASURE_STAGE_LOG,
+}  # fmt: skip
 
 
 class PrivacyService:
     """For the role admin."""
 
-    def __init__(self, ledger: Ledger, engine: Engine) -> None:
-        self._ledger, self._engine = ledger, engine
+    def __init__(self, ledger: Ledger, work: ErasureWork) -> None:
+        self._ledger, self._work = ledger, work
 
     async def FindPerson(self, request: pb.FindPersonRequest, call: Call) -> pb.FindPersonResponse:
         """How much is kept of a person."""
         kept = await self._ledger.read_in_background(footprint(request.user_id))
-        response = pb.FindPersonResponse(decisions=kept.decisions, cases=kept.cases)
+        response = pb.FindPersonResponse(
+            decisions=kept.decisions, cases=kept.cases, remembered_orders=kept.remembered, folded_orders=kept.folded
+        )
         if kept.first is not None and kept.last is not None:
             response.first.CopyFrom(timestamp(kept.first))
             response.last.CopyFrom(timestamp(kept.last))
@@ -38,21 +48,55 @@ class PrivacyService:
             after, nothing = records[-1].record.sequence, False
             if len(records) < CHUNK:
                 break
-        if nothing:
+        place: int | None = None
+        while True:
+            orders, place = await self._ledger.read_in_background(remembered_of(request.user_id, place))
+            if orders:
+                yield pb.ExportPersonResponse(remembered=orders)
+                nothing = False
+            if place is None:
+                break
+        totals = await self._ledger.read_in_background(totals_of(request.user_id))
+        if totals is not None:
+            yield pb.ExportPersonResponse(totals=totals)
+        elif nothing:
             raise NotFound("nothing is kept of this person", reason=ErrorReason.ERROR_REASON_NOTHING_KEPT)
 
     async def ErasePerson(self, request: pb.ErasePersonRequest, call: Call) -> pb.ErasePersonResponse:
         """Forget a person."""
-        return pb.ErasePersonResponse(decisions=await self._erase(Erase(user_id=request.user_id)))
+        erased, progress = await self._erase(Erase(user_id=request.user_id), call)
+        return pb.ErasePersonResponse(
+            decisions=erased.decisions, cases=erased.cases, outcomes=erased.outcomes,
+            remembered_orders=erased.remembered, folded_orders=erased.folded, progress=progress,
+        )  # fmt: skip
 
     async def ExpireOrders(self, request: pb.ExpireOrdersRequest, call: Call) -> pb.ExpireOrdersResponse:
         """Forget what is old."""
-        return pb.ExpireOrdersResponse(decisions=await self._erase(Erase(before=microseconds(request.before))))
+        erased, progress = await self._erase(Erase(before=microseconds(request.before)), call)
+        return pb.ExpireOrdersResponse(
+            decisions=erased.decisions, cases=erased.cases, outcomes=erased.outcomes,
+            remembered_orders=erased.remembered, folded_orders=erased.folded, progress=progress,
+        )  # fmt: skip
 
-    async def _erase(self, erase: Erase) -> int:
-        total = 0
-        while erased := await self._ledger.write(erase):
-            total += erased
-        if total:
-            await in_maintenance_thread(scrub, self._engine)
-        return total
+    async def GetErasureProgress(
+        self, request: pb.GetErasureProgressRequest, call: Call
+    ) -> pb.GetErasureProgressResponse:
+        """Say how far erasures have come."""
+        return pb.GetErasureProgressResponse(progress=_progress(await self._ledger.read_in_background(read_progress)))
+
+    async def _erase(self, erase: Erase, call: Call) -> tuple[Erased, pb.ErasureProgress]:
+        """Erase all; finish earlier erasures too, though nothing may be left of this one."""
+        total = await self._ledger.write(erase)
+        while total.more:
+            total += await self._ledger.write(erase)
+        remaining = None if call is None else call.remaining
+        wait = _WAIT_SECONDS if remaining is None else min(_WAIT_SECONDS, remaining - _MARGIN_SECONDS)
+        return total, _progress(await self._work.finish(max(wait, 0.0)))
+
+
+def _progress(progress: Progress) -> pb.ErasureProgress:
+    message = pb.ErasureProgress(stage=_STAGES[progress.stage])
+    if progress.stage is not Stage.DONE:
+        message.since.CopyFrom(timestamp(progress.since))
+        message.waiting_for = progress.waiting_for
+    return message

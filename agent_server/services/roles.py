@@ -35,5 +35,6 @@ ROLES = {
         "PrivacyService/ExportPerson": _ADMINS,
         "PrivacyService/ErasePerson": _ADMINS,
         "PrivacyService/ExpireOrders": _ADMINS,
+        "PrivacyService/GetErasureProgress": _ADMINS,
     }.items()
 }

@@ -87,6 +87,15 @@ class Postgres:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
+    def files(self, url: str) -> list[Path]:
+        """All files of a database, and those that all databases share: logs, and tables of the server."""
+        with self.connect(url.rpartition("/")[2]) as connection:
+            row = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+        assert row is not None
+        own = self._data / "base" / str(row[0])
+        shared = (path for path in self._data.rglob("*") if self._data / "base" not in path.parents)
+        return [path for path in (*own.rglob("*"), *shared) if path.is_file()]
+
     def kill(self) -> None:
         """Kill -9 of all its processes, and wait until none holds its memory: else it could not be started again."""
         assert self._process is not None

@@ -31,7 +31,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ledger = Ledger(open_engine(f"sqlite:///{folder / 'ledger.db'}"), Signing(folder / "key.pem"))
         for number in range(ENTRIES - 1):
             await ledger.write(keep(number, user_id=f"user-{number % 5}"))
-        assert await ledger.write(Erase(user_id="user-3")) == 8
+        assert (await ledger.write(Erase(user_id="user-3"))).decisions == 8
         ledger.close()
 
     asyncio.run(write())

@@ -226,7 +226,7 @@ async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed is not None
     await ledger.write(Comment(ada, case_id, "lives in Elm Street"))
-    assert await ledger.write(Erase(user_id="forget-me")) == 1
+    assert (await ledger.write(Erase(user_id="forget-me"))).decisions == 1
     whole = await ledger.read(whole_case(case_id))
     assert whole is not None
     assert not any(event.text for event in whole.events) and not whole.HasField("transaction")

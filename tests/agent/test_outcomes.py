@@ -70,7 +70,7 @@ async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
     assert await labels(ledger) == [("t3", True, "bank"), ("t1", True, "bank")]
     await ledger.write(report(1, GOOD, now=2_000, source="support"))
     assert await labels(ledger, since=600) == [("t1", False, "support")]
-    assert await ledger.write(Erase(user_id="user-123")) == 4
+    assert (await ledger.write(Erase(user_id="user-123"))).decisions == 4
     assert await labels(ledger) == [] and await ledger.read(outcomes_of("t1")) == []
     ledger.close()
 

@@ -30,7 +30,7 @@ from generated.vouch.v1 import case_service_pb2 as vouch_dot_v1_dot_case__servic
 from generated.vouch.v1 import outcome_service_pb2 as vouch_dot_v1_dot_outcome__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evouch/v1/privacy_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvouch/v1/agent_service.proto\x1a\x1bvouch/v1/case_service.proto\x1a\x1evouch/v1/outcome_service.proto\"0\n\x11\x46indPersonRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x8b\x01\n\x12\x46indPersonResponse\x12\x11\n\tdecisions\x18\x01 \x01(\x03\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x03\x12)\n\x05\x66irst\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04last\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x13\x45xportPersonRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xa8\x01\n\x14\x45xportPersonResponse\x12(\n\x06record\x18\x01 \x01(\x0b\x32\x18.vouch.v1.DecisionRecord\x12\x1c\n\x04\x63\x61se\x18\x02 \x01(\x0b\x32\x0e.vouch.v1.Case\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.vouch.v1.CaseEvent\x12#\n\x08outcomes\x18\x04 \x03(\x0b\x32\x11.vouch.v1.Outcome\"1\n\x12\x45rasePersonRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"(\n\x13\x45rasePersonResponse\x12\x11\n\tdecisions\x18\x01 \x01(\x03\"W\n\x13\x45xpireOrdersRequest\x12@\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\xbaH\x11\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\xc8\x01\x01\")\n\x14\x45xpireOrdersResponse\x12\x11\n\tdecisions\x18\x01 \x01(\x03\x32\xbe\x03\n\x0ePrivacyService\x12\x64\n\nFindPerson\x12\x1b.vouch.v1.FindPersonRequest\x1a\x1c.vouch.v1.FindPersonResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/privacy:find:\x01*\x12n\n\x0c\x45xportPerson\x12\x1d.vouch.v1.ExportPersonRequest\x1a\x1e.vouch.v1.ExportPersonResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/privacy:export:\x01*0\x01\x12h\n\x0b\x45rasePerson\x12\x1c.vouch.v1.ErasePersonRequest\x1a\x1d.vouch.v1.ErasePersonResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/privacy:erase:\x01*\x12l\n\x0c\x45xpireOrders\x12\x1d.vouch.v1.ExpireOrdersRequest\x1a\x1e.vouch.v1.ExpireOrdersResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/privacy:expire:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evouch/v1/privacy_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvouch/v1/agent_service.proto\x1a\x1bvouch/v1/case_service.proto\x1a\x1evouch/v1/outcome_service.proto\"0\n\x11\x46indPersonRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xbd\x01\n\x12\x46indPersonResponse\x12\x11\n\tdecisions\x18\x01 \x01(\x03\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x03\x12)\n\x05\x66irst\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04last\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11remembered_orders\x18\x05 \x01(\x03\x12\x15\n\rfolded_orders\x18\x06 \x01(\x03\"2\n\x13\x45xportPersonRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x80\x02\n\x14\x45xportPersonResponse\x12(\n\x06record\x18\x01 \x01(\x0b\x32\x18.vouch.v1.DecisionRecord\x12\x1c\n\x04\x63\x61se\x18\x02 \x01(\x0b\x32\x0e.vouch.v1.Case\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.vouch.v1.CaseEvent\x12#\n\x08outcomes\x18\x04 \x03(\x0b\x32\x11.vouch.v1.Outcome\x12-\n\nremembered\x18\x05 \x03(\x0b\x32\x19.vouch.v1.RememberedOrder\x12\'\n\x06totals\x18\x06 \x01(\x0b\x32\x17.vouch.v1.AccountTotals\"}\n\x0fRememberedOrder\x12.\n\nordered_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x0corder_amount\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65nied\x18\x03 \x01(\x08\x42\x0f\n\r_order_amount\"\x95\x01\n\rAccountTotals\x12\x0e\n\x06orders\x18\x01 \x01(\x03\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\x12)\n\x05\x66irst\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04last\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64\x65vices\x18\x05 \x01(\x03\"1\n\x12\x45rasePersonRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xa8\x01\n\x13\x45rasePersonResponse\x12\x11\n\tdecisions\x18\x01 \x01(\x03\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x03\x12\x10\n\x08outcomes\x18\x03 \x01(\x03\x12\x19\n\x11remembered_orders\x18\x04 \x01(\x03\x12\x15\n\rfolded_orders\x18\x05 \x01(\x03\x12+\n\x08progress\x18\x06 \x01(\x0b\x32\x19.vouch.v1.ErasureProgress\"W\n\x13\x45xpireOrdersRequest\x12@\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\xbaH\x11\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\xc8\x01\x01\"\xa9\x01\n\x14\x45xpireOrdersResponse\x12\x11\n\tdecisions\x18\x01 \x01(\x03\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x03\x12\x10\n\x08outcomes\x18\x03 \x01(\x03\x12\x19\n\x11remembered_orders\x18\x04 \x01(\x03\x12\x15\n\rfolded_orders\x18\x05 \x01(\x03\x12+\n\x08progress\x18\x06 \x01(\x0b\x32\x19.vouch.v1.ErasureProgress\"\x1b\n\x19GetErasureProgressRequest\"I\n\x1aGetErasureProgressResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x19.vouch.v1.ErasureProgress\"x\n\x0f\x45rasureProgress\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.vouch.v1.ErasureStage\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bwaiting_for\x18\x03 \x01(\t*v\n\x0c\x45rasureStage\x12\x1d\n\x19\x45RASURE_STAGE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45RASURE_STAGE_DONE\x10\x01\x12\x18\n\x14\x45RASURE_STAGE_TABLES\x10\x02\x12\x15\n\x11\x45RASURE_STAGE_LOG\x10\x03\x32\xbd\x04\n\x0ePrivacyService\x12\x64\n\nFindPerson\x12\x1b.vouch.v1.FindPersonRequest\x1a\x1c.vouch.v1.FindPersonResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/privacy:find:\x01*\x12n\n\x0c\x45xportPerson\x12\x1d.vouch.v1.ExportPersonRequest\x1a\x1e.vouch.v1.ExportPersonResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/privacy:export:\x01*0\x01\x12h\n\x0b\x45rasePerson\x12\x1c.vouch.v1.ErasePersonRequest\x1a\x1d.vouch.v1.ErasePersonResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/privacy:erase:\x01*\x12l\n\x0c\x45xpireOrders\x12\x1d.vouch.v1.ExpireOrdersRequest\x1a\x1e.vouch.v1.ExpireOrdersResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/privacy:expire:\x01*\x12}\n\x12GetErasureProgress\x12#.vouch.v1.GetErasureProgressRequest\x1a$.vouch.v1.GetErasureProgressResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/privacy:progressb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,22 +53,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRIVACYSERVICE'].methods_by_name['ErasePerson']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/privacy:erase:\001*'
   _globals['_PRIVACYSERVICE'].methods_by_name['ExpireOrders']._loaded_options = None
   _globals['_PRIVACYSERVICE'].methods_by_name['ExpireOrders']._serialized_options = b'\202\323\344\223\002\027\"\022/v1/privacy:expire:\001*'
+  _globals['_PRIVACYSERVICE'].methods_by_name['GetErasureProgress']._loaded_options = None
+  _globals['_PRIVACYSERVICE'].methods_by_name['GetErasureProgress']._serialized_options = b'\202\323\344\223\002\026\022\024/v1/privacy:progress'
+  _globals['_ERASURESTAGE']._serialized_start=1768
+  _globals['_ERASURESTAGE']._serialized_end=1886
   _globals['_FINDPERSONREQUEST']._serialized_start=227
   _globals['_FINDPERSONREQUEST']._serialized_end=275
   _globals['_FINDPERSONRESPONSE']._serialized_start=278
-  _globals['_FINDPERSONRESPONSE']._serialized_end=417
-  _globals['_EXPORTPERSONREQUEST']._serialized_start=419
-  _globals['_EXPORTPERSONREQUEST']._serialized_end=469
-  _globals['_EXPORTPERSONRESPONSE']._serialized_start=472
-  _globals['_EXPORTPERSONRESPONSE']._serialized_end=640
-  _globals['_ERASEPERSONREQUEST']._serialized_start=642
-  _globals['_ERASEPERSONREQUEST']._serialized_end=691
-  _globals['_ERASEPERSONRESPONSE']._serialized_start=693
-  _globals['_ERASEPERSONRESPONSE']._serialized_end=733
-  _globals['_EXPIREORDERSREQUEST']._serialized_start=735
-  _globals['_EXPIREORDERSREQUEST']._serialized_end=822
-  _globals['_EXPIREORDERSRESPONSE']._serialized_start=824
-  _globals['_EXPIREORDERSRESPONSE']._serialized_end=865
-  _globals['_PRIVACYSERVICE']._serialized_start=868
-  _globals['_PRIVACYSERVICE']._serialized_end=1314
+  _globals['_FINDPERSONRESPONSE']._serialized_end=467
+  _globals['_EXPORTPERSONREQUEST']._serialized_start=469
+  _globals['_EXPORTPERSONREQUEST']._serialized_end=519
+  _globals['_EXPORTPERSONRESPONSE']._serialized_start=522
+  _globals['_EXPORTPERSONRESPONSE']._serialized_end=778
+  _globals['_REMEMBEREDORDER']._serialized_start=780
+  _globals['_REMEMBEREDORDER']._serialized_end=905
+  _globals['_ACCOUNTTOTALS']._serialized_start=908
+  _globals['_ACCOUNTTOTALS']._serialized_end=1057
+  _globals['_ERASEPERSONREQUEST']._serialized_start=1059
+  _globals['_ERASEPERSONREQUEST']._serialized_end=1108
+  _globals['_ERASEPERSONRESPONSE']._serialized_start=1111
+  _globals['_ERASEPERSONRESPONSE']._serialized_end=1279
+  _globals['_EXPIREORDERSREQUEST']._serialized_start=1281
+  _globals['_EXPIREORDERSREQUEST']._serialized_end=1368
+  _globals['_EXPIREORDERSRESPONSE']._serialized_start=1371
+  _globals['_EXPIREORDERSRESPONSE']._serialized_end=1540
+  _globals['_GETERASUREPROGRESSREQUEST']._serialized_start=1542
+  _globals['_GETERASUREPROGRESSREQUEST']._serialized_end=1569
+  _globals['_GETERASUREPROGRESSRESPONSE']._serialized_start=1571
+  _globals['_GETERASUREPROGRESSRESPONSE']._serialized_end=1644
+  _globals['_ERASUREPROGRESS']._serialized_start=1646
+  _globals['_ERASUREPROGRESS']._serialized_end=1766
+  _globals['_PRIVACYSERVICE']._serialized_start=1889
+  _globals['_PRIVACYSERVICE']._serialized_end=2462
 # @@protoc_insertion_point(module_scope)

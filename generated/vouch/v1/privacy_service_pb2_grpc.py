@@ -55,6 +55,11 @@ class PrivacyServiceStub:
                 request_serializer=vouch_dot_v1_dot_privacy__service__pb2.ExpireOrdersRequest.SerializeToString,
                 response_deserializer=vouch_dot_v1_dot_privacy__service__pb2.ExpireOrdersResponse.FromString,
                 _registered_method=True)
+        self.GetErasureProgress = channel.unary_unary(
+                '/vouch.v1.PrivacyService/GetErasureProgress',
+                request_serializer=vouch_dot_v1_dot_privacy__service__pb2.GetErasureProgressRequest.SerializeToString,
+                response_deserializer=vouch_dot_v1_dot_privacy__service__pb2.GetErasureProgressResponse.FromString,
+                _registered_method=True)
 
 
 class PrivacyServiceServicer:
@@ -89,6 +94,13 @@ class PrivacyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetErasureProgress(self, request, context):
+        """Says how far the removal of erased data from the database's files has come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PrivacyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_PrivacyServiceServicer_to_server(servicer, server):
                     servicer.ExpireOrders,
                     request_deserializer=vouch_dot_v1_dot_privacy__service__pb2.ExpireOrdersRequest.FromString,
                     response_serializer=vouch_dot_v1_dot_privacy__service__pb2.ExpireOrdersResponse.SerializeToString,
+            ),
+            'GetErasureProgress': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasureProgress,
+                    request_deserializer=vouch_dot_v1_dot_privacy__service__pb2.GetErasureProgressRequest.FromString,
+                    response_serializer=vouch_dot_v1_dot_privacy__service__pb2.GetErasureProgressResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class PrivacyService:
             '/vouch.v1.PrivacyService/ExpireOrders',
             vouch_dot_v1_dot_privacy__service__pb2.ExpireOrdersRequest.SerializeToString,
             vouch_dot_v1_dot_privacy__service__pb2.ExpireOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasureProgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vouch.v1.PrivacyService/GetErasureProgress',
+            vouch_dot_v1_dot_privacy__service__pb2.GetErasureProgressRequest.SerializeToString,
+            vouch_dot_v1_dot_privacy__service__pb2.GetErasureProgressResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,97 @@
+"""How far erasures have come in the database's files: kept in the ledger, so that the work survives restarts."""
+
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD
+
+LEASE_SECONDS = 30.0
+"""A process that stops renewing its lease for this long loses the work to another one."""
+_MICROSECONDS = 1_000_000
+
+
+class Stage(Enum):
+    """What is left to do."""
+
+    DONE = "done"
+    TABLES = "tables"
+    """Files of tables may still hold erased bytes."""
+    LOG = "log"
+    """The write-ahead log may still hold erased bytes."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of the work. Numbers count erasures, times are in microseconds since 1970; see ERASURE_PROGRESS."""
+
+    requested: int
+    rewritten: int
+    cleared: int
+    since: int
+    log_ends_at: int
+    owner: str
+    leased_until: int
+    waiting_for: str
+
+    @property
+    def stage(self) -> Stage:
+        """What is left to do."""
+        if self.cleared >= self.requested:
+            return Stage.DONE
+        return Stage.TABLES if self.rewritten < self.requested else Stage.LOG
+
+
+def read_progress(connection: Connection) -> Progress:
+    """Read the state of the work."""
+    row = connection.execute(sa.select(ERASURE_PROGRESS)).one()
+    return Progress(
+        row.requested, row.rewritten, row.cleared, row.since, row.log_ends_at, row.owner, row.leased_until,
+        row.waiting_for,
+    )  # fmt: skip
+
+
+def lock_writes(connection: Connection) -> None:
+    """Keep all other writers of the ledger out until the transaction ends. On SQLite it does so by itself."""
+    connection.execute(sa.select(HEAD.c.sequence).with_for_update())
+
+
+def database_time(connection: Connection) -> int:
+    """Return the time of the database's machine, in microseconds since 1970."""
+    if connection.dialect.name != "postgresql":
+        return time.time_ns() // 1000
+    seconds = connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+    return int(seconds * _MICROSECONDS)
+
+
+def take_lease(connection: Connection, owner: str) -> bool:
+    """Take the lease; return whether the caller has it. Within a transaction that locks writes."""
+    free = sa.or_(
+        ERASURE_PROGRESS.c.owner.in_(("", owner)), ERASURE_PROGRESS.c.leased_until < database_time(connection)
+    )
+    return _lease(connection, owner, free)
+
+
+def renew_lease(connection: Connection, owner: str) -> bool:
+    """Renew the lease; return False if it was lost, even if it is free again: then the copies are not the caller's."""
+    return _lease(connection, owner, ERASURE_PROGRESS.c.owner == owner)
+
+
+def _lease(connection: Connection, owner: str, condition: sa.ColumnElement[bool]) -> bool:
+    until = database_time(connection) + int(LEASE_SECONDS * _MICROSECONDS)
+    taken = connection.execute(ERASURE_PROGRESS.update().where(condition).values(owner=owner, leased_until=until))
+    return taken.rowcount == 1
+
+
+def drop_lease(connection: Connection, owner: str) -> None:
+    """Let another process go on with the work."""
+    mine = ERASURE_PROGRESS.c.owner == owner
+    connection.execute(ERASURE_PROGRESS.update().where(mine).values(owner="", leased_until=0))
+
+
+def note(connection: Connection, **values: int | str) -> None:
+    """Record how far the work has come."""
+    connection.execute(ERASURE_PROGRESS.update().values(**values))

@@ -1,0 +1,88 @@
+"""How SQLite copies a table and swaps names. Names of indexes are unique in a file, and no statement renames one."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.privacy.rewriting import new_table, old_table
+
+_OBJECTS = "SELECT name, sql FROM sqlite_master WHERE type = :type AND tbl_name = :table AND sql IS NOT NULL"
+_EVENTS = ("insert", "update", "delete")
+
+
+class SqliteRewriting:
+    """See Dialect."""
+
+    def begin_copy(self, connection: Connection, table: sa.Table) -> None:
+        """See Dialect."""
+        new = new_table(table).name
+        (_, definition), *_ = _objects(connection, "table", table.name)
+        connection.exec_driver_sql(f'CREATE TABLE "{new}" {definition[definition.index("(") :]}')
+        for name, definition in _objects(connection, "index", table.name):
+            unique = "UNIQUE " if definition.upper().startswith("CREATE UNIQUE") else ""
+            connection.exec_driver_sql(
+                f'CREATE {unique}INDEX "{_marked("rewrite", name)}" ON "{new}" {definition[definition.index("(") :]}'
+            )
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        values = ", ".join(f'NEW."{column.name}"' for column in table.columns)
+        same = " AND ".join(f'"{column.name}" = OLD."{column.name}"' for column in table.primary_key.columns)
+        inserted = f'INSERT OR REPLACE INTO "{new}" ({columns}) VALUES ({values});'  # noqa: S608 - our own names
+        deleted = f'DELETE FROM "{new}" WHERE {same};'  # noqa: S608
+        for event, action in zip(_EVENTS, (inserted, deleted + inserted, deleted), strict=True):
+            connection.exec_driver_sql(
+                f'CREATE TRIGGER "{new}_{event}" AFTER {event.upper()} ON "{table.name}" BEGIN {action} END'
+            )
+
+    def insert_slice(self, target: sa.Table, rows: sa.Select[Any]) -> sa.Executable:
+        """See Dialect."""
+        names = [column.name for column in target.columns]
+        return sa.insert(target).prefix_with("OR IGNORE").from_select(names, rows, include_defaults=False)
+
+    def analyse(self, connection: Connection, table: sa.Table) -> None:
+        """See Dialect. SQLite has none."""
+
+    def swap(self, connection: Connection, table: sa.Table) -> None:
+        """See Dialect."""
+        new, old = new_table(table).name, old_table(table).name
+        _drop_triggers(connection, new)
+        connection.exec_driver_sql(f'ALTER TABLE "{table.name}" RENAME TO "{old}"')
+        connection.exec_driver_sql(f'ALTER TABLE "{new}" RENAME TO "{table.name}"')
+        connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        for name, _ in _objects(connection, "index", old):
+            _rename_index(connection, name, _marked("rewritten", name))
+        for name, _ in _objects(connection, "index", table.name):
+            _rename_index(connection, name, name.removeprefix("rewrite_"))
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+
+    def leftovers(self, connection: Connection, table: sa.Table) -> list[sa.Table]:
+        """See Dialect."""
+        _drop_triggers(connection, new_table(table).name)
+        return [one for one in (new_table(table), old_table(table)) if _objects(connection, "table", one.name)]
+
+
+def _objects(connection: Connection, kind: str, table: str) -> list[tuple[str, str]]:
+    rows = connection.execute(sa.text(_OBJECTS), {"type": kind, "table": table})
+    return [(row.name, row.sql) for row in rows]
+
+
+def _marked(mark: str, name: str) -> str:
+    return f"{mark}_{name}"
+
+
+def _drop_triggers(connection: Connection, new: str) -> None:
+    for event in _EVENTS:
+        connection.exec_driver_sql(f'DROP TRIGGER IF EXISTS "{new}_{event}"')
+
+
+def _rename_index(connection: Connection, name: str, to: str) -> None:
+    """Change the name in the schema and in the statement that defines it: up to its first parenthesis only the names stand."""
+    row = connection.execute(
+        sa.text("SELECT sql, tbl_name FROM sqlite_master WHERE type = 'index' AND name = :name"), {"name": name}
+    ).one()
+    unique = "UNIQUE " if row.sql.upper().startswith("CREATE UNIQUE") else ""
+    definition = f'CREATE {unique}INDEX "{to}" ON "{row.tbl_name}" {row.sql[row.sql.index("(") :]}'
+    connection.execute(
+        sa.text("UPDATE sqlite_master SET name = :to, sql = :sql WHERE type = 'index' AND name = :name"),
+        {"to": to, "sql": definition, "name": name},
+    )

@@ -1,0 +1,24 @@
+"""Tables that hold anything of a person. Their files are rewritten after an erasure, those that are small first."""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from agent_server.ledger.schema import (
+    ATTEMPTS,
+    CASE_EVENTS,
+    CASES,
+    FOLDED,
+    FOLDED_DEVICES,
+    GOLDEN_COPIES,
+    IMPORT_EXCLUSIONS,
+    OUTCOMES,
+    PAYLOADS,
+    REPLACED_ATTEMPTS,
+)
+
+PERSONAL_TABLES: Final[tuple[sa.Table, ...]] = (
+    IMPORT_EXCLUSIONS, GOLDEN_COPIES, OUTCOMES, CASE_EVENTS, CASES, FOLDED_DEVICES, FOLDED, REPLACED_ATTEMPTS, ATTEMPTS,
+    PAYLOADS,
+)  # fmt: skip
+"""A table whose columns are personal, but is not here, fails a test."""

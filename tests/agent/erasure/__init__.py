@@ -1,0 +1,1 @@
+"""Erasure of persons, in tables and in files."""
