@@ -10,14 +10,22 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.database.engine import writing
+from agent_server.ledger.chain import Kind
+from agent_server.ledger.golden_copies import note_origin
+from agent_server.ledger.group import Group, digest_of
+from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.ledger.schema import METADATA
 from agent_server.memory.folding import Folding
+from agent_server.memory.recall import Recall
 from agent_server.privacy.progress import Stage
 from agent_server.privacy.rewriting import Rewriting
 from agent_server.privacy.scrubbing import dialect_of
 from agent_server.privacy.tables import PERSONAL_TABLES
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import privacy_service_pb2 as privacy
 from history.definitions import DAY, LONGEST
+from testing.decisions import answer_for
 from testing.erasing import Shop, call_by, found_in, import_past, marked_order, past_of, patterns_of, values_in
 from testing.orders import message
 from testing.servers.postgres import Postgres
@@ -75,7 +83,9 @@ FATES: dict[str, dict[str, str]] = {
 PERSONAL = [METADATA.tables[table].c[name] for table, row in FATES.items() for name in row if row[name] != KEPT]
 UNSEARCHABLE = {
     "payloads.sequence", "payloads.memory_number", "folded.orders", "folded.amounts", "folded.first", "folded.last",
-    "outcomes.sequence", "outcomes.kind", "outcomes.reported_by", "outcomes.abuse_type", "import_exclusions.user_id",
+    "outcomes.sequence",
+    "golden_copies.sequence", "replaced_attempts.number", "replaced_attempts.at",
+    "outcomes.kind", "outcomes.reported_by", "outcomes.abuse_type", "import_exclusions.user_id",
 }  # fmt: skip
 """Columns of small numbers and codes, which are in files by chance, and one that is empty without an import."""
 FEW = 4
@@ -123,7 +133,26 @@ async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
         if number < 3:
             await shop.judge(answer.case_id, ("ada", "bob")[number % 2], mark)
             await shop.report(order.transaction_id, mark)
+    for amount_now in (amount + 1000, amount + 2000):  # never decided, and replaced
+        order = marked_order(mark, 99, amount_now)
+        order.timestamp.FromSeconds(NOW + 99)
+        await shop.ledger.write(Recall(order))
+    await shop.ledger.write(golden_copy(mark))
     assert await Folding(shop.ledger, LONGEST // DAY + 1).once(NOW + DAY) >= 5
+
+
+def golden_copy(mark: str) -> Callable[[Group], None]:
+    """A golden order that was made from an order of the person."""
+
+    def write(group: Group) -> None:
+        order = marked_order(mark, 100, AMOUNT)
+        order.user_id = "nobody"
+        opening = Opening("golden-case", cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
+        KeepDecision(order, answer_for(order.transaction_id), Asked("shop", mark, "d" * 64), opening)(group)
+        (kept,) = group.revisions(order.transaction_id, Kind.GOLDEN)
+        note_origin(group, kept.sequence, [digest_of(group.memory_key, mark)])
+
+    return write
 
 
 def planted(shop: Shop) -> dict[str, set[bytes]]:
@@ -146,7 +175,7 @@ async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys
             sa.text("ANALYZE" if ledger_url.startswith("postgresql") else "SELECT 1")
         )  # it keeps values too
     answer = await shop.erase(MARK)
-    assert (answer.decisions, answer.cases > 5, answer.outcomes) == (10, True, 3)
+    assert (answer.decisions, answer.cases > 5, answer.outcomes) == (11, True, 3)
     assert answer.remembered_orders >= 6 and answer.folded_orders == 5
     assert (await shop.work.finish(120)).stage is Stage.DONE
     assert found_in(files(), gone(before, planted(shop))) == {}
@@ -182,7 +211,7 @@ async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> 
     before = planted(shop)
     with reader(shop):
         answer = await shop.erase(MARK)
-        assert (answer.decisions, answer.progress.stage) == (10, privacy.ERASURE_STAGE_TABLES)
+        assert (answer.decisions, answer.progress.stage) == (11, privacy.ERASURE_STAGE_TABLES)
         assert answer.progress.HasField("since")
         state = await shop.work.finish(120)
         assert state.stage is Stage.TABLES and "have to end" in state.waiting_for
