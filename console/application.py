@@ -19,6 +19,8 @@ from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
 from runtime.rpc.channels import open_channel
+from runtime.web.guard import WebGuard
+from runtime.web.settings import WebSettings
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -63,6 +65,7 @@ def application(settings: ConsoleSettings) -> Starlette:
     """The console, ready to serve."""
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     signed_out = SignedOutSessions(settings.signed_out_file if secret else None)
+    web = WebSettings.read()
     sessions = Sessions(secret, settings.idle_minutes * 60, settings.longest_hours * 3600, signed_out=signed_out)
 
     @contextlib.asynccontextmanager
@@ -78,7 +81,12 @@ def application(settings: ConsoleSettings) -> Starlette:
 
     return Starlette(
         routes=ROUTES,
-        middleware=[Middleware(Gate, sessions=sessions, most_bytes=settings.max_body_bytes)],
+        middleware=[
+            Middleware(WebGuard, settings=web),
+            Middleware(
+                Gate, sessions=sessions, most_bytes=settings.max_body_bytes, body_seconds=web.body_seconds
+            ),
+        ],
         exception_handlers={
             Refused: answering.refusal,
             404: answering.missing,

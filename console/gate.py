@@ -1,8 +1,8 @@
 """In front of every page: who is there, whether a change comes from a page of ours, and what a browser may do with it."""
 
+import asyncio
 import hmac
 import re
-import socket
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from console.services import Refused, Services
 from console.sessions import COOKIE, REVIEWING, Session, Sessions
 from generated.vouch.v1 import agent_service_pb2 as pb
-from runtime.access.loopback import is_loopback
+from runtime.access.forwarding import is_local_caller
+from runtime.access.hosts import is_allowed_host
 
 ROOT: Final = "/console"
 SIGN_IN: Final = f"{ROOT}/sign-in"
@@ -36,8 +37,8 @@ HEADERS: Final = {
 class Gate:
     """ASGI middleware: a session or the way to sign in, a CSRF token and our own origin on every change, strict headers."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, most_bytes: int) -> None:
-        self._app, self._sessions, self._most = app, sessions, most_bytes
+    def __init__(self, app: ASGIApp, sessions: Sessions, most_bytes: int, body_seconds: float) -> None:
+        self._app, self._sessions, self._most, self._body_seconds = app, sessions, most_bytes, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -94,7 +95,11 @@ class Gate:
             return None
         if not _same_origin(request):
             return PlainTextResponse("This change did not come from a page of this console.", 403)
-        form = await read_form(request, self._most)
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                form = await read_form(request, self._most)
+        except TimeoutError:
+            return PlainTextResponse("The form did not arrive in time.", 408, {"Connection": "close"})
         if form is None:
             return PlainTextResponse("That is more than a form of this console holds.", 413)
         request.scope["form"] = form
@@ -141,21 +146,7 @@ def _same_origin(request: Request) -> bool:
 def _is_here(request: Request) -> bool:
     """Whether the caller is this machine, and asked it by a name of its own: a foreign name can be bent to this address."""
     peer = request.client.host if request.client else ""
-    host = re.sub(r":\d+$", "", request.headers.get("host", ""))
-    # An edge on this machine says for whom it asks; for loopback Envoy says an address that the machine has.
-    asked_for = [one.strip() for value in request.headers.getlist("x-forwarded-for") for one in value.split(",")]
-    return is_loopback(peer) and is_loopback(host) and all(is_loopback(one) or _is_own(one) for one in asked_for)
-
-
-def _is_own(address: str) -> bool:
-    """Whether an address is one of this machine's: nobody can listen at another."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.bind((address, 0))
-    except (OSError, UnicodeError, ValueError):
-        return False
-    return address not in ("", "0.0.0.0", "::")  # noqa: S104  these mean any address
+    return is_local_caller(peer, request.scope["headers"]) and is_allowed_host(request.headers.getlist("host"), ())
 
 
 def _content(session: Session) -> tuple[Any, ...]:

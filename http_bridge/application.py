@@ -30,6 +30,8 @@ from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
 from runtime.rpc.channels import open_channel
 from runtime.telemetry import logging
+from runtime.web.guard import WebGuard
+from runtime.web.settings import WebSettings
 
 SHOWN = ("vouch-replayed",)
 """Headers of gRPC answers that REST shows too."""
@@ -58,6 +60,7 @@ def application(
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
     install(app)
+    app.add_middleware(WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None)
     app.add_middleware(Gate, settings=settings, ended=Measured(app).ended)
     show_metrics(app)
     keep_ids_out_of_access_log(app)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from http_bridge.errors import LATE, unexpected
 from http_bridge.front import deadlines
 from http_bridge.settings import HttpSettings
+from runtime.access.forwarding import is_local_caller
 from runtime.access.keys import ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
 from runtime.rpc.call import REQUEST_ID, identified, travels
@@ -47,7 +48,9 @@ class Gate:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         identity = identified(headers.get(REQUEST_ID, ""))
-        passed = [(name, headers[name]) for name in _PASSED_ON if name in headers] or self._own
+        passed = [(name, headers[name]) for name in _PASSED_ON if name in headers]
+        if not passed and self._own and _is_local(scope):
+            passed = self._own
         state = scope.setdefault("state", {})
         state["metadata"] = ((REQUEST_ID, identity), *passed)
         status, begun = 0, time.perf_counter()
@@ -100,6 +103,12 @@ class Gate:
             if not match or match[1] != headers.get("host") or not is_loopback(re.sub(r":\d+$", "", match[1])):
                 return JSONResponse({"detail": _FOREIGN}, 403)
         return None
+
+
+def _is_local(scope: Scope) -> bool:
+    """Whether the caller is a program of this machine: nobody else may use the bridge's own key."""
+    client = scope.get("client")
+    return client is not None and is_local_caller(client[0], scope["headers"])
 
 
 def _impatient(state: dict[str, Any], headers: dict[str, str]) -> JSONResponse | None:

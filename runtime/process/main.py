@@ -17,7 +17,7 @@ from runtime.process.terminal import finish_output
 from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, begin, cores, reserve
 from runtime.settings import ServerSettings, SettingsError
 from runtime.telemetry import logging
-from runtime.telemetry.metrics import Exposition
+from runtime.web.exposition import Exposition
 
 S = TypeVar("S", bound=ServerSettings)
 _FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)

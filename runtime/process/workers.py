@@ -18,7 +18,7 @@ from typing import Any
 
 from runtime.process.terminal import Terminal
 from runtime.telemetry.logging import get_logger
-from runtime.telemetry.metrics import Exposition
+from runtime.web.exposition import Exposition
 
 CANNOT_START = 2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
@@ -22,7 +22,6 @@ SECONDS = Histogram("grpc_server_handling_seconds", "Time from the request to it
 IN_FLIGHT = Gauge("grpc_server_in_flight_requests", "RPCs being worked on", multiprocess_mode="livesum")
 STREAMS = Gauge("grpc_server_open_streams", "Streams that are open", multiprocess_mode="livesum")
 GATHERED = 64
-WORKERS_ALIVE = "vouch_workers_alive"
 _TRIES, _PAUSE_SECONDS = 100, 0.02
 
 
@@ -80,36 +79,13 @@ class _WorkersMetrics:
 
 def exposed(folder: str | None) -> bytes:
     """What Prometheus reads, of this process or of all workers that write to `folder`."""
-    return generate_latest(_registry(folder))
+    return generate_latest(registry_of(folder))
 
 
-def _registry(folder: str | None) -> CollectorRegistry:
+def registry_of(folder: str | None) -> CollectorRegistry:
+    """The metrics of this process, or those that workers write to `folder`."""
     if folder is None:
         return REGISTRY
     registry = CollectorRegistry()
     registry.register(_WorkersMetrics(folder))
     return registry
-
-
-class Exposition:
-    """The port that Prometheus reads, of this process or of all workers."""
-
-    def __init__(self, address: str, folder: str | None = None) -> None:
-        """Listen on `address`; raise OSError when it is taken. `folder` is where workers write."""
-        registry = _registry(folder)
-        self.workers = Gauge(WORKERS_ALIVE, "Worker processes that run", registry=registry)
-        self.workers.set(1)
-        self._folder = folder
-        host, _, port = address.rpartition(":")
-        self._server, self._thread = start_http_server(int(port), host.strip("[]"), registry)
-        self.port = self._server.server_port
-
-    def forget(self, pid: int) -> None:
-        """Take a dead worker's gauges out of the sums; its counts stay."""
-        mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

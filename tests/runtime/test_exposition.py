@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.telemetry.metrics import Exposition
+from runtime.web.exposition import Exposition
 
 
 @pytest.mark.parametrize("content", [b"", b"\x10", b"\x40\x00\x00\x00\x00\x00\x00\x00\xff"])

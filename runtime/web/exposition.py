@@ -1,0 +1,75 @@
+"""The port that Prometheus reads: an HTTP listener like the others, in a thread with an event loop of its own."""
+
+import contextlib
+import socket
+import threading
+from typing import Any, Final
+
+import uvicorn
+from prometheus_client import Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import mark_process_dead
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runtime.telemetry.metrics import registry_of
+from runtime.web.guard import WebGuard
+from runtime.web.settings import WebSettings
+
+WORKERS_ALIVE: Final = "vouch_workers_alive"
+PATHS: Final = ("/metrics", "/")
+_GRACE_SECONDS = 1
+
+
+class Exposition:
+    """Serves the metrics of this process, or of all workers."""
+
+    def __init__(self, address: str, folder: str | None = None, web: WebSettings | None = None) -> None:
+        """Listen on `address`; raise OSError when it is taken. `folder` is where workers write."""
+        registry = registry_of(folder)
+        self.workers = Gauge(WORKERS_ALIVE, "Worker processes that run", registry=registry)
+        self.workers.set(1)
+        self._folder = folder
+        host, _, port = address.rpartition(":")
+        host = host.strip("[]")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, int(port)), family=family)
+        self.port: int = self._socket.getsockname()[1]
+
+        def metrics(request: Request) -> Response:  # in a thread: it reads files, and waits where one is only just made
+            return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+        self._server = _Server(
+            uvicorn.Config(
+                _application(metrics, web or WebSettings.read()), lifespan="on", ws="none", log_config=None,
+                access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True, name="metrics")
+        self._thread.start()
+
+    def forget(self, pid: int) -> None:
+        """Take a dead worker's gauges out of the sums; its counts stay."""
+        mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+
+def _application(metrics: Any, web: WebSettings) -> Starlette:
+    routes = [Route(path, metrics, methods=["GET"]) for path in PATHS]
+    return Starlette(routes=routes, middleware=[Middleware(WebGuard, settings=web)])
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that it is part of."""
+
+    def capture_signals(self) -> Any:
+        """Hear none."""
+        return contextlib.nullcontext()

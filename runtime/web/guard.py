@@ -1,0 +1,42 @@
+"""ASGI middleware of every HTTP listener: bounds on its connections, and the Host rule where no key is asked for."""
+
+from typing import Final
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runtime.access.hosts import is_allowed_host
+from runtime.telemetry.logging import get_logger
+from runtime.web.connections import bound_connections, find_config
+from runtime.web.settings import WebSettings
+
+FOREIGN_HOST: Final = "this Host is not served without an API key: use localhost, or name it in VOUCH_WEB_ALLOWED_HOSTS"
+MISDIRECTED: Final = 421
+_log = get_logger()
+
+
+class WebGuard:
+    """Stands in front of an application. With `check_host`, requests that name a foreign host get 421."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings, check_host: bool = True) -> None:
+        self._app, self._settings, self._check_host = app, settings, check_host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] == "lifespan":
+            config = find_config(receive)
+            if config is None:
+                _log.warning("connections are not bounded: this server is not uvicorn")
+            else:
+                bound_connections(config, self._settings)
+        elif scope["type"] == "http" and self._check_host and not self._is_allowed(scope):
+            # The connection is closed: a body that nobody reads is not waited for.
+            refusal = JSONResponse({"detail": FOREIGN_HOST}, MISDIRECTED, {"Connection": "close"})
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        server = scope.get("server")
+        return is_allowed_host(hosts, self._settings.allowed_hosts, server[0] if server else "")
