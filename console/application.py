@@ -83,9 +83,7 @@ def application(settings: ConsoleSettings) -> Starlette:
         routes=ROUTES,
         middleware=[
             Middleware(WebGuard, settings=web),
-            Middleware(
-                Gate, sessions=sessions, most_bytes=settings.max_body_bytes, body_seconds=web.body_seconds
-            ),
+            Middleware(Gate, sessions=sessions, most_bytes=settings.max_body_bytes, body_seconds=web.body_seconds),
         ],
         exception_handlers={
             Refused: answering.refusal,

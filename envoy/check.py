@@ -9,18 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import trustme
+import yaml
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from run import arguments, configuration
 
-RUN = [sys.executable, str(Path(__file__).with_name("run.py")), "--check"]
+from runtime.web.settings import WebSettings
+from stack.edge_access import misrouted_streams
+from stack.settings import EdgeSettings
+
+CONTRACT = Path(__file__).resolve().parent.parent / "generated" / "descriptor_set.binpb"
 PARTS: Mapping[str, Mapping[str, str]] = {
     "scorers": {"SCORERS": "127.0.0.1:50051,scorers.example:50051"},
     "agents": {"AGENTS": "agents.example:50052"},
     "bridges": {"BRIDGES_ML": "[::1]:8000", "BRIDGES_AGENT": "bridges.example:8001"},
     "workers": {"WORKERS": "4"},
     "rate limit": {"RATE_LIMIT": "50"},
+    "address rate limit": {"ADDRESS_RATE_LIMIT": "500", "TRUSTED_PROXIES": "1"},
+    "privacy": {"PRIVACY": "true"},
     "origins": {"ORIGINS": "https://shop.example,http://localhost:5173"},
     "access log": {"ACCESS_LOG": "true"},
     "admin": {"ADMIN_PORT": "9901"},
-    "TLS": {"ADDRESS": "192.0.2.1", "TLS_CERTIFICATE": "cert.pem", "TLS_KEY": "key.pem"},
+    "TLS": {"ADDRESS": "192.0.2.1", "SERVICES_HAVE_KEYS": "true", "TLS_CERTIFICATE": "cert.pem", "TLS_KEY": "key.pem"},
     "mutual TLS": {
         "SERVICES_TLS_CA": "ca.pem", "SERVICES_TLS_CERTIFICATE": "cert.pem", "SERVICES_TLS_KEY": "key.pem"
     },
@@ -38,16 +49,36 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
         yield f"all without {name}", {key: value for key, value in everything.items() if key not in part}
 
 
-def checked(folder: str, settings: Mapping[str, str]) -> str:
-    """What is wrong with these settings; nothing where Envoy takes them."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
-    told = {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
-    done = subprocess.run(RUN, cwd=folder, env=clean | told, capture_output=True, text=True, timeout=60, check=False)
+def render(folder: str, parts: Mapping[str, str]) -> str:
+    """Return the edge's configuration with these settings. Raises ValueError where a stream has no route of its own."""
+    given = {key.lower(): f"{folder}/{value}" if value.endswith(".pem") else value for key, value in parts.items()}
+    settings = EdgeSettings.read(**given)
+    config = configuration({}, settings, WebSettings())
+    services = [each for each in contract_services() if settings.privacy or each.name != "PrivacyService"]
+    if misrouted := misrouted_streams(yaml.safe_load(config), services):
+        raise ValueError(f"{misrouted[0]} needs a route of its own, without a timeout, to a cluster of streams")
+    return config
+
+
+def problem(config: str) -> str:
+    """Return what Envoy says against a configuration; nothing where it takes it."""
+    done = subprocess.run(arguments(config, check=True), capture_output=True, text=True, timeout=60, check=False)
     return "" if done.returncode == 0 else done.stderr
+
+
+def contract_services() -> Iterator[ServiceDescriptor]:
+    """The services of the contract."""
+    pool, files = DescriptorPool(), FileDescriptorSet.FromString(CONTRACT.read_bytes()).file
+    for file in files:
+        pool.Add(file)
+    for file in files:
+        yield from pool.FindFileByName(file.name).services_by_name.values()
 
 
 def main() -> int:
     """Check all; return the exit code: 0 all are well, 1 some are not."""
+    for name in [name for name in os.environ if name.startswith("VOUCH_")]:
+        del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="vouch-edge-") as folder, ThreadPoolExecutor() as pool:
         authority = trustme.CA()
         issued = authority.issue_cert("localhost")
@@ -55,10 +86,10 @@ def main() -> int:
         issued.private_key_pem.write_to_path(f"{folder}/key.pem")
         issued.cert_chain_pems[0].write_to_path(f"{folder}/cert.pem")
         names, settings = zip(*combinations(), strict=True)
-        found = list(pool.map(lambda each: checked(folder, each), settings))
-    for name, problem in zip(names, found, strict=True):
-        if problem:
-            print(f"edge, {name}: {problem}", file=sys.stderr)
+        found = list(pool.map(problem, [render(folder, each) for each in settings]))
+    for name, text in zip(names, found, strict=True):
+        if text:
+            print(f"edge, {name}: {text}", file=sys.stderr)
     print(f"edge: Envoy takes {found.count('')} of {len(found)} combinations of settings")
     return 0 if not any(found) else 1
 

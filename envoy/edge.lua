@@ -1,7 +1,7 @@
 -- What the edge says itself: requests that a web page could have sent unasked are refused, and Envoy's own errors, which quote
 -- the order and name addresses, are told in the words of the doors behind.
 
-local CODES = {[400] = 3, [403] = 7, [404] = 5, [405] = 12, [408] = 4, [413] = 8, [415] = 3, [429] = 8, [431] = 8,
+local CODES = {[400] = 3, [403] = 7, [404] = 5, [405] = 12, [408] = 4, [413] = 8, [415] = 3, [421] = 7, [429] = 8, [431] = 8,
                [500] = 13, [501] = 12, [502] = 14, [503] = 14, [504] = 4}
 local WORDS = {
   [403] = "a web page of another origin may not ask here: send an API key, or ask from the same origin",
@@ -10,6 +10,7 @@ local WORDS = {
   [408] = "the request did not arrive in time",
   [413] = "the request is too large",
   [415] = "the content type must be application/json",
+  [421] = "this Host is not served without an API key: use localhost, or name it in VOUCH_WEB_ALLOWED_HOSTS",
   [429] = "too many requests: try again in a second",
   [431] = "the headers are too large",
   [503] = "a service behind is away: try again",
@@ -57,8 +58,89 @@ local function is_foreign(origin, host)
   return not (name == "localhost" or name == "[::1]" or name:match("^127%.%d+%.%d+%.%d+$"))
 end
 
+-- The name or address in a Host header, in lower case and without port and last dot; nil where it is no host.
+-- runtime/access/hosts.py has the same rule; one test holds both to one table.
+local function host_name(value)
+  local name = value:lower()
+  local port = name:match(":(%d+)$")
+  if port and #port <= 5 then
+    name = name:sub(1, -#port - 2)
+  end
+  if name:match("^[%w._-]+$") then
+    name = name:gsub("%.$", "")
+  elseif not name:match("^%[[%x:.]+%]$") then
+    return nil
+  end
+  return name ~= "" and name or nil
+end
+
+local function is_loopback_name(name)
+  if name == "localhost" or name == "[::1]" then
+    return true
+  end
+  local parts = {name:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")}
+  for _, part in ipairs(parts) do
+    if tonumber(part) > 255 or part:match("^0%d") then
+      return false
+    end
+  end
+  return parts[1] == "127"
+end
+
+-- Whether a request may name this host where no key is asked for: a foreign name can be bent to this address.
+local function is_allowed_host(authority, hosts, own_address)
+  for _, allowed in ipairs(hosts) do
+    if allowed == "*" then
+      return true
+    end
+  end
+  local name = host_name(authority or "")
+  if not name then
+    return false
+  end
+  for _, allowed in ipairs(hosts) do
+    if allowed == name then
+      return true
+    end
+  end
+  return is_loopback_name(name) or name == host_name(own_address)
+end
+
+-- What a path of gRPC takes: anything else would be sent on, and nobody behind understands it.
+local function grpc_problem(path, method, kind)
+  if not (path:match("^/vouch%.v1%.") or path:match("^/grpc%.")) then
+    return nil
+  end
+  if method ~= "POST" then
+    return 405, WORDS[405], "POST"
+  end
+  if not (kind:match("^application/grpc$") or kind:match("^application/grpc[+;]")) then
+    return 415, "this path takes gRPC and gRPC-Web; canonical JSON goes to the paths under /v1/"
+  end
+end
+
+local function refuse(handle, rest, grpc, status, message, allow)
+  local headers = {[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow}
+  if grpc then
+    headers = {[":status"] = "200", ["content-type"] = "application/grpc", ["grpc-status"] = tostring(CODES[status] or 2),
+               ["grpc-message"] = message}
+    handle:respond(headers)
+  else
+    handle:respond(headers, told(rest, status, message))
+  end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
+  local context = handle:filterContext()
+  if context.check_host and not is_allowed_host(headers:get(":authority"), context.hosts, handle:streamInfo():downstreamLocalAddress()) then
+    local grpc = (headers:get("content-type") or ""):match("^application/grpc") ~= nil
+    refuse(handle, (headers:get(":path") or ""):sub(1, 5) == "/api/", grpc, 421, WORDS[421])
+    return
+  end
+  if context.only_host then
+    return
+  end
   local method, kind, origin = headers:get(":method"), headers:get("content-type") or "", headers:get("origin")
   local rest = (headers:get(":path") or ""):sub(1, 5) == "/api/"
   local seen = handle:streamInfo():dynamicMetadata()
@@ -71,14 +153,16 @@ function envoy_on_request(handle)
   seen:set("vouch", "grpc", kind:match("^application/grpc") ~= nil)
   seen:set("vouch", "method", method)
   local keyed = headers:get("x-api-key") or headers:get("authorization")
-  local status = nil
   if origin and not keyed and is_foreign(origin, headers:get(":authority")) then
-    status = 403
-  elseif not WRITES_NOTHING[method] and not is_typed(kind) then
-    status = 415
+    refuse(handle, rest, false, 403, WORDS[403])
+    return
+  end
+  local status, message, allow = grpc_problem(headers:get(":path") or "", method, kind)
+  if not status and not WRITES_NOTHING[method] and not is_typed(kind) then
+    status, message = 415, WORDS[415]
   end
   if status then
-    handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json"}, told(rest, status, WORDS[status]))
+    refuse(handle, rest, false, status, message, allow)
   end
 end
 

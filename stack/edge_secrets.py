@@ -101,19 +101,30 @@ def _socket(side: str, context: dict[str, Any]) -> Config:
 
 def kept(secret: Config) -> Path:
     """Keep a secret's description where only this user writes; the same one is kept once. Raises SecurityError."""
-    folder = Path(tempfile.gettempdir()) / f"vouch-edge-{os.getuid()}"
     text = json.dumps({"resources": [secret]}, indent=1)
+    folder = private_folder()
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-            raise SecurityError(f"{folder} must be a folder that only you can write to: remove it, or set TMPDIR")
         new = folder / f"{path.name}.{os.getpid()}"
         new.write_text(text)
         new.replace(path)
     except OSError as error:
-        raise SecurityError(
-            f"{folder} cannot be written, so set TMPDIR to a folder that can: {error.strerror}"
-        ) from error
+        raise _cannot_write(folder, error) from error
     return path
+
+
+def private_folder() -> Path:
+    """Return a folder for temporary files that only this user writes to; make it. Raises SecurityError."""
+    folder = Path(tempfile.gettempdir()) / f"vouch-edge-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise SecurityError(f"{folder} must be a folder that only you can write to: remove it, or set TMPDIR")
+    return folder
+
+
+def _cannot_write(folder: Path, error: OSError) -> SecurityError:
+    return SecurityError(f"{folder} cannot be written, so set TMPDIR to a folder that can: {error.strerror}")

@@ -13,7 +13,7 @@ from uvicorn import Config
 
 from runtime.web.settings import WebSettings
 
-_MOST_FILES = 65_536
+_MOST_FILES: Final = 65_536
 _OTHER_FILES: Final = 64
 """File descriptors that a process needs for anything but connections."""
 _LISTENERS: Final = 4
@@ -37,20 +37,28 @@ def bound_connections(config: Config, settings: WebSettings) -> None:
         config.load()
     config.ws_protocol_class = None  # nothing here speaks it, and it would take connections out of the count
     pool = _Pool(settings)
-    config.http_protocol_class = type("BoundedProtocol", (_BoundedConnection, config.http_protocol_class), {"pool": pool})
+    config.http_protocol_class = type(
+        "BoundedProtocol", (_BoundedConnection, config.http_protocol_class), {"pool": pool}
+    )
 
 
 def most_connections(wanted: int) -> int:
-    """Raise the limit of open files as far as it goes; return how many connections one listener can have of it."""
+    """Return how many connections one listener can have, of `wanted`, within the limit of open files."""
+    files = raise_file_limit()
+    return max(1, min(wanted, (files - _OTHER_FILES) // _LISTENERS))
+
+
+def raise_file_limit() -> int:
+    """Raise this process's limit of open files as far as it goes; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-            soft = most
     if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, (soft - _OTHER_FILES) // _LISTENERS))
+        return _MOST_FILES
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft < most:
+        with contextlib.suppress(OSError, ValueError):  # some systems have a lower limit than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            return most
+    return soft
 
 
 class _Pool:

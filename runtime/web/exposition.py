@@ -6,8 +6,8 @@ import threading
 from typing import Any, Final
 
 import uvicorn
-from prometheus_client import Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import Gauge
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import mark_process_dead
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -40,7 +40,8 @@ class Exposition:
         self.port: int = self._socket.getsockname()[1]
 
         def metrics(request: Request) -> Response:  # in a thread: it reads files, and waits where one is only just made
-            return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+            encode, kind = choose_encoder(request.headers.get("accept", ""))
+            return Response(encode(registry), headers={"content-type": kind})
 
         self._server = _Server(
             uvicorn.Config(

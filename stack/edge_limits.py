@@ -1,0 +1,94 @@
+"""How much of the edge one caller can take: requests by key and by address, connections, and time to send a request. Pure."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from runtime.web.settings import WebSettings
+from stack.settings import EdgeSettings
+
+Config = dict[str, Any]
+_TYPE: Final = "type.googleapis.com/envoy.extensions"
+_NAME: Final = "envoy.filters.http.local_ratelimit"
+_V6_PREFIX: Final = 64
+"""Bits of an IPv6 address that name a network: one caller has all addresses of one."""
+
+
+def bound_connections(config: Config, settings: EdgeSettings, web: WebSettings) -> None:
+    """Close connections that say nothing or send a request too slowly, and bound their number. Changes the configuration."""
+    listener = config["static_resources"]["listeners"][0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    set_timeouts(manager, web, settings.idle_seconds)
+    listener["filter_chains"][0]["transport_socket_connect_timeout"] = seconds(web.header_seconds)
+    config["overload_manager"] = {
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"{_TYPE}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": settings.max_connections,
+                },
+            }
+        ]
+    }
+
+
+def set_timeouts(manager: Config, web: WebSettings, idle_seconds: float) -> None:
+    """Give a listener's HTTP connection manager the timeouts of the settings. Changes it."""
+    manager["common_http_protocol_options"] = manager.get("common_http_protocol_options", {}) | {
+        "idle_timeout": seconds(idle_seconds)
+    }
+    manager["request_headers_timeout"] = seconds(web.header_seconds)
+    manager["request_timeout"] = seconds(web.body_seconds)
+
+
+def seconds(value: float) -> str:
+    """A duration as protobuf's JSON writes it."""
+    return f"{value:.3f}s"
+
+
+def limit_rates(filters: list[Config], host: Config, settings: EdgeSettings) -> None:
+    """Limit requests of each key and of each address; twice as many may come at once. Changes the configuration.
+
+    The edge cannot tell a known key from one that was just invented. So each request also counts for its address, and a
+    fresh key for each request gives nobody more than that.
+    """
+    by_address = settings.rate_limit if settings.address_rate_limit is None else settings.address_rate_limit
+    if not (settings.rate_limit or by_address):
+        return
+    place = next(number for number, each in enumerate(filters) if each["name"] == "vouch.edge")
+    typed = {"@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "edge_rate"}
+    filters.insert(place + 1, {"name": _NAME, "typed_config": typed})
+    most = 10_000 * max(settings.rate_limit, by_address)
+    actions: list[Config] = []
+    descriptors: list[Config] = []
+    if settings.rate_limit:
+        for header, key in (("x-api-key", "key"), ("authorization", "bearer")):
+            actions.append({"actions": [{"request_headers": {"header_name": header, "descriptor_key": key}}]})
+            descriptors.append({"entries": [{"key": key}], "token_bucket": _bucket(settings.rate_limit)})
+    if by_address:
+        address = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": _V6_PREFIX}}
+        actions.append({"actions": [address]})
+        descriptors.append({"entries": [{"key": "masked_remote_address"}], "token_bucket": _bucket(by_address)})
+    host["typed_per_filter_config"] = host.get("typed_per_filter_config", {}) | {
+        _NAME: _limits(actions, descriptors, _bucket(most))
+    }
+
+
+def _limits(actions: Sequence[Config], descriptors: Sequence[Config], whole: Config) -> Config:
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    return {
+        "@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "edge_rate",
+        "token_bucket": whole,
+        "filter_enabled": always,
+        "filter_enforced": always,
+        "max_dynamic_descriptors": 10_000,
+        "rate_limits": actions,
+        "descriptors": descriptors,
+        "response_headers_to_add": [{"header": {"key": "retry-after", "value": "1"}}],
+        "rate_limited_as_resource_exhausted": True,
+    }
+
+
+def _bucket(per_second: int) -> Config:
+    return {"max_tokens": 2 * per_second, "tokens_per_fill": per_second, "fill_interval": "1s"}
