@@ -19,7 +19,8 @@ from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
 from runtime.rpc.channels import open_channel
-from runtime.web.guard import WebGuard
+from runtime.rpc.split_channel import SplitChannel
+from runtime.web.guard import BoundedServer, WebGuard
 from runtime.web.settings import WebSettings
 
 _STATIC = Path(__file__).resolve().parent / "static"
@@ -72,14 +73,14 @@ def application(settings: ConsoleSettings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.ending = asyncio.Event()
         async with (
-            open_channel(settings.agent, settings.tls) as agent,
+            SplitChannel(settings.agent, settings.tls) as agent,
             open_channel(settings.scorer, settings.tls) as scorer,
         ):
             app.state.undo_seconds = settings.undo_seconds
             app.state.services = Services(agent, scorer, settings.timeout_seconds)
             yield
 
-    return Starlette(
+    return BoundedServer(
         routes=ROUTES,
         middleware=[
             Middleware(WebGuard, settings=web),

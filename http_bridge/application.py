@@ -28,14 +28,18 @@ from http_bridge.front.measured import Measured, show_metrics
 from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
-from runtime.rpc.channels import open_channel
+from runtime.rpc.split_channel import SplitChannel
 from runtime.telemetry import logging
-from runtime.web.guard import WebGuard
+from runtime.web.guard import BoundedServer, WebGuard
 from runtime.web.settings import WebSettings
 
 SHOWN = ("vouch-replayed",)
 """Headers of gRPC answers that REST shows too."""
 _GIVEN = "given_stubs"
+
+
+class _Application(BoundedServer, FastAPI):
+    """FastAPI on bounded connections."""
 
 
 def application(
@@ -52,13 +56,16 @@ def application(
             yield
             return
         logging.configure(title.lower().replace(" ", "_"))
-        async with open_channel(target, settings.tls) as channel:
+        async with SplitChannel(target, settings.tls) as channel:
             _set(app, {name: stub(channel) for name, stub in stubs.items()})
             settle_garbage()
             with ends_with_signals(app.state.ending):
                 yield
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
+    # FastAPIOffline is a function that makes a FastAPI. What the server calls has to be ours: middleware is called by FastAPI,
+    # which hides the server from it.
+    app.__class__ = _Application
     install(app)
     app.add_middleware(WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None)
     app.add_middleware(Gate, settings=settings, ended=Measured(app).ended)

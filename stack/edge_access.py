@@ -81,7 +81,7 @@ def show_metrics(config: Config, settings: EdgeSettings, web: WebSettings, pipe:
          "route": {"cluster": "admin", "timeout": "15s"}}
         for path in SHOWN
     ]  # fmt: skip
-    host = {
+    host: Config = {
         "name": "metrics",
         "domains": ["*"],
         "routes": [*routes, {"match": {"prefix": "/"}, "direct_response": {"status": 404}}],

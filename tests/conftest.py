@@ -20,7 +20,7 @@ from ml_server.registry.store import load
 from testing.servers.processes import Stack, run
 
 ROWS = 20_000
-_LONG = ("test_recipes.py", "chaos", "console", "doors", "services", "runtime", "commands")
+_LONG = ("test_recipes.py", "chaos", "console", "doors", "edge", "listeners", "services", "runtime", "commands")
 # How long an example takes is the machine's affair; what it gives is ours.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")

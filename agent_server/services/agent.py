@@ -20,6 +20,7 @@ from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 
 SERVICE_NAME = "vouch-agent"
+VERSION = version("vouch")
 REPLAYED = "vouch-replayed"
 """Header of an answer that was recorded by an earlier call."""
 
@@ -99,7 +100,7 @@ class AgentService:
         scorer, ledger = await asyncio.gather(self._scoring.available(), self._ledger.available())
         return pb.GetAgentInfoResponse(
             service_name=SERVICE_NAME,
-            version=version("vouch"),
+            version=VERSION,
             auto_approve_threshold=policy.approve_from,
             auto_deny_threshold=policy.deny_up_to,
             agent_status=_status(scorer and ledger and not failing_jobs and not failing_rules),

@@ -55,11 +55,20 @@ def options(health_service: str = "", attempts: int = ATTEMPTS) -> Sequence[tupl
 
 
 def open_channel(
-    target: str, tls: ClientTls | None = None, health_service: str = "", attempts: int = ATTEMPTS
+    target: str,
+    tls: ClientTls | None = None,
+    health_service: str = "",
+    attempts: int = ATTEMPTS,
+    *,
+    own_connection: bool = False,
 ) -> grpc.aio.Channel:
-    """A channel to a service. Raises SecurityError where certificates cannot be read."""
+    """A channel to a service. Raises SecurityError where certificates cannot be read.
+
+    Channels with the same options share their connections, but for those with `own_connection`.
+    """
+    told = [*options(health_service, attempts), ("grpc.use_local_subchannel_pool", int(own_connection))]
     if tls is None:
         if not is_loopback_target(target):
             get_logger().warning("calls to another machine, and their keys, are sent without TLS", target=target)
-        return grpc.aio.insecure_channel(target, options=options(health_service, attempts))
-    return grpc.aio.secure_channel(target, tls.credentials(), options=options(health_service, attempts))
+        return grpc.aio.insecure_channel(target, options=told)
+    return grpc.aio.secure_channel(target, tls.credentials(), options=told)

@@ -9,14 +9,13 @@ import uvicorn
 from prometheus_client import Gauge
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import mark_process_dead
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from runtime.telemetry.metrics import registry_of
-from runtime.web.guard import WebGuard
+from runtime.web.guard import BoundedServer, WebGuard
 from runtime.web.settings import WebSettings
 
 WORKERS_ALIVE: Final = "vouch_workers_alive"
@@ -27,7 +26,7 @@ _GRACE_SECONDS = 1
 class Exposition:
     """Serves the metrics of this process, or of all workers."""
 
-    def __init__(self, address: str, folder: str | None = None, web: WebSettings | None = None) -> None:
+    def __init__(self, address: str, folder: str | None = None) -> None:
         """Listen on `address`; raise OSError when it is taken. `folder` is where workers write."""
         registry = registry_of(folder)
         self.workers = Gauge(WORKERS_ALIVE, "Worker processes that run", registry=registry)
@@ -45,7 +44,7 @@ class Exposition:
 
         self._server = _Server(
             uvicorn.Config(
-                _application(metrics, web or WebSettings.read()), lifespan="on", ws="none", log_config=None,
+                _application(metrics, WebSettings.read()), lifespan="on", ws="none", log_config=None,
                 access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )  # fmt: skip
@@ -63,9 +62,9 @@ class Exposition:
         self._socket.close()
 
 
-def _application(metrics: Any, web: WebSettings) -> Starlette:
+def _application(metrics: Any, web: WebSettings) -> BoundedServer:
     routes = [Route(path, metrics, methods=["GET"]) for path in PATHS]
-    return Starlette(routes=routes, middleware=[Middleware(WebGuard, settings=web)])
+    return BoundedServer(routes=routes, middleware=[Middleware(WebGuard, settings=web)])
 
 
 class _Server(uvicorn.Server):

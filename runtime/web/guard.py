@@ -1,7 +1,8 @@
-"""ASGI middleware of every HTTP listener: bounds on its connections, and the Host rule where no key is asked for."""
+"""What every HTTP application has: bounds on the connections of its server, and the Host rule where no key is asked for."""
 
 from typing import Final
 
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,21 +16,29 @@ MISDIRECTED: Final = 421
 _log = get_logger()
 
 
+class BoundedServer(Starlette):
+    """Base of applications: the uvicorn that starts one bounds its connections, however it was started itself."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Bound the connections when the server starts. Raises SettingsError."""
+        if scope["type"] == "lifespan":
+            config = find_config(receive)
+            if config is None:
+                _log.warning("connections are not bounded: this server is not uvicorn")
+            else:
+                bound_connections(config, WebSettings.read())
+        await super().__call__(scope, receive, send)
+
+
 class WebGuard:
-    """Stands in front of an application. With `check_host`, requests that name a foreign host get 421."""
+    """ASGI middleware. With `check_host`, requests that name a foreign host get 421."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings, check_host: bool = True) -> None:
         self._app, self._settings, self._check_host = app, settings, check_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
-        if scope["type"] == "lifespan":
-            config = find_config(receive)
-            if config is None:
-                _log.warning("connections are not bounded: this server is not uvicorn")
-            else:
-                bound_connections(config, self._settings)
-        elif scope["type"] == "http" and self._check_host and not self._is_allowed(scope):
+        if scope["type"] == "http" and self._check_host and not self._is_allowed(scope):
             # The connection is closed: a body that nobody reads is not waited for.
             refusal = JSONResponse({"detail": FOREIGN_HOST}, MISDIRECTED, {"Connection": "close"})
             await refusal(scope, receive, send)

@@ -1,0 +1,104 @@
+"""What is no call of the contract on a path of gRPC: the edge answers by itself, and nobody behind waits for the rest."""
+
+import base64
+import re
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.rpc import status_pb2
+
+from generated.vouch.v1 import scoring_service_pb2 as pb
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.rpc.errors import InvalidRequest, to_status
+from testing.orders import message
+from testing.servers.processes import ROOT, Stack
+
+pytestmark = pytest.mark.envoy
+
+PREDICT = "/vouch.v1.ScoringService/Predict"
+MALFORMED = to_status(InvalidRequest([("body", "is not one gRPC message with its length in front")]))
+MESSAGE = pb.PredictRequest(transaction=message()).SerializeToString()
+
+
+def framed(content: bytes, length: int | None = None, flag: int = 0) -> bytes:
+    """A message as gRPC sends it, or with a length or flag that is not its own."""
+    return bytes([flag]) + (len(content) if length is None else length).to_bytes(4, "big") + content
+
+
+def test_the_edge_says_what_the_services_say() -> None:
+    """The details that frames.lua holds are those of InvalidRequest."""
+    (encoded,) = re.findall(r'local DETAILS = "(\S+)"', (ROOT / "envoy" / "frames.lua").read_text())
+    assert status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4))) == MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "status"),
+    [
+        ("POST", "application/json", 415), ("POST", "application/json; charset=utf-8", 415), ("POST", "", 415),
+        ("POST", "application/grpcx", 415), ("POST", "text/plain", 415), ("POST", "application/x-ndjson", 415),
+        ("GET", "", 405), ("GET", "application/grpc", 405), ("PUT", "application/grpc", 405), ("HEAD", "", 405),
+        ("DELETE", "application/json", 405),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", [PREDICT, "/vouch.v1.CaseService/WatchCases", "/grpc.health.v1.Health/Check"])
+def test_only_grpc_is_taken_on_its_paths(lonely: str, path: str, method: str, kind: str, status: int) -> None:
+    """JSON and other methods get 415 and 405 with a reason, though nobody is behind that could be asked."""
+    headers = {"content-type": kind} if kind else {}
+    answer = httpx.request(method, lonely + path, content=b"{}" if method != "HEAD" else None, headers=headers)
+    if kind == "application/grpc":  # its clients look at this status alone
+        assert answer.headers["grpc-status"] not in ("0", "14")
+        return
+    assert answer.status_code == status
+    if method != "HEAD":
+        assert answer.json()["details"][0]["reason"] in ("INVALID_REQUEST", "NOT_IMPLEMENTED")
+    if status == 405:
+        assert answer.headers["allow"] == "POST"
+
+
+BROKEN = {
+    "nothing": b"",
+    "half a length": b"\0\0\0",
+    "less than it says": framed(MESSAGE, len(MESSAGE) + 1),
+    "more than it says": framed(MESSAGE, len(MESSAGE) - 1),
+    "far more than it says": framed(MESSAGE, 1 << 31),
+    "two messages": framed(MESSAGE) * 2,
+    "a flag that is none": framed(MESSAGE, flag=7),
+    "a trailer": framed(b"grpc-status:0", flag=128),
+    "JSON": b'{"transaction":{}}',
+}
+
+
+@pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web+proto", "application/grpc"])
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_message_is_refused_at_once(lonely: str, kind: str, body: bytes) -> None:
+    """INVALID_ARGUMENT with the details of the contract, in trailers that stand in front."""
+    answer = httpx.post(lonely + PREDICT, content=body, headers={"content-type": kind, "te": "trailers"})
+    assert (answer.status_code, answer.headers["grpc-status"]) == (200, "3")
+    assert answer.headers["content-type"].startswith(kind.partition("+")[0])
+    encoded = answer.headers["grpc-status-details-bin"]
+    assert status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4))) == MALFORMED
+
+
+def test_grpc_web_text_is_held_to_the_same(lonely: str) -> None:
+    """Base64 of half a message, and what is no base64."""
+    headers = {"content-type": "application/grpc-web-text"}
+    half = httpx.post(lonely + PREDICT, content=base64.b64encode(framed(MESSAGE)[:-3]), headers=headers)
+    assert half.headers["grpc-status"] == "3"
+    none = httpx.post(lonely + PREDICT, content=b"?" * 40, headers=headers)
+    assert none.status_code == 400 or none.headers["grpc-status"] in ("3", "13")
+
+
+def test_what_is_a_message_goes_through(stack: Stack) -> None:
+    """Empty messages, and batches that are larger than what the edge holds of one connection."""
+    with grpc.insecure_channel(stack.address("edge")) as channel:
+        stub: Any = ScoringServiceStub(channel)
+        assert stub.GetModelInfo(pb.GetModelInfoRequest(), timeout=60).n_features > 40
+        extra = {f"name_{number}": "x" * 100 for number in range(60)}
+        orders = [message() for _ in range(300)]
+        for order in orders:
+            order.extra_texts.update(extra)
+        request = pb.PredictBatchRequest(transactions=orders, error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM)
+        assert 1_500_000 < request.ByteSize() < 4_000_000
+        assert len(stub.PredictBatch(request, timeout=60).results) == 300

@@ -1,0 +1,103 @@
+"""Every HTTP listener of ours in a table, with real processes behind it: once as they are, and once with short deadlines."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testing.servers.processes import Stack, answers
+from testing.waiting import free_port, wait_for
+
+SHORT = {
+    "VOUCH_WEB_HEADER_SECONDS": "0.7",
+    "VOUCH_WEB_BODY_SECONDS": "0.7",
+    "VOUCH_WEB_IDLE_SECONDS": "0.7",
+    "VOUCH_WEB_WRITE_SECONDS": "0.7",
+    "VOUCH_HTTP_BODY_SECONDS": "0.7",
+    "VOUCH_EDGE_IDLE_SECONDS": "0.7",
+}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """An HTTP listener: how a request that it answers begins, and the path of a request with a body."""
+
+    path: str
+    posts_to: str
+    kind: str = "application/json"
+    body: bytes = b'{"transaction_id": "dribbled"}'
+
+
+LISTENERS: Mapping[str, Listener] = {
+    "rest_ml": Listener("/api/v1/health", "/api/v1/predict"),
+    "rest_agent": Listener("/api/v1/health", "/api/v1/review"),
+    "alone": Listener("/docs", "/api/v1/review"),
+    "console": Listener("/console/health", "/console/sign-in", "application/x-www-form-urlencoded", b"key=something"),
+    "metrics": Listener("/metrics", "/metrics"),
+    "edge": Listener("/api/v1/health", "/v1/transactions:review"),
+    "edge_metrics": Listener("/ready", "/ready"),
+}
+"""All HTTP listeners; a test finds those that are missing. `alone` is REST as `uvicorn http_bridge.agent:app` serves it."""
+NOT_HTTP = ("ml", "agent")
+"""gRPC's own."""
+
+
+class Served:
+    """`vouch serve`, REST of its own under uvicorn, and the edge: all listeners there are."""
+
+    def __init__(self, folder: Path, models: Path, settings: Mapping[str, str]) -> None:
+        (folder / "alone").mkdir()
+        metrics, edge_metrics = free_port(), free_port()
+        told = {
+            "VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{metrics}",
+            "VOUCH_EDGE_ADMIN_PORT": str(edge_metrics),
+            "TMPDIR": str(folder),
+            **settings,
+        }
+        self.stack = Stack(folder, models, told)
+        self.alone = Stack(folder / "alone", models, told)
+        self.ports = self.stack.ports | {
+            "metrics": metrics,
+            "edge_metrics": edge_metrics,
+            "alone": self.alone.ports["rest_agent"],
+        }
+
+    def start(self) -> None:
+        """Start everything, and wait until each listener answers."""
+        self.stack.start("one", "edge")
+        self.alone.start("rest_agent")
+        for name, listener in LISTENERS.items():
+            wait_for(answers(f"http://127.0.0.1:{self.ports[name]}{listener.path}"), what=name)
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.stack.close()
+        self.alone.close()
+
+    def pids(self) -> dict[int, str]:
+        """The processes, by what was started."""
+        running = {process.pid: name for name, process in self.stack.running.items()}
+        return running | {process.pid: "alone" for process in self.alone.running.values()}
+
+
+def served(folder: Path, models: Path, settings: Mapping[str, str]) -> Iterator[Served]:
+    """All listeners, running."""
+    running = Served(folder, models, settings)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(scope="package")
+def short(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """All listeners with short deadlines."""
+    yield from served(tmp_path_factory.mktemp("short"), models, SHORT)
+
+
+@pytest.fixture(scope="package")
+def usual(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """All listeners as they are by default."""
+    yield from served(tmp_path_factory.mktemp("usual"), models, {})
