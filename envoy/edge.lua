@@ -133,12 +133,12 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   local context = handle:filterContext()
-  if context.check_host and not is_allowed_host(headers:get(":authority"), context.hosts, handle:streamInfo():downstreamLocalAddress()) then
+  if context:get("check_host") and not is_allowed_host(headers:get(":authority"), context:get("hosts"), handle:streamInfo():downstreamLocalAddress()) then
     local grpc = (headers:get("content-type") or ""):match("^application/grpc") ~= nil
     refuse(handle, (headers:get(":path") or ""):sub(1, 5) == "/api/", grpc, 421, WORDS[421])
     return
   end
-  if context.only_host then
+  if context:get("only_host") then
     return
   end
   local method, kind, origin = headers:get(":method"), headers:get("content-type") or "", headers:get("origin")
