@@ -18,6 +18,7 @@ from http_bridge.settings import HttpSettings
 from load_test.keys import VARIABLE as LOAD_KEY
 from ml_server.settings import MlSettings
 from runtime.rpc.statuses import STATUSES, reason_name
+from runtime.web.settings import WebSettings
 from stack.settings import EdgeSettings, StackSettings
 from testing.documents import DOCUMENTS, TEXT
 from testing.servers.processes import ROOT, Stack
@@ -62,6 +63,7 @@ def test_every_setting_is_told() -> None:
     known = {"VOUCH_MODELS_DIR", LOAD_KEY}
     for settings in (
         AgentSettings, ClientSettings, ConsoleSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings,
+        WebSettings,
     ):  # fmt: skip
         known |= set(settings.variables().values())
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", DOCS["settings.md"])) == known

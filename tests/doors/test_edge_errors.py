@@ -26,6 +26,7 @@ OURS = (
     Unavailable("a service behind is away: try again", reason=ErrorReason.ERROR_REASON_SERVICE_UNAVAILABLE),
     DeadlinePassed("the service behind did not answer in time"),
 )
+LIMITED = {"VOUCH_EDGE_RATE_LIMIT": "1", "VOUCH_EDGE_ADDRESS_RATE_LIMIT": "0"}
 JSON, REVIEW = {"content-type": "application/json"}, "/v1/transactions:review"
 
 
@@ -50,7 +51,7 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An edge that lets one request a second of each key through."""
-    with envoy(tmp_path_factory.mktemp("strict") / "log", "--scorer=1", VOUCH_EDGE_RATE_LIMIT="1") as address:
+    with envoy(tmp_path_factory.mktemp("strict") / "log", "--scorer=1", **LIMITED) as address:
         wait_for(lambda: up(address), what="the edge")
         yield address
 

@@ -18,7 +18,7 @@ from testing.servers.processes import ROOT, Stack, answers
 from testing.servers.replicas import envoy
 from testing.waiting import wait_for
 
-LIMITED, PAGES = {"RATE_LIMIT": "1"}, {"ORIGINS": "https://shop.example"}
+LIMITED, PAGES = {"RATE_LIMIT": "1", "ADDRESS_RATE_LIMIT": "0"}, {"ORIGINS": "https://shop.example"}
 
 
 @pytest.mark.parametrize(
