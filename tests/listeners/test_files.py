@@ -20,6 +20,7 @@ from agent_server.services.agent import AgentService
 from agent_server.settings import AgentSettings, policy_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from runtime.access.caller import NOBODY
+from runtime.jobs import Jobs
 from runtime.web.connections import most_connections
 from testing.servers.processes import PYTHON, ROOT, Stack
 from testing.waiting import free_port, wait_for
@@ -79,7 +80,7 @@ async def test_a_call_reads_no_package_metadata(tmp_path: Path) -> None:
     """GetAgentInfo opens none of the files in which packages say their versions, and looks for none."""
     settings = AgentSettings.read(listen="127.0.0.1:0", ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}")
     ledger, scoring = Ledger(open_engine(settings.ledger_url)), scoring_client(settings)
-    service = AgentService(Decider(scoring, CurrentPolicy(policy_of(settings)), ledger), ledger, scoring)
+    service = AgentService(Decider(scoring, CurrentPolicy(policy_of(settings)), ledger), ledger, scoring, Jobs())
     opened, watched = [0, 0], [0]
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
