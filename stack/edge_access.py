@@ -42,7 +42,7 @@ def route_privacy(config: Config) -> None:
         single | {"match": {"prefix": f"/{_PRIVACY}/"}},
     ]
     not_allowed = {
-        "match": {"safe_regex": {"regex": "/v1/privacy:(find|export|erase|expire)"}},
+        "match": {"safe_regex": {"regex": "/v1/privacy:(find|export|erase|expire|progress)"}},
         "direct_response": {"status": 405},
         "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
     }
