@@ -19,12 +19,12 @@ from http_bridge.cases import serve_cases
 from http_bridge.condition import DEGRADED, jobs_that_fail
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
-from http_bridge.front.gate import metadata, timeout
+from http_bridge.front.gate import metadata
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 HEALTH_SECONDS = 2.0
-_REVIEWS_AT_ONCE = 16  # of one batch: half of what the agent takes, so that others come in too
+_REVIEWS_AT_ONCE = 16  # of all batches together: the places that the agent has for them by default
 _AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent tells of both
 _DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 
@@ -39,6 +39,7 @@ app = application(
         "outcomes": OutcomeServiceStub,
         "health": health_pb2_grpc.HealthStub,
     },
+    calls_of_batches=_REVIEWS_AT_ONCE,
 )
 
 
@@ -117,17 +118,19 @@ async def review_batch(request: Request) -> Response:
     Each is decided and kept by itself. A result has its `index` and the `status` that a call of its own would have had, and
     `result` or `detail`.
     """
+    state = request.app.state
 
     async def one(order: Transaction) -> Result:
-        call = request.app.state.agent.Review(
-            pb.ReviewRequest(transaction=order), timeout=timeout(request, SETTINGS), metadata=metadata(request)
-        )
+        message = pb.ReviewRequest(transaction=order)
         try:
-            return {"status": 200, "result": to_rest(await call)}
+            return {
+                "status": 200,
+                "result": to_rest(await state.batches.ask(request, state.agent.Review, message, SETTINGS)),
+            }
         except grpc.aio.AioRpcError as error:
             return failed(error)
 
-    return await batch(request, lambda orders: each(orders, one, _REVIEWS_AT_ONCE), SETTINGS)
+    return await batch(request, lambda orders: each(orders, one), SETTINGS)
 
 
 post(

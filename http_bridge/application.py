@@ -25,6 +25,8 @@ from http_bridge.events import ends_with_signals
 from http_bridge.front.access_log import keep_ids_out_of_access_log
 from http_bridge.front.gate import Gate, metadata, timeout
 from http_bridge.front.measured import Measured, show_metrics
+from http_bridge.front.parameters import Parameters
+from http_bridge.queueing import BatchCalls
 from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
 from runtime.process.loop import settle_garbage
@@ -43,13 +45,23 @@ class _Application(BoundedServer, FastAPI):
 
 
 def application(
-    title: str, summary: str, target: str, settings: HttpSettings, stubs: Mapping[str, Callable[[Any], Any]]
+    title: str,
+    summary: str,
+    target: str,
+    settings: HttpSettings,
+    stubs: Mapping[str, Callable[[Any], Any]],
+    *,
+    calls_of_batches: int,
 ) -> FastAPI:
-    """An app with a channel to `target`; each of `stubs` is made once and stands in `state` under its name."""
+    """An app with a channel to `target`; each of `stubs` is made once and stands in `state` under its name.
+
+    `calls_of_batches` is how many calls all batches together make at once.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ending, app.state.condition = asyncio.Event(), Condition()
+        app.state.batches = BatchCalls(calls_of_batches)
         given = getattr(app.state, _GIVEN, None)
         if given is not None:  # another's process, which has its own log
             _set(app, given)
@@ -67,6 +79,7 @@ def application(
     # which hides the server from it.
     app.__class__ = _Application
     install(app)
+    app.add_middleware(Parameters, routes_of=app)
     app.add_middleware(WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None)
     app.add_middleware(Gate, settings=settings, ended=Measured(app).ended)
     show_metrics(app)

@@ -1,9 +1,13 @@
-"""Errors as REST shows them: FastAPI's `detail` list for bad input, a sentence otherwise, never anything internal."""
+"""Errors as REST shows them: FastAPI's `detail` list for bad input, a sentence otherwise, never anything internal.
 
-from typing import Any
+Beside `detail` stand the contract's reason, by which programs tell errors apart, and the id of the request.
+"""
+
+from typing import Any, Final
 
 import grpc
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from google.rpc import status_pb2
 from grpc_status import rpc_status
@@ -13,9 +17,11 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from http_bridge.dialect.spelling import EXTRA
-from runtime.rpc.errors import MOST_VIOLATIONS, violations_of
-from runtime.rpc.statuses import HTTP_STATUS
+from runtime.rpc.call import REQUEST_ID
+from runtime.rpc.errors import MOST_VIOLATIONS, reason_of, violations_of
+from runtime.rpc.statuses import HTTP_STATUS, reason_name
 from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
 
@@ -23,6 +29,22 @@ INTERNAL = "internal error; the log has it"
 AWAY = "a service behind is away: try again"
 LATE = "the service behind did not answer in time"
 _LONGEST_NAME = 128
+_REASONS: Final = {
+    401: ErrorReason.ERROR_REASON_API_KEY_INVALID,
+    403: ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT,
+    404: ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,  # a path; what a service does not find has a reason of its own
+    405: ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
+    408: ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
+    413: ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
+    414: ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
+    429: ErrorReason.ERROR_REASON_OVERLOADED,
+    431: ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
+    500: ErrorReason.ERROR_REASON_INTERNAL,
+    501: ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
+    503: ErrorReason.ERROR_REASON_SERVICE_UNAVAILABLE,
+    504: ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
+}
+"""Reasons of what the bridge says itself, by HTTP's status; of any other status it is INVALID_REQUEST."""
 _log = get_logger()
 
 
@@ -33,19 +55,42 @@ class BodyTooLarge(Exception):
 def install(app: FastAPI) -> None:
     """Answer every kind of error of an app. What nobody foresaw the gate answers with `unexpected`."""
     app.add_exception_handler(ValidationError, _invalid)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(grpc.aio.AioRpcError, _from_grpc)
     app.add_exception_handler(BodyTooLarge, _too_large)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(HTTPException, _http)
 
 
-def _problem(status: int, detail: Any, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status_code=status, headers=headers)
+def problem(
+    scope: Scope, status: int, detail: Any, headers: dict[str, str] | None = None, *, reason: str = ""
+) -> JSONResponse:
+    """An error of REST; without a `reason` of a service it has that of its status."""
+    content = {"detail": detail, "reason": reason or reason_of_status(status), "request_id": _request_id(scope)}
+    return JSONResponse(content, status_code=status, headers=headers)
+
+
+def reason_of_status(status: int) -> str:
+    """The contract's reason of what the bridge itself says with a status of HTTP."""
+    return reason_name(_REASONS.get(status, ErrorReason.ERROR_REASON_INVALID_REQUEST))
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that the gate gave a request."""
+    passed_on: dict[str, str] = dict(scope.get("state", {}).get("metadata", ()))
+    return passed_on.get(REQUEST_ID, "")
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ValidationError)
-    return _problem(422, detail_of(error))
+    return problem(request.scope, 422, detail_of(error))
+
+
+async def _invalid_parameters(request: Request, error: Exception) -> JSONResponse:
+    """Without what was sent, which may be personal."""
+    assert isinstance(error, RequestValidationError)
+    told = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()[:MOST_VIOLATIONS]]
+    return problem(request.scope, 422, told)
 
 
 def detail_of(error: ValidationError) -> list[dict[str, Any]]:
@@ -66,7 +111,7 @@ def detail_of(error: ValidationError) -> list[dict[str, Any]]:
 
 
 async def _too_large(request: Request, error: Exception) -> JSONResponse:
-    return _problem(413, f"the body is larger than {error.args[0]:,} bytes")
+    return problem(request.scope, 413, f"the body is larger than {error.args[0]:,} bytes")
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -74,7 +119,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_methods(request))
-    return _problem(error.status_code, error.detail, headers)
+    return problem(request.scope, error.status_code, error.detail, headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -90,7 +135,7 @@ def _methods(request: Request) -> list[str]:
 
 async def _gone(request: Request, error: Exception) -> JSONResponse:
     """For nobody: the caller hung up."""
-    return _problem(400, "the request ended before it was whole")
+    return problem(request.scope, 400, "the request ended before it was whole")
 
 
 def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
@@ -100,14 +145,16 @@ def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
         "request failed", route=getattr(route, "path", None), request_id=request_id,
         error=type(error).__name__, where=where(error),
     )  # fmt: skip
-    return _problem(500, INTERNAL)
+    return problem(scope, 500, INTERNAL)
 
 
 async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, grpc.aio.AioRpcError)
     part = "body" if request.method == "POST" else "path" if request.path_params else "query"
-    status, detail = told(error.code(), rpc_status.from_call(error), part)
-    return _problem(status, detail, {"Retry-After": "1"} if status == 429 else None)
+    rich = rpc_status.from_call(error)
+    status, detail = told(error.code(), rich, part)
+    headers = {"Retry-After": "1"} if status == 429 else None
+    return problem(request.scope, status, detail, headers, reason=reason_of(rich))
 
 
 def told(code: grpc.StatusCode, rich: status_pb2.Status | None, part: str) -> tuple[int, Any]:

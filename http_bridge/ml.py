@@ -14,16 +14,16 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, read_transaction, respond_json
-from http_bridge.batches import Result, batch, failed, refused
+from http_bridge.batches import Result, batch, failed, refused, together
 from http_bridge.condition import DEGRADED, jobs_that_fail
 from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
 from http_bridge.dialect.spelling import to_rest
-from http_bridge.front.gate import metadata, timeout
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 
+_CALLS_AT_ONCE = 2  # of all batches together: half of what the scorer has room for by default
 _CODES: dict[Any, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 _WORDS = short_names(pb.ExplainLevel.DESCRIPTOR)
 _YES, _NO = pb.EXPLAIN_LEVEL_FULL, pb.EXPLAIN_LEVEL_NONE
@@ -45,6 +45,7 @@ app = application(
     SETTINGS.scorer,
     SETTINGS,
     {"scoring": ScoringServiceStub, "health": health_pb2_grpc.HealthStub},
+    calls_of_batches=_CALLS_AT_ONCE,
 )
 
 
@@ -116,16 +117,14 @@ async def predict_batch(request: Request) -> Response:
         message = pb.PredictBatchRequest(
             transactions=orders, explain_level=level, error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM
         )
-        call = request.app.state.scoring.PredictBatch(
-            message, timeout=timeout(request, SETTINGS), metadata=metadata(request)
-        )
+        state = request.app.state
         try:
-            answered = await call
+            answered = await state.batches.ask(request, state.scoring.PredictBatch, message, SETTINGS)
         except grpc.aio.AioRpcError as error:
             return [failed(error)] * len(orders)
         return [_result(one) for one in answered.results]
 
-    return await batch(request, answer, SETTINGS)
+    return await batch(request, lambda orders: together(orders, answer), SETTINGS)
 
 
 post(

@@ -19,7 +19,13 @@ class HttpSettings(FrontSettings):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     max_body_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_batch_bytes: Annotated[int, Field(gt=0)] = 16 << 20
-    """Of a list of orders in one body; lines of JSON have no bound together."""
+    """Of a list of orders in one body."""
+    max_lines: Annotated[int, Field(gt=0)] = 100_000
+    """Lines of JSON in one request, blank ones among them."""
+    max_lines_bytes: Annotated[int, Field(gt=0)] = 256 << 20
+    """Of all lines of a request together, unpacked."""
+    max_refused_lines: Annotated[int, Field(gt=0)] = 1000
+    """Lines that are no order, after which a request ends: refusing costs more than sending."""
     body_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
     """For the whole body to arrive; of lines, for the next of them."""
     api_keys: Path | None = None

@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 import re
+from itertools import islice
 from typing import Annotated, Any, Final, Literal, LiteralString
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -35,6 +36,8 @@ from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION
 from http_bridge.dialect.times import SCHEMA, to_timestamp
 from runtime.rules import patterns_of
 
+REPEATED: Final = "repeated_key"
+"""The type of the error where a key stands twice."""
 INT32: Final = (-(2**31), 2**31 - 1)
 _time = Annotated[
     Any,
@@ -45,11 +48,13 @@ _time = Annotated[
 _PYTHON: dict[str, Any] = {"text": str, "number": float, "count": int, "flag": bool, "time": _time}
 # The rules of the contract that pydantic knows under another name. What it does not know the services check.
 _RULES = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le", "min_len": "min_length", "max_len": "max_length"}
-_LONGEST_ORDER, _MOST_KEYS = 1 << 15, 1000
+_LONGEST_ORDER, MOST_KEYS = 1 << 12, 1000
 _KEY = re.compile(rb'"\s*:')
+_LONGEST_NUMBER: Final = 512
 _WRITTEN = {
     "int_type": re.compile(r"[+-]?\d{1,19}", re.ASCII),
-    "float_type": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII),
+    # Without alternatives for the same text: with `\d+\.?\d*` a megabyte of digits would be matched in hours.
+    "float_type": re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII),
 }
 
 
@@ -115,14 +120,19 @@ _adapter = TypeAdapter(TransactionBody)
 
 def parse(body: bytes) -> dict[str, Any]:
     """The fields that a body holds, by name. Raises pydantic.ValidationError naming each field that is wrong."""
-    if len(body) > _LONGEST_ORDER and len(_KEY.findall(body)) > _MOST_KEYS:  # each would be an error of its own
-        _refuse("too_many_fields", f"the body has more than {_MOST_KEYS} fields")
+    refuse_many_keys(body)
     try:
         order = _adapter.validate_json(body)
     except ValidationError as error:
         order = _adapter.validate_python(_numbers_read(body, error))
     refuse_more_keys(body, len(order.model_fields_set) + len(getattr(order, EXTRA) or ()))
     return {name: value for name, value in order.__dict__.items() if value is not None}
+
+
+def refuse_many_keys(body: bytes) -> None:
+    """Raise ValidationError where a body has more than MOST_KEYS fields: each would be an error of its own."""
+    if len(body) > _LONGEST_ORDER and next(islice(_KEY.finditer(body), MOST_KEYS, None), None):
+        _refuse("too_many_fields", f"the body has more than {MOST_KEYS} fields")
 
 
 def refuse_more_keys(body: bytes, fields: int) -> None:
@@ -151,7 +161,7 @@ def number_written(kind: str, value: Any, bounds: tuple[int, int] = INT32) -> An
 
     `kind` is pydantic's name of what was wrong: `int_type` or `float_type`.
     """
-    if isinstance(value, str) and _WRITTEN[kind].fullmatch(value):
+    if isinstance(value, str) and len(value) <= _LONGEST_NUMBER and _WRITTEN[kind].fullmatch(value):
         return int(value) if kind == "int_type" else float(value)
     if isinstance(value, float) and value.is_integer() and bounds[0] <= value <= bounds[1]:
         return int(value)
@@ -159,15 +169,22 @@ def number_written(kind: str, value: Any, bounds: tuple[int, int] = INT32) -> An
 
 
 def refuse_repeated(body: bytes) -> None:
-    """Raise ValidationError naming a key that stands twice in one object; `body` is JSON."""
+    """Raise ValidationError naming a key that stands twice in one object; `body` is JSON. Takes linear time."""
 
     def check(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                _refuse("repeated_key", "the field stands there twice", name)
+        names = set[str]()
+        for name, _ in pairs:
+            if name in names:
+                _refuse(REPEATED, "the field stands there twice", name)
+            names.add(name)
 
-    json.loads(body, object_pairs_hook=check)
+    try:
+        # Numbers stay text: to read a long one takes quadratic time, and Python refuses the longest.
+        json.loads(body, object_pairs_hook=check, parse_int=str, parse_float=str)
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, ValidationError):  # a ValueError, too
+            raise
+        _refuse("json_invalid", "the body cannot be read: it is nested too deeply")
 
 
 def _refuse(kind: LiteralString, text: str, *loc: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from contract.fields import short_names
-from http_bridge.dialect.bodies import number_written, refuse_repeated
+from http_bridge.dialect.bodies import number_written, refuse_many_keys, refuse_repeated
 from http_bridge.dialect.times import to_timestamp
 
 _PYTHON = {
@@ -29,6 +29,7 @@ def read_into(message: Message, body: bytes, without: Sequence[str] = ()) -> Mes
 
     Raises ValidationError naming each field that is wrong.
     """
+    refuse_many_keys(body)
     try:
         values = from_json(body) if body else {}
     except ValueError as error:

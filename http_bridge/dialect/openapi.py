@@ -12,6 +12,7 @@ from http_bridge.dialect.asked import asked_schema
 from http_bridge.dialect.bodies import TransactionBody
 from http_bridge.dialect.descriptions import description
 from http_bridge.dialect.spelling import EXTRA, EXTRA_DESCRIPTION, is_extra, is_map, names_of
+from runtime.rpc.statuses import STATUSES, reason_name
 
 _SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: {"type": "string"},
@@ -65,8 +66,16 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
 
 _DETAIL: dict[str, Any] = {
     "type": "object",
-    "properties": {"detail": {"description": "A sentence, or for bad input a list of loc, msg and type."}},
-    "required": ["detail"],
+    "properties": {
+        "detail": {"description": "A sentence, or for bad input a list of loc, msg and type."},
+        "reason": {
+            "type": "string",
+            "enum": [reason_name(reason) for reason in STATUSES],
+            "description": "The contract's reason, by which programs tell errors apart.",
+        },
+        "request_id": {"type": "string", "description": "The id of the request, under which the log has it."},
+    },
+    "required": ["detail", "reason", "request_id"],
 }
 _PROBLEMS = {
     401: "An API key is needed, or it is not known.",
@@ -114,6 +123,7 @@ def batch_answer(descriptor: Descriptor | Any) -> dict[int | str, Any]:
             "status": {"type": "integer", "description": "What a call of its own would have had."},
             "result": schema_of(descriptor),
             "detail": {"description": "As in an error of its own."},
+            "reason": {"type": "string", "description": "As in an error of its own."},
         },
         "required": ["index", "status"],
     }

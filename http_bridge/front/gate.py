@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from http_bridge.errors import LATE, unexpected
+from http_bridge.errors import LATE, problem, unexpected
 from http_bridge.front import deadlines
 from http_bridge.settings import HttpSettings
 from runtime.access.forwarding import is_local_caller
@@ -64,15 +64,15 @@ class Gate:
 
         refusal = self._refusal(scope, headers)
         if refusal is None and any(name in headers for name in deadlines.NAMES):
-            refusal = _impatient(state, headers)
+            refusal = _impatient(scope, headers)
         try:
             await (refusal or self._app)(scope, receive, answer)
         except Exception as error:
             # What gets out of here closes the connection, and with it the calls of others that an edge sends over it.
-            problem = unexpected(scope, identity, error)
+            answered = unexpected(scope, identity, error)
             if status:
                 raise
-            await problem(scope, receive, answer)
+            await answered(scope, receive, answer)
         finally:
             if status:  # nobody is there for an answer that never began
                 self._ended(scope, status, time.perf_counter() - begun)
@@ -80,28 +80,28 @@ class Gate:
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         server = scope.get("server")
         if not self._anywhere and server and server[1] is not None and not is_loopback(server[0]):
-            return JSONResponse({"detail": _EXPOSED}, 403)
+            return problem(scope, 403, _EXPOSED)
         if self._keys is None:
-            return self._unasked(headers)
+            return self._unasked(scope, headers)
         if scope["path"].startswith(OPEN):
             return None
         key = presented_key(headers)
         if 0 < len(key) <= LONGEST_KEY and travels(key) and self._keys.holder_of(key) is not None:
             return None
-        return JSONResponse({"detail": _UNKNOWN if key else _NEEDED}, 401, {"WWW-Authenticate": "Bearer"})
+        return problem(scope, 401, _UNKNOWN if key else _NEEDED, {"WWW-Authenticate": "Bearer"})
 
-    def _unasked(self, headers: dict[str, str]) -> JSONResponse | None:
+    def _unasked(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         """Refuse, where no key is asked for, a key that gRPC could not carry on, and pages that are none of ours."""
         for name in _PASSED_ON:
             if not travels(headers.get(name, "")) or len(headers.get(name, "")) > LONGEST_KEY:
                 wanted = f"the header {name} takes up to {LONGEST_KEY} printable characters of ASCII"
-                return JSONResponse({"detail": [{"loc": ["header", name], "msg": wanted, "type": "header"}]}, 422)
+                return problem(scope, 422, [{"loc": ["header", name], "msg": wanted, "type": "header"}])
         origin = headers.get("origin")
         if origin is not None and not any(name in headers for name in _PASSED_ON):
             match = _ORIGIN.fullmatch(origin)
             # A foreign name can be bent to this address, so it must be a loopback name, and the one that was asked.
             if not match or match[1] != headers.get("host") or not is_loopback(re.sub(r":\d+$", "", match[1])):
-                return JSONResponse({"detail": _FOREIGN}, 403)
+                return problem(scope, 403, _FOREIGN)
         return None
 
 
@@ -111,14 +111,14 @@ def _is_local(scope: Scope) -> bool:
     return client is not None and is_local_caller(client[0], scope["headers"])
 
 
-def _impatient(state: dict[str, Any], headers: dict[str, str]) -> JSONResponse | None:
+def _impatient(scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
     """Note how long the caller waits; refuse what cannot be read, and who waits no longer."""
     try:
-        seconds = state["patience"] = deadlines.patience(headers)
+        seconds = scope["state"]["patience"] = deadlines.patience(headers)
     except ValueError as error:
         loc = ["header", str(error)]
-        return JSONResponse({"detail": [{"loc": loc, "msg": deadlines.WANTED, "type": "header"}]}, 422)
-    return JSONResponse({"detail": LATE}, 504) if seconds is not None and seconds < _LEAST_PATIENCE else None
+        return problem(scope, 422, [{"loc": loc, "msg": deadlines.WANTED, "type": "header"}])
+    return problem(scope, 504, LATE) if seconds is not None and seconds < _LEAST_PATIENCE else None
 
 
 def timeout(request: Any, settings: HttpSettings) -> float:

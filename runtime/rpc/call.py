@@ -8,6 +8,8 @@ import grpc
 from runtime.access.caller import NOBODY, Caller
 
 REQUEST_ID = "x-request-id"
+BATCH = "vouch-batch"
+"""Metadata of a call that is one of many: it waits for a place instead of being refused, behind single calls."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 

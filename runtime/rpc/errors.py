@@ -144,6 +144,15 @@ def violations_of(status: status_pb2.Status) -> list[tuple[str, str]]:
     return [(violation.field, violation.description) for violation in refusal.field_violations]
 
 
+def reason_of(status: status_pb2.Status | None) -> str:
+    """The contract's reason of an error, as ErrorInfo spells it; empty where it carries none."""
+    info = error_details_pb2.ErrorInfo()
+    for detail in status.details if status else ():
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+    return info.reason
+
+
 def to_status(error: VouchError) -> status_pb2.Status:
     """The error as google.rpc.Status with its details."""
     info = error_details_pb2.ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=error.metadata)

@@ -7,7 +7,6 @@ would cost an extra coroutine and a lookup for each link and each call.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
@@ -17,15 +16,15 @@ from grpc_status import rpc_status
 
 from runtime.access.caller import Caller
 from runtime.rpc.authentication import Authenticator
-from runtime.rpc.call import Call, Context
+from runtime.rpc.call import BATCH, Call, Context
 from runtime.rpc.errors import (
     DeadlinePassed,
     Forbidden,
-    InvalidRequest,
     Overloaded,
     VouchError,
     to_status,
 )
+from runtime.rpc.places import CallPlaces, Places
 from runtime.rpc.validation import check
 from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
@@ -34,11 +33,16 @@ from runtime.telemetry.metrics import IN_FLIGHT, STREAMS, MethodMetrics
 Unary = Callable[[Any, Call], Awaitable[Message]]
 Stream = Callable[[Any, Call], AsyncIterator[Message]]
 Check = Callable[[Message], None]
+Read = Callable[[Any], Message]
+"""Makes a message of what came: of its bytes, where it came over a wire. Raises InvalidRequest."""
 Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
 Roles = Mapping[str, Sequence[str]]
 """Roles that may make a call, by its path; the first is the one to ask for."""
 INTERNAL_MESSAGE = "internal error; the log has it under the request id"
 _OVERLOAD_LOG_SECONDS = 1.0
+_RETRIED_SECONDS = 0.2
+"""An answer UNAVAILABLE that took longer is not retried by gRPC's clients: each of their attempts would take as long again."""
+_NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 _log = get_logger()
 
@@ -55,19 +59,17 @@ def waits(behaviour: Behaviour) -> Behaviour:
     return behaviour
 
 
-@dataclass
-class Places:
-    """How many there are for streams of one kind, and how many are taken."""
-
-    most: int
-    taken: int = 0
+def _as_it_is(request: Any) -> Message:
+    message: Message = request
+    return message
 
 
 class Guard:
     """Stands around all RPCs of one server. `log_every` says which successes get a line: every so many; 0 for none.
 
     Calls that work, streams of answers and those that wait for news are bounded apart: `max_in_flight`, `max_streams` and
-    `max_watchers`.
+    `max_watchers`. Calls of batches, which say so in their metadata, use half of the places of calls and wait for them.
+    Nothing of a request but its metadata is looked at before its key and role were.
     """
 
     def __init__(
@@ -81,28 +83,40 @@ class Guard:
         log_every: int = 0,
         validate: Check = check,
     ) -> None:
-        self.in_flight = 0
         self._authenticator, self._roles = authenticator or Authenticator(), roles
-        self._most = max_in_flight
+        self.places = CallPlaces(max_in_flight)
         self._streams, self._watchers = Places(max_streams), Places(max_watchers)
         self._log_every = self._until_line = log_every
         self._validate = validate
         self._metrics: list[MethodMetrics] = []
         self._refused, self._tell_refused = 0, 0.0
 
-    def unary(self, behaviour: Unary, method: MethodDescriptor) -> Callable[[Any, Context], Awaitable[Message]]:
+    @property
+    def in_flight(self) -> int:
+        """Calls that are worked on."""
+        return self.places.taken
+
+    def unary(
+        self, behaviour: Unary, method: MethodDescriptor, read: Read = _as_it_is
+    ) -> Callable[[Any, Context], Awaitable[Message]]:
         """A unary handler with everything around it."""
         path, counted, clock = _path(method), self._counted(method, "unary"), time.perf_counter
         admit, succeeded, validate = self._admit, counted.succeeded, self._check_of(behaviour)
+        places = self.places
 
-        async def answer(request: Message | InvalidRequest, context: Context) -> Message:
+        async def answer(request: Any, context: Context) -> Message:
             begun = clock()
-            if self.in_flight >= self._most:
-                await self._overloaded(context, path, counted)
-            self.in_flight += 1
             call = Call(context)
+            if places.taken >= places.for_batches and (places.taken >= places.most or BATCH in call.headers):
+                await self._wait_for_place(call, path, counted, begun)
+            else:
+                places.taken += 1
             try:
-                response = await behaviour(admit(request, call, path, validate), call)
+                admit(call, path)
+                message = read(request)
+                if validate is not None:
+                    validate(message)
+                response = await behaviour(message, call)
             except grpc.aio.AbortError:
                 raise
             except asyncio.CancelledError:
@@ -112,7 +126,7 @@ class Guard:
                 await self._fail(call, path, error, counted, begun)
                 raise  # not reached: abort raises
             finally:
-                self.in_flight -= 1
+                places.leave()
             succeeded(clock() - begun)
             if self._log_every:
                 self._sample(call, path, begun)
@@ -120,20 +134,26 @@ class Guard:
 
         return answer
 
-    def stream(self, behaviour: Stream, method: MethodDescriptor) -> Callable[[Any, Context], AsyncIterator[Message]]:
+    def stream(
+        self, behaviour: Stream, method: MethodDescriptor, read: Read = _as_it_is
+    ) -> Callable[[Any, Context], AsyncIterator[Message]]:
         """A server-streaming handler with everything around it."""
         path, counted, clock = _path(method), self._counted(method, "server_stream"), time.perf_counter
         validate = self._check_of(behaviour)
         places = self._watchers if getattr(behaviour, "waits", False) else self._streams
 
-        async def answer(request: Message | InvalidRequest, context: Context) -> AsyncIterator[Message]:
+        async def answer(request: Any, context: Context) -> AsyncIterator[Message]:
             begun = clock()
             if places.taken >= places.most:
                 await self._overloaded(context, path, counted)
             places.taken += 1
             call = Call(context)
             try:
-                async for message in behaviour(self._admit(request, call, path, validate), call):
+                self._admit(call, path)
+                asked = read(request)
+                if validate is not None:
+                    validate(asked)
+                async for message in behaviour(asked, call):
                     yield message
             except grpc.aio.AbortError:
                 raise
@@ -162,18 +182,27 @@ class Guard:
     def _check_of(self, behaviour: Callable[..., Any]) -> Check | None:
         return None if getattr(behaviour, "checks_itself", False) else self._validate
 
-    def _admit(self, request: Message | InvalidRequest, call: Call, path: str, validate: Check | None) -> Message:
-        """The request, once it may be worked on. Raises VouchError where it may not."""
+    def _admit(self, call: Call, path: str) -> None:
+        """Raise VouchError where a call may not be worked on. Looks at its metadata alone."""
         remaining = call.context.time_remaining()
         if remaining is not None and remaining <= 0:
             raise DeadlinePassed("the deadline passed before the work began")
         call.caller = self._authenticator.caller_of(call.headers, call.context)
         _authorise(call.caller, self._roles.get(path, ()))
-        if isinstance(request, InvalidRequest):
-            raise request
-        if validate is not None:
-            validate(request)
-        return request
+
+    async def _wait_for_place(self, call: Call, path: str, counted: MethodMetrics, begun: float) -> None:
+        """Take a place for a call of a batch, in its turn; refuse a single one, and who may not make this call."""
+        try:
+            if BATCH in call.headers:
+                self._admit(call, path)
+                if await self.places.wait():
+                    return
+        except asyncio.CancelledError:
+            counted.ended(_why_cancelled(call), time.perf_counter() - begun)
+            raise
+        except VouchError as error:
+            await self._fail(call, path, error, counted, begun)
+        await self._overloaded(call.context, path, counted)
 
     def _sample(self, call: Call, path: str, begun: float) -> None:
         self._until_line -= 1
@@ -205,8 +234,12 @@ class Guard:
             )  # fmt: skip
             answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
         assert isinstance(answer, VouchError)
-        counted.ended(answer.code, time.perf_counter() - begun)
-        await call.context.abort_with_status(rpc_status.to_status(to_status(answer)))
+        seconds = time.perf_counter() - begun
+        counted.ended(answer.code, seconds)
+        status = rpc_status.to_status(to_status(answer))
+        if answer.code == grpc.StatusCode.UNAVAILABLE and seconds > _RETRIED_SECONDS:
+            status = status._replace(trailing_metadata=(*status.trailing_metadata, _NO_RETRY))
+        await call.context.abort_with_status(status)
 
 
 _OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))

@@ -23,22 +23,25 @@ def handlers(service: ServiceDescriptor, servicer: Any, guard: Guard) -> grpc.Ge
 
 
 def _handler(method: MethodDescriptor, behaviour: Any, guard: Guard) -> Any:
-    reads, writes = _lenient(method.input_type), GetMessageClass(method.output_type).SerializeToString
+    reads, writes = reader(method.input_type), GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
-        made, guarded = grpc.unary_stream_rpc_method_handler, guard.stream(behaviour, method)
+        made, guarded = grpc.unary_stream_rpc_method_handler, guard.stream(behaviour, method, reads)
     else:
-        made, guarded = grpc.unary_unary_rpc_method_handler, guard.unary(behaviour, method)  # type: ignore[assignment]
-    return made(guarded, request_deserializer=reads, response_serializer=writes)
+        made, guarded = grpc.unary_unary_rpc_method_handler, guard.unary(behaviour, method, reads)  # type: ignore[assignment]
+    # Without a deserializer the guard gets the bytes: they are read once it is known who calls, and that there is room.
+    return made(guarded, response_serializer=writes)
 
 
-def _lenient(descriptor: Descriptor) -> Callable[[bytes], Message | InvalidRequest]:
-    """Reads a message, or gives what is wrong with its bytes: raised from here, it would reach the caller as gRPC words it."""
+def reader(descriptor: Descriptor) -> Callable[[bytes], Message]:
+    """Reads a message; raises InvalidRequest where the bytes are none, or hold longer lists than the contract allows."""
     reads, too_long = GetMessageClass(descriptor).FromString, bounded(descriptor)
 
-    def read(content: bytes) -> Message | InvalidRequest:
+    def read(content: bytes) -> Message:
+        if refusal := too_long(content):
+            raise refusal
         try:
-            return too_long(content) or reads(content)
+            return reads(content)
         except DecodeError:
-            return InvalidRequest([("", f"the bytes are no {descriptor.full_name}")])
+            raise InvalidRequest([("", f"the bytes are no {descriptor.full_name}")]) from None
 
     return read
