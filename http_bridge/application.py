@@ -18,8 +18,9 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.condition import Condition
 from http_bridge.dialect.bodies import parse
 from http_bridge.dialect.openapi import describe_keys
-from http_bridge.dialect.spelling import to_rest, to_transaction
+from http_bridge.dialect.spelling import to_transaction
 from http_bridge.dialect.times import SCHEMA, to_timestamp
+from http_bridge.dialect.writing import to_json
 from http_bridge.errors import install
 from http_bridge.events import ends_with_signals
 from http_bridge.front.access_log import keep_ids_out_of_access_log
@@ -111,7 +112,7 @@ def post(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Respon
 async def ask(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
     """Call a service with the caller's request id and key, and answer as it does; of its headers those of SHOWN."""
     call = method(message, timeout=timeout(request, settings), metadata=metadata(request))
-    response = respond(await call)
+    response = Response(await to_json(await call), media_type="application/json")
     for name, value in await call.initial_metadata():
         if name in SHOWN:
             response.headers[name] = value
@@ -134,11 +135,6 @@ def query_time(name: str, text: str) -> Timestamp:
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:
     """The transaction in a request's body; errors name the field."""
     return to_transaction(parse(await read_json(request, settings)))
-
-
-def respond(message: Message) -> Response:
-    """A message as REST shows it."""
-    return respond_json(to_rest(message))
 
 
 def respond_json(values: Any, status: int = 200) -> Response:

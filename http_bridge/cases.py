@@ -118,10 +118,15 @@ def serve_cases(app: FastAPI, settings: HttpSettings) -> None:
         responses=answer(outcomes.ListOutcomesResponse.DESCRIPTOR),
     )
     async def list_outcomes(
-        request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]
+        request: Request,
+        transaction_id: Annotated[str, Query(min_length=1, max_length=128)],
+        page_size: Annotated[int, Query(ge=0, le=1000)] = 0,
+        page_token: Annotated[str, Query(max_length=256)] = "",
     ) -> Response:
-        """All reports, oldest first; the latest one counts."""
-        message = outcomes.ListOutcomesRequest(transaction_id=transaction_id)
+        """Reports, oldest first; the latest one counts. `next_page_token` of the answer leads to the next page."""
+        message = outcomes.ListOutcomesRequest(
+            transaction_id=transaction_id, page_size=page_size, page_token=page_token
+        )
         return await ask(request, request.app.state.outcomes.ListOutcomes, message, settings)
 
     for step, method, summary, asked, answered in _STEPS:

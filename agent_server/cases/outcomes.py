@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.cases.queries import Place
+from agent_server.database.pages import ROWS_AT_ONCE, Page
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import Query
 from agent_server.ledger.records import timestamp
@@ -73,10 +75,32 @@ def _identity(outcome: pb.Outcome) -> str:
     return hashlib.sha256(outcome.SerializeToString(deterministic=True)).hexdigest()
 
 
-def outcomes_of(transaction_id: str) -> Query[list[pb.Outcome]]:
-    """All outcomes of an order, in the order in which they were reported."""
-    query = _REPORTED.where(PAYLOADS.c.transaction_id == transaction_id)
-    return lambda connection: [_outcome(row) for row in connection.execute(query)]
+def outcome_page(
+    transaction_id: str, after: Place | None = None, size: int | None = None
+) -> Query[tuple[list[pb.Outcome], Place | None]]:
+    """Outcomes of an order in the order in which they were reported, and the place that the next page starts behind."""
+    query = _REPORTED.where(PAYLOADS.c.transaction_id == transaction_id).limit(ROWS_AT_ONCE + 1)
+    at, identity = OUTCOMES.c.reported_at, OUTCOMES.c.outcome_id
+
+    def behind(place: Place | None) -> sa.Select[Any]:
+        if place is None:
+            return query
+        return query.where(sa.or_(at > place[0], sa.and_(at == place[0], identity > place[1])))
+
+    def read(connection: Connection) -> tuple[list[pb.Outcome], Place | None]:
+        page, place = Page[pb.Outcome](size), after
+        while True:
+            rows = connection.execute(behind(place)).all()
+            for row in rows[:ROWS_AT_ONCE]:
+                if not page.add(_outcome(row)):
+                    return page.messages, place
+                place = (row.reported_at, row.outcome_id)
+                if page.is_full:
+                    return page.messages, place if len(rows) > ROWS_AT_ONCE or row is not rows[-1] else None
+            if len(rows) <= ROWS_AT_ONCE:
+                return page.messages, None
+
+    return read
 
 
 def outcomes_on(connection: Connection, sequences: Sequence[int]) -> dict[int, list[pb.Outcome]]:

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.pages import PAGE_BYTES, ROWS_AT_ONCE, Page
 from agent_server.ledger.case_events import OPENED_NUMBER
 from agent_server.ledger.queries import DECIDED, Query, without_advice
 from agent_server.ledger.records import answer_of, order_of, timestamp
@@ -100,9 +101,10 @@ Place = tuple[int, str]
 def case_page(
     wanted: WantedCases, after: Place | None, size: int, viewer: str | None = None
 ) -> Query[tuple[list[cases.Case], Place | None]]:
-    """A page of cases, and the place that the next one starts behind."""
+    """A page of cases, bounded in bytes as Page is, and the place that the next one starts behind."""
     key = CASES.c.urgency if wanted.by_priority else -CASES.c.opened_by
-    query = _CASE.order_by(key, CASES.c.case_id).limit(size + 1)
+    at_once = min(size, ROWS_AT_ONCE)
+    query = _CASE.order_by(key, CASES.c.case_id).limit(at_once + 1)
     for column, value in (
         (CASES.c.status, wanted.status), (CASES.c.reason, wanted.reason), (CASES.c.reviewer, wanted.reviewer)
     ):  # fmt: skip
@@ -110,16 +112,24 @@ def case_page(
             query = query.where(column == value)
     if wanted.reviewer and viewer not in (None, wanted.reviewer):
         query = query.where(sa.not_(_WITHHELD))  # whose verdict it is does not show, so that it is not found by that
-    if after is not None:
-        query = query.where(sa.or_(key > after[0], sa.and_(key == after[0], CASES.c.case_id > after[1])))
+
+    def behind(place: Place | None) -> sa.Select[Any]:
+        if place is None:
+            return query
+        return query.where(sa.or_(key > place[0], sa.and_(key == place[0], CASES.c.case_id > place[1])))
 
     def read(connection: Connection) -> tuple[list[cases.Case], Place | None]:
-        rows = connection.execute(query).all()
-        page = [case_of(row, viewer) for row in rows[:size]]
-        if len(rows) <= size:
-            return page, None
-        last = rows[size - 1]
-        return page, (last.urgency if wanted.by_priority else -last.opened_by, last.case_id)
+        page, place = Page[cases.Case](size), after
+        while True:
+            rows = connection.execute(behind(place)).all()
+            for row in rows[:at_once]:
+                if not page.add(case_of(row, viewer)):
+                    return page.messages, place
+                place = (row.urgency if wanted.by_priority else -row.opened_by, row.case_id)
+                if page.is_full:
+                    return page.messages, place if len(rows) > at_once or row is not rows[-1] else None
+            if len(rows) <= at_once:
+                return page.messages, None
 
     return read
 
@@ -131,7 +141,8 @@ def whole_case(case_id: str, viewer: str | None = None) -> Query[cases.GetCaseRe
         row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
         if row is None:
             return None
-        whole = cases.GetCaseResponse(case=case_of(row, viewer), events=events_of(connection, row, viewer))
+        events, truncated = latest_events(connection, row, viewer)
+        whole = cases.GetCaseResponse(case=case_of(row, viewer), events=events, events_truncated=truncated)
         decided = connection.execute(DECIDED.where(ENTRIES.c.sequence == _shown_entry(connection, row, viewer))).first()
         if decided is not None:  # absent once the person was erased
             whole.transaction.CopyFrom(order_of(decided))
@@ -162,19 +173,44 @@ def one_case(case_id: str, viewer: str | None = None) -> Query[cases.Case | None
 
 def events_of(connection: Connection, case: Any, viewer: str | None = None) -> list[cases.CaseEvent]:
     """The history of a case, given its row, oldest first; without what others wrote where the case hides it."""
-    opened = cases.CaseEvent(number=OPENED_NUMBER, at=timestamp(case.opened_at), kind=cases.CASE_EVENT_KIND_OPENED)
-    rows = connection.execute(
-        sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case.case_id).order_by(CASE_EVENTS.c.number)
+    rows = connection.execute(_events(case).order_by(CASE_EVENTS.c.number))
+    return [_opened(case), *(_event(row, case, viewer) for row in rows)]
+
+
+def latest_events(
+    connection: Connection, case: Any, viewer: str | None = None, most_bytes: int = PAGE_BYTES // 4
+) -> tuple[list[cases.CaseEvent], bool]:
+    """As `events_of`, but the latest ones where all would be too many bytes; and whether earlier ones are left out."""
+    page, latest = Page[cases.CaseEvent](None, most_bytes), _events(case).order_by(CASE_EVENTS.c.number.desc())
+    before = None
+    while True:
+        older = latest if before is None else latest.where(CASE_EVENTS.c.number < before)
+        rows = connection.execute(older.limit(ROWS_AT_ONCE)).all()
+        for row in rows:
+            if not page.add(_event(row, case, viewer)):
+                return page.messages[::-1], True
+            before = row.number
+        if len(rows) < ROWS_AT_ONCE:
+            return [_opened(case), *page.messages[::-1]], False
+
+
+def _events(case: Any) -> sa.Select[Any]:
+    return sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case.case_id)
+
+
+def _opened(case: Any) -> cases.CaseEvent:
+    return cases.CaseEvent(number=OPENED_NUMBER, at=timestamp(case.opened_at), kind=cases.CASE_EVENT_KIND_OPENED)
+
+
+def _event(row: Any, case: Any, viewer: str | None) -> cases.CaseEvent:
+    hides = _hides(case, viewer) and row.actor != viewer
+    return cases.CaseEvent(
+        number=row.number,
+        at=timestamp(row.at),
+        kind=row.kind,
+        actor="" if hides and case.status == cases.CASE_STATUS_RESOLVED else row.actor,
+        text="" if hides else row.text,
     )
-    hides = _hides(case, viewer)
-    return [opened, *(
-        cases.CaseEvent(
-            number=row.number, at=timestamp(row.at), kind=row.kind,
-            actor="" if hides and row.actor != viewer and case.status == cases.CASE_STATUS_RESOLVED else row.actor,
-            text="" if hides and row.actor != viewer else row.text,
-        )
-        for row in rows
-    )]  # fmt: skip
 
 
 def case_rows(connection: Connection, case_ids: Sequence[str]) -> dict[str, Any]:

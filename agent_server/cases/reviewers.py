@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.cases.agreement import Interval, chance_of_more, kappa, share
 from agent_server.cases.queries import FIRST_LOOK
+from agent_server.database.pages import Page
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import CASES
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -92,10 +93,13 @@ def _summarise(rows: Iterable[Any]) -> cases.ListReviewersResponse:
             first, second = by_round[1], by_round[2]
             pairs[first.verdict, second.verdict] += 1
             _compare(work, first, second, by_round.get(3))
+    page = Page[cases.ReviewerQuality]()
     everybody = sorted(work.items(), key=lambda named: (-named[1].verdicts, named[0]))
     checked, wrong = (sum(getattr(one, name) for one in work.values()) for name in ("checked", "wrong"))
+    truncated = not all(page.add(_quality(name, one, checked, wrong, len(work))) for name, one in everybody)
     return cases.ListReviewersResponse(
-        reviewers=[_quality(name, one, checked, wrong, len(work)) for name, one in everybody],
+        reviewers=page.messages,
+        truncated=truncated,
         paired=pairs.total(),
         kappa=_kappa(kappa(pairs)),
     )

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.pages import ROWS_AT_ONCE, Page
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import record_of
 from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
@@ -110,8 +111,8 @@ def record_page(
     """Records behind the sequence number `after`, and the number that the next page starts behind.
 
     Sequences are committed in their order, so oldest first a page never skips what is written later. A page may be short where
-    model or policy are looked for: no more than LOOKED_THROUGH rows are. `blind` as in `latest_record`: then decisions on
-    golden orders are among the others.
+    model or policy are looked for, since no more than LOOKED_THROUGH rows are, and where records are large: see Page. `blind`
+    as in `latest_record`: then decisions on golden orders are among the others.
     """
     kinds = (int(Kind.DECISION), int(Kind.GOLDEN)) if blind else (int(Kind.DECISION),)
     query = _looked_for(wanted, RECORDED.where(ENTRIES.c.kind.in_(kinds)))
@@ -121,20 +122,20 @@ def record_page(
     ordered = query.order_by(place.desc() if wanted.newest_first else place)
 
     def read(connection: Connection) -> tuple[list[pb.DecisionRecord], int | None]:
-        found: list[pb.DecisionRecord] = []
-        last, looked = after, 0
+        page = Page[pb.DecisionRecord](size)
+        last, looked, at_once = after, 0, min(size, ROWS_AT_ONCE)
         while looked < LOOKED_THROUGH:
             behind = ordered if last is None else ordered.where(place < last if wanted.newest_first else place > last)
-            rows = connection.execute(behind.limit(size + 1)).all()
-            for row in rows[:size]:
+            rows = connection.execute(behind.limit(at_once + 1)).all()
+            for row in rows[:at_once]:
+                if wanted.fits(row) and not page.add(record_as_seen(row, blind)):
+                    return page.messages, last
                 last, looked = row.sequence, looked + 1
-                if wanted.fits(row):
-                    found.append(record_as_seen(row, blind))
-                if len(found) == size:
-                    return found, last if len(rows) > size or row is not rows[-1] else None
-            if len(rows) <= size:
-                return found, None
-        return found, last
+                if page.is_full:
+                    return page.messages, last if len(rows) > at_once or row is not rows[-1] else None
+            if len(rows) <= at_once:
+                return page.messages, None
+        return page.messages, last
 
     return read
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.pages import PAGE_BYTES, Page
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.queries import DECIDED, Query, blinded, record_as_seen
 from agent_server.ledger.records import order_of
@@ -110,8 +111,13 @@ def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
             if shared and name != order.transaction_id:
                 near.append((other.timestamp.seconds, row, shared))
     near.sort(key=lambda one: (-one[0], -one[1].sequence))
+    linked, links = Page[pb.LinkedOrder](MOST_ORDERS, PAGE_BYTES // 2), Page[pb.Link](None, PAGE_BYTES // 4)
+    cut = len(near) > MOST_ORDERS
     for _, row, shared in near[:MOST_ORDERS]:
-        answer.orders.add(record=record_as_seen(row, blind), shared=shared)
+        if not linked.add(pb.LinkedOrder(record=record_as_seen(row, blind), shared=shared)):
+            cut = True
+            break
+    answer.orders.extend(linked.messages)
     for user, step in web.steps.items():
         rows = [row for row, _ in web.orders[user].values()]
         latest = max(rows, key=lambda row: row.sequence)
@@ -119,8 +125,9 @@ def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
             user_id=user, step=step, orders=len(rows), transaction_id=latest.transaction_id,
             denied=sum(row.decision == pb.DECISION_DENY for row in rows),
         )  # fmt: skip
-    answer.links.extend(_links(web.keys, web.steps))
-    answer.truncated = web.truncated or bool(web.too_many) or len(near) > MOST_ORDERS
+    cut = not all(map(links.add, _links(web.keys, web.steps))) or cut
+    answer.links.extend(links.messages)
+    answer.truncated = web.truncated or bool(web.too_many) or cut
     return answer
 
 

@@ -2,8 +2,9 @@
 
 import time
 
-from agent_server.cases.outcomes import Report, outcomes_of
+from agent_server.cases.outcomes import Report, outcome_page
 from agent_server.ledger import Ledger
+from agent_server.services.pages import place_of, token_of
 from contract.abuse_types import ABUSE_TYPES
 from generated.vouch.v1 import outcome_service_pb2 as pb
 from runtime.rpc.call import Call
@@ -32,5 +33,7 @@ class OutcomeService:
         return pb.ReportOutcomeResponse(outcome=reported.outcome, repeated_report=reported.again)
 
     async def ListOutcomes(self, request: pb.ListOutcomesRequest, call: Call) -> pb.ListOutcomesResponse:
-        """All outcomes of an order."""
-        return pb.ListOutcomesResponse(outcomes=await self._ledger.read(outcomes_of(request.transaction_id)))
+        """A page of the outcomes of an order."""
+        after, size = place_of(request.page_token), request.page_size or None
+        page, following = await self._ledger.read(outcome_page(request.transaction_id, after, size))
+        return pb.ListOutcomesResponse(outcomes=page, next_page_token=token_of(following))

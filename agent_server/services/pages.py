@@ -18,7 +18,7 @@ def sequence_of(token: str) -> int | None:
     return int(token)
 
 
-_PLACE = re.compile(r"(-?\d{1,18})-([0-9a-f]{1,32})", re.ASCII)
+_PLACE = re.compile(r"(-?\d{1,18})-([0-9a-f]{1,64})", re.ASCII)
 
 
 def token_of(place: Place | None) -> str:

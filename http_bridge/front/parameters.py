@@ -67,11 +67,11 @@ class Parameters:
 def known_parameters(app: FastAPI, route: Route, method: str) -> list[str]:
     """Names of the parameters that a route takes in its query."""
     # A route that stands before FastAPI's own has its parameters described there.
-    described = [
-        one for one in app.routes if isinstance(one, APIRoute) and one.path == route.path and method in one.methods
-    ]
+    described = [one for one in app.routes if isinstance(one, APIRoute) and one.path == route.path]
     known: list[str] = []
     for one in described:
+        if method not in (one.methods or ()):
+            continue
         known += [parameter.alias for parameter in one.dependant.query_params]
         listed: list[dict[str, Any]] = (one.openapi_extra or {}).get("parameters", [])
         known += [parameter["name"] for parameter in listed if parameter["in"] == "query"]

@@ -13,6 +13,8 @@ from runtime.telemetry.logging import get_logger
 RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService", "vouch.v1.OutcomeService")
 """Services that may be asked twice: scoring changes nothing; a repeated review or report gets the recorded answer."""
 
+LARGEST_ANSWER = 32 << 20
+"""Bytes of an answer at most: what our servers send, and what our clients take. gRPC's clients take 4 MiB by default."""
 ATTEMPTS = 5
 """Calls until one that finds nobody fails: about three quarters of a second."""
 
@@ -48,6 +50,7 @@ def options(health_service: str = "", attempts: int = ATTEMPTS) -> Sequence[tupl
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.max_receive_message_length", LARGEST_ANSWER),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.service_config", service_config(health_service, attempts)),

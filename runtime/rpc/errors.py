@@ -150,7 +150,8 @@ def reason_of(status: status_pb2.Status | None) -> str:
     for detail in status.details if status else ():
         if detail.Is(info.DESCRIPTOR):
             detail.Unpack(info)
-    return info.reason
+    reason: str = info.reason
+    return reason
 
 
 def to_status(error: VouchError) -> status_pb2.Status:

@@ -23,6 +23,7 @@ from runtime.process.ending import limit_stopping
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, tell_started
 from runtime.rpc.authentication import Authenticator
+from runtime.rpc.channels import LARGEST_ANSWER
 from runtime.rpc.core import give_way
 from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
@@ -42,7 +43,7 @@ def options(settings: ServerSettings, share_port: bool) -> list[tuple[str, Any]]
     return [
         ("grpc.so_reuseport", int(share_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", 8 * settings.max_message_bytes),
+        ("grpc.max_send_message_length", LARGEST_ANSWER),
         # More than the edge lets through. A second number, as between the two gRPC refuses by chance.
         ("grpc.max_metadata_size", 32 << 10),
         ("grpc.absolute_max_metadata_size", 32 << 10),

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.labels import known_labels, labelled
-from agent_server.cases.outcomes import Report, outcomes_of
+from agent_server.cases.outcomes import Report, outcome_page
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.keeping import Asked, KeepDecision, Opening
 from agent_server.privacy import Erase
@@ -45,7 +45,7 @@ async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
     first, again = [await ledger.write(report(1, now=now)) for now in (100, 200)]
     assert (first.again, again.again) == (False, True) and first.outcome == again.outcome
     assert not (await ledger.write(report(1, source="support", now=300))).again
-    told = await ledger.read(outcomes_of("t1"))
+    told, _ = await ledger.read(outcome_page("t1"))
     assert [(outcome.source, outcome.reported_at.ToMicroseconds()) for outcome in told] == [
         ("bank", 100),
         ("support", 300),
@@ -71,7 +71,7 @@ async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
     await ledger.write(report(1, GOOD, now=2_000, source="support"))
     assert await labels(ledger, since=600) == [("t1", False, "support")]
     assert (await ledger.write(Erase(user_id="user-123"))).decisions == 4
-    assert await labels(ledger) == [] and await ledger.read(outcomes_of("t1")) == []
+    assert await labels(ledger) == [] and await ledger.read(outcome_page("t1")) == ([], None)
     ledger.close()
 
 

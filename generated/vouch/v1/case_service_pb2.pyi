@@ -165,16 +165,18 @@ class GetCaseRequest(_message.Message):
     def __init__(self, case_id: _Optional[str] = ...) -> None: ...
 
 class GetCaseResponse(_message.Message):
-    __slots__ = ("case", "transaction", "review", "events")
+    __slots__ = ("case", "transaction", "review", "events", "events_truncated")
     CASE_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     REVIEW_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     case: Case
     transaction: _transaction_pb2.Transaction
     review: _agent_service_pb2.ReviewResponse
     events: _containers.RepeatedCompositeFieldContainer[CaseEvent]
-    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., review: _Optional[_Union[_agent_service_pb2.ReviewResponse, _Mapping]] = ..., events: _Optional[_Iterable[_Union[CaseEvent, _Mapping]]] = ...) -> None: ...
+    events_truncated: bool
+    def __init__(self, case: _Optional[_Union[Case, _Mapping]] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., review: _Optional[_Union[_agent_service_pb2.ReviewResponse, _Mapping]] = ..., events: _Optional[_Iterable[_Union[CaseEvent, _Mapping]]] = ..., events_truncated: _Optional[bool] = ...) -> None: ...
 
 class ClaimCaseRequest(_message.Message):
     __slots__ = ("case_id",)
@@ -333,14 +335,16 @@ class Kappa(_message.Message):
     def __init__(self, kappa: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class ListReviewersResponse(_message.Message):
-    __slots__ = ("reviewers", "paired", "kappa")
+    __slots__ = ("reviewers", "paired", "kappa", "truncated")
     REVIEWERS_FIELD_NUMBER: _ClassVar[int]
     PAIRED_FIELD_NUMBER: _ClassVar[int]
     KAPPA_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     reviewers: _containers.RepeatedCompositeFieldContainer[ReviewerQuality]
     paired: int
     kappa: Kappa
-    def __init__(self, reviewers: _Optional[_Iterable[_Union[ReviewerQuality, _Mapping]]] = ..., paired: _Optional[int] = ..., kappa: _Optional[_Union[Kappa, _Mapping]] = ...) -> None: ...
+    truncated: bool
+    def __init__(self, reviewers: _Optional[_Iterable[_Union[ReviewerQuality, _Mapping]]] = ..., paired: _Optional[int] = ..., kappa: _Optional[_Union[Kappa, _Mapping]] = ..., truncated: _Optional[bool] = ...) -> None: ...
 
 class ExportLabelsRequest(_message.Message):
     __slots__ = ("since",)

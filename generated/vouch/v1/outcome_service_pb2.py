@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evouch/v1/outcome_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x07Outcome\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.vouch.v1.OutcomeKind\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x12\n\nabuse_type\x18\x05 \x01(\t\x12/\n\x0breported_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breported_by\x18\x07 \x01(\t\"\xf9\x01\n\x14ReportOutcomeRequest\x12\"\n\x0etransaction_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x15.vouch.v1.OutcomeKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x45\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\xbaH\x11\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\xc8\x01\x01\x12(\n\x06source\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9_]{1,64}$\x12\x1b\n\nabuse_type\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\"T\n\x15ReportOutcomeResponse\x12\"\n\x07outcome\x18\x01 \x01(\x0b\x32\x11.vouch.v1.Outcome\x12\x17\n\x0frepeated_report\x18\x02 \x01(\x08\"9\n\x13ListOutcomesRequest\x12\"\n\x0etransaction_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\";\n\x14ListOutcomesResponse\x12#\n\x08outcomes\x18\x01 \x03(\x0b\x32\x11.vouch.v1.Outcome*\x88\x01\n\x0bOutcomeKind\x12\x1c\n\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17OUTCOME_KIND_CHARGEBACK\x10\x01\x12\x1d\n\x19OUTCOME_KIND_REFUND_CLAIM\x10\x02\x12\x1f\n\x1bOUTCOME_KIND_CONFIRMED_GOOD\x10\x03\x32\xe0\x01\n\x0eOutcomeService\x12i\n\rReportOutcome\x12\x1e.vouch.v1.ReportOutcomeRequest\x1a\x1f.vouch.v1.ReportOutcomeResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/outcomes:\x01*\x12\x63\n\x0cListOutcomes\x12\x1d.vouch.v1.ListOutcomesRequest\x1a\x1e.vouch.v1.ListOutcomesResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/outcomesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evouch/v1/outcome_service.proto\x12\x08vouch.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x07Outcome\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.vouch.v1.OutcomeKind\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x12\n\nabuse_type\x18\x05 \x01(\t\x12/\n\x0breported_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breported_by\x18\x07 \x01(\t\"\xf9\x01\n\x14ReportOutcomeRequest\x12\"\n\x0etransaction_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x15.vouch.v1.OutcomeKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x45\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x14\xbaH\x11\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\xc8\x01\x01\x12(\n\x06source\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9_]{1,64}$\x12\x1b\n\nabuse_type\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\"T\n\x15ReportOutcomeResponse\x12\"\n\x07outcome\x18\x01 \x01(\x0b\x32\x11.vouch.v1.Outcome\x12\x17\n\x0frepeated_report\x18\x02 \x01(\x08\"v\n\x13ListOutcomesRequest\x12\"\n\x0etransaction_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"T\n\x14ListOutcomesResponse\x12#\n\x08outcomes\x18\x01 \x03(\x0b\x32\x11.vouch.v1.Outcome\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x88\x01\n\x0bOutcomeKind\x12\x1c\n\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17OUTCOME_KIND_CHARGEBACK\x10\x01\x12\x1d\n\x19OUTCOME_KIND_REFUND_CLAIM\x10\x02\x12\x1f\n\x1bOUTCOME_KIND_CONFIRMED_GOOD\x10\x03\x32\xe0\x01\n\x0eOutcomeService\x12i\n\rReportOutcome\x12\x1e.vouch.v1.ReportOutcomeRequest\x1a\x1f.vouch.v1.ReportOutcomeResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/outcomes:\x01*\x12\x63\n\x0cListOutcomes\x12\x1d.vouch.v1.ListOutcomesRequest\x1a\x1e.vouch.v1.ListOutcomesResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/outcomesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,12 +46,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['abuse_type']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LISTOUTCOMESREQUEST'].fields_by_name['transaction_id']._loaded_options = None
   _globals['_LISTOUTCOMESREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_LISTOUTCOMESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTOUTCOMESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTOUTCOMESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTOUTCOMESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_OUTCOMESERVICE'].methods_by_name['ReportOutcome']._loaded_options = None
   _globals['_OUTCOMESERVICE'].methods_by_name['ReportOutcome']._serialized_options = b'\202\323\344\223\002\021\"\014/v1/outcomes:\001*'
   _globals['_OUTCOMESERVICE'].methods_by_name['ListOutcomes']._loaded_options = None
   _globals['_OUTCOMESERVICE'].methods_by_name['ListOutcomes']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/outcomes'
-  _globals['_OUTCOMEKIND']._serialized_start=823
-  _globals['_OUTCOMEKIND']._serialized_end=959
+  _globals['_OUTCOMEKIND']._serialized_start=909
+  _globals['_OUTCOMEKIND']._serialized_end=1045
   _globals['_OUTCOME']._serialized_start=137
   _globals['_OUTCOME']._serialized_end=362
   _globals['_REPORTOUTCOMEREQUEST']._serialized_start=365
@@ -59,9 +63,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTOUTCOMERESPONSE']._serialized_start=616
   _globals['_REPORTOUTCOMERESPONSE']._serialized_end=700
   _globals['_LISTOUTCOMESREQUEST']._serialized_start=702
-  _globals['_LISTOUTCOMESREQUEST']._serialized_end=759
-  _globals['_LISTOUTCOMESRESPONSE']._serialized_start=761
-  _globals['_LISTOUTCOMESRESPONSE']._serialized_end=820
-  _globals['_OUTCOMESERVICE']._serialized_start=962
-  _globals['_OUTCOMESERVICE']._serialized_end=1186
+  _globals['_LISTOUTCOMESREQUEST']._serialized_end=820
+  _globals['_LISTOUTCOMESRESPONSE']._serialized_start=822
+  _globals['_LISTOUTCOMESRESPONSE']._serialized_end=906
+  _globals['_OUTCOMESERVICE']._serialized_start=1048
+  _globals['_OUTCOMESERVICE']._serialized_end=1272
 # @@protoc_insertion_point(module_scope)

@@ -59,7 +59,7 @@ class OutcomeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOutcomes(self, request, context):
-        """All outcomes of an order, in the order in which they were reported.
+        """Outcomes of an order, in the order in which they were reported.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
