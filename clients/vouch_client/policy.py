@@ -4,6 +4,8 @@ import json
 
 DEADLINE_SECONDS = 5.0
 """For a call that names no time of its own."""
+LARGEST_ANSWER = 32 << 20
+"""Bytes of an answer at most, as the services send them; gRPC's own limit is 4 MiB."""
 _SCORING = (
     {"service": "vouch.v1.ScoringService"},
     {"service": "vouch.v1.AgentService"},
@@ -29,6 +31,7 @@ def options(deadline: float = DEADLINE_SECONDS) -> list[tuple[str, object]]:
     """Options of a channel: a server that comes back is found within a second."""
     return [
         ("grpc.service_config", service_config(deadline)),
+        ("grpc.max_receive_message_length", LARGEST_ANSWER),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.keepalive_time_ms", 30_000),

@@ -1,0 +1,90 @@
+"""Scorer, agent and both REST apps in the process of a test, as in `vouch serve`, but without ports for REST."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+from fastapi import FastAPI
+from google.protobuf.descriptor import ServiceDescriptor
+
+from agent_server import running as deciding
+from agent_server.scoring_client import ScoringClient
+from agent_server.settings import AgentSettings
+from http_bridge.application import without_wire
+from ml_server.serving import running as scoring
+from ml_server.settings import MlSettings
+from runtime.rpc.inprocess import LocalHealth
+from runtime.rpc.server import Server
+
+_ANY_PORT = {"listen": "127.0.0.1:0", "metrics_listen": ""}
+
+
+@dataclass
+class Doors:
+    """Both servers and both apps."""
+
+    scorer: Server
+    agent: Server
+    apps: dict[str, FastAPI]
+
+    def client(self, name: str) -> httpx.AsyncClient:
+        """A client of an app, `ml` or `agent`."""
+        transport = httpx.ASGITransport(self.apps[name], raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+
+    def server_of(self, service: ServiceDescriptor) -> Server:
+        """The server of a service."""
+        return self.scorer if service is scoring.SERVICE else self.agent
+
+
+@contextlib.asynccontextmanager
+async def doors(
+    models: Path, folder: Path, *, agent: Mapping[str, Any] | None = None, ml: Mapping[str, Any] | None = None, **bridge: str
+) -> AsyncIterator[Doors]:  # fmt: skip
+    """Doors while the context lasts. `bridge` are settings of the bridge, by the end of their names: `max_lines="5"`."""
+    ledger = f"sqlite:///{folder / 'ledger.db'}"
+    agent_settings = AgentSettings.read(**{**_ANY_PORT, "ledger_url": ledger, **(agent or {})})
+    async with (
+        scoring.running(MlSettings.read(**{**_ANY_PORT, "models_dir": models, **(ml or {})}), hear=False) as scorer,
+        deciding.running(agent_settings, hear=False, scoring=_reaching(scorer, agent_settings)) as decider,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        health = {"health": LocalHealth(scorer.health)}
+        stubs = {"agent": deciding.AGENT, "cases": deciding.CASES, "outcomes": deciding.OUTCOMES}
+        apps = {
+            "ml": without_wire(bridge_app("ml", **bridge), {"scoring": scorer.stub(scoring.SERVICE), **health}),
+            "agent": without_wire(
+                bridge_app("agent", **bridge),
+                {
+                    **{name: decider.stub(service) for name, service in stubs.items()},
+                    "health": LocalHealth(decider.health),
+                },
+            ),
+        }
+        for app in apps.values():
+            await stack.enter_async_context(app.router.lifespan_context(app))
+        yield Doors(scorer, decider, apps)
+
+
+def bridge_app(name: str, **settings: str) -> FastAPI:
+    """An app of the bridge with settings of its own: its module, loaded once more."""
+    known = importlib.util.find_spec(f"http_bridge.{name}")
+    assert known is not None and known.loader is not None
+    module = importlib.util.module_from_spec(known)
+    environment = {f"VOUCH_HTTP_{key.upper()}": value for key, value in settings.items()}
+    with mock.patch.dict(os.environ, environment), mock.patch.dict(sys.modules, {known.name: module}):
+        known.loader.exec_module(module)
+    app: FastAPI = module.app
+    return app
+
+
+def _reaching(scorer: Server, settings: AgentSettings) -> ScoringClient:
+    stub, health = scorer.stub(scoring.SERVICE), LocalHealth(scorer.health)
+    return ScoringClient(stub, health, settings.scorer_timeout_seconds, settings.scorer_key)
