@@ -41,8 +41,7 @@ Roles = Mapping[str, Sequence[str]]
 INTERNAL_MESSAGE = "internal error; the log has it under the request id"
 _OVERLOAD_LOG_SECONDS = 1.0
 _RETRIED_SECONDS = 0.2
-"""An answer UNAVAILABLE that took longer is not retried by gRPC's clients: each of their attempts would take as long again."""
-_NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+"""An answer UNAVAILABLE that took longer is not retried on the way: each attempt would take as long again."""
 
 _log = get_logger()
 
@@ -236,10 +235,10 @@ class Guard:
         assert isinstance(answer, VouchError)
         seconds = time.perf_counter() - begun
         counted.ended(answer.code, seconds)
-        status = rpc_status.to_status(to_status(answer))
         if answer.code == grpc.StatusCode.UNAVAILABLE and seconds > _RETRIED_SECONDS:
-            status = status._replace(trailing_metadata=(*status.trailing_metadata, _NO_RETRY))
-        await call.context.abort_with_status(status)
+            # Neither gRPC's clients nor Envoy retry a call whose headers they have.
+            await call.context.send_initial_metadata(())
+        await call.context.abort_with_status(rpc_status.to_status(to_status(answer)))
 
 
 _OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))
