@@ -46,9 +46,10 @@ class Doors:
 
 @contextlib.asynccontextmanager
 async def doors(
-    models: Path, folder: Path, *, agent: Mapping[str, Any] | None = None, ml: Mapping[str, Any] | None = None, **bridge: str
+    models: Path, folder: Path, *, agent: Mapping[str, Any] | None = None, ml: Mapping[str, Any] | None = None,
+    bridge: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Doors]:  # fmt: skip
-    """Doors while the context lasts. `bridge` are settings of the bridge, by the end of their names: `max_lines="5"`."""
+    """Doors while the context lasts. `bridge` are settings of the bridge, by the end of their names: `{"max_lines": "5"}`."""
     ledger = f"sqlite:///{folder / 'ledger.db'}"
     agent_settings = AgentSettings.read(**{**_ANY_PORT, "ledger_url": ledger, **(agent or {})})
     async with (
@@ -59,9 +60,9 @@ async def doors(
         health = {"health": LocalHealth(scorer.health)}
         stubs = {"agent": deciding.AGENT, "cases": deciding.CASES, "outcomes": deciding.OUTCOMES}
         apps = {
-            "ml": without_wire(bridge_app("ml", **bridge), {"scoring": scorer.stub(scoring.SERVICE), **health}),
+            "ml": without_wire(bridge_app("ml", **(bridge or {})), {"scoring": scorer.stub(scoring.SERVICE), **health}),
             "agent": without_wire(
-                bridge_app("agent", **bridge),
+                bridge_app("agent", **(bridge or {})),
                 {
                     **{name: decider.stub(service) for name, service in stubs.items()},
                     "health": LocalHealth(decider.health),
