@@ -82,6 +82,7 @@ _PROBLEMS = {
     403: "A web page of another origin asked without a key, or the bridge is open to other machines without keys.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
+    414: "The query is too long.",
     415: "The content type is not application/json.",
     422: "The request breaks a rule; each entry of `detail` names the field.",
     429: "Too much is in flight: try again after Retry-After seconds.",
