@@ -32,7 +32,7 @@ from runtime.rpc.server import options as server_options
 from testing.decisions import fill, keep
 from tests.agent.test_memory import BEGUN, memory_of, order, review
 
-LARGE_ORDERS, LARGE_NOTES, CASES_KEPT, EVENTS, OUTCOMES_KEPT = 14, 80, 2300, 100, 12_000
+LARGE_ORDERS, LARGE_NOTES, CASES_KEPT, EVENTS, OUTCOMES_KEPT = 14, 80, 2500, 100, 12_000
 FRAME: Final = 4096
 """Bytes of an answer beside its lists."""
 LARGE_TEXT = "\U0001f600" * 4096
