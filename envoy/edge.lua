@@ -20,13 +20,17 @@ local WORDS = {
 local REASONS = {[400] = "INVALID_REQUEST", [405] = "NOT_IMPLEMENTED", [408] = "DEADLINE_EXCEEDED", [413] = "REQUEST_TOO_LARGE",
                  [415] = "INVALID_REQUEST", [429] = "OVERLOADED", [431] = "REQUEST_TOO_LARGE", [503] = "SERVICE_UNAVAILABLE",
                  [504] = "DEADLINE_EXCEEDED"}
+-- What only REST needs a reason for; of any other status it is INVALID_REQUEST, as in http_bridge/errors.py.
+local REST_REASONS = {[401] = "API_KEY_INVALID", [403] = "ROLE_INSUFFICIENT", [404] = "NOT_IMPLEMENTED", [421] = "ROLE_INSUFFICIENT",
+                      [500] = "INTERNAL", [501] = "NOT_IMPLEMENTED", [502] = "SERVICE_UNAVAILABLE"}
 local TYPE = '{"@type":"type.googleapis.com/google.rpc.'
 local WRITES_NOTHING = {GET = true, HEAD = true, OPTIONS = true}
 
 -- An error as JSON: FastAPI's `detail` for the documented REST, google.rpc.Status in canonical JSON for /v1.
-local function told(rest, status, message, field)
+local function told(rest, status, message, field, id)
   if rest then
-    return '{"detail":"' .. message .. '"}'
+    local reason = REASONS[status] or REST_REASONS[status] or "INVALID_REQUEST"
+    return '{"detail":"' .. message .. '","reason":"' .. reason .. '","request_id":"' .. (id or "") .. '"}'
   end
   local reason, details = REASONS[status], ""
   if reason then
@@ -119,6 +123,11 @@ local function grpc_problem(path, method, kind)
   end
 end
 
+-- The request's id, where it can stand in JSON as it is.
+local function request_id(headers)
+  return (headers:get("x-request-id") or ""):match("^[%w._-]+$") or ""
+end
+
 local function refuse(handle, rest, grpc, status, message, allow)
   local headers = {[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow}
   if grpc then
@@ -126,7 +135,7 @@ local function refuse(handle, rest, grpc, status, message, allow)
                ["grpc-message"] = message}
     handle:respond(headers)
   else
-    handle:respond(headers, told(rest, status, message))
+    handle:respond(headers, told(rest, status, message, nil, request_id(handle:headers())))
   end
 end
 
@@ -150,6 +159,7 @@ function envoy_on_request(handle)
     return
   end
   seen:set("vouch", "rest", rest)
+  seen:set("vouch", "id", request_id(headers))
   seen:set("vouch", "grpc", kind:match("^application/grpc") ~= nil)
   seen:set("vouch", "method", method)
   local keyed = headers:get("x-api-key") or headers:get("authorization")
@@ -198,7 +208,7 @@ function envoy_on_response(handle)
       message = "the body is no JSON that this path takes"
     end
   end
-  local text = told(rest, status, message, field)
+  local text = told(rest, status, message, field, seen["id"])
   body:setBytes(text)
   handle:headers():replace("content-type", "application/json")
   handle:headers():replace("content-length", tostring(#text))

@@ -132,4 +132,23 @@ def test_pages_and_rest_learn_nothing_of_the_inside(lonely: str) -> None:
     page = httpx.get(f"http://{lonely}/console/")
     assert (page.status_code, page.text) == (503, "a service behind is away: try again\n")
     rest = httpx.get(f"http://{lonely}/api/v1/health")
-    assert (rest.status_code, rest.json()) == (503, {"detail": "a service behind is away: try again"})
+    assert (rest.status_code, rest.json()["detail"]) == (503, "a service behind is away: try again")
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize(
+    ("headers", "status", "reason"),
+    [
+        (JSON, 503, "SERVICE_UNAVAILABLE"),
+        ({"content-type": "text/plain"}, 415, "INVALID_REQUEST"),
+        (JSON | {"origin": "https://evil.example"}, 403, "ROLE_INSUFFICIENT"),
+    ],
+)
+def test_errors_under_api_are_those_of_rest(lonely: str, headers: dict[str, str], status: int, reason: str) -> None:
+    """What the edge says itself under /api has detail, reason and request id, as what the bridge says."""
+    sent = headers | {"x-request-id": "my-id_1.2"}
+    answer = httpx.post(f"http://{lonely}/api/v1/review", content=b"{}", headers=sent, timeout=20)
+    assert answer.status_code == status
+    body = answer.json()
+    assert set(body) == {"detail", "reason", "request_id"} and body["reason"] == reason, body
+    assert body["request_id"] == "my-id_1.2"
