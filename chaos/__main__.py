@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.casework import Race, race
+from chaos.doors.batches import batches_beside_singles
 from chaos.doors.certificates import renew_certificates
 from chaos.doors.fuzz import fuzz
 from chaos.doors.idlers import idle_beside
@@ -29,6 +30,7 @@ from testing.servers.postgres import binaries, running
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
 POLICY_SWAPS = 300
 IDLERS = 1000
+BATCHES, ORDERS_IN_A_BATCH, HOSTILE_ROUNDS = 6, 500, 5
 RENEWALS = 20
 EXAMPLES = 120
 AGENT_KILLS, DATABASE_KILLS, REVIEWS_A_SECOND = 30, 5, 200
@@ -117,6 +119,12 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.keep("drain_exit_code", drained.codes, "code", 0)
     report.flood("overload_review", await overload_reviews(folder_for("reviews"), models, FLOOD_SECONDS), 5)
     report.flood("overload_batch", await overload_batches(folder_for("batches"), models, FLOOD_SECONDS), None)
+    beside = await batches_beside_singles(folder_for("beside"), models, BATCHES, ORDERS_IN_A_BATCH, HOSTILE_ROUNDS)
+    for name, statuses in (("single_reviews", beside.singles), ("batched_orders", beside.batched)):
+        report.keep(f"beside_{name}", statuses.total(), "orders")
+        report.keep(f"beside_{name}_not_answered", statuses.total() - statuses[200], "orders", 0)
+    report.keep("beside_batched_orders_lost", BATCHES * ORDERS_IN_A_BATCH - beside.batched.total(), "orders", 0)
+    report.keep("beside_hostile_requests", beside.hostile.total(), "requests")
     for links in (False, True):
         name = "certificates_linked" if links else "certificates"
         renewed = await renew_certificates(folder_for(name), models, RENEWALS, rate=40, links=links)
