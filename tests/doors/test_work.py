@@ -5,8 +5,10 @@ Work is counted in calls, so that these tests say the same on every machine; see
 
 import asyncio
 import gzip
+import importlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+import pkgutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -18,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from starlette.routing import Mount, Route
 
 from agent_server import running as deciding
+from generated.vouch import v1
 from ml_server.serving import running as scoring
 from runtime.access.keys import digest, new_key
 from runtime.rpc.handlers import handlers
@@ -223,6 +226,15 @@ def asking(app: FastAPI, method: str, path: str, made: Callable[[int], dict[str,
     return lambda n: ask(app, method, path, **made(n))
 
 
+UNEVEN: Final = 100
+"""Steps by which equal requests may differ: once a second a key file is looked at, or a line of the log is written."""
+
+
+def spread(works: Sequence[Work]) -> int:
+    """By how many steps the most and the least work differ."""
+    return max(work.steps for work in works) - min(work.steps for work in works)
+
+
 async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
     """Without a known key every route answers 401 after the same work, however large the body is, and reads none of it."""
     keys = tmp_path / "keys"
@@ -234,10 +246,10 @@ async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
             if owner != name or reads == NO_BODY:
                 continue
             for shape, body in {**BODIES, **LINES}.items():
-                found = [await ask(app, method, path, body(n), headers=[JSON_KIND]) for n in (1, SMALL, LARGE)]
+                found = [await ask(app, method, path, body(n), headers=[JSON_KIND]) for n in (1, 1, SMALL, LARGE)][1:]
                 assert {status for status, _, _ in found} == {401}, (row, shape)
                 assert {asked for _, _, asked in found} == {0}, (row, shape)
-                assert len({work.steps for _, work, _ in found[1:]}) == 1, (row, shape, found)
+                assert spread([work for _, work, _ in found]) <= UNEVEN, (row, shape, found)
 
 
 def varint(number: int) -> bytes:
@@ -276,10 +288,26 @@ MESSAGES: Final[Mapping[str, Body]] = {
 }
 
 
+SERVICES: Final = (scoring.SERVICE, deciding.AGENT, deciding.CASES, deciding.OUTCOMES, deciding.PRIVACY)
+
+
+def test_every_service_has_a_row() -> None:
+    """A service that is new in the contract belongs into the table."""
+    modules = [
+        importlib.import_module(f"generated.vouch.v1.{module.name}") for module in pkgutil.iter_modules(v1.__path__)
+    ]
+    known = {
+        service
+        for module in modules
+        if hasattr(module, "DESCRIPTOR")
+        for service in module.DESCRIPTOR.services_by_name.values()
+    }
+    assert {service.full_name for service in known} == {service.full_name for service in SERVICES}
+
+
 def methods() -> list[tuple[Any, MethodDescriptor]]:
     """Every RPC that our servers have, with its service."""
-    services = (scoring.SERVICE, deciding.AGENT, deciding.CASES, deciding.OUTCOMES, deciding.PRIVACY)
-    return [(service, method) for service in services for method in service.methods]
+    return [(service, method) for service in SERVICES for method in service.methods]
 
 
 async def call(server: Any, service: Any, method: MethodDescriptor, content: bytes) -> tuple[str, Work]:
@@ -326,6 +354,8 @@ async def test_grpc_reads_no_bytes_before_the_key(tmp_path: Path) -> None:
     async with doors(tmp_path / "none", tmp_path, agent={"api_keys": keys}, ml={"api_keys": keys}) as found:
         for service, method in methods():
             for shape, content in MESSAGES.items():
-                said = [await call(found.server_of(service), service, method, content(n)) for n in (1, SMALL, LARGE)]
+                said = [
+                    await call(found.server_of(service), service, method, content(n)) for n in (1, 1, SMALL, LARGE)
+                ][1:]
                 assert {code for code, _ in said} == {str(grpc.StatusCode.UNAUTHENTICATED)}, (method.name, shape)
-                assert len({work.steps for _, work in said[1:]}) == 1, (method.full_name, shape, said)
+                assert spread([work for _, work in said]) <= UNEVEN, (method.full_name, shape, said)

@@ -33,7 +33,7 @@ def one(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
 
 def known(answer: httpx.Response) -> tuple[int, Any]:
     """Status and body, without what is new with each answer."""
-    new = r'"(decision_id|case_id|timestamp|decided_at|replaces_decision_id|revision)":("[^"]*"|null|\d+)'
+    new = r'"(decision_id|case_id|timestamp|decided_at|replaces_decision_id|revision|request_id)":("[^"]*"|null|\d+)'
     return answer.status_code, re.sub(new, "", answer.text)
 
 
