@@ -41,12 +41,13 @@ def route_privacy(config: Config) -> None:
         stream | {"match": {"path": f"/{_PRIVACY}/ExportPerson"}},
         single | {"match": {"prefix": f"/{_PRIVACY}/"}},
     ]
-    not_allowed = {
-        "match": {"safe_regex": {"regex": "/v1/privacy:(find|export|erase|expire|progress)"}},
-        "direct_response": {"status": 405},
-        "response_headers_to_add": [{"header": {"key": "allow", "value": "POST"}}],
-    }
-    routes.insert(len(routes) - 1, not_allowed)
+    for names, method in (("find|export|erase|expire", "POST"), ("progress", "GET")):
+        not_allowed = {
+            "match": {"safe_regex": {"regex": f"/v1/privacy:({names})"}},
+            "direct_response": {"status": 405},
+            "response_headers_to_add": [{"header": {"key": "allow", "value": method}}],
+        }
+        routes.insert(len(routes) - 1, not_allowed)
 
 
 def streams(services: Iterable[ServiceDescriptor]) -> Iterator[MethodDescriptor]:

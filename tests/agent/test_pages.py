@@ -77,7 +77,7 @@ class Services:
 
     def __init__(self, ledger: Ledger) -> None:
         unused: Any = None  # nothing is decided or scored here
-        self.agent = AgentService(unused, ledger, unused)
+        self.agent = AgentService(unused, ledger, unused, unused)
         self.cases = CaseService(ledger, CaseFeed(ledger))
         self.outcomes = OutcomeService(ledger)
 
@@ -167,7 +167,7 @@ async def test_links_are_cut(ledger_url: str) -> None:
     ledger, unused = memory_of(ledger_url), None
     for number in range(LARGE_ORDERS):
         await review(ledger, order(number, BEGUN + number, "one", extra_texts=LARGE_EXTRAS))
-    service: Any = AgentService(unused, ledger, unused)  # type: ignore[arg-type]
+    service: Any = AgentService(unused, ledger, unused, unused)  # type: ignore[arg-type]
     links = await service.GetLinks(pb.GetLinksRequest(transaction_id="t0"), call())
     assert links.truncated and links.ByteSize() <= PAGE_BYTES + FRAME
     newest = [f"t{number}" for number in range(LARGE_ORDERS - 1, 0, -1)]

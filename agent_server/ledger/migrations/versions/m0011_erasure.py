@@ -30,7 +30,9 @@ def upgrade() -> None:
     )
     entries = sa.table("entries", sa.column("kind"))
     connection = op.get_bind()
-    erased = connection.execute(sa.select(entries.c.kind).where(entries.c.kind == _ERASURE).limit(1)).first() is not None
+    erased = (
+        connection.execute(sa.select(entries.c.kind).where(entries.c.kind == _ERASURE).limit(1)).first() is not None
+    )
     row = {"id": 1, "requested": int(erased), "rewritten": 0, "cleared": 0, "log_ends_at": 0, "leased_until": 0}
-    row |= {"since": time.time_ns() // 1000 if erased else 0, "owner": "", "waiting_for": ""}
-    connection.execute(progress.insert().values(row))
+    since = time.time_ns() // 1000 if erased else 0
+    connection.execute(progress.insert().values(**row, since=since, owner="", waiting_for=""))
