@@ -35,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--reviewer-key", default="", help="API key of a reviewer: what it must not do is asked too")
     result.add_argument("--ca", type=Path, help="certificate of the authority that signed the target's")
     result.add_argument("--degraded", action="store_true", help="only what is to be said while the scorer is away")
+    result.add_argument(
+        "--open-cases",
+        action="store_true",
+        help="record orders that go to people as well: proves their replays, and leaves cases in the queue of the target",
+    )
     result.add_argument("--vectors", type=Path, default=PATH, help="another file of vectors")
     return result
 
@@ -55,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _doors(target, options.ca) as doors:
         keys = Keys(options.key, options.reviewer_key)
         try:
-            for result in run(vectors, doors, keys, "degraded" if options.degraded else ""):
+            for result in run(
+                vectors, doors, keys, "degraded" if options.degraded else "", opens_cases=options.open_cases
+            ):
                 asked.update(result.outcomes.keys())
                 if result.problems:
                     wrong.append(result)

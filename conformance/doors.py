@@ -23,6 +23,7 @@ from runtime.rpc.errors import violations_of
 
 SECONDS = 15.0
 _REPLAYED = "vouch-replayed"
+_DRY = "?dry_run=true"
 _METHODS: Mapping[str, tuple[str, Any, Any]] = {
     "predict": ("/vouch.v1.ScoringService/Predict", scoring.PredictRequest, scoring.PredictResponse),
     "review": ("/vouch.v1.AgentService/Review", agent.ReviewRequest, agent.ReviewResponse),
@@ -48,8 +49,8 @@ class Door(Protocol):
 
     name: str
 
-    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str) -> Outcome:
-        """Ask once; `order` is the vector's with ids of its own."""
+    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
+        """Ask once; `order` is the vector's with ids of its own. With `dry_run` a review is not recorded."""
 
 
 class GrpcDoor:
@@ -60,7 +61,7 @@ class GrpcDoor:
     def __init__(self, scorer: grpc.Channel, other: grpc.Channel) -> None:
         self._scorer, self._agent = scorer, other
 
-    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str) -> Outcome:
+    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
         """See Door."""
         path, request_class, answer_class = _METHODS[vector.call]
         request: Any = request_class()
@@ -70,6 +71,8 @@ class GrpcDoor:
             ParseDict(dict(order or {}), request.transaction)
         if vector.call == "predict":
             request.explain_level = scoring.EXPLAIN_LEVEL_FULL
+        if dry_run:
+            request.dry_run = True
         channel = self._agent if path.startswith("/vouch.v1.Agent") else self._scorer
         method = channel.unary_unary(path, request_class.SerializeToString, answer_class.FromString)
         metadata = (*vector.headers.items(), *((("x-api-key", key),) if key else ()))
@@ -91,7 +94,7 @@ class HttpDoor:
     def __init__(self, name: str, client: httpx.Client, scorer: str, other: str) -> None:
         self.name, self._client, self._scorer, self._agent = name, client, scorer, other
 
-    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str) -> Outcome:
+    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
         """See Door."""
         headers = {"content-type": "application/json"} | ({"x-api-key": key} if key else {}) | dict(vector.headers)
         if vector.timeout is not None:
@@ -107,7 +110,8 @@ class HttpDoor:
             text = vector.body[:-1] + " " * vector.pad + vector.body[-1:]
         else:
             text = json.dumps(order if self.name == JSON else _in_rest(order or {}))
-        return self._outcome(self._client.post(self._url(vector.call), content=text.encode(), headers=headers))
+        url = self._url(vector.call) + (_DRY if dry_run else "")
+        return self._outcome(self._client.post(url, content=text.encode(), headers=headers))
 
     def _url(self, call: str) -> str:
         if self.name == JSON:

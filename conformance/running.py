@@ -41,8 +41,14 @@ class Keys:
         return "" if vector.key == "none" else "wrong-key-of-nobody"
 
 
-def run(vectors: Sequence[Vector], doors: Sequence[Door], keys: Keys = Keys(), when: str = "") -> Iterator[Result]:
-    """Each vector that belongs to `when` and can be asked, at each of its doors."""
+def run(
+    vectors: Sequence[Vector], doors: Sequence[Door], keys: Keys = Keys(), when: str = "", *, opens_cases: bool = False
+) -> Iterator[Result]:
+    """Each vector that belongs to `when` and can be asked, at each of its doors.
+
+    An order that would go to a person is reviewed by dry runs alone, so that no case is left in the deployment's queue;
+    `opens_cases` has such orders recorded too, and so proves their replays.
+    """
     once = uuid.uuid4().hex[:8]
     for vector in vectors:
         key = keys.of(vector)
@@ -53,12 +59,20 @@ def run(vectors: Sequence[Vector], doors: Sequence[Door], keys: Keys = Keys(), w
             if door.name not in vector.doors:
                 continue
             order = _own(vector, f"{vector.name}-{once}-{door.name}")
-            said = [door.ask(vector, order, key) for _ in range(vector.times)]
+            is_dry = not opens_cases and _needs_person(door, vector, order, key)
+            said = [door.ask(vector, order, key, dry_run=is_dry) for _ in range(vector.times)]
             result.outcomes[door.name] = said[-1]
-            result.problems += [f"{door.name}: {problem}" for problem in _wrong(vector, door.name, said)]
+            result.problems += [f"{door.name}: {problem}" for problem in _wrong(vector, door.name, said, is_dry)]
         answers = {name: outcome.answer for name, outcome in result.outcomes.items() if outcome.answer}
         result.problems += _unlike({name: answer for name, answer in answers.items() if name not in vector.but})
         yield result
+
+
+def _needs_person(door: Door, vector: Vector, order: Mapping[str, Any] | None, key: str) -> bool:
+    """Whether a door would send an order to a person."""
+    if vector.call != "review" or vector.code != "OK":
+        return False
+    return door.ask(vector, order, key, dry_run=True).answer.get("decision") == "DECISION_REVIEW"
 
 
 def _own(vector: Vector, suffix: str) -> dict[str, Any] | None:
@@ -71,7 +85,7 @@ def _own(vector: Vector, suffix: str) -> dict[str, Any] | None:
     return {name: f"{value}-{suffix}" if name in _OWN_IDS else value for name, value in order.items()}
 
 
-def _wrong(vector: Vector, door: str, said: Sequence[Outcome]) -> Iterator[str]:
+def _wrong(vector: Vector, door: str, said: Sequence[Outcome], is_dry: bool = False) -> Iterator[str]:
     last, but = said[-1], vector.but.get(door, {})
     code = but.get("code", vector.code)
     if door == GRPC:
@@ -84,7 +98,10 @@ def _wrong(vector: Vector, door: str, said: Sequence[Outcome]) -> Iterator[str]:
     refused = code == "INVALID_ARGUMENT" and "status" not in but
     if vector.fields and refused and list(last.fields) != list(vector.fields):
         yield f"names {', '.join(last.fields) or 'no field'}, not {', '.join(vector.fields)}"
-    if vector.times > 1:
+    if is_dry:
+        if any(one.decision_id or one.replayed for one in said):
+            yield "a dry run was recorded"
+    elif vector.times > 1:
         if len({one.decision_id for one in said}) != 1 or not last.decision_id:
             yield "asked again, another decision"
         if said[0].replayed or not last.replayed:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Literal
 
 import grpc
-from fastapi import Query, Request, Response
+from fastapi import HTTPException, Query, Request, Response
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from contract.fields import short_names
@@ -93,12 +93,22 @@ async def agent_info(request: Request) -> Response:
     return await ask(request, request.app.state.agent.GetAgentInfo, pb.GetAgentInfoRequest(), SETTINGS)
 
 
+_DRY_RUN = {
+    "name": "dry_run",
+    "in": "query",
+    "description": "Decide as usual and record nothing: no decision, no case, nothing in history.",
+    "schema": {"type": "boolean", "default": False},
+}
+
+
 async def review(request: Request) -> Response:
     """Approve, deny or review, with the reasons. The decision is kept before it is answered.
 
-    The same order again gets the recorded answer, with the header `vouch-replayed: true`.
+    The same order again gets the recorded answer, with the header `vouch-replayed: true`. With `dry_run=true` the order is
+    decided as usual and nothing is recorded: the answer has no `decision_id` and no `case_id`.
     """
-    message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS))
+    dry_run = _flag(request, "dry_run")
+    message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS), dry_run=dry_run)
     return await ask(request, request.app.state.agent.Review, message, SETTINGS)
 
 
@@ -108,8 +118,17 @@ post(
     review,
     summary="Decide a transaction",
     responses=answer(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
-    openapi_extra=body(),
+    openapi_extra=body() | {"parameters": [_DRY_RUN]},
 )
+
+
+def _flag(request: Request, name: str) -> bool:
+    """Return a parameter that is true or false. Raises HTTPException (422) that names it."""
+    word = request.query_params.get(name, "false")
+    if word not in ("true", "false"):
+        detail = [{"loc": ["query", name], "msg": "must be true or false", "type": "bool_parsing"}]
+        raise HTTPException(422, detail)
+    return word == "true"
 
 
 async def review_batch(request: Request) -> Response:

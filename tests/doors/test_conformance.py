@@ -12,6 +12,8 @@ from conformance.doors import Door, all_doors
 from conformance.making import vectors
 from conformance.running import Keys, expected_status, run
 from conformance.vector import CALLS, DOORS, PATH, REST, dump, read
+from generated.vouch.v1.case_service_pb2 import ListCasesRequest
+from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.access.keys import digest
 from runtime.rpc.statuses import EDGE_STATUS, HTTP_STATUS
 from testing.servers.processes import Stack, answers, call
@@ -62,6 +64,20 @@ def test_all_doors_say_the_same(stack: Stack) -> None:
     assert "0 vectors are not as they should be" in done.stdout
 
 
+@pytest.mark.parametrize("option", [(), ("--open-cases",)])
+def test_no_case_is_left_behind(stack: Stack, option: tuple[str, ...]) -> None:
+    """A run leaves the deployment's queue as it was, unless it is told to open cases."""
+
+    def cases() -> set[str]:
+        with grpc.insecure_channel(stack.address("agent")) as channel:
+            listed = CaseServiceStub(channel).ListCases(ListCasesRequest(page_size=1000), timeout=20)
+        return {one.case_id for one in listed.cases}
+
+    before = cases()
+    assert call("conformance", "--target", stack.url("edge"), *option).returncode == 0
+    assert bool(cases() - before) == bool(option)
+
+
 def test_the_services_themselves_say_the_same(stack: Stack) -> None:
     """Beside the edge: gRPC at scorer and agent, REST at both bridges."""
     with beside_the_edge(stack) as doors:
@@ -89,7 +105,7 @@ def test_degraded_is_alike_too(models: Path, tmp_path: Path) -> None:
         stack.start("ml", "agent", "rest_ml", "rest_agent", "edge")
         stack.wait_until_healthy()
         stack.stop("ml")
-        done = call("conformance", "--target", stack.url("edge"), "--degraded")
+        done = call("conformance", "--target", stack.url("edge"), "--degraded", "--open-cases")
         assert done.returncode == 0 and "9 calls" in done.stdout, done.stdout
     finally:
         stack.close()
