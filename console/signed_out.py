@@ -1,16 +1,16 @@
 """Sessions that were ended by signing out: their cookies stay sealed and valid by time, but open nothing any more."""
 
 import contextlib
-import errno
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-_MOST_EXPIRED_LINES = 1000
+from runtime.files import MIB, check_status
+
+_MOST_EXPIRED_LINES, _MOST_BYTES = 1000, 64 * MIB
 
 
 class SignedOutSessions:
@@ -65,8 +65,11 @@ class SignedOutSessions:
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return
-        with _locked(self._path) as file:
-            lines = [line.split() for line in file.read().splitlines()]
+        try:
+            with _locked(self._path) as file:
+                lines = [line.split() for line in file.read().splitlines()]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
         self._expires |= {line[1]: _expiry(line[0]) for line in lines if len(line) == 2}
         self._stamp = stamp
 
@@ -76,10 +79,13 @@ def _locked(path: Path) -> Iterator[TextIO]:
     """Open a file for reading from its start and for appending, while no other process has it so. Raises OSError."""
     # Non-blocking, so that a FIFO in the file's place is an error and not a wait without end.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        check_status(path, os.fstat(descriptor), _MOST_BYTES)
+        opened = os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
+    except BaseException:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    with os.fdopen(descriptor, "r+") as file:
+        raise
+    with opened as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 

@@ -25,10 +25,10 @@ class UnusableFile(OSError):
 
 def open_file(path: Path, most: int) -> io.BufferedReader:
     """Open a regular file of at most `most` bytes for reading. Raises OSError, UnusableFile for what is no such file."""
-    _check(path, os.stat(path), most)  # before it is opened: opening some devices does something
+    check_status(path, os.stat(path), most)  # before it is opened: opening some devices does something
     descriptor = os.open(path, _FLAGS)
     try:
-        _check(path, os.fstat(descriptor), most)
+        check_status(path, os.fstat(descriptor), most)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -51,7 +51,8 @@ def check_file(path: Path, most: int) -> None:
     open_file(path, most).close()
 
 
-def _check(path: Path, status: os.stat_result, most: int) -> None:
+def check_status(path: Path, status: os.stat_result, most: int) -> None:
+    """Raise UnusableFile unless a status is that of a regular file of at most `most` bytes."""
     if stat.S_ISDIR(status.st_mode):
         raise UnusableFile(path, "is a folder", errno.EISDIR)
     if not stat.S_ISREG(status.st_mode):

@@ -28,8 +28,8 @@ REPLAYED = "vouch-replayed"
 class AgentService:
     """Decisions."""
 
-    def __init__(self, decider: Decider, ledger: Ledger, scoring: ScoringClient, jobs: Jobs) -> None:
-        self._decider, self._jobs = decider, jobs
+    def __init__(self, decider: Decider, ledger: Ledger, scoring: ScoringClient, jobs: Jobs | None = None) -> None:
+        self._decider, self._jobs = decider, jobs or Jobs()
         self._ledger = ledger
         self._scoring = scoring
 
