@@ -108,7 +108,9 @@ def clear_log(connection: Connection, ends_at: int) -> None:
     if any(row.behind for row in segments):
         raise Hindered(_RETAINED)
     for _ in segments[:MOST_SWITCHES]:
-        _switch(connection)
+        started = time.perf_counter()
+        _switch(connection)  # commits wait while it fills the segment
+        time.sleep(min(max(0.05, 2 * (time.perf_counter() - started)), 1.0))
     if segments and _older(connection, ends_at):
         raise Unfinished("the write-ahead log is being overwritten, some segments at a time")
     _switch(connection)  # the current segment may be an old one: it ends here

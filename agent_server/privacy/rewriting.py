@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
@@ -57,8 +58,11 @@ class Dialect(Protocol):
         """Return tables that are left of an interrupted copy, or of one that was completed, without triggers on them."""
 
 
+@cache
 def copy_of(table: sa.Table, prefix: str) -> sa.Table:
-    """Return the description of a table of the same columns by another name."""
+    """Return the description of a table of the same columns by another name: always the same object, so that statements on it
+    are compiled once.
+    """
     return table.to_metadata(sa.MetaData(), name=f"{prefix}_{table.name}")
 
 
@@ -93,8 +97,9 @@ class Rewriting:
         more = True
         while more:
             end = self._end_of_slice(table, last)  # before the lock: it need not be exact
+            copied = self._dialect.insert_slice(new_table(table), _between(table, last, end))
             with self._slice() as connection:
-                connection.execute(self._dialect.insert_slice(new_table(table), _between(table, last, end)))
+                connection.execute(copied)
             last, more = end, end is not None
         self._dialect.analyse(self._connection, new_table(table))
 
