@@ -45,6 +45,7 @@ PREFIXES = (
     "VOUCH_HTTP_",
     "VOUCH_ML_",
     "VOUCH_STACK_",
+    "VOUCH_WEB_",
 )
 """Of the settings classes of all services and commands."""
 OTHERS = ("VOUCH_LOAD_API_KEY", "VOUCH_MODELS_DIR", "VOUCH_ROOT")
