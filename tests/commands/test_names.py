@@ -12,6 +12,7 @@ import agent_server
 import console
 import http_bridge
 import ml_server
+import runtime
 import stack
 import vouch
 from agent_server.settings import AgentSettings
@@ -22,7 +23,7 @@ from testing.servers.processes import run
 
 def _all_settings() -> set[type[Settings]]:
     """Every settings class of every service and command."""
-    packages: tuple[ModuleType, ...] = (agent_server, console, http_bridge, ml_server, stack)
+    packages: tuple[ModuleType, ...] = (agent_server, console, http_bridge, ml_server, runtime, stack)
     for package in packages:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.rpartition(".")[2] in ("settings", "client"):
