@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "mapping": ("ml_server.commands.mapping", "guess a mapping for a file of your own"),
     "score": ("ml_server.commands.score", "score every order of a file"),
     "audit": ("agent_server.commands.audit", "verify or export the ledger, make a key that signs it"),
+    "ledger": ("agent_server.commands.ledger", "back up, check and restore the ledger"),
     "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),
     "policy": ("agent_server.commands.policy", "check a policy, show it, test what it would have done"),
     "cases": ("agent_server.commands.cases", "work off the queue of cases in a terminal"),

@@ -5,12 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from agent_server.audit.signing import Signing
+from agent_server.backup.starting import check_ledger
 from agent_server.budget import ReviewBudget
 from agent_server.cases.changes import CaseFeed
 from agent_server.decider import Decider
 from agent_server.golden import GoldenCases, read_golden
 from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.chain import Unsigned
 from agent_server.memory.folding import Folding
+from agent_server.memory.proof import ReviewProof
 from agent_server.policies.current import current_policy
 from agent_server.privacy.background import EVERY_SECONDS, ErasureWork
 from agent_server.rescoring import Rescoring
@@ -38,7 +41,7 @@ OUTCOMES = outcome_service_pb2.DESCRIPTOR.services_by_name["OutcomeService"]
 PRIVACY = privacy_service_pb2.DESCRIPTOR.services_by_name["PrivacyService"]
 SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
 HEALTH_SECONDS = 5.0
-"""So often, where nothing else is written, a write proves that decisions can be kept."""
+"""How often a review that is undone proves that decisions can be kept."""
 
 
 @contextlib.asynccontextmanager
@@ -52,10 +55,12 @@ async def running(
     """
     # In threads: who else shares this loop, as in `vouch serve`, is answered meanwhile.
     signer = await asyncio.to_thread(Signing, settings.ledger_key) if settings.ledger_key else None
-    engine = open_engine(settings.ledger_url)
+    await asyncio.to_thread(check_ledger, settings.ledger_url, signer or Unsigned())
+    engine = open_engine(settings.ledger_url, signer)
     current = await asyncio.to_thread(current_policy, settings.policy, policy_of(settings))
     golden_orders = await asyncio.to_thread(read_golden, settings.golden_orders) if settings.golden_orders else []
-    ledger, scoring = Ledger(engine, signer), scoring or scoring_client(settings)
+    ledger = Ledger(engine, signer, ReviewProof(remembers=settings.memory))
+    scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget(ledger)

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
+from agent_server.database.engine import snapshot
 from agent_server.ledger import open_engine
 from bench.options import models_of, parser
 from testing.decisions import fill, keep
@@ -149,8 +150,8 @@ async def _growth(folder: Path, models: Path, few: str, scale: Scale, figure: ob
 
 def _verify_rate(url: str) -> float:
     engine, begun = open_engine(url), time.perf_counter()
-    with engine.connect() as connection:
-        verified = verify(rows_of(connection), end_of(connection), None)
+    with snapshot(engine) as connection:
+        verified = verify_ledger(connection, None)
     engine.dispose()
     assert not verified.broken, verified.broken
     return verified.entries / (time.perf_counter() - begun)

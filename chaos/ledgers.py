@@ -9,9 +9,9 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
 from agent_server.cases.queries import WantedCases, case_page
-from agent_server.database.engine import writing
+from agent_server.database.engine import snapshot, writing
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import Wanted, record_page
 from agent_server.ledger.schema import MEMORY
@@ -136,7 +136,7 @@ async def _asked_again(stub: AgentServiceStub, outcome: Outcome) -> int:
 def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
     engine = open_engine(url)
     kept: dict[str, list[agent.ReviewResponse]] = {}
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         after: int | None = 0
         while after is not None:
             page, after = record_page(Wanted(), after, _PAGE)(connection)
@@ -148,7 +148,7 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
             cases |= {case.case_id for case in records}
             if before is None:
                 break
-        verified = verify(rows_of(connection), end_of(connection), None)
+        verified = verify_ledger(connection, None)
     engine.dispose()
     history = replayed(url)
     reviews = {answer.case_id for answers in kept.values() for answer in answers if answer.case_id}

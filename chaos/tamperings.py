@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_server.audit.signing import Signing, make_key, read_public, signature_fits
-from agent_server.audit.verify import Verified, end_of, rows_of, stray_payload, verify
+from agent_server.audit.verify import Verified, verify_ledger
+from agent_server.database.engine import snapshot
 from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
 from testing.decisions import keep
@@ -59,10 +60,7 @@ async def _write(path: Path, key: Path, *, erased: bool) -> None:
 
 def _verified(path: Path, key: Path) -> Verified:
     public, engine = read_public(key), open_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        verified = verify(rows_of(connection), end_of(connection), lambda s, c: signature_fits(public, s, c))
-        stray = stray_payload(connection)
+    with snapshot(engine) as connection:
+        verified = verify_ledger(connection, lambda s, c: signature_fits(public, s, c))
     engine.dispose()
-    if stray is not None and not verified.broken:
-        return Verified(verified.entries, f"entry {stray} is missing")
     return verified

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from agent_server.ledger import LedgerError, open_engine
+from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.memory.exporting import exported
 from agent_server.memory.importing import Importing, known_since
 from agent_server.settings import AgentSettings
@@ -90,18 +90,15 @@ def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
 def _export(output: Path, url: str) -> None:
     types = {name: TYPES[name] for name in FIELDS} | LEDGER_TYPES
     schema = pa.schema(list(types.items()))
-    engine, rows = open_engine(url), 0
-    try:
-        with (
-            engine.connect() as connection,
-            complete_or_nothing(output) as unfinished,
-            TableWriter(unfinished, output) as writer,
-        ):
-            for piece in exported(connection):
-                writer.write(pa.Table.from_pylist(piece, schema))
-                rows += len(piece)
-            if not rows:
-                raise OutputError("memory has seen no order yet: there is nothing to export")
-    finally:
-        engine.dispose()
+    rows = 0
+    with (
+        reading(url) as connection,
+        complete_or_nothing(output) as unfinished,
+        TableWriter(unfinished, output) as writer,
+    ):
+        for piece in exported(connection):
+            writer.write(pa.Table.from_pylist(piece, schema))
+            rows += len(piece)
+        if not rows:
+            raise OutputError("memory has seen no order yet: there is nothing to export")
     print(f"{rows:,} decisions and attempts")

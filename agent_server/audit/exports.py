@@ -48,15 +48,17 @@ def read_export(path: Path) -> tuple[Iterator[Any], End | None]:
 
 
 def _end_as_json(end: End | None) -> dict[str, Any] | None:
-    return (
-        None if end is None else {"sequence": end.sequence, "hash": _text(end.hash), "signature": _text(end.signature)}
-    )
+    if end is None:
+        return None
+    values = {"sequence": end.sequence, "hash": _text(end.hash), "signature": _text(end.signature)}
+    return values | {"rows_number": end.rows_number, "rows_hash": _text(end.rows_hash)}
 
 
 def _parse_end(values: dict[str, Any] | None) -> End | None:
     if values is None:
         return None
-    return End(values["sequence"], base64.b64decode(values["hash"]), base64.b64decode(values["signature"]))
+    rows = (values["rows_number"], base64.b64decode(values["rows_hash"])) if "rows_hash" in values else ()
+    return End(values["sequence"], base64.b64decode(values["hash"]), base64.b64decode(values["signature"]), *rows)
 
 
 def _text(content: bytes) -> str:

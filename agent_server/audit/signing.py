@@ -20,10 +20,16 @@ class Signing:
     def __init__(self, path: Path) -> None:
         """Read the key; raise LedgerError."""
         self._key = read_private(path)
+        self._latest = b""
 
     def sign(self, content: bytes) -> bytes:
         """The signature, 64 bytes."""
+        self._latest = content
         return self._key.sign(content)
+
+    def fits(self, signature: bytes, content: bytes) -> bool:
+        """Return whether a signature is this key's; what was signed last need not be computed again."""
+        return content == self._latest or signature_fits(self._key.public_key(), signature, content)
 
 
 def make_key(path: Path) -> Path:

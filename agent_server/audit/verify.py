@@ -1,15 +1,18 @@
 """Walks the chain and names the first entry that is not what was written."""
 
+import hashlib
+import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.audit.rows import verify_rows
 from agent_server.ledger.chain import GENESIS, NOTHING, Kind, commit_to, entry_hash, signed_end
 from agent_server.ledger.schema import ENTRIES, HEAD, PAYLOADS
-from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts, ErasureFacts
 
 CHUNK = 5000
 _COLUMNS = (
@@ -18,6 +21,8 @@ _COLUMNS = (
     PAYLOADS.c.user_id, PAYLOADS.c.content_digest, PAYLOADS.c.salt, PAYLOADS.c.payload,
 )  # fmt: skip
 _ALL = sa.select(*_COLUMNS).join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence, isouter=True)
+_ODD_TYPES = (struct.error, TypeError, AttributeError, OverflowError)
+"""SQLite keeps values of any type in any column: an edit may leave one that cannot be hashed."""
 Fits = Callable[[bytes, bytes], bool]
 """Whether a signature fits what was signed."""
 
@@ -29,22 +34,58 @@ class End:
     sequence: int
     hash: bytes
     signature: bytes
+    rows_number: int = 0
+    rows_hash: bytes = GENESIS
+
+    @property
+    def signed(self) -> bytes:
+        """What is signed of it."""
+        return signed_end(self.sequence, self.hash, self.rows_number, self.rows_hash)
+
+    @property
+    def digest(self) -> bytes:
+        """What to keep elsewhere, so that a later state can be held against it, 32 bytes."""
+        return hashlib.sha256(self.signed).digest()
 
 
 @dataclass(frozen=True)
 class Verified:
-    """The result of a walk: how many entries hold, and what is wrong with the first that does not; empty where all do."""
+    """The result of a walk: how many entries hold, and what is wrong with the first that does not; empty where all do.
+
+    `rows` are those of cases, case events and outcomes, and `end` is the digest of the ledger's end.
+    """
 
     entries: int
     broken: str = ""
     signed: bool = False
+    rows: int = 0
+    links: int = 0
+    end: bytes = NOTHING
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """An end that the ledger had earlier, as `vouch audit verify` printed it."""
+
+    entries: int
+    rows: int
+    digest: bytes
 
 
 def rows_of(connection: Connection) -> Iterator[Any]:
     """All entries in order, each with its payload, in constant memory."""
+    return _rows_of(connection, _ALL)
+
+
+def _numbered_rows_of(connection: Connection) -> Iterator[Any]:
+    """As `rows_of`, each with the number of its order in memory."""
+    return _rows_of(connection, _ALL.add_columns(PAYLOADS.c.memory_number))
+
+
+def _rows_of(connection: Connection, all_rows: sa.Select[Any]) -> Iterator[Any]:
     last = None
     while True:
-        query = _ALL if last is None else _ALL.where(ENTRIES.c.sequence > last)
+        query = all_rows if last is None else all_rows.where(ENTRIES.c.sequence > last)
         rows = connection.execute(query.order_by(ENTRIES.c.sequence).limit(CHUNK)).all()
         yield from rows
         if len(rows) < CHUNK:
@@ -52,10 +93,43 @@ def rows_of(connection: Connection) -> Iterator[Any]:
         last = rows[-1].sequence
 
 
+def verify_ledger(
+    connection: Connection, fits: Fits | None, tell: Callable[[int], None] = lambda entries: None, anchor: Anchor | None = None
+) -> Verified:  # fmt: skip
+    """Verify all of a ledger, in one snapshot: entries, their payloads, and the rows that verdicts and labels rest on.
+
+    `anchor` is an end that it must have had.
+    """
+    end, hashes = end_of(connection), dict[int, bytes]()
+    wanted = anchor.entries if anchor else 0
+    verified = verify(_noting(_numbered_rows_of(connection), wanted, hashes), end, fits, tell)
+    if verified.broken or end is None:
+        return verified
+    stray = stray_payload(connection)
+    if stray is not None:
+        return replace(verified, broken=f"entry {stray} is missing: an order without a decision stands there")
+    rows = verify_rows(connection, end.rows_number, end.rows_hash, anchor.rows if anchor else 0)
+    broken = rows.broken
+    if not broken and anchor is not None:
+        then = signed_end(wanted, hashes.get(wanted, GENESIS), anchor.rows, rows.asked or GENESIS)
+        if hashlib.sha256(then).digest() != anchor.digest:
+            broken = f"the ledger never had the end {anchor.entries}:{anchor.rows}: it was written anew since, or cut"
+    return replace(verified, broken=broken, rows=rows.rows, links=end.rows_number, end=end.digest)
+
+
+def _noting(rows: Iterator[Any], sequence: int, hashes: dict[int, bytes]) -> Iterator[Any]:
+    for row in rows:
+        if row.sequence == sequence:
+            hashes[sequence] = row.hash
+        yield row
+
+
 def end_of(connection: Connection) -> End | None:
-    """The stated end; None where it is missing."""
-    rows = connection.execute(sa.select(HEAD.c.sequence, HEAD.c.hash, HEAD.c.signature)).all()
-    return End(*rows[0]) if len(rows) == 1 else None
+    """The stated end; None where it is missing, or is none."""
+    columns = (HEAD.c.sequence, HEAD.c.hash, HEAD.c.signature, HEAD.c.rows_number, HEAD.c.rows_hash)
+    rows = connection.execute(sa.select(*columns)).all()
+    whole = len(rows) == 1 and list(map(type, rows[0])) == [int, bytes, bytes, int, bytes]
+    return End(*rows[0]) if whole else None
 
 
 def stray_payload(connection: Connection) -> int | None:
@@ -119,12 +193,19 @@ def verify(
         sequence, kind, entry_id, at, decision, facts, commitment, stated, kept, *personal = row
         if sequence != expected:
             return Verified(expected - 1, f"entry {expected} is missing: after {expected - 1} comes {sequence}")
-        computed = hash_of(before, sequence, kind, entry_id, at, decision, facts, commitment)
+        try:
+            computed = hash_of(before, sequence, kind, entry_id, at, decision, facts, commitment)
+        except _ODD_TYPES:
+            computed = NOTHING
         if computed != stated:
             return Verified(expected - 1, f"entry {sequence} was changed, or is not the one that was written there")
         if kept is not None:
-            transaction_id, user_id, digest, salt, payload = personal
-            if commitment_of(salt, transaction_id, user_id, digest, payload) != commitment:
+            transaction_id, user_id, digest, salt, payload, *numbers = personal
+            try:
+                same = commitment_of(salt, transaction_id, user_id, digest, payload) == commitment
+            except _ODD_TYPES:
+                same = False
+            if not same or (numbers and _memory_number(facts) != numbers[0]):
                 return Verified(
                     expected - 1, f"entry {sequence} was changed: its order or answer is not what was written"
                 )
@@ -140,6 +221,10 @@ def verify(
     return _ended(before, expected - 1, missing, named, end, fits)
 
 
+def _memory_number(facts: bytes) -> int | None:
+    return DecisionFacts.FromString(facts).memory_number or None
+
+
 def _ended(
     last: bytes, entries: int, missing: dict[str, int], erased: set[str], end: End | None, fits: Fits | None
 ) -> Verified:
@@ -153,6 +238,6 @@ def _ended(
     if end.sequence < entries or end.hash != last:
         return Verified(end.sequence, f"entry {min(end.sequence + 1, entries)} was not written by the ledger")
     signed = end.signature != NOTHING
-    if fits is not None and entries and not (signed and fits(end.signature, signed_end(entries, last))):
+    if fits is not None and entries and not (signed and fits(end.signature, end.signed)):
         return Verified(entries - 1, f"entry {entries} is not the signed end of the chain")
     return Verified(entries, signed=signed)

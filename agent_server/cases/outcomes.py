@@ -53,18 +53,14 @@ class Report:
         if row is not None:
             now, reporter = row.reported_at, row.reported_by
         else:
-            group.execute(
-                OUTCOMES.insert().values(
-                    outcome_id=outcome_id,
-                    sequence=revisions[-1].sequence,
-                    kind=outcome.kind,
-                    occurred_at=outcome.occurred_at.ToMicroseconds(),
-                    source=outcome.source,
-                    abuse_type=outcome.abuse_type,
-                    reported_at=now,
-                    reported_by=reporter,
-                )
-            )
+            group.insert(
+                OUTCOMES,
+                {
+                    "outcome_id": outcome_id, "sequence": revisions[-1].sequence, "kind": outcome.kind,
+                    "occurred_at": outcome.occurred_at.ToMicroseconds(), "source": outcome.source,
+                    "abuse_type": outcome.abuse_type, "reported_at": now, "reported_by": reporter,
+                },
+            )  # fmt: skip
         kept = pb.Outcome(reported_at=timestamp(now), reported_by=reporter)
         kept.MergeFrom(outcome)
         return Reported(kept, again=row is not None)

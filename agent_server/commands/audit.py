@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent_server.audit.exports import ExportError, read_export, write_export
-from agent_server.audit.signing import make_key, read_public, signature_fits
-from agent_server.audit.verify import Fits, Verified, end_of, rows_of, stray_payload, verify
-from agent_server.ledger import LedgerError, open_engine
+from agent_server.audit.signing import Signing, make_key, read_public, signature_fits
+from agent_server.audit.verify import Anchor, Fits, Verified, end_of, rows_of, verify, verify_ledger
+from agent_server.database.engine import writing
+from agent_server.ledger import LedgerError, open_engine, reading
+from agent_server.ledger.group import sign_end
 from agent_server.settings import AgentSettings
 from runtime.process.commands import command
 from runtime.process.terminal import plain
@@ -27,8 +29,13 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--key", type=Path, help="key that signs the ledger, either half (default: VOUCH_AGENT_LEDGER_KEY)"
     )
+    check.add_argument(
+        "--end", type=_anchor, metavar="N:N:DIGEST", help="an end that was printed earlier: the ledger must have had it"
+    )
     export = actions.add_parser("export", help="write all entries to a file that verifies by itself")
     export.add_argument("--output", type=Path, required=True, help=".parquet or .jsonl")
+    sign = actions.add_parser("sign", help="verify the ledger and sign its end: once, where a key is new to it")
+    sign.add_argument("--key", type=Path, help="private key (default: VOUCH_AGENT_LEDGER_KEY)")
     actions.add_parser("key", help="make a key; its public half stands beside it").add_argument("file", type=Path)
     return result
 
@@ -44,9 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.action == "export":
         return _export(settings.ledger_url, options.output)
     key = options.key or settings.ledger_key
+    if options.action == "sign":
+        if key is None:
+            raise LedgerError("there is no key: set VOUCH_AGENT_LEDGER_KEY, or give --key")
+        return _sign(settings.ledger_url, key)
     fits = _fits(key) if key else None
-    verified = _verify_file(options.file, fits) if options.file else _verify_ledger(settings.ledger_url, fits)
+    if options.file:
+        if options.end is not None:
+            raise LedgerError("--end goes with a ledger: an export does not hold all that it covers")
+        verified = _verify_file(options.file, fits)
+    else:
+        verified = _verify_ledger(settings.ledger_url, fits, options.end)
     return _tell(verified, with_key=fits is not None)
+
+
+def _anchor(text: str) -> Anchor:
+    entries, rows, digest = text.split(":")
+    return Anchor(int(entries), int(rows), bytes.fromhex(digest))
 
 
 def _fits(path: Path) -> Fits:
@@ -54,18 +75,26 @@ def _fits(path: Path) -> Fits:
     return lambda signature, content: signature_fits(key, signature, content)
 
 
-def _verify_ledger(url: str, fits: Fits | None) -> Verified:
-    engine = open_engine(url)
+def _verify_ledger(url: str, fits: Fits | None, anchor: Anchor | None) -> Verified:
+    with reading(url) as connection, telling() as tell:
+        return verify_ledger(connection, fits, tell, anchor)
+
+
+def _sign(url: str, path: Path) -> int:
+    """Verify the ledger, and sign its end with a key that did not sign it so far."""
+    signer = Signing(path)
+    engine = open_engine(url, signer)
     try:
-        with engine.connect() as connection, telling() as tell:
-            end = end_of(connection)
-            stray = stray_payload(connection)
-            verified = verify(rows_of(connection), end, fits, tell)
+        with writing(engine) as connection, connection.begin(), telling() as tell:
+            verified = verify_ledger(connection, None, tell)
+            if not verified.broken:
+                sign_end(connection, signer)
     finally:
         engine.dispose()
-    if stray is not None and not verified.broken:
-        return Verified(verified.entries, f"entry {stray} is missing: an order without a decision stands there")
-    return verified
+    if not verified.broken:
+        print(f"the end of {verified.entries:,} entries is signed")
+        return HOLDS
+    return _tell(verified, with_key=False)
 
 
 def _verify_file(path: Path, fits: Fits | None) -> Verified:
@@ -75,12 +104,8 @@ def _verify_file(path: Path, fits: Fits | None) -> Verified:
 
 
 def _export(url: str, path: Path) -> int:
-    engine = open_engine(url)
-    try:
-        with engine.connect() as connection:
-            number = write_export(path, rows_of(connection), end_of(connection))
-    finally:
-        engine.dispose()
+    with reading(url) as connection:
+        number = write_export(path, rows_of(connection), end_of(connection))
     print(f"{path}: {number:,} entries; `vouch audit verify {path}` verifies them")
     return HOLDS
 
@@ -90,9 +115,12 @@ def _tell(verified: Verified, *, with_key: bool) -> int:
         print(plain(f"vouch audit: {verified.broken}; the {verified.entries:,} before it hold"), file=sys.stderr)
         return BROKEN
     ends = "its end is signed" if with_key else (
-        "without a key a cut at its end cannot be seen" + (" (it is signed: give --key)" if verified.signed else "")
+        "without a key it may have been computed anew" + (" (it is signed: give --key)" if verified.signed else "")
     )  # fmt: skip
     print(f"{verified.entries:,} entries hold; {ends}")
+    if verified.end:
+        print(f"{verified.rows:,} rows of cases, case events and outcomes hold")
+        print(f"end {verified.entries}:{verified.links}:{verified.end.hex()} (keep it elsewhere, for verify --end)")
     return HOLDS
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.cases.labels import Place, label_page, labelled
 from agent_server.commands.ages import age, long_ago
-from agent_server.ledger import LedgerError, open_engine
+from agent_server.ledger import LedgerError, reading
 from agent_server.settings import AgentSettings
 from contract.abuse_types import HONEST_TYPES
 from contract.extras import number_text
@@ -48,23 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 written, 1 nothing is known, 2 it could not run."""
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
-    engine = open_engine(settings.ledger_url)
     matured = None if options.matured is None else long_ago(options.matured)
-    try:
-        with engine.connect() as connection:
-            read = partial(_pages, connection, matured, long_ago(0))
-            schema = _schema(read())  # types come of all rows: an extra may be a number in one and a text in another
-            if schema is None:
-                print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
-                return 1
-            counts, abuse = Counter[str](), 0
-            with complete_or_nothing(options.output) as path, TableWriter(path, options.output) as writer:
-                for rows in read():
-                    writer.write(_table(rows, schema))
-                    counts.update(row["label_source"] for row in rows)
-                    abuse += sum(row["is_abuse"] for row in rows)
-    finally:
-        engine.dispose()
+    with reading(settings.ledger_url) as connection:
+        read = partial(_pages, connection, matured, long_ago(0))
+        schema = _schema(read())  # types come of all rows: an extra may be a number in one and a text in another
+        if schema is None:
+            print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
+            return 1
+        counts, abuse = Counter[str](), 0
+        with complete_or_nothing(options.output) as path, TableWriter(path, options.output) as writer:
+            for rows in read():
+                writer.write(_table(rows, schema))
+                counts.update(row["label_source"] for row in rows)
+                abuse += sum(row["is_abuse"] for row in rows)
     by_source = ", ".join(f"{count:,} by {source}" for source, count in sorted(counts.items()))
     print(f"{writer.rows:,} labels, {abuse:,} of them abuse: {by_source}")
     return 0

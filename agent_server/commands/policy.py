@@ -16,7 +16,7 @@ from agent_server.commands.client import command_channel, tell
 from agent_server.commands.policy_report import figures_of, page, write_page
 from agent_server.decisions.comparing import Comparison, Judged, compare
 from agent_server.decisions.policy import Policy
-from agent_server.ledger import LedgerError, open_engine
+from agent_server.ledger import LedgerError, reading
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED
 from agent_server.ledger.records import answer_of, order_of
@@ -108,24 +108,20 @@ def _show(policy: Policy) -> None:
 
 def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[Judged]:
     """Decisions that no person made, with the score they rested on and what is known of their orders since."""
-    engine = open_engine(settings.ledger_url)
-    try:
-        with engine.connect() as connection:
-            truth = _truth(connection)
-            after, latest = 0, long_ago(since) if since is not None else 0
-            chosen = DECIDED.where(ENTRIES.c.kind == int(Kind.DECISION), ENTRIES.c.at >= latest)
-            while rows := connection.execute(
-                chosen.where(ENTRIES.c.sequence > after).order_by(ENTRIES.c.sequence).limit(_AT_ONCE)
-            ).all():  # fmt: skip
-                for row in rows:
-                    answer = answer_of(row)
-                    if answer.decision_maker == pb.DECISION_MAKER_HUMAN:
-                        continue  # the decision before it is the one that a policy made
-                    prediction = answer.ml_prediction if answer.HasField("ml_prediction") else None
-                    yield Judged(order_of(row), prediction, row.at, truth.get(row.transaction_id))
-                after = rows[-1].sequence
-    finally:
-        engine.dispose()
+    with reading(settings.ledger_url) as connection:
+        truth = _truth(connection)
+        after, latest = 0, long_ago(since) if since is not None else 0
+        chosen = DECIDED.where(ENTRIES.c.kind == int(Kind.DECISION), ENTRIES.c.at >= latest)
+        while rows := connection.execute(
+            chosen.where(ENTRIES.c.sequence > after).order_by(ENTRIES.c.sequence).limit(_AT_ONCE)
+        ).all():  # fmt: skip
+            for row in rows:
+                answer = answer_of(row)
+                if answer.decision_maker == pb.DECISION_MAKER_HUMAN:
+                    continue  # the decision before it is the one that a policy made
+                prediction = answer.ml_prediction if answer.HasField("ml_prediction") else None
+                yield Judged(order_of(row), prediction, row.at, truth.get(row.transaction_id))
+            after = rows[-1].sequence
 
 
 def _truth(connection: Connection) -> dict[str, bool]:

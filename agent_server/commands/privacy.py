@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from agent_server.audit.signing import Signing
 from agent_server.commands.ages import age, long_ago
 from agent_server.database.engine import writing
-from agent_server.ledger import LedgerError, open_engine
+from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
@@ -56,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
+    if options.action == "find":
+        return _find(settings.ledger_url, options.user)
+    if options.action == "export":
+        return _export(settings.ledger_url, options.user)
     signer: Signer = Signing(settings.ledger_key) if settings.ledger_key else Unsigned()
-    engine = open_engine(settings.ledger_url)
+    engine = open_engine(settings.ledger_url, signer)
     try:
-        if options.action == "find":
-            return _find(engine, options.user)
-        if options.action == "export":
-            return _export(engine, options.user)
         if options.action == "status":
             return _tell(Scrubber(engine).progress())
         if options.action == "scrub":
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine.dispose()
 
 
-def _find(engine: Engine, user_id: str) -> int:
-    with engine.connect() as connection:
+def _find(url: str, user_id: str) -> int:
+    with reading(url) as connection:
         kept = footprint(user_id)(connection)
     if not kept:
         print("nothing is kept of this person")
@@ -89,27 +89,25 @@ def _find(engine: Engine, user_id: str) -> int:
     return 0
 
 
-def _records(engine: Engine, user_id: str) -> Iterator[ExportPersonResponse]:
+def _records(connection: Connection, user_id: str) -> Iterator[ExportPersonResponse]:
     after = 0
-    with engine.connect() as connection:
-        while records := told(user_id, after)(connection):
-            yield from records
-            after = records[-1].record.sequence
+    while records := told(user_id, after)(connection):
+        yield from records
+        after = records[-1].record.sequence
 
 
-def _remembered(engine: Engine, user_id: str) -> Iterator[RememberedOrder]:
-    with engine.connect() as connection:
-        orders, place = remembered_of(user_id, None)(connection)
+def _remembered(connection: Connection, user_id: str) -> Iterator[RememberedOrder]:
+    orders, place = remembered_of(user_id, None)(connection)
+    yield from orders
+    while place is not None:
+        orders, place = remembered_of(user_id, place)(connection)
         yield from orders
-        while place is not None:
-            orders, place = remembered_of(user_id, place)(connection)
-            yield from orders
 
 
-def _export(engine: Engine, user_id: str) -> int:
-    records = [_as_json(record) for record in _records(engine, user_id)]
-    remembered = [_as_json(order) for order in _remembered(engine, user_id)]
-    with engine.connect() as connection:
+def _export(url: str, user_id: str) -> int:
+    with reading(url) as connection:
+        records = [_as_json(record) for record in _records(connection, user_id)]
+        remembered = [_as_json(order) for order in _remembered(connection, user_id)]
         totals = totals_of(user_id)(connection)
     whole = {"user_id": user_id, "records": records, "remembered": remembered}
     json.dump(whole | ({"totals": _as_json(totals)} if totals is not None else {}), sys.stdout, indent=2)

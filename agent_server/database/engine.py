@@ -16,6 +16,8 @@ WRITES = "vouch_writes"
 """Execution option of connections that write: SQLite then takes its lock at the start, not in the middle."""
 BUSY_SECONDS = 1.5
 """How long a write waits for others before it is refused: less than a caller waits."""
+FAILING_SECONDS = 0.05
+"""How long it waits after a write that failed: whoever retries then learns at once that nothing has changed."""
 HANGING_MILLISECONDS = 1000
 """So long a write may do nothing while it holds what others wait for: less than these wait."""
 _OPENING_SECONDS = 10.0
@@ -46,6 +48,27 @@ def connect(url: str) -> Engine:
         raise unusable(error) from error
 
 
+def connect_reading(url: str) -> Engine:
+    """An engine that only reads: it makes no file, changes none, and needs no right to write. Raises LedgerError."""
+    try:
+        address = sa.make_url(url)
+        if address.get_backend_name() == "postgresql":
+            address = address.set(drivername="postgresql+psycopg")
+            options = f"{_POSTGRES_OPTIONS} -c default_transaction_read_only=on"
+            return sa.create_engine(address, connect_args={"connect_timeout": 2, "options": options})
+        engine = sa.create_engine(address)
+        if engine.dialect.name == "sqlite":
+            path = file_of(engine)
+            if path is None or not path.is_file():
+                raise LedgerError(f"there is no ledger at {path}: check VOUCH_AGENT_LEDGER_URL, or --ledger")
+            engine = sa.create_engine(address, creator=lambda: _connected_reading(path))
+            sa.event.listen(engine, "connect", _readable)
+            sa.event.listen(engine, "begin", _begin)
+        return engine
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
+        raise unusable(error) from error
+
+
 def unusable(error: Exception) -> LedgerError:
     """What a user is told. Without the URL itself, which may hold a password."""
     words = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -59,6 +82,27 @@ def writing(engine: Engine) -> Connection:
     return engine.connect().execution_options(**{WRITES: True})
 
 
+@contextlib.contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose statements all see one state of the database, and that cannot write.
+
+    The only way to read: PostgreSQL's default shows each statement a newer state, so that a comparison of what two of them
+    read finds differences that were never there.
+    """
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA query_only=ON")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            if not connection.invalidated:
+                driver.execute("PRAGMA query_only=OFF")
+
+
 def end_when_hanging(connection: Connection) -> None:
     """Let PostgreSQL end a connection that hangs in the middle of a write, and so holds the head of the chain for all others.
 
@@ -69,10 +113,41 @@ def end_when_hanging(connection: Connection) -> None:
         connection.commit()
 
 
+def wait_for_locks(connection: Connection, seconds: float) -> None:
+    """Set how long a connection waits for the locks of others."""
+    milliseconds = int(seconds * 1000)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
+        connection.commit()
+    else:
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout={milliseconds}")
+
+
 def file_of(engine: Engine) -> Path | None:
     """The file of an SQLite database; None for one in memory and for servers."""
     name = engine.url.database
     return Path(name) if engine.dialect.name == "sqlite" and name and name != ":memory:" else None
+
+
+def path_of(url: str) -> Path | None:
+    """The file that a URL names; None for one in memory and for servers. Raises LedgerError."""
+    address = _address(url)
+    named = address.get_backend_name() == "sqlite" and not is_in_memory(url)
+    return Path(address.database) if named and address.database else None
+
+
+def is_in_memory(url: str) -> bool:
+    """Whether a URL names an SQLite database in memory. Raises LedgerError."""
+    address = _address(url)
+    return address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:")
+
+
+def _address(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise unusable(error) from error
 
 
 def _make_private(path: Path) -> None:
@@ -87,6 +162,28 @@ def _connected(path: Path) -> sqlite3.Connection:
     throw away the write-ahead log that lies beside it.
     """
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
+
+
+def _connected_reading(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. SQLite reads beside a write-ahead log, which it has to make where nobody writes: where it
+    must not, and there is none, the file holds all.
+    """
+    where = f"file:{quote(str(path))}?mode=ro"
+    connection = sqlite3.connect(where, uri=True, check_same_thread=False)
+    try:
+        connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.OperationalError:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        connection = sqlite3.connect(f"{where}&immutable=1", uri=True, check_same_thread=False)
+    return connection
+
+
+def _readable(connection: Any, record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
 
 def _durable(connection: Any, record: Any) -> None:

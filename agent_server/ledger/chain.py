@@ -44,21 +44,29 @@ def commit_to(salt: bytes, transaction_id: str, user_id: str, content_digest: by
     return hashlib.sha256(b"".join((salt, lengths, transaction, user, content_digest, payload))).digest()
 
 
-def signed_end(sequence: int, end: bytes) -> bytes:
-    """What is signed of a chain's end."""
-    return b"vouch ledger head" + _END.pack(sequence) + end
+def signed_end(sequence: int, end: bytes, rows_number: int = 0, rows_hash: bytes = GENESIS) -> bytes:
+    """Return what is signed of the ends of both chains; of the first alone while the second is empty."""
+    first = _END.pack(sequence) + end
+    return b"vouch ledger head" + first + (_END.pack(rows_number) + rows_hash if rows_number else NOTHING)
 
 
 class Signer(Protocol):
     """Signs the end of the chain."""
 
     def sign(self, content: bytes) -> bytes:
-        """A signature, or nothing where there is no key."""
+        """Return a signature, or nothing where there is no key."""
+
+    def fits(self, signature: bytes, content: bytes) -> bool:
+        """Return whether a signature is what this signer would have made of the content."""
 
 
 class Unsigned:
-    """Signs nothing: then a chain that was cut at its end cannot be told from one that ends there."""
+    """Signs nothing: then whoever can write to the database can compute the whole chain anew."""
 
     def sign(self, content: bytes) -> bytes:
         """See Signer."""
         return NOTHING
+
+    def fits(self, signature: bytes, content: bytes) -> bool:
+        """See Signer."""
+        return signature == NOTHING

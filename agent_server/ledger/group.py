@@ -1,17 +1,21 @@
 """One transaction of the ledger: what a group of writes reads and appends. The head row is locked for as long as it is open."""
 
+import contextlib
+import copy
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.engine import LedgerError
 from agent_server.database.prepared import PreparedInsert
-from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_end
-from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, MEMORY, PAYLOADS
+from agent_server.ledger.chain import NOTHING, Kind, Signer, Unsigned, entry_hash, signed_end
+from agent_server.ledger.protected_rows import PROTECTED, ProtectedRows, link_hash
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, MEMORY, PAYLOADS, ROW_CHANGES
 from generated.vouch.v1.agent_service_pb2 import DECISION_MAKER_HUMAN
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
@@ -33,7 +37,7 @@ class Revision:
 
 
 # Made once: to make a statement takes longer than to run it.
-_HEAD = sa.select(HEAD.c.sequence, HEAD.c.hash).with_for_update()
+_HEAD = sa.select(HEAD).with_for_update()
 _REMEMBERED = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
 _REVISIONS = (
     sa.select(
@@ -45,10 +49,12 @@ _REVISIONS = (
     .order_by(PAYLOADS.c.sequence)
 )  # fmt: skip
 _NEW_HEAD = HEAD.update().values(
-    sequence=sa.bindparam("new_sequence"), hash=sa.bindparam("new_hash"), signature=sa.bindparam("new_signature")
-)
+    sequence=sa.bindparam("new_sequence"), hash=sa.bindparam("new_hash"), signature=sa.bindparam("new_signature"),
+    rows_number=sa.bindparam("new_rows_number"), rows_hash=sa.bindparam("new_rows_hash"),
+)  # fmt: skip
 _INSERTS: Final = {
-    table: PreparedInsert(table, [column.name for column in table.columns]) for table in (ENTRIES, PAYLOADS, ATTEMPTS)
+    table: PreparedInsert(table, [column.name for column in table.columns])
+    for table in (ENTRIES, PAYLOADS, ATTEMPTS, ROW_CHANGES)
 }
 """For tables of which every decision writes a row."""
 _CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
@@ -62,6 +68,31 @@ _PLACES = (
 _NEW_NUMBER = MEMORY.update().values(number=sa.bindparam("new_number"))
 
 
+class ForeignEnd(LedgerError):
+    """The end of the chain was not written by somebody with this process's key; the message says what to do."""
+
+
+def refuse_foreign_end(head: Any, signer: Signer) -> None:
+    """Raise ForeignEnd where the ledger's end does not fit the signer.
+
+    Whoever appended to such a ledger would sign what somebody without the key did to it.
+    """
+    ends = (head.sequence, head.hash, head.rows_number, head.rows_hash)
+    if (head.sequence or head.rows_number) and not signer.fits(head.signature, signed_end(*ends)):
+        raise ForeignEnd(
+            "the end of the ledger is not signed by VOUCH_AGENT_LEDGER_KEY: verify it, then sign it by `vouch audit sign`"
+            if not isinstance(signer, Unsigned)
+            else "the ledger is signed: set VOUCH_AGENT_LEDGER_KEY, as only its key may append to it"
+        )
+
+
+def sign_end(connection: Connection, signer: Signer) -> None:
+    """Sign the end of the chain as it stands, within the connection's transaction."""
+    head = connection.execute(_HEAD).one()
+    ends = (head.sequence, head.hash, head.rows_number, head.rows_hash)
+    connection.execute(HEAD.update().values(signature=signer.sign(signed_end(*ends))))
+
+
 def digest_of(key: bytes, text: str) -> int:
     """What history keeps instead of a text: 64 bits, which nobody without the key can tell from others."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big", signed=True)
@@ -73,7 +104,9 @@ class Group:
     def __init__(self, connection: Connection, signer: Signer) -> None:
         self._connection, self._signer = connection, signer
         head = connection.execute(_HEAD).one()
+        refuse_foreign_end(head, signer)
         self._begun_at: int = head.sequence
+        self._rows, self._rows_number, self._rows_hash = ProtectedRows(), head.rows_number, head.rows_hash
         self._sequence: int = head.sequence
         self._end: bytes = head.hash
         self._waiting: dict[sa.Table, list[Mapping[str, Any]]] = {}
@@ -101,11 +134,17 @@ class Group:
 
     def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
         """Insert a row with the others of its table."""
+        if table in PROTECTED:
+            row = self._rows.insert(table, row)
         self._waiting.setdefault(table, []).append(row)
 
     def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.CursorResult[Any]:
         """Run a statement that sees everything appended so far."""
         self._flush()
+        if isinstance(statement, sa.Update | sa.Delete | sa.Insert) and statement.table in PROTECTED:
+            if isinstance(statement, sa.Insert):
+                raise TypeError(f"insert rows of {statement.table.name} by Group.insert: they are committed to")
+            statement = self._rows.change(self._connection, statement, parameters)
         return self._connection.execute(statement, parameters)
 
     def run(self, prepared: Callable[[Connection, Mapping[str, Any]], T], values: Mapping[str, Any]) -> T:
@@ -202,6 +241,19 @@ class Group:
         self._remembered()[3] = moment
         self._connection.execute(MEMORY.update().values(folded_until=moment))
 
+    @contextlib.contextmanager
+    def undone(self) -> Iterator["Group"]:
+        """A group that goes on from here, and whose writes are undone at the end."""
+        self._flush()
+        trial = copy.copy(self)
+        trial._waiting, trial._revisions, trial._memory, trial._rows = {}, {}, list(self._memory), ProtectedRows()
+        savepoint = self._connection.begin_nested()
+        try:
+            yield trial
+            trial.close()
+        finally:
+            savepoint.rollback()
+
     def _remembered(self) -> list[Any]:
         if not self._memory:
             row = self._connection.execute(_REMEMBERED).one()
@@ -209,14 +261,22 @@ class Group:
         return self._memory
 
     def close(self) -> None:
-        """Write what waits, the number of the latest attempt, and the new end of the chain."""
+        """Write what waits, the number of the latest attempt, the commitments to rows, and the new end of the chain."""
         self._flush()
+        content = self._rows.content(self._connection)
+        if content:
+            self._rows_number += 1
+            self._rows_hash = link_hash(self._rows_hash, self._rows_number, content)
+            self.insert(ROW_CHANGES, {"number": self._rows_number, "content": content, "hash": self._rows_hash})
+            self._flush()
         if self._attempted:
             self._connection.execute(_NEW_NUMBER, {"new_number": self._memory[1]})
-        if self._sequence != self._begun_at:
-            signature = self._signer.sign(signed_end(self._sequence, self._end))
-            values = {"new_sequence": self._sequence, "new_hash": self._end, "new_signature": signature}
-            self._connection.execute(_NEW_HEAD, values)
+        if content or self._sequence != self._begun_at:
+            ends = (self._sequence, self._end, self._rows_number, self._rows_hash)
+            self._connection.execute(_NEW_HEAD, {
+                "new_sequence": self._sequence, "new_hash": self._end, "new_rows_number": self._rows_number,
+                "new_rows_hash": self._rows_hash, "new_signature": self._signer.sign(signed_end(*ends)),
+            })  # fmt: skip
 
     def _flush(self) -> None:
         for table, rows in self._waiting.items():

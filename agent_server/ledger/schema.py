@@ -63,6 +63,7 @@ CASES = sa.Table(
     sa.Column("hidden_entry", sa.BigInteger),
     sa.Column("held", sa.Boolean, nullable=False, default=False),
     sa.Column("golden", sa.SmallInteger, nullable=False, default=0),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("counts_from", sa.BigInteger),
     sa.Index("ix_cases_reason_status", "reason", "status"),
     sa.Index("ix_cases_status_urgency", "status", "urgency", "case_id"),
@@ -108,6 +109,7 @@ CASE_EVENTS = sa.Table(
     sa.Column("kind", sa.SmallInteger, nullable=False),
     sa.Column("actor", sa.String(128), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
 )
 """What happened to a case after it was opened, numbered from 2. `text` is what people wrote: emptied with what is erased."""
 
@@ -122,6 +124,7 @@ OUTCOMES = sa.Table(
     sa.Column("abuse_type", sa.String(64), nullable=False),
     sa.Column("reported_at", sa.BigInteger, nullable=False),
     sa.Column("reported_by", sa.String(128), nullable=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
 )
 """What became of orders. `outcome_id` is a digest of what makes two reports the same, `sequence` the decision. All stay."""
 
@@ -203,6 +206,15 @@ FOLDED_DEVICES = sa.Table(
 )
 """The devices of these attempts."""
 
+ROW_CHANGES = sa.Table(
+    "row_changes",
+    METADATA,
+    sa.Column("number", SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+)
+"""The second chain: commitments to the rows of cases, case events and outcomes, see protected_rows. Never changed."""
+
 HEAD = sa.Table(
     "head",
     METADATA,
@@ -210,8 +222,10 @@ HEAD = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
+    sa.Column("rows_number", sa.BigInteger, nullable=False, default=0),
+    sa.Column("rows_hash", sa.LargeBinary, nullable=False, default=bytes(32)),
 )
-"""The end of the chain, one row: who locks it may append. So the order of sequences is the order of commits."""
+"""The ends of both chains, one row: who locks it may append. So the order of sequences is the order of commits."""
 
 PROOFS = sa.Table(
     "proofs",

@@ -18,10 +18,19 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from agent_server.database.engine import committing, end_when_hanging, file_of, writing
+from agent_server.database.engine import (
+    BUSY_SECONDS,
+    FAILING_SECONDS,
+    committing,
+    end_when_hanging,
+    file_of,
+    snapshot,
+    wait_for_locks,
+    writing,
+)
 from agent_server.database.file import FileLost, LedgerFile
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.group import Group, Write
+from agent_server.ledger.group import ForeignEnd, Group, Write
 from agent_server.ledger.metrics import COMMITS, WRITES
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import PROOFS
@@ -33,7 +42,7 @@ from runtime.telemetry.logging import get_logger
 
 T = TypeVar("T")
 PROVEN_SECONDS = 1.0
-"""For so long a write that succeeded proves that the next one will."""
+"""How long a proof that succeeded is believed, unless a write fails meanwhile."""
 PATIENCE_SECONDS = 2.0
 """So long a caller waits for a write; what is not known to be kept by then is answered as not kept."""
 READERS = 8
@@ -42,7 +51,9 @@ _LARGEST_GROUP = 512
 _PROOF_BYTES = 16 << 10  # more than a review writes, so that a disk with room for the proof has room for one
 _TELL_SECONDS = 10.0
 # The database itself, not what was written.
-_LOST = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, FileLost)
+# A table that is missing or read only is an OperationalError in SQLite, a ProgrammingError in PostgreSQL.
+_STATE = (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.InternalError)
+_LOST = (*_STATE, FileLost, ForeignEnd)
 _Waiting = tuple[Write[Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 _log = get_logger()
 
@@ -50,13 +61,14 @@ _log = get_logger()
 class Ledger:
     """The one writer and the readers of a ledger."""
 
-    def __init__(self, engine: Engine, signer: Signer | None = None) -> None:
-        self._engine, self._signer = engine, signer or Unsigned()
+    def __init__(self, engine: Engine, signer: Signer | None = None, proof: Write[None] | None = None) -> None:
+        """`proof` is what has to succeed, and leave nothing, for the ledger to be available."""
+        self._engine, self._signer, self._proof = engine, signer or Unsigned(), proof
         path = file_of(engine)
         self._file = LedgerFile(path) if path else None
         self._connection: Connection | None = None
         self._name = uuid.uuid4().hex
-        self._proven, self._failing = 0.0, False
+        self._proven, self._failing, self._hurries = 0.0, False, False
         self._told, self._failed = 0.0, 0
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, "ledger-read")
@@ -78,7 +90,7 @@ class Ledger:
             raise _not_kept() from error
 
     async def read(self, query: Query[T]) -> T:
-        """Run `query` on a connection of its own; raise Unavailable when the database does not answer."""
+        """Run `query` on one state of the database; raise Unavailable when it does not answer."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
 
     async def read_in_background(self, query: Query[T]) -> T:
@@ -88,7 +100,7 @@ class Ledger:
     def read_now(self, query: Query[T]) -> T:
         """As `read`, in this thread."""
         try:
-            with self._engine.connect() as connection:
+            with snapshot(self._engine) as connection:
                 return query(connection)
         except sa.exc.SQLAlchemyError as error:
             raise Unavailable(
@@ -96,13 +108,17 @@ class Ledger:
             ) from error
 
     async def available(self, within_seconds: float = PROVEN_SECONDS) -> bool:
-        """Whether a decision can be kept now: the last write was, so many seconds ago, or one made to find out is."""
+        """Whether a review could be recorded now: it could, so many seconds ago, or one made to find out can."""
         if not self._failing and time.monotonic() - self._proven < within_seconds:
             return True
         try:
             await self.write(self._prove)
         except Unavailable:
             return False
+        except Exception as error:  # a rule of the tables that no review could keep
+            _log.error("no review can be recorded", cause=_cause(error))
+            return False
+        self._proven = time.monotonic()
         return True
 
     def close(self) -> None:
@@ -117,6 +133,8 @@ class Ledger:
         mine = PROOFS.c.writer == self._name
         if not group.execute(PROOFS.update().where(mine).values(content=content)).rowcount:
             group.execute(PROOFS.insert().values(writer=self._name, content=content))
+        if self._proof is not None:
+            self._proof(group)
 
     def _run(self) -> None:
         while True:
@@ -169,6 +187,7 @@ class Ledger:
             raise
         except Exception as error:
             if len(writes) == 1:
+                self._proven = 0.0
                 return [error]
             return [result for write in writes for result in self._commit([write])]
 
@@ -178,6 +197,9 @@ class Ledger:
         if self._connection is None:
             self._connection = writing(self._engine)
             end_when_hanging(self._connection)
+            self._hurries = self._failing
+            if self._hurries:
+                wait_for_locks(self._connection, FAILING_SECONDS)
         results: list[Any] = [None] * len(writes)
         with committing(self._connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
             group = Group(self._connection, self._signer)
@@ -187,6 +209,9 @@ class Ledger:
             for place in sorted(range(len(writes)), key=lambda place: not entered[place]):
                 results[place] = _done(writes[place], group)
             group.close()
+        if self._hurries:
+            wait_for_locks(self._connection, BUSY_SECONDS)
+            self._hurries = False
         if self._file:
             self._file.check()
         COMMITS.inc()
@@ -202,13 +227,12 @@ class Ledger:
             self._file.reopened()
 
     def _tell_failed(self, error: Exception, decisions: int) -> None:
-        self._failing, self._failed = True, self._failed + decisions
+        self._failing, self._failed, self._proven = True, self._failed + decisions, 0.0
         if time.monotonic() - self._told >= _TELL_SECONDS:
             _log.error("the ledger cannot be written", cause=_cause(error), refused=self._failed)
             self._told, self._failed = time.monotonic(), 0
 
     def _tell_kept(self) -> None:
-        self._proven = time.monotonic()
         if self._failing:
             _log.info("the ledger is written again", refused=self._failed)
             self._failing, self._told, self._failed = False, 0.0, 0
@@ -234,9 +258,9 @@ def _resolve(resolved: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
 
 def _cause(error: Exception) -> str:
     """What went wrong. Only a database's own words on its own state: others may hold values of an order."""
-    if isinstance(error, sa.exc.OperationalError) and error.orig is not None:
+    if isinstance(error, _STATE) and error.orig is not None:
         return f"{type(error.orig).__name__}: {str(error.orig).splitlines()[0]}"
-    return str(error) if isinstance(error, FileLost) else type(error).__name__
+    return str(error) if isinstance(error, FileLost | ForeignEnd) else type(error).__name__
 
 
 def _not_kept() -> Unavailable:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from agent_server.database.engine import writing
+from agent_server.database.engine import snapshot, writing
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ATTEMPTS, HEAD, IMPORT_EXCLUSIONS, MEMORY
@@ -32,7 +32,7 @@ class Importing:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        with engine.connect() as connection:
+        with snapshot(engine) as connection:
             self._key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
         self.rows = self.new = self.too_old = self.erased = 0
         self._first: int | None = None
@@ -78,7 +78,7 @@ def _include_all(connection: Connection) -> None:
 
 def known_since(engine: Engine) -> dt.datetime:
     """From when on memory knows all orders, in UTC."""
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         seconds = connection.execute(sa.select(MEMORY.c.since)).scalar_one()
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 

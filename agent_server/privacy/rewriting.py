@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.database.engine import committing
+from agent_server.database.engine import committing, snapshot
 from agent_server.privacy.progress import lock_writes
 
 SLICE_SECONDS: Final = 0.01
@@ -131,7 +131,7 @@ class Rewriting:
         """Return the key of the last row of the slice behind a key, or None if the slice is the last one."""
         key = list(table.primary_key.columns)
         chosen = _between(table, last, None).with_only_columns(*key).order_by(*key)
-        with self._connection.engine.connect() as reading:
+        with snapshot(self._connection.engine) as reading:
             row = reading.execute(chosen.offset(self._rows - 1).limit(1)).first()
         return None if row is None else tuple(row)
 

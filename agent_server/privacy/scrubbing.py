@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from agent_server.database.engine import committing, writing
+from agent_server.database.engine import committing, snapshot, writing
 from agent_server.privacy.log import check_sqlite_readers, clear_log, clear_statistics, empty_sqlite_log, end_log
 from agent_server.privacy.progress import (
     Progress,
@@ -68,7 +68,7 @@ class Scrubber:
 
     def progress(self) -> Progress:
         """Return the state of the work."""
-        with self._engine.connect() as connection:
+        with snapshot(self._engine) as connection:
             return read_progress(connection)
 
     def run(self) -> Progress:

@@ -3,7 +3,9 @@
 import asyncio
 from importlib.metadata import version
 
-from agent_server.audit.verify import verify_place
+from sqlalchemy.engine import Connection
+
+from agent_server.audit.verify import Place, verify_place
 from agent_server.decider import Decider
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import Wanted, first_hidden, latest_record, record_page
@@ -80,12 +82,19 @@ class AgentService:
 
     async def VerifyDecision(self, request: pb.VerifyDecisionRequest, call: Call) -> pb.VerifyDecisionResponse:
         """Whether a decision is what was written."""
-        found = await self._ledger.read(latest_record(request.transaction_id, blind=_is_blind(call)))
-        if found is None:
+        blind = _is_blind(call)
+        latest = latest_record(request.transaction_id, blind=blind)
+
+        def read(connection: Connection) -> tuple[pb.DecisionRecord, Place, int | None] | None:
+            record = latest(connection)
+            if record is None:
+                return None
+            return record, verify_place(connection, record.sequence), first_hidden()(connection) if blind else None
+
+        verified = await self._ledger.read(read)
+        if verified is None:
             raise _no_decision()
-        place, hidden = await self._ledger.read(
-            lambda rows: (verify_place(rows, found.sequence), first_hidden()(rows) if _is_blind(call) else None)
-        )
+        found, place, hidden = verified
         answer = pb.VerifyDecisionResponse(
             holds=not place.problem, problem=place.problem, sequence=found.sequence, entries=place.entries
         )

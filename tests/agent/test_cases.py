@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
 from agent_server.cases.labels import known_labels, labelled
 from agent_server.cases.queries import WantedCases, case_page, whole_case
@@ -88,7 +88,7 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
         ("t1", True, "fake_account", "verdict")
     ]
     with engine.connect() as connection:
-        assert verify(rows_of(connection), end_of(connection), None).entries == 2
+        assert verify_ledger(connection, None).entries == 2
     ledger.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
 from agent_server.cases.queries import WantedCases, case_page, whole_case
 from agent_server.database.engine import writing
 from agent_server.ledger import Ledger, LedgerError, open_engine
@@ -42,7 +42,7 @@ async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
     ledger.close()
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
-        assert verify(rows_of(connection), end_of(connection), None).entries == 7
+        assert verify_ledger(connection, None).entries == 7
     engine.dispose()
 
 

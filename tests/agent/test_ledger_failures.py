@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
 from agent_server.ledger import Ledger, open_engine
 from runtime.rpc.errors import Unavailable
 from runtime.telemetry import logging
@@ -57,7 +57,7 @@ async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -
     assert await ledger.available()
     answered += await _answered(ledger, range(600, 620))
     with engine.connect() as connection:
-        assert verify(rows_of(connection), end_of(connection), None).entries == len(answered)
+        assert verify_ledger(connection, None).entries == len(answered)
     ledger.close()
     assert _kept(tmp_path) == answered
     assert "t619" in answered
@@ -148,7 +148,7 @@ async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postg
         await asyncio.to_thread(wait_for, lambda: asyncio.run(ledger.available()), what="recovery")
     with ledger._engine.connect() as connection:
         kept = {row[0] for row in connection.execute(sa.text("SELECT transaction_id FROM payloads"))}
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify_ledger(connection, None).broken
     ledger.close()
     assert kept >= set(answered)
     assert len(answered) >= 40

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.labels import (
     AGREED_CONFIDENCE,
@@ -117,7 +117,7 @@ async def test_the_first_verdict_stands_until_a_third_look_says_otherwise(
         assert label.confidence == confidence
     assert {each.confidence for each in known.values()} == {VERDICT_CONFIDENCE, label.confidence}
     with engine.connect() as connection:
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify_ledger(connection, None).broken
     ledger.close()
 
 
@@ -249,7 +249,7 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
     (quality,) = (await ledger.read(reviewers())).reviewers
     assert (quality.golden, quality.golden_right, quality.checked, quality.wrong) == (1, 1, 1, 0)
     with engine.connect() as connection:
-        verified = verify(rows_of(connection), end_of(connection), None)
+        verified = verify_ledger(connection, None)
     assert not verified.broken and verified.entries == 3
     ledger.close()
 

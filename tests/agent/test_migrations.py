@@ -1,17 +1,22 @@
 """Migrations: a ledger of version 0.1 is carried over with all it holds."""
 
+import ast
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from agent_server.audit.verify import end_of, rows_of, verify
+import agent_server.ledger.migrations
+from agent_server.audit.signing import Signing, make_key, read_public, signature_fits
+from agent_server.audit.verify import verify_ledger
 from agent_server.cases.queries import WantedCases, case_page, whole_case
 from agent_server.database.engine import connect, writing
-from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger import Ledger, LedgerError, open_engine, reading
+from agent_server.ledger.chain import GENESIS, Kind, entry_hash, signed_end
 from agent_server.ledger.migrate import NEWEST, migrate
 from agent_server.ledger.queries import Wanted, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -25,6 +30,29 @@ def test_the_newest_revision_is_the_programs() -> None:
     config = Config()
     config.set_main_option("script_location", "agent_server.ledger:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
+
+
+def test_migrations_use_no_code_of_the_program() -> None:
+    """They import what is frozen for them and the wire format, and nothing that may change under them."""
+    folder = Path(agent_server.ledger.migrations.__file__).parent
+    files = sorted(folder.rglob("*.py"))
+    assert len(files) > len(list((folder / "versions").glob("m*.py"))) >= 7
+    frozen = "agent_server.ledger.migrations.frozen"
+    ours = {"agent_server", "contract", "history", "runtime", "ml_server", "stack"}
+    imported = {
+        (file.name, name)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in _imported(node)
+        if name.partition(".")[0] in ours
+    }
+    assert {name for _, name in imported} == {frozen}, sorted(imported)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [f"{'.' * node.level}{node.module or ''}"] if isinstance(node, ast.ImportFrom) else []
 
 
 def _old_ledger(url: str, number: int) -> list[pb.ReviewResponse]:
@@ -85,7 +113,7 @@ async def test_version_0_1_is_carried_over(ledger_url: str) -> None:
     assert (await ledger.write(again)).replayed
     assert (await ledger.write(keep("new"))).answer.revision == 1
     with ledger._engine.connect() as connection:
-        assert verify(rows_of(connection), end_of(connection), None).entries == 10
+        assert verify_ledger(connection, None).entries == 10
         assert not {"decisions", "orders", "old_cases"} & set(sa.inspect(connection).get_table_names())
     ledger.close()
 
@@ -95,3 +123,57 @@ def test_an_empty_0_1_ledger_is_carried_over(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     _old_ledger(url, 0)
     open_engine(url).dispose()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_rows_of_an_older_ledger_are_committed_to(signed: bool, ledger_url: str, tmp_path: Path) -> None:
+    """Cases, events and outcomes that were there before 0008 are under the second chain after it; its end is signed where the
+    ledger was, by the same key and no other, and without the key nothing changes.
+    """
+    for name in ("one.pem", "two.pem"):
+        make_key(tmp_path / name)
+    key = Signing(tmp_path / "one.pem")
+    engine = connect(ledger_url)
+    with writing(engine) as connection, connection.begin():
+        migrate(connection, "0007")
+        old = sa.MetaData()
+        old.reflect(connection)
+        end = entry_hash(GENESIS, 1, int(Kind.ERASURE), "a" * 32, 5, 0, b"", b"")
+        entry = {
+            "sequence": 1,
+            "kind": 2,
+            "entry_id": "a" * 32,
+            "at": 5,
+            "decision": 0,
+            "facts": b"",
+            "commitment": b"",
+        }
+        connection.execute(old.tables["entries"].insert(), entry | {"hash": end})
+        signature = key.sign(signed_end(1, end)) if signed else b""
+        connection.execute(old.tables["head"].update().values(sequence=1, hash=end, signature=signature))
+        waiting = [
+            {
+                "case_id": f"{number:032x}", "opened_by": 1, "sequence": 1, "opened_at": 7, "status": 1, "reason": 1,
+                "legitimacy_score": 0.25 if number % 2 else None, "recommendation": 1, "reviewer": "", "verdict": 0,
+                "note": "é" * (number % 3), "expected_loss": -0.0 if number % 5 else 1e-7, "held": bool(number % 2),
+            }
+            for number in range(603)
+        ]  # fmt: skip
+        connection.execute(old.tables["cases"].insert(), waiting)
+        events = [
+            {"case_id": f"{n:032x}", "number": 2, "at": 7, "kind": 2, "actor": "ada", "text": ""} for n in range(9)
+        ]
+        connection.execute(old.tables["case_events"].insert(), events)
+        outcome = {"outcome_id": "o", "sequence": 1, "kind": 1, "occurred_at": 1, "source": "", "abuse_type": ""}
+        connection.execute(old.tables["outcomes"].insert(), outcome | {"reported_at": 2, "reported_by": "shop"})
+    engine.dispose()
+    if signed:
+        for wrong in (None, Signing(tmp_path / "two.pem")):
+            with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_KEY"):
+                open_engine(ledger_url, wrong)
+    open_engine(ledger_url, key if signed else None).dispose()
+    public = read_public(tmp_path / "one.pem")
+    with reading(ledger_url) as connection:
+        fits = (lambda signature, end: signature_fits(public, signature, end)) if signed else None
+        verified = verify_ledger(connection, fits)
+    assert (verified.broken, verified.entries, verified.rows) == ("", 1, 603 + 9 + 1)

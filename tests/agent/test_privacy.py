@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import verify_ledger
 from agent_server.cases.claims import Comment, Reviewer
 from agent_server.cases.outcomes import Report
 from agent_server.cases.queries import whole_case
@@ -56,7 +56,7 @@ async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.Ca
     assert all(record.decision and record.legitimacy_score == 0.5 and not record.transaction_id for record in gone)
     await ledger.write(keep("after"))  # and an agent goes on writing
     with ledger._engine.connect() as connection:
-        assert verify(rows_of(connection), end_of(connection), None).entries == 47
+        assert verify_ledger(connection, None).entries == 47
     ledger.close()
 
 
@@ -103,7 +103,7 @@ async def test_what_is_old_expires(ledger_url: str) -> None:
     assert all(record.erased for record in page)
     with ledger._engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(ENTRIES)).scalar() == 19
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify_ledger(connection, None).broken
     ledger.close()
 
 

@@ -7,8 +7,17 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from agent_server.ledger.chain import GENESIS, NOTHING, SALT_BYTES, Kind, commit_to, entry_hash
-from agent_server.ledger.records import content_digest, facts_of, microseconds, payload_of
+from agent_server.ledger.migrations.frozen import (
+    DECISION,
+    GENESIS,
+    SALT_BYTES,
+    commit_to,
+    content_digest,
+    entry_hash,
+    facts_of,
+    microseconds,
+    payload_of,
+)
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -75,7 +84,7 @@ def upgrade() -> None:
     tables = _tables()
     end, sequences = _carry_decisions(connection, tables)
     _carry_cases(connection, tables["cases"], sequences)
-    op.bulk_insert(tables["head"], [{"id": 1, "sequence": len(sequences), "hash": end, "signature": NOTHING}])
+    op.bulk_insert(tables["head"], [{"id": 1, "sequence": len(sequences), "hash": end, "signature": b""}])
     for name in ("old_cases", "orders", "decisions"):
         op.drop_table(name)
 
@@ -99,11 +108,11 @@ def _carry_decisions(connection: Any, tables: dict[str, sa.Table]) -> tuple[byte
             answer.replaces_decision_id = latest.get(answer.transaction_id, "")
             latest[answer.transaction_id] = answer.decision_id
             sequence, digest, salt = len(sequences) + 1, content_digest(order), os.urandom(SALT_BYTES)
-            facts = facts_of(answer, "", "").SerializeToString()
-            payload = payload_of(answer, order, "").SerializeToString()
+            facts = facts_of(answer).SerializeToString()
+            payload = payload_of(answer, order).SerializeToString()
             at = microseconds(answer.decided_at)
             commitment = commit_to(salt, order.transaction_id, order.user_id, digest, payload)
-            numbers = (sequence, int(Kind.DECISION), answer.decision_id, at, answer.decision, facts, commitment)
+            numbers = (sequence, DECISION, answer.decision_id, at, answer.decision, facts, commitment)
             end = entry_hash(end, *numbers)
             names = ("sequence", "kind", "entry_id", "at", "decision", "facts", "commitment", "hash")
             entries.append(dict(zip(names, (*numbers, end), strict=True)))

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from agent_server.decisions.urgency import due_at, expected_loss, urgency
+from agent_server.ledger.migrations.frozen import due_at, expected_loss, urgency
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionPayload
 

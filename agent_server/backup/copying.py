@@ -1,0 +1,142 @@
+"""Backups: one state of a ledger as an SQLite file, whichever database it is in, and the way back.
+
+A backup is a ledger of its own: `vouch audit --ledger sqlite:///FILE verify` verifies it, and it can be restored into either
+database.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.backup.starting import check_ledger
+from agent_server.database.copies import copy_database, is_in_use, settle, sync, take_place, unfinished
+from agent_server.database.engine import LedgerError, connect_reading, path_of, snapshot, writing
+from agent_server.ledger.chain import Signer
+from agent_server.ledger.migrate import open_engine, reading, refuse_unknown
+from agent_server.ledger.schema import CASE_CHANGES, HEAD, METADATA
+
+_AT_ONCE: Final = 1000
+_TABLES: Final = METADATA.sorted_tables
+
+
+def back_up(url: str, output: Path, *, force: bool, signer: Signer | None = None) -> int:
+    """Write a backup while the ledger serves; how many entries it holds. Raises LedgerError."""
+    if output.exists() and not force:
+        raise LedgerError(f"{output} is there already: choose another name, or give --force to replace it")
+    source = path_of(url)
+    if source is not None and output.exists() and source.exists() and output.samefile(source):
+        raise LedgerError(f"{output} is the ledger itself")
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        _remove(partial)  # of a backup that was cut off
+        if source is None:
+            with reading(url) as connection:
+                _dump(connection, partial)
+        else:
+            connect_reading(url).dispose()  # says so where there is no file
+            copy_database(source, partial)
+        entries = _checked(partial, signer)
+        partial.replace(output)
+        sync(output.parent)
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"the backup {output} cannot be written: {error}") from error
+    finally:
+        _remove(partial)
+    return entries
+
+
+def restore(backup: Path, url: str, *, force: bool, signer: Signer | None = None) -> tuple[int, Path | None]:
+    """Make a ledger of a backup; how many entries it holds, and where the ledger went that was there. Raises LedgerError."""
+    if not backup.is_file():
+        raise LedgerError(f"there is no backup at {backup}")
+    entries = _checked(backup, signer)
+    target = path_of(url)
+    if target is None:
+        return _load(backup, url, force=force, signer=signer), None
+    if target.exists() and target.samefile(backup):
+        raise LedgerError(f"{backup} is the ledger itself")
+    there = [part for part in (target, target.with_name(f"{target.name}-wal")) if part.exists()]
+    if there and not force:
+        raise LedgerError(f"{there[0]} is there already: stop its agents, and give --force to replace it")
+    if target.exists() and is_in_use(target):
+        raise LedgerError(f"{target} is in use: stop its agents first")
+    try:
+        _remove(unfinished(target))  # of a restore that was cut off
+        copy_database(backup, unfinished(target))
+        _checked(unfinished(target), signer)
+        old = take_place(target)
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"the ledger {target} cannot be restored: {error}") from error
+    return entries, old
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _checked(path: Path, signer: Signer | None) -> int:
+    """How many entries a ledger's file holds. Raises LedgerError where it holds none, is damaged, or is a newer program's."""
+    url = f"sqlite:///{path}"
+    check_ledger(url, signer, None)
+    engine = connect_reading(url)
+    try:
+        with snapshot(engine) as connection:
+            refuse_unknown(connection)
+            return _entries(connection) if sa.inspect(connection).has_table(HEAD.name) else 0
+    finally:
+        engine.dispose()
+
+
+def _entries(connection: Connection) -> int:
+    return int(connection.execute(sa.select(HEAD.c.sequence)).scalar_one())
+
+
+def _dump(source: Connection, path: Path) -> None:
+    """Write all tables of a snapshot into a new SQLite ledger."""
+    engine = open_engine(f"sqlite:///{path}")
+    try:
+        with writing(engine) as target, target.begin():
+            _replace(source, target)
+    finally:
+        engine.dispose()
+    settle(path)
+
+
+def _load(path: Path, url: str, *, force: bool, signer: Signer | None) -> int:
+    """Replace all tables of a database by those of a backup, in one transaction."""
+    engine = open_engine(url, signer)
+    try:
+        with reading(f"sqlite:///{path}") as source, writing(engine) as target, target.begin():
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                target.exec_driver_sql(f"SET LOCAL {limit} = 0")
+            entries = target.execute(sa.select(HEAD.c.sequence).with_for_update()).scalar_one()
+            if entries and not force:
+                raise LedgerError(
+                    f"the database holds a ledger of {entries:,} entries: stop its agents, and give --force to replace it"
+                )
+            target.exec_driver_sql(f"LOCK TABLE {', '.join(table.name for table in _TABLES)} IN ACCESS EXCLUSIVE MODE")
+            _replace(source, target)
+            newest = sa.select(sa.func.coalesce(sa.func.max(CASE_CHANGES.c.change), 0) + 1).scalar_subquery()
+            sequence = sa.func.pg_get_serial_sequence(CASE_CHANGES.name, CASE_CHANGES.c.change.name)
+            target.execute(sa.select(sa.func.setval(sequence, newest, False)))
+            return _entries(source)
+    finally:
+        engine.dispose()
+
+
+def _replace(source: Connection, target: Connection) -> None:
+    for table in _TABLES:
+        target.execute(table.delete())
+        for rows in _chunks(source, table):
+            target.execute(table.insert(), rows)
+
+
+def _chunks(source: Connection, table: sa.Table) -> Iterator[list[dict[str, Any]]]:
+    with source.execution_options(yield_per=_AT_ONCE).execute(sa.select(table)) as found:
+        for rows in found.mappings().partitions():
+            yield [dict(row) for row in rows]

@@ -1,0 +1,47 @@
+"""`vouch ledger`: back up, check and restore the ledger."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent_server.audit.signing import Signing
+from agent_server.backup.copying import back_up, restore
+from agent_server.backup.starting import check_ledger
+from agent_server.ledger import LedgerError
+from agent_server.settings import AgentSettings
+from runtime.process.commands import command
+from runtime.process.terminal import plain
+
+
+def parser() -> argparse.ArgumentParser:
+    """The actions and their options."""
+    result = argparse.ArgumentParser(prog="vouch ledger", description="Back up, check and restore the ledger.")
+    result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
+    actions = result.add_subparsers(dest="action", required=True)
+    backup = actions.add_parser("backup", help="write one state of the ledger to an SQLite file, while agents serve")
+    restored = actions.add_parser("restore", help="make a ledger of a backup; its agents have to be stopped")
+    actions.add_parser("check", help="whether the ledger's file is whole and its end is what was written last")
+    for action, text in ((backup, "replace FILE"), (restored, "replace the ledger that is there; its file is kept")):
+        action.add_argument("file", type=Path, help="the backup")
+        action.add_argument("--force", action="store_true", help=text)
+    return result
+
+
+@command("vouch ledger", LedgerError)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 done, 2 it could not run."""
+    options = parser().parse_args(arguments)
+    settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
+    signer = Signing(settings.ledger_key) if settings.ledger_key else None
+    if options.action == "check":
+        check_ledger(settings.ledger_url, signer, None)
+        print("the ledger is whole; `vouch audit verify` tells whether it is what was written")
+    elif options.action == "backup":
+        entries = back_up(settings.ledger_url, options.file, force=options.force, signer=signer)
+        print(plain(f"{options.file}: {entries:,} entries; `vouch ledger restore {options.file}` brings them back"))
+    else:
+        entries, old = restore(options.file, settings.ledger_url, force=options.force, signer=signer)
+        print(f"restored {entries:,} entries")
+        if old is not None:
+            print(plain(f"what was there is in {old}: it holds personal data, delete it when you no longer need it"))
+    return 0

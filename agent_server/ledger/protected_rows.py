@@ -1,0 +1,145 @@
+"""Commitments to rows that are not entries of the chain: cases, their events, and outcomes.
+
+Verdicts and labels rest on these rows, and they change. So each group of writes appends one link to a second chain: the
+commitments of all rows that it wrote, and of those that it replaced or removed.
+
+    commitment = SHA-256(salt | table | columns that differ from their defaults, as JSON)
+    hash = SHA-256(hash before | number | content)
+
+A row gets a new salt whenever it changes, so that nothing leads from an old commitment to what an erasure removed.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.chain import SALT_BYTES
+from agent_server.ledger.schema import CASE_EVENTS, CASES, OUTCOMES
+from generated.vouch.v1.ledger_entry_pb2 import RowChanges
+
+PROTECTED: Final = (CASES, CASE_EVENTS, OUTCOMES)
+"""Tables whose rows are committed to, with all their columns. A later column needs a default that old rows have."""
+SALT: Final = "salt"
+_AT_ONCE: Final = 1000
+_NUMBER = struct.Struct(">q")
+Row = Mapping[str, Any] | sa.RowMapping
+_Key = tuple[sa.Table, tuple[Any, ...]]
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
+_Place = tuple[str, Callable[[Any], Any], Any]
+
+
+def row_commitment(table: sa.Table, row: Row) -> bytes:
+    """Return the commitment to a row, 32 bytes; a column that is missing has its default."""
+    values = {
+        name: convert(value)
+        for name, convert, default in _PLACES[table.name]
+        if (value := row.get(name, default)) is not None and value != default
+    }
+    content = _ENCODE(values)
+    return hashlib.sha256(b"%b%b\0%b" % (row[SALT], table.name.encode(), content.encode())).digest()
+
+
+def link_hash(before: bytes, number: int, content: bytes) -> bytes:
+    """Return the hash of a link, 32 bytes, given that of the link before it."""
+    return hashlib.sha256(b"".join((before, _NUMBER.pack(number), content))).digest()
+
+
+class ProtectedRows:
+    """The rows of protected tables that one group of writes inserts, changes and removes."""
+
+    def __init__(self) -> None:
+        self._before: dict[_Key, bytes | None] = {}
+        self._inserted: dict[_Key, Mapping[str, Any]] = {}
+
+    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Note a new row; return it with a salt."""
+        salted = {**row, SALT: os.urandom(SALT_BYTES)}
+        key = _key(table, salted)
+        if key in self._before:
+            self._inserted.pop(key, None)  # removed before, or there already: what is there at the end counts
+        else:
+            self._before[key], self._inserted[key] = None, salted
+        return salted
+
+    def change(
+        self, connection: Connection, statement: sa.Update | sa.Delete, parameters: Mapping[str, Any] | None
+    ) -> sa.Update | sa.Delete:
+        """Note the rows that a statement is about to change or remove; return it with a new salt for those that it changes."""
+        table = statement.table
+        assert isinstance(table, sa.Table)
+        chosen = sa.select(table)
+        if statement.whereclause is not None:
+            chosen = chosen.where(statement.whereclause)
+        for row in connection.execute(chosen, parameters).mappings():
+            key = _key(table, row)
+            if key not in self._before:
+                self._before[key] = row_commitment(table, row)
+            self._inserted.pop(key, None)
+        return statement.values({SALT: os.urandom(SALT_BYTES)}) if isinstance(statement, sa.Update) else statement
+
+    def content(self, connection: Connection) -> bytes:
+        """Return the content of the link; empty where nothing was written. All rows have to be in the database by now."""
+        if not self._before:
+            return b""
+        added = [row_commitment(table, row) for (table, _), row in self._inserted.items()]
+        changed: dict[sa.Table, list[tuple[Any, ...]]] = {}
+        for table, key in self._before.keys() - self._inserted.keys():
+            changed.setdefault(table, []).append(key)
+        for table, keys in changed.items():
+            added += [row_commitment(table, row) for row in _read(connection, table, keys)]
+        removed = [before for before in self._before.values() if before is not None]
+        return RowChanges(added=sorted(added), removed=sorted(removed)).SerializeToString()
+
+
+def protected_rows(connection: Connection, table: sa.Table) -> Iterator[sa.RowMapping]:
+    """All rows of a table in the order of its key, in constant memory."""
+    key = sa.tuple_(*table.primary_key)
+    ordered, last = sa.select(table).order_by(*table.primary_key).limit(_AT_ONCE), None
+    while True:
+        rows = connection.execute(ordered if last is None else ordered.where(key > last)).mappings().all()
+        yield from rows
+        if len(rows) < _AT_ONCE:
+            return
+        last = sa.tuple_(*(sa.literal(rows[-1][column.name]) for column in table.primary_key))
+
+
+def _read(connection: Connection, table: sa.Table, keys: Iterable[tuple[Any, ...]]) -> Iterator[sa.RowMapping]:
+    """Those rows of a table that are there."""
+    following = iter(keys)
+    while some := list(islice(following, _AT_ONCE)):
+        yield from connection.execute(
+            sa.select(table).where(sa.tuple_(*table.primary_key).in_(some))
+        ).mappings()  # fmt: skip
+
+
+def _key(table: sa.Table, row: Row) -> _Key:
+    return table, tuple([row[name] for name in _KEYS[table.name]])
+
+
+_KEYS: Final = {table.name: [column.name for column in table.primary_key] for table in PROTECTED}
+
+
+def _float(value: Any) -> float:
+    return float(value) + 0.0  # SQLite does not keep the sign of a zero
+
+
+def _place(column: sa.Column[Any]) -> _Place:
+    """How a column's value is written, whichever database it comes from, and which value it has unless one is given."""
+    converts: dict[type, Callable[[Any], Any]] = {bool: bool, int: int, float: _float, str: str}
+    default = column.default.arg if isinstance(column.default, sa.ColumnDefault) else None
+    return column.name, converts[column.type.python_type], default
+
+
+_PLACES: Final[Mapping[str, list[_Place]]] = {
+    table.name: [
+        _place(column) for column in sorted(table.columns, key=lambda column: column.name) if column.name != SALT
+    ]
+    for table in PROTECTED
+}
