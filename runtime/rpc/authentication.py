@@ -6,12 +6,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from runtime.access.caller import ADMIN, SHOP, Caller
+from runtime.access.forwarding import is_forwarded_from_elsewhere
 from runtime.access.keys import ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
 from runtime.rpc.errors import Unauthenticated
 
-FORWARDED = "x-forwarded-for"
-"""Where a proxy names the addresses that a call came from; Envoy appends the one it saw itself."""
 LOCAL_USER = Caller("", ADMIN)
 """A caller on this machine, of a service that has no keys: a laptop's user, who owns the ledger's file as well."""
 ANONYMOUS = Caller("", SHOP)
@@ -73,8 +72,7 @@ def _is_local(context: Any, *, certified: bool) -> bool:
         if match and not is_loopback(unquote(match[1])):
             return False
     # Of several such headers gRPC keeps the last, which the nearest proxy wrote.
-    forwarded = [value for name, value in context.invocation_metadata() or () if name == FORWARDED]
-    return all(is_loopback(address.strip()) for value in forwarded for address in str(value).split(","))
+    return not is_forwarded_from_elsewhere(context.invocation_metadata() or ())
 
 
 def _certificate_holder(context: Any, roles: Mapping[str, str]) -> Caller:
