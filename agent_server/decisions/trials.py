@@ -1,5 +1,6 @@
 """Conditions tried on orders of all kinds before they serve: one that fails whatever the order is a mistake. Pure."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,6 +25,7 @@ _TIMES: Final = (
     datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, 3, 30, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC),
 )  # fmt: skip
 _MOST: Final = 64
+_MOST_APART: Final = 16
 
 
 def check_evaluates(language: Language, condition: Condition) -> None:
@@ -39,16 +41,18 @@ def check_evaluates(language: Language, condition: Condition) -> None:
 
 
 def _facts(condition: Condition) -> Iterator[dict[str, Any]]:
-    """Values of all names of a condition: its own texts among them, numbers at their limits."""
+    """Values of all names of a condition: its own texts among them, numbers at their limits.
+
+    First all names have the same text, then each of them another one, until two names have met in all pairs.
+    """
     texts = [*dict.fromkeys([*texts_of(condition.text), *_TEXTS])][:_MOST]
-    for turn in range(max(len(texts), 8)):
-        values: dict[str, Any] = {}
-        for name in sorted(condition.names):
-            if not name.startswith("lists."):
-                values[name] = _value(name, turn, texts)
-        for field, name in sorted(condition.looked_up):
-            values.setdefault(f"lists.{name}", [values[f"order.{field}"]] if turn % 2 else [])
-        yield values | {flag_of(name): True for name in condition.presence}
+    names = sorted(name for name in condition.names if not name.startswith("lists."))
+    for apart, turn in itertools.product(range(min(len(texts), _MOST_APART)), range(max(len(texts), 8))):
+        values = {name: _value(name, turn + apart * place, texts) for place, name in enumerate(names)}
+        lists: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in condition.looked_up}
+        for field, name in condition.looked_up if turn % 2 else ():
+            lists[f"lists.{name}"].append(values[f"order.{field}"])
+        yield values | lists | {flag_of(name): True for name in condition.presence}
 
 
 def _value(name: str, turn: int, texts: list[str]) -> Any:
