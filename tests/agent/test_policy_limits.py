@@ -97,7 +97,8 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, when: str, words: s
     "when",
     [
         "int(order.user_id) > 5", "double(order.user_id) > 5.0", "timestamp(order.user_id) < order.timestamp",
-        "int(order.card_bin) > 0 && timestamp(order.user_id) < order.timestamp", "duration(order.user_id) < duration('5s')", "order.timestamp.getHours(order.user_id) < 5",
+        "int(order.card_bin) > 0 && timestamp(order.user_id) < order.timestamp",
+        "duration(order.user_id) < duration('5s')", "order.timestamp.getHours(order.user_id) < 5",
         "{'EUR': 100.0, 'JPY': 15000.0}[order.currency] < order.order_amount",
         "order.total_orders_lifetime / order.orders_last_24h > 2", "[1, 2][order.total_orders_lifetime] == 1",
         "order.user_agent.matches('(?i)bot|crawl|spider|headless')", f"{numbers(99)}.all(a, {numbers(100)}.all(b, a + b >= 0))",
