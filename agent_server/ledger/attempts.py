@@ -47,8 +47,9 @@ def is_same(group: Group, number: int, content: Mapping[str, Any]) -> bool:
 
 def take_place(group: Group, order_id: str, number: int) -> None:
     """Let an attempt that was just entered be the order's only one."""
-    if group.place_of(order_id) is not None:
-        _clear_place(group, order_id, number)
+    before = group.place_of(order_id)
+    if before is not None:
+        _clear_place(group, order_id, before, number)
     elif _is_folded(group, order_id):  # the order is in the totals already
         group.execute(ATTEMPTS.update().where(ATTEMPTS.c.number == number).values(FORGOTTEN))
         return
@@ -61,19 +62,26 @@ def decide(group: Group, order: Transaction, number: int, *, denied: bool, again
     `again` says that it is not the order's first decision.
     """
     own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
-    if group.place_of(order.transaction_id) == number:
+    before = group.place_of(order.transaction_id)
+    if before == number:
         if denied or again:
             group.execute(own.values(counts=not denied))
     elif not _is_folded(group, order.transaction_id):
-        _clear_place(group, order.transaction_id, number)
+        if before is not None:
+            _clear_place(group, order.transaction_id, before, number)
         if group.execute(own.values(counts=not denied, **content_of(order, group.memory_key))).rowcount:
             group.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.number == number))
             group.set_place(order.transaction_id, number)
 
 
-def _clear_place(group: Group, order_id: str, number: int) -> None:
-    """Forget all attempts of an order but one. Of what was never decided on, the ledger's export keeps a copy."""
-    others = [ATTEMPTS.c.transaction_id == digest_of(group.memory_key, order_id), ATTEMPTS.c.number != number]
+def _clear_place(group: Group, order_id: str, before: int, number: int) -> None:
+    """Forget the attempt `before` that has an order's place, for another one.
+
+    Of what was never decided on, the ledger's export keeps a copy. Older ones go too: versions before this one left some. Later ones stay: they were entered together with this one, and
+    their turn comes.
+    """
+    own_id = ATTEMPTS.c.transaction_id == digest_of(group.memory_key, order_id)
+    others = [own_id, ATTEMPTS.c.number <= before, ATTEMPTS.c.number != number]
     decided = {revision.memory_number for revision in group.revisions(order_id)}
     for row in group.execute(sa.select(*(ATTEMPTS.c[name] for name in _KEPT)).where(*others)).all():
         if row.number not in decided:

@@ -17,7 +17,10 @@ import sqlalchemy as sa
 
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.database.engine import committing, writing
 from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.chain import Unsigned
+from agent_server.ledger.group import Group
 from agent_server.ledger.queries import latest_record
 from agent_server.ledger.schema import ATTEMPTS, FOLDED, REPLACED_ATTEMPTS
 from agent_server.memory.folding import Folding
@@ -72,6 +75,22 @@ async def test_contents_that_come_at_once_count_once(ledger_url: str, count: int
     for ledger in ledgers:
         ledger.close()
     assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+async def test_contents_of_one_write_are_entered_one_after_another(ledger_url: str) -> None:
+    """Three contents that one transaction of the ledger enters: who is entered behind them sees the third, and it alone."""
+    engine = open_engine(ledger_url)
+    memory_of(ledger_url).close()
+    recalls = [Recall(one) for one in (*contents("same", [10.0, 20.0, 30.0]), order("probe", AT + 1))]
+    with writing(engine) as connection, committing(connection, on_disk=True):
+        group = Group(connection, Unsigned())
+        group.look_up(one.transaction_id for one in recalls)
+        assert all(one.enter(group) for one in recalls)
+        *_, last = [one(group) for one in recalls]
+        group.close()
+    engine.dispose()
+    assert isinstance(last, Recalled)
+    assert (last.values["orders_last_24h"], last.values["avg_order_value"]) == (1, 30.0)
 
 
 async def test_a_content_that_was_never_decided_is_replaced(ledger_url: str) -> None:
