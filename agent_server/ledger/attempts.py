@@ -77,8 +77,8 @@ def decide(group: Group, order: Transaction, number: int, *, denied: bool, again
 def _clear_place(group: Group, order_id: str, before: int, number: int) -> None:
     """Forget the attempt `before` that has an order's place, for another one.
 
-    Of what was never decided on, the ledger's export keeps a copy. Older ones go too: versions before this one left some. Later ones stay: they were entered together with this one, and
-    their turn comes.
+    Of what was never decided on, the ledger's export keeps a copy. Older attempts go too: versions before this one left
+    some. Later ones stay: they were entered by the same write, and their turn comes.
     """
     own_id = ATTEMPTS.c.transaction_id == digest_of(group.memory_key, order_id)
     others = [own_id, ATTEMPTS.c.number <= before, ATTEMPTS.c.number != number]
