@@ -21,7 +21,7 @@ from http_bridge.dialect.openapi import describe_keys
 from http_bridge.dialect.spelling import to_transaction
 from http_bridge.dialect.times import SCHEMA, to_timestamp
 from http_bridge.dialect.writing import to_json
-from http_bridge.errors import install
+from http_bridge.errors import install, problem
 from http_bridge.events import ends_with_signals
 from http_bridge.front.access_log import keep_ids_out_of_access_log
 from http_bridge.front.gate import Gate, metadata, timeout
@@ -81,7 +81,7 @@ def application(
     app.__class__ = _Application
     install(app)
     app.add_middleware(Parameters, routes_of=app)
-    app.add_middleware(WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None)
+    app.add_middleware(WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None, refuse=problem)
     app.add_middleware(Gate, settings=settings, ended=Measured(app).ended)
     show_metrics(app)
     keep_ids_out_of_access_log(app)

@@ -18,7 +18,7 @@ _OTHER_FILES: Final = 64
 """File descriptors that a process needs for anything but connections."""
 _LISTENERS: Final = 4
 """Of one process at most: `vouch serve` has REST twice, the console and metrics."""
-_BODY = b'{"detail":"too many connections; try again"}'
+_BODY = b'{"detail":"too many connections; try again","reason":"SERVICE_UNAVAILABLE","request_id":""}'
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(_BODY), _BODY)

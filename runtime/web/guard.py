@@ -1,5 +1,6 @@
 """What every HTTP application has: bounds on the connections of its server, and the Host rule where no key is asked for."""
 
+from collections.abc import Callable
 from typing import Final
 
 from starlette.applications import Starlette
@@ -30,17 +31,25 @@ class BoundedServer(Starlette):
         await super().__call__(scope, receive, send)
 
 
+Refuse = Callable[[Scope, int, str, dict[str, str]], ASGIApp]
+"""Makes the answer to a refused request: of its scope, the status, a sentence, and headers."""
+
+
+def _refuse(scope: Scope, status: int, sentence: str, headers: dict[str, str]) -> ASGIApp:
+    return JSONResponse({"detail": sentence}, status, headers)
+
+
 class WebGuard:
     """ASGI middleware. With `check_host`, requests that name a foreign host get 421."""
 
-    def __init__(self, app: ASGIApp, settings: WebSettings, check_host: bool = True) -> None:
-        self._app, self._settings, self._check_host = app, settings, check_host
+    def __init__(self, app: ASGIApp, settings: WebSettings, check_host: bool = True, refuse: Refuse = _refuse) -> None:
+        self._app, self._settings, self._check_host, self._refuse = app, settings, check_host, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
         if scope["type"] == "http" and self._check_host and not self._is_allowed(scope):
             # The connection is closed: a body that nobody reads is not waited for.
-            refusal = JSONResponse({"detail": FOREIGN_HOST}, MISDIRECTED, {"Connection": "close"})
+            refusal = self._refuse(scope, MISDIRECTED, FOREIGN_HOST, {"Connection": "close"})
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -107,6 +107,7 @@ async def test_every_error_carries_its_reason(here: Doors, tmp_path: Path) -> No
         review, origin = "/api/v1/review", {"origin": "https://evil.example"}
         answers: list[tuple[httpx.Response, int, str]] = [
             (await client.post(review, json=ORDER, headers=origin), 403, "ROLE_INSUFFICIENT"),
+            (await client.get("/api/v1/cases", headers={"host": "evil.example"}), 421, "ROLE_INSUFFICIENT"),
             (await client.get("/api/v1/nothing"), 404, "NOT_IMPLEMENTED"),
             (await client.get("/api/v1/decisions/none"), 404, "DECISION_NOT_FOUND"),
             (await client.get("/api/v1/cases/none"), 404, "CASE_NOT_FOUND"),
