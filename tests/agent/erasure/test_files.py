@@ -48,14 +48,14 @@ FATES: dict[str, dict[str, str]] = {
             KEPT,
         ),
         "reviewer": KEPT,  # of the staff
-        **dict.fromkeys(("note", "expected_loss", "urgency", "reason_code"), EMPTIED),
+        **dict.fromkeys(("note", "expected_loss", "urgency", "reason_code", "salt"), EMPTIED),
     },
     "golden_copies": dict.fromkeys(("sequence", "person"), DELETED),
     "case_changes": dict.fromkeys(("change", "case_id", "kind"), KEPT),
-    "case_events": {**dict.fromkeys(("case_id", "number", "at", "kind", "actor"), KEPT), "text": EMPTIED},
+    "case_events": {**dict.fromkeys(("case_id", "number", "at", "kind", "actor"), KEPT), "text": EMPTIED, "salt": EMPTIED},
     "outcomes": dict.fromkeys(
         (
-            "outcome_id", "sequence", "kind", "occurred_at", "source", "abuse_type", "reported_at", "reported_by",
+            "outcome_id", "sequence", "kind", "occurred_at", "source", "abuse_type", "reported_at", "reported_by", "salt",
         ),
         DELETED,
     ),
@@ -76,7 +76,8 @@ FATES: dict[str, dict[str, str]] = {
         ),
         KEPT,
     ),
-    "head": dict.fromkeys(("id", "sequence", "hash", "signature"), KEPT),
+    "head": dict.fromkeys(("id", "sequence", "hash", "signature", "rows_number", "rows_hash"), KEPT),
+    "row_changes": dict.fromkeys(("number", "content", "hash"), KEPT),  # commitments, whose salts are replaced or deleted
     "proofs": dict.fromkeys(("writer", "content"), KEPT),
 }  # fmt: skip
 """For every column, what an erasure does to it: whatever is not kept may hold something of a person."""
