@@ -107,7 +107,9 @@ async def test_grpc_tells_of_it_too(agent: Any, lock: sqlite3.Connection) -> Non
 
 @pytest.mark.envoy
 async def test_the_edge_tells_of_it_too(agent: Any, lock: sqlite3.Connection, tmp_path: Path) -> None:
-    """Canonical JSON and gRPC through Envoy: 503 and UNAVAILABLE after one attempt."""
+    """Canonical JSON and gRPC through Envoy: 503 and UNAVAILABLE. The attempt that waited for the lock is the only one of its
+    call; those after it are refused at once, so that the edge may repeat them a few times.
+    """
     with envoy(tmp_path / "envoy.log", f"--agent={agent.port}") as address:
         async with httpx.AsyncClient(base_url=f"http://{address}", timeout=SECONDS) as client:
 
@@ -128,4 +130,4 @@ async def test_the_edge_tells_of_it_too(agent: Any, lock: sqlite3.Connection, tm
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await AgentServiceStub(channel).Review(pb.ReviewRequest(transaction=message()), timeout=SECONDS)
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-        assert refusals_of(agent) - before == 2
+        assert 2 <= refusals_of(agent) - before <= 1 + 6  # one attempt, and five retries of Envoy
