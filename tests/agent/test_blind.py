@@ -38,7 +38,6 @@ from runtime.rpc.errors import Unavailable, VouchError
 from testing.decisions import answer_for
 from testing.remembering import replayed
 
-pytestmark = pytest.mark.usefixtures("patient")
 APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
 BEGUN = 1_764_000_000
 ORDER = "judged"

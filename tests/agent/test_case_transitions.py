@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
@@ -30,7 +29,6 @@ from runtime.rpc.errors import VouchError
 from testing.decisions import answer_for, keep
 from testing.orders import message
 
-pytestmark = pytest.mark.usefixtures("patient")
 APPROVE, DENY, HUMAN = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_MAKER_HUMAN
 LEASE = 600_000_000
 POLICY = Policy(0.7, 0.4, minimum_evidence=0)

@@ -16,7 +16,6 @@ from runtime.rpc.call import Call
 from runtime.rpc.errors import NotAvailable
 from testing.decisions import keep
 
-pytestmark = pytest.mark.usefixtures("patient")
 HOUR = 3600
 LEASE, PAUSE = 600_000_000, 1_800_000_000
 
