@@ -54,14 +54,23 @@ def choose(
     rarer = min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())
     wanted = max(LEAST_FOLDS, int(-(-_ENOUGH * plan.folds // max(rarer, 1))))
     folds = range(min(plan.folds, wanted))
-    tell.say(f"comparing with deeper trees on {len(folds)} folds")
-    boosters, rounds = deep.by_fold(examples, folds)
-    compared = np.flatnonzero(np.isin(rows.folds[: len(is_abuse)], folds))
-    scores = deep.out_of_fold(boosters, rows.codes[compared], rows.folds[compared], rounds)
-    labels = is_abuse[rows.whole[compared]]
-    gain = gain_of(log_odds, scores, tables.unseen[compared], labels, rows.folds[compared])
-    for line in gain.lines(measure(tables, Choice(TREES, deep, boosters, rounds, scores))):
-        tell.say(line)
+
+    def compare(some: range) -> tuple[Sequence[lgb.Booster], int, Gain]:
+        tell.say(f"comparing with deeper trees on {len(some)} fold{'' if len(some) == 1 else 's'}")
+        boosters, rounds = deep.by_fold(examples, some)
+        compared = np.flatnonzero(np.isin(rows.folds[: len(is_abuse)], some))
+        scores = deep.out_of_fold(boosters, rows.codes[compared], rows.folds[compared], rounds)
+        labels = is_abuse[rows.whole[compared]]
+        gain = gain_of(log_odds, scores, tables.unseen[compared], labels, rows.folds[compared])
+        for line in gain.lines(measure(tables, Choice(TREES, deep, boosters, rounds, scores))):
+            tell.say(line)
+        return boosters, rounds, gain
+
+    if len(folds) == LEAST_FOLDS:  # trees have to gain on each: where the first one shows none, the rest is not fitted
+        *_, gain = compare(folds[:1])
+        if not gain.gains_on_each_fold:
+            return replace(tables, gain=gain)
+    boosters, rounds, gain = compare(folds)
     if not gain.is_worth_it:
         return replace(tables, gain=gain)
     if len(folds) < plan.folds:

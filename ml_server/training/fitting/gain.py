@@ -46,6 +46,11 @@ class Gain:
     by_fold: Sequence[Interval]
 
     @property
+    def gains_on_each_fold(self) -> bool:
+        """Whether the low end exceeds LEAST_GAIN on every fold that was compared."""
+        return all(low > LEAST_GAIN for _, low, _ in self.by_fold)
+
+    @property
     def is_worth_it(self) -> bool:
         """Whether the low ends, over all compared rows and on LEAST_FOLDS folds each, exceed LEAST_GAIN."""
         folds = sum(low > LEAST_GAIN for _, low, _ in self.by_fold)
