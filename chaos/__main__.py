@@ -1,30 +1,36 @@
-"""`make chaos`: every scenario with its full counts, within a quarter of an hour. Writes bench/results/chaos.json."""
+"""`make chaos`: every scenario with its full counts, within 20 minutes. Writes bench/results/chaos.json."""
 
 import argparse
 import asyncio
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from chaos.casework import Race, race
+from agent_server.gathering import MAX_BATCHES
+from chaos.casework import race
 from chaos.doors.batches import batches_beside_singles
 from chaos.doors.certificates import renew_certificates
 from chaos.doors.fuzz import fuzz
 from chaos.doors.idlers import idle_beside
 from chaos.doors.replicas import hang_a_replica, kill_replicas
 from chaos.doors.schemas import check_all
+from chaos.doors.watching import watch_at_the_edge
 from chaos.ends import drain_replicas, kill_workers
-from chaos.ledgers import LedgerKept, kill_agents
+from chaos.ledger.backups import back_up_under_load
+from chaos.ledger.erasures import erase_under_load
+from chaos.ledger.kills import kill_agents
+from chaos.ledger.tamperings import tamper
 from chaos.outages import stop_scorer
-from chaos.overload import Overloaded, overload_batches, overload_reviews
+from chaos.overload import overload_batches, overload_reviews
 from chaos.policies import swap_policies
+from chaos.report import MEGABYTE, Report
+from chaos.slow_scorers import hold_scorer_calls
 from chaos.swaps import swap_models
-from chaos.tamperings import tamper
 from chaos.watchers import watch
 from testing.default_model import train_default
-from testing.load import Outcome
-from testing.results import entry, write
+from testing.results import write
 from testing.servers.postgres import binaries, running
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0
@@ -38,60 +44,9 @@ RACED = 1000
 REPLICA_KILLS, REPLICA_RATE = 10, 300
 WATCHERS, WATCHED_CASES = 500, 300
 OUTAGE_SECONDS, TAMPERINGS, LEDGERS = 10.0, 1000, 20
-_MEGABYTE = 1e6
-
-
-class Report:
-    """Collects figures and says which are not what they must be."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, dict[str, object]] = {}
-        self.failed: list[str] = []
-
-    def keep(self, name: str, values: float | Sequence[float], unit: str, most: float | None = None) -> None:
-        """Keep a figure; with `most`, its largest value must not be above it."""
-        numbers = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)]
-        self.entries[name] = entry(numbers, unit)
-        if most is not None and not max(numbers) <= most:
-            self.failed.append(f"{name} is {max(numbers):g} {unit}, at most {most:g} was wanted")
-
-    def outcome(self, name: str, outcome: Outcome) -> None:
-        """Calls of a scenario: none may fail, none may be lost."""
-        self.keep(f"{name}_calls", outcome.sent, "calls")
-        self.keep(f"{name}_failures", outcome.failures.total(), "calls", 0)
-        self.keep(f"{name}_lost", outcome.lost, "calls", 0)
-
-    def ledger(self, name: str, kept: LedgerKept) -> None:
-        """What was acknowledged against what is kept."""
-        self.keep(f"{name}_calls", kept.outcome.sent, "calls")
-        self.keep(f"{name}_acknowledged", len(kept.outcome.answers), "calls")
-        for what in ("missing", "different", "doubled", "lost_cases", "other_answers", "other_history"):
-            self.keep(f"{name}_{what}", getattr(kept, what), "records", 0)
-        self.keep(f"{name}_filled_fields", kept.filled, "fields")
-        if kept.broken:
-            self.failed.append(f"{name}: {kept.broken}")
-
-    def race(self, raced: Race) -> None:
-        """Reviewers who race for cases."""
-        for what in ("resolved", "late_refused", "cut_off"):
-            self.keep(f"casework_{what}", getattr(raced, what), "calls")
-        for what in ("unresolved", "resolved_twice", "forged_accepted", "late_accepted", "other_verdict", "disorder"):
-            self.keep(f"casework_{what}", getattr(raced, what), "cases", 0)
-
-    def flood(self, name: str, overloaded: Overloaded, most: float | None) -> None:
-        """Figures of an overload; `most` is how many times the unloaded p99 the accepted calls' may be."""
-        self.keep(f"{name}_p99_ratio", overloaded.p99_ratio, "ratio", most)
-        self.keep(f"{name}_unloaded_p99", overloaded.unloaded_p99 * 1000, "ms")
-        self.keep(f"{name}_capacity", overloaded.capacity, "calls/s")
-        self.keep(f"{name}_accepted", len(overloaded.flood.answers), "calls")
-        self.keep(f"{name}_refused", overloaded.flood.failures["RESOURCE_EXHAUSTED"], "calls")
-        others = overloaded.flood.failures.total() - overloaded.flood.failures["RESOURCE_EXHAUSTED"]
-        self.keep(f"{name}_other_failures", others, "calls", 0)
-        self.keep(f"{name}_without_retry_info", len(overloaded.flood.errors) - overloaded.with_retry_info, "calls", 0)
-        growth = (overloaded.resident_peak - overloaded.resident_before) / _MEGABYTE
-        self.keep(f"{name}_growth", growth, "MB", 100)
-        self.keep(f"{name}_failures_1s_after", overloaded.after.failures.total(), "calls", 0)
-        self.keep(f"{name}_p99_1s_after_ratio", overloaded.after.latency(0.99) / overloaded.unloaded_p99, "ratio")
+SLOW_ROUNDS, SLOW_SECONDS = 10, 1.5
+EDGE_WATCHERS, EDGE_REVIEWS, EDGE_SECONDS = 100, 300, 30.0
+ERASED, READERS, BACKUPS = 5, 3, 8
 
 
 async def experiments(folder: Path, models: Path) -> Report:
@@ -125,6 +80,7 @@ async def experiments(folder: Path, models: Path) -> Report:
         report.keep(f"beside_{name}_not_answered", statuses.total() - statuses[200], "orders", 0)
     report.keep("beside_batched_orders_lost", BATCHES * ORDERS_IN_A_BATCH - beside.batched.total(), "orders", 0)
     report.keep("beside_hostile_requests", beside.hostile.total(), "requests")
+    await waits(report, folder_for, models)
     for links in (False, True):
         name = "certificates_linked" if links else "certificates"
         renewed = await renew_certificates(folder_for(name), models, RENEWALS, rate=40, links=links)
@@ -141,17 +97,49 @@ async def experiments(folder: Path, models: Path) -> Report:
     report.keep("watchers_reconnected", watched.reconnected, "times")
     for what in ("missed", "doubled", "disorder"):
         report.keep(f"watchers_{what}", getattr(watched, what), "changes", 0)
+    await hostile(report, folder_for, models)
+    return report
+
+
+async def hostile(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
+    """Requests that are made up."""
     fuzzed = await fuzz(folder_for("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
-    report.keep("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / _MEGABYTE, "MB", 30)
+    report.keep("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / MEGABYTE, "MB", 30)
     if not fuzzed.alive:
         report.failed.append("a server died of fuzzing")
     checked = await asyncio.to_thread(check_all, folder_for("schemas"), models, EXAMPLES)
     report.keep("schemas_examples", checked.examples, "requests")
     report.keep("schemas_failures", len(checked.failures), "failures", 0)
     report.failed += checked.failures
-    return report
+
+
+async def waits(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
+    """What waits, beside what works: slow calls to the scorer, and watchers at the edge."""
+    slow = await hold_scorer_calls(
+        folder_for("slow"),
+        models,
+        SLOW_ROUNDS,
+        rate=100,
+        at_once=MAX_BATCHES - 1,
+        seconds=SLOW_SECONDS,
+        scorer_timeout=10.0,
+    )
+    report.keep("slow_scorer_held", slow.slow, "orders")
+    report.keep("slow_scorer_answered_meanwhile", slow.meanwhile, "orders")
+    for what in ("refused", "unscored", "early"):
+        report.keep(f"slow_scorer_{what}", getattr(slow, what), "orders", 0)
+    report.keep("slow_scorer_counted_failures", slow.counted_failures, "calls", 0)
+    watched = await watch_at_the_edge(
+        folder_for("edge-watchers"), models, EDGE_WATCHERS, EDGE_WATCHERS, EDGE_REVIEWS, EDGE_SECONDS
+    )
+    report.keep("edge_watchers", watched.watchers, "watchers")
+    report.keep("edge_watchers_reviews", watched.reviews, "calls")
+    report.keep("edge_watchers_refused", watched.refused, "calls", 0)
+    report.keep("edge_watchers_cut_off", watched.cut_off, "streams", 0)
+    for what in ("missed", "doubled"):
+        report.keep(f"edge_watchers_{what}", getattr(watched, what), "changes", 0)
 
 
 async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
@@ -159,6 +147,8 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
     report.ledger(
         "ledger_sqlite", await kill_agents(folder_for("ledger-sqlite"), models, AGENT_KILLS, REVIEWS_A_SECOND)
     )
+    report.erased("erasure_sqlite", await erase_under_load(folder_for("erasure-sqlite"), models, ERASED, READERS, 100))
+    report.backed("backup_sqlite", await back_up_under_load(folder_for("backup-sqlite"), models, BACKUPS, 100))
     if binaries() is None:
         print("PostgreSQL is not installed (Debian: postgresql): its scenarios are left out", file=sys.stderr)
     else:
@@ -177,6 +167,17 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
                 url=postgres.new_database(), postgres=postgres,
             )  # fmt: skip
             report.ledger("postgres_killed", killed)
+            url = postgres.new_database()
+            erased = await erase_under_load(
+                folder_for("erasure-postgres"), models, ERASED, READERS, 100, url=url, agents=2,
+                files=partial(postgres.files, url),
+            )  # fmt: skip
+            report.erased("erasure_postgres", erased)
+            backed = await back_up_under_load(
+                folder_for("backup-postgres"), models, BACKUPS, 100, url=postgres.new_database(), agents=2,
+                new_url=postgres.new_database,
+            )  # fmt: skip
+            report.backed("backup_postgres", backed)
             await replicas(report, folder_for, models, postgres.new_database)
     outage = await stop_scorer(folder_for("outage"), models, REVIEWS_A_SECOND, OUTAGE_SECONDS)
     report.outcome("outage", outage.away)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.ledgers import LedgerKept, kill_agents
+from chaos.ledger.kills import LedgerKept, kill_agents
 from testing.servers.postgres import binaries, running
 
 

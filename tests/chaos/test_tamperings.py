@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chaos.tamperings import tamper
+from chaos.ledger.tamperings import tamper
 
 
 async def test_no_tampering_is_missed(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What the ledger promises under kills, erasures, backups and tampering."""

@@ -1,0 +1,152 @@
+"""Backups and restores under load, some of them killed with -9: what says that it is complete restores to a whole ledger."""
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.protobuf.message import Message
+
+from agent_server.audit.verify import verify_ledger
+from agent_server.ledger import reading
+from agent_server.ledger.queries import Wanted, record_page
+from chaos.ledger.retrying import Retrying
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from testing.load import Outcome, Traffic
+from testing.servers.clients import AGENT, channel, order
+from testing.servers.processes import ROOT
+from testing.servers.replicas import agent as agent_replica
+from testing.servers.replicas import running, scorer
+from testing.waiting import wait_for
+
+ANSWERS = 40
+"""Reviews between one backup and the next."""
+_PAGE = 1000
+
+
+@dataclass
+class BackedUp:
+    """What came of it. All from `unwanted` on must be 0, and `broken` empty."""
+
+    outcome: Outcome = field(repr=False)
+    retried: int = 0
+    """Refusals after which a review was sent again."""
+    complete: int = 0
+    killed: int = 0
+    restores_killed: int = 0
+    unwanted: int = 0
+    """Restores over the ledger that serves which were not refused."""
+    failed: int = 0
+    """Backups and restores that ended with an error without being killed."""
+    missing: int = 0
+    """Reviews that were acknowledged before a complete backup began, and that what was restored from it lacks."""
+    lost: int = 0
+    """Reviews that the ledger itself lacks in the end."""
+    broken: list[str] = field(default_factory=list)
+    """What verification says of restored ledgers."""
+
+
+async def back_up_under_load(
+    folder: Path, models: Path, backups: int, rate: float, *, url: str = "", new_url: Callable[[], str] | None = None,
+    agents: int = 1,
+) -> BackedUp:  # fmt: skip
+    """Take so many backups under reviews at a rate, and restore each. Before each one a backup, and a restore, is killed at a
+    random moment. `new_url` makes the database that is restored to; by default it is SQLite in the folder.
+    """
+    url, chance = url or f"sqlite:///{folder / 'ledger.db'}", random.Random(1)
+    behind = scorer(folder, models)
+    fronts = [agent_replica(folder, behind.address, ledger_url=url) for _ in range(agents)]
+    retrying = Retrying()
+    with running(behind, *fronts):
+        await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        for front in fronts:
+            await asyncio.to_thread(wait_for, front.listening, what="an agent listening")
+        async with (
+            channel([front.address for front in fronts], AGENT) as opened,
+            Traffic(_reviews(AgentServiceStub(opened), retrying), rate) as traffic,
+        ):
+            result, usual = BackedUp(traffic.outcome), 0.0
+            for number in range(backups):
+                await traffic.answers(ANSWERS)
+                backup = folder / f"backup-{number}.db"
+                target = new_url() if new_url else f"sqlite:///{folder / f'restored-{number}.db'}"
+                if number:
+                    result.killed += await _kill(url, "backup", backup, usual * chance.uniform(0.4, 1))
+                if backup.exists():  # it was complete before it could be killed
+                    await _check(result, backup, target, set(), 0.0)
+                begun, before = time.monotonic(), _acknowledged(traffic.outcome)
+                if await _run(url, "backup", backup, force=True):
+                    result.failed += 1
+                    continue
+                usual = time.monotonic() - begun
+                result.complete += 1
+                result.unwanted += await _run(url, "restore", backup, force=url.startswith("sqlite")) == 0
+                await _check(result, backup, target, before, usual * chance.uniform(0.4, 1))
+    result.retried = retrying.count
+    after, _ = await asyncio.to_thread(_read, url)
+    result.lost = len(_acknowledged(traffic.outcome) - after)
+    return result
+
+
+def _reviews(stub: AgentServiceStub, retrying: Retrying) -> Callable[[], Awaitable[Message]]:
+    number = 0
+
+    def call() -> Awaitable[Message]:
+        nonlocal number
+        number += 1
+        request = pb.ReviewRequest(transaction=order(f"backed-{number}"))
+        return retrying.send(lambda: stub.Review(request, timeout=20))
+
+    return call
+
+
+def _acknowledged(outcome: Outcome) -> set[str]:
+    return {answer.transaction_id for _, answer in outcome.answers if isinstance(answer, pb.ReviewResponse)}
+
+
+async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[str], after: float) -> None:
+    """Kill a restore after so many seconds, restore again, and compare with what was acknowledged before the backup."""
+    result.restores_killed += await _kill(target, "restore", backup, after)
+    if await _run(target, "restore", backup, force=True):
+        result.failed += 1
+        return
+    there, broken = await asyncio.to_thread(_read, target)
+    result.missing += len(set(wanted) - there)
+    result.broken += [broken] if broken else []
+
+
+def _read(url: str) -> tuple[set[str], str]:
+    """The reviews in a ledger, and what is wrong with it."""
+    found = set[str]()
+    with reading(url) as connection:
+        position: int | None = 0
+        while position is not None:
+            page, position = record_page(Wanted(), position, _PAGE)(connection)
+            found |= {record.transaction_id for record in page}
+        return found, verify_ledger(connection, None).broken
+
+
+async def _kill(url: str, action: str, backup: Path, after: float) -> bool:
+    """Start a command and kill it after so many seconds; whether it was still there."""
+    process = _command(url, action, backup, force=True)
+    try:
+        await asyncio.to_thread(process.wait, after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return await asyncio.to_thread(process.wait) < 0
+
+
+async def _run(url: str, action: str, backup: Path, *, force: bool) -> int:
+    """Run a command; its exit code."""
+    return await asyncio.to_thread(_command(url, action, backup, force=force).wait)
+
+
+def _command(url: str, action: str, backup: Path, *, force: bool) -> "subprocess.Popen[bytes]":
+    options = ["--force"] if force else []
+    command = [sys.executable, "vouch.py", "ledger", "--ledger", url, action, str(backup), *options]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
