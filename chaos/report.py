@@ -68,6 +68,7 @@ class Report:
     def erased(self, name: str, erased: ErasedUnderLoad) -> None:
         """Persons erased while somebody reads."""
         self.keep(f"{name}_persons", erased.persons, "persons")
+        self.keep(f"{name}_not_found_before", erased.persons - erased.found, "persons", 0)
         self.keep(f"{name}_reviews", erased.reviews, "calls")
         self.keep(f"{name}_retried", erased.retried, "calls")
         self.keep(f"{name}_failed", erased.failed, "calls", 0)

@@ -113,9 +113,8 @@ async def _watching(stack: Stack, by_rpc: int, by_events: int) -> AsyncIterator[
     options = (("grpc.use_local_subchannel_pool", 1),)
     limits, timeout = httpx.Limits(max_connections=None), httpx.Timeout(_SECONDS, read=_PATIENCE)
     async with contextlib.AsyncExitStack() as opened:
-        client = await opened.enter_async_context(
-            httpx.AsyncClient(base_url=stack.url("edge"), timeout=None, limits=limits)
-        )
+        client = httpx.AsyncClient(base_url=stack.url("edge"), timeout=timeout, limits=limits)
+        await opened.enter_async_context(client)
         channels = [
             await opened.enter_async_context(grpc.aio.insecure_channel(stack.address("edge"), options))
             for _ in range(-(-by_rpc // _ON_ONE_CONNECTION))

@@ -1,6 +1,7 @@
 """Backups and restores under load, some of them killed with -9: what says that it is complete restores to a whole ledger."""
 
 import asyncio
+import contextlib
 import random
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from agent_server.audit.verify import verify_ledger
+from agent_server.database.copies import unfinished
+from agent_server.database.engine import path_of
 from agent_server.ledger import reading
 from agent_server.ledger.queries import Wanted, record_page
 from chaos.ledger.retrying import Retrying
@@ -27,6 +30,8 @@ from testing.waiting import wait_for
 ANSWERS = 40
 """Reviews between one backup and the next."""
 _PAGE = 1000
+_WORK_SECONDS, _COMMAND_SECONDS = 0.1, 2.0
+"""How long a copy takes with its check, and a whole command with its start, at most where they are to be killed."""
 
 
 @dataclass
@@ -70,23 +75,24 @@ async def back_up_under_load(
             channel([front.address for front in fronts], AGENT) as opened,
             Traffic(_reviews(AgentServiceStub(opened), retrying), rate) as traffic,
         ):
-            result, usual = BackedUp(traffic.outcome), 0.0
+            result = BackedUp(traffic.outcome)
             for number in range(backups):
                 await traffic.answers(ANSWERS)
                 backup = folder / f"backup-{number}.db"
                 target = new_url() if new_url else f"sqlite:///{folder / f'restored-{number}.db'}"
                 if number:
-                    result.killed += await _kill(url, "backup", backup, usual * chance.uniform(0.4, 1))
+                    result.killed += await _kill(
+                        url, "backup", backup, _partial(backup), chance.uniform(0, _WORK_SECONDS)
+                    )
                 if backup.exists():  # it was complete before it could be killed
-                    await _check(result, backup, target, set(), 0.0)
-                begun, before = time.monotonic(), _acknowledged(traffic.outcome)
+                    await _check(result, backup, target, set(), chance)
+                before = _acknowledged(traffic.outcome)
                 if await _run(url, "backup", backup, force=True):
                     result.failed += 1
                     continue
-                usual = time.monotonic() - begun
                 result.complete += 1
                 result.unwanted += await _run(url, "restore", backup, force=url.startswith("sqlite")) == 0
-                await _check(result, backup, target, before, usual * chance.uniform(0.4, 1))
+                await _check(result, backup, target, before, chance)
     result.retried = retrying.count
     after, _ = await asyncio.to_thread(_read, url)
     result.lost = len(_acknowledged(traffic.outcome) - after)
@@ -105,13 +111,20 @@ def _reviews(stub: AgentServiceStub, retrying: Retrying) -> Callable[[], Awaitab
     return call
 
 
+def _partial(backup: Path) -> Path:
+    """Where a backup is written before it is complete."""
+    return backup.with_name(f".{backup.name}.partial")
+
+
 def _acknowledged(outcome: Outcome) -> set[str]:
     return {answer.transaction_id for _, answer in outcome.answers if isinstance(answer, pb.ReviewResponse)}
 
 
-async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[str], after: float) -> None:
-    """Kill a restore after so many seconds, restore again, and compare with what was acknowledged before the backup."""
-    result.restores_killed += await _kill(target, "restore", backup, after)
+async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[str], chance: random.Random) -> None:
+    """Kill a restore at a random moment, restore again, and compare with what was acknowledged before the backup."""
+    path = path_of(target)
+    begins, latest = (unfinished(path), _WORK_SECONDS) if path else (None, _COMMAND_SECONDS)
+    result.restores_killed += await _kill(target, "restore", backup, begins, chance.uniform(0, latest))
     if await _run(target, "restore", backup, force=True):
         result.failed += 1
         return
@@ -131,14 +144,19 @@ def _read(url: str) -> tuple[set[str], str]:
         return found, verify_ledger(connection, None).broken
 
 
-async def _kill(url: str, action: str, backup: Path, after: float) -> bool:
-    """Start a command and kill it after so many seconds; whether it was still there."""
+async def _kill(url: str, action: str, backup: Path, begins: Path | None, after: float) -> bool:
+    """Start a command and kill it so many seconds after the file that it `begins` is there; whether it was still running."""
     process = _command(url, action, backup, force=True)
-    try:
-        await asyncio.to_thread(process.wait, after)
-    except subprocess.TimeoutExpired:
+
+    def wait() -> None:
+        while begins is not None and not begins.exists() and process.poll() is None:
+            time.sleep(0.001)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(after)
         process.kill()
-    return await asyncio.to_thread(process.wait) < 0
+
+    await asyncio.to_thread(wait)
+    return process.wait() < 0
 
 
 async def _run(url: str, action: str, backup: Path, *, force: bool) -> int:

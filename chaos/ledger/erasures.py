@@ -39,6 +39,8 @@ class ErasedUnderLoad:
     """What came of it: all from `failed` on must be 0, and `broken` empty."""
 
     persons: int
+    found: int = 0
+    """Persons whose orders the files held before they were erased: must be all."""
     reviews: int = 0
     retried: int = 0
     """Refusals after which a review was sent again."""
@@ -81,6 +83,7 @@ async def erase_under_load(
             for number, mark in enumerate(marks):
                 for each in range(ORDERS_EACH):
                     await shop.review(_order_of(mark, each, amounts[number]))
+                result.found += bool(await asyncio.to_thread(found_in, files(), [mark.encode()]))
                 with contextlib.ExitStack() as opened:
                     for _ in range(readers):
                         opened.enter_context(_reader(url))
