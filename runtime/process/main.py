@@ -38,10 +38,12 @@ def main(
     """
     prefix = settings_type.prefix
     parser = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=f"Settings: {prefix}..., see docs/settings.md."
+        prog=f"python -m {module}",
+        description=f"Settings: {prefix}..., see docs/settings.md.",
+        allow_abbrev=False,  # a misspelt --insecure must not open the server to the network
     )
     parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
-    parser.add_argument("--insecure", action="store_true", help="be open to other machines and ask nobody for a key")
+    parser.add_argument("--insecure", action="store_true", help="serve other machines without keys, with the role shop")
     options = parser.parse_args(arguments)
     given = {"workers": options.workers} if options.workers else {}
     logging.configure(module)

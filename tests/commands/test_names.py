@@ -17,6 +17,7 @@ import stack
 import vouch
 from agent_server.settings import AgentSettings
 from ml_server.settings import MlSettings
+from runtime.process.main import main as start_server
 from runtime.settings import PREFIXES, Settings, SettingsError
 from testing.servers.processes import run
 
@@ -111,3 +112,16 @@ def test_usage_names_the_command(
 def test_usage_names_the_documented_file(script: str) -> None:
     """The workshop's files name themselves."""
     assert run(script, "--help").stdout.startswith(f"usage: {script} ")
+
+
+@pytest.mark.parametrize("option", ["--insecur", "--i", "--work=2"])
+def test_servers_refuse_shortened_options(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that is started with a misspelt `--insecure` ends with 2 instead of opening itself to the network."""
+
+    async def serve(settings: MlSettings, worker: bool) -> None:
+        pytest.fail(f"served with insecure={settings.insecure}")
+
+    with pytest.raises(SystemExit) as caught:
+        start_server("ml_server", MlSettings, serve, arguments=[option])
+    assert caught.value.code == 2
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
