@@ -130,7 +130,7 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
             "attempts_and_cards",
             PAYMENT,
             Arithmetic(("payment_attempts_24h", "cards_used_30d"), lambda attempts, cards: attempts + cards),
-            "{payment_attempts_24h:;attempt|attempts} to pay with {cards_used_30d:;card|cards}",
+            "{payment_attempts_24h:;attempt|attempts} to pay in 24 hours, {cards_used_30d:;card|cards} in 30 days",
         ),
         _flag(
             "billing_shipping_match",

@@ -65,8 +65,8 @@ def test_numbers_agree_with_their_words() -> None:
 @pytest.mark.parametrize(
     ("name", "number", "sentence"),
     [
-        ("attempts_and_cards", 1, "1 attempt to pay with 1 card"),
-        ("attempts_and_cards", 4, "4 attempts to pay with 4 cards"),
+        ("attempts_and_cards", 1, "1 attempt to pay in 24 hours, 1 card in 30 days"),
+        ("attempts_and_cards", 4, "4 attempts to pay in 24 hours, 4 cards in 30 days"),
         ("account_age_days", 1, "the account is 1 day old"),
         ("account_age_days", 0, "the account is 0 days old"),
         ("verified_signs", 1, "1 of phone, e-mail and profile is in order"),
