@@ -347,36 +347,37 @@ STATES: dict[str, Callable[[_World], Awaitable[None]]] = {
 }  # fmt: skip
 TABLE = {
     # state: submit again, changed, claim, renew, release, decide, decide twice, rescore, late, golden, erase, expire
-    "open":                     "ORCxxxxOOOOC",
-    "open, unscored":           "ORCxxxxRROOC",
-    "claimed":                  "CCxCORxCCCCC",
-    "claimed, unscored":        "CCxCORxCCCCC",
-    "claim expired":            "CCCxxxxCCCCC",
-    "released":                 "ORCxxxxRROOC",
+    "open":                     "ORCxxxxOOORC",
+    "open, unscored":           "ORCxxxxRRORC",
+    "claimed":                  "CCxCORxCCCRC",
+    "claimed, unscored":        "CCxCORxCCCRC",
+    "claim expired":            "CCCxxxxCCCRC",
+    "released":                 "ORCxxxxRRORC",
     "resolved":                 "RRxxxxxRRRRx",
     "closed by rescoring":      "RRxxxxxRRRRx",
     "resolved, then changed":   "RRxxxxxRRRRx",
-    "second open":              "OOCxxxxOOOOC",
-    "second claimed":           "CCxCORxCCCCC",
+    "second open":              "OOCxxxxOOORC",
+    "second claimed":           "CCxCORxCCCRC",
     "second resolved":          "RRxxxxxRRRRx",
-    "third open":               "OOCxxxxOOOOC",
-    "third claimed":            "CCxCORxCCCCC",
+    "third open":               "OOCxxxxOOORC",
+    "third claimed":            "CCxCORxCCCRC",
     "third resolved":           "RRxxxxxRRRRx",
-    "held open":                "ORCxxxxOOOOC",
-    "held claimed":             "CCxCORxCCCCC",
-    "held for a second person": "OOCxxxxOOOOC",
-    "held, second claimed":     "CCxCORxCCCCC",
-    "held, third open":         "OOCxxxxOOOOC",
+    "held open":                "ORCxxxxOOORC",
+    "held claimed":             "CCxCORxCCCRC",
+    "held for a second person": "OOCxxxxOOORC",
+    "held, second claimed":     "CCxCORxCCCRC",
+    "held, third open":         "OOCxxxxOOORC",
     "held, resolved":           "RRxxxxxRRRRx",
-    "golden open":              "RRCxxxxOOOOC",
-    "golden claimed":           "RRxCORxCCCCC",
+    "golden open":              "RRCxxxxOOORC",
+    "golden claimed":           "RRxCORxCCCRC",
     "golden resolved":          "RRxxxxxRRRRx",
-    "erased":                   "OOxxxxxOOOOx",
-    "erased, claimed":          "CCxCOxxCCCCx",
+    "erased":                   "RRxxxxxRRRRx",
+    "erased, claimed":          "RRxxxxxRRRRx",
 }  # fmt: skip
 """What the case is after the event: O open, C claimed, R resolved; x where the event is refused and changes nothing.
 
-A golden case is closed when a real order comes with its id: that one is decided normally.
+A golden case is closed when a real order comes with its id: that one is decided normally. An erasure closes a case: nothing is
+left to decide on.
 """
 
 
