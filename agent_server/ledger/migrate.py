@@ -116,6 +116,10 @@ def _migrate_signed(connection: Connection, signer: Signer) -> None:
     """Migrate, and sign the end of the chain where that moved it. Raises LedgerError where the key does not fit."""
     revision = revision_of(connection)
     before = None
+    if revision is not None and NEWEST > revision > _FIRST:
+        # As every other writer does, before any other lock: one that is in the middle of a write would wait for this, and
+        # this for it. Nobody writes, or puts a copy in a table's place, while tables change.
+        connection.execute(sa.select(HEAD.c.sequence).with_for_update())
     if revision is not None and _WITH_ROWS > revision > _FIRST:
         head = connection.execute(sa.select(HEAD.c.sequence, HEAD.c.hash, HEAD.c.signature)).one()
         before = (head.signature, signed_end(head.sequence, head.hash))

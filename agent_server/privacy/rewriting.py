@@ -26,6 +26,10 @@ FEWEST_ROWS, MOST_ROWS = 10, 1000
 RENEWAL_SECONDS: Final = 5.0
 """How often a lease is renewed while rows are copied: whoever lost it copies nothing wrong, and may not swap."""
 
+_OTHER_VERSION: Final = (
+    "the tables are those of another version of the program: an agent of that version goes on with it"
+)
+
 
 class Hindered(Exception):
     """The work cannot go on now. The message says what it waits for, and what can be done."""
@@ -91,6 +95,7 @@ class Rewriting:
         """Copy all rows to a new table. From then on it follows the old one until `swap`."""
         self.dispose(table)
         with self._slice() as connection:
+            _check_columns(connection, table)
             self._dialect.begin_copy(connection, table)
         self._begin_phase()
         last: tuple[Any, ...] | None = None
@@ -108,6 +113,7 @@ class Rewriting:
         with committing(self._connection, on_disk=True):
             lock_writes(self._connection)
             self._renew(self._connection)
+            _check_columns(self._connection, table)
             self._dialect.swap(self._connection, table)
         self.dispose(table)
 
@@ -155,6 +161,13 @@ class Rewriting:
         if self._adapts:
             self._rows = int(min(MOST_ROWS, max(FEWEST_ROWS, self._rows * factor)))
         time.sleep(min(took * 1.5, 1.0))
+
+
+def _check_columns(connection: Connection, table: sa.Table) -> None:
+    """Raise Hindered where a table has other columns than this program knows: a copy would lose them."""
+    found = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    if found != {column.name for column in table.columns}:
+        raise Hindered(_OTHER_VERSION)
 
 
 def _between(table: sa.Table, last: tuple[Any, ...] | None, end: tuple[Any, ...] | None) -> sa.Select[Any]:

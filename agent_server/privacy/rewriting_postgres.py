@@ -25,6 +25,10 @@ SELECT a.privilege_type AS privilege,
     CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS role
 FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = to_regclass(:table) AND a.grantee <> c.relowner
 """
+_TRIGGERS = """
+SELECT pg_get_triggerdef(oid) AS definition FROM pg_trigger
+WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgname <> :own
+"""
 _OLDER = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 AND backend_type <> 'autovacuum worker'
@@ -78,6 +82,7 @@ class PostgresRewriting:
         wait_for_snapshots(connection)
         _lock(connection, old, "ACCESS EXCLUSIVE")
         names = {_definition(row): row.name for row in connection.execute(sa.text(_INDEXES), {"table": old})}
+        triggers = connection.execute(sa.text(_TRIGGERS), {"table": old, "own": new}).scalars().all()
         try:
             connection.exec_driver_sql(f'DROP TABLE "{old}"')
         except sa.exc.DBAPIError as error:
@@ -90,6 +95,8 @@ class PostgresRewriting:
         for row in connection.execute(sa.text(_INDEXES), {"table": old}).all():
             connection.exec_driver_sql(f'ALTER INDEX "{row.name}" RENAME TO "{names[_definition(row)]}"')
         connection.exec_driver_sql(f'DROP FUNCTION "{new}"()')
+        for definition in triggers:
+            connection.exec_driver_sql(definition.replace("%", "%%"))
 
     def leftovers(self, connection: Connection, table: sa.Table) -> list[sa.Table]:
         """See Dialect. None: a table that is dropped loses its files."""

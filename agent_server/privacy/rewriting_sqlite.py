@@ -1,5 +1,11 @@
-"""How SQLite copies a table and swaps names. Names of indexes are unique in a file, and no statement renames one."""
+"""How SQLite copies a table and swaps names. Names of indexes are unique in a file, and no statement renames one.
 
+Views and triggers of others name tables in their text, and mean the new table after the swap. By default a rename would change
+that text, so that it names the old table, which is then dropped.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,8 +52,14 @@ class SqliteRewriting:
         """See Dialect."""
         new, old = new_table(table).name, old_table(table).name
         _drop_triggers(connection, new)
-        connection.exec_driver_sql(f'ALTER TABLE "{table.name}" RENAME TO "{old}"')
-        connection.exec_driver_sql(f'ALTER TABLE "{new}" RENAME TO "{table.name}"')
+        others = _objects(connection, "trigger", table.name)
+        for name, _ in others:
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+        with _texts_unchanged(connection):
+            connection.exec_driver_sql(f'ALTER TABLE "{table.name}" RENAME TO "{old}"')
+            connection.exec_driver_sql(f'ALTER TABLE "{new}" RENAME TO "{table.name}"')
+        for _, definition in others:
+            connection.exec_driver_sql(definition)
         connection.exec_driver_sql("PRAGMA writable_schema = ON")
         for name, _ in _objects(connection, "index", old):
             _rename_index(connection, name, _marked("rewritten", name))
@@ -64,6 +76,16 @@ class SqliteRewriting:
 def _objects(connection: Connection, kind: str, table: str) -> list[tuple[str, str]]:
     rows = connection.execute(sa.text(_OBJECTS), {"type": kind, "table": table})
     return [(row.name, row.sql) for row in rows]
+
+
+@contextmanager
+def _texts_unchanged(connection: Connection) -> Iterator[None]:
+    """Let renames leave the texts of views and triggers as they are, and not stop at one that is broken."""
+    connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
 
 
 def _marked(mark: str, name: str) -> str:
