@@ -17,10 +17,13 @@ from agent_server.database.copies import copy_database, is_in_use, settle, sync,
 from agent_server.database.engine import LedgerError, connect_reading, path_of, snapshot, writing
 from agent_server.ledger.chain import Signer
 from agent_server.ledger.migrate import open_engine, reading, refuse_unknown
-from agent_server.ledger.schema import CASE_CHANGES, HEAD, METADATA
+from agent_server.ledger.removal import request_removal
+from agent_server.ledger.schema import CASE_CHANGES, ERASURE_PROGRESS, HEAD, MEMORY, METADATA, PROOFS
 
 _AT_ONCE: Final = 1000
 _TABLES: Final = METADATA.sorted_tables
+_IN_EVERY_LEDGER: Final = (ERASURE_PROGRESS, HEAD, MEMORY, PROOFS)
+"""Tables that have rows in an empty ledger too."""
 
 
 def back_up(url: str, output: Path, *, force: bool, signer: Signer | None = None) -> int:
@@ -120,13 +123,25 @@ def _load(path: Path, url: str, *, force: bool, signer: Signer | None) -> int:
                     f"the database holds a ledger of {entries:,} entries: stop its agents, and give --force to replace it"
                 )
             target.exec_driver_sql(f"LOCK TABLE {', '.join(table.name for table in _TABLES)} IN ACCESS EXCLUSIVE MODE")
+            used = _is_used(target)
             _replace(source, target)
+            if used:  # PostgreSQL keeps the bytes of rows that are deleted, and half-made copies may be there
+                target.execute(request_removal())
+                target.execute(ERASURE_PROGRESS.update().values(owner="", leased_until=0))
             newest = sa.select(sa.func.coalesce(sa.func.max(CASE_CHANGES.c.change), 0) + 1).scalar_subquery()
             sequence = sa.func.pg_get_serial_sequence(CASE_CHANGES.name, CASE_CHANGES.c.change.name)
             target.execute(sa.select(sa.func.setval(sequence, newest, False)))
             return _entries(source)
     finally:
         engine.dispose()
+
+
+def _is_used(connection: Connection) -> bool:
+    """Whether a database's files may hold rows of an earlier ledger."""
+    if connection.execute(sa.select(ERASURE_PROGRESS.c.requested)).scalar_one():
+        return True
+    tables = [table for table in _TABLES if table not in _IN_EVERY_LEDGER]
+    return any(connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() for table in tables)
 
 
 def _replace(source: Connection, target: Connection) -> None:
