@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.clock import database_seconds
 from agent_server.ledger.group import Group
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, MEMORY, REPLACED_ATTEMPTS
@@ -32,7 +33,7 @@ def foldable(days: int, now: int) -> Query[int | None]:
     def read(connection: Connection) -> int | None:
         times = sorted(connection.execute(latest).scalars())
         memory = connection.execute(sa.select(MEMORY.c.folded_until, MEMORY.c.importing_until)).one()
-        if not times or memory.importing_until > now:
+        if not times or memory.importing_until > database_seconds(connection):
             return None
         until = min(times[len(times) // 2], now) - days * DAY
         return until if until > memory.folded_until else None

@@ -1,7 +1,6 @@
 """Past orders for memory: from a table, in pieces, as often as one likes."""
 
 import datetime as dt
-import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from agent_server.database.clock import database_seconds
 from agent_server.database.engine import snapshot, writing
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.removal import request_removal
@@ -46,9 +46,10 @@ class Importing:
                 folded_until, importing_until = connection.execute(
                     sa.select(MEMORY.c.folded_until, MEMORY.c.importing_until)
                 ).one()
-                if importing_until <= time.time():  # what was excluded was from another import
+                now = database_seconds(connection)
+                if importing_until <= now:  # what was excluded was from another import
                     _include_all(connection)
-                connection.execute(MEMORY.update().values(importing_until=int(time.time()) + _PATIENCE_SECONDS))
+                connection.execute(MEMORY.update().values(importing_until=now + _PATIENCE_SECONDS))
                 excluded = set(connection.execute(sa.select(IMPORT_EXCLUSIONS.c.user_id)).scalars())
                 given = _rows(part, self._key)
                 whole = [row for row in given if row["user_id"] not in excluded]

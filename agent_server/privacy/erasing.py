@@ -1,6 +1,5 @@
 """Erasing persons. The chain stays valid: an entry says which decisions were erased."""
 
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Final
@@ -74,7 +73,7 @@ class Erase:
         cases, outcomes = self._erase_decisions(group, [row.sequence for row in rows]) if rows else (0, 0)
         if rows:
             facts = ErasureFacts(decision_ids=[row.entry_id for row in rows]).SerializeToString()
-            group.append(Kind.ERASURE, uuid.uuid4().hex, time.time_ns() // 1000, facts)
+            group.append(Kind.ERASURE, uuid.uuid4().hex, group.now, facts)
         erased = Erased(len(rows), cases, outcomes, remembered, folded, more=len(rows) == CHUNK)
         if erased:
             group.execute(request_removal())
@@ -108,7 +107,7 @@ class Erase:
 
     def _exclude_from_import(self, group: Group) -> None:
         """Keep the rest of an import that runs from bringing the person back."""
-        if group.execute(sa.select(MEMORY.c.importing_until)).scalar_one() <= time.time():
+        if group.execute(sa.select(MEMORY.c.importing_until)).scalar_one() <= group.now // 1_000_000:
             return
         user = digests(group.memory_key, {"user": self._user_id})["user"]
         group.execute(IMPORT_EXCLUSIONS.delete().where(IMPORT_EXCLUSIONS.c.user_id == user))
@@ -165,7 +164,7 @@ def empty_erased_cases(group: Group) -> int:
 
 def _close(group: Group, chosen: sa.Select[tuple[str]]) -> None:
     """Close cases that wait for a person: nothing is left to decide on."""
-    now = time.time_ns() // 1000
+    now = group.now
     waiting = CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED))
     for case_id in group.execute(chosen.where(waiting)).scalars().all():
         ended = CASES.update().where(CASES.c.case_id == case_id).values(

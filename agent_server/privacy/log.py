@@ -8,8 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from agent_server.database.clock import database_time
 from agent_server.database.engine import file_of
-from agent_server.privacy.progress import database_time
 from agent_server.privacy.rewriting import Hindered, Unfinished
 from agent_server.privacy.rewriting_postgres import wait_for_snapshots
 

@@ -1,12 +1,12 @@
 """How far erasures have come in the database's files: kept in the ledger, so that the work survives restarts."""
 
-import time
 from dataclasses import dataclass
 from enum import Enum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.clock import database_time
 from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD
 
 LEASE_SECONDS = 30.0
@@ -57,14 +57,6 @@ def read_progress(connection: Connection) -> Progress:
 def lock_writes(connection: Connection) -> None:
     """Keep all other writers of the ledger out until the transaction ends. On SQLite it does so by itself."""
     connection.execute(sa.select(HEAD.c.sequence).with_for_update())
-
-
-def database_time(connection: Connection) -> int:
-    """Return the time of the database's machine, in microseconds since 1970."""
-    if connection.dialect.name != "postgresql":
-        return time.time_ns() // 1000
-    seconds = connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
-    return int(seconds * _MICROSECONDS)
 
 
 def take_lease(connection: Connection, owner: str) -> bool:
