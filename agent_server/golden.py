@@ -68,6 +68,8 @@ def read_golden(path: Path) -> list[GoldenOrder]:
 class KeepGolden:
     """Keeps the decision on a golden order under ids that nothing in the ledger has. Gives whether there were such.
 
+    Nothing is kept where the order that it is like was erased meanwhile: nobody would erase the copy.
+
     They are drawn where they are checked: in the one order of writes, so that no order can take one in between. One that comes
     later with the same id takes the golden one's place (`withdraw_golden`).
     """
@@ -82,6 +84,8 @@ class KeepGolden:
 
     def __call__(self, group: Group) -> bool:
         """Keep it."""
+        if not group.revisions(self._like.transaction_id):
+            return True
         for _ in range(_MOST_DRAWS):
             if self._is_unused(group):
                 break
