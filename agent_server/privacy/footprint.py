@@ -12,7 +12,16 @@ from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, FOLDED, FOLDED_DEVICES, MEMORY, PAYLOADS
+from agent_server.ledger.schema import (
+    ATTEMPTS,
+    CASES,
+    ENTRIES,
+    FOLDED,
+    FOLDED_DEVICES,
+    MEMORY,
+    PAYLOADS,
+    REPLACED_ATTEMPTS,
+)
 from agent_server.privacy.erasing import CHUNK
 from generated.vouch.v1.privacy_service_pb2 import AccountTotals, ExportPersonResponse, RememberedOrder
 from history.definitions import AMOUNT_UNITS
@@ -27,7 +36,7 @@ class Footprint:
     first: int | None
     last: int | None
     remembered: int = 0
-    """Orders that memory holds, imported ones too."""
+    """Orders that memory holds, imported ones and replaced contents too."""
     folded: int = 0
     """Orders in the account's totals."""
 
@@ -48,7 +57,7 @@ def footprint(user_id: str) -> Query[Footprint]:
     def read(connection: Connection) -> Footprint:
         user = _digest(connection, user_id)
         count, first, last = connection.execute(decided.where(own, real)).one()
-        remembered = sa.select(sa.func.count()).select_from(ATTEMPTS).where(ATTEMPTS.c.user_id == user)
+        remembered = sa.select(sa.func.count()).select_from(_attempts_of(user).subquery())
         totals = connection.execute(sa.select(FOLDED.c.orders).where(FOLDED.c.user_id == user)).scalar()
         return Footprint(
             count, connection.execute(hanging.where(own)).scalar_one(), first, last,
@@ -87,9 +96,9 @@ def remembered_of(user_id: str, after: int | None) -> Query[tuple[list[Remembere
     """Return up to CHUNK orders that memory holds of a person, oldest numbers first, and the number to go on behind."""
 
     def read(connection: Connection) -> tuple[list[RememberedOrder], int | None]:
-        query = sa.select(ATTEMPTS).where(ATTEMPTS.c.user_id == _digest(connection, user_id))
-        behind = query if after is None else query.where(ATTEMPTS.c.number > after)
-        rows = connection.execute(behind.order_by(ATTEMPTS.c.number).limit(CHUNK)).all()
+        attempts = _attempts_of(_digest(connection, user_id)).subquery()
+        query = sa.select(attempts).order_by(attempts.c.number).limit(CHUNK)
+        rows = connection.execute(query if after is None else query.where(attempts.c.number > after)).all()
         orders = [
             RememberedOrder(
                 ordered_at=Timestamp(seconds=row.at),
@@ -121,6 +130,14 @@ def totals_of(user_id: str) -> Query[AccountTotals | None]:
         return totals
 
     return read
+
+
+def _attempts_of(user: int | None) -> sa.CompoundSelect[tuple[int, int, int | None, bool]]:
+    """What memory holds of an account, with other contents of its orders that were replaced before they were decided."""
+    placed = sa.select(ATTEMPTS.c.number, ATTEMPTS.c.at, ATTEMPTS.c.amount, ATTEMPTS.c.counts)
+    table = REPLACED_ATTEMPTS.c
+    replaced = sa.select(table.number, table.at, table.amount, sa.true().label("counts"))
+    return placed.where(ATTEMPTS.c.user_id == user).union_all(replaced.where(table.user_id == user))
 
 
 def _digest(connection: Connection, user_id: str) -> int | None:
