@@ -45,7 +45,7 @@ class CallPlaces:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.leave()  # the place was handed over just before
-            else:
+            elif turn in self._queue:  # `leave` drops a turn that was cancelled, and may have come first
                 self._queue.remove(turn)
             raise
         return True
