@@ -9,6 +9,9 @@ from stack.settings import EdgeSettings
 Config = dict[str, Any]
 _TYPE: Final = "type.googleapis.com/envoy.extensions"
 _NAME: Final = "envoy.filters.http.local_ratelimit"
+_HEAP: Final = "envoy.resource_monitors.fixed_heap"
+_LARGE_STREAM: Final = 18
+"""A stream that buffers this power of two of bytes, 256 KiB, may be reset where memory gets short; most orders have 1 KiB."""
 _V6_PREFIX: Final = 64
 """Bits of an IPv6 address that name a network: one caller has all addresses of one."""
 
@@ -20,6 +23,7 @@ def bound_connections(config: Config, settings: EdgeSettings, web: WebSettings) 
     set_timeouts(manager, web, settings.idle_seconds)
     listener["filter_chains"][0]["transport_socket_connect_timeout"] = seconds(web.header_seconds)
     config["overload_manager"] = {
+        "refresh_interval": "0.1s",
         "resource_monitors": [
             {
                 "name": "envoy.resource_monitors.global_downstream_max_connections",
@@ -27,9 +31,31 @@ def bound_connections(config: Config, settings: EdgeSettings, web: WebSettings) 
                     "@type": f"{_TYPE}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
                     "max_active_downstream_connections": settings.max_connections,
                 },
-            }
-        ]
+            },
+            {
+                "name": _HEAP,
+                "typed_config": {
+                    "@type": f"{_TYPE}.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+                    "max_heap_size_bytes": settings.max_memory_mib << 20,
+                },
+            },
+        ],
+        "actions": [
+            {
+                # The streams that hold most are reset first: requests of a usual size go on.
+                "name": "envoy.overload_actions.reset_high_memory_stream",
+                "triggers": [{"name": _HEAP, "scaled": {"scaling_threshold": 0.5, "saturation_threshold": 0.8}}],
+            },
+            _above("envoy.overload_actions.shrink_heap", 0.5),
+            _above("envoy.overload_actions.stop_accepting_requests", 0.95),
+        ],
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": _LARGE_STREAM},
     }
+
+
+def _above(action: str, share: float) -> Config:
+    """Return an overload action that is taken while more than this share of the memory is used."""
+    return {"name": action, "triggers": [{"name": _HEAP, "threshold": {"value": share}}]}
 
 
 def set_timeouts(manager: Config, web: WebSettings, idle_seconds: float) -> None:

@@ -68,6 +68,8 @@ class EdgeSettings(Settings):
     """How long a connection is kept on which nothing happens."""
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Open connections; further ones are closed at once."""
+    max_memory_mib: Annotated[int, Field(ge=128, le=1 << 20)] = 1024
+    """Memory of the edge; from half of it on, the requests that hold most of it are reset."""
     origins: Origins = ()
     """Origins whose pages may ask here, by commas: https://shop.example."""
     access_log: bool = False

@@ -1,0 +1,114 @@
+"""The edge's memory: requests that never end are dropped before they take all of it, and others are answered meanwhile."""
+
+import contextlib
+import select
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testing.servers.replicas import envoy
+from testing.waiting import wait_for
+from tests.edge.conftest import answers_anything
+
+pytestmark = pytest.mark.envoy
+MIB = 1 << 20
+UNFINISHED = 3 * MIB
+"""Bytes of a request that the edge keeps while it waits for the rest."""
+MOST = 100
+"""Requests that together are more than twice the memory that the edge may have."""
+_SERVICES = ("scorer", "agent", "bridge-ml", "bridge-agent", "console")
+_RESET = 3
+
+
+@pytest.fixture
+def small_edge(tmp_path: Path) -> Iterator[str]:
+    """The address of an edge with nobody behind it, with little memory and much patience."""
+    told = {"VOUCH_EDGE_MAX_MEMORY_MIB": "128", "VOUCH_WEB_BODY_SECONDS": "600"}
+    with envoy(tmp_path / "log", *(f"--{name}=1" for name in _SERVICES), **told) as address:
+        wait_for(lambda: answers_anything(f"http://{address}"), what="the edge")
+        yield address
+
+
+def connect(address: str) -> socket.socket:
+    """A connection to the edge."""
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), 60)
+
+
+def is_readable(connection: socket.socket) -> bool:
+    """Whether the edge has said something, or closed."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def received(connection: socket.socket) -> bytes:
+    """What the edge has said by now."""
+    heard = b""
+    while is_readable(connection) and (new := connection.recv(MIB)):
+        heard += new
+    return heard
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
+    """A frame of HTTP/2."""
+    return struct.pack(">I", len(content))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A header of HTTP/2 as it is."""
+    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+def kinds(content: bytes) -> set[int]:
+    """Kinds of the whole frames in what the edge sent."""
+    found, place = set(), 0
+    while place + 9 <= len(content):
+        found.add(content[place + 3])
+        place += 9 + int.from_bytes(content[place : place + 3], "big")
+    return found
+
+
+def test_streams_that_hold_most_are_reset(small_edge: str) -> None:
+    """Of many large unfinished requests on one HTTP/2 connection some are reset; another caller is answered."""
+    path = literal(b":path", b"/vouch.v1.AgentService/Review") + literal(b":authority", b"localhost")
+    headers = b"\x83\x86" + path + literal(b"content-type", b"application/grpc") + literal(b"te", b"trailers")
+    piece, heard, was_reset = b"\x00" * (16 << 10), b"", False
+    with connect(small_edge) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
+        numbers = range(1, 2 * MOST, 2)
+        length = b"\x00" + struct.pack(">I", UNFINISHED)
+        connection.sendall(b"".join(frame(1, 4, number, headers) for number in numbers))
+        connection.sendall(b"".join(frame(0, 0, number, length) for number in numbers))
+        for _ in range(UNFINISHED // len(piece) - 1):
+            for number in numbers:
+                connection.sendall(frame(0, 0, number, piece))
+            heard += received(connection)
+            was_reset = _RESET in kinds(heard)
+            if was_reset:
+                break
+        assert was_reset
+        wait_for(lambda: answers_anything(f"http://{small_edge}"), what="an answer to another caller")
+
+
+def test_connections_are_refused_while_memory_is_short(small_edge: str) -> None:
+    """Of many large unfinished requests of HTTP/1 some are refused; once they are gone everybody is answered."""
+    head = b"POST /api/v1/review HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    refused = False
+    with contextlib.ExitStack() as opened:
+        for _ in range(MOST):
+            connection = opened.enter_context(connect(small_edge))
+            try:
+                connection.sendall(head + b"content-length: %d\r\n\r\n" % (4 * MIB) + b" " * UNFINISHED)
+                refused = is_readable(connection)
+            except OSError:
+                refused = True
+            if refused:
+                break
+        if not refused:  # memory is looked at now and then
+            with contextlib.suppress(httpx.HTTPError):
+                refused = httpx.get(f"http://{small_edge}/nothing", headers={"host": "localhost"}).status_code == 503
+    assert refused
+    wait_for(lambda: answers_anything(f"http://{small_edge}"), what="an answer after that")
