@@ -12,9 +12,28 @@ local function is_one_message(body)
   return flag <= 1 and body:length() == 5 + ((a * 256 + b) * 256 + c) * 256 + d
 end
 
+-- In canonical JSON the body of a review is the order, and the transcoder drops what an order has no field for: `dry_run` there
+-- would be lost, and the order recorded. Of two in the query it takes the last.
+local function is_lost_dry_run(path, body)
+  local query = path:match("^/v1/transactions:review%??(.*)$")
+  if not query then
+    return false
+  end
+  local _, given = ("&" .. query):gsub("&dry_?[rR]un=", "")
+  return given > 1 or (body and body:getBytes(0, body:length()):find('"dry_?[rR]un"%s*:') ~= nil)
+end
+
+local DRY_RUN = '{"code":3,"message":"invalid request: dry_run: give it once, in the query: ?dry_run=true","details":[' ..
+  '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_REQUEST","domain":"vouch","metadata":{"field":"dry_run"}},' ..
+  '{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{"field":"dry_run","description":"give it once, in the query: ?dry_run=true"}]}]}'
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path, kind = headers:get(":path") or "", headers:get("content-type") or ""
+  if path:match("^/v1/transactions:review") and is_lost_dry_run(path, handle:body()) then
+    handle:respond({[":status"] = "400", ["content-type"] = "application/json"}, DRY_RUN)
+    return
+  end
   if not path:match("^/vouch%.v1%.") or not kind:match("^application/grpc") then
     return
   end

@@ -1,0 +1,26 @@
+"""Dry runs at the edge's canonical JSON: one that would be lost is refused, so that no order is recorded by mistake."""
+
+import httpx
+import pytest
+
+from testing.doors import JSON_TYPE, encoded
+from testing.hostile import ORDER
+
+pytestmark = pytest.mark.envoy
+PATH = "/v1/transactions:review"
+
+
+@pytest.mark.parametrize("name", ["dry_run", "dryRun"])
+def test_a_dry_run_that_would_be_lost_is_refused(lonely: str, name: str) -> None:
+    """In the body, where the transcoder drops it, and twice in the query, where the last counts: 400 that names the field."""
+    with httpx.Client(base_url=lonely, headers=JSON_TYPE | {"host": "localhost"}) as client:
+        lost = [
+            client.post(PATH, content=encoded(ORDER | {name: True})),
+            client.post(f"{PATH}?dry_run=true&{name}=false", content=encoded(ORDER)),
+        ]
+        for answer in lost:
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["details"][0]["metadata"] == {"field": "dry_run"}
+        for query in ("", f"?{name}=true"):
+            sent = client.post(PATH + query, content=encoded(ORDER | {"email_domain": "dry_run.example"}))
+            assert sent.status_code == 503, "nobody is behind, but it was sent on"
