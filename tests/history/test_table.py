@@ -166,9 +166,13 @@ def test_an_export_that_does_not_fit_together_is_refused(tmp_path: Path, numbers
 
 
 def test_a_ledger_without_orders_has_nothing_to_export(tmp_path: Path) -> None:
-    """It says so, and writes no file."""
-    done = call(
-        "history", "export", "--ledger", f"sqlite:///{tmp_path / 'empty.db'}", "--output", str(tmp_path / "e.csv")
-    )
+    """It says so, and writes no file; a ledger that is not there is refused, and not made."""
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    arguments = ("history", "export", "--ledger", url, "--output", str(tmp_path / "e.csv"))
+    done = call(*arguments)
+    assert done.returncode == 2 and "there is no ledger" in done.stderr, done.stdout
+    assert not (tmp_path / "empty.db").exists()
+    open_engine(url).dispose()
+    done = call(*arguments)
     assert done.returncode == 2 and "no order yet" in done.stderr, done.stdout
     assert not (tmp_path / "e.csv").exists()
