@@ -70,6 +70,12 @@ class Shoppers:
         }  # fmt: skip
 
 
+def address_of(number: int) -> str:
+    """A full internet address for a number below 2^23; none ends in 0, which would be a masked one."""
+    number = 2 * int(number) + 1
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
 def remembered(url: str, count: int, *, hot: bool = True) -> None:
     """Fill a ledger's memory with so many orders."""
     engine, shoppers = open_engine(url), Shoppers(1, hot=hot)
@@ -84,7 +90,7 @@ def remembered(url: str, count: int, *, hot: bool = True) -> None:
                     "number": start + place + 1, "at": at, "amount": int(amount * 10_000), "counts": True,
                     **digests(key, {
                         "transaction_id": f"t{start + place}", "user_id": f"user-{user}", "device_id": f"device-{device}",
-                        "ip_address": f"10.{address}", "card_id": f"card-{user}-{card}",
+                        "ip_address": address_of(address), "card_id": f"card-{user}-{card}",
                     }),
                 }
                 for place, (at, user, device, address, card, amount) in enumerate(zip(*part.values(), strict=True))
@@ -110,7 +116,7 @@ def looks(url: str, count: int) -> list[float]:
             order.account_created_date.seconds = BEGUN
             order.device_id, order.ip_address = (
                 f"device-{columns['device'][number]}",
-                f"10.{columns['address'][number]}",
+                address_of(columns["address"][number]),
             )
             order.card_id, order.order_amount = f"card-{columns['user'][number]}-1", float(columns["amount"][number])
             with committing(connection, on_disk=False):
@@ -139,7 +145,7 @@ async def raw_reviews(address: str, *, hot: bool) -> AsyncIterator[Call]:
             place = number % SMALL
             order = message(
                 transaction_id=f"raw-{address}-{number}", user_id=f"user-{columns['user'][place]}",
-                device_id=f"device-{columns['device'][place]}", ip_address=f"10.{columns['address'][place] % 250}",
+                device_id=f"device-{columns['device'][place]}", ip_address=address_of(columns["address"][place]),
                 card_id=f"card-{columns['user'][place]}", order_amount=columns["amount"][place],
             )  # fmt: skip
             for name in NAMES:
@@ -186,7 +192,7 @@ def computed(folder: Path, rows: int) -> tuple[float, float]:
             "timestamp": pa.array(columns["at"]).cast(pa.timestamp("s")),
             "user_id": pa.array(columns["user"]).cast(pa.string()),
             "device_id": pa.array(columns["device"]).cast(pa.string()),
-            "ip_address": pa.array(columns["address"]).cast(pa.string()),
+            "ip_address": pa.array(columns["address"]).cast(pa.string()),  # as texts: the table is not checked here
             "card_id": pa.array(columns["user"] * 4 + columns["card"]).cast(pa.string()),
             "order_amount": columns["amount"],
             "account_age_days": np.zeros(rows),
