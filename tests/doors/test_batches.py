@@ -98,17 +98,24 @@ def test_lines_are_answered_while_they_arrive(stack: Stack) -> None:
     def chunk(content: bytes) -> bytes:
         return f"{len(content):x}\r\n".encode() + content + b"\r\n"
 
-    head = b"POST /api/v1/predict:batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
+    head = b"POST /api/v1/predict:batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n"
     head += b"transfer-encoding: chunked\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(head + chunk(lines(first)))
         said = b""
         while said.count(b'"index"') < 64:
-            said += connection.recv(65_536)
+            said += _received(connection, said)
         assert b'"index":64' not in said
         connection.sendall(chunk(lines(last)) + b"0\r\n\r\n")
         while b'"index":64' not in said:
-            said += connection.recv(65_536)
+            said += _received(connection, said)
+
+
+def _received(connection: socket.socket, before: bytes) -> bytes:
+    """What comes next; a connection that ends is a failure that says what came before."""
+    content = connection.recv(65_536)
+    assert content, before[-300:]
+    return content
 
 
 def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:
