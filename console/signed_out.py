@@ -61,7 +61,10 @@ class SignedOutSessions:
     def _refresh(self) -> None:
         if self._path is None:
             return
-        status = self._path.stat()
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return  # somebody removed it: what is known stays, and the next sign-out makes it again
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return

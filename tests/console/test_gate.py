@@ -186,6 +186,21 @@ def test_signing_out_survives_a_restart_and_reaches_other_consoles(tmp_path: Pat
     assert len(path.read_text().splitlines()) < 1100
 
 
+def test_a_removed_file_of_ended_sessions_stops_nobody(tmp_path: Path) -> None:
+    """Where the file is removed while the console serves, ended sessions stay ended, and the next one makes it again."""
+    path = tmp_path / "signed_out"
+    box = Sessions("s", 60, 600, lambda: 1000.0, SignedOutSessions(path, lambda: 1000.0))
+    ended, other = box.begin("k", "ada", "reviewer"), box.begin("k", "ben", "reviewer")
+    value, kept = box.sealed(ended), box.sealed(other)
+    box.end(ended)
+    path.unlink()
+    assert box.opened(value) is None
+    assert box.opened(kept) is not None
+    box.end(other)
+    assert path.exists()
+    assert box.opened(kept) is None
+
+
 def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
     """A folder or a FIFO in the file's place is an error at the start, not a wait without end."""
     os.mkfifo(tmp_path / "fifo")
