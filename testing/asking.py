@@ -1,6 +1,7 @@
 """Asking services: the documented REST, and the status that a gRPC call ends with."""
 
 import json
+import socket
 from typing import Any
 
 import grpc
@@ -26,3 +27,10 @@ def code_of(call: Any, *arguments: Any, **named: Any) -> str:
         code: str = error.code().name
         return code
     return "OK"
+
+
+def receive(connection: socket.socket, before: bytes = b"") -> bytes:
+    """Return what comes next on a connection; one that ends fails with what came `before`, instead of being read for ever."""
+    content = connection.recv(65_536)
+    assert content, f"the connection ended behind {before[-300:]!r}"
+    return content

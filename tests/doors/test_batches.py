@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from testing import hostile
+from testing.asking import receive
 from testing.doors import JSON_TYPE, encoded
 from testing.servers.processes import Stack
 
@@ -104,18 +105,11 @@ def test_lines_are_answered_while_they_arrive(stack: Stack) -> None:
         connection.sendall(head + chunk(lines(first)))
         said = b""
         while said.count(b'"index"') < 64:
-            said += _received(connection, said)
+            said += receive(connection, said)
         assert b'"index":64' not in said
         connection.sendall(chunk(lines(last)) + b"0\r\n\r\n")
         while b'"index":64' not in said:
-            said += _received(connection, said)
-
-
-def _received(connection: socket.socket, before: bytes) -> bytes:
-    """What comes next; a connection that ends is a failure that says what came before."""
-    content = connection.recv(65_536)
-    assert content, before[-300:]
-    return content
+            said += receive(connection, said)
 
 
 def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:

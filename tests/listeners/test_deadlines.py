@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.asking import receive
 from tests.listeners.conftest import LISTENERS, NOT_HTTP, Listener, Served
 
 pytestmark = pytest.mark.envoy
@@ -149,12 +150,12 @@ def answer(connection: socket.socket) -> bytes:
     """A whole answer."""
     said = b""
     while b"\r\n\r\n" not in said:
-        said += connection.recv(65_536)
+        said += receive(connection, said)
     headers, _, body = said.partition(b"\r\n\r\n")
     lines = dict(line.lower().split(b": ", 1) for line in headers.split(b"\r\n")[1:])
     length = lines.get(b"content-length")
     while (len(body) < int(length)) if length else not body.endswith(b"0\r\n\r\n"):
-        body += connection.recv(65_536)
+        body += receive(connection, body)
     return headers + b"\r\n\r\n" + body
 
 
