@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "stream_auc_raw_with_memory": entry([auc["asked"]], "auc"),
         "stream_auc_raw_without": entry([auc["bare"]], "auc"),
         "stream_auc_of_confidence": entry([auc["limit"]], "auc"),
-    })  # fmt: skip
+    }, short=options.short)  # fmt: skip
     return 1 if wrong else 0
 
 

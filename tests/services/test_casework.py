@@ -178,6 +178,7 @@ HOSTILE: tuple[bytes, ...] = (
 def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
     """Every step with bodies of the wrong kind, to cases that are there or not: 4xx with a sentence, and nothing moves."""
     case_id, base, asked = open_cases[2], f"{stack.url('rest_agent')}/api/v1/cases", 0
+    before = client.get(f"{base}/{case_id}").json()
     paths = [
         f"{case}/{name}"
         for case in (case_id, "none", "%00", "x" * 200)
@@ -194,8 +195,7 @@ def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cas
     assert (
         client.post(f"{base}/{case_id}/claim", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
     )
-    whole = client.get(f"{base}/{case_id}").json()
-    assert whole["case"]["status"] == "open" and len(whole["events"]) == 1
+    assert client.get(f"{base}/{case_id}").json() == before
     assert asked > 400
 
 
