@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--duration", type=float, default=None, help="seconds (default: until Ctrl-C)")
     result.add_argument("--concurrency", type=int, default=64, help="most requests under way (default: 64)")
+    result.add_argument(
+        "--retries", type=int, default=5, help="send an order again this often where it is refused for now (default: 5)"
+    )
     result.add_argument("--seed", type=int, default=1, help="order of the orders (default: 1)")
     return result
 
@@ -52,6 +55,8 @@ def checked(options: argparse.Namespace) -> str:
         return f"--duration must be above 0, not {options.duration:g}"
     if options.concurrency < 1:
         return f"--concurrency must be at least 1, not {options.concurrency}"
+    if options.retries < 0:
+        return f"--retries must be at least 0, not {options.retries}"
     if not options.api_url.startswith(("http://", "https://")):
         return f"--api-url must start with http:// or https://, not {options.api_url}"
     return ""
@@ -86,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 duration=options.duration,
                 concurrency=options.concurrency,
                 done=done,
+                retries=options.retries,
             )
         )
     display.close()

@@ -34,13 +34,13 @@ def canonical(order: Order) -> dict[str, object]:
 def compare(orders: list[Order], address: str) -> tuple[int, float]:
     """Score orders both ways through the edge; the number of orders and the largest difference of two scores."""
     worst = 0.0
-    with grpc.insecure_channel(address) as channel, httpx.Client(base_url=f"http://{address}", timeout=10) as client:
+    with grpc.insecure_channel(address) as channel, httpx.Client(base_url=f"http://{address}", timeout=30) as client:
         stub = ScoringServiceStub(channel)
         for order in orders:
             body = canonical(order)
             request = pb.PredictRequest()
             json_format.ParseDict({"transaction": body}, request)
-            by_grpc = stub.Predict(request, timeout=10).legitimacy_score
+            by_grpc = stub.Predict(request, timeout=30).legitimacy_score
             answer = client.post("/v1/transactions:predict", json=body)
             answer.raise_for_status()
             worst = max(worst, abs(by_grpc - answer.json()["legitimacy_score"]))

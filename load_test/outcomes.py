@@ -16,6 +16,7 @@ class Outcome:
     decision: str = ""
     score: float | None = None
     error: str = ""
+    retries: int = 0
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Tally:
     """All outcomes so far."""
 
     sent: int = 0
+    retried: int = 0
+    """Orders that were sent more than once."""
     decisions: Counter[tuple[bool, str]] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
@@ -30,6 +33,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.sent += 1
+        self.retried += outcome.retries > 0
         if outcome.error:
             self.errors[outcome.error] += 1
         else:
@@ -63,7 +67,7 @@ def summary(tally: Tally, elapsed: float) -> list[str]:
     lines = [
         "",
         f"sent {tally.sent:,} in {elapsed:.1f} s ({tally.sent / max(elapsed, 1e-9):.1f}/s), answered {answered:,}, "
-        f"failed {sum(tally.errors.values()):,}",
+        f"failed {sum(tally.errors.values()):,}" + (f", sent again {tally.retried:,}" if tally.retried else ""),
         f"{'':12}" + "".join(f"{name:>10}" for name in (*DECISIONS, "total")),
     ]
     for name, kind in (("legitimate", False), ("abuse", True)):

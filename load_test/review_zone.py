@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     in_zone = looked = 0
     ensure_dataset(options.dataset)
     orders = read_orders(options.dataset)
-    with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=10.0) as client:
+    with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=30.0) as client:
         for order in orders[: options.search]:
             answer = client.post("/api/v1/review", json=order.body, headers=key_headers(options.api_url))
             answer.raise_for_status()

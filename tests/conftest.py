@@ -17,6 +17,7 @@ import pytest
 from contract.tables import read_table
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import load
+from testing.servers.launching import fork_server
 from testing.servers.processes import Stack, run
 
 ROWS = 20_000
@@ -33,10 +34,14 @@ _transport: Any = importlib.import_module("httpx._transports.default")
 _transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
 
 
-def pytest_configure() -> None:
-    """Tests must not depend on the settings of whoever runs them."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests must not depend on the settings of whoever runs them. Their processes are forked from one, for all workers."""
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        forking = contextlib.ExitStack()
+        forking.enter_context(fork_server())
+        config.add_cleanup(forking.close)
 
 
 @pytest.hookimpl(trylast=True)

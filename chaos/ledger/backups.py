@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from testing.load import Outcome, Traffic
 from testing.servers.clients import AGENT, channel, order
-from testing.servers.processes import ROOT
+from testing.servers.launching import PYTHON, Process, launch
 from testing.servers.replicas import agent as agent_replica
 from testing.servers.replicas import running, scorer
 from testing.waiting import wait_for
@@ -164,7 +164,8 @@ async def _run(url: str, action: str, backup: Path, *, force: bool) -> int:
     return await asyncio.to_thread(_command(url, action, backup, force=force).wait)
 
 
-def _command(url: str, action: str, backup: Path, *, force: bool) -> "subprocess.Popen[bytes]":
+def _command(url: str, action: str, backup: Path, *, force: bool) -> Process:
     options = ["--force"] if force else []
-    command = [sys.executable, "vouch.py", "ledger", "--ledger", url, action, str(backup), *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [PYTHON, "vouch.py", "ledger", "--ledger", url, action, str(backup), *options]
+    with open(os.devnull, "wb") as nothing:
+        return launch(command, stdout=nothing.fileno(), stderr=nothing.fileno())

@@ -1,14 +1,19 @@
-"""How far training is: a bar on a terminal, a line now and then elsewhere."""
+"""How far training is: a bar with an estimate on a terminal, a line now and then elsewhere."""
 
 import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from runtime.process.terminal import plain
 
-_EVERY_SECONDS = 10.0
+_FIRST_SECONDS: Final = 2.0
+_EVERY_SECONDS: Final = 10.0
 
 
 class Progress(Protocol):
@@ -17,8 +22,8 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """A step begins, or something was noticed."""
 
-    def round(self, number: int, most: int, loss: float | None) -> None:
-        """So many rounds of at most so many are fitted; `loss` on rows that are not fitted on, where there are such."""
+    def round(self, number: int, likely: int, loss: float | None) -> None:
+        """Round `number` of about `likely` is fitted; `loss` on rows that are not fitted on, where there are such."""
 
 
 class Silent:
@@ -27,60 +32,53 @@ class Silent:
     def say(self, line: str) -> None:
         """See Progress."""
 
-    def round(self, number: int, most: int, loss: float | None) -> None:
+    def round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
 
 
 class Lines:
-    """A line for each step, and one every ten seconds while rounds are fitted."""
+    """A line for each step, and now and then one while rounds are fitted."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._begun = self._next = time.monotonic()
 
     def say(self, line: str) -> None:
         """See Progress."""
         print(plain(line), flush=True)
+        self._begun = time.monotonic()
+        self._next = self._begun + _FIRST_SECONDS
 
-    def round(self, number: int, most: int, loss: float | None) -> None:
+    def round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
-        if time.monotonic() - self._told >= _EVERY_SECONDS:
-            self._told = time.monotonic()
-            print(_shown(number, most, loss), flush=True)
+        now = time.monotonic()
+        if now < self._next or number >= likely:
+            return
+        self._next = now + _EVERY_SECONDS
+        left = (now - self._begun) / number * (likely - number)
+        of_loss = "" if loss is None else f", log-loss {loss:.5f}"
+        print(f"  round {number:,} of about {likely:,}{of_loss}, about {left:.0f} s left", flush=True)
 
 
-class Bar(Lines):
-    """A line for each step, and one line that moves while rounds are fitted."""
+class Bar:
+    """A line for each step, and a bar while rounds are fitted."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._moving = False
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
 
     def say(self, line: str) -> None:
         """See Progress."""
-        self.clear()
-        super().say(line)
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+        self._bars.console.print(plain(line), markup=False, highlight=False)
 
-    def round(self, number: int, most: int, loss: float | None) -> None:
+    def round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
-        if time.monotonic() - self._told >= 0.1:
-            self._told, self._moving = time.monotonic(), True
-            sys.stderr.write(f"\r{_shown(number, most, loss)}\x1b[K")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the moving line away."""
-        if self._moving:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._moving = False
-
-
-def _shown(number: int, most: int, loss: float | None) -> str:
-    return (
-        f"round {number:,} of {most:,}"
-        if loss is None
-        else f"round {number:,} of at most {most:,}, log-loss {loss:.5f}"
-    )
+        if self._task is None:
+            self._task = self._bars.add_task("rounds", total=likely)
+        told = "rounds" if loss is None else f"rounds, log-loss {loss:.5f}"
+        self._bars.update(self._task, completed=number, total=likely, description=told)
 
 
 @contextlib.contextmanager
@@ -89,8 +87,6 @@ def telling() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Lines()
         return
-    bar = Bar()
-    try:
-        yield bar
-    finally:
-        bar.clear()
+    columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Bar(bars)

@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,10 @@ from pathlib import Path
 import httpx
 
 import vouch
+from testing.servers.launching import PYTHON, ROOT, Process, launch, run
 from testing.waiting import free_port, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = sys.executable
+__all__ = ["PYTHON", "ROOT", "Ended", "Process", "Stack", "answers", "call", "launch", "run"]
 
 
 def answers(url: str, status: int = 200) -> Callable[[], bool]:
@@ -40,7 +39,7 @@ class Stack:
     models: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
-    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    running: dict[str, Process] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("ml", "agent", "rest_ml", "rest_agent", "edge", "console"):
@@ -93,11 +92,10 @@ class Stack:
     def start(self, *names: str) -> None:
         """Start services without waiting."""
         for name in names:
-            log = (self.folder / f"{name}.log").open("ab")
-            self.running[name] = subprocess.Popen(
-                self.command(name), cwd=ROOT, env=self.environment(), stdout=log, stderr=log
-            )
-            log.close()
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.running[name] = launch(
+                    self.command(name), env=self.environment(), stdout=log.fileno(), stderr=log.fileno()
+                )
 
     def wait_until_healthy(self) -> None:
         """Wait until everything that was started answers."""
@@ -141,10 +139,16 @@ class Stack:
         return (self.folder / f"{name}.log").read_text()
 
     def close(self) -> None:
-        """Stop everything, edge first."""
-        for name in reversed(list(self.running)):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.stop(name)
+        """Terminate everything, then wait; kill what has not ended in time."""
+        for process in self.running.values():
+            process.terminate()
+        for process in self.running.values():
+            try:
+                process.wait(15.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.running.clear()
 
 
 EDGE_OPTIONS = {
@@ -178,12 +182,3 @@ def call(command: str, *arguments: str) -> Ended:
         for number, handler in heard.items():
             signal.signal(number, handler)
     return Ended(code, output.getvalue(), error.getvalue())
-
-
-def run(
-    *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, seconds: float = 120.0
-) -> "subprocess.CompletedProcess[str]":
-    """Run a command of ours to its end with everything it prints."""
-    return subprocess.run(
-        [PYTHON, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=seconds, check=False
-    )

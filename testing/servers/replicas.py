@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from testing.servers.processes import ROOT
+from testing.servers.launching import PYTHON, Process, launch
 from testing.waiting import free_port, wait_for
 
 
@@ -31,7 +29,7 @@ class Replica:
 
     def __post_init__(self) -> None:
         self.port, self.metrics_port = free_port(), free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     @property
     def address(self) -> str:
@@ -53,12 +51,11 @@ class Replica:
             **self.settings,
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module],
-                cwd=ROOT,
+            self.process = launch(
+                [PYTHON, "-m", self.module],
                 env=environment,
-                stdout=log,
-                stderr=log,
+                stdout=log.fileno(),
+                stderr=log.fileno(),
                 start_new_session=self.own_group,
             )
         if self.cores and hasattr(os, "sched_setaffinity"):
@@ -162,9 +159,9 @@ def edge(folder: Path, behind: Replica, front: Replica) -> Iterator[str]:
 def envoy(log_file: Path, *options: str, **settings: str) -> Iterator[str]:
     """Envoy with options and settings (VOUCH_EDGE_...) of its own, on a port that is free; its address."""
     port = free_port()
-    command = [sys.executable, "envoy/run.py", f"--edge={port}", *options]
+    command = [PYTHON, "envoy/run.py", f"--edge={port}", *options]
     with log_file.open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ) | settings, stdout=log, stderr=log)
+        process = launch(command, env=dict(os.environ) | settings, stdout=log.fileno(), stderr=log.fileno())
     try:
         yield f"127.0.0.1:{port}"
     finally:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from http_bridge.condition import STARTING_SECONDS, Condition
 from testing.hostile import ORDER
-from testing.servers.processes import PYTHON, ROOT, Stack, answers
+from testing.servers.processes import PYTHON, Stack, answers, launch
 from testing.waiting import free_port, wait_for
 
 FAMILY = "http_server_request_duration_seconds"
@@ -27,7 +26,7 @@ def door(stack: Stack, log: Path, *options: str, **settings: str) -> Iterator[st
     environment = stack.environment() | {"VOUCH_HTTP_AGENT": stack.address("agent")} | settings
     command = [PYTHON, "-m", "uvicorn", "http_bridge.agent:app", "--port", port, *options]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        process = launch(command, env=environment, stdout=output.fileno(), stderr=output.fileno())
     try:
         wait_for(answers(f"http://127.0.0.1:{port}/api/v1/health"), what="the door")
         yield f"http://127.0.0.1:{port}"

@@ -57,7 +57,6 @@ ALLOWED = {
     ("runtime/web/connections.py", "_BoundedConnection"): "timers that close a connection",
     ("runtime/web/exposition.py", "Exposition.__init__"): "serves metrics: where it ends, Prometheus misses its target",
     ("agent_server/scoring_client.py", "ScoringClient._is_alive"): "awaited by all who ask",
-    ("stack/demo.py", "_wait_until_up"): "shows the output of a program; the command waits for that program",
     ("stack/serve.py", "_door"): "awaited on leaving; if it ends earlier, the process stops",
     ("stack/up.py", "_run"): "prints once that all is healthy",
     ("load_test/sending.py", "run"): "in a TaskGroup",

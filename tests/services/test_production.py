@@ -18,7 +18,7 @@ import trustme
 
 from testing.documents import TEXT
 from testing.hostile import ORDER
-from testing.servers.processes import PYTHON, ROOT, Stack, answers, run
+from testing.servers.processes import PYTHON, ROOT, Stack, answers, launch, run
 from testing.servers.replicas import Replica, agent, running, scorer
 from testing.waiting import free_port, wait_for
 
@@ -149,9 +149,7 @@ def test_a_log_that_nobody_reads_fails_no_request(models: Path, tmp_path: Path) 
     try:
         for name in ("ml", "agent", "rest_ml", "rest_agent"):
             reading, writing = os.pipe()
-            stack.running[name] = subprocess.Popen(
-                stack.command(name), cwd=ROOT, env=stack.environment(), stdout=writing, stderr=writing
-            )
+            stack.running[name] = launch(stack.command(name), env=stack.environment(), stdout=writing, stderr=writing)
             os.close(reading)
             os.close(writing)
         stack.wait_until_healthy()
@@ -245,10 +243,8 @@ def test_access_logs_hold_no_ids(models: Path, tmp_path: Path) -> None:
     port = str(stack.ports["rest_agent"])
     log = tmp_path / "access.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [PYTHON, "-m", "uvicorn", "http_bridge.agent:app", "--port", port],
-            cwd=ROOT, env=stack.environment(), stdout=output, stderr=output,
-        )  # fmt: skip
+        command = [PYTHON, "-m", "uvicorn", "http_bridge.agent:app", "--port", port]
+        process = launch(command, env=stack.environment(), stdout=output.fileno(), stderr=output.fileno())
     try:
         url = stack.url("rest_agent")
         wait_for(answers(f"{url}/api/v1/health"), what="the bridge")

@@ -59,7 +59,9 @@ class Boosting:
             for booster in boosters:
                 booster.update()
             losses.append([booster.eval_valid()[0][2] for booster in boosters])
-            self.tell.round(number + 1, most, float(np.mean(losses[-1])))
+            # So many rounds are fitted if the loss does not fall any further; while it falls, the end moves on.
+            likely = min(most, max(best + self.plan.patience, number) + 1)
+            self.tell.round(number + 1, likely, float(np.mean(losses[-1])))
             if number % 10 == 0 or number + 1 == most:
                 best = int(typical(losses).argmin())
                 if number - best >= self.plan.patience or self._is_late(started):
@@ -74,7 +76,7 @@ class Boosting:
             booster = lgb.Booster(self._options(self.parameters.seed + 100 + bag), dataset)
             for number in range(rounds):
                 booster.update()
-                self.tell.round(number + 1, rounds, None)
+                self.tell.round(bag * rounds + number + 1, self.plan.bags * rounds, None)
             boosters.append(booster)
         return boosters
 
