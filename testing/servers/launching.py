@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -40,6 +41,17 @@ class Process(Protocol):
     def kill(self) -> None: ...  # noqa: D102
 
 
+@dataclass
+class Spent:
+    """CPU time."""
+
+    seconds: float = 0.0
+
+
+CPU_OF_FORKED: Final = Spent()
+"""CPU time of forked processes that have ended and were waited for."""
+
+
 class Forked:
     """A process forked by the fork server, with the interface of `subprocess.Popen`."""
 
@@ -65,7 +77,9 @@ class Forked:
                 if timeout == 0:
                     raise TimeoutError from None
                 raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
-            self.returncode = int(status or -signal.SIGKILL)
+            code, seconds = status.split() if status else (-signal.SIGKILL, 0)
+            self.returncode = int(code)
+            CPU_OF_FORKED.seconds += float(seconds)
             self._connection.close()
         return self.returncode
 
