@@ -8,7 +8,7 @@ SOURCES := contract history runtime data_gen ml_server agent_server http_bridge 
 # A server's start is mostly imports: 0.9 s with bytecode, 2.4 s without. So it is kept, also where the user's shell says no.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos format setup demo up test check protos lock clean
+.PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos mutations format setup demo up test test-fast coverage check protos lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -45,8 +45,22 @@ format: setup  ## format and mend what can be mended
 	@$(RUN)ruff format --quiet $(SOURCES)
 	@$(RUN)ruff check --quiet --fix $(SOURCES)
 
-test: check  ## the checks and the tests
-	@$(RUN)pytest
+test: setup  ## the checks and the tests, beside one another
+	@$(MAKE) --no-print-directory check > .check.log 2>&1 & checks=$$!; \
+	$(RUN)pytest; tests=$$?; wait $$checks; checked=$$?; cat .check.log; \
+	test $$tests = 0 && test $$checked = 0
+
+test-fast: setup  ## the tests that start no process
+	@$(RUN)pytest --fast
+
+coverage: setup  ## the tests, and which lines and branches they reach, in all processes
+	@$(RUN)coverage erase
+	@$(RUN)coverage run -m pytest
+	@$(RUN)coverage combine --quiet
+	@$(RUN)coverage report
+
+mutations: setup  ## twenty faults made by hand: does a test find each
+	@$(RUN)python -m testing.mutations
 
 bench: setup  ## serving against its baselines; needs h2load, wrk and two cores
 	@$(RUN)python -m bench.serving

@@ -5,6 +5,7 @@ import fcntl
 import functools
 import importlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from contract.tables import read_table
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import load
 from testing.servers.launching import fork_server
-from testing.servers.processes import Stack, run
+from testing.servers.processes import Stack, call
 
 ROWS = 20_000
 _LONG = ("test_recipes.py", "chaos", "console", "doors", "edge", "listeners", "services", "runtime", "commands")
+_WITH_PROCESSES = {
+    "bench", "chaos", "console", "edge", "listeners", "services", "test_packages.py", "test_recipes.py", "test_typescript.py",
+}  # fmt: skip
+"""Folders and files that `--fast` leaves out; elsewhere it skips a test at the moment that it starts a process."""
 # How long an example takes is the machine's affair; what it gives is ours.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -34,19 +39,42 @@ _transport: Any = importlib.import_module("httpx._transports.default")
 _transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fast` is what `make test-fast` runs."""
+    parser.addoption("--fast", action="store_true", help="only tests that start no process")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Tests must not depend on the settings of whoever runs them. Their processes are forked from one, for all workers."""
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
-    if not hasattr(config, "workerinput") and not config.option.collectonly:
+    is_worker = hasattr(config, "workerinput")
+    if not (config.option.fast or is_worker or config.option.collectonly):
         forking = contextlib.ExitStack()
         forking.enter_context(fork_server())
         config.add_cleanup(forking.close)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_processes(pytestconfig: pytest.Config) -> Iterator[None]:
+    """With `--fast`, skip a test at the moment that it starts a process."""
+
+    def skip(*_: Any, **__: Any) -> None:
+        pytest.skip("it starts a process, and --fast was given")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if pytestconfig.option.fast:
+            patch.setattr(subprocess.Popen, "__init__", skip)
+        yield
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that start servers come first, in random order too: at the end no core then waits for the longest."""
+    if config.option.fast:
+        left_out = [item for item in items if _WITH_PROCESSES & {*item.path.parts}]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: next((at for at, part in enumerate(_LONG) if part in item.path.parts), len(_LONG)))
 
 
@@ -80,7 +108,7 @@ def dataset(shared: Path) -> Path:
     path = shared / "orders.csv"
     with alone(shared):
         if not path.exists():
-            done = run("-m", "data_gen", "--size", str(ROWS), "--output", str(path))
+            done = call("generate", "--size", str(ROWS), "--output", str(path))
             assert done.returncode == 0, done.stderr
     return path
 
@@ -98,7 +126,7 @@ def models(dataset: Path, shared: Path) -> Path:
     with alone(shared):
         if not (folder / "current").exists():
             options = ("--models-dir", str(folder), "--form", "tables", "--rounds", "150")
-            done = run("-m", "ml_server.train_and_save", "--dataset", str(dataset), *options)
+            done = call("train", "--dataset", str(dataset), *options)
             assert done.returncode == 0, done.stderr
     return folder
 

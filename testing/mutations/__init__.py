@@ -1,0 +1,1 @@
+"""Faults made by hand, to see that the tests find them."""

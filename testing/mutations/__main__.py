@@ -1,0 +1,74 @@
+"""`make mutations`: put each fault into a copy of the project and see its tests fail; writes bench/results/mutations.json."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from testing.mutations.faults import FAULTS, Fault
+from testing.results import entry, write
+from testing.servers.launching import PYTHON, ROOT
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """A copy of what git keeps, or would keep."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in names:
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+def tests_pass(project: Path, tests: Sequence[str]) -> bool:
+    """Whether tests pass in a copy; raises RuntimeError where they did not run."""
+    command = [PYTHON, "-m", "pytest", "-x", "-q", "--no-header", *tests]
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"the tests did not run:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    return done.returncode == 0
+
+
+def is_caught(project: Path, fault: Fault) -> bool:
+    """Whether a fault makes its tests fail."""
+    path = project / fault.file
+    whole = path.read_text()
+    if whole.count(fault.text) != 1:
+        raise RuntimeError(f"{fault.file} does not hold this text once: {fault.text}")
+    path.write_text(whole.replace(fault.text, fault.fault))
+    try:
+        return not tests_pass(project, fault.tests)
+    finally:
+        path.write_text(whole)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try all faults; exit code 1 where one is not caught."""
+    parser = argparse.ArgumentParser(prog="python -m testing.mutations", description=__doc__)
+    parser.add_argument("--topic", choices=sorted({fault.topic for fault in FAULTS}), help="only the faults of a topic")
+    topic = parser.parse_args(arguments).topic
+    missed = []
+    with tempfile.TemporaryDirectory(prefix="vouch-mutations-") as folder:
+        project = copy_of_the_project(Path(folder))
+        for tests in {fault.tests for fault in FAULTS if topic in (None, fault.topic)}:
+            if not tests_pass(project, tests):
+                raise RuntimeError(f"these tests fail without any fault: {', '.join(tests)}")
+        chosen = [fault for fault in FAULTS if topic in (None, fault.topic)]
+        for fault in chosen:
+            caught = is_caught(project, fault)
+            print(f"{'caught' if caught else 'MISSED'}  {fault.topic:8} {fault.what}", flush=True)
+            missed += [] if caught else [fault]
+    if topic is None:
+        write("mutations", {"faults": entry([len(chosen)], "faults"), "missed": entry([len(missed)], "faults")})
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,153 @@
+"""Twenty faults, five each in ledger, guard, policy and history, with the tests that have to find them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A text of a file that stands there once, what is put in its place, and the tests that have to fail then."""
+
+    topic: str
+    what: str
+    file: str
+    text: str
+    fault: str
+    tests: Sequence[str]
+
+
+def _in(topic: str, file: str, tests: Sequence[str], *faults: tuple[str, str, str]) -> list[Fault]:
+    return [Fault(topic, what, file, text, fault, tests) for what, text, fault in faults]
+
+
+_INDENT: Final = 16 * " "
+_LEDGER: Final = ("tests/agent/test_tampering.py", "tests/agent/test_ledger.py", "tests/agent/test_writes.py")
+_GUARD: Final = (
+    "tests/runtime/test_core.py",
+    "tests/agent/test_overload.py",
+    "tests/agent/test_roles.py",
+    "tests/doors/test_work.py",
+)
+_POLICY: Final = ("tests/agent/test_policy.py", "tests/agent/test_randomised.py", "tests/agent/test_blind.py")
+_HISTORY: Final = ("tests/history", "tests/agent/test_memory.py", "tests/agent/test_places.py")
+
+FAULTS: Final = [
+    *_in(
+        "ledger",
+        "agent_server/ledger/chain.py",
+        _LEDGER,
+        (
+            "the chain does not cover the facts of a decision",
+            'b"".join((before, numbers, name, facts, commitment))',
+            'b"".join((before, numbers, name, commitment))',
+        ),
+    ),
+    *_in(
+        "ledger",
+        "agent_server/ledger/group.py",
+        _LEDGER,
+        (
+            "a foreign end of the chain is appended to",
+            "if (head.sequence or head.rows_number) and not",
+            "if head.rows_number and not",
+        ),
+    ),
+    *_in(
+        "ledger",
+        "agent_server/ledger/writer.py",
+        _LEDGER,
+        (
+            "a write is recorded although its caller was told that it was not",
+            "waiting = [one for one in waiting if not one[2].done()]",
+            "waiting = list(waiting)",
+        ),
+        (
+            "a write that breaks a rule of the tables fails those that share its transaction",
+            "return [result for write in writes for result in self._commit([write])]",
+            "return [error for _ in writes]",
+        ),
+    ),
+    *_in(
+        "ledger",
+        "agent_server/ledger/keeping.py",
+        _LEDGER,
+        ("the same order with other content gets the answer to the first", "if known.content_digest == digest]", "]"),
+    ),
+    *_in(
+        "guard",
+        "runtime/rpc/guard.py",
+        _GUARD,
+        ("work begins after the deadline", "remaining <= 0:", "remaining < -5:"),
+        ("a stream that ended keeps its place", "                places.taken -= 1\n", "                pass\n"),
+        (
+            "bytes are read before the key",
+            f"admit(call, path)\n{_INDENT}message = read(request)",
+            f"message = read(request)\n{_INDENT}admit(call, path)",
+        ),
+        (
+            "a call without a row in the roles table is open to shops",
+            "self._roles.get(path, ())",
+            'self._roles.get(path, ("shop",))',
+        ),
+        (
+            "the text of an unknown exception reaches the caller",
+            "VouchError(INTERNAL_MESSAGE, request_id=identity)",
+            "VouchError(str(error), request_id=identity)",
+        ),
+    ),
+    *_in(
+        "policy",
+        "agent_server/decisions/policy.py",
+        _POLICY,
+        ("the denial threshold is exclusive", "if score <= deny_up_to:", "if score < deny_up_to:"),
+        ("the approval threshold is exclusive", "elif score >= approve_from:", "elif score > approve_from:"),
+        (
+            "one field more is needed than is told",
+            "if known >= self.minimum_evidence:",
+            "if known > self.minimum_evidence:",
+        ),
+        (
+            "an order of just the highest amount is never drawn",
+            "order.order_amount > self.up_to:",
+            "order.order_amount >= self.up_to:",
+        ),
+        (
+            "an order of just the amount needs one reviewer",
+            "transaction.order_amount >= self.two_from",
+            "transaction.order_amount > self.two_from",
+        ),
+    ),
+    *_in(
+        "history",
+        "history/replay.py",
+        _HISTORY,
+        (
+            "an attempt at the beginning of a window is outside",
+            "begun = bisect_left(latest",
+            "begun = bisect_right(latest",
+        ),
+        ("one attempt of a key too few is looked at", "end - LATEST) : end", "end - LATEST + 1) : end"),
+    ),
+    *_in(
+        "history",
+        "history/definitions.py",
+        _HISTORY,
+        ("an account opened when memory began is unknown", "opened >= since", "opened > since"),
+        (
+            "a masked address is a key",
+            "(name == Key.ADDRESS.value and _is_masked(text))",
+            "(name == Key.DEVICE.value and _is_masked(text))",
+        ),
+    ),
+    *_in(
+        "history",
+        "agent_server/ledger/attempts.py",
+        _HISTORY,
+        (
+            "a denied order counts",
+            "group.execute(own.values(counts=not denied))",
+            "group.execute(own.values(counts=True))",
+        ),
+    ),
+]
