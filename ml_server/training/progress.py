@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from runtime.process.terminal import plain
@@ -54,7 +54,7 @@ class Lines:
         if now < self._next or number >= likely:
             return
         self._next = now + _EVERY_SECONDS
-        left = (now - self._begun) / number * (likely - number)
+        left = _seconds_left(self._begun, number, likely)
         of_loss = "" if loss is None else f", log-loss {loss:.5f}"
         print(f"  round {number:,} of about {likely:,}{of_loss}, about {left:.0f} s left", flush=True)
 
@@ -65,6 +65,7 @@ class Bar:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task: TaskID | None = None
+        self._begun = 0.0
 
     def say(self, line: str) -> None:
         """See Progress."""
@@ -76,9 +77,17 @@ class Bar:
     def round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
         if self._task is None:
-            self._task = self._bars.add_task("rounds", total=likely)
+            self._begun = time.monotonic()
+            self._task = self._bars.add_task("rounds", total=likely, left="")
+            return  # the time of one round tells nothing yet
         told = "rounds" if loss is None else f"rounds, log-loss {loss:.5f}"
-        self._bars.update(self._task, completed=number, total=likely, description=told)
+        left = f"about {_seconds_left(self._begun, number - 1, likely - 1):.0f} s left"
+        self._bars.update(self._task, completed=number, total=likely, description=told, left=left)
+
+
+def _seconds_left(begun: float, done: int, of: int) -> float:
+    """Seconds that the rest takes if it goes on as since `begun`, a moment of the monotonic clock."""
+    return (time.monotonic() - begun) / max(done, 1) * (of - done)
 
 
 @contextlib.contextmanager
@@ -87,6 +96,6 @@ def telling() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Lines()
         return
-    columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Bar(bars)
