@@ -21,7 +21,6 @@ FAILING_SECONDS = 0.05
 HANGING_MILLISECONDS = 1000
 """So long a write may do nothing while it holds what others wait for: less than these wait."""
 _OPENING_SECONDS = 10.0
-_POSTGRES_OPTIONS = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout=30000"
 
 
 class LedgerError(Exception):
@@ -34,7 +33,7 @@ def connect(url: str) -> Engine:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(address, connect_args={"connect_timeout": 2, "options": _POSTGRES_OPTIONS})
+            engine = sa.create_engine(address, connect_args={"connect_timeout": 2, "options": _postgres_options()})
         else:
             engine = sa.create_engine(address)
         if engine.dialect.name == "sqlite":
@@ -48,13 +47,17 @@ def connect(url: str) -> Engine:
         raise unusable(error) from error
 
 
+def _postgres_options() -> str:
+    return f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout=30000"
+
+
 def connect_reading(url: str) -> Engine:
     """An engine that only reads: it makes no file, changes none, and needs no right to write. Raises LedgerError."""
     try:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            options = f"{_POSTGRES_OPTIONS} -c default_transaction_read_only=on"
+            options = f"{_postgres_options()} -c default_transaction_read_only=on"
             return sa.create_engine(address, connect_args={"connect_timeout": 2, "options": options})
         engine = sa.create_engine(address)
         if engine.dialect.name == "sqlite":
@@ -113,9 +116,9 @@ def end_when_hanging(connection: Connection) -> None:
         connection.commit()
 
 
-def wait_for_locks(connection: Connection, seconds: float) -> None:
-    """Set how long a connection waits for the locks of others."""
-    milliseconds = int(seconds * 1000)
+def wait_for_locks(connection: Connection, seconds: float | None = None) -> None:
+    """Set how long a connection waits for the locks of others; without a number, as long as a write does."""
+    milliseconds = int((BUSY_SECONDS if seconds is None else seconds) * 1000)
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
         connection.commit()

@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from agent_server.database.engine import (
-    BUSY_SECONDS,
     FAILING_SECONDS,
     committing,
     end_when_hanging,
@@ -210,7 +209,7 @@ class Ledger:
                 results[place] = _done(writes[place], group)
             group.close()
         if self._hurries:
-            wait_for_locks(self._connection, BUSY_SECONDS)
+            wait_for_locks(self._connection)
             self._hurries = False
         if self._file:
             self._file.check()

@@ -26,10 +26,10 @@ def binaries() -> Path | None:
 class Postgres:
     """A server in a folder. PostgreSQL does not run as root: then it runs as the user that its package made."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         bin_folder = binaries()
         assert bin_folder is not None
-        self._bin, self._data, self.port = bin_folder, folder / "data", 0
+        self._bin, self._data, self.port, self._settings = bin_folder, folder / "data", 0, settings
         self._as: list[str] = []
         if os.geteuid() == 0:
             owner = pwd.getpwnam(_USER)
@@ -62,7 +62,7 @@ class Postgres:
     def _begin(self) -> "subprocess.Popen[bytes]":
         options = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
-            "max_connections": 200, "shared_buffers": "32MB",
+            "max_connections": 200, "shared_buffers": "32MB", **self._settings,
         }  # fmt: skip
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *settings]
@@ -80,11 +80,11 @@ class Postgres:
         where = f"host=127.0.0.1 port={self.port} user={_USER} dbname={database}"
         return psycopg.connect(where, autocommit=True, connect_timeout=2)
 
-    def new_database(self) -> str:
-        """The URL of a fresh database."""
+    def new_database(self, template: str = "template0") -> str:
+        """The URL of a fresh database: empty, or a copy of another one."""
         name = f"ledger_{uuid.uuid4().hex[:12]}"
         with self.connect() as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def files(self, url: str) -> list[Path]:
@@ -110,9 +110,9 @@ class Postgres:
         wait_for(lambda: not any(map(_lives, pids)), what="the end of PostgreSQL's processes")
 
     def stop(self) -> None:
-        """Stop fast, and remove its files."""
+        """Stop at once, without a checkpoint that nobody needs, and remove its files."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
         shutil.rmtree(self._data, ignore_errors=True)
 
@@ -126,9 +126,9 @@ def _lives(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Postgres]:
+def running(folder: Path, **settings: str) -> Iterator[Postgres]:
     """A server for as long as the block runs."""
-    server = Postgres(folder)
+    server = Postgres(folder, **settings)
     try:
         server.start()
         yield server

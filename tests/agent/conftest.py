@@ -1,26 +1,49 @@
 """What tests of the agent share: ledgers on both databases."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from testing.ledgers import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres, binaries, running
+
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 6 << 30
+
+
+def _roomy() -> Path | None:
+    """A folder in memory, where hundreds of databases are made and removed fast; None where there is little of it."""
+    try:
+        free, pages = os.statvfs(_MEMORY), os.sysconf("SC_AVPHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+    return _MEMORY if min(free.f_bavail * free.f_frsize, pages * os.sysconf("SC_PAGE_SIZE")) > _ROOM else None
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own."""
+    """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    with tempfile.TemporaryDirectory(prefix="vouch-pg-") as folder, running(Path(folder)) as server:
+    with tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=_roomy()) as folder, running(Path(folder), autovacuum="off") as server:
         yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty ledger, once on each database."""
+    """The URL of a ledger with nothing in it, once on each database."""
+    if request.param == "sqlite":
+        return new_ledger(tmp_path / "ledger.db")
+    return new_ledger_on(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the first start of a ledger makes its tables, once on each database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     server: Postgres = request.getfixturevalue("postgres")
@@ -37,3 +60,4 @@ def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.path.stem not in TIMED:
         monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 120.0)
         monkeypatch.setattr("agent_server.database.engine.BUSY_SECONDS", 60.0)
+        monkeypatch.setattr("agent_server.database.engine.HANGING_MILLISECONDS", 60_000)

@@ -16,6 +16,7 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
 from testing.commands import ended
 from testing.decisions import keep
+from testing.ledgers import new_ledger
 from testing.tampering import TAMPERINGS, tampered
 
 ENTRIES = 40
@@ -28,7 +29,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_key(folder / "key.pem")
 
     async def write() -> None:
-        ledger = Ledger(open_engine(f"sqlite:///{folder / 'ledger.db'}"), Signing(folder / "key.pem"))
+        ledger = Ledger(open_engine(new_ledger(folder / "ledger.db")), Signing(folder / "key.pem"))
         for number in range(ENTRIES - 1):
             await ledger.write(keep(number, user_id=f"user-{number % 5}"))
         assert (await ledger.write(Erase(user_id="user-3"))).decisions == 8

@@ -32,6 +32,7 @@ from agent_server.settings import AgentSettings
 from runtime.rpc.errors import Unavailable
 from testing.commands import ended
 from testing.decisions import keep
+from testing.ledgers import new_ledger
 from testing.servers.postgres import Postgres
 from tests.agent.test_tampering import _Retrying as Retrying
 from tests.agent.test_tampering import _written as write_everything
@@ -215,7 +216,7 @@ def test_a_backup_beside_another_log_does_not_serve(tmp_path: Path) -> None:
     """An older file that was copied over a ledger whose agent was killed: SQLite would write the killed one's log into it.
     The agent refuses to serve, says what to do, and changes neither; the command restores it.
     """
-    path, url = tmp_path / "ledger.db", f"sqlite:///{tmp_path / 'ledger.db'}"
+    path, url = tmp_path / "ledger.db", new_ledger(tmp_path / "ledger.db")
     asyncio.run(_decided(url, range(60)))
     backup = tmp_path / "backup.db"
     back_up(url, backup, force=False)
@@ -266,7 +267,7 @@ def _overwrite(path: Path, place: int) -> None:
 @pytest.mark.parametrize("name", _DAMAGE)
 def test_a_damaged_file_does_not_serve(name: str, tmp_path: Path) -> None:
     """Whatever is wrong with a ledger's file, the agent ends with a sentence that names the restore, and makes no new one."""
-    path, url = tmp_path / "ledger.db", f"sqlite:///{tmp_path / 'ledger.db'}"
+    path, url = tmp_path / "ledger.db", new_ledger(tmp_path / "ledger.db")
     asyncio.run(_decided(url, range(60)))
     if name == "a log without its ledger":
         (tmp_path / "ledger.db-wal").write_bytes(b"log")
@@ -295,7 +296,7 @@ def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url
 
 def test_a_large_file_is_checked_for_so_long_only(tmp_path: Path) -> None:
     """A check that does not finish in its time does not hold up the start; without a limit it finishes."""
-    asyncio.run(_decided(f"sqlite:///{tmp_path / 'ledger.db'}", range(100)))
+    asyncio.run(_decided(new_ledger(tmp_path / "ledger.db"), range(100)))
     assert copies.damage_of(tmp_path / "ledger.db", None) == ""
     assert copies.damage_of(tmp_path / "ledger.db", 60) == ""
     check_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", Unsigned(), 1e-9)

@@ -36,6 +36,7 @@ from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from runtime.rpc.errors import Unavailable, VouchError
 from testing.decisions import answer_for
+from testing.ledgers import new_ledger
 from testing.remembering import replayed
 
 APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
@@ -338,7 +339,7 @@ async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monk
     told = {}
     for first in (APPROVE, DENY):
         with monkeypatch.context() as patch:
-            world = _World(f"sqlite:///{tmp_path / str(first)}", patch)
+            world = _World(new_ledger(tmp_path / str(first)), patch)
             told[first] = await _seen(world, scene, first)
             record = await world.ledger.read(latest_record("judged"))
             assert record is not None
@@ -372,7 +373,7 @@ async def test_a_verdict_on_old_content_never_counts(
     third: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An order that came again while its verdict was hidden counts with its new content; a replay of the ledger agrees."""
-    world = _World(f"sqlite:///{tmp_path / 'ledger.db'}", monkeypatch)
+    world = _World(new_ledger(tmp_path / "ledger.db"), monkeypatch)
     await _begin(world)
     await world.order(ORDER)
     await world.judge("ada", DENY)

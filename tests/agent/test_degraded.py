@@ -27,6 +27,7 @@ from runtime.rpc.call import Call
 from runtime.rpc.errors import Unavailable
 from runtime.rpc.server import Server
 from testing.decisions import keep
+from testing.ledgers import new_ledger
 from testing.orders import message
 from testing.waiting import free_port
 
@@ -51,7 +52,7 @@ def a_call() -> Call:
 
 def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review") -> tuple[Decider, Ledger]:
     """A decider and its ledger."""
-    ledger = Ledger(open_engine(f"sqlite:///{folder / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(folder / "ledger.db")))
     return Decider(scoring, CurrentPolicy(Policy(0.7, 0.4, unscored=unscored)), ledger), ledger
 
 
@@ -158,7 +159,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
 
 async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_path: Path) -> None:
     """A payload that cannot be read is passed over, and the cases behind it are scored."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     for number in range(2):
         await ledger.write(keep(number, score=None))
     damaged = PAYLOADS.update().where(PAYLOADS.c.transaction_id == "t0").values(payload=b"\xff\xff")

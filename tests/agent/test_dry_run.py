@@ -18,6 +18,7 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.serving.running import running as scorer_running
 from ml_server.settings import MlSettings
+from testing.ledgers import new_ledger
 from testing.orders import message
 from testing.waiting import free_port
 
@@ -35,7 +36,7 @@ def order(number: int, **fields: Any) -> Transaction:
 async def agent(folder: Path, models: Path, **settings: Any) -> AsyncIterator[AgentServiceStub]:
     """A scorer and an agent that has known all orders for long."""
     scorer, address = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    url = f"sqlite:///{folder / 'ledger.db'}"
+    url = new_ledger(folder / "ledger.db")
     engine = open_engine(url)
     with engine.begin() as connection:
         connection.execute(METADATA.tables["memory"].update().values(since=1))

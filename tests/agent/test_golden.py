@@ -45,6 +45,7 @@ from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from runtime.rpc.errors import NotFound
 from testing.decisions import fill, keep
+from testing.ledgers import new_ledger
 from testing.orders import message
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -246,7 +247,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path, table: pa.Table) -> Non
 
 async def test_a_share_is_drawn(tmp_path: Path) -> None:
     """One in fifty cases has a golden one beside it, at random; none without golden orders, or with a share of 0."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     nobody: Any = None
     current: Any = CurrentPolicy(nobody)
     orders = [GoldenOrder(message(), pb.DECISION_DENY)]
@@ -267,7 +268,7 @@ def test_reviewers_cannot_tell(models: Path, table: pa.Table, tmp_path: Path) ->
     front = agent(tmp_path, behind.address)
     own = {"VOUCH_AGENT_GOLDEN_ORDERS": str(tmp_path / "golden.parquet"), "VOUCH_AGENT_GOLDEN_CASES": "1"}
     front.settings = {**front.settings, **own, "VOUCH_AGENT_API_KEYS": str(tmp_path / "keys")}
-    engine = open_engine(f"sqlite:///{tmp_path / 'chaos.db'}")
+    engine = open_engine(new_ledger(tmp_path / "chaos.db"))
     with engine.begin() as connection:
         connection.execute(MEMORY.update().values(since=0))  # so that memory fills in what orders lack
     engine.dispose()

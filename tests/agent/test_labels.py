@@ -27,6 +27,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from testing.decisions import answer_for, fill
+from testing.ledgers import new_ledger
 from testing.orders import message
 from testing.servers.processes import call
 from tests.agent.test_cases import LEASE, resolve
@@ -198,7 +199,7 @@ def test_a_page_does_not_read_the_ledger(tmp_path: Path) -> None:
     """A page of labels reads some rows for each of its labels, in a ledger ten times as long as in a short one."""
     read = []
     for records in (300, 3000):
-        url = f"sqlite:///{tmp_path / f'{records}.db'}"
+        url = new_ledger(tmp_path / f"{records}.db")
         fill(url, records, lambda number: decided(number, 90))
         engine = open_engine(url)
         with engine.connect() as connection:

@@ -136,10 +136,10 @@ def test_a_ledger_that_cannot_be_opened_says_so(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_many_open_a_fresh_ledger_at_once(ledger_url: str) -> None:
+def test_many_open_a_fresh_ledger_at_once(empty_url: str) -> None:
     """Eight openings of a database that is empty yet: all get it, none finds half of it; the tables are the schema's."""
     with ThreadPoolExecutor(8) as pool:
-        engines = list(pool.map(open_engine, [ledger_url] * 8))
+        engines = list(pool.map(open_engine, [empty_url] * 8))
     found = sa.inspect(engines[0])
     assert set(found.get_table_names()) == {*METADATA.tables, "alembic_version"}
     for name, table in METADATA.tables.items():
@@ -172,10 +172,11 @@ def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
     engine.dispose()
 
 
-async def test_only_who_writes_is_ended_when_it_hangs(ledger_url: str) -> None:
+async def test_only_who_writes_is_ended_when_it_hangs(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL ends the writer's connection that does nothing in the middle of a write; who reads may pause."""
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite has no server that could end a connection")
+    monkeypatch.undo()  # the limit as it is without the patience of these tests
     engine, asked = open_engine(ledger_url), sa.text("SHOW idle_in_transaction_session_timeout")
     ledger = Ledger(engine)
     assert await ledger.write(lambda group: group.execute(asked).scalar_one()) == "1s"

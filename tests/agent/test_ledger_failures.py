@@ -17,6 +17,7 @@ from agent_server.ledger import Ledger, open_engine
 from runtime.rpc.errors import Unavailable
 from runtime.telemetry import logging
 from testing.decisions import keep
+from testing.ledgers import new_ledger
 from testing.servers.postgres import Postgres
 from testing.waiting import wait_for
 
@@ -38,7 +39,7 @@ async def _answered(ledger: Ledger, numbers: Iterable[int]) -> list[str]:
 
 async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -> None:
     """Groups that do not fit any more are answered "not kept" and are not there; with room again, all goes on."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    engine = open_engine(new_ledger(tmp_path / "ledger.db"))
     pages = [90]
 
     def limit(connection: Any, *_: Any) -> None:
@@ -65,7 +66,7 @@ async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -
 
 async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
     """Two hundred reviews that arrive at once are a few commits, not one each."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    engine = open_engine(new_ledger(tmp_path / "ledger.db"))
     commits = list[str]()
     sa.event.listen(engine, "commit", lambda connection: commits.append("commit"))
     ledger = Ledger(engine)
@@ -78,7 +79,7 @@ async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("ledger.db",), ("ledger.db", "ledger.db-wal", "ledger.db-shm"), ("ledger.db-wal",)])
 async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
     """Once its file is gone, no decision is acknowledged, and health says so; put back, it is written again."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
     for name in names:
         (tmp_path / name).rename(tmp_path / f"moved-{name}")
@@ -94,7 +95,7 @@ async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, 
 
 async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
     """Another file under the ledger's name is not the ledger: nothing is acknowledged."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     await _answered(ledger, [1])
     (tmp_path / "copy.db").write_bytes((tmp_path / "ledger.db").read_bytes())
     (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
@@ -105,7 +106,7 @@ async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
 
 async def test_reading_makes_no_ledger(tmp_path: Path) -> None:
     """While the file is away, reads are refused and leave nothing where it was; back again, all goes on as before."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
     (tmp_path / "ledger.db").rename(tmp_path / "elsewhere.db")
     before = _names(tmp_path)
@@ -122,7 +123,7 @@ async def test_reading_makes_no_ledger(tmp_path: Path) -> None:
 
 async def test_a_locked_ledger_is_told_in_time(tmp_path: Path) -> None:
     """Somebody else holds the lock for longer than a caller waits: not kept, and once the lock is free all goes on."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
@@ -158,7 +159,7 @@ async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postg
 async def test_one_line_tells_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """However many writes fail, the log says once which error it was and of which service, and once that it is over."""
     logging.configure("test")
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
         other.execute("ALTER TABLE entries RENAME TO hidden")
         other.commit()

@@ -269,14 +269,14 @@ async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
     assert all(filled == known for filled, known in replayed(ledger_url))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
     """Two agents at once, whatever the stream: every value that was filled in is, to the bit, what the ledger says it was."""
     ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
-    await _stream(ledgers, random.Random(seed), 150)
+    await _stream(ledgers, random.Random(seed), 120)
     for ledger in ledgers:
         ledger.close()
     compared = replayed(ledger_url)
-    assert len(compared) > 100 and any(len(filled) == len(NAMES) for filled, _ in compared)
+    assert len(compared) > 80 and any(len(filled) == len(NAMES) for filled, _ in compared)
     for place, (filled, known) in enumerate(compared):
         assert filled == known, place

@@ -88,11 +88,11 @@ def _old_ledger(url: str, number: int) -> list[pb.ReviewResponse]:
     return answers
 
 
-async def test_version_0_1_is_carried_over(ledger_url: str) -> None:
+async def test_version_0_1_is_carried_over(empty_url: str) -> None:
     """Decisions with orders, revisions and cases are there, the chain holds, the ledger goes on; two start at once."""
-    answers = await asyncio.to_thread(_old_ledger, ledger_url, 9)
+    answers = await asyncio.to_thread(_old_ledger, empty_url, 9)
     with ThreadPoolExecutor(2) as pool:
-        engines = list(pool.map(open_engine, [ledger_url] * 2))
+        engines = list(pool.map(open_engine, [empty_url] * 2))
     engines[1].dispose()
     ledger = Ledger(engines[0])
     page, _ = await ledger.read(record_page(Wanted(), 0, 100))
@@ -126,14 +126,14 @@ def test_an_empty_0_1_ledger_is_carried_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_rows_of_an_older_ledger_are_committed_to(signed: bool, ledger_url: str, tmp_path: Path) -> None:
+def test_rows_of_an_older_ledger_are_committed_to(signed: bool, empty_url: str, tmp_path: Path) -> None:
     """Cases, events and outcomes that were there before 0008 are under the second chain after it; its end is signed where the
     ledger was, by the same key and no other, and without the key nothing changes.
     """
     for name in ("one.pem", "two.pem"):
         make_key(tmp_path / name)
     key = Signing(tmp_path / "one.pem")
-    engine = connect(ledger_url)
+    engine = connect(empty_url)
     with writing(engine) as connection, connection.begin():
         migrate(connection, "0007")
         old = sa.MetaData()
@@ -170,10 +170,10 @@ def test_rows_of_an_older_ledger_are_committed_to(signed: bool, ledger_url: str,
     if signed:
         for wrong in (None, Signing(tmp_path / "two.pem")):
             with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_KEY"):
-                open_engine(ledger_url, wrong)
-    open_engine(ledger_url, key if signed else None).dispose()
+                open_engine(empty_url, wrong)
+    open_engine(empty_url, key if signed else None).dispose()
     public = read_public(tmp_path / "one.pem")
-    with reading(ledger_url) as connection:
+    with reading(empty_url) as connection:
         fits = (lambda signature, end: signature_fits(public, signature, end)) if signed else None
         verified = verify_ledger(connection, fits)
     assert (verified.broken, verified.entries, verified.rows) == ("", 1, 603 + 9 + 1)

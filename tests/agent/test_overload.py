@@ -30,6 +30,7 @@ from runtime.rpc.call import Call
 from runtime.rpc.errors import Overloaded, Unavailable
 from runtime.rpc.inprocess import LocalHealth
 from runtime.rpc.server import Server
+from testing.ledgers import new_ledger
 from testing.orders import message
 
 TIMEOUT = 0.3
@@ -124,7 +125,7 @@ async def setup(
     model: Bundle, folder: Path, wire: bool, of_agent: Mapping[str, Any] = MappingProxyType({}), **of_scorer: Any
 ) -> AsyncIterator[Setup]:
     """The agent reaches its scorer in this process, as in `vouch serve`, or over a connection."""
-    scorer, url = GatedScorer(model), f"sqlite:///{folder / 'ledger.db'}"
+    scorer, url = GatedScorer(model), new_ledger(folder / "ledger.db")
     ml = MlSettings.read(listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0, drain_seconds=0.0, **of_scorer)
     settings = AgentSettings.read(
         listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0, ledger_url=url, **of_agent,

@@ -202,8 +202,8 @@ def _computed_from_the_export(url: str, folder: Path) -> None:
 async def _folds_to_the_same(url: str, orders: int) -> None:
     """All attempts become totals of as many orders, and nothing of replaced ones is left."""
     ledger = memory_of(url)
-    for number in range(1200):  # the present is far ahead
-        await recall(ledger, order(f"later-{number}", AT + 400 * DAY, "later"))
+    later = (order(f"later-{number}", AT + 400 * DAY, "later") for number in range(400))
+    await asyncio.gather(*(recall(ledger, one) for one in later))  # most of the latest orders: the present is far ahead
     assert await Folding(ledger, DAYS).once(NOW) > 0
     totals = await ledger.read(lambda rows: rows.execute(sa.select(sa.func.sum(FOLDED.c.orders))).scalar_one())
     left = await ledger.read(lambda rows: rows.execute(sa.select(REPLACED_ATTEMPTS)).all())

@@ -27,6 +27,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import FULL, Scorer
 from testing.decisions import keep
+from testing.ledgers import new_ledger
 from testing.orders import DOCUMENTED, message
 
 DEFAULT = Policy(0.7, 0.4)
@@ -145,7 +146,7 @@ def test_counterfactuals_of_a_sparse_order_hold() -> None:
 
 async def test_sparse_orders_leave_the_budget_of_the_others_alone(tmp_path: Path) -> None:
     """They are no measure of what mistakes cost between the thresholds, and go to people when nothing of the budget is left."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path}/ledger.db"))
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     policy = Policy(0.7, 0.4, reviews_a_day=1)
     budget = ReviewBudget(ledger)
     order = order_with({"order_amount"})
