@@ -100,7 +100,7 @@ def test_a_backup_holds_all_and_comes_back_in_either_database(ledger_url: str, o
 
 
 async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -> None:
-    """Ten backups while two ledgers write: each verifies, holds all that was acknowledged before it, and holds up nobody."""
+    """Five backups while two ledgers write: each verifies, holds all that was acknowledged before it, and holds up nobody."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
     await ledgers[0].write(keep("first"))
     acknowledged, stopping, more = [1], asyncio.Event(), asyncio.Event()
@@ -117,7 +117,7 @@ async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -
             more.set()
 
     writers = [asyncio.create_task(write(number)) for number in range(2)]
-    for turn in range(10):
+    for turn in range(5):
         before = acknowledged[0]
         path = tmp_path / f"backup-{turn}.db"
         entries = await asyncio.to_thread(back_up, ledger_url, path, force=False)

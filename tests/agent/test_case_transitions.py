@@ -31,6 +31,8 @@ from testing.orders import message
 
 APPROVE, DENY, HUMAN = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_MAKER_HUMAN
 LEASE = 600_000_000
+AT_ONCE = 6
+"""States whose events happen at once: fewer pairs than a rescoring finds of unscored cases."""
 POLICY = Policy(0.7, 0.4, minimum_evidence=0)
 STATUS = {cases.CASE_STATUS_OPEN: "O", cases.CASE_STATUS_CLAIMED: "C", cases.CASE_STATUS_RESOLVED: "R"}
 REFUSED = "x"
@@ -396,8 +398,13 @@ async def test_no_machine_changes_what_a_person_decided(ledger_url: str) -> None
         await earlier.open(0.5)
         await earlier.judge(name, APPROVE)
     wrong: list[str] = []
-    for place, state in enumerate(STATES):  # the events of a state at once: each has an order of its own
-        happenings = [_pair(_World(ledger, f"{place}-{column}"), state, column) for column in range(len(EVENTS))]
+    places = list(enumerate(STATES))
+    for first in range(0, len(places), AT_ONCE):  # the events of some states at once: each has an order of its own
+        happenings = [
+            _pair(_World(ledger, f"{place}-{column}"), state, column)
+            for place, state in places[first : first + AT_ONCE]
+            for column in range(len(EVENTS))
+        ]
         for problems in await asyncio.gather(*happenings):
             wrong += problems
     assert not wrong, "\n".join(wrong)

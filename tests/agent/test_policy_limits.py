@@ -214,8 +214,10 @@ def test_failures_are_counted_logged_and_forgotten(caplog: pytest.LogCaptureFixt
     assert failures.recent() == []
 
 
-def test_labels_of_metrics_are_bounded() -> None:
+def test_labels_of_metrics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that is swapped for ever adds no labels without end."""
+    monkeypatch.setattr("agent_server.policies.failures._labels", set[str]())  # not those that other tests have used or need
+    FAILURES.clear()
     failures = RuleFailures()
     for number in range(2 * MOST_NAMED):
         failures.record(f"one-of-many-{number}", "INTERNAL")
