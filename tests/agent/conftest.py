@@ -10,7 +10,6 @@ import pytest
 from testing.ledgers import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres, binaries, running
 
-
 _MEMORY = Path("/dev/shm")
 _ROOM = 6 << 30
 
@@ -29,7 +28,10 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    with tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=_roomy()) as folder, running(Path(folder), autovacuum="off") as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=_roomy()) as folder,
+        running(Path(folder), autovacuum="off") as server,
+    ):
         yield server
 
 

@@ -159,21 +159,20 @@ def _pages(connection: Any, size: int, **options: Any) -> list[list[Known]]:
         known, after = label_page(after, size=size, **options)(connection)
 
 
-@pytest.mark.parametrize("matured", [None, NOW - 60 * DAY])
-@pytest.mark.parametrize("since", [0, NOW - 49 * DAY])
-async def test_pages_are_the_labels(ledger_url: str, matured: int | None, since: int) -> None:
+async def test_pages_are_the_labels(ledger_url: str) -> None:
     """Pages of any size hold each label once, the latest word on its order, oldest first, as one page of all does."""
     await _some_of_everything(ledger_url)
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
-        ((*whole,),) = _pages(connection, 1000, since=since, matured_before=matured)
-        assert len({label.transaction_id for label in whole}) == len(whole) > 3
-        assert [label.at for label in whole] == sorted(label.at for label in whole)
-        assert matured is not None or all(label.source != "silence" for label in whole)
-        for size in (1, 2, 7, 20):
-            pages = _pages(connection, size, since=since, matured_before=matured)
-            assert list(itertools.chain.from_iterable(pages)) == whole
-            assert max(map(len, pages)) <= size
+        for matured, since in itertools.product((None, NOW - 60 * DAY), (0, NOW - 49 * DAY)):
+            ((*whole,),) = _pages(connection, 1000, since=since, matured_before=matured)
+            assert len({label.transaction_id for label in whole}) == len(whole) > 3
+            assert [label.at for label in whole] == sorted(label.at for label in whole)
+            assert matured is not None or all(label.source != "silence" for label in whole)
+            for size in (1, 2, 7, 20):
+                pages = _pages(connection, size, since=since, matured_before=matured)
+                assert list(itertools.chain.from_iterable(pages)) == whole
+                assert max(map(len, pages)) <= size
     engine.dispose()
 
 
@@ -246,10 +245,7 @@ async def test_reviewers_are_counted_in_parts(ledger_url: str, monkeypatch: pyte
 @pytest.fixture
 def empty(tmp_path: Path) -> str:
     """A ledger without an entry."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    engine = open_engine(url)
-    engine.dispose()
-    return url
+    return new_ledger(tmp_path / "ledger.db")
 
 
 EXTRAS: list[tuple[dict[str, float], dict[str, str]]] = [

@@ -1,5 +1,7 @@
 """Links: which accounts share a device, an address or a card with an order's, and what a reviewer may see of their orders."""
 
+import asyncio
+
 import sqlalchemy as sa
 
 from agent_server.audit.verify import verify_place
@@ -53,8 +55,8 @@ async def test_an_erased_person_is_linked_to_nobody(ledger_url: str) -> None:
 async def test_a_crowded_key_is_told_in_part(ledger_url: str) -> None:
     """A device of hundreds of accounts: so many are told as a page can bear, and that there are more."""
     ledger = memory_of(ledger_url)
-    for number in range(450):
-        await review(ledger, order(number, AT + number, f"u{number}", device_id="d"))
+    orders = (order(number, AT + number, f"u{number}", device_id="d") for number in range(450))
+    await asyncio.gather(*(review(ledger, one) for one in orders))
     found = await ledger.read(links_of("t449"))
     assert found is not None and found.truncated
     assert (len(found.accounts), len(found.orders)) == (1 + MOST_ACCOUNTS, MOST_ORDERS)

@@ -216,7 +216,9 @@ def test_failures_are_counted_logged_and_forgotten(caplog: pytest.LogCaptureFixt
 
 def test_labels_of_metrics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that is swapped for ever adds no labels without end."""
-    monkeypatch.setattr("agent_server.policies.failures._labels", set[str]())  # not those that other tests have used or need
+    monkeypatch.setattr(
+        "agent_server.policies.failures._labels", set[str]()
+    )  # not those that other tests have used or need
     FAILURES.clear()
     failures = RuleFailures()
     for number in range(2 * MOST_NAMED):

@@ -120,7 +120,7 @@ async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
     others = [NOW - LONGEST - number * DAY for number in range(10)]
     import_past(shop.engine, past_of("a-neighbour", others, 12.5))
     import_past(shop.engine, past_of(mark, [NOW - 2 * LONGEST - number * DAY for number in range(5)], amount))
-    for number in range(30):
+    for number in range(12):
         order = message(transaction_id=f"other-order-{number}", user_id=f"other-user-{number}", order_amount=7.25)
         order.timestamp.FromSeconds(NOW + number)
         await shop.review(order)
@@ -162,7 +162,7 @@ def planted(shop: Shop) -> dict[str, set[bytes]]:
     with shop.engine.connect() as connection:
         assert connection.execute(own).first() is not None
         found = values_in(connection, PERSONAL)
-    others = {pattern for number in range(30) for pattern in patterns_of(f"other-user-{number}")}
+    others = {pattern for number in range(12) for pattern in patterns_of(f"other-user-{number}")}
     return {name: patterns - others for name, patterns in found.items()}
 
 
