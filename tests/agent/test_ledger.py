@@ -149,6 +149,33 @@ def test_many_open_a_fresh_ledger_at_once(empty_url: str) -> None:
         engine.dispose()
 
 
+def test_a_copied_ledger_is_as_a_first_start_leaves_it(
+    ledger_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """What the other tests begin with has the tables and rows of a new ledger, a time of its own and a key of its own."""
+    sqlite = ledger_url.startswith("sqlite")
+    other = f"sqlite:///{tmp_path / 'new.db'}" if sqlite else request.getfixturevalue("postgres").new_database()
+    found = []
+    for url in (ledger_url, other):
+        engine = open_engine(url)
+        inspector = sa.inspect(engine)
+        tables = {
+            name: (repr(inspector.get_columns(name)), sorted(map(repr, inspector.get_indexes(name))))
+            for name in inspector.get_table_names()
+        }
+        with engine.connect() as connection:
+            rows = {
+                name: [row._asdict() for row in connection.execute(sa.select(table))]
+                for name, table in METADATA.tables.items()
+            }
+        engine.dispose()
+        (memory,) = rows.pop("memory")
+        found.append((memory.pop("key"), memory.pop("since"), memory, tables, rows))
+    (key, since, *copied), (other_key, other_since, *made) = found
+    assert copied == made
+    assert key != other_key and 0 <= other_since - since < 3600
+
+
 def test_a_ledger_of_a_newer_program_is_refused(ledger_url: str) -> None:
     """An older program does not touch tables that it does not know, and says what to do."""
     engine = open_engine(ledger_url)
