@@ -39,10 +39,10 @@ def waiting(number: int) -> KeepDecision:
     return keep(f"waiting-{number}", user_id=f"customer-{number % 9973}")
 
 
-def busy_orders() -> Iterator[Transaction]:
+def busy_orders(earlier: int, linked: int) -> Iterator[Transaction]:
     """A customer's many orders, those of others on the same device, and the order whose case is looked at."""
-    for number in range(EARLIER + LINKED):
-        user = _BUSY if number < EARLIER else f"other-{number}"
+    for number in range(earlier + linked):
+        user = _BUSY if number < earlier else f"other-{number}"
         yield message(
             transaction_id=f"earlier-{number}", user_id=user, device_id="shared", card_id=f"tok_{number % 7}_x"
         )
@@ -82,13 +82,13 @@ def p95(client: httpx.Client, path: str, looks: int) -> tuple[float, int]:
 
 def measured(folder: Path, models: Path, *, short: bool) -> None:
     """Keep the figures."""
-    looks = 5 if short else LOOKS
-    fill(f"sqlite:///{folder / 'ledger.db'}", 100 if short else CASES, waiting)
+    earlier, linked, looks = (10, 3, 3) if short else (EARLIER, LINKED, LOOKS)
+    fill(f"sqlite:///{folder / 'ledger.db'}", 60 if short else CASES, waiting)
     with (
         serving(folder, models, **_ALL_TO_PEOPLE) as stack,
         httpx.Client(base_url=stack.url("console"), timeout=30) as client,
     ):
-        case_id = reviewed(stack, busy_orders())[-1].case_id
+        case_id = reviewed(stack, busy_orders(earlier, linked))[-1].case_id
         assert case_id, "the order went to nobody"
         client.get("/console/queue")  # a local session
         queue, weight = p95(client, "/console/queue", looks)

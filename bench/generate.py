@@ -6,7 +6,6 @@ Every figure is of a process of its own, pinned to one core unless it uses two w
 import argparse
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testing.results import entry, write
+from testing.servers.launching import run
 
 SIZES = {"one": 1_000_000, "large": 10_000_000}
 ROUNDS = 3
@@ -21,12 +21,8 @@ ROUNDS = 3
 
 def measure(job: str, size: int, target: str) -> list[float]:
     """Rows per second, peak memory (MB) and set-up (s) of a job in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.generate", "--job", job, "--size", str(size), "--target", target],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run("-m", "bench.generate", "--job", job, "--size", str(size), "--target", target, seconds=1800)
+    assert done.returncode == 0, done.stderr
     return [float(figure) for figure in done.stdout.split()[-3:]]
 
 
@@ -74,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.job:
         job(options.job, options.size, options.target)
         return 0
-    rounds, sizes = (1, {"one": 2000, "large": 4000}) if options.short else (ROUNDS, SIZES)
+    rounds, sizes = (1, {"one": 200, "large": 400}) if options.short else (ROUNDS, SIZES)
     figures: dict[str, list[float]] = {}
     setups: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -34,17 +34,18 @@ _SERVERS, _CLIENT = frozenset({0}), frozenset({1})
 
 @asynccontextmanager
 async def reviewing(
-    folder: Path, models: Path, url: str, scorer_core: frozenset[int]
+    folder: Path, models: Path, url: str, scorer_core: frozenset[int], warm_up: float
 ) -> AsyncIterator[tuple[Call, Call, Replica]]:
     """A scorer and an agent on a ledger: calls that review and that predict, and the agent."""
     behind = scorer(folder, models, cores=scorer_core)
     front = agent(folder, behind.address, ledger_url=url, cores=_SERVERS)
     with replicas_running(behind, front):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
         async with review(front.address) as reviews, predict([behind.address]) as predicts:
             await until_answered(reviews)
-            await capacity(reviews, 4, 1.0)
-            await capacity(predicts, 4, 0.5)
+            await capacity(reviews, 4, warm_up)
+            await capacity(predicts, 4, warm_up / 2)
             yield reviews, predicts, front
 
 
@@ -85,15 +86,19 @@ def filled(url: str, records: int) -> float:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured: rounds, seconds of a rate, single calls of a median, records of a large ledger."""
+    """How much is measured: rounds, seconds of a rate, its callers, single calls of a median, records of both ledgers."""
 
     rounds: int = ROUNDS
     seconds: float = SECONDS
+    callers: int = CALLERS
     calls: int = 150
+    few: int = FEW
     many: int = MANY
+    warm_up: float = 1.0
+    settling: float = 1.0
 
 
-SHORT = Scale(rounds=1, seconds=0.2, calls=5, many=2000)
+SHORT = Scale(rounds=1, seconds=0.01, callers=4, calls=5, few=20, many=100, warm_up=0.01, settling=0.0)
 
 
 async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[float]]:
@@ -105,14 +110,15 @@ async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[fl
         return value
 
     sqlite = f"sqlite:///{folder / 'few.db'}"
-    filled(sqlite, FEW)
+    filled(sqlite, scale.few)
     for cores, core in (("", _CLIENT), ("_one_core", _SERVERS)):
-        async with reviewing(folder, models, sqlite, core) as (reviews, predicts, front):
+        async with reviewing(folder, models, sqlite, core, scale.warm_up) as (reviews, predicts, front):
             for _ in range(scale.rounds):
-                score = figure(f"predict_rate{cores}", await capacity(predicts, CALLERS, scale.seconds))
+                score = figure(f"predict_rate{cores}", await capacity(predicts, scale.callers, scale.seconds))
                 before = _committed(front)
-                rate = figure(f"review_rate{cores}", await capacity(reviews, CALLERS, scale.seconds))
-                await asyncio.sleep(1.0)  # metrics are shown twice a second
+                rate = figure(f"review_rate{cores}", await capacity(reviews, scale.callers, scale.seconds))
+                await asyncio.sleep(scale.settling)  # metrics are shown twice a second
+                await asyncio.to_thread(wait_for, lambda: _committed(front)[1] > before[1], what="writes shown")  # noqa: B023
                 commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
                 figure(f"syncs_per_review{cores}", commits / writes)
                 figure(f"review_vs_predict{cores}", rate / score)
@@ -125,12 +131,12 @@ async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[fl
         with tempfile.TemporaryDirectory(prefix="vouch-pg-") as home, running(Path(home)) as postgres:
             url = postgres.new_database()
             async with (
-                reviewing(folder, models, url, _CLIENT) as (on_postgres, _, _),
-                reviewing(folder, models, sqlite, _CLIENT) as (on_sqlite, _, _),
+                reviewing(folder, models, url, _CLIENT, scale.warm_up) as (on_postgres, _, _),
+                reviewing(folder, models, sqlite, _CLIENT, scale.warm_up) as (on_sqlite, _, _),
             ):
                 for _ in range(scale.rounds):
-                    rate = await capacity(on_postgres, CALLERS, scale.seconds)
-                    figure("review_postgres_vs_sqlite", rate / await capacity(on_sqlite, CALLERS, scale.seconds))
+                    rate = await capacity(on_postgres, scale.callers, scale.seconds)
+                    figure("review_postgres_vs_sqlite", rate / await capacity(on_sqlite, scale.callers, scale.seconds))
     return figures
 
 
@@ -141,8 +147,8 @@ async def _growth(folder: Path, models: Path, few: str, scale: Scale, figure: ob
     keep_figure("fill_rate", filled(f"sqlite:///{path}", scale.many))
     keep_figure("bytes_a_decision", path.stat().st_size / scale.many)
     async with (
-        reviewing(folder, models, few, _CLIENT) as (on_few, _, _),
-        reviewing(folder, models, f"sqlite:///{path}", _CLIENT) as (on_many, _, _),
+        reviewing(folder, models, few, _CLIENT, scale.warm_up) as (on_few, _, _),
+        reviewing(folder, models, f"sqlite:///{path}", _CLIENT, scale.warm_up) as (on_many, _, _),
     ):
         for _ in range(scale.rounds):
             keep_figure("ledger_growth", await p50(on_many, scale.calls) / await p50(on_few, scale.calls))

@@ -54,8 +54,14 @@ def h2load_p50(url: str, body: Path, headers: tuple[str, ...], core: int | None,
         return statistics.median(int(line.split()[2]) for line in Path(log.name).read_text().splitlines())
 
 
-def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int, *, anew: Sequence[str] = ()) -> float:
-    """Requests a second over HTTP/1.1. Of each order the fields in `anew` are its own: its id, so that none is a repetition."""
+def wrk(
+    url: str, body: Path, core: int | None, seconds: float, connections: int, *, anew: Sequence[str] = (),
+    answers: int | None = None,
+) -> float:  # fmt: skip
+    """Requests a second over HTTP/1.1. Of each order the fields in `anew` are its own: its id, so that none is a repetition.
+
+    It ends after `seconds`, or with so many `answers`.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\n")
         if anew:
@@ -63,6 +69,8 @@ def wrk(url: str, body: Path, core: int | None, seconds: float, connections: int
             script.write(f"local order='{_quoted(json.dumps(order))}'\nlocal number=0\n{_ANEW}")
         else:
             script.write(f"wrk.body='{_quoted(body.read_text())}'\n")
+        if answers is not None:
+            script.write(_UNTIL_ANSWERED % answers)
         script.flush()
         output = _run(core, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script.name, url)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
@@ -79,6 +87,17 @@ function request()
   return wrk.format(nil, nil, nil, (string.gsub(order, '@(%u)', own)))
 end
 """
+
+_UNTIL_ANSWERED = """
+local ffi = require('ffi')
+ffi.cdef('int getpid(void); int kill(int, int);')
+local answered = 0
+function response()
+  answered = answered + 1
+  if answered == %d then ffi.C.kill(ffi.C.getpid(), 2) end
+end
+"""
+"""What wrk does at SIGINT: it ends, and tells what it has measured."""
 
 
 def _quoted(text: str) -> str:

@@ -147,7 +147,7 @@ def measured(model: Bundle, unseen: pa.Table) -> dict[str, float]:
 
 
 def once(
-    folder: Path, first: Bundle, orders: pa.Table, known: pa.Table, unseen: pa.Table, share: float
+    folder: Path, first: Bundle, orders: pa.Table, known: pa.Table, unseen: pa.Table, share: float, how: Parameters
 ) -> dict[str, Any]:
     """The loop with one share of randomised approvals."""
     url = f"sqlite:///{folder / f'ledger-{share:g}.db'}"
@@ -161,7 +161,7 @@ def once(
     result: dict[str, Any] = {"counts": counts, "labels": labels.num_rows}
     result["weight"] = float(np.sum(TableColumns(labels).number(LABEL_WEIGHT)))
     for name, table in (("labels_alone", labels), ("with_the_first", together([labels, known], [1.0, 1.0]))):
-        result[name] = measured(train(table, Parameters(form="tables")).bundle, unseen)
+        result[name] = measured(train(table, how).bundle, unseen)
     return result
 
 
@@ -172,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=THROUGH)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args(arguments)
-    through, unseen_rows, first_rows = (1500, 1500, 1500) if options.short else (options.orders, UNSEEN, FIRST)
+    through, unseen_rows, first_rows = (300, 300, 300) if options.short else (options.orders, UNSEEN, FIRST)
+    how = Parameters(form="tables", rounds=3) if options.short else Parameters(form="tables")
     runs = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory(prefix="vouch-loop-") as name:
@@ -182,10 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 generated(folder, rows, 100 * seed + place, SHOP) for place, rows in ((2, through), (3, unseen_rows))
             )
             pq.write_table(known, folder / "known.parquet")
-            first = train(known, Parameters(form="tables")).bundle
+            first = train(known, how).bundle
             run: dict[str, Any] = {"first_model": measured(first, unseen)}
             run |= {
-                f"randomised_{round(100 * share)}_percent": once(folder, first, orders, known, unseen, share)
+                f"randomised_{round(100 * share)}_percent": once(folder, first, orders, known, unseen, share, how)
                 for share in SHARES
             }
             runs.append(run)

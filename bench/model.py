@@ -24,6 +24,7 @@ from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 from testing.results import entry, write
+from testing.servers.launching import run
 
 ROUNDS, ONE, ROWS = 5, 3000, 20_000
 HEAVY = ("pandas", "sklearn", "pyarrow", "lightgbm")  # what serving must not import
@@ -65,14 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(models: Path, folder: Path, *, short: bool) -> int:
     import lightgbm as lgb
 
-    rounds, row_count = (1, 2000) if short else (ROUNDS, ROWS)
+    rounds, row_count = (1, 300) if short else (ROUNDS, ROWS)
     model = load(models)
     path = folder / "rows.parquet"
-    command = [sys.executable, "-m", "data_gen", "--size", str(row_count), "--output", str(path), "--no-validate"]
-    subprocess.run(command, check=True, capture_output=True)
+    done = run("-m", "data_gen", "--size", str(row_count), "--output", str(path), "--no-validate")
+    assert done.returncode == 0, done.stderr
     table = read_table(path)
-    orders = list(messages(table.slice(0, 200 if short else ONE)))
-    deep = train(table, Parameters(form=TREES, rounds=20) if short else Parameters(form=TREES)).bundle
+    orders = list(messages(table.slice(0, 20 if short else ONE)))
+    deep = train(table, Parameters(form=TREES, rounds=3) if short else Parameters(form=TREES)).bundle
     scorer = Scorer(model)
     by_trees = Scorer(deep)
     if hasattr(os, "sched_setaffinity"):  # training is done: threads that share a core would wait for each other
@@ -102,10 +103,10 @@ def _measure(models: Path, folder: Path, *, short: bool) -> int:
         keep("bulk", ours)
         keep("trees_bulk", rate(lambda: deep.form.scores(matrix), row_count))
         keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), row_count))
-        done = subprocess.run(
+        loaded = subprocess.run(
             [sys.executable, "-c", _LOAD, str(models), *HEAVY], capture_output=True, text=True, check=True
         )
-        imports, seconds, heavy = done.stdout.split()
+        imports, seconds, heavy = loaded.stdout.split()
         assert heavy == "False", "loading a model imports a heavy library"
         keep("load_imports", float(imports))
         keep("load", float(seconds))

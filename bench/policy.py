@@ -23,7 +23,7 @@ from testing.servers.clients import review
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
 
-RULES, ROUNDS, SECONDS, CALLERS = 100, 5, 3.0, 16
+RULES, LISTED, ROUNDS, SECONDS, CALLERS = 100, 100_000, 5, 3.0, 16
 _TIMED = 2000
 _CONDITIONS = (
     "order.order_amount > {} && order.account_age_days < 3",
@@ -33,9 +33,9 @@ _CONDITIONS = (
 )
 
 
-def policy_of(folder: Path, rules: int) -> Path:
-    """A file with so many rules of four kinds that never match the documented order, and a list of 100,000 entries."""
-    (folder / "blocked.txt").write_text("\n".join(f"device-{number}" for number in range(100_000)))
+def policy_of(folder: Path, rules: int, listed: int) -> Path:
+    """A file with so many rules of four kinds that never match the documented order, and a list of so many entries."""
+    (folder / "blocked.txt").write_text("\n".join(f"device-{number}" for number in range(listed)))
     lines = ["lists: {blocked: {file: blocked.txt}}", "rules:" if rules else "rules: []"]
     for number in range(rules):
         condition = _CONDITIONS[number % len(_CONDITIONS)].format(90_000 + number)
@@ -45,11 +45,11 @@ def policy_of(folder: Path, rules: int) -> Path:
     return path
 
 
-def rule_cost(folder: Path, rounds: int, timed: int) -> list[float]:
+def rule_cost(folder: Path, rounds: int, timed: int, listed: int) -> list[float]:
     """Microseconds that each further rule adds, in rounds of `timed` decisions."""
     order = message(device_id="dev-1", card_country="US", billing_country="US", vpn_proxy_detected=False)
     prediction, plain = PredictResponse(legitimacy_score=0.9), Policy(0.7, 0.4)
-    policies = [read_policy(policy_of(folder, rules), plain)[0] for rules in (0, RULES)]
+    policies = [read_policy(policy_of(folder, rules, listed), plain)[0] for rules in (0, RULES)]
     costs = []
     for _ in range(rounds):
         took = []
@@ -63,37 +63,43 @@ def rule_cost(folder: Path, rounds: int, timed: int) -> list[float]:
 
 
 @asynccontextmanager
-async def reviewing(folder: Path, models: Path) -> AsyncIterator[list[Call]]:
+async def reviewing(folder: Path, models: Path, listed: int, warm_up: float) -> AsyncIterator[list[Call]]:
     """Calls that review by no rule and by a hundred."""
     behind, fronts = scorer(folder, models), []
     for rules in (0, RULES):
         (folder / str(rules)).mkdir()
         front = agent(folder / str(rules), behind.address)
-        front.settings = {**front.settings, "VOUCH_AGENT_POLICY": str(policy_of(folder, rules))}
+        front.settings = {**front.settings, "VOUCH_AGENT_POLICY": str(policy_of(folder, rules, listed))}
         fronts.append(front)
     with running(behind, *fronts):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
+        for front in fronts:
+            await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
         async with review(fronts[0].address) as without, review(fronts[1].address) as with_rules:
             for call in (without, with_rules):
                 await until_answered(call)
-                await capacity(call, 4, 1.0)
+                await capacity(call, 4, warm_up)
             yield [without, with_rules]
 
 
-async def ratios(folder: Path, models: Path, rounds: int, seconds: float) -> list[float]:
+async def ratios(
+    folder: Path, models: Path, listed: int, warm_up: float, rounds: int, callers: int, seconds: float
+) -> list[float]:
     """Reviews a second with a hundred rules as a share of those with none, by rounds."""
-    async with reviewing(folder, models) as calls:
-        rates = [[await capacity(call, CALLERS, seconds) for call in calls] for _ in range(rounds)]
+    async with reviewing(folder, models, listed, warm_up) as calls:
+        rates = [[await capacity(call, callers, seconds) for call in calls] for _ in range(rounds)]
     return [with_rules / without for without, with_rules in rates]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it and keep the figures; exit code 1 where one is not reached."""
     options = parser("bench.policy", "What a rule costs.").parse_args(arguments)
-    rounds, timed, seconds = (1, 20, 0.2) if options.short else (ROUNDS, _TIMED, SECONDS)
+    rounds, timed, listed = (1, 20, 100) if options.short else (ROUNDS, _TIMED, LISTED)
+    warm_up, callers, seconds = (0.01, 2, 0.01) if options.short else (1.0, CALLERS, SECONDS)
     with tempfile.TemporaryDirectory(prefix="vouch-policy-") as name:
-        costs = rule_cost(Path(name), rounds, timed)
-        shares = asyncio.run(ratios(Path(name), models_of(options, Path(name)), rounds, seconds))
+        folder = Path(name)
+        costs = rule_cost(folder, rounds, timed, listed)
+        shares = asyncio.run(ratios(folder, models_of(options, folder), listed, warm_up, rounds, callers, seconds))
     figures = {"rule": entry(costs, "us"), "review_with_100_rules": entry(shares, "ratio")}
     write("policy", figures, short=options.short)
     if options.short:

@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own.add_argument("--orders", type=int, default=ORDERS)
     own.add_argument("--runs", type=int, default=10)
     options = own.parse_args(arguments)
-    orders_count, run_count = (1500, 1) if options.short else (options.orders, options.runs)
+    orders_count, run_count = (800, 1) if options.short else (options.orders, options.runs)
     entries: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="vouch-reviewers-") as name:
         folder = Path(name)

@@ -3,10 +3,9 @@
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import grpc
@@ -27,6 +26,7 @@ from ml_server.features.table_columns import TableColumns
 from ml_server.registry.store import CURRENT
 from ml_server.registry.store import load as load_model
 from runtime.rpc.core import EXPERIMENTS
+from testing.servers.launching import Process, launch, run
 from testing.waiting import free_port, wait_for
 
 REQUESTS, BATCH = 4000, 1024
@@ -39,10 +39,11 @@ NEWER = (*_SIX, "promo_code_used")
 class Bench:
     """Everything that runs while it is measured, and what was measured."""
 
-    def __init__(self, folder: Path, models: Path, requests: int = REQUESTS) -> None:
-        """`requests` are those of one figure of gRPC."""
-        self.folder, self.models, self.requests = folder, models, requests
-        self.seconds = 2 if requests >= REQUESTS else 1  # of one figure of REST: wrk takes whole ones
+    def __init__(self, folder: Path, models: Path, *, short: bool = False) -> None:
+        """In its short form a figure is of some requests, and servers are neither pinned nor warm."""
+        self.folder, self.models, self.short = folder, models, short
+        self.requests, self.batch, self.orders_made = (16, 8, 300) if short else (REQUESTS, BATCH, 8000)
+        self.seconds, self.answers_of_rest = (60, 20) if short else (2, None)  # of one figure of REST
         self.ports: dict[str, int] = {}
         self.figures: dict[str, list[float]] = {}
         self._stack = contextlib.ExitStack()
@@ -55,12 +56,12 @@ class Bench:
 
     def _orders(self) -> pa.Table:
         path = self.folder / "orders.parquet"
-        command = [sys.executable, "-m", "data_gen", "--size", "8000", "--output", str(path), "--no-validate"]
-        subprocess.run(command, check=True, capture_output=True)
+        done = run("-m", "data_gen", "--size", str(self.orders_made), "--output", str(path), "--no-validate")
+        assert done.returncode == 0, done.stderr
         table = read_table(path)
         table = table.select([name for name in FIELDS if name not in NEWER and name in table.column_names])
         whole = [all(column[row].is_valid for column in table.columns) for row in range(table.num_rows)]
-        return table.filter(whole).slice(0, BATCH) if sum(whole) >= BATCH else table.slice(0, BATCH)
+        return (table.filter(whole) if sum(whole) >= self.batch else table).slice(0, self.batch)
 
     def _bodies(self, order: Transaction) -> dict[str, Path]:
         assert len(order.ListFields()) == 38, "the order to ask for sets the 38 documented fields"
@@ -84,14 +85,17 @@ class Bench:
     ) -> None:
         """Start a server on a free port; `{port}` in its command and settings stands for it."""
         port = self.ports[name] = free_port()
-        # Not what this process tells gRPC: the baselines are as the documentation writes them.
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("VOUCH_", "GRPC_"))}
+        # Not what this process tells gRPC: the baselines are as the documentation writes them. In a test all are alike:
+        # what is forked has gRPC as the process had it that it was forked from.
+        foreign = ("VOUCH_",) if self.short else ("VOUCH_", "GRPC_")
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         own = {key: value.format(port=port, **self.ports) for key, value in (settings or {}).items()}
+        if self.short:
+            own = {key: value for key, value in own.items() if not key.startswith("GRPC_")}
         environment = clean | {"VOUCH_MODELS_DIR": str(self.models), "OMP_NUM_THREADS": "1", **own}
         words = [word.format(port=port, **self.ports) for word in command]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            pinned = [] if core is None else ["taskset", "-c", str(core)]
-            process = subprocess.Popen([*pinned, *words], env=environment, stdout=log, stderr=log)
+        with (self.folder / f"{name}.log").open("ab") as log, on_core(core):  # a process inherits its core
+            process = launch(words, env=environment, stdout=log.fileno(), stderr=log.fileno())
         self._stack.callback(_end, process)
         self.pid = process.pid
 
@@ -129,7 +133,19 @@ class Bench:
         return True
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+@contextlib.contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """This thread, and what it starts, on one core, unless it is None."""
+    before = os.sched_getaffinity(0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _end(process: Process) -> None:
     process.terminate()
     process.wait(30)
 
@@ -153,9 +169,8 @@ def start_all(bench: Bench) -> None:
     for count in ("1", "2"):
         bench.start(f"workers{count}", python, "-m", "ml_server", "--workers", count, core=None, settings=scorer)
     bench.start("echo", python, "-m", "bench.servers", "echo", "{port}")
-    uvicorn = str(Path(python).parent / "uvicorn")
     bench.start(
-        "bridge", uvicorn, "http_bridge.ml:app", "--port", "{port}", "--log-level", "warning",
+        "bridge", python, "-m", "uvicorn", "http_bridge.ml:app", "--port", "{port}", "--log-level", "warning",
         settings={"VOUCH_HTTP_SCORER": "127.0.0.1:{scorer}"},
     )  # fmt: skip
     for name, core in (("one", SERVER), ("one_free", None)):
@@ -168,7 +183,8 @@ def start_all(bench: Bench) -> None:
         wait_for(lambda name=name: bench.answers(name), 120, name)  # type: ignore[misc]
     for name in ("one_agent", "one_free_agent", "bridge_agent"):
         wait_for(lambda name=name: _decides(bench.ports[name]), 120, name)  # type: ignore[misc]
-    time.sleep(2)
+    if not bench.short:
+        time.sleep(2)
 
 
 def _start_one(bench: Bench, name: str, core: int | None) -> None:
@@ -200,9 +216,9 @@ def _start_apart(bench: Bench) -> None:
             "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{bench.folder / 'apart.db'}",
         },
     )  # fmt: skip
-    uvicorn = str(Path(sys.executable).parent / "uvicorn")
     bench.start(
-        "bridge_agent", uvicorn, "http_bridge.agent:app", "--port", "{port}", "--log-level", "warning", core=None,
+        "bridge_agent", sys.executable, "-m", "uvicorn", "http_bridge.agent:app", "--port", "{port}",
+        "--log-level", "warning", core=None,
         settings={"VOUCH_HTTP_AGENT": "127.0.0.1:{agent}"},
     )  # fmt: skip
 

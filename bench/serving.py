@@ -3,18 +3,17 @@
 Servers are pinned to one core, the load to the other; five interleaved rounds, medians. Writes bench/results/serving.json.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import load, mlserver
 from bench.options import models_of, parser
-from bench.running import BATCH, CLIENT, PREDICT, PREDICT_BATCH, REQUESTS, SERVER, Bench, start_all
+from bench.running import CLIENT, PREDICT, PREDICT_BATCH, SERVER, Bench, on_core, start_all
 from history.definitions import Key
 from ml_server.registry.store import CURRENT
 from testing.results import entry, write
@@ -69,7 +68,7 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
             "mlserver",
             predict / keep("mlserver_rate", bench.rate("mlserver", "tensor", mlserver.PATH, bench.requests // 4)),
         )
-    batches = keep("predict_batch_rows", _batches(bench) * BATCH)
+    batches = keep("predict_batch_rows", _batches(bench) * bench.batch)
     keep("predict_batch_vs_booster", batches / keep("booster_rows", _booster(bench)))
     _rest(bench)
     # As many at once as the edge lets through to one worker.
@@ -85,19 +84,22 @@ def _rest(bench: Bench) -> None:
     """REST against an echo on the same core: one process, and with the hop; reviews also with everything on both cores."""
     body, keep = bench.body["rest"], bench.keep
     urls = {name: f"http://127.0.0.1:{bench.ports[name]}/api/v1/predict" for name in ("echo", "one", "bridge")}
-    echo = keep("fastapi_rate", load.wrk(urls["echo"], body, CLIENT, bench.seconds, 8))
+
+    def predictions(url: str) -> float:
+        return load.wrk(url, body, CLIENT, bench.seconds, 8, answers=bench.answers_of_rest)
+
+    echo = keep("fastapi_rate", predictions(urls["echo"]))
     for name, key in (("one", "predict_rest"), ("bridge", "predict_rest_hop")):
-        rate = keep(f"{key}_rate", load.wrk(urls[name], body, CLIENT, bench.seconds, 8))
+        rate = keep(f"{key}_rate", predictions(urls[name]))
         keep(f"{key}_vs_fastapi", rate / echo)
         keep(
             f"{key}_unexplained_vs_fastapi",
-            load.wrk(urls[name] + "?explain=none", body, CLIENT, bench.seconds, 8) / echo,
+            predictions(urls[name] + "?explain=none") / echo,
         )
 
     def reviews(name: str, core: int | None, anew: Sequence[str] = (ID, *(key.value for key in Key))) -> float:
-        return load.wrk(
-            f"http://127.0.0.1:{bench.ports[name]}/api/v1/review", body, core, bench.seconds + 1, 16, anew=anew
-        )
+        url = f"http://127.0.0.1:{bench.ports[name]}/api/v1/review"
+        return load.wrk(url, body, core, bench.seconds + 1, 16, anew=anew, answers=bench.answers_of_rest)
 
     keep("review_rest_vs_fastapi", reviews("one_agent", CLIENT) / echo)
     # As in an attack: memory looks at as many of the customer's, the device's and the address's orders as it ever does.
@@ -108,26 +110,16 @@ def _rest(bench: Bench) -> None:
 
 def _batches(bench: Bench) -> float:
     url = f"http://127.0.0.1:{bench.ports['scorer']}{PREDICT_BATCH}"
-    return load.h2load(url, bench.body["batch"], load.GRPC, CLIENT, 12, clients=1, streams=1)
+    return load.h2load(url, bench.body["batch"], load.GRPC, CLIENT, 2 if bench.short else 12, clients=1, streams=1)
 
 
 def _booster(bench: Bench) -> float:
     """Rows a second of LightGBM itself, on the core of the servers."""
-    with _on(SERVER):
+    with on_core(SERVER):
         begun = time.perf_counter()
         for _ in range(4):
             bench.booster.predict(bench.matrix, num_threads=1)
         return 4 * len(bench.matrix) / (time.perf_counter() - begun)
-
-
-@contextlib.contextmanager
-def _on(core: int) -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def starts(bench: Bench, rounds: int) -> None:
@@ -156,7 +148,7 @@ UNITS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all rounds and write the results; return the exit code: 0 measured, 2 something is missing."""
     options = parser("bench.serving", "Serving against its baselines.").parse_args(arguments)
-    rounds, requests = (1, 80) if options.short else (ROUNDS, REQUESTS)
+    rounds = 1 if options.short else ROUNDS
     lacking = load.missing()
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         lacking.append("two cores are needed, one for the server and one for the load")
@@ -164,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"bench: {line}" for line in lacking), file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
-        bench = Bench(Path(folder), models_of(options, Path(folder)), requests)
+        bench = Bench(Path(folder), models_of(options, Path(folder)), short=options.short)
         try:
             start_all(bench)
             with_mlserver = not options.short and start_mlserver(bench)

@@ -96,10 +96,11 @@ async def for_seconds(call: Call, rate: float, seconds: float) -> Outcome:
 
 
 async def capacity(call: Call, concurrency: int, seconds: float) -> float:
-    """Answers a second when `concurrency` callers each ask again as soon as they are answered."""
+    """Answers a second when `concurrency` callers each ask, and again as soon as they are answered, for some seconds."""
     outcome, end = Outcome(), time.perf_counter() + seconds
 
     async def caller() -> None:
+        await _one(call, outcome)
         while time.perf_counter() < end:
             await _one(call, outcome)
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -131,9 +132,9 @@ def looks(url: str, count: int) -> list[float]:
 
 
 @asynccontextmanager
-async def raw_reviews(address: str, *, hot: bool) -> AsyncIterator[Call]:
+async def raw_reviews(address: str, orders: int, *, hot: bool) -> AsyncIterator[Call]:
     """Reviews of raw orders of shoppers."""
-    columns = {name: column.tolist() for name, column in Shoppers(3, hot=hot).columns(SMALL, 20).items()}
+    columns = {name: column.tolist() for name, column in Shoppers(3, hot=hot).columns(orders, 20).items()}
     numbers = itertools.count()
     async with contextlib.AsyncExitStack() as stack:
         options = [("grpc.use_local_subchannel_pool", 1)]
@@ -142,7 +143,7 @@ async def raw_reviews(address: str, *, hot: bool) -> AsyncIterator[Call]:
 
         def call() -> Awaitable[pb.ReviewResponse]:
             number = next(numbers)
-            place = number % SMALL
+            place = number % orders
             order = message(
                 transaction_id=f"raw-{address}-{number}", user_id=f"user-{columns['user'][place]}",
                 device_id=f"device-{columns['device'][place]}", ip_address=address_of(columns["address"][place]),
@@ -160,25 +161,44 @@ async def raw_reviews(address: str, *, hot: bool) -> AsyncIterator[Call]:
         yield call
 
 
-async def memory_costs(folder: Path, models: Path, rounds: int, seconds: float, *, hot: bool) -> list[float]:
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured: orders remembered and asked, rounds, callers and seconds of a rate, seconds before the first."""
+
+    orders: int = SMALL
+    rounds: int = ROUNDS
+    callers: int = CALLERS
+    seconds: float = SECONDS
+    warm_up: float = 1.0
+
+
+SHORT = Scale(orders=100, rounds=1, callers=2, seconds=0.01, warm_up=0.01)
+
+
+async def memory_costs(folder: Path, models: Path, scale: Scale, *, hot: bool) -> list[float]:
     """The share of Review's throughput that memory takes, by rounds."""
     behind, fronts = scorer(folder, models), []
     for word in ("false", "true"):
         (folder / word).mkdir(parents=True)
         url = f"sqlite:///{folder / word / 'chaos.db'}"
-        remembered(url, SMALL, hot=hot)
+        remembered(url, scale.orders, hot=hot)
         front = agent(folder / word, behind.address, ledger_url=url)
         # Filled in, orders are decided otherwise than raw, and a case costs more than an approval: not memory's cost.
         front.settings = {**front.settings, **ALL_APPROVED, "VOUCH_AGENT_MEMORY": word}
         fronts.append(front)
     with running(behind, *fronts):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
-        without_one, with_one = (raw_reviews(front.address, hot=hot) for front in fronts)
+        for front in fronts:
+            await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
+        without_one, with_one = (raw_reviews(front.address, scale.orders, hot=hot) for front in fronts)
         async with without_one as without, with_one as with_memory:
             for call in (without, with_memory):
                 await until_answered(call)
-                await capacity(call, 4, 1.0)
-            rates = [[await capacity(call, CALLERS, seconds) for call in (without, with_memory)] for _ in range(rounds)]
+                await capacity(call, 4, scale.warm_up)
+            rates = [
+                [await capacity(call, scale.callers, scale.seconds) for call in (without, with_memory)]
+                for _ in range(scale.rounds)
+            ]
     print("reviews a second, without and with memory:", [[round(rate) for rate in pair] for pair in rates])
     return [1 - remembering / plain for plain, remembering in rates]
 
@@ -222,15 +242,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own.add_argument("--rows", type=int, default=10_000_000)
     own.add_argument("--remembered", type=int, default=LARGE)
     options = own.parse_args(arguments)
-    rounds, seconds, looked = (1, 0.2, 50) if options.short else (ROUNDS, SECONDS, LOOKS)
-    small, large, rows = (500, 1000, 5000) if options.short else (SMALL, options.remembered, options.rows)
+    scale, looked = (SHORT, 20) if options.short else (Scale(), LOOKS)
+    large, rows = (200, 500) if options.short else (options.remembered, options.rows)
     with tempfile.TemporaryDirectory(prefix="vouch-history-") as name:
         folder = Path(name)
         models = models_of(options, folder)
-        costs = asyncio.run(memory_costs(folder / "usual", models, rounds, seconds, hot=False))
-        hot_costs = asyncio.run(memory_costs(folder / "hot", models, rounds, seconds, hot=True))
+        costs = asyncio.run(memory_costs(folder / "usual", models, scale, hot=False))
+        hot_costs = asyncio.run(memory_costs(folder / "hot", models, scale, hot=True))
         p99 = {}
-        for word, count in (("small", small), ("large", large)):
+        for word, count in (("small", scale.orders), ("large", large)):
             url = f"sqlite:///{folder / f'{word}.db'}"
             remembered(url, count)
             took = looks(url, looked)

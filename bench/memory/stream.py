@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="run everything once with few orders and write no results")
     parser.add_argument("--orders", type=int, default=ORDERS)
     options = parser.parse_args(arguments)
-    order_count, rounds = (1500, ("--rounds", "20")) if options.short else (options.orders, ())
+    order_count, rounds = (400, ("--rounds", "3")) if options.short else (options.orders, ())
     with tempfile.TemporaryDirectory(prefix="vouch-stream-") as name:
         folder = Path(name)
         vouch("generate", "--stream", "--size", str(order_count), "--seed", "15", "--output", str(folder / "s.parquet"))

@@ -6,7 +6,6 @@ of them with all seeds take an hour on two cores.
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from ml_server.features.sources import Numbers
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import legitimacy
 from testing.results import entry, write
+from testing.servers.launching import launch
 
 OURS, SEEDS, PEER_SEEDS = "vouch", 5, 2
 PACKAGES = (
@@ -61,7 +61,7 @@ def timed(command: Sequence[str]) -> tuple[float, float]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
     with tempfile.TemporaryFile() as said:
         begun, most = time.monotonic(), 0.0
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+        process = launch(command, stdout=said.fileno(), stderr=said.fileno(), env=environment)
         while process.poll() is None:
             most = max(most, megabytes(process.pid))
             time.sleep(0.1)
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--short", action="store_true", help="a made-up table and few fits, without a network or results"
     )
     options = parser.parse_args(arguments)
-    peers, fewer = (PEERS, ()) if not options.short else (_PEERS_HERE, ("--rounds", "20", "--form", "tables"))
+    peers, fewer = (PEERS, ()) if not options.short else (_PEERS_HERE, ("--rounds", "3", "--form", "tables"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

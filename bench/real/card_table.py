@@ -70,7 +70,7 @@ def fetch(folder: Path, python: str) -> CardTable:
     return as_files(pa.csv.read_csv(next(holder.rglob("creditcard.csv"))), folder, _TO_FIT)
 
 
-def made_up(folder: Path, rows: int = 1500) -> CardTable:
+def made_up(folder: Path, rows: int = 600) -> CardTable:
     """Write a table of the same shape with made-up values, for a test of the bench without a network."""
     random = np.random.default_rng(1)
     labels = (random.random(rows) < 0.2).astype(np.int64)
