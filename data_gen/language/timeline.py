@@ -57,8 +57,13 @@ class Timeline:
 
     def weight_before(self, time: int) -> int:
         """Weight of [start, time)."""
-        hour = min(int(np.searchsorted(self.edges, time, side="right")) - 1, len(self.weights) - 1)
-        return int(self.cumulative[hour] + self.weights[hour] * (time - self.edges[hour]))
+        return int(self.weights_before(np.array([time], dtype=np.int64))[0])
+
+    def weights_before(self, times: Seconds) -> NDArray[np.int64]:
+        """Weight of [start, time) for each time."""
+        hour = np.minimum(np.searchsorted(self.edges, times, side="right") - 1, len(self.weights) - 1)
+        result: NDArray[np.int64] = self.cumulative[hour] + self.weights[hour] * (times - self.edges[hour])
+        return result
 
     def times_at(self, weights: NDArray[np.int64]) -> Seconds:
         """The second in which each weight, 0 <= weight < total, is used up."""

@@ -101,7 +101,7 @@ def make_plan(
     hours = np.arange(first, last + 1, HOUR, dtype=np.int64)
     expected = np.zeros(len(hours))
     for rows, timeline in zip(counts, timelines, strict=True):
-        expected += rows * (np.array([timeline.weight_before(int(hour)) for hour in hours]) / timeline.total)
+        expected += rows * (timeline.weights_before(hours) / timeline.total)
     number = -(-size // CHUNK_ROWS)
     full = np.floor(np.interp(np.arange(1, number) * (size / number), expected, hours)).astype(np.int64)
     limits = [first, *(int(limit) for limit in full), last]

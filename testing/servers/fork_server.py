@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from data_gen.output.generator import own_network
+
 PRELOADED: Final = (
     "agent_server.running", "console.application", "data_gen.commands.generate", "http_bridge.application", "rich.live",
     "ml_server.commands.train", "ml_server.serving.running", "vouch",
@@ -136,6 +138,7 @@ def run(arguments: list[str]) -> None:
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
+    own_network()  # kept, so that nothing that is forked makes it again
     gc.collect()
     gc.freeze()  # so that collections in a forked process do not copy what it shares
     found = serve(sys.argv[1])
