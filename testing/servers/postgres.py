@@ -85,7 +85,9 @@ class Postgres:
         name = f"ledger_{uuid.uuid4().hex[:12]}"
         with self.connect() as connection:
             # By files: the other way writes all of it to the log too.
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
+            # PostgreSQL 15 and later log each page by default, which takes three times as long.
+            strategy = " STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}'.encode())
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def files(self, url: str) -> list[Path]:
