@@ -17,26 +17,30 @@ SHORT = {
     "VOUCH_HTTP_BODY_SECONDS": "0.7",
     "VOUCH_EDGE_IDLE_SECONDS": "0.7",
 }
+_STYLE = "/console/static/console.css"
 
 
 @dataclass(frozen=True)
 class Listener:
-    """An HTTP listener: how a request that it answers begins, and the path of a request with a body."""
+    """An HTTP listener: the paths of a request that it answers, of one with a body, and of one whose answer is large."""
 
     path: str
     posts_to: str
+    much: str
     kind: str = "application/json"
     body: bytes = b'{"transaction_id": "dribbled"}'
 
 
 LISTENERS: Mapping[str, Listener] = {
-    "rest_ml": Listener("/api/v1/health", "/api/v1/predict"),
-    "rest_agent": Listener("/api/v1/health", "/api/v1/review"),
-    "alone": Listener("/docs", "/api/v1/review"),
-    "console": Listener("/console/health", "/console/sign-in", "application/x-www-form-urlencoded", b"key=something"),
-    "metrics": Listener("/metrics", "/metrics"),
-    "edge": Listener("/api/v1/health", "/v1/transactions:review"),
-    "edge_metrics": Listener("/ready", "/ready"),
+    "rest_ml": Listener("/api/v1/health", "/api/v1/predict", "/openapi.json"),
+    "rest_agent": Listener("/api/v1/health", "/api/v1/review", "/openapi.json"),
+    "alone": Listener("/docs", "/api/v1/review", "/openapi.json"),
+    "console": Listener(
+        "/console/health", "/console/sign-in", _STYLE, "application/x-www-form-urlencoded", b"key=something"
+    ),
+    "metrics": Listener("/metrics", "/metrics", "/metrics"),
+    "edge": Listener("/api/v1/health", "/v1/transactions:review", _STYLE),
+    "edge_metrics": Listener("/ready", "/ready", "/stats/prometheus"),
 }
 """All HTTP listeners; a test finds those that are missing. `alone` is REST as `uvicorn http_bridge.agent:app` serves it."""
 NOT_HTTP = ("ml", "agent")

@@ -4,7 +4,8 @@ import contextlib
 import itertools
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,20 +57,21 @@ def every_byte(of: bytes) -> Iterator[bytes]:
     return (bytes([byte]) for byte in of)
 
 
-@pytest.fixture(params=LISTENERS)
-def name(request: pytest.FixtureRequest) -> str:
-    """The name of a listener."""
-    found: str = request.param
-    return found
+def at_all(*checks: Callable[[Served, str], None], served: Served) -> None:
+    """Make checks of all listeners at the same time: most of each is waiting. Whatever fails is told together."""
+    tasks = [(check, name) for check in checks for name in LISTENERS]
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        running = {f"{check.__name__} at {name}": pool.submit(check, served, name) for check, name in tasks}
+    assert {what: repr(done.exception()) for what, done in running.items() if done.exception()} == {}
 
 
-def test_silence_is_closed(short: Served, name: str) -> None:
+def silence(short: Served, name: str) -> None:
     """A connection that says nothing."""
     with connect(short, name) as connection:
         assert is_closed(connection)
 
 
-def test_headers_that_dribble_are_closed(short: Served, name: str) -> None:
+def dribbling_headers(short: Served, name: str) -> None:
     """A byte now and then, without end: no byte moves the deadline."""
     endless = itertools.chain(
         every_byte(head(LISTENERS[name], "GET", LISTENERS[name].path)[:-2]), every_byte(b"X: y\r\n" * 10_000)
@@ -78,19 +80,21 @@ def test_headers_that_dribble_are_closed(short: Served, name: str) -> None:
         assert is_closed(connection, endless)
 
 
-@pytest.mark.parametrize("method", ["POST", "GET"])
-def test_bodies_that_dribble_are_closed(short: Served, name: str, method: str) -> None:
-    """A body without end, also one that nobody reads: to a path that takes it, and behind a GET."""
-    listener = LISTENERS[name]
-    first = post_head(listener, 1_000_000)
-    if method == "GET":
-        first = head(listener, "GET", listener.path, "Content-Length: 1000000")
+def a_dribbling_body(short: Served, name: str) -> None:
+    """A body without end to a path that takes it."""
     with connect(short, name) as connection:
-        connection.sendall(first)
-        assert is_closed(connection, every_byte(b" " * 1_000_000))
+        connection.sendall(post_head(LISTENERS[name], 1_000_000))
+        assert is_closed(connection, itertools.repeat(b" ", 1_000_000))
 
 
-def test_a_body_that_stops_is_closed(short: Served, name: str) -> None:
+def a_dribbling_body_that_nobody_reads(short: Served, name: str) -> None:
+    """A body without end behind a GET."""
+    with connect(short, name) as connection:
+        connection.sendall(head(LISTENERS[name], "GET", LISTENERS[name].path, "Content-Length: 1000000"))
+        assert is_closed(connection, itertools.repeat(b" ", 1_000_000))
+
+
+def a_body_that_stops(short: Served, name: str) -> None:
     """Half a body, and then nothing."""
     listener = LISTENERS[name]
     with connect(short, name) as connection:
@@ -98,8 +102,8 @@ def test_a_body_that_stops_is_closed(short: Served, name: str) -> None:
         assert is_closed(connection)
 
 
-def test_chunks_that_dribble_are_closed(short: Served, name: str) -> None:
-    """The same in chunks."""
+def dribbling_chunks(short: Served, name: str) -> None:
+    """A body without end in chunks."""
     listener = LISTENERS[name]
     lines = (f"Content-Type: {listener.kind}", "Transfer-Encoding: chunked", "Origin: http://localhost")
     with connect(short, name) as connection:
@@ -107,28 +111,64 @@ def test_chunks_that_dribble_are_closed(short: Served, name: str) -> None:
         assert is_closed(connection, itertools.repeat(b"1\r\n \r\n", 100_000))
 
 
-def test_rest_between_two_requests_ends(short: Served, name: str) -> None:
-    """Kept alive after an answer, with and without the beginning of another request."""
-    for dribble in (b"", b"GET /"):
-        with connect(short, name) as connection:
-            connection.sendall(head(LISTENERS[name], "GET", LISTENERS[name].path))
-            assert connection.recv(12).startswith(b"HTTP/1.1 200")
-            assert is_closed(connection, every_byte(dribble))
+def rest_after_an_answer(short: Served, name: str, dribble: bytes = b"") -> None:
+    """Kept alive after an answer, and then nothing."""
+    with answered(short, name) as connection:
+        assert is_closed(connection, every_byte(dribble))
 
 
-def test_who_takes_no_answer_is_closed(short: Served, name: str) -> None:
-    """Requests without end whose answers are not read: the sender cannot go on for ever, nor hold the connection."""
-    request = head(LISTENERS[name], "GET", LISTENERS[name].path) * 50
-    with connect(short, name) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(5.0)
+def rest_in_the_next_request(short: Served, name: str) -> None:
+    """Kept alive after an answer, and then the beginning of another request."""
+    rest_after_an_answer(short, name, b"GET /")
+
+
+def test_what_comes_to_no_end_is_closed(short: Served) -> None:
+    """Silence, and headers, bodies and chunks that stop or dribble, before an answer and behind one, at every listener."""
+    at_all(
+        silence, dribbling_headers, a_dribbling_body, a_dribbling_body_that_nobody_reads, a_body_that_stops, dribbling_chunks,
+        rest_after_an_answer, rest_in_the_next_request, served=short,
+    )  # fmt: skip
+
+
+def answered(served: Served, name: str) -> socket.socket:
+    """A connection on which a request was answered; asked again where a deadline was shorter than this machine is quick."""
+    until = time.monotonic() + WIDE_SECONDS
+    while time.monotonic() < until:
+        connection = connect(served, name)
         with contextlib.suppress(OSError):
-            while True:
-                connection.sendall(request)
-        assert is_closed(connection)
+            connection.sendall(head(LISTENERS[name], "GET", LISTENERS[name].path))
+            if connection.recv(12).startswith(b"HTTP/1.1 200"):
+                return connection
+        connection.close()
+    raise AssertionError("no request was answered 200")
 
 
-def test_slow_clients_are_served(usual: Served, name: str) -> None:
+def taking_no_answer(short: Served, name: str) -> None:
+    """Send requests without end and read nothing; large answers fill what lies between us after few of them."""
+    request = head(LISTENERS[name], "GET", LISTENERS[name].much) * 10
+    with socket.socket() as connection:
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            connection.setsockopt(socket.SOL_SOCKET, buffer, 4096)
+        connection.settimeout(WIDE_SECONDS)
+        connection.connect(("127.0.0.1", short.ports[name]))
+        until, rest = time.monotonic() + WIDE_SECONDS, request
+        connection.settimeout(PAUSE_SECONDS)
+        while time.monotonic() < until:
+            try:
+                rest = rest[connection.send(rest) :] or request
+            except TimeoutError:
+                continue
+            except OSError:  # closed: it has not read what we sent, so its system resets the connection
+                return
+    raise AssertionError("still open")
+
+
+def test_who_takes_no_answer_is_closed(short: Served) -> None:
+    """Requests without end whose answers are not read: the sender cannot go on for ever, nor hold the connection."""
+    at_all(taking_no_answer, served=short)
+
+
+def slow_client(usual: Served, name: str) -> None:
     """A request in many parts with pauses, one connection kept for several requests: each is answered."""
     listener = LISTENERS[name]
     with connect(usual, name) as connection:
@@ -144,6 +184,11 @@ def test_slow_clients_are_served(usual: Served, name: str) -> None:
                 connection.sendall(byte)
                 time.sleep(PAUSE_SECONDS / 10)
             assert answer(connection).split(b" ")[1] in (b"303", b"400", b"401", b"403", b"422")
+
+
+def test_slow_clients_are_served(usual: Served) -> None:
+    """A request in many parts with pauses, one connection kept for several requests: each is answered."""
+    at_all(slow_client, served=usual)
 
 
 def answer(connection: socket.socket) -> bytes:
