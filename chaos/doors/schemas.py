@@ -10,6 +10,7 @@ from pathlib import Path
 from testing.servers.processes import ROOT, Stack
 
 DOORS = ("rest_ml", "rest_agent")
+CONFIG = ROOT / "testing" / "schemathesis.toml"
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Checked:
     said: str
 
 
-def check_documents(stack: Stack, folder: Path, most: int, *options: str, doors: Sequence[str] = DOORS) -> Checked:
+def check_documents(
+    stack: Stack, folder: Path, most: int, *options: str, doors: Sequence[str] = DOORS, config: Path = CONFIG
+) -> Checked:
     """Ask with up to `most` requests for each operation and phase; all checks."""
     examples, failures, said = 0, list[str](), ""
     for door in doors:
         report = folder / f"{door}.json"
         command = [
-            str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(ROOT / "testing" / "schemathesis.toml"),
+            str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config),
             "run", f"{stack.url(door)}/openapi.json", "--checks", "all", "--max-examples", str(most),
             "--continue-on-failure", "--no-color", "--report", "json", "--report-json-path", str(report), *options,
         ]  # fmt: skip

@@ -57,25 +57,27 @@ def test_the_file_is_what_the_contract_says() -> None:
     assert all(excuse["why"] for vector in made for excuse in vector.but.values())
 
 
+def cases(stack: Stack) -> set[str]:
+    """Ids of all cases."""
+    with grpc.insecure_channel(stack.address("agent")) as channel:
+        listed = CaseServiceStub(channel).ListCases(ListCasesRequest(page_size=1000), timeout=20)
+    return {one.case_id for one in listed.cases}
+
+
 def test_all_doors_say_the_same(stack: Stack) -> None:
-    """The command, at an edge: every vector as it should be, at all three doors."""
+    """The command, at an edge: every vector as it should be, at all three doors, and the queue of cases is as it was."""
+    before = cases(stack)
     done = call("conformance", "--target", stack.url("edge"))
     assert done.returncode == 0, done.stdout
     assert "0 vectors are not as they should be" in done.stdout
+    assert not cases(stack) - before
 
 
-@pytest.mark.parametrize("option", [(), ("--open-cases",)])
-def test_no_case_is_left_behind(stack: Stack, option: tuple[str, ...]) -> None:
-    """A run leaves the deployment's queue as it was, unless it is told to open cases."""
-
-    def cases() -> set[str]:
-        with grpc.insecure_channel(stack.address("agent")) as channel:
-            listed = CaseServiceStub(channel).ListCases(ListCasesRequest(page_size=1000), timeout=20)
-        return {one.case_id for one in listed.cases}
-
-    before = cases()
-    assert call("conformance", "--target", stack.url("edge"), *option).returncode == 0
-    assert bool(cases() - before) == bool(option)
+def test_cases_are_left_behind_where_that_is_asked_for(stack: Stack) -> None:
+    """A run that is told to open cases opens some."""
+    before = cases(stack)
+    assert call("conformance", "--target", stack.url("edge"), "--open-cases").returncode == 0
+    assert cases(stack) - before
 
 
 def test_the_services_themselves_say_the_same(stack: Stack) -> None:
@@ -127,8 +129,8 @@ def test_a_deployment_that_is_none_is_told(tmp_path: Path) -> None:
 def test_a_door_that_lies_is_found(stack: Stack) -> None:
     """Another status, another score, another field: each is told by its door."""
     with beside_the_edge(stack, canonical="rest_agent") as doors:  # enums, errors and paths are others there
-        wrong = [result for result in run(read(), doors) if result.problems]
-    assert len(wrong) > 100 and all(problem.startswith("json: ") for result in wrong for problem in result.problems)
+        wrong = [result for result in run(read()[::4], doors) if result.problems]
+    assert len(wrong) > 25 and all(problem.startswith("json: ") for result in wrong for problem in result.problems)
 
 
 def test_documents_have_the_table_of_statuses() -> None:

@@ -28,10 +28,10 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("theirs") / "certificates")
 
 
-@pytest.fixture
-def behind(ours: Certificates, models: Path, tmp_path: Path) -> Iterator[Replica]:
+@pytest.fixture(scope="module")
+def behind(ours: Certificates, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     """A scorer with a certificate of ours that asks callers for one."""
-    replica = scorer(tmp_path, models)
+    replica = scorer(tmp_path_factory.mktemp("behind"), models)
     replica.settings = {**replica.settings, **ours.settings("VOUCH_ML_", "CLIENT_CA")}
     with running(replica):
         wait_for(replica.serving, what="the scorer")

@@ -7,10 +7,11 @@ import subprocess
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from contract.fields import FIELDS
-from load_test.orders import read_orders
+from load_test.orders import LABELS, as_body
 from testing.asking import BOTH, post
 from testing.orders import ALL_DOCUMENTED, DOCUMENTED
 from testing.servers.processes import Stack
@@ -181,10 +182,10 @@ def test_explanations_are_a_choice(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="module")
-def in_review(stack: Stack, dataset: Any) -> dict[str, Any]:
+def in_review(stack: Stack, table: pa.Table) -> dict[str, Any]:
     """The answer for an order between the thresholds."""
-    for order in read_orders(dataset)[:400]:
-        answer: dict[str, Any] = post(stack, BOTH[1], order.body).json()
+    for order in table.slice(0, 400).drop_columns(list(LABELS)).to_pylist():
+        answer: dict[str, Any] = post(stack, BOTH[1], as_body(order)).json()
         if 0.4 < answer["legitimacy_score"] < 0.7:
             return answer
     raise AssertionError("no order lies between the thresholds")
