@@ -10,8 +10,8 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from contract.fields import FIELDS
-from load_test.orders import LABELS, as_body
+from contract.fields import FIELDS, LABELS
+from load_test.orders import as_body
 from testing.asking import BOTH, post
 from testing.orders import ALL_DOCUMENTED, DOCUMENTED
 from testing.servers.processes import Stack
