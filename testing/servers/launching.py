@@ -158,7 +158,7 @@ def _early(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(
-    *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, seconds: float = 120.0
+    *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, seconds: float = 600.0
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of ours to its end, with everything it prints."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
