@@ -50,14 +50,16 @@ class Desk:
         given = own | {name: ALL_DOCUMENTED[name] for name in ("email_domain", "billing_country", "currency")} | fields
         with grpc.insecure_channel(self.stack.address("agent")) as channel:
             answer: pb.ReviewResponse = AgentServiceStub(channel).Review(
-                pb.ReviewRequest(transaction=message(**given)), metadata=(("x-api-key", key_of("shop")),), timeout=20,
-                wait_for_ready=True,
+                pb.ReviewRequest(transaction=message(**given)), metadata=(("x-api-key", key_of("shop")),),
+                timeout=START_SECONDS, wait_for_ready=True,
             )  # fmt: skip
         return answer
 
     def client(self) -> httpx.Client:
         """A browser without scripts: it keeps cookies and says where its changes come from."""
-        self.clients.append(httpx.Client(base_url=f"{self.url}/console", headers={"origin": self.url}, timeout=20))
+        self.clients.append(
+            httpx.Client(base_url=f"{self.url}/console", headers={"origin": self.url}, timeout=START_SECONDS)
+        )
         return self.clients[-1]
 
     def wait_until_open(self) -> None:
@@ -68,11 +70,12 @@ class Desk:
         )
         wait_for(lambda: client.get("/queue").status_code == 200, what="the queue")
 
-    def restart_agent(self, **settings: str) -> None:
-        """Another agent in the old one's place."""
-        self.stack.stop("agent")
+    def restart(self, service: str, **settings: str) -> None:
+        """Another agent, or console, in the old one's place."""
+        self.stack.stop(service, START_SECONDS)
         self.stack.settings = {**self.stack.settings, **settings}
-        self.stack.start("agent")
+        self.stack.start(service)
+        self.stack.wait_until_healthy()
         self.wait_until_open()
 
     def close(self) -> None:
@@ -89,24 +92,19 @@ class Desk:
         return client
 
 
-def start_desk(folder: Path, models: Path, **settings: str) -> Desk:
-    """All services, up."""
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Desk]:
+    """One for all tests of the console, in New York: times must not depend on the server's zone."""
+    folder = tmp_path_factory.mktemp("console")
     keys = folder / "keys"
     keys.write_text("".join(f"{name}:{digest(key_of(name))}:{role}\n" for name, role in PEOPLE.items()))
-    given = {"VOUCH_AGENT_API_KEYS": str(keys), "VOUCH_CONSOLE_UNDO_SECONDS": "0.1", **ALL_TO_PEOPLE, **settings}
-    stack = Stack(folder, models, given)
-    stack.start("ml", "agent", "console")
-    stack.wait_until_healthy()
-    desk = Desk(stack)
-    desk.wait_until_open()
-    return desk
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Desk]:
-    """One for a file of tests."""
-    found = start_desk(tmp_path_factory.mktemp("console"), models)
+    own = {"VOUCH_AGENT_API_KEYS": str(keys), "VOUCH_CONSOLE_UNDO_SECONDS": "0.1", "TZ": "America/New_York"}
+    stack = Stack(folder, models, ALL_TO_PEOPLE | own)
+    found = Desk(stack)
     try:
+        stack.start("ml", "agent", "console")
+        stack.wait_until_healthy()
+        found.wait_until_open()
         yield found
     finally:
         found.close()
@@ -114,7 +112,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Des
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Chromium, without a window; not for the session: while it is open, this thread can run no other event loop."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
     expect.set_options(timeout=START_SECONDS * 1000)  # what is waited for is the event, however slow the machine

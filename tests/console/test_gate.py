@@ -12,7 +12,7 @@ from console.gate import HEADERS
 from console.sessions import Session, Sessions
 from console.signed_out import SignedOutSessions
 from testing.servers.processes import Stack, answers
-from testing.waiting import wait_for
+from testing.waiting import START_SECONDS, wait_for
 from tests.console.conftest import Desk, key_of
 
 READ = (
@@ -278,7 +278,7 @@ def test_behind_the_edge(desk: Desk) -> None:
     desk.stack.start("edge")
     edge = desk.stack.url("edge")
     wait_for(answers(f"{edge}/console/health"), what="the console behind the edge")
-    with httpx.Client(base_url=f"{edge}/console", headers={"origin": edge}, timeout=30) as client:
+    with httpx.Client(base_url=f"{edge}/console", headers={"origin": edge}, timeout=START_SECONDS) as client:
         assert client.post("/sign-in", data={"key": key_of("ada")}, headers={"origin": desk.url}).status_code == 403
         assert client.post("/sign-in", data={"key": key_of("ada")}).status_code == 303
         assert "Next case" in client.get("/queue").text
