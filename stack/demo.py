@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import itertools
+import math
 import os
 import secrets
 import signal
@@ -13,8 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
+import httpx
 from rich.console import Console
 
+from contract.tables import TableError
 from load_test.capacity import measure_capacity
 from load_test.display import LiveTable
 from load_test.edge import compare
@@ -29,10 +33,10 @@ SECONDS, MOST_RATE, EDGE_ORDERS = 20.0, 40.0, 50
 MEASURED_SECONDS, CARRIED = 2.0, 0.5
 """How long the machine is measured, and the share of what it answered that is then sent."""
 MEASURED_ORDERS = 500
-"""Orders at the end of the dataset that the measurement sends, and the stream does not."""
+"""Orders at the end of the dataset, at most half of it, that the measurement sends, and the stream does not."""
 CALLERS, RETRIES = 32, 20
 TRAINING_DATA, LOG = Path("abuse_dataset_50000.csv"), Path("vouch_demo.log")
-UP_SECONDS, STOP_SECONDS = 180.0, 60.0
+UP_SECONDS, STOP_SECONDS = 180.0, 120.0
 
 
 def _vouch(*arguments: str) -> None:
@@ -75,16 +79,17 @@ def _end_of_log() -> str:
     return "\n".join(LOG.read_text(errors="replace").splitlines()[-20:])
 
 
-def _stream(at: Mapping[str, int]) -> list[str]:
-    """Send orders at a rate that this machine carries; return the summary as lines."""
+def _stream(at: Mapping[str, int], seconds: float) -> list[str]:
+    """Send orders for so many seconds, at a rate that this machine carries; return the summary as lines."""
     url = f"http://localhost:{at['bridge_agent']}/api/v1/review"
     orders = read_orders(DEFAULT_DATASET)
-    streamed, measured = orders[:-MEASURED_ORDERS], orders[-MEASURED_ORDERS:]
+    kept = len(orders) - min(MEASURED_ORDERS, len(orders) // 2)
+    streamed, measured = orders[:kept], orders[kept:]
     with Console().status("measuring how many orders a second this machine answers"):
         capacity = asyncio.run(measure_capacity(url, measured, MEASURED_SECONDS, f"demo-{secrets.token_hex(4)}"))
     rate = min(MOST_RATE, max(1.0, CARRIED * capacity))
     print(
-        f"\nthis machine answers about {capacity:.0f} orders a second; sending {rate:.0f} a second for {SECONDS:.0f} s",
+        f"\nthis machine answers about {capacity:.0f} orders a second; sending {rate:.0f} a second for {seconds:g} s",
         flush=True,
     )
     tally, display = Tally(), LiveTable()
@@ -97,7 +102,7 @@ def _stream(at: Mapping[str, int]) -> list[str]:
     try:
         asyncio.run(
             run(
-                url, stream(streamed, 0.5, seed=1), rate=rate, duration=SECONDS, concurrency=CALLERS, done=done, retries=RETRIES
+                url, stream(streamed, 0.5, seed=1), rate=rate, duration=seconds, concurrency=CALLERS, done=done, retries=RETRIES
             )
         )  # fmt: skip
     finally:
@@ -121,22 +126,29 @@ def _example(at: Mapping[str, int]) -> None:
     _vouch("review-zone", "--api-url", f"http://localhost:{at['bridge_agent']}", "--count", "1")
 
 
-@command("vouch demo")
+@command("vouch demo", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all well, 1 something failed, 2 it could not start."""
     parser = argparse.ArgumentParser(prog="vouch demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep everything running at the end, until Ctrl-C")
-    keep = parser.parse_args(arguments).keep
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="stream orders for so long", metavar="S")
+    given = parser.parse_args(arguments)
+    if not 0 < given.seconds < math.inf:
+        parser.error("--seconds must be above 0")
+    keep: bool = given.keep
     at = ports()
     if in_use := taken(at):
         for sentence in in_use:
             print(f"vouch demo: {sentence}", file=sys.stderr)
         return 2
     console = f"http://localhost:{at.get('console', '(any)')}/"
+    for name in ("SIGTERM", "SIGHUP"):  # end as by Ctrl-C: otherwise the services would stay
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.default_int_handler)
     try:
         _prepare()
         with _services() as up:
-            lines = _stream(at)
+            lines = _stream(at, given.seconds)
             _example(at)
             print("\n".join(("\nSummary", *lines)), flush=True)
             if keep:
@@ -147,7 +159,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"\nThe cases that wait for a person stay in the ledger: `vouch up` shows them at {console}", flush=True
             )
         return 0
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, RuntimeError) as error:
+    except (
+        subprocess.CalledProcessError,
+        subprocess.TimeoutExpired,
+        RuntimeError,
+        grpc.RpcError,
+        httpx.HTTPError,
+    ) as error:
         print(f"vouch demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -22,9 +22,10 @@ from stack.ports import REPLICATED, lacking, ports, replicas
 from stack.settings import EdgeSettings, StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-HEALTHY_SECONDS = 60.0
+HEALTHY_SECONDS = 120.0
 MOST_REPLICAS = 8
 READY = "vouch is up"
+_AGAIN_SECONDS = 0.1
 _STOPPED = (129, 130, 143)  # what honcho reports after SIGHUP, Ctrl-C and SIGTERM
 
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(at: Mapping[str, int], count: int, secure: bool, told: dict[str, str], counts: Path) -> int:
-    manager: Any = Manager(_Unread(sys.stdout))
+    manager: Any = _Services(_Unread(sys.stdout))
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
         manager.add_process(name, f"exec {program}", env=told | _counting(name, counts))
         for number in range(2, count + 1) if name in REPLICATED else ():
@@ -161,6 +162,19 @@ _TARGETS = {
     "VOUCH_AGENT_SCORER": "ml", "VOUCH_HTTP_SCORER": "ml", "VOUCH_HTTP_AGENT": "agent", "VOUCH_CONSOLE_SCORER": "ml",
     "VOUCH_CONSOLE_AGENT": "agent",
 }  # fmt: skip
+
+
+class _Services(Manager):  # type: ignore[misc]
+    """Honcho's manager, which raises KeyError where it is to stop services of which one has not started yet."""
+
+    def terminate(self) -> None:
+        """Stop every service, once all have started."""
+        if self._all_started():
+            super().terminate()
+        else:
+            again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+            again.daemon = True
+            again.start()
 
 
 class _Unread(Printer):  # type: ignore[misc]

@@ -8,6 +8,7 @@ import grpc
 import httpx
 
 from testing.servers.processes import Stack
+from testing.waiting import START_SECONDS
 
 BOTH = [("rest_ml", "/api/v1/predict"), ("rest_agent", "/api/v1/review")]
 
@@ -16,13 +17,13 @@ def post(stack: Stack, where: tuple[str, str], body: Any, **options: Any) -> htt
     """Post a body, JSON unless it is bytes."""
     sent = {"content": body} if isinstance(body, bytes) else {"content": json.dumps(body)}
     headers = {"content-type": "application/json"} | options.pop("headers", {})
-    return httpx.post(stack.url(where[0]) + where[1], headers=headers, timeout=10, **sent, **options)
+    return httpx.post(stack.url(where[0]) + where[1], headers=headers, timeout=START_SECONDS, **sent, **options)
 
 
 def code_of(call: Any, *arguments: Any, **named: Any) -> str:
     """Name of the status that a call ends with."""
     try:
-        call(*arguments, timeout=30, **named)
+        call(*arguments, timeout=START_SECONDS, **named)
     except grpc.RpcError as error:
         code: str = error.code().name
         return code

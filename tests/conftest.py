@@ -20,6 +20,7 @@ from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import load
 from testing.servers.launching import fork_server
 from testing.servers.processes import Stack, call
+from testing.waiting import START_SECONDS
 
 ROWS = 20_000
 _LONG = ("test_recipes.py", "chaos", "console", "doors", "edge", "listeners", "services", "runtime", "commands")
@@ -37,6 +38,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Every call by httpx makes a context for TLS, 60 ms of reading certificates, also where it only asks loopback: one will do.
 _transport: Any = importlib.import_module("httpx._transports.default")
 _transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
+# A call that says nothing of its timeout would give up after 5 s: on a busy machine that is no fault of a service.
+_waiting: Any = importlib.import_module("httpx._config").DEFAULT_TIMEOUT_CONFIG
+_waiting.connect = _waiting.read = _waiting.write = _waiting.pool = START_SECONDS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     """One client, so that a connection that was dropped shows."""
-    with httpx.Client(timeout=20) as found:
+    with httpx.Client(timeout=START_SECONDS) as found:
         yield found
 
 

@@ -14,7 +14,7 @@ import httpx
 
 import vouch
 from testing.servers.launching import PYTHON, ROOT, Process, launch, run
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 __all__ = ["PYTHON", "ROOT", "Ended", "Process", "Stack", "answers", "call", "launch", "run"]
 
@@ -128,7 +128,7 @@ class Stack:
 
         return check
 
-    def stop(self, name: str, seconds: float = 15.0) -> int:
+    def stop(self, name: str, seconds: float = START_SECONDS) -> int:
         """SIGTERM a service and give its exit code."""
         process = self.running.pop(name)
         process.terminate()
@@ -144,7 +144,7 @@ class Stack:
             process.terminate()
         for process in self.running.values():
             try:
-                process.wait(15.0)
+                process.wait(START_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -13,7 +13,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from testing.servers.launching import PYTHON, Process, launch
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For calls without TLS: httpx would read all certificates, 60 ms, for each of them."""
@@ -122,7 +122,7 @@ class Replica:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(START_SECONDS)
 
 
 def _children(pid: int) -> list[int]:
@@ -172,7 +172,7 @@ def envoy(log_file: Path, *options: str, **settings: str) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(START_SECONDS)
 
 
 def scorer(folder: Path, models: Path, **rest: object) -> Replica:

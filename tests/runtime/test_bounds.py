@@ -21,7 +21,7 @@ from testing.asking import code_of
 from testing.orders import message
 from testing.servers.processes import Stack
 from testing.servers.replicas import running, scorer
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 # -- bounds, deadlines, signals
 
@@ -86,15 +86,15 @@ def test_rest_tells_when_to_come_again(models: Path, tmp_path: Path) -> None:
         stack.start("ml", "agent", "rest_agent")
         stack.wait_until_healthy()
         stack.running["ml"].send_signal(signal.SIGSTOP)  # the first review waits for its score
-        first = threading.Thread(target=lambda: httpx.post(url, json=body, timeout=20))
+        first = threading.Thread(target=lambda: httpx.post(url, json=body, timeout=START_SECONDS))
         first.start()
         busy = lambda: "grpc_server_in_flight_requests 1.0" in httpx.get(f"http://{metrics}/metrics").text  # noqa: E731
         wait_for(busy, what="a review in flight")
-        refused = httpx.post(url, json=body, timeout=10)
+        refused = httpx.post(url, json=body, timeout=START_SECONDS)
         stack.running["ml"].send_signal(signal.SIGCONT)
         first.join()
         assert (refused.status_code, refused.headers.get("Retry-After")) == (429, "1")
-        assert httpx.post(url, json=body, timeout=10).status_code == 200
+        assert httpx.post(url, json=body, timeout=START_SECONDS).status_code == 200
         assert '"refused": 1' in stack.log("agent")
     finally:
         stack.close()

@@ -18,7 +18,7 @@ from runtime.access.loopback import is_loopback, require_loopback
 from testing.asking import code_of
 from testing.orders import message
 from testing.servers.processes import Stack, run
-from testing.waiting import free_port
+from testing.waiting import START_SECONDS, free_port
 
 # -- keys
 
@@ -92,8 +92,13 @@ def test_every_entry_asks_for_a_key(models: Path, tmp_path: Path) -> None:
             url = f"{stack.url(name)}/api/v1/{path_}"
             assert httpx.post(url, json=body).status_code == 401
             assert httpx.post(url, json=body, headers={"x-api-key": "vouch_wrong"}).status_code == 401
-            assert httpx.post(url, json=body, headers={"x-api-key": key}, timeout=10).status_code == 200
-            assert httpx.post(url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=10).status_code == 200
+            assert httpx.post(url, json=body, headers={"x-api-key": key}, timeout=START_SECONDS).status_code == 200
+            assert (
+                httpx.post(
+                    url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=START_SECONDS
+                ).status_code
+                == 200
+            )
         for name, stub, method, request in (
             ("ml", ScoringServiceStub, "Predict", pb.PredictRequest(transaction=message())),
             ("agent", AgentServiceStub, "Review", agent_service_pb2.ReviewRequest(transaction=message())),

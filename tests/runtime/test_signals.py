@@ -11,7 +11,7 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.asking import code_of
 from testing.servers.processes import run
 from testing.servers.replicas import running, scorer
-from testing.waiting import wait_for
+from testing.waiting import START_SECONDS, wait_for
 
 INFO = pb.GetModelInfoRequest()
 
@@ -29,7 +29,7 @@ def test_a_second_sigterm_is_now(models: Path, tmp_path: Path) -> None:
         with grpc.insecure_channel(replica.address) as channel:  # a lame duck still answers
             assert code_of(ScoringServiceStub(channel).GetModelInfo, INFO) == "OK"
         replica.process.send_signal(signal.SIGTERM)
-        assert replica.process.wait(60) == 0  # far less than it would have waited
+        assert replica.process.wait(START_SECONDS) == 0  # far less than it would have waited
 
 
 def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -> None:
@@ -41,10 +41,10 @@ def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -
         pids = replica.pids()
         assert len(pids) == 2
         replica.signal(signal.SIGKILL)
-        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 15, "the end of the workers")
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), what="the end of the workers")
     finally:
         assert replica.process is not None
-        replica.process.wait(60)
+        replica.process.wait(START_SECONDS)
 
 
 def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> No
     try:
         wait_for(replica.serving, what="two workers")
         os.killpg(replica.process.pid, signal.SIGTERM)
-        assert replica.process.wait(15) == 0
+        assert replica.process.wait(START_SECONDS) == 0
         assert '"codes": [0, 0]' in replica.log.read_text()
     finally:
         if replica.process.poll() is None:

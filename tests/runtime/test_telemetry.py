@@ -14,7 +14,7 @@ from testing.asking import code_of
 from testing.orders import message
 from testing.servers.processes import Stack
 from testing.servers.replicas import running, scorer
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 # -- metrics, logs
 
@@ -37,9 +37,9 @@ def test_nothing_personal_in_logs_and_metrics(models: Path, tmp_path: Path) -> N
         stack.start("ml", "agent", "rest_ml", "rest_agent")
         stack.wait_until_healthy()
         for each in (body, *bad):
-            httpx.post(f"{stack.url('rest_ml')}/api/v1/predict", json=each, timeout=10)
-            httpx.post(f"{stack.url('rest_agent')}/api/v1/review", json=each, timeout=10)
-        httpx.get(f"{stack.url('rest_agent')}/api/v1/decisions/{canary}-missing", timeout=10)
+            httpx.post(f"{stack.url('rest_ml')}/api/v1/predict", json=each, timeout=START_SECONDS)
+            httpx.post(f"{stack.url('rest_agent')}/api/v1/review", json=each, timeout=START_SECONDS)
+        httpx.get(f"{stack.url('rest_agent')}/api/v1/decisions/{canary}-missing", timeout=START_SECONDS)
         order = message(transaction_id=canary, email_domain=canary, currency=canary)
         for name, stub, method, request in (
             ("ml", ScoringServiceStub, "Predict", pb.PredictRequest(transaction=order)),
@@ -92,10 +92,10 @@ def test_request_ids_lead_through_all_logs(models: Path, tmp_path: Path) -> None
         stack.start("ml", "agent", "rest_agent")
         stack.wait_until_healthy()
         url = f"{stack.url('rest_agent')}/api/v1/review"
-        answer = httpx.post(url, json=body, headers={"x-request-id": "trace-42"}, timeout=10)
+        answer = httpx.post(url, json=body, headers={"x-request-id": "trace-42"}, timeout=START_SECONDS)
         assert answer.headers["x-request-id"] == "trace-42"
-        assert len(httpx.post(url, json=body, timeout=10).headers["x-request-id"]) == 32
-        strange = httpx.post(url, json=body, headers=[(b"x-request-id", b"\xff")], timeout=10)
+        assert len(httpx.post(url, json=body, timeout=START_SECONDS).headers["x-request-id"]) == 32
+        strange = httpx.post(url, json=body, headers=[(b"x-request-id", b"\xff")], timeout=START_SECONDS)
         assert len(strange.headers["x-request-id"]) == 32
         lines = [json.loads(line) for name in ("ml", "agent") for line in stack.log(name).splitlines()]
     finally:

@@ -20,6 +20,7 @@ from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import message
 from testing.servers.processes import Stack
+from testing.waiting import START_SECONDS
 
 
 def test_reflection_lists_the_services(stack: Stack) -> None:
@@ -29,10 +30,10 @@ def test_reflection_lists_the_services(stack: Stack) -> None:
         with grpc.insecure_channel(stack.address(name)) as channel:
             stub = reflection_pb2_grpc.ServerReflectionStub(channel)
             request = reflection_pb2.ServerReflectionRequest(list_services="")
-            answer = next(stub.ServerReflectionInfo(iter([request]), timeout=5))
+            answer = next(stub.ServerReflectionInfo(iter([request]), timeout=START_SECONDS))
             assert service in [each.name for each in answer.list_services_response.service]
             check = health_pb2_grpc.HealthStub(channel).Check
-            assert check(health_pb2.HealthCheckRequest(service=service), timeout=5).status == 1
+            assert check(health_pb2.HealthCheckRequest(service=service), timeout=START_SECONDS).status == 1
 
 
 @pytest.mark.parametrize(
@@ -49,8 +50,8 @@ def test_grpc_errors_carry_details(stack: Stack, changed: dict[str, Any], field:
     order = message(**changed)
     with grpc.insecure_channel(stack.address("ml")) as ml, grpc.insecure_channel(stack.address("agent")) as decider:
         calls: list[Any] = [
-            lambda: ScoringServiceStub(ml).Predict(scoring.PredictRequest(transaction=order), timeout=5),
-            lambda: AgentServiceStub(decider).Review(agent.ReviewRequest(transaction=order), timeout=5),
+            lambda: ScoringServiceStub(ml).Predict(scoring.PredictRequest(transaction=order), timeout=START_SECONDS),
+            lambda: AgentServiceStub(decider).Review(agent.ReviewRequest(transaction=order), timeout=START_SECONDS),
         ]
         for call in calls:
             with pytest.raises(grpc.RpcError) as caught:
@@ -67,7 +68,7 @@ def test_grpc_errors_carry_details(stack: Stack, changed: dict[str, Any], field:
 def test_a_missing_transaction_is_named(stack: Stack) -> None:
     """A request without a transaction is INVALID_ARGUMENT, not an empty order."""
     with grpc.insecure_channel(stack.address("ml")) as channel, pytest.raises(grpc.RpcError) as caught:
-        ScoringServiceStub(channel).Predict(scoring.PredictRequest(), timeout=5)
+        ScoringServiceStub(channel).Predict(scoring.PredictRequest(), timeout=START_SECONDS)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -76,16 +77,18 @@ def test_a_huge_message_is_refused(stack: Stack) -> None:
     with grpc.insecure_channel(stack.address("ml")) as channel:
         stub = ScoringServiceStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
-            stub.Predict(scoring.PredictRequest(transaction=message(user_agent="x" * 10_000_000)), timeout=5)
+            stub.Predict(
+                scoring.PredictRequest(transaction=message(user_agent="x" * 10_000_000)), timeout=START_SECONDS
+            )
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert stub.Predict(scoring.PredictRequest(transaction=message()), timeout=5).legitimacy_score > 0
+        assert stub.Predict(scoring.PredictRequest(transaction=message()), timeout=START_SECONDS).legitimacy_score > 0
 
 
 def batch(stack: Stack, orders: list[Any], **options: Any) -> scoring.PredictBatchResponse:
     """Score a batch over gRPC."""
     with grpc.insecure_channel(stack.address("ml")) as channel:
         request = scoring.PredictBatchRequest(transactions=orders, **options)
-        answer: scoring.PredictBatchResponse = ScoringServiceStub(channel).PredictBatch(request, timeout=30)
+        answer: scoring.PredictBatchResponse = ScoringServiceStub(channel).PredictBatch(request, timeout=START_SECONDS)
         return answer
 
 
@@ -114,12 +117,14 @@ def test_levels_of_explanation(stack: Stack) -> None:
             (scoring.EXPLAIN_LEVEL_REASONS, True, False),
             (scoring.EXPLAIN_LEVEL_FULL, True, True),
         ):
-            alone = predict(scoring.PredictRequest(transaction=message(), explain=True, explain_level=level), timeout=5)
+            alone = predict(
+                scoring.PredictRequest(transaction=message(), explain=True, explain_level=level), timeout=START_SECONDS
+            )
             together = batch(stack, [message()], explain_level=level).results[0].prediction
             assert alone == together
             assert (bool(alone.reasons), bool(alone.explanation.contributions)) == (reasons, contributions)
         with pytest.raises(grpc.RpcError, match="explain_level") as caught:
-            predict(scoring.PredictRequest(transaction=message(), explain_level=99), timeout=5)  # type: ignore[arg-type]
+            predict(scoring.PredictRequest(transaction=message(), explain_level=99), timeout=START_SECONDS)  # type: ignore[arg-type]
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 

@@ -15,13 +15,13 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, answers, run
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 
 def review(stack: Stack, transaction_id: str = "test-001") -> httpx.Response:
     """Post the documented order to the agent, under an id."""
     url = stack.url("rest_agent") + "/api/v1/review"
-    return httpx.post(url, json=DOCUMENTED | {"transaction_id": transaction_id}, timeout=10)
+    return httpx.post(url, json=DOCUMENTED | {"transaction_id": transaction_id}, timeout=START_SECONDS)
 
 
 def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> Non
         assert process.poll() is None
         assert not answered
         scorer.send_signal(signal.SIGCONT)
-        client.join(10)
-        assert process.wait(10) == 0
+        client.join()
+        assert process.wait(START_SECONDS) == 0
         assert answered[0].status_code == 200
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
             kept = ledger.execute("SELECT entry_id FROM entries").fetchall()
@@ -111,7 +111,7 @@ def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
             stub = ScoringServiceStub(channel)
             while True:
                 try:
-                    stub.Predict(scoring.PredictRequest(transaction=message()), timeout=5)
+                    stub.Predict(scoring.PredictRequest(transaction=message()), timeout=START_SECONDS)
                     codes.append(grpc.StatusCode.OK)
                 except grpc.RpcError as error:
                     codes.append(error.code())
@@ -128,7 +128,7 @@ def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
         stopping.set()
         assert stack.stop("ml") == 0
         for each in clients:
-            each.join(10)
+            each.join()
         # CANCELLED is what gRPC tells of a call that reached the socket and was never handed to the server.
         assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         assert len(codes) - codes.count(grpc.StatusCode.OK) == len(clients)

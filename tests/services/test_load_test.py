@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from testing.servers.processes import PYTHON, ROOT, Stack, run
+from testing.waiting import START_SECONDS
 
 
 def test_the_load_test_counts_by_class(stack: Stack, dataset: Path) -> None:
     """The documented load test streams both classes, prints decisions, precision, recall and percentiles, exit 0."""
     arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(dataset)]
-    done = run("test_api.py", *arguments, "--rate", "40", "--duration", "4")
+    done = run("test_api.py", *arguments, "--rate", "40", "--duration", "2")
     assert done.returncode == 0, done.stderr
     for words in ("legitimate", "abuse", "deny: precision", "recall", "sent to review", "p99", "failed 0"):
         assert words in done.stdout
-    assert "sent 160 in" in done.stdout
+    assert "sent 80 in" in done.stdout
 
 
 def test_ctrl_c_still_prints_the_summary(stack: Stack, dataset: Path) -> None:
@@ -32,7 +33,7 @@ def test_ctrl_c_still_prints_the_summary(stack: Stack, dataset: Path) -> None:
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-        assert process.wait(60) == 0
+        assert process.wait(START_SECONDS) == 0
     assert all("->" in line for line in lines)
     assert "deny: precision" in rest
 

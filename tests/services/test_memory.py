@@ -9,6 +9,7 @@ import pytest
 
 from testing.orders import DOCUMENTED
 from testing.servers.processes import Stack, call
+from testing.waiting import START_SECONDS
 
 RAW = {
     "user_id": "customer-1", "order_amount": 40.0, "currency": "EUR", "device_id": "device-1",
@@ -39,7 +40,7 @@ def test_a_raw_order_is_completed(models: Path, tmp_path: Path, monkeypatch: pyt
         answers = []
         for number, day in enumerate((10, 11)):
             body = RAW | {"transaction_id": f"raw-{number}", "timestamp": f"2025-02-{day} 12:00:00"}
-            answer = httpx.post(f"{url}/api/v1/review", json=body, timeout=20)
+            answer = httpx.post(f"{url}/api/v1/review", json=body, timeout=START_SECONDS)
             assert answer.status_code == 200, answer.text
             answers.append(answer.json())
         first, second = ({each["name"]: each["value"] for each in one["completed_fields"]} for one in answers)
@@ -50,16 +51,16 @@ def test_a_raw_order_is_completed(models: Path, tmp_path: Path, monkeypatch: pyt
         }  # fmt: skip
         denied = answers[0]["decision"] == "deny"
         assert second["payment_attempts_24h"] == "2" and second["orders_last_24h"] == str(int(not denied))
-        again = httpx.post(f"{url}/api/v1/review", json=body, timeout=20)
+        again = httpx.post(f"{url}/api/v1/review", json=body, timeout=START_SECONDS)
         assert again.headers["vouch-replayed"] == "true" and again.json() == answers[1]
         record = httpx.get(f"{url}/api/v1/decisions/raw-1").json()["record"]
         assert record["completed_fields"] == answers[1]["completed_fields"]
         assert record["transaction"]["orders_last_24h"] is None
         given = body | {"transaction_id": "said", "orders_last_24h": 9}
-        said = httpx.post(f"{url}/api/v1/review", json=given, timeout=20).json()
+        said = httpx.post(f"{url}/api/v1/review", json=given, timeout=START_SECONDS).json()
         assert "orders_last_24h" not in {each["name"] for each in said["completed_fields"]}
         with_number = DOCUMENTED | {"transaction_id": "card", "card_id": "4111111111111111"}
-        refused = httpx.post(f"{url}/api/v1/review", json=with_number, timeout=20)
+        refused = httpx.post(f"{url}/api/v1/review", json=with_number, timeout=START_SECONDS)
         assert refused.status_code == 422 and "card_id" in refused.text
     finally:
         stack.close()

@@ -17,7 +17,7 @@ from testing.asking import BOTH, post
 from testing.doors import encoded
 from testing.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, answers
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +70,13 @@ def test_grpc_is_there_too(one: Stack) -> None:
     """The generated stubs reach the same scorer."""
     with grpc.insecure_channel(one.address("ml")) as channel:
         predict = ScoringServiceStub(channel).Predict
-        assert predict(scoring.PredictRequest(transaction=message()), timeout=10).legitimacy_score > 0
+        assert predict(scoring.PredictRequest(transaction=message()), timeout=START_SECONDS).legitimacy_score > 0
 
 
 def test_the_console_is_there_too(one: Stack) -> None:
     """Its pages show what this process decided, and health as in a process of its own."""
     assert post(one, BOTH[1], DOCUMENTED | {"transaction_id": "on-a-page"}).status_code == 200
-    with httpx.Client(base_url=one.url("console"), timeout=20) as client:
+    with httpx.Client(base_url=one.url("console"), timeout=START_SECONDS) as client:
         assert client.get("/console/health").json() == {"status": "healthy"}
         assert "on-a-page" in client.get("/console/decisions/on-a-page").text
         for page in ("queue", "overview", "policy", "model", "reviewers"):
@@ -87,7 +87,7 @@ def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
     """A file instead of a port, which a console of its own can take, ends the start with the setting's name."""
     stack = Stack(tmp_path, models, {"VOUCH_CONSOLE_LISTEN": f"unix:{tmp_path}/console"})
     stack.start("one")
-    assert stack.running["one"].wait(60) == 2
+    assert stack.running["one"].wait(START_SECONDS) == 2
     assert "VOUCH_CONSOLE_LISTEN is unix:" in stack.log("one")
 
 
@@ -133,5 +133,5 @@ def test_a_taken_port_is_told(one: Stack, models: Path, tmp_path: Path) -> None:
     second = Stack(tmp_path, models)
     second.ports.update(one.ports)
     second.start("one")
-    assert second.running["one"].wait(60) == 2
+    assert second.running["one"].wait(START_SECONDS) == 2
     assert f"port {one.ports['rest_ml']} (for bridge_ml) is taken" in second.log("one")

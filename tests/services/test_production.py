@@ -20,7 +20,7 @@ from testing.documents import TEXT
 from testing.hostile import ORDER
 from testing.servers.processes import PYTHON, ROOT, Stack, answers, launch, run
 from testing.servers.replicas import Replica, agent, running, scorer
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 BIN = Path(sys.executable).parent
 
@@ -28,7 +28,7 @@ BIN = Path(sys.executable).parent
 def moved(models: Path) -> dict[str, str]:
     """An environment for `vouch up` on ports of its own."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
-    ports = {name: str(free_port()) for name in ("ML", "AGENT", "BRIDGE_ML", "BRIDGE_AGENT", "EDGE")}
+    ports = {name: str(free_port()) for name in ("ML", "AGENT", "BRIDGE_ML", "BRIDGE_AGENT", "EDGE", "CONSOLE")}
     return clean | {
         "PATH": f"{BIN}{os.pathsep}{clean.get('PATH', '')}",
         "VOUCH_MODELS_DIR": str(models),
@@ -39,6 +39,7 @@ def moved(models: Path) -> dict[str, str]:
         "VOUCH_STACK_BRIDGE_ML_PORT": ports["BRIDGE_ML"],
         "VOUCH_STACK_BRIDGE_AGENT_PORT": ports["BRIDGE_AGENT"],
         "VOUCH_STACK_EDGE_PORT": ports["EDGE"],
+        "VOUCH_CONSOLE_LISTEN": f"127.0.0.1:{ports['CONSOLE']}",
     }
 
 
@@ -77,7 +78,7 @@ def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=START_SECONDS,
             check=False,
         )
     text = said.read_text()
@@ -126,7 +127,7 @@ def test_closing_the_terminal_ends_everything(models: Path, tmp_path: Path) -> N
         services = descendants(process.pid)
         assert len(services) >= 5
         os.close(leading)
-        process.wait(30)
+        process.wait(START_SECONDS)
         wait_for(lambda: gone(services), what="the end of all services")
 
 
@@ -140,7 +141,7 @@ def test_a_server_ends_with_its_terminal_and_reloads_without(workers: str, model
         process.send_signal(signal.SIGHUP)
         assert process.poll() is None
         os.close(leading)
-        assert process.wait(30) == 0
+        assert process.wait(START_SECONDS) == 0
 
 
 def test_a_log_that_nobody_reads_fails_no_request(models: Path, tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_log_that_nobody_reads_fails_no_request(models: Path, tmp_path: Path) 
         assert httpx.post(url, json=ORDER | {"currency": "euro"}).status_code == 422
         assert httpx.get(stack.url("rest_agent") + "/api/v1/decisions/none").status_code == 404
         stack.stop("ml")
-        unscored = httpx.post(url, json=ORDER | {"transaction_id": "unscored"}, timeout=10)
+        unscored = httpx.post(url, json=ORDER | {"transaction_id": "unscored"}, timeout=START_SECONDS)
         assert (unscored.status_code, unscored.json()["degraded"]) == (200, True)
     finally:
         stack.close()
@@ -207,13 +208,13 @@ def test_health_tells_of_a_ledger_that_takes_no_writes(models: Path, tmp_path: P
         stack.wait_until_healthy()
         url = stack.url("rest_agent")
         path.rename(tmp_path / "elsewhere.db")
-        assert httpx.post(f"{url}/api/v1/review", json=ORDER, timeout=10).status_code == 503
+        assert httpx.post(f"{url}/api/v1/review", json=ORDER, timeout=START_SECONDS).status_code == 503
         wait_for(stack.agent_is("degraded"), what="a health that tells it")
         health = httpx.get(f"{url}/api/v1/health").json()
         assert (health["ml_service_available"], health["ledger_available"]) == (True, False)
         (tmp_path / "elsewhere.db").rename(path)
         wait_for(stack.agent_is("healthy"), what="recovery")
-        assert httpx.post(f"{url}/api/v1/review", json=ORDER, timeout=10).status_code == 200
+        assert httpx.post(f"{url}/api/v1/review", json=ORDER, timeout=START_SECONDS).status_code == 200
     finally:
         stack.close()
 
@@ -252,7 +253,7 @@ def test_access_logs_hold_no_ids(models: Path, tmp_path: Path) -> None:
         httpx.get(f"{url}/api/v1/CANARY/2?user=CANARY")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(START_SECONDS)
     text = log.read_text()
     assert "CANARY" not in text
     assert '"GET /api/v1/decisions/{transaction_id:path} HTTP/1.1" 503' in text
@@ -276,6 +277,6 @@ def test_too_many_watch(models: Path, tmp_path: Path) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             next(stub.Watch(request))
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert stub.Check(request, timeout=10).status in (1, 2)
+        assert stub.Check(request, timeout=START_SECONDS).status in (1, 2)
         for watch in watches:
             watch.cancel()

@@ -19,7 +19,7 @@ from runtime.rpc.following import followed
 from testing.asking import BOTH, code_of, post
 from testing.servers.processes import Stack
 from testing.servers.replicas import agent, running
-from testing.waiting import free_port, wait_for
+from testing.waiting import START_SECONDS, free_port, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def claim_and_release(stack: Stack, case_id: str) -> None:
 def test_server_sent_events(stack: Stack, open_case: str) -> None:
     """What happens is an event with its number and the case; who comes back with the number gets what came after it."""
     url = f"{stack.url('rest_agent')}/api/v1/cases/watch"
-    with httpx.stream("GET", url, timeout=20) as watching:
+    with httpx.stream("GET", url, timeout=START_SECONDS) as watching:
         assert watching.headers["content-type"].startswith("text/event-stream")
         lines = watching.iter_lines()
         assert next(lines).startswith(":")
@@ -57,7 +57,7 @@ def test_server_sent_events(stack: Stack, open_case: str) -> None:
     mine = [place for place, one in enumerate(found["data"]) if open_case in one]
     assert [found["event"][place] for place in mine] == ["claimed", "released"]
     assert json.loads(found["data"][mine[1]])["status"] == "open"
-    with httpx.stream("GET", url, headers={"Last-Event-ID": begun}, timeout=20) as watching:
+    with httpx.stream("GET", url, headers={"Last-Event-ID": begun}, timeout=START_SECONDS) as watching:
         again = [line for _, line in zip(range(3 + 4 * len(found["id"])), watching.iter_lines(), strict=False)]
     assert [line.removeprefix("id: ") for line in again if line.startswith("id: ")][: 1 + len(found["id"])] == [
         begun, *found["id"],
@@ -67,7 +67,7 @@ def test_server_sent_events(stack: Stack, open_case: str) -> None:
 @pytest.mark.parametrize("query", ["cursor=-1", "cursor=x", "cursor=99999999999999999999", "cursor=99999999999"])
 def test_a_cursor_that_is_none_is_refused(stack: Stack, query: str) -> None:
     """422, and no stream."""
-    answer = httpx.get(f"{stack.url('rest_agent')}/api/v1/cases/watch?{query}", timeout=20)
+    answer = httpx.get(f"{stack.url('rest_agent')}/api/v1/cases/watch?{query}", timeout=START_SECONDS)
     assert answer.status_code == 422 and "cursor" in answer.text
 
 
@@ -77,11 +77,11 @@ def test_through_envoy(stack: Stack, open_case: str) -> None:
     cursor = int(httpx.get(f"{edge}/v1/cases?page_size=1").json()["cursor"])
     claim_and_release(stack, open_case)
     with grpc.insecure_channel(stack.address("edge")) as channel:
-        watching = CaseServiceStub(channel).WatchCases(cases.WatchCasesRequest(cursor=cursor), timeout=20)
+        watching = CaseServiceStub(channel).WatchCases(cases.WatchCasesRequest(cursor=cursor), timeout=START_SECONDS)
         seen = [change for _, change in zip(range(3), watching, strict=False)]
         watching.cancel()
     assert [change.kind for change in seen] == [0, cases.CASE_EVENT_KIND_CLAIMED, cases.CASE_EVENT_KIND_RELEASED]
-    with httpx.stream("GET", f"{edge}/v1/cases:watch?cursor={cursor}", timeout=20) as answer:
+    with httpx.stream("GET", f"{edge}/v1/cases:watch?cursor={cursor}", timeout=START_SECONDS) as answer:
         text = ""
         for part in answer.iter_text():
             text += part
@@ -97,22 +97,22 @@ def test_watchers_take_no_places_of_others(tmp_path: Path) -> None:
     with running(replica), grpc.insecure_channel(replica.address) as channel:
         wait_for(replica.listening, what="the agent")
         stub = CaseServiceStub(channel)
-        watching = [stub.WatchCases(cases.WatchCasesRequest(), timeout=60) for _ in range(3)]
+        watching = [stub.WatchCases(cases.WatchCasesRequest(), timeout=START_SECONDS) for _ in range(3)]
         for each in watching:
             next(each)
-        refused = stub.WatchCases(cases.WatchCasesRequest(), timeout=20)
+        refused = stub.WatchCases(cases.WatchCasesRequest(), timeout=START_SECONDS)
         with pytest.raises(grpc.RpcError) as caught:
             next(refused)
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert code_of(stub.ListCases, cases.ListCasesRequest()) == "OK"
-        assert list(stub.ExportLabels(cases.ExportLabelsRequest(), timeout=20)) == []
+        assert list(stub.ExportLabels(cases.ExportLabelsRequest(), timeout=START_SECONDS)) == []
         watching[0].cancel()
         with pytest.raises(grpc.RpcError):
             next(watching[0])
 
         def one_more() -> bool:
             try:
-                return bool(next(stub.WatchCases(cases.WatchCasesRequest(), timeout=20)).cursor >= 0)
+                return bool(next(stub.WatchCases(cases.WatchCasesRequest(), timeout=START_SECONDS)).cursor >= 0)
             except grpc.RpcError:
                 return False
 
@@ -130,17 +130,17 @@ def test_a_watcher_does_not_keep_a_server_from_stopping(models: Path, tmp_path: 
             begun, ended = threading.Event(), threading.Event()
 
             def watch(url: str = url, begun: threading.Event = begun, ended: threading.Event = ended) -> None:
-                with httpx.stream("GET", url, timeout=100) as answer:
+                with httpx.stream("GET", url, timeout=START_SECONDS) as answer:
                     for _ in answer.iter_lines():
                         begun.set()
                 ended.set()
 
             thread = threading.Thread(target=watch)
             thread.start()
-            assert begun.wait(60)
+            assert begun.wait(START_SECONDS)
             for name in reversed(names):
-                assert stack.stop(name, 60.0) in (0, -15)
-            assert ended.wait(60)
+                assert stack.stop(name) in (0, -15)
+            assert ended.wait(START_SECONDS)
             thread.join()
         finally:
             stack.close()
@@ -169,7 +169,7 @@ async def test_who_goes_away_gives_up_the_place_at_once() -> None:
 
 def _answers(url: str) -> bool:
     try:
-        with httpx.stream("GET", url, timeout=5) as answer:
+        with httpx.stream("GET", url, timeout=START_SECONDS) as answer:
             return answer.status_code == 200
     except httpx.HTTPError:
         return False
