@@ -25,7 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 HEALTHY_SECONDS = 120.0
 MOST_REPLICAS = 8
 READY = "vouch is up"
-_AGAIN_SECONDS = 0.1
 _STOPPED = (129, 130, 143)  # what honcho reports after SIGHUP, Ctrl-C and SIGTERM
 
 
@@ -167,14 +166,22 @@ _TARGETS = {
 class _Services(Manager):  # type: ignore[misc]
     """Honcho's manager, which raises KeyError where it is to stop services of which one has not started yet."""
 
+    _asked_early = False
+
     def terminate(self) -> None:
         """Stop every service, once all have started."""
         if self._all_started():
             super().terminate()
         else:
-            again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
-            again.daemon = True
-            again.start()
+            self._asked_early = True
+
+    def _all_started(self) -> bool:
+        """Whether all have started; the manager's loop asks again and again."""
+        started = bool(super()._all_started())
+        if started and self._asked_early:
+            self._asked_early = False
+            super().terminate()
+        return started
 
 
 class _Unread(Printer):  # type: ignore[misc]
