@@ -10,7 +10,7 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from testing.load import Call, Outcome, capacity, for_seconds
+from testing.load import Call, Outcome, capacity, crowded, for_seconds, in_turn, until_answered
 from testing.servers.clients import order, predict_batch, review
 from testing.servers.replicas import Replica, agent, edge, running, scorer
 from testing.waiting import wait_for
@@ -18,9 +18,20 @@ from testing.waiting import wait_for
 TIMES = 3.0
 CALLERS = 16
 """So many at once show what can be had: reviews that come together are scored and kept together."""
-BATCH = 512
+BATCH, SMALL_BATCH = 512, 64
 _QUIET = 0.1  # of the capacity
 _SERVER, _CLIENT = frozenset({0}), frozenset({1})
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """So many callers, each of whom asks again at once, until `enough` were answered and as many refused.
+
+    On a machine of any speed these are more than there are places, which a multiple of a capacity measured before is not.
+    """
+
+    callers: int
+    enough: int
 
 
 @dataclass(frozen=True)
@@ -52,20 +63,43 @@ class Overloaded:
         return counted
 
 
-async def overload_reviews(folder: Path, models: Path, seconds: float, times: float = TIMES) -> Overloaded:
-    """Reviews, through the edge, agent, scorer and ledger."""
-    behind = scorer(folder, models, cores=_SERVER)
-    front = agent(folder, behind.address, cores=_SERVER)
+async def overload_reviews(
+    folder: Path, models: Path, seconds: float, times: float = TIMES, crowd: Crowd | None = None
+) -> Overloaded:
+    """Reviews, through the edge, agent, scorer and ledger; with a `crowd`, its calls instead of a rate for some seconds."""
+    behind = scorer(folder, models, cores=None if crowd else _SERVER)
+    front = agent(folder, behind.address, cores=None if crowd else _SERVER)
     with edge(folder, behind, front) as address:
+        if crowd:
+            return await _crowded([behind, front], front, lambda: review(address), crowd)
         return await _flooded([behind, front], front, lambda: review(address), seconds, times)
 
 
-async def overload_batches(folder: Path, models: Path, seconds: float) -> Overloaded:
-    """Batches, through the edge and the scorer."""
-    server = scorer(folder, models, cores=_SERVER)
-    orders = [order(f"chaos-{number}") for number in range(BATCH)]
+async def overload_batches(folder: Path, models: Path, seconds: float, crowd: Crowd | None = None) -> Overloaded:
+    """Batches, through the edge and the scorer; those of a `crowd` are small."""
+    server = scorer(folder, models, cores=None if crowd else _SERVER)
+    orders = [order(f"chaos-{number}") for number in range(SMALL_BATCH if crowd else BATCH)]
     with edge(folder, server, server) as address:
+        if crowd:
+            return await _crowded([server], server, lambda: predict_batch(address, orders), crowd)
         return await _flooded([server], server, lambda: predict_batch(address, orders), seconds)
+
+
+async def _crowded(
+    replicas: list[Replica],
+    watched: Replica,
+    client: Callable[[], AbstractAsyncContextManager[Call]],
+    crowd: Crowd,
+) -> Overloaded:
+    with running(*replicas):
+        await asyncio.to_thread(wait_for, replicas[0].serving, what="the scorer serving")
+        await asyncio.to_thread(wait_for, watched.listening, what="the server that is flooded")
+        async with client() as call:
+            await until_answered(call)
+            quiet, before = await in_turn(call, crowd.enough), watched.resident_bytes()
+            flood, peak = await crowded(call, crowd.callers, crowd.enough), watched.resident_bytes()
+            after = await in_turn(call, crowd.enough)
+        return Overloaded(quiet.latency(0.99), 0.0, flood, after, before, peak, watched.resident_bytes())
 
 
 async def _flooded(

@@ -11,6 +11,11 @@ import grpc
 from google.protobuf.message import Message
 
 _PATIENCE_SECONDS = 60.0
+_LONGEST_SLEEP, _SHORTEST_SLEEP = 0.05, 0.002
+at_once: int | None = None
+"""How many calls of a stream may be under way; None: any number. Tests set it, so that a machine that stands still for a while
+is not asked for everything at once afterwards, which would be an overload.
+"""
 Call = Callable[[], Awaitable[Message]]
 
 
@@ -78,12 +83,13 @@ async def stream(call: Call, rate: float, until: asyncio.Event, outcome: Outcome
     """Calls at a rate until told to end; then waits for all of them."""
     outcome, tasks, begun = outcome or Outcome(), set(), time.perf_counter()
     while not until.is_set():
-        while outcome.sent < (time.perf_counter() - begun) * rate:
+        while outcome.sent < (time.perf_counter() - begun) * rate and (at_once is None or len(tasks) < at_once):
             task = asyncio.create_task(_one(call, outcome))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             outcome.sent += 1
-        await asyncio.sleep(0.002)
+        due = begun + outcome.sent / rate - time.perf_counter()
+        await asyncio.sleep(min(max(due, _SHORTEST_SLEEP), _LONGEST_SLEEP))
     await asyncio.gather(*tasks)
     return outcome
 
@@ -106,6 +112,29 @@ async def capacity(call: Call, concurrency: int, seconds: float) -> float:
 
     await asyncio.gather(*(caller() for _ in range(concurrency)))
     return len(outcome.answers) / seconds
+
+
+async def crowded(call: Call, callers: int, enough: int) -> Outcome:
+    """Callers who each ask again as soon as they are answered or refused, until so many answers and refusals have come."""
+    outcome = Outcome()
+
+    async def caller() -> None:
+        while min(len(outcome.answers), outcome.failures.total()) < enough:
+            outcome.sent += 1
+            await _one(call, outcome)
+
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        await asyncio.gather(*(caller() for _ in range(callers)))
+    return outcome
+
+
+async def in_turn(call: Call, number: int) -> Outcome:
+    """So many calls, one after another."""
+    outcome = Outcome()
+    for _ in range(number):
+        outcome.sent += 1
+        await _one(call, outcome)
+    return outcome
 
 
 async def until_answered(call: Call) -> None:

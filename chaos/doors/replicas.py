@@ -25,6 +25,7 @@ from testing.waiting import wait_for
 
 BETWEEN = 60
 """So many calls are answered between a death and a birth, and after it."""
+_PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -88,22 +89,24 @@ async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
         yield call
 
 
-async def kill_replicas(folder: Path, models: Path, ledger_url: str, kills: int, rate: float) -> Survived:
+async def kill_replicas(
+    folder: Path, models: Path, ledger_url: str, kills: int, rate: float, between: int = BETWEEN
+) -> Survived:
     """Scorers and agents by turns are killed with -9 and started again, under a steady rate of calls."""
     with two_of_each(folder, models, ledger_url) as (scorers, agents, address):
         victims = itertools.cycle([agents[0], scorers[0], agents[1], scorers[1]])
         async with mixed(address, 20) as call, Traffic(call, rate) as traffic:
-            await traffic.answers(BETWEEN)
+            await traffic.answers(between)
             for one in (*scorers, *agents):
                 await asyncio.to_thread(wait_for, _answers(one), what="calls through the edge to each")
             for victim in itertools.islice(victims, kills):
                 assert victim.process is not None
                 victim.process.kill()
                 await asyncio.to_thread(victim.process.wait)
-                await traffic.answers(BETWEEN)
+                await traffic.answers(between)
                 victim.start()
                 await asyncio.to_thread(wait_for, _answers(victim), what="calls through the edge to it again")
-                await traffic.answers(BETWEEN)
+                await traffic.answers(between)
     return Survived(traffic.outcome, kills, *_kept(ledger_url, traffic.outcome))
 
 
@@ -123,24 +126,46 @@ def _kept(ledger_url: str, outcome: Outcome) -> tuple[int, int]:
     return len(reviewed - kept.keys()), sum(count > 1 for count in kept.values())
 
 
-async def hang_a_replica(folder: Path, models: Path, ledger_url: str, rate: float, seconds: float = 8.0) -> Hung:
-    """An agent is stopped in the middle of its work, and is not there for as long as it takes."""
+async def hang_a_replica(
+    folder: Path,
+    models: Path,
+    ledger_url: str,
+    rate: float,
+    seconds: float = 8.0,
+    between: int = BETWEEN,
+    later: int = 0,
+) -> Hung:
+    """An agent is stopped in the middle of its work, and is not there for as long as it takes.
+
+    That is for so many `seconds`, or, with `later`, until all calls that began before and so many later ones have ended.
+    """
     with two_of_each(folder, models, ledger_url) as (_, agents, address):
         async with mixed(address, 20) as call:
             ended: list[tuple[float, float]] = []
+            numbers, under_way = itertools.count(), set[int]()
 
             async def timed() -> pb.ReviewResponse | scoring.PredictResponse:
-                begun = time.monotonic()
-                answer = await call()
+                begun, number = time.monotonic(), next(numbers)
+                under_way.add(number)
+                try:
+                    answer = await call()
+                finally:
+                    under_way.remove(number)
                 ended.append((begun, time.monotonic() - begun))
                 return answer  # type: ignore[return-value]
 
             async with Traffic(timed, rate) as traffic:
-                await traffic.answers(2 * BETWEEN)
+                await traffic.answers(2 * between)
                 usual = sorted(took for _, took in ended)[int(len(ended) * 0.99)]
                 agents[0].signal(signal.SIGSTOP)
                 stopped = time.monotonic()
-                await asyncio.sleep(seconds)
+                last = traffic.outcome.sent + later
+                if later:
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        while traffic.outcome.sent < last or min(under_way, default=last) < last:
+                            await asyncio.sleep(0.02)
+                else:
+                    await asyncio.sleep(seconds)
                 agents[0].signal(signal.SIGCONT)
     slow = [begun for begun, took in ended if stopped <= begun < stopped + seconds and took > max(10 * usual, 0.5)]
     return Hung(traffic.outcome, max(slow, default=stopped) - stopped)

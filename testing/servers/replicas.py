@@ -73,9 +73,10 @@ class Replica:
             ).raise_for_status()
         except httpx.HTTPError:
             return 0.0
+        lines = [line for line in answer.text.splitlines(keepends=True) if line.startswith(name)]
         return sum(
             sample.value
-            for family in text_string_to_metric_families(answer.text)
+            for family in text_string_to_metric_families("".join(lines))
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )

@@ -19,14 +19,19 @@ def abuse_by_hand(
     """P(abuse) of a row: every factor of every pattern, summed over all values of what does not show."""
     hidden, weights = sorted(network.hidden), []
     shown = {name: values[row : row + 1] for name, values in codes.items()}
+    cells = []  # of each node, for all values of what does not show: its configuration and its value
+    for values in itertools.product(*(range(domain_of(name).size) for name in hidden)):
+        one = shown | {name: np.array([value]) for name, value in zip(hidden, values, strict=True)}
+        cells.append([
+            (node, int(np.atleast_1d(np.asarray(configuration(node, one)))[0]), int(one[node.name][0]))
+            for node in network.nodes
+        ])  # fmt: skip
     for place, each in enumerate(network.patterns):
         total = 0.0
-        for values in itertools.product(*(range(domain_of(name).size) for name in hidden)):
-            one = shown | {name: np.array([value]) for name, value in zip(hidden, values, strict=True)}
+        for row_of_cells in cells:
             product = 1.0
-            for node in network.nodes:
-                which = int(np.atleast_1d(np.asarray(configuration(node, one)))[0])
-                product *= node.quanta[node.table_of[place, which]][int(one[node.name][0])] / QUANTA
+            for node, which, value in row_of_cells:
+                product *= node.quanta[node.table_of[place, which]][value] / QUANTA
             total += product
         hours = Timeline(each.week, plan.start, plan.end).total
         factor = each.week.weights[hour_of_week(times[row : row + 1])[0]] / hours

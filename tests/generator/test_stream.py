@@ -66,10 +66,9 @@ def test_nothing_contradicts_anything(frame: pd.DataFrame) -> None:
     age = (frame["timestamp"] - frame["account_created_date"]).dt.days
     assert (age == frame["account_age_days"]).all()
     assert (frame["card_id"].isna() == ~frame["payment_method"].isin(["credit_card", "debit_card"])).all()
-    verified = frame[frame["abuse_type"] == "legitimate"].groupby("user_id")["phone_verified"]
-    assert not verified.apply(lambda values: (values.astype(int).diff() < 0).any()).any(), (
-        "a phone lost its verification"
-    )
+    honest = frame[frame["abuse_type"] == "legitimate"]
+    verified = honest["phone_verified"].astype(int).groupby(honest["user_id"])
+    assert not (verified.diff() < 0).any(), "a phone lost its verification"
 
 
 def test_the_past_is_what_the_definitions_count(stream: pa.Table) -> None:
@@ -149,15 +148,14 @@ def test_a_row_alone_is_summed_by_brute_force() -> None:
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     """`vouch generate --stream` passes all its checks and writes the same file with one worker and with two."""
     files = []
-    for workers in ("1", "2"):
+    for workers, unchecked in (("1", ["--no-validate"]), ("2", [])):
         files.append(tmp_path / f"{workers}.parquet")
-        done = run(
-            "vouch.py", "generate", "--stream", "--size", "70000", "--workers", workers, "--output", str(files[-1])
-        )
+        options = ("--size", str(SIZE), "--workers", workers, "--output", str(files[-1]), *unchecked)
+        done = run("vouch.py", "generate", "--stream", *options)
         assert done.returncode == 0, done.stdout + done.stderr
     assert files[0].read_bytes() == files[1].read_bytes()
     assert "card_id" in pq.read_schema(files[0]).names
-    assert "takes_over=True" in (tmp_path / "1.parquet.manifest.json").read_text()
+    assert "takes_over=True" in (tmp_path / "2.parquet.manifest.json").read_text()
 
 
 @pytest.mark.parametrize("size", [1, 2, 40])

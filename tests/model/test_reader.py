@@ -93,7 +93,7 @@ def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
     return compiled_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=_orders())
 def test_what_is_read_is_what_the_operations_say(
     order: Transaction, features: FeatureSet, thresholds: Thresholds, read: Reader

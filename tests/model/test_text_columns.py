@@ -42,9 +42,9 @@ def shop(values: int, share: float, rows: int, seed: int = 1, *, tells: bool = T
     })  # fmt: skip
 
 
-def fitted(table: pa.Table, form: str = TABLES, rounds: int = 60) -> Trained:
+def fitted(table: pa.Table, form: str = TABLES, rounds: int = 60, bags: int | None = None) -> Trained:
     """A model of few rounds."""
-    return train(table, Parameters(form=form, rounds=rounds), EXTRA)
+    return train(table, Parameters(form=form, rounds=rounds, bags=bags), EXTRA)
 
 
 def with_kind(table: pa.Table, kind: str | None) -> pa.Table:
@@ -73,7 +73,7 @@ def test_a_column_that_tells_the_label_is_learned(values: int, share: float, row
 def test_unseen_and_empty_values_have_the_mean(values: int, share: float, rows: int, form: str) -> None:
     """Orders whose only telling text is unseen or empty are as probable to be abuse as the average order."""
     table = shop(values, share, rows)
-    model = fitted(table, form, rounds=300).bundle
+    model = fitted(table, form, rounds=100, bags=1).bundle
     some = table.slice(0, 400)
     for kind in ("never seen", None):
         stated = float(1 - legitimacy(model, with_kind(some, kind)).mean())
