@@ -24,13 +24,15 @@ class Killed:
     recoveries: list[float]
 
 
-async def kill_workers(folder: Path, models: Path, kills: int, rate: float, workers: int = 2) -> Killed:
+async def kill_workers(
+    folder: Path, models: Path, kills: int, rate: float, workers: int = 2, between: int = ANSWERS
+) -> Killed:
     """Kill one random worker after another, each once the replica is whole again."""
     replicas = [scorer(folder, models, workers=workers) for _ in range(2)]
     choose, recoveries = random.Random(0), list[float]()
     async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
         async with Traffic(call, rate) as traffic:
-            await traffic.answers(ANSWERS)
+            await traffic.answers(between)
             for _ in range(kills):
                 replica = choose.choice(replicas)
                 before = set(replica.pids())
@@ -42,7 +44,7 @@ async def kill_workers(folder: Path, models: Path, kills: int, rate: float, work
                     return victim not in now and len(now) == len(before) and replica.serving()
 
                 recoveries.append(await asyncio.to_thread(wait_for, whole, what="recovery"))
-                await traffic.answers(ANSWERS)
+                await traffic.answers(between)
         return Killed(traffic.outcome, recoveries)
 
 
@@ -54,17 +56,19 @@ class Drained:
     codes: list[int]
 
 
-async def drain_replicas(folder: Path, models: Path, drains: int, rate: float, workers: int = 1) -> Drained:
+async def drain_replicas(
+    folder: Path, models: Path, drains: int, rate: float, workers: int = 1, between: int = ANSWERS
+) -> Drained:
     """Stop and start the two replicas in turn."""
     replicas, codes = [scorer(folder, models, workers=workers) for _ in range(2)], list[int]()
     async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
         async with Traffic(call, rate) as traffic:
-            await traffic.answers(ANSWERS)
+            await traffic.answers(between)
             for number in range(drains):
                 replica = replicas[number % 2]
                 codes.append(await asyncio.to_thread(replica.stop))
                 replica.start()
                 has_scored = lambda replica=replica: replica.metric("vouch_scored_orders_total") > 0  # noqa: E731
                 await asyncio.to_thread(wait_for, has_scored, what="the client's return to a restarted replica")
-                await traffic.answers(ANSWERS)
+                await traffic.answers(between)
         return Drained(traffic.outcome, codes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import unscored_cases
 from generated.vouch.v1 import agent_service_pb2 as agent
-from testing.load import Outcome, Traffic, for_seconds
+from testing.load import Call, Outcome, Traffic, for_seconds
 from testing.servers.clients import review
 from testing.servers.replicas import agent as agent_replica
 from testing.servers.replicas import running, scorer
@@ -31,8 +31,8 @@ class Outage:
     scored_after: float
 
 
-async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float) -> Outage:
-    """Reviews at a rate; the scorer is stopped for some seconds and started again."""
+async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float, answers: int = 0) -> Outage:
+    """Reviews at a rate; the scorer is stopped for some seconds, or, with `answers`, for so many, and started again."""
     behind = scorer(folder, models)
     front = agent_replica(folder, behind.address)
     with running(behind, front):
@@ -42,8 +42,11 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float) -
             async with Traffic(call, rate) as before:
                 await before.answers(50)
             await asyncio.to_thread(behind.stop)
-            opening = await for_seconds(call, rate, min(OPEN_AFTER_SECONDS, seconds))
-            away = await for_seconds(call, rate, seconds)
+            if answers:
+                opening, away = await _answered(call, rate, answers), await _answered(call, rate, answers)
+            else:
+                opening = await for_seconds(call, rate, min(OPEN_AFTER_SECONDS, seconds))
+                away = await for_seconds(call, rate, seconds)
             behind.start()
             await asyncio.to_thread(wait_for, behind.serving, what="the scorer's return")
             returned = time.monotonic()
@@ -70,6 +73,12 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float) -
 
 def _reviews(answers: Sequence[tuple[float, object]]) -> list[agent.ReviewResponse]:
     return [answer for _, answer in answers if isinstance(answer, agent.ReviewResponse)]
+
+
+async def _answered(call: Call, rate: float, answers: int) -> Outcome:
+    async with Traffic(call, rate) as traffic:
+        await traffic.answers(answers)
+    return traffic.outcome
 
 
 async def _until_scored(call: object, since: float) -> float:

@@ -43,7 +43,9 @@ def twin(models: Path, target: Path) -> tuple[str, str]:
     return first.name, SECOND
 
 
-async def swap_models(folder: Path, models: Path, swaps: int, rate: float, workers: int = 2) -> Swapped:
+async def swap_models(
+    folder: Path, models: Path, swaps: int, rate: float, workers: int = 2, between: int = ANSWERS
+) -> Swapped:
     """Promote one model and the other in turn; halfway broken ones, which must change nothing."""
     kept = folder / "swapped"
     versions = twin(models, kept)
@@ -57,7 +59,7 @@ async def swap_models(folder: Path, models: Path, swaps: int, rate: float, worke
             promote(kept, version)
             replica.signal(signal.SIGHUP)
             seconds.append(await _until(replica, "vouch_model_info", workers, model_version=version))
-            await traffic.answers(ANSWERS)
+            await traffic.answers(between)
         refused = replica.metric("vouch_model_swap_failures_total")
     wrong = sum(
         abs(answer.legitimacy_score - expected[answer.model_version]) > 1e-9  # type: ignore[attr-defined]

@@ -76,7 +76,9 @@ def _refused(certificates: Certificates, *replicas: Replica) -> Callable[[], boo
     return refused
 
 
-async def renew_certificates(folder: Path, models: Path, renewals: int, rate: float, links: bool) -> Renewed:
+async def renew_certificates(
+    folder: Path, models: Path, renewals: int, rate: float, links: bool, between: int = BETWEEN
+) -> Renewed:
     """New certificates for everybody, again and again, and once a key that does not belong to its certificate.
 
     With `links` all files change at once, as Kubernetes does it; without, one after another, as certbot does.
@@ -90,12 +92,12 @@ async def renew_certificates(folder: Path, models: Path, renewals: int, rate: fl
                     await asyncio.to_thread(
                         wait_for, _refused(certificates, behind, front), what="a pair that is refused"
                     )
-                    await traffic.answers(BETWEEN)
+                    await traffic.answers(between)
                 serial = certificates.renew()
 
                 def shown(serial: int = serial) -> bool:
                     return {certificates.shown(one) for one in (behind.address, front.address, address)} == {serial}
 
                 await asyncio.to_thread(wait_for, shown, what="the new certificate at all three")
-                await traffic.answers(BETWEEN)
+                await traffic.answers(between)
     return Renewed(traffic.outcome, renewals)

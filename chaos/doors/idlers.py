@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
-from testing.load import Outcome, for_seconds, until_answered
+from testing.load import Call, Outcome, for_seconds, in_turn, until_answered
 from testing.servers.clients import review
 from testing.servers.replicas import agent, edge, running, scorer
 from testing.waiting import wait_for
@@ -34,8 +34,12 @@ class Idled:
         return self.beside.latency(0.99) / self.alone.latency(0.99)
 
 
-async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seconds: float) -> Idled:
-    """Reviews at a rate, first alone, then beside `idlers` clients of five kinds."""
+async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seconds: float, reviews: int = 0) -> Idled:
+    """Reviews at a rate, first alone, then beside `idlers` clients of five kinds; or so many, one after another, each time."""
+
+    def work(call: Call) -> Awaitable[Outcome]:
+        return in_turn(call, reviews) if reviews else for_seconds(call, rate, seconds)
+
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
     with running(behind, front), edge(folder, behind, front) as address:
@@ -43,9 +47,9 @@ async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seco
         await asyncio.to_thread(wait_for, front.listening, what="the agent listening")
         async with review(address) as call:
             await until_answered(call)
-            alone = await for_seconds(call, rate, seconds)
+            alone = await work(call)
             async with idling(address, idlers):
-                beside = await for_seconds(call, rate, seconds)
+                beside = await work(call)
     return Idled(alone, beside, idlers)
 
 

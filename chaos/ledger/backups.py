@@ -58,7 +58,7 @@ class BackedUp:
 
 async def back_up_under_load(
     folder: Path, models: Path, backups: int, rate: float, *, url: str = "", new_url: Callable[[], str] | None = None,
-    agents: int = 1,
+    agents: int = 1, between: int = ANSWERS,
 ) -> BackedUp:  # fmt: skip
     """Take so many backups under reviews at a rate, and restore each. Before each one a backup, and a restore, is killed at a
     random moment. `new_url` makes the database that is restored to; by default it is SQLite in the folder.
@@ -77,7 +77,7 @@ async def back_up_under_load(
         ):
             result = BackedUp(traffic.outcome)
             for number in range(backups):
-                await traffic.answers(ANSWERS)
+                await traffic.answers(between)
                 backup = folder / f"backup-{number}.db"
                 target = new_url() if new_url else f"sqlite:///{folder / f'restored-{number}.db'}"
                 if number:
@@ -150,7 +150,7 @@ async def _kill(url: str, action: str, backup: Path, begins: Path | None, after:
 
     def wait() -> None:
         while begins is not None and not begins.exists() and process.poll() is None:
-            time.sleep(0.001)
+            time.sleep(0.002)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(after)
         process.kill()

@@ -59,7 +59,7 @@ class ErasedUnderLoad:
 
 async def erase_under_load(
     folder: Path, models: Path, persons: int, readers: int, rate: float, *, url: str = "",
-    files: Callable[[], list[Path]] | None = None, agents: int = 1,
+    files: Callable[[], list[Path]] | None = None, agents: int = 1, answers: int = ANSWERS,
 ) -> ErasedUnderLoad:  # fmt: skip
     """Erase so many persons one after another, each while so many readers are open, under reviews at a rate.
 
@@ -88,10 +88,10 @@ async def erase_under_load(
                     for _ in range(readers):
                         opened.enter_context(_reader(url))
                     result.early += await shop.erase(mark)
-                    await traffic.answers(ANSWERS)
+                    await traffic.answers(answers)
                     result.early += await shop.is_done()
                 result.unfinished += not await shop.until_done(mark)
-                await traffic.answers(ANSWERS)
+                await traffic.answers(answers)
         # The agents still have the database open: what they hold in logs and shared memory counts too.
         result.left = len(await asyncio.to_thread(found_in, files(), patterns))
     with reading(url) as connection:

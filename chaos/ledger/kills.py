@@ -58,6 +58,7 @@ async def kill_agents(
     agents: int = 1,
     url: str = "",
     postgres: Postgres | None = None,
+    between: int = ANSWERS,
 ) -> LedgerKept:
     """Kill a random agent, or with `postgres` the database, again and again under load; then compare."""
     url = url or f"sqlite:///{folder / 'ledger.db'}"
@@ -79,10 +80,10 @@ async def kill_agents(
                 return answer
 
             async with Traffic(call, rate) as traffic:
-                await traffic.answers(ANSWERS)
+                await traffic.answers(between)
                 for _ in range(kills):
                     await asyncio.to_thread(_kill(chance, fronts, postgres))
-                    await traffic.answers(ANSWERS)
+                    await traffic.answers(between)
             again = await _asked_again(stub, traffic.outcome)
     return _compared(url, traffic.outcome, again)
 

@@ -7,9 +7,11 @@ import pytest
 from chaos.ledger.backups import BackedUp, back_up_under_load
 from testing.servers.postgres import binaries, running
 
+BETWEEN = 20
+
 
 def _holds(backed: BackedUp, backups: int) -> None:
-    assert len(backed.outcome.answers) >= 40 * backups
+    assert len(backed.outcome.answers) >= BETWEEN * backups
     assert (dict(backed.outcome.failures), backed.outcome.lost) == ({}, 0), backed.outcome.errors[:3]
     assert (backed.complete, backed.failed, backed.unwanted) == (backups, 0, 0)
     assert (backed.missing, backed.lost, backed.broken) == (0, 0, [])
@@ -17,7 +19,7 @@ def _holds(backed: BackedUp, backups: int) -> None:
 
 async def test_complete_backups_restore_all_that_was_acknowledged(models: Path, tmp_path: Path) -> None:
     """Whatever was killed before, a backup under load restores to a ledger that verifies and lacks no acknowledged review."""
-    _holds(await back_up_under_load(tmp_path, models, backups=2, rate=40), 2)
+    _holds(await back_up_under_load(tmp_path, models, backups=2, rate=40, between=BETWEEN), 2)
 
 
 @pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
@@ -26,4 +28,7 @@ async def test_backups_of_postgres_restore_all(models: Path, tmp_path: Path) -> 
     (tmp_path / "server").mkdir()
     with running(tmp_path / "server") as postgres:
         url, new_url = postgres.new_database(), postgres.new_database
-        _holds(await back_up_under_load(tmp_path, models, backups=1, rate=40, agents=2, url=url, new_url=new_url), 1)
+        backed = await back_up_under_load(
+            tmp_path, models, backups=1, rate=40, agents=2, url=url, new_url=new_url, between=BETWEEN
+        )
+        _holds(backed, 1)
