@@ -71,7 +71,7 @@ def application(
         logging.configure(title.lower().replace(" ", "_"))
         async with SplitChannel(target, settings.tls) as channel:
             _set(app, {name: stub(channel) for name, stub in stubs.items()})
-            settle_garbage()
+            settle_garbage(first=True)
             with ends_with_signals(app.state.ending):
                 yield
 

@@ -72,7 +72,7 @@ async def keep_current(service: ScoringService, server: Server, models: Path) ->
             earlier = service.version
             service.serve(bundle)
             show_model(bundle.version, earlier)
-            settle_garbage()
+            settle_garbage(first=not earlier)
             await server.set_serving(True)
             _log.info("serving", model_version=bundle.version, before=earlier or None)
         if not pointed(models, CHALLENGER):

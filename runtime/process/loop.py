@@ -22,13 +22,15 @@ else:
         return uvloop.run(main)
 
 
-def settle_garbage() -> None:
+def settle_garbage(*, first: bool = False) -> None:
     """Spare the collector what lives as long as the process, and let it look for cycles less often.
 
     gRPC's calls are cycles of a few dozen objects; looking for them every 700 objects, as is the default, costs a tenth.
-    May be called again, as after a change of models: what was spared before and is garbage now is collected.
+    May be called again, as after a change of models: what was spared before and is garbage now is collected. Where it is the
+    `first` time that could be, what is spared stays so: a forked process then shares it with its parent, instead of copying it.
     """
     gc.set_threshold(10_000, 20, 50)
-    gc.unfreeze()
+    if not first:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -62,7 +62,7 @@ def main(
 
 async def one_process(settings: S, serve: Serve[S], *, worker: bool = False) -> int:
     """Serve in this process, with its metrics unless it is one worker of several. Raises SecurityError or PortTaken."""
-    settle_garbage()
+    settle_garbage(first=True)
     # A batch computes in a thread; the loop, which answers and refuses, must not wait Python's 5 ms for each of its turns.
     sys.setswitchinterval(0.0005)
     shown = None if worker else _shown(settings)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from chaos.ledger.backups import BackedUp, back_up_under_load
-from testing.servers.postgres import binaries, running
+from testing.servers.postgres import Postgres
 
 BETWEEN = 20
 
@@ -22,13 +20,10 @@ async def test_complete_backups_restore_all_that_was_acknowledged(models: Path, 
     _holds(await back_up_under_load(tmp_path, models, backups=2, rate=40, between=BETWEEN), 2)
 
 
-@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
-async def test_backups_of_postgres_restore_all(models: Path, tmp_path: Path) -> None:
+async def test_backups_of_postgres_restore_all(models: Path, tmp_path: Path, postgres: Postgres) -> None:
     """The same with two agents on one PostgreSQL, into another database of it."""
-    (tmp_path / "server").mkdir()
-    with running(tmp_path / "server") as postgres:
-        url, new_url = postgres.new_database(), postgres.new_database
-        backed = await back_up_under_load(
-            tmp_path, models, backups=1, rate=40, agents=2, url=url, new_url=new_url, between=BETWEEN
-        )
-        _holds(backed, 1)
+    url, new_url = postgres.new_database(), postgres.new_database
+    backed = await back_up_under_load(
+        tmp_path, models, backups=1, rate=40, agents=2, url=url, new_url=new_url, between=BETWEEN
+    )
+    _holds(backed, 1)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from chaos.ledger.erasures import ErasedUnderLoad, erase_under_load
-from testing.servers.postgres import binaries, running
+from testing.servers.postgres import Postgres
 
 ANSWERS = 20
 
@@ -21,14 +19,11 @@ async def test_persons_are_erased_beside_readers_and_reviews(models: Path, tmp_p
     _holds(await erase_under_load(tmp_path, models, persons=1, readers=2, rate=40, answers=ANSWERS))
 
 
-@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
-async def test_persons_are_erased_from_postgres(models: Path, tmp_path: Path) -> None:
+async def test_persons_are_erased_from_postgres(models: Path, tmp_path: Path, postgres: Postgres) -> None:
     """The same with two agents on one PostgreSQL."""
-    (tmp_path / "server").mkdir()
-    with running(tmp_path / "server") as postgres:
-        url = postgres.new_database()
-        files = lambda: postgres.files(url)  # noqa: E731
-        erased = await erase_under_load(
-            tmp_path, models, persons=1, readers=2, rate=40, url=url, files=files, agents=2, answers=ANSWERS
-        )
-        _holds(erased)
+    url = postgres.new_database()
+    files = lambda: postgres.files(url)  # noqa: E731
+    erased = await erase_under_load(
+        tmp_path, models, persons=1, readers=2, rate=40, url=url, files=files, agents=2, answers=ANSWERS
+    )
+    _holds(erased)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from chaos.ledger.kills import LedgerKept, kill_agents
-from testing.servers.postgres import binaries, running
+from testing.servers.postgres import Postgres
 
 BETWEEN = 30
 
@@ -22,12 +20,8 @@ async def test_killed_agents_lose_nothing_that_was_acknowledged(models: Path, tm
     _holds(await kill_agents(tmp_path, models, kills=1, rate=60, between=BETWEEN))
 
 
-@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
-async def test_two_agents_on_postgres_lose_nothing(models: Path, tmp_path: Path) -> None:
+async def test_two_agents_on_postgres_lose_nothing(models: Path, tmp_path: Path, postgres: Postgres) -> None:
     """The same with two agents on one PostgreSQL, which is killed too."""
-    with running(tmp_path) as postgres:
-        url = postgres.new_database()
-        kept = await kill_agents(
-            tmp_path, models, kills=1, rate=60, agents=2, url=url, postgres=postgres, between=BETWEEN
-        )
-        _holds(kept)
+    url = postgres.new_database()
+    kept = await kill_agents(tmp_path, models, kills=1, rate=60, agents=2, url=url, postgres=postgres, between=BETWEEN)
+    _holds(kept)

@@ -5,15 +5,13 @@ from pathlib import Path
 import pytest
 
 from chaos.doors.replicas import hang_a_replica, kill_replicas
-from testing.servers.postgres import binaries, running
+from testing.servers.postgres import Postgres
 
 
 @pytest.mark.envoy
-@pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed (Debian: postgresql)")
-async def test_a_killed_replica_fails_no_call(models: Path, tmp_path: Path) -> None:
+async def test_a_killed_replica_fails_no_call(models: Path, tmp_path: Path, postgres: Postgres) -> None:
     """Kill -9 of an agent and of a scorer under load: every call is answered, every review is kept once."""
-    with running(tmp_path) as postgres:
-        survived = await kill_replicas(tmp_path, models, postgres.new_database(), kills=2, rate=40, between=20)
+    survived = await kill_replicas(tmp_path, models, postgres.new_database(), kills=2, rate=40, between=20)
     assert survived.outcome.sent >= 100 and survived.kills == 2
     assert (dict(survived.outcome.failures), survived.outcome.lost) == ({}, 0), survived.outcome.errors[:3]
     assert (survived.missing, survived.doubled) == (0, 0)
