@@ -4,6 +4,7 @@ Importing takes 0.5 to 0.7 s of CPU per service; a fork takes some milliseconds.
 standard files beside it. The answer is the process id and, when the process has ended, its exit status and its CPU seconds.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -14,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +141,15 @@ def run(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
+def leave(code: int) -> None:
+    """Exit as the interpreter does, but for taking apart what is shared, which would copy it before."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
@@ -147,4 +158,10 @@ if __name__ == "__main__":
     gc.freeze()  # so that collections in a forked process do not copy what it shares
     found = serve(sys.argv[1])
     become(found)
-    run(found.arguments)
+    try:
+        run(found.arguments)
+    except SystemExit as ended:
+        if not (ended.code is None or isinstance(ended.code, int)):
+            raise
+        leave(ended.code or 0)
+    leave(0)
