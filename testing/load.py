@@ -10,7 +10,7 @@ from typing import Self
 import grpc
 from google.protobuf.message import Message
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 120.0
 _LONGEST_SLEEP, _SHORTEST_SLEEP = 0.05, 0.002
 at_once: int | None = None
 """How many calls of a stream may be under way; None: any number. Tests set it, so that a machine that stands still for a while
@@ -81,7 +81,7 @@ class Traffic:
 
 async def stream(call: Call, rate: float, until: asyncio.Event, outcome: Outcome | None = None) -> Outcome:
     """Calls at a rate until told to end; then waits for all of them."""
-    outcome, tasks, begun = outcome or Outcome(), set(), time.perf_counter()
+    outcome, tasks, begun = outcome or Outcome(), set[asyncio.Task[None]](), time.perf_counter()
     while not until.is_set():
         while outcome.sent < (time.perf_counter() - begun) * rate and (at_once is None or len(tasks) < at_once):
             task = asyncio.create_task(_one(call, outcome))
