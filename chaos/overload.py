@@ -10,6 +10,7 @@ from pathlib import Path
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from chaos.ledger.retrying import Retrying
 from testing.load import Call, Outcome, capacity, crowded, for_seconds, in_turn, until_answered
 from testing.servers.clients import order, predict_batch, review
 from testing.servers.replicas import Replica, agent, edge, running, scorer
@@ -98,7 +99,8 @@ async def _crowded(
             await until_answered(call)
             quiet, before = await in_turn(call, crowd.enough), watched.resident_bytes()
             flood, peak = await crowded(call, crowd.callers, crowd.enough), watched.resident_bytes()
-            after = await in_turn(call, crowd.enough)
+            retrying = Retrying()
+            after = await in_turn(lambda: retrying.send(call), crowd.enough)
         return Overloaded(quiet.latency(0.99), 0.0, flood, after, before, peak, watched.resident_bytes())
 
 

@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
+from chaos.ledger.retrying import Retrying
 from testing.load import Call, Outcome, for_seconds, in_turn, until_answered
 from testing.servers.clients import review
 from testing.servers.replicas import agent, edge, running, scorer
@@ -35,10 +36,16 @@ class Idled:
 
 
 async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seconds: float, reviews: int = 0) -> Idled:
-    """Reviews at a rate, first alone, then beside `idlers` clients of five kinds; or so many, one after another, each time."""
+    """Reviews at a rate, first alone, then beside `idlers` clients of five kinds.
+
+    With `reviews` so many each time, one after another, each sent again where it is refused for now.
+    """
+    retrying = Retrying()
 
     def work(call: Call) -> Awaitable[Outcome]:
-        return in_turn(call, reviews) if reviews else for_seconds(call, rate, seconds)
+        if reviews:
+            return in_turn(lambda: retrying.send(call), reviews)
+        return for_seconds(call, rate, seconds)
 
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
