@@ -110,11 +110,7 @@ def _report_ended(callers: dict[int, socket.socket]) -> None:
 
 
 def become(request: Request) -> None:
-    """Take on what a new process of this program would have.
-
-    But for what was frozen: a service that unfreezes all, to collect once, would look at, and so copy, all that it shares.
-    """
-    gc.unfreeze = lambda: None
+    """Take on what a new process of this program would have."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
