@@ -52,7 +52,7 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float, a
             returned = time.monotonic()
             back_after = await _until_scored(call, returned)
             scored_after = await asyncio.to_thread(_until_all_scored, folder, returned)
-    answers = _reviews([*opening.answers, *away.answers])
+    found = _reviews([*opening.answers, *away.answers])
     whole = Outcome(
         opening.sent + away.sent,
         [*opening.answers, *away.answers],
@@ -62,9 +62,9 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float, a
     return Outage(
         away=whole,
         unseen_approvals=sum(
-            answer.decision == agent.DECISION_APPROVE and not answer.HasField("legitimacy_score") for answer in answers
+            answer.decision == agent.DECISION_APPROVE and not answer.HasField("legitimacy_score") for answer in found
         ),
-        degraded=sum(answer.degraded for answer in answers),
+        degraded=sum(answer.degraded for answer in found),
         degraded_p99=away.latency(0.99),
         back_after=back_after,
         scored_after=scored_after,

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from agent_server.audit.signing import Signing, make_key
 from agent_server.audit.verify import verify_ledger
-from agent_server.backup import copying
 from agent_server.backup.copying import back_up, restore
 from agent_server.backup.starting import check_ledger
 from agent_server.cases.changes import newest_change
@@ -33,6 +32,7 @@ from runtime.rpc.errors import Unavailable
 from testing.commands import ended
 from testing.decisions import keep
 from testing.ledgers import new_ledger
+from testing.servers.launching import run
 from testing.servers.postgres import Postgres
 from tests.agent.test_tampering import _Retrying as Retrying
 from tests.agent.test_tampering import _written as write_everything
@@ -131,36 +131,11 @@ async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -
         ledger.close()
 
 
-def _killed_at(step: int, act: Callable[[], object]) -> bool:
-    """Run in a process that is killed at its so-many-th step on files or rows; whether it came so far."""
-    child = os.fork()
-    if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    count = 0
-    try:
-
-        def killing(original: Any) -> Any:
-            def run(*arguments: Any, **options: Any) -> Any:
-                nonlocal count
-                counts = arguments[-1] is ENTRIES or not isinstance(
-                    arguments[-1], sa.Table
-                )  # of the tables one will do
-                count += counts
-                if counts and count == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return original(*arguments, **options)
-
-            return run
-
-        for owner, name in (
-            (Path, "rename"), (Path, "replace"), (Path, "unlink"), (copies, "sync"), (copying, "sync"), (copies, "settle"),
-            (copying, "copy_database"), (copying, "check_ledger"), (copying, "_chunks"), (copying, "_entries"),
-        ):  # fmt: skip
-            setattr(owner, name, killing(getattr(owner, name)))
-        act()
-    except BaseException:
-        os._exit(3)
-    os._exit(0)
+def _killed_at(step: int, action: str, url: str, backup: Path) -> bool:
+    """Back up or restore in a process that is killed at its so-many-th step; whether it came so far."""
+    done = run("-m", "testing.killed", str(step), action, url, str(backup))
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
 
 
 def test_kill_while_backing_up(ledger_url: str, tmp_path: Path) -> None:
@@ -169,7 +144,7 @@ def test_kill_while_backing_up(ledger_url: str, tmp_path: Path) -> None:
     backup, steps = tmp_path / "backup.db", 0
     back_up(ledger_url, backup, force=False)
     asyncio.run(_decided(ledger_url, range(3, 6)))
-    while _killed_at(steps + 1, lambda: back_up(ledger_url, backup, force=True)):
+    while _killed_at(steps + 1, "backup", ledger_url, backup):
         steps += 1
         assert _entries(f"sqlite:///{backup}") in (3, 6), steps
     assert steps >= 5
@@ -185,7 +160,7 @@ def test_kill_while_restoring(ledger_url: str, tmp_path: Path) -> None:
     backup, steps, refused = tmp_path / "backup.db", 0, list[str]()
     back_up(ledger_url, backup, force=False)
     asyncio.run(_decided(ledger_url, range(3, 8)))
-    while _killed_at(steps + 1, lambda: restore(backup, ledger_url, force=True)):
+    while _killed_at(steps + 1, "restore", ledger_url, backup):
         steps += 1
         try:
             check_ledger(ledger_url, Unsigned())

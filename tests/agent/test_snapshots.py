@@ -4,7 +4,6 @@ import ast
 import asyncio
 import concurrent.futures
 import functools
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +13,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from agent_server.audit.verify import verify_ledger, verify_place
+from agent_server.audit.verify import verify_place
 from agent_server.commands.audit import main as audit
 from agent_server.database import engine as engines
-from agent_server.ledger import Ledger, LedgerError, open_engine, reading
+from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
 from agent_server.ledger.schema import ENTRIES, HEAD
 from runtime.rpc.errors import Unavailable
 from testing.commands import ended
 from testing.decisions import keep
+from testing.servers.launching import run
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("agent_server", "stack", "conformance", "console", "http_bridge", "contract", "history")
@@ -205,21 +205,7 @@ def test_a_ledger_is_read_without_any_right_to_write() -> None:
 
 def _verified_by_nobody(url: str) -> int:
     """Verify in a process that is not root, as root may write anywhere; its exit code."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 9
-    try:
-        if os.getuid() == 0:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-        with reading(url) as connection:
-            code = int(bool(verify_ledger(connection, None).broken))
-    except LedgerError:
-        code = 3
-    finally:
-        os._exit(code)
+    return run("-m", "testing.as_nobody", url).returncode
 
 
 def test_migrations_have_no_time_limit(ledger_url: str) -> None:

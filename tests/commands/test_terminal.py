@@ -17,7 +17,7 @@ def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
     """`| head` closes the pipe: no traceback, whatever the command was about to say."""
     small = tmp_path / "small.csv"
     pa_csv.write_csv(read_table(dataset).slice(0, 500), small)
-    unreached = ["--api-url", "http://127.0.0.1:9", "--rate", "50", "--duration", "1", "--dataset"]
+    unreached = ["--api-url", "http://127.0.0.1:9", "--rate", "50", "--duration", "1", "--retries", "0", "--dataset"]
     for arguments in (["test_api.py", *unreached], ["-m", "vouch", "validate"]):
         command = ["bash", "-c", '"$@" | head -n 1', "-", PYTHON, *arguments, str(small)]
         piped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

@@ -209,7 +209,7 @@ def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> 
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
-    assert case_id in cases("list", "--order", "priority", "--status", "open")
+    assert case_id in cases("list", "--order", "priority", "--status", "open", "--most", "1000")
     token = cases("claim", case_id).split()[-1]
     cases("comment", case_id, "bell \x07 and \x1b[2J clear")
     shown = cases("show", case_id)

@@ -85,6 +85,6 @@ def test_load_test_options_are_checked(arguments: list[str], words: str) -> None
 
 def test_an_absent_service_is_told() -> None:
     """Nothing listening: the load test says so for each request and exits with 1."""
-    done = run("test_api.py", "--api-url", "http://127.0.0.1:9", "--rate", "10", "--duration", "0.5")
+    done = run("test_api.py", "--api-url", "http://127.0.0.1:9", "--rate", "10", "--duration", "0.5", "--retries", "0")
     assert done.returncode == 1
     assert "ConnectError" in done.stdout
