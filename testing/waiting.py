@@ -1,4 +1,4 @@
-"""Free ports, and waiting for what takes a while."""
+"""Free ports, room for files, and waiting for what takes a while."""
 
 import itertools
 import os
@@ -6,8 +6,10 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 START_SECONDS = 120.0
+_ROOM_BYTES = 6 << 30
 # Below what Linux (32768) and the others give to outgoing connections: one of those could take a port before its server does.
 _FIRST_PORT, _PORTS_EACH, _WORKERS = 20_000, 1500, 8
 
@@ -21,6 +23,16 @@ def _ports() -> Iterator[int]:
 
 
 _next_ports = _ports()
+
+
+def roomy_memory() -> Path | None:
+    """A folder in memory, where tests write fast; None where there is little memory."""
+    folder = Path("/dev/shm")
+    try:
+        free, pages = os.statvfs(folder), os.sysconf("SC_AVPHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+    return folder if min(free.f_bavail * free.f_frsize, pages * os.sysconf("SC_PAGE_SIZE")) > _ROOM_BYTES else None
 
 
 def free_port() -> int:

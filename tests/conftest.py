@@ -6,6 +6,7 @@ import functools
 import importlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import load
 from testing.servers.launching import fork_server
 from testing.servers.processes import Stack, call
-from testing.waiting import START_SECONDS
+from testing.waiting import START_SECONDS, roomy_memory
 
 ROWS = 20_000
 _LONG = ("test_recipes.py", "chaos", "console", "doors", "edge", "listeners", "services", "runtime", "commands")
@@ -43,6 +44,9 @@ _waiting: Any = importlib.import_module("httpx._config").DEFAULT_TIMEOUT_CONFIG
 _waiting.connect = _waiting.read = _waiting.write = _waiting.pool = START_SECONDS
 
 
+_BASE = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--fast` is what `make test-fast` runs."""
     parser.addoption("--fast", action="store_true", help="only tests that start no process")
@@ -53,6 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
     is_worker = hasattr(config, "workerinput")
+    if (
+        not is_worker
+        and not config.option.collectonly
+        and config.option.basetemp is None
+        and (folder := roomy_memory())
+    ):
+        # Thousands of commits need not wait for a disk. Removed at the end, as memory is not where to keep things.
+        kept = config.stash[_BASE] = tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder)
+        config.option.basetemp = str(Path(kept.name) / "base")
+        config.add_cleanup(kept.cleanup)
     if not (config.option.fast or is_worker or config.option.collectonly):
         forking = contextlib.ExitStack()
         forking.enter_context(fork_server())
@@ -129,7 +143,7 @@ def models(dataset: Path, shared: Path) -> Path:
     folder = shared / "models"
     with alone(shared):
         if not (folder / "current").exists():
-            options = ("--models-dir", str(folder), "--form", "tables", "--rounds", "150")
+            options = ("--models-dir", str(folder), "--form", "tables", "--rounds", "100")
             done = call("train", "--dataset", str(dataset), *options)
             assert done.returncode == 0, done.stderr
     return folder

@@ -1,6 +1,5 @@
 """What tests of the agent share: ledgers on both databases."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +8,7 @@ import pytest
 
 from testing.ledgers import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres, binaries, running
-
-_MEMORY = Path("/dev/shm")
-_ROOM = 6 << 30
-
-
-def _roomy() -> Path | None:
-    """A folder in memory, where hundreds of databases are made and removed fast; None where there is little of it."""
-    try:
-        free, pages = os.statvfs(_MEMORY), os.sysconf("SC_AVPHYS_PAGES")
-    except (OSError, ValueError):
-        return None
-    return _MEMORY if min(free.f_bavail * free.f_frsize, pages * os.sysconf("SC_PAGE_SIZE")) > _ROOM else None
+from testing.waiting import roomy_memory
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +17,7 @@ def postgres() -> Iterator[Postgres]:
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     with (
-        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=_roomy()) as folder,
+        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=roomy_memory()) as folder,
         running(Path(folder), autovacuum="off") as server,
     ):
         yield server
