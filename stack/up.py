@@ -195,6 +195,8 @@ class _Unread(Printer):  # type: ignore[misc]
             return
         try:
             super().write(message)
+        except RuntimeError:
+            return  # a signal came while a line was printed: its handler prints too, and has to go on without
         except (OSError, ValueError):
             self._read = False
             os.kill(os.getpid(), signal.SIGTERM)

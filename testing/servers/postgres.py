@@ -62,8 +62,8 @@ class Postgres:
     def _begin(self) -> "subprocess.Popen[bytes]":
         options = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
-            "max_connections": 200, "shared_buffers": "32MB", "full_page_writes": "off", "wal_level": "minimal",
-            "max_wal_senders": 0, "jit": "off", **self._settings,
+            "max_connections": 200, "shared_buffers": "32MB", "full_page_writes": "off",
+            "jit": "off", **self._settings,
         }  # fmt: skip
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [*self._as, str(self._bin / "postgres"), "-D", str(self._data), *settings]

@@ -1,5 +1,7 @@
 """Starting, failing and stopping: any order, a scorer that goes away, signals, taken ports."""
 
+import datetime as dt
+import io
 import signal
 import socket
 import sqlite3
@@ -10,9 +12,11 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from honcho.printer import Message
 
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from stack import up
 from testing.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, answers, run
 from testing.waiting import START_SECONDS, free_port, wait_for
@@ -190,3 +194,34 @@ def test_a_broken_envoy_is_not_ours() -> None:
     """The edge's configuration is accepted by the real binary, also with other ports."""
     done = run("envoy/run.py", "--check", "--edge", "18080")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_signal_while_a_line_is_printed_ends_vouch_up() -> None:
+    """Honcho's handler of signals prints too: where it interrupts a print, it loses its line and goes on."""
+    handled: list[str] = []
+
+    class Interrupted(io.RawIOBase):
+        """Where a signal comes while it is written to."""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: object) -> int:
+            if not handled:
+                handled.append("begun")
+                signal.raise_signal(signal.SIGUSR1)
+            return len(content)  # type: ignore[arg-type]
+
+    printer = up._Unread(io.TextIOWrapper(io.BufferedWriter(Interrupted()), write_through=True))
+    line = Message(type="line", data="a line\n", time=dt.datetime.now(), name="agent", colour=None)
+
+    def handle(*_: object) -> None:
+        printer.write(line)
+        handled.append("ended")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        printer.write(line)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert handled == ["begun", "ended"]
