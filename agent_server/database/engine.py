@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection, Engine
 
 WRITES = "vouch_writes"
 """Execution option of connections that write: SQLite then takes its lock at the start, not in the middle."""
+CONNECT_SECONDS = 2
+"""How long a connection to PostgreSQL may take to open."""
 BUSY_SECONDS = 1.5
 """How long a write waits for others before it is refused: less than a caller waits."""
 FAILING_SECONDS = 0.05
@@ -33,7 +35,7 @@ def connect(url: str) -> Engine:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(address, connect_args={"connect_timeout": 2, "options": _postgres_options()})
+            engine = sa.create_engine(address, connect_args=_postgres_options())
         else:
             engine = sa.create_engine(address)
         if engine.dialect.name == "sqlite":
@@ -47,8 +49,9 @@ def connect(url: str) -> Engine:
         raise unusable(error) from error
 
 
-def _postgres_options() -> str:
-    return f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout=30000"
+def _postgres_options(more: str = "") -> dict[str, Any]:
+    options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout=30000{more}"
+    return {"connect_timeout": CONNECT_SECONDS, "options": options}
 
 
 def connect_reading(url: str) -> Engine:
@@ -57,8 +60,7 @@ def connect_reading(url: str) -> Engine:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            options = f"{_postgres_options()} -c default_transaction_read_only=on"
-            return sa.create_engine(address, connect_args={"connect_timeout": 2, "options": options})
+            return sa.create_engine(address, connect_args=_postgres_options(" -c default_transaction_read_only=on"))
         engine = sa.create_engine(address)
         if engine.dialect.name == "sqlite":
             path = file_of(engine)

@@ -24,6 +24,7 @@ def _in(topic: str, file: str, tests: Sequence[str], *faults: tuple[str, str, st
 _INDENT: Final = 16 * " "
 _LEDGER: Final = ("tests/agent/test_tampering.py", "tests/agent/test_ledger.py", "tests/agent/test_writes.py")
 _GUARD: Final = (
+    "tests/runtime/test_guard.py",
     "tests/runtime/test_core.py",
     "tests/agent/test_overload.py",
     "tests/agent/test_roles.py",

@@ -79,7 +79,7 @@ class Postgres:
     def connect(self, database: str = _USER) -> "psycopg.Connection[tuple[object, ...]]":
         """A connection that commits each statement."""
         where = f"host=127.0.0.1 port={self.port} user={_USER} dbname={database}"
-        return psycopg.connect(where, autocommit=True, connect_timeout=2)
+        return psycopg.connect(where, autocommit=True, connect_timeout=60)
 
     def new_database(self, template: str = "template0") -> str:
         """The URL of a fresh database: empty, or a copy of another one."""

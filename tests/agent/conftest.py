@@ -50,4 +50,5 @@ def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.path.stem not in TIMED:
         monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 120.0)
         monkeypatch.setattr("agent_server.database.engine.BUSY_SECONDS", 60.0)
+        monkeypatch.setattr("agent_server.database.engine.CONNECT_SECONDS", 60)
         monkeypatch.setattr("agent_server.database.engine.HANGING_MILLISECONDS", 60_000)
