@@ -164,3 +164,12 @@ def test_taking_fields_away_never_brings_an_approval(kept: set[str]) -> None:
     for score in (0.7, 0.9, 1.0):
         approved = POLICY.evaluate(order, PredictResponse(legitimacy_score=score)).decision == pb.DECISION_APPROVE
         assert approved == (known >= 4)
+
+
+def test_two_reviewers_from_the_amount_on() -> None:
+    """An order of just the amount needs two who agree, so does one of unknown amount, and one a cent below does not."""
+    policy = Policy(approve_from=0.7, deny_up_to=0.4, two_from=500.0)
+    needs = [policy.needs_two(message(order_amount=amount)) for amount in (499.99, 500.0, 500.01)]
+    assert needs == [False, True, True]
+    assert policy.needs_two(message())
+    assert not Policy(approve_from=0.7, deny_up_to=0.4).needs_two(message(order_amount=1e9))
