@@ -13,6 +13,7 @@ from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import FULL, Scorer
 from runtime.settings import SettingsError
@@ -171,5 +172,5 @@ def test_two_reviewers_from_the_amount_on() -> None:
     policy = Policy(approve_from=0.7, deny_up_to=0.4, two_from=500.0)
     needs = [policy.needs_two(message(order_amount=amount)) for amount in (499.99, 500.0, 500.01)]
     assert needs == [False, True, True]
-    assert policy.needs_two(message())
+    assert policy.needs_two(Transaction(transaction_id="unknown amount"))
     assert not Policy(approve_from=0.7, deny_up_to=0.4).needs_two(message(order_amount=1e9))
