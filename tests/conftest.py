@@ -26,9 +26,10 @@ from testing.waiting import START_SECONDS, roomy_memory
 ROWS = 20_000
 _LONG = ("test_recipes.py", "chaos", "console", "doors", "edge", "listeners", "services", "runtime", "commands")
 _WITH_PROCESSES = {
-    "bench", "chaos", "console", "edge", "listeners", "services", "test_packages.py", "test_recipes.py", "test_typescript.py",
+    "bench", "chaos", "console", "doors", "edge", "erasure", "listeners", "services", "test_dataset.py", "test_packages.py",
+    "test_recipes.py", "test_stream.py", "test_typescript.py", "test_weights.py",
 }  # fmt: skip
-"""Folders and files that `--fast` leaves out; elsewhere it skips a test at the moment that it starts a process."""
+"""What `--fast` leaves out, as it mostly starts processes or takes long; elsewhere it skips a test as soon as it starts one."""
 # How long an example takes is the machine's affair; what it gives is ours.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
