@@ -6,14 +6,13 @@ import re
 import runpy
 import shutil
 import subprocess
-import sys
-from importlib.util import cache_from_source
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 from testing.documents import DOCUMENTS
+from testing.project_copy import copy_project
 from testing.servers.processes import ROOT
 
 TEXT = DOCUMENTS[ROOT / "docs/recipes.md"]
@@ -47,26 +46,10 @@ assert data_gen.__file__.startswith(os.getcwd())
 """
 
 
-def files_of_the_project() -> list[Path]:
-    """What git keeps, or would keep, relative to the root."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    return [Path(name) for name in names if name and (ROOT / name).is_file()]
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project, with the environment of this process as its .venv."""
-    for path in files_of_the_project():
-        target = tmp_path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / path, target)
-        if path.suffix == ".py" and (compiled := Path(cache_from_source(str(ROOT / path)))).exists():
-            # Compiled already, for a file of this size and time: half a second of each process.
-            Path(cache_from_source(str(target))).parent.mkdir(exist_ok=True)
-            shutil.copy2(compiled, cache_from_source(str(target)))
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+    return copy_project(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -2,28 +2,15 @@
 
 import argparse
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from testing.mutations.faults import FAULTS, Fault
+from testing.project_copy import copy_project
 from testing.results import entry, write
-from testing.servers.launching import PYTHON, ROOT
-
-
-def copy_of_the_project(folder: Path) -> Path:
-    """A copy of what git keeps, or would keep."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in names:
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    return folder
+from testing.servers.launching import PYTHON
 
 
 def tests_pass(project: Path, tests: Sequence[str]) -> bool:
@@ -57,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     topic = parser.parse_args(arguments).topic
     missed = []
     with tempfile.TemporaryDirectory(prefix="vouch-mutations-") as folder:
-        project = copy_of_the_project(Path(folder))
+        project = copy_project(Path(folder))
         for tests in {fault.tests for fault in FAULTS if topic in (None, fault.topic)}:
             if not tests_pass(project, tests):
                 raise RuntimeError(f"these tests fail without any fault: {', '.join(tests)}")
