@@ -5,6 +5,7 @@ be sent during it.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -90,40 +91,33 @@ async def run(
     An order that was refused for now is sent again up to `retries` times. At most `concurrency` requests are under way; one
     that has to wait for a place still counts from its due time.
     """
-    try:
-        await _run(url, orders, rate, duration, concurrency, done, retries)
-    except (
-        BaseExceptionGroup
-    ) as group:  # by its first cause: where the reader of our output is gone, several tasks say so
-        raise group.exceptions[0] from None
-
-
-async def _run(
-    url: str,
-    orders: Iterator[Order],
-    rate: float,
-    duration: float | None,
-    concurrency: int,
-    done: Callable[[Outcome], None],
-    retries: int,
-) -> None:
     places = asyncio.Semaphore(concurrency)
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    async with (
-        httpx.AsyncClient(timeout=10.0, limits=limits, headers=key_headers(url)) as client,
-        asyncio.TaskGroup() as tasks,
-    ):
-        started, number = time.monotonic(), 0
+    with _raising_first_cause():
+        async with (
+            httpx.AsyncClient(timeout=10.0, limits=limits, headers=key_headers(url)) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            started, number = time.monotonic(), 0
 
-        async def one(order: Order, due: float) -> None:
-            try:
-                done(await send(client, url, order, due, retries))
-            finally:
-                places.release()
+            async def one(order: Order, due: float) -> None:
+                try:
+                    done(await send(client, url, order, due, retries))
+                finally:
+                    places.release()
 
-        while duration is None or number / rate < duration:
-            due = started + number / rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await places.acquire()
-            tasks.create_task(one(next(orders), due))
-            number += 1
+            while duration is None or number / rate < duration:
+                due = started + number / rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                await places.acquire()
+                tasks.create_task(one(next(orders), due))
+                number += 1
+
+
+@contextlib.contextmanager
+def _raising_first_cause() -> Iterator[None]:
+    """Raise the first exception of a group alone: where the reader of our output is gone, several tasks say so at once."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None

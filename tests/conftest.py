@@ -45,9 +45,6 @@ _waiting: Any = importlib.import_module("httpx._config").DEFAULT_TIMEOUT_CONFIG
 _waiting.connect = _waiting.read = _waiting.write = _waiting.pool = START_SECONDS
 
 
-_BASE = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--fast` is what `make test-fast` runs."""
     parser.addoption("--fast", action="store_true", help="only tests that start no process")
@@ -57,21 +54,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tests must not depend on the settings of whoever runs them. Their processes are forked from one, for all workers."""
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
-    is_worker = hasattr(config, "workerinput")
-    if (
-        not is_worker
-        and not config.option.collectonly
-        and config.option.basetemp is None
-        and (folder := roomy_memory())
-    ):
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    opened = contextlib.ExitStack()
+    config.add_cleanup(opened.close)
+    if config.option.basetemp is None and (folder := roomy_memory()):
         # Thousands of commits need not wait for a disk. Removed at the end, as memory is not where to keep things.
-        kept = config.stash[_BASE] = tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder)
-        config.option.basetemp = str(Path(kept.name) / "base")
-        config.add_cleanup(kept.cleanup)
-    if not (config.option.fast or is_worker or config.option.collectonly):
-        forking = contextlib.ExitStack()
-        forking.enter_context(fork_server())
-        config.add_cleanup(forking.close)
+        kept = opened.enter_context(tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder))
+        config.option.basetemp = str(Path(kept) / "base")
+    if not config.option.fast:
+        opened.enter_context(fork_server())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,9 +83,8 @@ def no_processes(pytestconfig: pytest.Config) -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that start servers come first, in random order too: at the end no core then waits for the longest."""
     if config.option.fast:
-        left_out = [item for item in items if _WITH_PROCESSES & {*item.path.parts}]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=[item for item in items if _WITH_PROCESSES & {*item.path.parts}])
+        items[:] = [item for item in items if not _WITH_PROCESSES & {*item.path.parts}]
     items.sort(key=lambda item: next((at for at, part in enumerate(_LONG) if part in item.path.parts), len(_LONG)))
 
 

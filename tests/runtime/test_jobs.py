@@ -59,7 +59,7 @@ ALLOWED = {
     ("agent_server/scoring_client.py", "ScoringClient._is_alive"): "awaited by all who ask",
     ("stack/serve.py", "_door"): "awaited on leaving; if it ends earlier, the process stops",
     ("stack/up.py", "_run"): "prints once that all is healthy",
-    ("load_test/sending.py", "_run"): "in a TaskGroup",
+    ("load_test/sending.py", "run"): "in a TaskGroup",
 }
 """Who starts a task, a thread or a timer outside the supervisor, and why nothing is lost there."""
 
