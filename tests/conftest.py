@@ -20,6 +20,7 @@ from contract.tables import read_table
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import load
 from testing.servers.launching import fork_server
+from testing.servers.postgres import Postgres, binaries, running
 from testing.servers.processes import Stack, call
 from testing.waiting import START_SECONDS, roomy_memory
 
@@ -148,12 +149,24 @@ def model(models: Path) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    with (
+        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=roomy_memory()) as folder,
+        running(Path(folder), autovacuum="off") as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
 def stack(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All services, running."""
-    running = Stack(tmp_path_factory.mktemp("stack"), models)
+    services = Stack(tmp_path_factory.mktemp("stack"), models)
     try:
-        running.start("ml", "agent", "rest_ml", "rest_agent", "edge")
-        running.wait_until_healthy()
-        yield running
+        services.start("ml", "agent", "rest_ml", "rest_agent", "edge")
+        services.wait_until_healthy()
+        yield services
     finally:
-        running.close()
+        services.close()

@@ -1,26 +1,11 @@
 """What tests of the agent share: ledgers on both databases."""
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from testing.ledgers import new_ledger, new_ledger_on
-from testing.servers.postgres import Postgres, binaries, running
-from testing.waiting import roomy_memory
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time."""
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    with (
-        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=roomy_memory()) as folder,
-        running(Path(folder), autovacuum="off") as server,
-    ):
-        yield server
+from testing.servers.postgres import Postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
