@@ -1,7 +1,9 @@
 """Cases through all doors: the queue, claims, verdicts; hostile bodies; the terminal."""
 
+import itertools
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,32 @@ from testing.servers.processes import Stack, run
 _JSON = {"content-type": "application/json"}
 
 
-@pytest.fixture(scope="module")
-def open_cases(stack: Stack, dataset: Any) -> list[str]:
-    """Ids of cases that nobody has."""
-    found: list[str] = []
-    for number, order in enumerate(read_orders(dataset)[:600]):
-        answer = post(stack, BOTH[1], order.body | {"transaction_id": f"casework-{number}"}).json()
+_numbers = itertools.count()
+
+
+def cases_of(stack: Stack, bodies: Iterable[dict[str, Any]], most: int) -> list[tuple[dict[str, Any], str]]:
+    """Review orders under new ids until so many went to a person; each of those with the id of its case."""
+    found: list[tuple[dict[str, Any], str]] = []
+    for body in bodies:
+        new = f"casework-{next(_numbers)}"
+        answer = post(stack, BOTH[1], body | {"transaction_id": new, "user_id": new}).json()
         if answer["decision"] == "review":
-            found.append(answer["case_id"])
-        if len(found) == 8:
+            found.append((body, answer["case_id"]))
+        if len(found) == most:
             return found
     raise AssertionError("too few orders lie between the thresholds")
+
+
+@pytest.fixture(scope="module")
+def uncertain(stack: Stack, dataset: Any) -> list[dict[str, Any]]:
+    """Orders that go to a person."""
+    return [body for body, _ in cases_of(stack, (order.body for order in read_orders(dataset)[:600]), 12)]
+
+
+@pytest.fixture
+def open_cases(stack: Stack, uncertain: list[dict[str, Any]]) -> list[str]:
+    """Ids of new cases: whoever works off the queue of the shared services has had none of them yet."""
+    return [case_id for _, case_id in cases_of(stack, uncertain, 8)]
 
 
 def step(client: httpx.Client, stack: Stack, path: str, **body: Any) -> httpx.Response:
