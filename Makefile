@@ -78,7 +78,7 @@ bench-policy: setup  ## what a rule costs
 	@$(RUN)python -m bench.policy
 
 bench-loop: setup  ## does what comes back make the next model better
-	@$(RUN)python -m bench.loop --seeds 2
+	@$(RUN)python -m bench.feedback_loop --seeds 2
 	@$(RUN)python -m bench.reviewers
 
 bench-history: setup  ## what memory costs and gives, and how fast a table gets its past

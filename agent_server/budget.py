@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.decisions.policy import Policy
-from agent_server.decisions.spending import bar_for, cheaper_mistake
+from agent_server.decisions.review_budget import cheaper_mistake, min_cost_for
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import CASES
 from agent_server.policies.current import CurrentPolicy
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.rpc.errors import Unavailable
+from runtime.errors import Unavailable
 
 _DAY = 86_400 * 1_000_000
 _REMEMBERED = 1000
@@ -34,7 +34,7 @@ class ReviewBudget:
         if not policy.reviews_a_day or prediction is None or not policy.is_open(transaction, prediction):
             return 0.0
         self._remember(cheaper_mistake(transaction, prediction.legitimacy_score)[1])
-        return bar_for(self._in_order, self._spent / policy.reviews_a_day)
+        return min_cost_for(self._in_order, self._spent / policy.reviews_a_day)
 
     def opened(self) -> None:
         """Hear that an order went to a person."""

@@ -9,18 +9,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
+from agent_server.history_store.attempts import HistoryFeatures, PreviewHistory, RecordAttempt
+from agent_server.history_store.completion import to_proto, with_completed
 from agent_server.ledger import Ledger
-from agent_server.ledger.keeping import Asked, KeepDecision, Kept, Opening, Seen
-from agent_server.memory.filling import filled, told
-from agent_server.memory.recall import Preview, Recall, Recalled
+from agent_server.ledger.recording import DecisionContext, HistoryPosition, NewCase, RecordDecision, RecordedDecision
 from agent_server.policies.current import CurrentPolicy
-from agent_server.scoring_client import ScoringClient
+from agent_server.scoring.client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.errors import Overloaded, Unavailable
 from runtime.rpc.call import Call, new_id
-from runtime.rpc.errors import Overloaded, Unavailable
 
 
 class Budget(Protocol):
@@ -47,7 +47,7 @@ class Unlimited:
 UNLIMITED = Unlimited()
 Opened = Callable[[Transaction, str, tuple[str, ...]], None]
 """Hears of an order that went to a person: it as a whole, who sent it, and which fields memory had filled in."""
-NOTHING = Recalled(Seen(), {})
+NOTHING = HistoryFeatures(HistoryPosition(), {})
 ADVICE_SECONDS = 0.5
 """So long a decision waits for what would change it, at most."""
 
@@ -84,24 +84,24 @@ class Decider:
     async def preview(self, transaction: Transaction, call: Call) -> pb.ReviewResponse:
         """Decide one transaction as `decide` would now, and record nothing."""
         policy = self.policy
-        values = (await self._ledger.write(Preview(transaction))).values if self._remembers else {}
-        answer, _ = await self._answer(policy, filled(transaction, values), call)
-        answer.completed_fields.extend(told(values))
+        values = (await self._ledger.write(PreviewHistory(transaction))).values if self._remembers else {}
+        answer, _ = await self._answer(policy, with_completed(transaction, values), call)
+        answer.completed_fields.extend(to_proto(values))
         return answer
 
-    async def decide(self, transaction: Transaction, call: Call) -> Kept:
+    async def decide(self, transaction: Transaction, call: Call) -> RecordedDecision:
         """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
         policy = self.policy  # one for the whole decision, whatever is swapped meanwhile
-        recalled = await self._ledger.write(Recall(transaction)) if self._remembers else NOTHING
-        if isinstance(recalled, Kept):
+        recalled = await self._ledger.write(RecordAttempt(transaction)) if self._remembers else NOTHING
+        if isinstance(recalled, RecordedDecision):
             return recalled
-        sent, transaction = transaction, filled(transaction, recalled.values)
+        sent, transaction = transaction, with_completed(transaction, recalled.values)
         answer, reason = await self._answer(policy, transaction, call)
         answer.decision_id = new_id()
-        answer.completed_fields.extend(told(recalled.values))
-        opening = Opening(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
-        asked = Asked(call.caller.name, call.request_id, policy.digest, recalled.seen)
-        kept = await self._ledger.write(KeepDecision(sent, answer, asked, opening))
+        answer.completed_fields.extend(to_proto(recalled.values))
+        opening = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
+        asked = DecisionContext(call.caller.name, call.request_id, policy.digest, recalled.seen)
+        kept = await self._ledger.write(RecordDecision(sent, answer, asked, opening))
         if kept.answer.decision == pb.DECISION_REVIEW and not kept.replayed:
             self._budget.opened()
             self._opened(transaction, call.caller.name, tuple(recalled.values))

@@ -8,16 +8,16 @@ from agent_server.audit.signing import Signing
 from agent_server.backup.starting import check_ledger
 from agent_server.budget import ReviewBudget
 from agent_server.cases.changes import CaseFeed
+from agent_server.cases.rescoring import Rescoring
 from agent_server.decider import Decider
-from agent_server.golden import GoldenCases, read_golden
+from agent_server.feedback.golden_cases import GoldenCases, read_golden
+from agent_server.history_store.compaction import CompactionJob
+from agent_server.history_store.probe import WriteProbe
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.chain import Unsigned
-from agent_server.memory.folding import Folding
-from agent_server.memory.proof import ReviewProof
 from agent_server.policies.current import current_policy
 from agent_server.privacy.background import EVERY_SECONDS, ErasureWork
-from agent_server.rescoring import Rescoring
-from agent_server.scoring_client import ScoringClient
+from agent_server.scoring.client import ScoringClient
 from agent_server.services.agent import AgentService
 from agent_server.services.cases import CaseService
 from agent_server.services.outcomes import OutcomeService
@@ -46,7 +46,7 @@ HEALTH_SECONDS = 5.0
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: AgentSettings, *, worker: bool = False, hear: bool = True, scoring: ScoringClient | None = None
+    settings: AgentSettings, *, worker: bool = False, handle_signals: bool = True, scoring: ScoringClient | None = None
 ) -> AsyncIterator[Server]:
     """Serves while the context lasts, without the scorer too: what is decided meanwhile is scored when it is there.
 
@@ -59,13 +59,13 @@ async def running(
     engine = open_engine(settings.ledger_url, signer)
     current = await asyncio.to_thread(current_policy, settings.policy, policy_of(settings))
     golden_orders = await asyncio.to_thread(read_golden, settings.golden_orders) if settings.golden_orders else []
-    ledger = Ledger(engine, signer, ReviewProof(remembers=settings.memory))
+    ledger = Ledger(engine, signer, WriteProbe(remembers=settings.memory))
     scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget(ledger)
     erasures = ErasureWork(ledger, engine)
-    decider = Decider(scoring, current, ledger, budget, golden.beside, remembers=settings.memory)
+    decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, remembers=settings.memory)
     services = {
         AGENT: AgentService(decider, ledger, scoring, jobs),
         CASES: CaseService(
@@ -75,18 +75,20 @@ async def running(
         PRIVACY: PrivacyService(ledger, erasures),
     }
     try:
-        async with Server(settings, services, worker=worker, roles=ROLES, hear=hear, jobs=jobs) as server:
+        async with Server(
+            settings, services, worker=worker, roles=ROLES, handle_signals=handle_signals, jobs=jobs
+        ) as server:
             jobs.add("health", lambda: check_health(server, ledger, scoring), every=1.0)
             rescoring = Rescoring(ledger, scoring, current)
             jobs.add("rescoring", rescoring.score_next, every=1.0)
             jobs.add("policy", current.refresh, every=1.0)
-            jobs.add("golden-cases", golden.for_ever)
+            jobs.add("golden-cases", golden.run)
             jobs.add("review-budget", lambda: budget.refresh(current), every=5.0)
             jobs.add("case-changes", feed.read_changes)
             jobs.add("case-changes-retention", feed.drop_old_changes, every=600.0)
             jobs.add("erasure", erasures.run_once, every=EVERY_SECONDS)
             if settings.memory:
-                jobs.add("folding", Folding(ledger, settings.memory_days).fold, every=3600.0)
+                jobs.add("folding", CompactionJob(ledger, settings.memory_days).fold, every=3600.0)
             try:
                 yield server
             finally:

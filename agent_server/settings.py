@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import Field, SecretStr, model_validator
 
 from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
-from agent_server.gathering import MAX_BATCHES
+from agent_server.scoring.request_batcher import MAX_BATCHES
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from history.definitions import DAY, LONGEST
 from runtime.settings import Address, OptionalAddress, ServerSettings, Target

@@ -16,16 +16,16 @@ from pathlib import Path
 import grpc
 import httpx
 
-from agent_server.ledger.keeping import KeepDecision
-from bench.options import models_of, parser
+from agent_server.ledger.recording import RecordDecision
+from bench.harness.options import models_of, parser
 from contract.messages import messages
 from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from testing.decisions import fill, keep
-from testing.orders import message
-from testing.results import entry, write
+from testing.inputs.orders import message
+from testing.ledger.decisions import fill, keep
+from testing.reports.results import entry, write
 from testing.servers.processes import Stack, run
 
 CASES, EARLIER, LINKED, LOOKS, ORDERS = 50_000, 500, 100, 200, 300
@@ -34,7 +34,7 @@ _ALL_TO_PEOPLE = {"VOUCH_AGENT_APPROVE_THRESHOLD": "0.99999", "VOUCH_AGENT_DENY_
 _BUSY = "customer-of-many-orders"
 
 
-def waiting(number: int) -> KeepDecision:
+def waiting(number: int) -> RecordDecision:
     """An open case of one of many customers."""
     return keep(f"waiting-{number}", user_id=f"customer-{number % 9973}")
 

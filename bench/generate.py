@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.servers.launching import run
 
 SIZES = {"one": 1_000_000, "large": 10_000_000}

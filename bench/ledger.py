@@ -17,10 +17,10 @@ from pathlib import Path
 from agent_server.audit.verify import verify_ledger
 from agent_server.database.engine import snapshot
 from agent_server.ledger import open_engine
-from bench.options import models_of, parser
-from testing.decisions import fill, keep
+from bench.harness.options import models_of, parser
+from testing.ledger.decisions import fill, keep
 from testing.load import Call, capacity, until_answered
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.servers.clients import predict, review
 from testing.servers.postgres import binaries, running
 from testing.servers.replicas import Replica, agent, scorer

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.options import models_of, parser
+from bench.harness.options import models_of, parser
 from contract.messages import messages
 from contract.tables import read_table
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -23,7 +23,7 @@ from ml_server.registry.store import load
 from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.servers.launching import run
 
 ROUNDS, ONE, ROWS = 5, 3000, 20_000

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
-from bench.options import models_of, parser
+from bench.harness.options import models_of, parser
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from testing.inputs.orders import message
 from testing.load import Call, capacity, until_answered
-from testing.orders import message
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.servers.clients import review
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for

@@ -15,14 +15,14 @@ from typing import Any, cast
 
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.queries import one_case
-from agent_server.cases.reviewers import reviewers
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
+from agent_server.feedback.reviewers import reviewers
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import Asked, KeepDecision, Opening
-from bench.loop import SHOP, generated
-from bench.options import models_of, parser
+from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from bench.feedback_loop import SHOP, generated
+from bench.harness.options import models_of, parser
 from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -31,7 +31,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.store import load
 from ml_server.serving.scorer import FULL, Scorer
 from runtime.rpc.call import Call, new_id
-from testing.results import entry, write
+from testing.reports.results import entry, write
 
 ORDERS, PEOPLE, ERRORS, BAD_ERRORS = 20_000, 8, 0.05, 0.3
 SHARES = {"default": (0.05, 0.02), "more": (0.2, 0.1)}
@@ -92,15 +92,15 @@ def _shuffled(names: list[str], chance: random.Random) -> list[str]:
     return chance.sample(names, len(names))
 
 
-def _kept(name: str, each: Open, golden: pb.Decision) -> KeepDecision:
+def _kept(name: str, each: Open, golden: pb.Decision) -> RecordDecision:
     order = Transaction()
     order.CopyFrom(each.order)
     order.transaction_id = name
     answer, reason = decide(Policy(0.7, 0.4), order, each.prediction)
     answer.decision_id = new_id()
     answer.decided_at.CopyFrom(order.timestamp)
-    asked = Asked("shop", "", "")
-    return KeepDecision(order, answer, asked, Opening(new_id(), reason, golden=golden))
+    asked = DecisionContext("shop", "", "")
+    return RecordDecision(order, answer, asked, NewCase(new_id(), reason, golden=golden))
 
 
 async def _one(ledger: Ledger, by: Reviewer, truth: dict[str, bool], chance: random.Random, second: float) -> bool:

@@ -11,12 +11,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import load, mlserver
-from bench.options import models_of, parser
-from bench.running import CLIENT, PREDICT, PREDICT_BATCH, SERVER, Bench, on_core, start_all
+from bench import mlserver
+from bench.harness import load
+from bench.harness.options import models_of, parser
+from bench.harness.running import CLIENT, PREDICT, PREDICT_BATCH, SERVER, Bench, on_core, start_all
 from history.definitions import Key
 from ml_server.registry.store import CURRENT
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.waiting import free_port, wait_for
 
 ROUNDS = 5

@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from agent_server.gathering import MAX_BATCHES
+from agent_server.scoring.request_batcher import MAX_BATCHES
 from chaos.casework import race
-from chaos.doors.batches import batches_beside_singles
-from chaos.doors.certificates import renew_certificates
-from chaos.doors.fuzz import fuzz
-from chaos.doors.idlers import idle_beside
-from chaos.doors.replicas import hang_a_replica, kill_replicas
-from chaos.doors.schemas import check_all
-from chaos.doors.watching import watch_at_the_edge
-from chaos.ends import drain_replicas, kill_workers
+from chaos.endpoints.batches import batches_beside_singles
+from chaos.endpoints.certificates import renew_certificates
+from chaos.endpoints.fuzz import fuzz
+from chaos.endpoints.idlers import idle_beside
+from chaos.endpoints.replicas import hang_a_replica, kill_replicas
+from chaos.endpoints.schemas import check_all
+from chaos.endpoints.watching import watch_at_the_edge
 from chaos.ledger.backups import back_up_under_load
 from chaos.ledger.erasures import erase_under_load
 from chaos.ledger.kills import kill_agents
@@ -25,12 +24,13 @@ from chaos.ledger.tamperings import tamper
 from chaos.outages import stop_scorer
 from chaos.overload import overload_batches, overload_reviews
 from chaos.policies import swap_policies
+from chaos.process_kills import drain_replicas, kill_workers
 from chaos.report import MEGABYTE, Report
 from chaos.slow_scorers import hold_scorer_calls
 from chaos.swaps import swap_models
 from chaos.watchers import watch
-from testing.default_model import train_default
-from testing.results import write
+from testing.inputs.default_model import train_default
+from testing.reports.results import write
 from testing.servers.postgres import binaries, running
 
 KILLS, SWAPS, DRAINS, CASES, FLOOD_SECONDS = 20, 50, 6, 10_000, 20.0

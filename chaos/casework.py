@@ -8,14 +8,14 @@ from pathlib import Path
 
 import grpc
 
-from agent_server.cases.queries import WantedCases, case_page, whole_case
+from agent_server.cases.queries import CaseFilter, case_page, whole_case
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import Wanted, record_page
+from agent_server.ledger.queries import DecisionFilter, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.access.keys import digest, new_key
-from testing.decisions import keep
+from testing.ledger.decisions import keep
 from testing.servers.replicas import agent, running
 from testing.waiting import free_port, wait_for
 
@@ -147,14 +147,14 @@ def _compare(url: str, number: int, result: Race) -> None:
         verdicts: dict[str, int] = {}
         after: int | None = 0
         while after is not None:
-            page, after = record_page(Wanted(), after, _PAGE)(connection)
+            page, after = record_page(DecisionFilter(), after, _PAGE)(connection)
             for record in page:
                 if record.decision_maker == pb.DECISION_MAKER_HUMAN:
                     case_id = record.answer.case_id
                     verdicts[case_id] = verdicts.get(case_id, 0) + 1
         result.resolved_twice += sum(count > 1 for count in verdicts.values())
         result.unresolved = number - len(verdicts)
-        listed, _ = case_page(WantedCases(), None, number + 1)(connection)
+        listed, _ = case_page(CaseFilter(), None, number + 1)(connection)
         for case in listed:
             whole = whole_case(case.case_id)(connection)
             assert whole is not None

@@ -10,7 +10,7 @@ from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
-from testing.orders import message
+from testing.inputs.orders import message
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
 

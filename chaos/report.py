@@ -8,7 +8,7 @@ from chaos.ledger.erasures import ErasedUnderLoad
 from chaos.ledger.kills import LedgerKept
 from chaos.overload import Overloaded
 from testing.load import Outcome
-from testing.results import entry
+from testing.reports.results import entry
 
 MEGABYTE = 1e6
 

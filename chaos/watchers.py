@@ -15,7 +15,7 @@ from agent_server.ledger.schema import CASE_CHANGES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
-from testing.decisions import keep
+from testing.ledger.decisions import keep
 from testing.servers.replicas import Replica, agent, running
 from testing.waiting import free_port, wait_for
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import grpc
 import httpx
 
-from conformance.doors import Door, all_doors
 from conformance.running import Keys, Result, run
+from conformance.transports import Transport, all_transports
 from conformance.vector import DOORS, PATH, read
 from runtime.access.loopback import require_encryption
 from runtime.process.commands import command
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _doors(target: str, authority: Path | None) -> Iterator[list[Door]]:
+def _doors(target: str, authority: Path | None) -> Iterator[list[Transport]]:
     """The doors behind one URL. Raises ConformanceError."""
     where = urlsplit(target.rstrip("/"))
     if where.scheme not in ("http", "https") or not where.hostname:
@@ -94,7 +94,7 @@ def _doors(target: str, authority: Path | None) -> Iterator[list[Door]]:
     else:
         channel = grpc.insecure_channel(address)
     url = target.rstrip("/")
-    with channel, all_doors(channel, channel, url, url, url, str(authority) if authority else None) as doors:
+    with channel, all_transports(channel, channel, url, url, url, str(authority) if authority else None) as doors:
         yield doors
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 
-from conformance.doors import Door, Outcome
+from conformance.transports import Outcome, Transport
 from conformance.vector import GRPC, JSON, Vector
-from runtime.rpc.statuses import EDGE_STATUS, HTTP_STATUS
+from runtime.error_statuses import EDGE_STATUS, HTTP_STATUS
 
 _OWN_IDS = ("transaction_id", "user_id", "device_id", "card_id")
 
@@ -42,7 +42,12 @@ class Keys:
 
 
 def run(
-    vectors: Sequence[Vector], doors: Sequence[Door], keys: Keys = Keys(), when: str = "", *, opens_cases: bool = False
+    vectors: Sequence[Vector],
+    doors: Sequence[Transport],
+    keys: Keys = Keys(),
+    when: str = "",
+    *,
+    opens_cases: bool = False,
 ) -> Iterator[Result]:
     """Each vector that belongs to `when` and can be asked, at each of its doors.
 
@@ -68,7 +73,7 @@ def run(
         yield result
 
 
-def _needs_person(door: Door, vector: Vector, order: Mapping[str, Any] | None, key: str) -> bool:
+def _needs_person(door: Transport, vector: Vector, order: Mapping[str, Any] | None, key: str) -> bool:
     """Whether a door would send an order to a person."""
     if vector.call != "review" or vector.code != "OK":
         return False

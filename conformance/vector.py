@@ -23,7 +23,7 @@ class Vector:
     timeout: how many seconds the caller waits.
     times: how often it is asked; the answers are one and the same, and the last says that it is a replay.
     key: `own`, `none`, `wrong` or `reviewer`: with which API key; the last three only where keys are set.
-    code: gRPC's status; the table in runtime/rpc/statuses.py says which of HTTP's that is at each door.
+    code: gRPC's status; the table in runtime/error_statuses.py says which of HTTP's that is at each door.
     fields: the fields that an error names.
     but: where a door cannot, by door: its own `status` or `code`, and `why`.
     when: `degraded` for those that are asked while the scorer is away.

@@ -13,7 +13,7 @@ from console.application import application
 from console.settings import ConsoleSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
-from runtime.process.ending import limit_stopping
+from runtime.process.shutdown import limit_stopping
 from runtime.process.workers import PortTaken
 from runtime.telemetry import logging
 

@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from console.gate import ROOT, Gate
 from console.pages import answering, cases, decisions, queue, signing, team
 from console.services import Refused, Services
+from console.session_middleware import ROOT, Gate
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
-from runtime.rpc.channels import open_channel
-from runtime.rpc.split_channel import SplitChannel
+from runtime.client.channels import open_channel
+from runtime.client.split_channel import SplitChannel
 from runtime.web.guard import BoundedServer, WebGuard
 from runtime.web.settings import WebSettings
 

@@ -22,9 +22,9 @@ from runtime.access import SecurityError
 from runtime.settings import SettingsError
 from runtime.web.connections import raise_file_limit
 from runtime.web.settings import WebSettings
-from stack.edge import shaped
+from stack.edge import apply_settings
 from stack.edge_access import show_metrics
-from stack.edge_secrets import kept, private_folder, secured
+from stack.edge_secrets import apply_tls, kept, private_folder
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ def configuration(ports: Mapping[str, int | None], settings: EdgeSettings, web: 
     """Return envoy.yaml with the given ports, all that settings ask for, and absolute paths. Raises SecurityError."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
     listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
-    config = shaped(config, settings, web)
+    config = apply_settings(config, settings, web)
     places = [("edge", listener["address"])]
     for cluster in clusters:
         endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
@@ -48,7 +48,7 @@ def configuration(ports: Mapping[str, int | None], settings: EdgeSettings, web: 
             address["socket_address"]["port_value"] = port
     if settings.admin_port:
         show_metrics(config, settings, web, private_folder() / f"admin-{settings.admin_port}.sock")
-    secured(config, settings, kept)
+    apply_tls(config, settings, kept)
     for each in config["static_resources"]["listeners"]:
         for http_filter in each["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
             typed = http_filter["typed_config"]

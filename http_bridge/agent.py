@@ -16,10 +16,10 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import QueryTime, application, ask, post, query_time, read_transaction, respond_json
 from http_bridge.batches import Result, batch, each, failed
 from http_bridge.cases import serve_cases
-from http_bridge.condition import DEGRADED, jobs_that_fail
-from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
-from http_bridge.dialect.spelling import to_rest
-from http_bridge.front.gate import metadata
+from http_bridge.health_state import DEGRADED, jobs_that_fail
+from http_bridge.json.mapping import to_rest
+from http_bridge.json.openapi import answer, batch_answer, batch_body, body
+from http_bridge.middleware.access import metadata
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()

@@ -15,23 +15,23 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.condition import Condition
-from http_bridge.dialect.bodies import parse
-from http_bridge.dialect.openapi import describe_keys
-from http_bridge.dialect.spelling import to_transaction
-from http_bridge.dialect.times import SCHEMA, to_timestamp
-from http_bridge.dialect.writing import to_json
 from http_bridge.errors import install, problem
 from http_bridge.events import ends_with_signals
-from http_bridge.front.access_log import keep_ids_out_of_access_log
-from http_bridge.front.gate import Gate, metadata, timeout
-from http_bridge.front.measured import Measured, show_metrics
-from http_bridge.front.parameters import Parameters
+from http_bridge.health_state import Condition
+from http_bridge.json.encoding import to_json
+from http_bridge.json.mapping import to_transaction
+from http_bridge.json.openapi import describe_keys
+from http_bridge.json.times import SCHEMA, to_timestamp
+from http_bridge.json.transaction import parse
+from http_bridge.middleware.access import Gate, metadata, timeout
+from http_bridge.middleware.access_log import keep_ids_out_of_access_log
+from http_bridge.middleware.metrics import Measured, show_metrics
+from http_bridge.middleware.parameters import Parameters
 from http_bridge.queueing import BatchCalls
 from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
-from runtime.process.loop import settle_garbage
-from runtime.rpc.split_channel import SplitChannel
+from runtime.client.split_channel import SplitChannel
+from runtime.process.event_loop import tune_gc
 from runtime.telemetry import logging
 from runtime.web.guard import BoundedServer, WebGuard
 from runtime.web.settings import WebSettings
@@ -71,7 +71,7 @@ def application(
         logging.configure(title.lower().replace(" ", "_"))
         async with SplitChannel(target, settings.tls) as channel:
             _set(app, {name: stub(channel) for name, stub in stubs.items()})
-            settle_garbage(first=True)
+            tune_gc(first=True)
             with ends_with_signals(app.state.ending):
                 yield
 
@@ -89,7 +89,7 @@ def application(
     return app
 
 
-def without_wire(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:
+def use_local_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:
     """An app that asks services in its own process by stubs of theirs."""
     setattr(app.state, _GIVEN, stubs)
     return app

@@ -16,13 +16,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.dialect.bodies import REPEATED, parse
-from http_bridge.dialect.lists import NotAList, elements
-from http_bridge.dialect.spelling import to_transaction
-from http_bridge.errors import BodyTooLarge, detail_of, reason_of_status, told
+from http_bridge.errors import BodyTooLarge, detail_of, http_error, reason_of_status
+from http_bridge.json.lists import NotAList, elements
+from http_bridge.json.mapping import to_transaction
+from http_bridge.json.transaction import REPEATED, parse
 from http_bridge.receiving import AT_ONCE, LINES, kind_of, read_json, read_lines
 from http_bridge.settings import HttpSettings
-from runtime.rpc.errors import reason_of
+from runtime.errors import reason_of
 
 MOST: Final = 1000
 """Orders in one list."""
@@ -35,7 +35,7 @@ Answer = Callable[[Sequence[Transaction]], AsyncGenerator[Result]]
 
 
 async def batch(request: Request, answer: Answer, settings: HttpSettings) -> Response:
-    """Answer a list or lines. A bad order is told in its place and hinders no other."""
+    """Answer a list or lines. A bad order is http_error in its place and hinders no other."""
     if kind_of(request) == LINES:
         groups = read_lines(request, settings)
         first: list[bytes] = await anext(
@@ -83,7 +83,7 @@ async def _listed(body: bytes, settings: HttpSettings) -> list[Transaction | Res
 async def _streamed(
     first: Sequence[bytes], groups: AsyncGenerator[list[bytes]], answer: Answer, most_refused: int
 ) -> AsyncGenerator[bytes]:
-    """Results as lines. What ends a stream that has begun is told in its last line: its status was sent long ago."""
+    """Results as lines. What ends a stream that has begun is http_error in its last line: its status was sent long ago."""
     at, refused, group = 0, 0, first
     async with contextlib.aclosing(groups):
         try:
@@ -96,7 +96,7 @@ async def _streamed(
                     raise HTTPException(422, f"{refused:,} lines are no orders: the rest was not read")
                 group = await anext(groups, [])
         except ClientDisconnect:
-            return  # nobody is there to be told
+            return  # nobody is there to be http_error
         except (HTTPException, BodyTooLarge) as error:
             yield dumps({"index": at, **_ended(error)}) + b"\n"
 
@@ -142,7 +142,7 @@ def failed(error: grpc.aio.AioRpcError) -> Result:
 
 def refused(code: grpc.StatusCode, rich: status_pb2.Status | None) -> Result:
     """The result of an order that a service refused."""
-    status, detail = told(code, rich, "body")
+    status, detail = http_error(code, rich, "body")
     return {"status": status, "detail": detail, "reason": reason_of(rich) or reason_of_status(status)}
 
 

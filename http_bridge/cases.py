@@ -10,9 +10,9 @@ from contract.fields import short_names
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from http_bridge.application import QueryTime, ask, query_time
-from http_bridge.dialect.messages import read_into
-from http_bridge.dialect.openapi import answer, event_stream, message_body
 from http_bridge.events import EventStream, events
+from http_bridge.json.message import read_into
+from http_bridge.json.openapi import answer, event_stream, message_body
 from http_bridge.receiving import read_json
 from http_bridge.settings import HttpSettings
 

@@ -18,12 +18,12 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from http_bridge.dialect.spelling import EXTRA
+from http_bridge.json.mapping import EXTRA
+from runtime.error_statuses import HTTP_STATUS, reason_name
+from runtime.errors import MOST_VIOLATIONS, reason_of, violations_of
 from runtime.rpc.call import REQUEST_ID
-from runtime.rpc.errors import MOST_VIOLATIONS, reason_of, violations_of
-from runtime.rpc.statuses import HTTP_STATUS, reason_name
-from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
+from runtime.telemetry.tracebacks import traceback_frames
 
 INTERNAL = "internal error; the log has it"
 AWAY = "a service behind is away: try again"
@@ -144,7 +144,7 @@ def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
     route = scope.get("route")  # not the path itself, which holds ids
     _log.error(
         "request failed", route=getattr(route, "path", None), request_id=request_id,
-        error=type(error).__name__, where=where(error),
+        error=type(error).__name__, where=traceback_frames(error),
     )  # fmt: skip
     return problem(scope, 500, INTERNAL)
 
@@ -153,12 +153,12 @@ async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, grpc.aio.AioRpcError)
     part = "body" if request.method == "POST" else "path" if request.path_params else "query"
     rich = rpc_status.from_call(error)
-    status, detail = told(error.code(), rich, part)
+    status, detail = http_error(error.code(), rich, part)
     headers = {"Retry-After": "1"} if status == 429 else None
     return problem(request.scope, status, detail, headers, reason=reason_of(rich))
 
 
-def told(code: grpc.StatusCode, rich: status_pb2.Status | None, part: str) -> tuple[int, Any]:
+def http_error(code: grpc.StatusCode, rich: status_pb2.Status | None, part: str) -> tuple[int, Any]:
     """HTTP's status and `detail` of what a service says; `part` is where fields stand: body, path or query."""
     status = HTTP_STATUS.get(code, 500)
     if rich is None:  # gRPC's own words, which may name addresses

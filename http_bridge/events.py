@@ -14,11 +14,11 @@ from orjson import dumps
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
-from http_bridge.dialect.spelling import to_rest
 from http_bridge.errors import AWAY
-from http_bridge.front.gate import metadata
-from runtime.process.ending import limit_stopping
-from runtime.rpc.following import followed
+from http_bridge.json.mapping import to_rest
+from http_bridge.middleware.access import metadata
+from runtime.client.relay import relay_stream
+from runtime.process.shutdown import limit_stopping
 
 DRAIN_SECONDS = 30.0
 """Limit for the requests under way when the server stops: longer than a call behind may take, and a body to arrive."""
@@ -37,7 +37,7 @@ async def events(request: Request, method: Any, message: Message) -> EventStream
     first = await anext(stream, None)
     if first is None:
         raise HTTPException(503, AWAY)
-    told = _told(followed(call, first, stream, request.app.state.ending))
+    told = _told(relay_stream(call, first, stream, request.app.state.ending))
     return EventStream(told, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
 

@@ -15,9 +15,9 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import application, ask, post, read_transaction, respond_json
 from http_bridge.batches import Result, batch, failed, refused, together
-from http_bridge.condition import DEGRADED, jobs_that_fail
-from http_bridge.dialect.openapi import answer, batch_answer, batch_body, body
-from http_bridge.dialect.spelling import to_rest
+from http_bridge.health_state import DEGRADED, jobs_that_fail
+from http_bridge.json.mapping import to_rest
+from http_bridge.json.openapi import answer, batch_answer, batch_body, body
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()

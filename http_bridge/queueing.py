@@ -10,11 +10,11 @@ from fastapi import Request
 from grpc_status import rpc_status
 
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from http_bridge.front.gate import metadata, timeout
+from http_bridge.middleware.access import metadata, timeout
 from http_bridge.settings import HttpSettings
+from runtime.error_statuses import reason_name
+from runtime.errors import reason_of
 from runtime.rpc.call import BATCH
-from runtime.rpc.errors import reason_of
-from runtime.rpc.statuses import reason_name
 
 PATIENCE_SECONDS: Final = 60.0
 """How long a call of a batch waits for room, where its caller does not say how long it waits."""
@@ -33,8 +33,8 @@ class BatchCalls:
     ) -> Any:
         """Call a service for a part of a batch, again while it says that it has no room. Raises AioRpcError."""
         clock, pause = asyncio.get_running_loop().time, _FIRST_PAUSE
-        patience = request.scope["state"].get("patience")
-        until = clock() + (PATIENCE_SECONDS if patience is None else patience)
+        request_timeout = request.scope["state"].get("patience")
+        until = clock() + (PATIENCE_SECONDS if request_timeout is None else request_timeout)
         async with self._places:
             while True:
                 try:

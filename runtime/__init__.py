@@ -1,7 +1,7 @@
 """What every process here shares: settings, logs, errors, serving, and the contract read from its own descriptors."""
 
 from runtime.process.openmp import let_threads_sleep
-from runtime.rpc.core import choose_experiments
+from runtime.rpc.grpc_tuning import configure_grpc
 
-choose_experiments()
+configure_grpc()
 let_threads_sleep()

@@ -16,8 +16,8 @@ from typing import Any, Final, Self, TypeVar
 
 from prometheus_client import Counter, Gauge
 
-from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
+from runtime.telemetry.tracebacks import traceback_frames
 
 T = TypeVar("T")
 FIRST_PAUSE_SECONDS: Final = 0.5
@@ -147,7 +147,7 @@ class Jobs:
         FAILURES.labels(job.name).inc()
         # The error's own text may hold a value of an order: its type and its place do not.
         _log.error(
-            "job failed", job=job.name, error=type(error).__name__, where=where(error), failures=job.failures,
+            "job failed", job=job.name, error=type(error).__name__, where=traceback_frames(error), failures=job.failures,
             next_start_in=job.pause,
         )  # fmt: skip
 
@@ -176,7 +176,7 @@ def _watch(name: str, reference: Callable[[], Any], look: Callable[[Any], object
             look(owner)
         except Exception as error:
             FAILURES.labels(name).inc()
-            _log.error("job failed", job=name, error=type(error).__name__, where=where(error))
+            _log.error("job failed", job=name, error=type(error).__name__, where=traceback_frames(error))
         del owner
 
 

@@ -10,7 +10,7 @@ from runtime.access import SecurityError
 from runtime.access.caller import ROLES, SHOP, WITHOUT_ROLE
 from runtime.access.keys import EMPTIED, Key, digest, new_key, read_keys
 from runtime.process.commands import command
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 DEFAULT = Path("vouch_api_keys")
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(path: Path, keys: dict[str, Key]) -> None:
-    with complete_or_nothing(path) as partial:
+    with atomic_write(path) as partial:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             lines = (

@@ -33,7 +33,7 @@ _LOGGED: Final = {
 """No path, which holds ids, no address of a caller, no header but the request's id."""
 
 
-def shaped(config: Config, settings: EdgeSettings, web: WebSettings = DEFAULTS) -> Config:
+def apply_settings(config: Config, settings: EdgeSettings, web: WebSettings = DEFAULTS) -> Config:
     """The configuration with all that settings ask for. Changes it."""
     check_hosts(config, settings, web)
     bound_connections(config, settings, web)

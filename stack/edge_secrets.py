@@ -25,7 +25,7 @@ Keep = Callable[[Config], Path]
 """Keeps a secret's description in a file, and says where."""
 
 
-def secured(config: Config, settings: EdgeSettings, keep: Keep) -> Config:
+def apply_tls(config: Config, settings: EdgeSettings, keep: Keep) -> Config:
     """The configuration with TLS where settings name it. Changes it. Raises SecurityError where a file cannot be used."""
     config["node"] = {"id": "edge", "cluster": "vouch"}  # nobody asks for it, but secrets are not to be had without
     if settings.tls_certificate and settings.tls_key:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from agent_server.history_store.exporting import exported
+from agent_server.history_store.importing import Importing, known_since
 from agent_server.ledger import LedgerError, open_engine, reading
-from agent_server.memory.exporting import exported
-from agent_server.memory.importing import Importing, known_since
 from agent_server.settings import AgentSettings
 from contract.fields import FIELDS
 from contract.schema import TYPES
@@ -16,7 +16,7 @@ from contract.tables import TableError
 from contract.writing import TableWriter
 from ml_server.data.mapping import MappingError, Report
 from runtime.process.commands import command
-from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.files import OutputError, atomic_write
 from runtime.process.terminal import plain
 from stack.history_table import LEDGER_TYPES, compute, read_pieces
 
@@ -93,7 +93,7 @@ def _export(output: Path, url: str) -> None:
     rows = 0
     with (
         reading(url) as connection,
-        complete_or_nothing(output) as unfinished,
+        atomic_write(output) as unfinished,
         TableWriter(unfinished, output) as writer,
     ):
         for piece in exported(connection):

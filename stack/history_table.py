@@ -14,7 +14,7 @@ from history.replay import Value
 from history.table import READ, Past, filled_in
 from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import Report, read_mapping
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 LEDGER_TYPES = {name: pa.int64() for name in COLUMNS} | {"denied": pa.bool_()}
 """What an export has beside the fields of orders; see history/ledger_order.py."""
@@ -34,7 +34,7 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
     if not rows:
         raise TableError(f"{path}: the file has no rows")
     history, first = past.history(), 0
-    with complete_or_nothing(output) as partial, TableWriter(partial, output) as writer:
+    with atomic_write(output) as partial, TableWriter(partial, output) as writer:
         for table in read_pieces(path, mapping, Report(), narrow=False)():
             writer.write(history.fill(table, first))
             first += table.num_rows
@@ -58,7 +58,7 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
         raise TableError(
             f"{path}: the numbers of memory do not fit together: this is no whole export of a ledger"
         ) from error
-    with complete_or_nothing(output) as partial, TableWriter(partial, output) as writer:
+    with atomic_write(output) as partial, TableWriter(partial, output) as writer:
         writer.write(filled_in(table, {name: _column(found, name) for name in NAMES}))
     print(f"{table.num_rows:,} decisions in the ledger's order; known of them:")
     for name in NAMES:

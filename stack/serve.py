@@ -18,7 +18,7 @@ import uvicorn
 from agent_server import running as deciding
 from agent_server.ledger import LedgerError
 from agent_server.policies.nodes import PolicyError
-from agent_server.scoring_client import ScoringClient
+from agent_server.scoring.client import ScoringClient
 from agent_server.settings import AgentSettings
 from console.application import application
 from console.settings import ConsoleSettings
@@ -26,12 +26,12 @@ from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
-from runtime.process.ending import limit_stopping
-from runtime.process.loop import run
+from runtime.process.event_loop import run
 from runtime.process.main import one_process
+from runtime.process.shutdown import limit_stopping
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken
-from runtime.rpc.inprocess import LocalHealth
+from runtime.rpc.local import LocalHealth
 from runtime.rpc.server import Server
 from runtime.telemetry import logging
 from stack.ports import lacking, ports
@@ -62,18 +62,18 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
     """Serve until a signal. Raises LedgerError, PolicyError, SecurityError or PortTaken."""
     from http_bridge import agent as agent_rest
     from http_bridge import ml as scorer_rest
-    from http_bridge.application import without_wire
+    from http_bridge.application import use_local_stubs
 
     pages, stopping = ConsoleSettings.read(), asyncio.Event()
     host, _, port = pages.listen.rpartition(":")
     if not port.isdecimal():
         raise PortTaken(f"VOUCH_CONSOLE_LISTEN is {pages.listen}: here the console takes an address and a port")
     async with (
-        scoring.running(scorer_settings, hear=False) as scorer,
-        deciding.running(agent_settings, hear=False, scoring=_to(scorer, agent_settings)) as agent,
-        _door(without_wire(scorer_rest.app, _scorer_stubs(scorer)), LOOPBACK, stack.bridge_ml_port, stopping),
-        _door(without_wire(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port, stopping),
-        _door(_console(pages, scorer, agent), host.strip("[]"), int(port), stopping),
+        scoring.running(scorer_settings, handle_signals=False) as scorer,
+        deciding.running(agent_settings, handle_signals=False, scoring=_to(scorer, agent_settings)) as agent,
+        _serve_http(use_local_stubs(scorer_rest.app, _scorer_stubs(scorer)), LOOPBACK, stack.bridge_ml_port, stopping),
+        _serve_http(use_local_stubs(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port, stopping),
+        _serve_http(_console(pages, scorer, agent), host.strip("[]"), int(port), stopping),
     ):
         draining = (each.drain_seconds + each.lame_duck_seconds for each in (scorer_settings, agent_settings))
         _hear(stopping, scorer, sum(draining) + 3 * _GRACE_SECONDS)
@@ -120,9 +120,9 @@ def _console(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _door(app: Any, host: str, port: int, stopping: asyncio.Event) -> AsyncIterator[None]:
+async def _serve_http(app: Any, host: str, port: int, stopping: asyncio.Event) -> AsyncIterator[None]:
     """An app on a port while the context lasts; one that ends by itself sets `stopping`. Raises PortTaken."""
-    server = _Unheard(
+    server = EmbeddedServer(
         uvicorn.Config(
             app, lifespan="on", ws="none", log_level="warning", access_log=False, proxy_headers=False, server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -148,7 +148,7 @@ async def _door(app: Any, host: str, port: int, stopping: asyncio.Event) -> Asyn
             await serving
 
 
-class _Unheard(uvicorn.Server):
+class EmbeddedServer(uvicorn.Server):
     """Leaves signals to the process that it is part of, and says when it is `up`."""
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -15,12 +15,12 @@ from fastapi import FastAPI
 from google.protobuf.descriptor import ServiceDescriptor
 
 from agent_server import running as deciding
-from agent_server.scoring_client import ScoringClient
+from agent_server.scoring.client import ScoringClient
 from agent_server.settings import AgentSettings
-from http_bridge.application import without_wire
+from http_bridge.application import use_local_stubs
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
-from runtime.rpc.inprocess import LocalHealth
+from runtime.rpc.local import LocalHealth
 from runtime.rpc.server import Server
 
 _ANY_PORT = {"listen": "127.0.0.1:0", "metrics_listen": ""}
@@ -53,15 +53,19 @@ async def doors(
     ledger = f"sqlite:///{folder / 'ledger.db'}"
     agent_settings = AgentSettings.read(**{**_ANY_PORT, "ledger_url": ledger, **(agent or {})})
     async with (
-        scoring.running(MlSettings.read(**{**_ANY_PORT, "models_dir": models, **(ml or {})}), hear=False) as scorer,
-        deciding.running(agent_settings, hear=False, scoring=_reaching(scorer, agent_settings)) as decider,
+        scoring.running(
+            MlSettings.read(**{**_ANY_PORT, "models_dir": models, **(ml or {})}), handle_signals=False
+        ) as scorer,
+        deciding.running(agent_settings, handle_signals=False, scoring=_reaching(scorer, agent_settings)) as decider,
         contextlib.AsyncExitStack() as stack,
     ):
         health = {"health": LocalHealth(scorer.health)}
         stubs = {"agent": deciding.AGENT, "cases": deciding.CASES, "outcomes": deciding.OUTCOMES}
         apps = {
-            "ml": without_wire(bridge_app("ml", **(bridge or {})), {"scoring": scorer.stub(scoring.SERVICE), **health}),
-            "agent": without_wire(
+            "ml": use_local_stubs(
+                bridge_app("ml", **(bridge or {})), {"scoring": scorer.stub(scoring.SERVICE), **health}
+            ),
+            "agent": use_local_stubs(
                 bridge_app("agent", **(bridge or {})),
                 {
                     **{name: decider.stub(service) for name, service in stubs.items()},

@@ -17,10 +17,10 @@ from contract.schema import FILE_SCHEMA
 from http_bridge.settings import HttpSettings
 from load_test.keys import VARIABLE as LOAD_KEY
 from ml_server.settings import MlSettings
-from runtime.rpc.statuses import STATUSES, reason_name
+from runtime.error_statuses import STATUSES, reason_name
 from runtime.web.settings import WebSettings
 from stack.settings import EdgeSettings, StackSettings
-from testing.documents import DOCUMENTS, TEXT
+from testing.inputs.documents import DOCUMENTS, TEXT
 from testing.servers.processes import ROOT, Stack
 
 DOCS = {document.name: text for document, text in DOCUMENTS.items()}

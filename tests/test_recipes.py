@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.documents import DOCUMENTS
+from testing.inputs.documents import DOCUMENTS
 from testing.project_copy import copy_project
 from testing.servers.processes import ROOT
 

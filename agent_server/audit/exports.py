@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agent_server.audit.verify import CHUNK, End
-from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.files import OutputError, atomic_write
 
 COLUMNS: Final = pa.schema(
     [
@@ -31,7 +31,7 @@ def write_export(path: Path, rows: Iterator[Any], end: End | None) -> int:
     """Write all entries; how many they are. Raises OutputError."""
     if path.suffix not in (".parquet", ".jsonl"):
         raise OutputError(f"{path}: the name must end in .parquet or .jsonl")
-    with complete_or_nothing(path) as partial:
+    with atomic_write(path) as partial:
         return (_write_parquet if path.suffix == ".parquet" else _write_lines)(partial, rows, end)
 
 

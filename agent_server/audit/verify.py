@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.audit.rows import verify_rows
-from agent_server.ledger.chain import GENESIS, NOTHING, Kind, commit_to, entry_hash, signed_end
+from agent_server.ledger.chain import GENESIS, NOTHING, Kind, commit_to, entry_hash, signed_head
 from agent_server.ledger.schema import ENTRIES, HEAD, PAYLOADS
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts, ErasureFacts
 
@@ -40,7 +40,7 @@ class End:
     @property
     def signed(self) -> bytes:
         """What is signed of it."""
-        return signed_end(self.sequence, self.hash, self.rows_number, self.rows_hash)
+        return signed_head(self.sequence, self.hash, self.rows_number, self.rows_hash)
 
     @property
     def digest(self) -> bytes:
@@ -111,7 +111,7 @@ def verify_ledger(
     rows = verify_rows(connection, end.rows_number, end.rows_hash, anchor.rows if anchor else 0)
     broken = rows.broken
     if not broken and anchor is not None:
-        then = signed_end(wanted, hashes.get(wanted, GENESIS), anchor.rows, rows.asked or GENESIS)
+        then = signed_head(wanted, hashes.get(wanted, GENESIS), anchor.rows, rows.asked or GENESIS)
         if hashlib.sha256(then).digest() != anchor.digest:
             broken = f"the ledger never had the end {anchor.entries}:{anchor.rows}: it was written anew since, or cut"
     return replace(verified, broken=broken, rows=rows.rows, links=end.rows_number, end=end.digest)

@@ -9,10 +9,10 @@ from agent_server.audit.verify import End, end_of, verify_place
 from agent_server.database.copies import damage_of, refuse_remnants
 from agent_server.database.engine import LedgerError, connect_reading, is_in_memory, path_of, snapshot, unusable
 from agent_server.ledger.chain import GENESIS, Signer
-from agent_server.ledger.group import refuse_foreign_end
-from agent_server.ledger.migrate import NEWEST, revision_of
+from agent_server.ledger.migrations.migrate import NEWEST, revision_of
 from agent_server.ledger.protected_rows import link_hash
 from agent_server.ledger.schema import ENTRIES, HEAD, ROW_CHANGES
+from agent_server.ledger.transaction import check_head
 from runtime.telemetry.logging import get_logger
 
 CHECK_SECONDS = 20.0
@@ -59,7 +59,7 @@ def check_end(connection: Connection, signer: Signer | None) -> None:
     if problem:
         raise LedgerError(f"the end of the ledger is damaged ({problem}): see `vouch audit verify`, then {_ADVICE}")
     if signer is not None:
-        refuse_foreign_end(connection.execute(sa.select(HEAD)).one(), signer)
+        check_head(connection.execute(sa.select(HEAD)).one(), signer)
 
 
 def _problem_of(connection: Connection, end: End) -> str:

@@ -17,11 +17,11 @@ from sqlalchemy.engine import Connection
 
 from agent_server.cases.queries import case_of, case_rows
 from agent_server.ledger import Ledger
-from agent_server.ledger.group import Group
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import CASE_CHANGES
+from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
-from runtime.rpc.errors import InvalidRequest, Unavailable
+from runtime.errors import InvalidRequest, Unavailable
 
 LOOK_SECONDS = 0.1
 QUIET_SECONDS = 20.0
@@ -39,7 +39,7 @@ class Change:
     kind: cases.CaseEventKind
     row: Any
 
-    def told(self, viewer: str | None) -> cases.WatchCasesResponse:
+    def to_proto(self, viewer: str | None) -> cases.WatchCasesResponse:
         """The change as a viewer may see it."""
         case = None if self.row is None else case_of(self.row, viewer)
         return cases.WatchCasesResponse(cursor=self.number, kind=self.kind, case=case)
@@ -69,10 +69,10 @@ def changes_behind(number: int) -> Query[list[Change]]:
     return read
 
 
-def drop_old(group: Group) -> None:
+def drop_old(tx: LedgerTransaction) -> None:
     """Drop all but the newest KEPT changes."""
-    newest = group.execute(sa.select(sa.func.max(CASE_CHANGES.c.change))).scalar() or 0
-    group.execute(CASE_CHANGES.delete().where(CASE_CHANGES.c.change <= newest - KEPT))
+    newest = tx.execute(sa.select(sa.func.max(CASE_CHANGES.c.change))).scalar() or 0
+    tx.execute(CASE_CHANGES.delete().where(CASE_CHANGES.c.change <= newest - KEPT))
 
 
 class CaseFeed:
@@ -102,7 +102,7 @@ class CaseFeed:
             while not self._closed:
                 changes = await self._behind(cursor)
                 for change in changes:
-                    yield change.told(viewer)
+                    yield change.to_proto(viewer)
                     cursor = change.number
                 if not changes and not await self._something_new():
                     yield cases.WatchCasesResponse(cursor=cursor)

@@ -10,13 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_server.ledger.case_events import add_change, add_event
-from agent_server.ledger.group import Group
+from agent_server.cases.events import add_change, add_event
 from agent_server.ledger.records import timestamp
 from agent_server.ledger.schema import CASE_EVENTS, CASES, PAYLOADS
+from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.rpc.errors import NotAvailable, NotFound
+from runtime.errors import NotAvailable, NotFound
 
 OPEN, CLAIMED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED
 _OTHERS = CASES.alias("others")
@@ -32,9 +32,9 @@ class Reviewer:
     name: str
     at: int | None = None
 
-    def now(self, group: Group) -> int:
+    def now(self, tx: LedgerTransaction) -> int:
         """Return the moment of the call."""
-        return group.now if self.at is None else self.at
+        return tx.now if self.at is None else self.at
 
 
 @dataclass(frozen=True)
@@ -54,30 +54,27 @@ class Claim:
     def __init__(self, reviewer: Reviewer, lease: int, case_id: str = "", pause: int = 0) -> None:
         self._reviewer, self._lease, self._case_id, self._pause = reviewer, lease, case_id, pause
 
-    def __call__(self, group: Group) -> Claimed | None:
+    def __call__(self, tx: LedgerTransaction) -> Claimed | None:
         """Take it. Raises NotFound, or NotAvailable where somebody else has it or it is resolved."""
-        now = self._reviewer.now(group)
-        case_id = self._case_id or _most_urgent(group, self._reviewer.name, now, self._pause)
+        now = self._reviewer.now(tx)
+        case_id = self._case_id or _most_urgent(tx, self._reviewer.name, now, self._pause)
         if not case_id:
             return None
-        case = _case(group, case_id)
+        case = _case(tx, case_id)
         ran_out = case.status == CLAIMED and case.claimed_until <= now
         if case.status != OPEN and not ran_out and (case.status != CLAIMED or case.reviewer != self._reviewer.name):
             raise _not_available("somebody has the case, or it is resolved", case.status)
-        if not _has_payload(group, case):
+        if not _has_payload(tx, case):
             raise erased(case)
-        if (
-            self._case_id
-            and not group.execute(_judgeable(self._reviewer.name).where(CASES.c.case_id == case_id)).first()
-        ):
+        if self._case_id and not tx.execute(_judgeable(self._reviewer.name).where(CASES.c.case_id == case_id)).first():
             raise _not_available("you have judged this order before: somebody else has to", case.status)
         token = case.claim_token + 1
         _change(
-            group, case_id,
+            tx, case_id,
             status=CLAIMED, reviewer=self._reviewer.name, claimed_until=now + self._lease, claimed_at=now,
             claim_token=token,
         )  # fmt: skip
-        add_event(group, case_id, now, cases.CASE_EVENT_KIND_CLAIMED, self._reviewer.name)
+        add_event(tx, case_id, now, cases.CASE_EVENT_KIND_CLAIMED, self._reviewer.name)
         return Claimed(case_id, token)
 
 
@@ -87,11 +84,11 @@ class Renew:
     def __init__(self, reviewer: Reviewer, lease: int, claimed: Claimed) -> None:
         self._reviewer, self._lease, self._claimed = reviewer, lease, claimed
 
-    def __call__(self, group: Group) -> None:
+    def __call__(self, tx: LedgerTransaction) -> None:
         """Keep it. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
-        held(group, self._claimed, self._reviewer)
-        _change(group, self._claimed.case_id, claimed_until=self._reviewer.now(group) + self._lease)
-        add_change(group, self._claimed.case_id, cases.CASE_EVENT_KIND_RENEWED)
+        held(tx, self._claimed, self._reviewer)
+        _change(tx, self._claimed.case_id, claimed_until=self._reviewer.now(tx) + self._lease)
+        add_change(tx, self._claimed.case_id, cases.CASE_EVENT_KIND_RENEWED)
 
 
 class Release:
@@ -100,12 +97,12 @@ class Release:
     def __init__(self, reviewer: Reviewer, claimed: Claimed) -> None:
         self._reviewer, self._claimed = reviewer, claimed
 
-    def __call__(self, group: Group) -> None:
+    def __call__(self, tx: LedgerTransaction) -> None:
         """Give it back. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
-        held(group, self._claimed, self._reviewer)
-        _change(group, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None, claimed_at=None)
+        held(tx, self._claimed, self._reviewer)
+        _change(tx, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None, claimed_at=None)
         by = self._reviewer
-        add_event(group, self._claimed.case_id, by.now(group), cases.CASE_EVENT_KIND_RELEASED, by.name)
+        add_event(tx, self._claimed.case_id, by.now(tx), cases.CASE_EVENT_KIND_RELEASED, by.name)
 
 
 class Comment:
@@ -114,26 +111,26 @@ class Comment:
     def __init__(self, reviewer: Reviewer, case_id: str, text: str) -> None:
         self._reviewer, self._case_id, self._text = reviewer, case_id, text
 
-    def __call__(self, group: Group) -> cases.CaseEvent:
+    def __call__(self, tx: LedgerTransaction) -> cases.CaseEvent:
         """Add it. Raises NotFound, or NotAvailable where the person was erased: what is written now nobody could erase."""
-        case = _case(group, self._case_id)
-        if not _has_payload(group, case):
+        case = _case(tx, self._case_id)
+        if not _has_payload(tx, case):
             raise erased(case)
-        kind, by, now = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer.name, self._reviewer.now(group)
-        number = add_event(group, self._case_id, now, kind, by, self._text)
+        kind, by, now = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer.name, self._reviewer.now(tx)
+        number = add_event(tx, self._case_id, now, kind, by, self._text)
         return cases.CaseEvent(number=number, at=timestamp(now), kind=kind, actor=by, text=self._text)
 
 
-def held(group: Group, claimed: Claimed, reviewer: Reviewer) -> Any:
+def held(tx: LedgerTransaction, claimed: Claimed, reviewer: Reviewer) -> Any:
     """The row of a case that the reviewer has by this claim. Raises NotFound, or NotAvailable that says why it is not so."""
-    case = _case(group, claimed.case_id)
+    case = _case(tx, claimed.case_id)
     if case.status != CLAIMED:
-        if not _has_payload(group, case):
+        if not _has_payload(tx, case):
             raise erased(case)  # which closed the case
         raise _not_available("the case is not claimed: claim it first", case.status)
     if case.claim_token != claimed.token or case.reviewer != reviewer.name:
         raise _not_available("the claim is not the latest: somebody took the case since", case.status)
-    if case.claimed_until <= reviewer.now(group):
+    if case.claimed_until <= reviewer.now(tx):
         raise _not_available("the claim has run out: claim the case again", case.status)
     return case
 
@@ -148,7 +145,7 @@ def no_such_case() -> NotFound:
     return NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
 
 
-def _most_urgent(group: Group, name: str, now: int, pause: int) -> str:
+def _most_urgent(tx: LedgerTransaction, name: str, now: int, pause: int) -> str:
     """Return the most urgent case that somebody may be given; empty for none.
 
     It is open or its claim has run out, the person it is about was not erased, and `name` did not give it back lately.
@@ -159,7 +156,7 @@ def _most_urgent(group: Group, name: str, now: int, pause: int) -> str:
         sa.exists().where(PAYLOADS.c.sequence == CASES.c.sequence),
         ~_given_back(name, now - pause),
     )
-    return str(group.execute(chosen.order_by(CASES.c.urgency, CASES.c.case_id).limit(1)).scalar() or "")
+    return str(tx.execute(chosen.order_by(CASES.c.urgency, CASES.c.case_id).limit(1)).scalar() or "")
 
 
 def _given_back(name: str, since: int) -> sa.ColumnElement[bool]:
@@ -170,10 +167,10 @@ def _given_back(name: str, since: int) -> sa.ColumnElement[bool]:
     )  # fmt: skip
 
 
-def _has_payload(group: Group, case: Any) -> bool:
+def _has_payload(tx: LedgerTransaction, case: Any) -> bool:
     """Whether anything is left of the person that a case is about."""
     chosen = sa.select(PAYLOADS.c.sequence).where(PAYLOADS.c.sequence == case.sequence)
-    return group.execute(chosen).first() is not None
+    return tx.execute(chosen).first() is not None
 
 
 def _judgeable(name: str) -> sa.Select[tuple[str]]:
@@ -183,15 +180,15 @@ def _judgeable(name: str) -> sa.Select[tuple[str]]:
     return sa.select(CASES.c.case_id).where(sa.or_(CASES.c.review_of == "", sa.not_(judged)))
 
 
-def _case(group: Group, case_id: str) -> Any:
-    row = group.execute(sa.select(CASES).where(CASES.c.case_id == case_id)).first()
+def _case(tx: LedgerTransaction, case_id: str) -> Any:
+    row = tx.execute(sa.select(CASES).where(CASES.c.case_id == case_id)).first()
     if row is None:
         raise no_such_case()
     return row
 
 
-def _change(group: Group, case_id: str, **values: Any) -> None:
-    group.execute(CASES.update().where(CASES.c.case_id == case_id).values(values))
+def _change(tx: LedgerTransaction, case_id: str, **values: Any) -> None:
+    tx.execute(CASES.update().where(CASES.c.case_id == case_id).values(values))
 
 
 def _not_available(message: str, status: int) -> NotAvailable:

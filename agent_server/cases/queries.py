@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.cases.events import OPENED_NUMBER
 from agent_server.database.pages import PAGE_BYTES, ROWS_AT_ONCE, Page
-from agent_server.ledger.case_events import OPENED_NUMBER
 from agent_server.ledger.queries import DECIDED, Query, without_advice
 from agent_server.ledger.records import answer_of, order_of, timestamp
 from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
@@ -85,7 +85,7 @@ def _without_advice(row: Any, viewer: str | None) -> bool:
 
 
 @dataclass(frozen=True)
-class WantedCases:
+class CaseFilter:
     """Which cases are looked for; 0 and empty mean any. By priority, or newest first."""
 
     status: int = 0
@@ -99,7 +99,7 @@ Place = tuple[int, str]
 
 
 def case_page(
-    wanted: WantedCases, after: Place | None, size: int, viewer: str | None = None
+    wanted: CaseFilter, after: Place | None, size: int, viewer: str | None = None
 ) -> Query[tuple[list[cases.Case], Place | None]]:
     """A page of cases, bounded in bytes as Page is, and the place that the next one starts behind."""
     key = CASES.c.urgency if wanted.by_priority else -CASES.c.opened_by

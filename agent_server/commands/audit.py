@@ -11,7 +11,7 @@ from agent_server.audit.signing import Signing, make_key, read_public, signature
 from agent_server.audit.verify import Anchor, Fits, Verified, end_of, rows_of, verify, verify_ledger
 from agent_server.database.engine import writing
 from agent_server.ledger import LedgerError, open_engine, reading
-from agent_server.ledger.group import sign_end
+from agent_server.ledger.transaction import sign_head
 from agent_server.settings import AgentSettings
 from runtime.process.commands import command
 from runtime.process.terminal import plain
@@ -88,7 +88,7 @@ def _sign(url: str, path: Path) -> int:
         with writing(engine) as connection, connection.begin(), telling() as tell:
             verified = verify_ledger(connection, None, tell)
             if not verified.broken:
-                sign_end(connection, signer)
+                sign_head(connection, signer)
     finally:
         engine.dispose()
     if not verified.broken:

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy.engine import Connection
 
-from agent_server.cases.labels import Place, label_page, labelled
 from agent_server.commands.ages import age, long_ago
+from agent_server.feedback.labels import Place, label_page, labelled
 from agent_server.ledger import LedgerError, reading
 from agent_server.settings import AgentSettings
 from contract.abuse_types import HONEST_TYPES
@@ -23,7 +23,7 @@ from contract.tables import TableError
 from contract.writing import TableWriter
 from generated.vouch.v1.case_service_pb2 import ExportLabelsResponse
 from runtime.process.commands import command
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 _ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_WEIGHT: pa.float64()} | {
     "label_confidence": pa.float64()
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
             return 1
         counts, abuse = Counter[str](), 0
-        with complete_or_nothing(options.output) as path, TableWriter(path, options.output) as writer:
+        with atomic_write(options.output) as path, TableWriter(path, options.output) as writer:
             for rows in read():
                 writer.write(_table(rows, schema))
                 counts.update(row["label_source"] for row in rows)

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import Connection
 
-from agent_server.cases.labels import known_labels
 from agent_server.commands.ages import age, long_ago
 from agent_server.commands.client import command_channel, tell
 from agent_server.commands.policy_report import figures_of, page, write_page
 from agent_server.decisions.comparing import Comparison, Judged, compare
 from agent_server.decisions.policy import Policy
+from agent_server.feedback.labels import known_labels
 from agent_server.ledger import LedgerError, reading
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED

@@ -16,10 +16,10 @@ from agent_server.commands.ages import age, long_ago
 from agent_server.database.engine import writing
 from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.group import Group
 from agent_server.ledger.records import timestamp
+from agent_server.ledger.transaction import LedgerTransaction
 from agent_server.privacy.erasing import Erase, Erased
-from agent_server.privacy.footprint import footprint, remembered_of, told, totals_of
+from agent_server.privacy.footprint import export_records, footprint, remembered_of, totals_of
 from agent_server.privacy.progress import Progress, Stage
 from agent_server.privacy.scrubbing import Scrubber
 from agent_server.settings import AgentSettings
@@ -91,7 +91,7 @@ def _find(url: str, user_id: str) -> int:
 
 def _records(connection: Connection, user_id: str) -> Iterator[ExportPersonResponse]:
     after = 0
-    while records := told(user_id, after)(connection):
+    while records := export_records(user_id, after)(connection):
         yield from records
         after = records[-1].record.sequence
 
@@ -124,7 +124,7 @@ def _erase(engine: Engine, signer: Signer, erase: Erase) -> int:
     with writing(engine) as connection:
         while total.more:
             with connection.begin():
-                group = Group(connection, signer)
+                group = LedgerTransaction(connection, signer)
                 total += erase(group)
                 group.close()
     print(

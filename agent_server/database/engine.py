@@ -108,7 +108,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
                 driver.execute("PRAGMA query_only=OFF")
 
 
-def end_when_hanging(connection: Connection) -> None:
+def set_idle_in_transaction_timeout(connection: Connection) -> None:
     """Let PostgreSQL end a connection that hangs in the middle of a write, and so holds the head of the chain for all others.
 
     For one that never goes back into a pool: who reads may pause for longer.

@@ -84,7 +84,7 @@ def smallest(
     for variant, prediction in zip(changed, predictions, strict=True):
         if prediction is None or any(parts < variant.parts for parts in enough):
             continue
-        if prediction.legitimacy_score < policy.least_approved:
+        if prediction.legitimacy_score < policy.min_approving_score:
             continue
         if policy.evaluate(variant.order, prediction, at).decision != pb.DECISION_APPROVE:
             continue

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+from agent_server.conditions.policy_rules import NONE, Rule, Rules
 from agent_server.decisions.evidence import analyse
-from agent_server.decisions.rules import NONE, Rule, Rules
-from agent_server.decisions.spending import cheaper_mistake
+from agent_server.decisions.review_budget import cheaper_mistake
 from agent_server.decisions.urgency import DUE_SECONDS
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -108,7 +108,7 @@ class Policy:
         return ",".join(parts)
 
     @cached_property
-    def least_approved(self) -> float:
+    def min_approving_score(self) -> float:
         """The lowest score that any order could be approved with."""
         rules = self.rules.rules if self.rules is not None else ()
         if any(rule.effect == pb.RULE_EFFECT_APPROVE and not rule.shadow for rule in rules):
@@ -148,7 +148,7 @@ class Policy:
         if rule is None:
             verdict = self._by_score(transaction, prediction, self.approve_from, self.deny_up_to)
             if bar > 0 and verdict.reason == cases.CASE_REASON_UNCERTAIN and prediction is not None:
-                verdict = self._spared(transaction, prediction, bar) or verdict
+                verdict = self._auto_decide(transaction, prediction, bar) or verdict
         elif rule.thresholds is None:
             verdict = _ruled(rule, prediction)
         else:
@@ -165,7 +165,7 @@ class Policy:
             return verdict
         return replace(verdict, matched=matched.told, failed=matched.failed)
 
-    def _spared(self, transaction: Transaction, prediction: PredictResponse, bar: float) -> Verdict | None:
+    def _auto_decide(self, transaction: Transaction, prediction: PredictResponse, bar: float) -> Verdict | None:
         """The verdict on an order that the budget of reviews has no place for; None where it is worth one."""
         decision, cost = cheaper_mistake(transaction, prediction.legitimacy_score)
         if cost >= bar:

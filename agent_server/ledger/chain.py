@@ -44,7 +44,7 @@ def commit_to(salt: bytes, transaction_id: str, user_id: str, content_digest: by
     return hashlib.sha256(b"".join((salt, lengths, transaction, user, content_digest, payload))).digest()
 
 
-def signed_end(sequence: int, end: bytes, rows_number: int = 0, rows_hash: bytes = GENESIS) -> bytes:
+def signed_head(sequence: int, end: bytes, rows_number: int = 0, rows_hash: bytes = GENESIS) -> bytes:
     """Return what is signed of the ends of both chains; of the first alone while the second is empty."""
     first = _END.pack(sequence) + end
     return b"vouch ledger head" + first + (_END.pack(rows_number) + rows_hash if rows_number else NOTHING)

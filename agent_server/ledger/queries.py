@@ -85,7 +85,7 @@ def without_advice(answer: pb.ReviewResponse) -> pb.ReviewResponse:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DecisionFilter:
     """Which decisions are looked for, and in which order; empty and None mean any. Times are in microseconds since 1970."""
 
     transaction_id: str = ""
@@ -106,7 +106,7 @@ class Wanted:
 
 
 def record_page(
-    wanted: Wanted, after: int | None, size: int, *, blind: bool = False
+    wanted: DecisionFilter, after: int | None, size: int, *, blind: bool = False
 ) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
     """Records behind the sequence number `after`, and the number that the next page starts behind.
 
@@ -140,7 +140,7 @@ def record_page(
     return read
 
 
-def _looked_for(wanted: Wanted, query: sa.Select[Any]) -> sa.Select[Any]:
+def _looked_for(wanted: DecisionFilter, query: sa.Select[Any]) -> sa.Select[Any]:
     if wanted.transaction_id:
         query = query.where(PAYLOADS.c.transaction_id == wanted.transaction_id)
     if wanted.user_id:

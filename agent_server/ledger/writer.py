@@ -21,23 +21,23 @@ from sqlalchemy.engine import Connection, Engine
 from agent_server.database.engine import (
     FAILING_SECONDS,
     committing,
-    end_when_hanging,
     file_of,
+    set_idle_in_transaction_timeout,
     snapshot,
     wait_for_locks,
     writing,
 )
 from agent_server.database.file import FileLost, LedgerFile
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.group import ForeignEnd, Group, Write
 from agent_server.ledger.metrics import COMMITS, WRITES
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import PROOFS
+from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from runtime.errors import Unavailable, VouchError
 from runtime.jobs import in_maintenance_thread
-from runtime.rpc.errors import Unavailable, VouchError
-from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
+from runtime.telemetry.tracebacks import traceback_frames
 
 T = TypeVar("T")
 PROVEN_SECONDS = 1.0
@@ -52,7 +52,7 @@ _TELL_SECONDS = 10.0
 # The database itself, not what was written.
 # A table that is missing or read only is an OperationalError in SQLite, a ProgrammingError in PostgreSQL.
 _STATE = (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.InternalError)
-_LOST = (*_STATE, FileLost, ForeignEnd)
+_LOST = (*_STATE, FileLost, ForeignHead)
 _Waiting = tuple[Write[Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 _log = get_logger()
 
@@ -111,7 +111,7 @@ class Ledger:
         if not self._failing and time.monotonic() - self._proven < within_seconds:
             return True
         try:
-            await self.write(self._prove)
+            await self.write(self._probe)
         except Unavailable:
             return False
         except Exception as error:  # a rule of the tables that no review could keep
@@ -127,7 +127,7 @@ class Ledger:
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._engine.dispose()
 
-    def _prove(self, group: Group) -> None:
+    def _probe(self, group: LedgerTransaction) -> None:
         content = os.urandom(_PROOF_BYTES)
         mine = PROOFS.c.writer == self._name
         if not group.execute(PROOFS.update().where(mine).values(content=content)).rowcount:
@@ -158,7 +158,9 @@ class Ledger:
             if waiting:
                 self._answer(waiting)
         except Exception as error:  # whatever it is, the thread goes on: there is no other writer
-            _log.error("ledger writer failed", error=type(error).__name__, where=where(error), writes=len(waiting))
+            _log.error(
+                "ledger writer failed", error=type(error).__name__, where=traceback_frames(error), writes=len(waiting)
+            )
 
     def _answer(self, waiting: Sequence[_Waiting]) -> None:
         try:
@@ -166,10 +168,10 @@ class Ledger:
         except Exception as error:
             if not isinstance(error, FileLost):  # a new connection would make a new file where the old one was
                 self._disconnect()
-            self._tell_failed(error, len(waiting))
+            self._log_failure(error, len(waiting))
             results = [_not_kept() for _ in waiting]  # one for each: a shared one would grow with every traceback
         else:
-            self._tell_kept()
+            self._log_recovery()
         # Handed over loop by loop: to wake a loop costs more than to resolve what it waits for.
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         for (_, loop, done), result in zip(waiting, results, strict=True):
@@ -195,13 +197,13 @@ class Ledger:
             self._file.check()
         if self._connection is None:
             self._connection = writing(self._engine)
-            end_when_hanging(self._connection)
+            set_idle_in_transaction_timeout(self._connection)
             self._hurries = self._failing
             if self._hurries:
                 wait_for_locks(self._connection, FAILING_SECONDS)
         results: list[Any] = [None] * len(writes)
         with committing(self._connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
-            group = Group(self._connection, self._signer)
+            group = LedgerTransaction(self._connection, self._signer)
             group.look_up(filter(None, (getattr(write, "transaction_id", "") for write in writes)))
             # What can enter does so first, and has its turn before anything is decided or replaced: one batch of rows.
             entered = [_enter(write, group) for write in writes]
@@ -225,24 +227,24 @@ class Ledger:
         if self._file:
             self._file.reopened()
 
-    def _tell_failed(self, error: Exception, decisions: int) -> None:
+    def _log_failure(self, error: Exception, decisions: int) -> None:
         self._failing, self._failed, self._proven = True, self._failed + decisions, 0.0
         if time.monotonic() - self._told >= _TELL_SECONDS:
             _log.error("the ledger cannot be written", cause=_cause(error), refused=self._failed)
             self._told, self._failed = time.monotonic(), 0
 
-    def _tell_kept(self) -> None:
+    def _log_recovery(self) -> None:
         if self._failing:
             _log.info("the ledger is written again", refused=self._failed)
             self._failing, self._told, self._failed = False, 0.0, 0
 
 
-def _enter(write: Write[Any], group: Group) -> bool:
+def _enter(write: Write[Any], group: LedgerTransaction) -> bool:
     enter = getattr(write, "enter", None)
     return enter is not None and enter(group)
 
 
-def _done(write: Write[Any], group: Group) -> Any:
+def _done(write: Write[Any], group: LedgerTransaction) -> Any:
     try:
         return write(group)
     except VouchError as error:  # refused before anything was appended
@@ -259,7 +261,7 @@ def _cause(error: Exception) -> str:
     """What went wrong. Only a database's own words on its own state: others may hold values of an order."""
     if isinstance(error, _STATE) and error.orig is not None:
         return f"{type(error.orig).__name__}: {str(error.orig).splitlines()[0]}"
-    return str(error) if isinstance(error, FileLost | ForeignEnd) else type(error).__name__
+    return str(error) if isinstance(error, FileLost | ForeignHead) else type(error).__name__
 
 
 def _not_kept() -> Unavailable:

@@ -23,12 +23,12 @@ from typing import Any, Final, cast
 
 import yaml
 
-from agent_server.decisions.cost import MOST_TOGETHER
-from agent_server.decisions.language import ConditionError, Language
+from agent_server.conditions.cost import MOST_TOGETHER
+from agent_server.conditions.language import ConditionError, Language
+from agent_server.conditions.policy_rules import Rule, Rules
+from agent_server.conditions.satisfiability import is_satisfiable
+from agent_server.conditions.trials import check_evaluates
 from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised, Unscored
-from agent_server.decisions.possible import can_match
-from agent_server.decisions.rules import Rule, Rules
-from agent_server.decisions.trials import check_evaluates
 from agent_server.policies.nodes import PolicyError, Reader
 from generated.vouch.v1 import agent_service_pb2 as pb
 from runtime.files import MIB, read_file
@@ -182,7 +182,7 @@ def _rule(reader: Reader, node: yaml.Node, language: Language, policy: Policy, b
     text = reader.text(when, _LONGEST_CONDITION)
     try:
         condition = language.compile(text)
-        if not can_match(language, condition):
+        if not is_satisfiable(language, condition):
             raise ConditionError("this can never match", 1, 1)
         check_evaluates(language, condition)
     except ConditionError as error:

@@ -6,11 +6,10 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from agent_server.cases.events import add_event
+from agent_server.cases.golden_copies import copies_of, forget_origins
 from agent_server.ledger.attempts import FORGOTTEN, digests
-from agent_server.ledger.case_events import add_event
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.golden_copies import copies_of, forget_origins
-from agent_server.ledger.group import Group
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import (
     ATTEMPTS,
@@ -25,6 +24,7 @@ from agent_server.ledger.schema import (
     PAYLOADS,
     REPLACED_ATTEMPTS,
 )
+from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 
@@ -64,111 +64,111 @@ class Erase:
     def __init__(self, *, user_id: str = "", before: int | None = None) -> None:
         self._user_id, self._before = user_id, before
 
-    def __call__(self, group: Group) -> Erased:
+    def __call__(self, tx: LedgerTransaction) -> Erased:
         """Erase, record what was, and ask for the removal of the bytes."""
-        rows = group.execute(self._chosen(group).order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
+        rows = tx.execute(self._chosen(tx).order_by(PAYLOADS.c.sequence).limit(CHUNK)).all()
         remembered = folded = 0
         if len(rows) < CHUNK:  # the last ones
-            remembered, folded = self._forget(group)
-        cases, outcomes = self._erase_decisions(group, [row.sequence for row in rows]) if rows else (0, 0)
+            remembered, folded = self._forget(tx)
+        cases, outcomes = self._erase_decisions(tx, [row.sequence for row in rows]) if rows else (0, 0)
         if rows:
             facts = ErasureFacts(decision_ids=[row.entry_id for row in rows]).SerializeToString()
-            group.append(Kind.ERASURE, uuid.uuid4().hex, group.now, facts)
+            tx.append(Kind.ERASURE, uuid.uuid4().hex, tx.now, facts)
         erased = Erased(len(rows), cases, outcomes, remembered, folded, more=len(rows) == CHUNK)
         if erased:
-            group.execute(request_removal())
+            tx.execute(request_removal())
         return erased
 
-    def _erase_decisions(self, group: Group, sequences: list[int]) -> tuple[int, int]:
-        group.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
-        forget_origins(group, sequences)
-        outcomes = group.execute(OUTCOMES.delete().where(OUTCOMES.c.sequence.in_(sequences))).rowcount
+    def _erase_decisions(self, tx: LedgerTransaction, sequences: list[int]) -> tuple[int, int]:
+        tx.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
+        forget_origins(tx, sequences)
+        outcomes = tx.execute(OUTCOMES.delete().where(OUTCOMES.c.sequence.in_(sequences))).rowcount
         hanging = sa.select(CASES.c.case_id).where(CASES.c.sequence.in_(sequences))
-        _close(group, hanging)
-        group.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
+        _close(tx, hanging)
+        tx.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
         emptied = CASES.update().where(CASES.c.sequence.in_(sequences)).values(_EMPTIED)
-        return group.execute(emptied).rowcount, outcomes
+        return tx.execute(emptied).rowcount, outcomes
 
-    def _forget(self, group: Group) -> tuple[int, int]:
+    def _forget(self, tx: LedgerTransaction) -> tuple[int, int]:
         """Remove what memory holds; return how many orders that were, and how many in totals."""
-        remembered = group.execute(ATTEMPTS.update().where(*self._remembered(group)).values(FORGOTTEN)).rowcount
-        remembered += group.execute(REPLACED_ATTEMPTS.delete().where(*self._replaced(group))).rowcount
-        group.forget_places()
-        chosen = self._folded(group)
+        remembered = tx.execute(ATTEMPTS.update().where(*self._remembered(tx)).values(FORGOTTEN)).rowcount
+        remembered += tx.execute(REPLACED_ATTEMPTS.delete().where(*self._replaced(tx))).rowcount
+        tx.forget_places()
+        chosen = self._folded(tx)
         orders = int(
-            group.execute(sa.select(sa.func.coalesce(sa.func.sum(FOLDED.c.orders), 0)).where(*chosen)).scalar_one()
+            tx.execute(sa.select(sa.func.coalesce(sa.func.sum(FOLDED.c.orders), 0)).where(*chosen)).scalar_one()
         )
         accounts = sa.select(FOLDED.c.user_id).where(*chosen)
-        group.execute(FOLDED_DEVICES.delete().where(FOLDED_DEVICES.c.user_id.in_(accounts)))
-        accounts_erased = group.execute(FOLDED.delete().where(*chosen)).rowcount
+        tx.execute(FOLDED_DEVICES.delete().where(FOLDED_DEVICES.c.user_id.in_(accounts)))
+        accounts_erased = tx.execute(FOLDED.delete().where(*chosen)).rowcount
         if self._user_id:
-            self._exclude_from_import(group)
+            self._exclude_from_import(tx)
         return remembered, max(orders, accounts_erased)
 
-    def _exclude_from_import(self, group: Group) -> None:
+    def _exclude_from_import(self, tx: LedgerTransaction) -> None:
         """Keep the rest of an import that runs from bringing the person back."""
-        if group.execute(sa.select(MEMORY.c.importing_until)).scalar_one() <= group.now // 1_000_000:
+        if tx.execute(sa.select(MEMORY.c.importing_until)).scalar_one() <= tx.now // 1_000_000:
             return
-        user = digests(group.memory_key, {"user": self._user_id})["user"]
-        group.execute(IMPORT_EXCLUSIONS.delete().where(IMPORT_EXCLUSIONS.c.user_id == user))
-        group.execute(IMPORT_EXCLUSIONS.insert().values(user_id=user))
+        user = digests(tx.memory_key, {"user": self._user_id})["user"]
+        tx.execute(IMPORT_EXCLUSIONS.delete().where(IMPORT_EXCLUSIONS.c.user_id == user))
+        tx.execute(IMPORT_EXCLUSIONS.insert().values(user_id=user))
 
-    def _chosen(self, group: Group) -> sa.Select[tuple[int, str]]:
+    def _chosen(self, tx: LedgerTransaction) -> sa.Select[tuple[int, str]]:
         chosen = sa.select(PAYLOADS.c.sequence, ENTRIES.c.entry_id).join(
             ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence
         )
         if self._user_id:
-            person = digests(group.memory_key, {"user": self._user_id})["user"]
+            person = digests(tx.memory_key, {"user": self._user_id})["user"]
             copies = PAYLOADS.c.sequence.in_(copies_of(person or 0))
             chosen = chosen.where(sa.or_(PAYLOADS.c.user_id == self._user_id, copies))
         if self._before is not None:
             chosen = chosen.where(ENTRIES.c.at < self._before)
         return chosen
 
-    def _replaced(self, group: Group) -> list[sa.ColumnElement[bool]]:
+    def _replaced(self, tx: LedgerTransaction) -> list[sa.ColumnElement[bool]]:
         chosen: list[sa.ColumnElement[bool]] = []
         if self._user_id:
-            chosen.append(REPLACED_ATTEMPTS.c.user_id == digests(group.memory_key, {"user": self._user_id})["user"])
+            chosen.append(REPLACED_ATTEMPTS.c.user_id == digests(tx.memory_key, {"user": self._user_id})["user"])
         if self._before is not None:
             chosen.append(REPLACED_ATTEMPTS.c.at < self._before // 1_000_000)
         return chosen
 
-    def _remembered(self, group: Group) -> list[sa.ColumnElement[bool]]:
+    def _remembered(self, tx: LedgerTransaction) -> list[sa.ColumnElement[bool]]:
         chosen: list[sa.ColumnElement[bool]] = [ATTEMPTS.c.user_id.is_not(None)]
         if self._user_id:
-            chosen.append(ATTEMPTS.c.user_id == digests(group.memory_key, {"user": self._user_id})["user"])
+            chosen.append(ATTEMPTS.c.user_id == digests(tx.memory_key, {"user": self._user_id})["user"])
         if self._before is not None:
             chosen.append(ATTEMPTS.c.at < self._before // 1_000_000)
         return chosen
 
-    def _folded(self, group: Group) -> list[sa.ColumnElement[bool]]:
+    def _folded(self, tx: LedgerTransaction) -> list[sa.ColumnElement[bool]]:
         chosen: list[sa.ColumnElement[bool]] = []
         if self._user_id:
-            chosen.append(FOLDED.c.user_id == digests(group.memory_key, {"user": self._user_id})["user"])
+            chosen.append(FOLDED.c.user_id == digests(tx.memory_key, {"user": self._user_id})["user"])
         if self._before is not None:
             chosen.append(FOLDED.c.last < self._before // 1_000_000)
         return chosen
 
 
-def empty_erased_cases(group: Group) -> int:
+def empty_erased_cases(tx: LedgerTransaction) -> int:
     """Empty up to CHUNK cases whose orders were erased by earlier versions, which left their urgency; return how many."""
     left = sa.or_(CASES.c.urgency != CASES.c.opened_at, CASES.c.reason_code != "", CASES.c.note != "")
     has_order = sa.exists().where(PAYLOADS.c.sequence == CASES.c.sequence)
-    case_ids = list(group.execute(sa.select(CASES.c.case_id).where(~has_order, left).limit(CHUNK)).scalars())
+    case_ids = list(tx.execute(sa.select(CASES.c.case_id).where(~has_order, left).limit(CHUNK)).scalars())
     if case_ids:
-        _close(group, sa.select(CASES.c.case_id).where(CASES.c.case_id.in_(case_ids)))
-        group.execute(CASES.update().where(CASES.c.case_id.in_(case_ids)).values(_EMPTIED))
-        group.execute(request_removal())
+        _close(tx, sa.select(CASES.c.case_id).where(CASES.c.case_id.in_(case_ids)))
+        tx.execute(CASES.update().where(CASES.c.case_id.in_(case_ids)).values(_EMPTIED))
+        tx.execute(request_removal())
     return len(case_ids)
 
 
-def _close(group: Group, chosen: sa.Select[tuple[str]]) -> None:
+def _close(tx: LedgerTransaction, chosen: sa.Select[tuple[str]]) -> None:
     """Close cases that wait for a person: nothing is left to decide on."""
-    now = group.now
+    now = tx.now
     waiting = CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED))
-    for case_id in group.execute(chosen.where(waiting)).scalars().all():
+    for case_id in tx.execute(chosen.where(waiting)).scalars().all():
         ended = CASES.update().where(CASES.c.case_id == case_id).values(
             status=cases.CASE_STATUS_RESOLVED, resolved_at=now, claimed_until=None, claimed_at=None, reviewer=""
         )  # fmt: skip
-        group.execute(ended)  # without a reviewer: nobody gave a verdict
-        add_event(group, case_id, now, cases.CASE_EVENT_KIND_CLOSED)
+        tx.execute(ended)  # without a reviewer: nobody gave a verdict
+        add_event(tx, case_id, now, cases.CASE_EVENT_KIND_CLOSED)

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.engine import Connection
 
-from agent_server.cases.outcomes import outcomes_on
 from agent_server.cases.queries import case_of, cases_on, events_of
+from agent_server.feedback.outcomes import outcomes_on
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
@@ -67,7 +67,7 @@ def footprint(user_id: str) -> Query[Footprint]:
     return read
 
 
-def told(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
+def export_records(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
     """Up to CHUNK records of a person behind a sequence number, oldest first."""
     query = DECIDED.where(
         PAYLOADS.c.user_id == user_id, ENTRIES.c.sequence > after, ENTRIES.c.kind == int(Kind.DECISION)

@@ -7,19 +7,19 @@ from sqlalchemy.engine import Connection
 
 from agent_server.audit.verify import Place, verify_place
 from agent_server.decider import Decider
+from agent_server.history_store.links import links_of
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import Wanted, first_hidden, latest_record, record_page
+from agent_server.ledger.queries import DecisionFilter, first_hidden, latest_record, record_page
 from agent_server.ledger.records import microseconds
-from agent_server.memory.links import links_of
 from agent_server.metrics import count
-from agent_server.scoring_client import ScoringClient
+from agent_server.scoring.client import ScoringClient
 from agent_server.services.pages import DEFAULT_PAGE, sequence_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.access.caller import REVIEWER, SHOP, WITHOUT_ROLE
+from runtime.errors import NotFound
 from runtime.jobs import Jobs
 from runtime.rpc.call import Call
-from runtime.rpc.errors import NotFound
 
 SERVICE_NAME = "vouch-agent"
 VERSION = version("vouch")
@@ -41,7 +41,7 @@ class AgentService:
             return await self._decider.preview(request.transaction, call)
         kept = await self._decider.decide(request.transaction, call)
         if kept.replayed:
-            await call.tell(REPLAYED, "true")
+            await call.send_header(REPLAYED, "true")
         else:
             count(kept.answer)
         return kept.answer
@@ -57,7 +57,7 @@ class AgentService:
 
     async def ListDecisions(self, request: pb.ListDecisionsRequest, call: Call) -> pb.ListDecisionsResponse:
         """A page of decisions."""
-        wanted = Wanted(
+        wanted = DecisionFilter(
             transaction_id=request.transaction_id,
             user_id=request.user_id,
             since=microseconds(request.since) if request.HasField("since") else None,
@@ -120,7 +120,7 @@ class AgentService:
             caller=call.caller.name,
             caller_role=call.caller.role,
             failing_jobs=failing_jobs,
-            rules=[rule.told() for rule in policy.rules.rules] if policy.rules and call.caller.role != SHOP else (),
+            rules=[rule.to_proto() for rule in policy.rules.rules] if policy.rules and call.caller.role != SHOP else (),
             failing_rules=failing_rules if call.caller.role != SHOP else (),
         )
 

@@ -7,22 +7,22 @@ from typing import TypeVar
 
 from agent_server.cases.changes import CaseFeed, newest_change
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer, no_such_case
-from agent_server.cases.labels import label_page, labelled
-from agent_server.cases.queries import WantedCases, case_page, one_case, whole_case
-from agent_server.cases.reviewers import reviewers
+from agent_server.cases.queries import CaseFilter, case_page, one_case, whole_case
 from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.feedback.labels import label_page, labelled
+from agent_server.feedback.reviewers import reviewers
 from agent_server.ledger import Ledger
-from agent_server.ledger.keeping import Said
 from agent_server.ledger.queries import Query
+from agent_server.ledger.recording import VerdictDetails
 from agent_server.ledger.records import microseconds
 from agent_server.services.pages import DEFAULT_PAGE, place_of, token_of
 from contract.abuse_types import ABUSE_TYPES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.access.caller import ADMIN, AUDITOR
+from runtime.errors import InvalidRequest
 from runtime.rpc.call import Call
-from runtime.rpc.errors import InvalidRequest
-from runtime.rpc.guard import waits
+from runtime.rpc.guard import long_lived
 
 T = TypeVar("T")
 _MICROSECONDS = 1_000_000
@@ -46,7 +46,7 @@ class CaseService:
     async def ListCases(self, request: cases.ListCasesRequest, call: Call) -> cases.ListCasesResponse:
         """A page of cases, newest first or most urgent first."""
         by_priority = request.order == cases.CASE_ORDER_PRIORITY
-        wanted = WantedCases(request.status, request.reason, request.reviewer, by_priority)
+        wanted = CaseFilter(request.status, request.reason, request.reviewer, by_priority)
         query = case_page(wanted, place_of(request.page_token), request.page_size or DEFAULT_PAGE, viewer_of(call))
         # Read before the page, so that what happens meanwhile is told again, not missed.
         cursor, (page, following) = await self._ledger.read(lambda rows: (newest_change(rows), query(rows)))
@@ -84,7 +84,7 @@ class CaseService:
         """Decide a case."""
         if request.abuse_type and (request.verdict != pb.DECISION_DENY or request.abuse_type not in ABUSE_TYPES):
             raise InvalidRequest([("abuse_type", f"goes with deny, and is one of {', '.join(ABUSE_TYPES)}")])
-        said = Said(request.note, request.abuse_type, request.reason_code)
+        said = VerdictDetails(request.note, request.abuse_type, request.reason_code)
         verdict = Verdict(Claimed(request.case_id, request.token), request.verdict, said)
         await self._ledger.write(Resolve(_reviewer(call), verdict, call, self._draws))
         return cases.ResolveCaseResponse(case=await self._case(request.case_id, call))
@@ -94,7 +94,7 @@ class CaseService:
         event = await self._ledger.write(Comment(_reviewer(call), request.case_id, request.text))
         return cases.CommentCaseResponse(event=event)
 
-    @waits
+    @long_lived
     async def WatchCases(self, request: cases.WatchCasesRequest, call: Call) -> AsyncIterator[cases.WatchCasesResponse]:
         """What happens to cases, from a change on."""
         async for change in self._feed.watch(request.cursor, viewer_of(call)):

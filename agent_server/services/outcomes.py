@@ -2,13 +2,13 @@
 
 import time
 
-from agent_server.cases.outcomes import Report, outcome_page
+from agent_server.feedback.outcomes import Report, outcome_page
 from agent_server.ledger import Ledger
 from agent_server.services.pages import place_of, token_of
 from contract.abuse_types import ABUSE_TYPES
 from generated.vouch.v1 import outcome_service_pb2 as pb
+from runtime.errors import InvalidRequest
 from runtime.rpc.call import Call
-from runtime.rpc.errors import InvalidRequest
 
 
 class OutcomeService:

@@ -3,7 +3,7 @@
 import re
 
 from agent_server.cases.queries import Place
-from runtime.rpc.errors import InvalidRequest
+from runtime.errors import InvalidRequest
 
 DEFAULT_PAGE = 50
 _MOST_DIGITS = 18

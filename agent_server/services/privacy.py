@@ -7,12 +7,12 @@ from agent_server.ledger import Ledger
 from agent_server.ledger.records import microseconds, timestamp
 from agent_server.privacy.background import ErasureWork
 from agent_server.privacy.erasing import CHUNK, Erase, Erased
-from agent_server.privacy.footprint import footprint, remembered_of, told, totals_of
+from agent_server.privacy.footprint import export_records, footprint, remembered_of, totals_of
 from agent_server.privacy.progress import Progress, Stage, read_progress
 from generated.vouch.v1 import privacy_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from runtime.errors import NotFound
 from runtime.rpc.call import Call
-from runtime.rpc.errors import NotFound
 
 _WAIT_SECONDS: Final = 5.0
 """How long an answer waits for the database's files to be clean."""
@@ -42,7 +42,7 @@ class PrivacyService:
     async def ExportPerson(self, request: pb.ExportPersonRequest, call: Call) -> AsyncIterator[pb.ExportPersonResponse]:
         """All that is kept of a person."""
         after, nothing = 0, True
-        while records := await self._ledger.read_in_background(told(request.user_id, after)):
+        while records := await self._ledger.read_in_background(export_records(request.user_id, after)):
             for record in records:
                 yield record
             after, nothing = records[-1].record.sequence, False

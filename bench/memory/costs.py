@@ -22,21 +22,21 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from agent_server.database.engine import committing, writing
+from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.ledger import open_engine
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.group import Group
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
-from agent_server.memory.recall import Recall, Recalled
+from agent_server.ledger.transaction import LedgerTransaction
+from bench.harness.options import models_of, parser
 from bench.memory.stream import ALL_APPROVED
-from bench.options import models_of, parser
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import DAY, NAMES
+from testing.inputs.orders import message
 from testing.load import Call, capacity, until_answered
-from testing.orders import message
-from testing.results import add, entry
+from testing.reports.results import add, entry
 from testing.servers.processes import run
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -121,12 +121,12 @@ def looks(url: str, count: int) -> list[float]:
             )
             order.card_id, order.order_amount = f"card-{columns['user'][number]}-1", float(columns["amount"][number])
             with committing(connection, on_disk=False):
-                group, look = Group(connection, Unsigned()), Recall(order)
+                group, look = LedgerTransaction(connection, Unsigned()), RecordAttempt(order)
                 begun = time.perf_counter()
                 recalled = look(group)
                 took.append((time.perf_counter() - begun) * 1000)
                 group.close()
-            assert isinstance(recalled, Recalled) and len(recalled.values) == len(NAMES)
+            assert isinstance(recalled, HistoryFeatures) and len(recalled.values) == len(NAMES)
     engine.dispose()
     return took
 

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
+from agent_server.history_store.completion import from_proto
 from agent_server.ledger import open_engine
 from agent_server.ledger.schema import MEMORY
-from agent_server.memory.filling import values_of
 from contract.fields import LABELS
 from contract.messages import messages
 from contract.tables import read_table
@@ -32,7 +32,7 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import NAMES
 from history.replay import Value
-from testing.results import add, entry
+from testing.reports.results import add, entry
 from testing.servers.processes import run
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -42,7 +42,7 @@ ALL_APPROVED: Final = {
     "VOUCH_AGENT_APPROVE_THRESHOLD": "1e-12", "VOUCH_AGENT_DENY_THRESHOLD": "0", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
 }  # fmt: skip
 """Settings of an agent that approves everything."""
-Asked = dict[str, tuple[float, dict[str, Value]]]
+DecisionContext = dict[str, tuple[float, dict[str, Value]]]
 """By order: its score and what was filled in."""
 
 
@@ -52,16 +52,16 @@ def vouch(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def asked(address: str, orders: Iterable[Transaction], count: int) -> Asked:
+async def asked(address: str, orders: Iterable[Transaction], count: int) -> DecisionContext:
     """Every order reviewed, begun in their order, CALLERS at once."""
-    found: Asked = {}
+    found: DecisionContext = {}
     begun, free = 0, asyncio.Semaphore(CALLERS)
     async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as tasks:
         stub = AgentServiceStub(channel)
 
         async def one(order: Transaction) -> None:
             answer: pb.ReviewResponse = await stub.Review(pb.ReviewRequest(transaction=order), timeout=30)
-            found[order.transaction_id] = (answer.legitimacy_score, values_of(answer.completed_fields))
+            found[order.transaction_id] = (answer.legitimacy_score, from_proto(answer.completed_fields))
             free.release()
 
         for order in orders:
@@ -73,7 +73,7 @@ async def asked(address: str, orders: Iterable[Transaction], count: int) -> Aske
     return found
 
 
-def through_agent(folder: Path, models: Path, raw: pa.Table) -> Asked:
+def through_agent(folder: Path, models: Path, raw: pa.Table) -> DecisionContext:
     """Raw orders through scorer and agent, with a memory that begins with the first of them; its export is `export.parquet`."""
     behind = scorer(folder, models)
     url = f"sqlite:///{folder / 'ledger.db'}"
@@ -91,7 +91,7 @@ def through_agent(folder: Path, models: Path, raw: pa.Table) -> Asked:
     return found
 
 
-def differing(computed: pa.Table, found: Asked) -> tuple[int, int]:
+def differing(computed: pa.Table, found: DecisionContext) -> tuple[int, int]:
     """How many filled values there are, in the table and in the answers together, and how many of them are not the same."""
     columns = {name: computed.column(name).to_pylist() for name in NAMES}
     values = wrong = 0

@@ -24,7 +24,7 @@ from ml_server.evaluation.paired import interval
 from ml_server.features.sources import Numbers
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import legitimacy
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.servers.launching import launch
 
 OURS, SEEDS, PEER_SEEDS = "vouch", 5, 2

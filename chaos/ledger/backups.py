@@ -16,7 +16,7 @@ from agent_server.audit.verify import verify_ledger
 from agent_server.database.copies import unfinished
 from agent_server.database.engine import path_of
 from agent_server.ledger import reading
-from agent_server.ledger.queries import Wanted, record_page
+from agent_server.ledger.queries import DecisionFilter, record_page
 from chaos.ledger.retrying import Retrying
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
@@ -139,7 +139,7 @@ def _read(url: str) -> tuple[set[str], str]:
     with reading(url) as connection:
         position: int | None = 0
         while position is not None:
-            page, position = record_page(Wanted(), position, _PAGE)(connection)
+            page, position = record_page(DecisionFilter(), position, _PAGE)(connection)
             found |= {record.transaction_id for record in page}
         return found, verify_ledger(connection, None).broken
 

@@ -20,9 +20,9 @@ from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from testing.erasing import found_in, patterns_of
+from testing.inputs.orders import message
+from testing.ledger.erasing import found_in, patterns_of
 from testing.load import Traffic
-from testing.orders import message
 from testing.servers.replicas import Replica, running, scorer
 from testing.servers.replicas import agent as agent_replica
 from testing.waiting import wait_for

@@ -10,17 +10,17 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from agent_server.audit.verify import verify_ledger
-from agent_server.cases.queries import WantedCases, case_page
+from agent_server.cases.queries import CaseFilter, case_page
 from agent_server.database.engine import snapshot, writing
 from agent_server.ledger import open_engine
-from agent_server.ledger.queries import Wanted, record_page
+from agent_server.ledger.queries import DecisionFilter, record_page
 from agent_server.ledger.schema import MEMORY
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import NAMES
+from testing.ledger.history import replayed
 from testing.load import Outcome, Traffic
-from testing.remembering import replayed
 from testing.servers.clients import AGENT, channel, order
 from testing.servers.postgres import Postgres
 from testing.servers.replicas import Replica, running, scorer
@@ -140,12 +140,12 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
     with snapshot(engine) as connection:
         after: int | None = 0
         while after is not None:
-            page, after = record_page(Wanted(), after, _PAGE)(connection)
+            page, after = record_page(DecisionFilter(), after, _PAGE)(connection)
             for record in page:
                 kept.setdefault(record.transaction_id, []).append(record.answer)
         cases, before = set[str](), None
         while True:
-            records, before = case_page(WantedCases(), before, _PAGE)(connection)
+            records, before = case_page(CaseFilter(), before, _PAGE)(connection)
             cases |= {case.case_id for case in records}
             if before is None:
                 break

@@ -11,8 +11,8 @@ from agent_server.audit.verify import Verified, verify_ledger
 from agent_server.database.engine import snapshot
 from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
-from testing.decisions import keep
-from testing.tampering import TAMPERINGS, tampered
+from testing.ledger.decisions import keep
+from testing.ledger.tampering import TAMPERINGS, tampered
 
 ENTRIES = 60
 

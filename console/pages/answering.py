@@ -9,15 +9,15 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.gate import ROOT, SIGN_IN, cookie, secure
 from console.services import Refused, Services
+from console.session_middleware import ROOT, SIGN_IN, cookie, secure
 from console.sessions import Session
 from console.views import words
 from contract.abuse_types import likeliest
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
-from runtime.telemetry.faults import where
 from runtime.telemetry.logging import get_logger
+from runtime.telemetry.tracebacks import traceback_frames
 
 _log = get_logger()
 _FOLDER = Path(__file__).resolve().parent.parent
@@ -79,7 +79,7 @@ def go(path: str) -> Response:
     return RedirectResponse(f"{ROOT}{path}", 303)
 
 
-def told(request: Request, path: str, message: str) -> Response:
+def redirect_with_message(request: Request, path: str, message: str) -> Response:
     """To another page, which shows this message."""
     session_of(request).message = message
     return go(path)
@@ -103,7 +103,7 @@ async def missing(request: Request, error: Exception) -> Response:
 
 async def broken(request: Request, error: Exception) -> Response:
     """A fault of ours: logged by type and lines of code, since a message can hold a value of an order."""
-    _log.error("page failed", error=type(error).__name__, where=where(error))
+    _log.error("page failed", error=type(error).__name__, where=traceback_frames(error))
     return page(request, "refused.html", 500, sentence="Something here is broken; the log has it.")
 
 

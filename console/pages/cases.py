@@ -6,7 +6,7 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from console.pages.answering import ask, form_of, go, likely_abuse, page, session_of, told
+from console.pages.answering import ask, form_of, go, likely_abuse, page, redirect_with_message, session_of
 from console.pages.queue import following
 from console.services import LOST, Refused
 from console.views.graph import graph_of, shared_words
@@ -94,7 +94,7 @@ async def claim(request: Request) -> Response:
         )
     except Refused as error:
         if error.code in LOST:
-            return told(request, f"/cases/{case_id}", error.sentence)
+            return redirect_with_message(request, f"/cases/{case_id}", error.sentence)
         raise
     session_of(request).hold(case_id, answer.token)
     return go(f"/cases/{case_id}")
@@ -127,7 +127,7 @@ async def release(request: Request) -> Response:
         except Refused as error:
             if error.code not in LOST:
                 raise
-    return told(request, "/queue", "Given back.")
+    return redirect_with_message(request, "/queue", "Given back.")
 
 
 async def resolve(request: Request) -> Response:
@@ -162,4 +162,4 @@ async def comment(request: Request) -> Response:
     if not text:
         return await _shown(request, "", "A comment needs words.", 400)
     await ask(request, "cases", "CommentCase", cases.CommentCaseRequest(case_id=case_id, text=text[:4096]))
-    return told(request, f"/cases/{case_id}", "Said.")
+    return redirect_with_message(request, f"/cases/{case_id}", "Said.")

@@ -7,8 +7,8 @@ from google.protobuf.json_format import MessageToDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.gate import ROOT
 from console.pages.answering import ask, likely_abuse, page
+from console.session_middleware import ROOT
 from console.views.orders import grouped
 from console.views.plots import waterfall
 from generated.vouch.v1 import agent_service_pb2 as pb

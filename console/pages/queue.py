@@ -9,11 +9,11 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from console.gate import ROOT
 from console.pages.answering import ask, go, page, session_of
 from console.services import Services, refused, with_key
+from console.session_middleware import ROOT
 from generated.vouch.v1 import case_service_pb2 as cases
-from runtime.rpc.following import followed
+from runtime.client.relay import relay_stream
 
 _ROWS = 25
 _STATUSES = {
@@ -81,7 +81,7 @@ async def changes(request: Request) -> Response:
     except grpc.aio.AioRpcError as error:
         raise refused(error) from error
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    told = _told(followed(call, first, stream, request.app.state.ending))
+    told = _told(relay_stream(call, first, stream, request.app.state.ending))
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 

@@ -3,12 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from console.gate import ROOT, SIGN_IN, cookie, secure
 from console.pages.answering import form_of, page
 from console.services import Refused, Services
+from console.session_middleware import ROOT, SIGN_IN, cookie, secure
 from console.sessions import REVIEWING, Sessions
 from generated.vouch.v1 import agent_service_pb2 as pb
-from runtime.rpc.call import travels
+from runtime.rpc.call import is_valid_metadata
 
 _LONGEST_KEY = 4096
 _UNKNOWN = (
@@ -29,7 +29,7 @@ async def sign_in(request: Request) -> Response:
     key = form_of(request).get("key", "").strip()
     services: Services = request.app.state.services
     sessions: Sessions = request.scope["sessions"]
-    if not (0 < len(key) <= _LONGEST_KEY and travels(key)):
+    if not (0 < len(key) <= _LONGEST_KEY and is_valid_metadata(key)):
         return page(request, "sign_in.html", 403, problem=_UNKNOWN)
     try:
         info: pb.GetAgentInfoResponse = await services.ask(services.agent.GetAgentInfo, pb.GetAgentInfoRequest(), key)

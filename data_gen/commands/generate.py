@@ -24,8 +24,8 @@ from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.quality.audit import audit
 from data_gen.quality.findings import all_checks, tell
 from data_gen.quality.report import write_report
+from data_gen.stream.behaviour import lives
 from data_gen.stream.generator import StreamGenerator
-from data_gen.stream.lives import lives
 from runtime.process.commands import command
 
 

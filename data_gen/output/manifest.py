@@ -9,7 +9,7 @@ from typing import Any
 from data_gen.network.compile import Network
 from data_gen.output.plan import Plan
 from data_gen.quality.audit import Audit
-from runtime.process.files import complete_or_nothing, sha256
+from runtime.process.files import atomic_write, sha256
 
 
 def manifest_path(path: Path) -> Path:
@@ -31,5 +31,5 @@ def write_manifest(
         "sha256": sha256(path),
         "audit": audited.as_json() if audited else None,
     }
-    with complete_or_nothing(manifest_path(path)) as partial:
+    with atomic_write(manifest_path(path)) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")

@@ -20,7 +20,7 @@ from data_gen.output.generator import ChunkTask, EncodedChunk, Generator
 from data_gen.output.plan import Chunk, Plan
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 _AHEAD = 2  # chunks that each worker may be ahead of the writer: what bounds the memory
 
@@ -38,7 +38,7 @@ def write_dataset(
     output, summary = format_of(path), Summary()
     sample = Sample()
     task = ChunkTask(generator, output.encode, every=Sample.step(plan.rows))
-    with complete_or_nothing(path) as partial:
+    with atomic_write(path) as partial:
         output.open(str(partial), generator.schema)
         try:
             for encoded in _done(task, plan.chunks, min(workers, len(plan.chunks))):

@@ -17,7 +17,7 @@ from data_gen.quality.charts import colour_of, grouped_bars, grouped_lines, hist
 from data_gen.quality.checks import Check
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 _BINS, _MOST_NAMES, _SAMPLE_ROWS, _STRONGEST = 28, 8, 12, 8
 
@@ -27,7 +27,7 @@ def write_report(
 ) -> None:
     """Write the page; raise OutputError when it cannot be written."""
     page = _page(name, seed, summary, sample, audited, checks)
-    with complete_or_nothing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from data_gen.language.distributions import Geometric
 from data_gen.language.domains import widening
 from data_gen.language.timeline import Seconds, Timeline
-from data_gen.stream.keyed import Keyed, Owners
-from data_gen.stream.lives import Campaign
+from data_gen.stream.behaviour import Campaign
+from data_gen.stream.hash_random import HashRandom, Owners
 from data_gen.stream.people import drawn
 
 _ORDERS = widening(1, 400, 400)
@@ -27,7 +27,7 @@ class Acts:
     device: Owners
 
 
-def act(keyed: Keyed, name: str, rows: int, campaign: Campaign, timeline: Timeline) -> Acts:
+def act(keyed: HashRandom, name: str, rows: int, campaign: Campaign, timeline: Timeline) -> Acts:
     """So many rows in campaigns.
 
     A campaign begins anywhere and goes on for its time, both measured in the pattern's own weight and not in seconds, and what

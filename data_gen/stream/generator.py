@@ -28,10 +28,17 @@ from data_gen.output.rows import (
     values_of,
 )
 from data_gen.patterns import PATTERNS
-from data_gen.stream.alone import lonely
-from data_gen.stream.cast import OF_A_CARD, OF_A_DEVICE, OF_A_NETWORK, OF_A_PERSON, Cast, Casting
-from data_gen.stream.keyed import Keyed, Owners
-from data_gen.stream.lives import CUSTOMERS
+from data_gen.stream.behaviour import CUSTOMERS
+from data_gen.stream.entity_assignment import (
+    OF_A_CARD,
+    OF_A_DEVICE,
+    OF_A_NETWORK,
+    OF_A_PERSON,
+    EntityAssigner,
+    EntityAssignment,
+)
+from data_gen.stream.hash_random import HashRandom, Owners
+from data_gen.stream.standalone_network import standalone_network
 from history.columns import Columns
 from history.definitions import NAMES
 from history.table import History
@@ -61,15 +68,15 @@ class StreamGenerator:
 
     def __init__(self, plan: Plan, seed: int, patterns: Sequence[Pattern] = PATTERNS) -> None:
         """Casts all rows and counts their past, which takes about half of the time that making them takes."""
-        self.network, self._seed = lonely(tuple(patterns)), seed
+        self.network, self._seed = standalone_network(tuple(patterns)), seed
         prior = np.array(plan.counts) / plan.rows
         self._posterior = Posterior(self.network, prior, plan.start, plan.end)
-        self._keyed = Keyed(seed)
+        self._keyed = HashRandom(seed)
         for node in self.network.nodes:  # made before workers are forked, so that they share them
             _ = node.entries, node.log_probability
         share = np.array(list(words.COUNTRIES.values())) / sum(words.COUNTRIES.values())
         self._blocks = np.clip(plan.rows * share / CUSTOMERS.orders_at_address, 1, _BLOCKS).astype(np.int64)
-        self._cast = Casting(plan, patterns, self.network, self._keyed).cast()
+        self._cast = EntityAssigner(plan, patterns, self.network, self._keyed).cast()
         self.plan = replace(plan, chunks=_chunks(self._cast, len(self.network.patterns)))
         self._history = self._counted()
 
@@ -96,7 +103,7 @@ class StreamGenerator:
         columns |= labels(self.network, cast.pattern, self._posterior.abuse(codes, cast.times))
         return as_batch(columns, self.schema)
 
-    def _drawn(self, chunk: Chunk) -> tuple[Cast, Mapping[str, Codes], dict[str, Any]]:
+    def _drawn(self, chunk: Chunk) -> tuple[EntityAssignment, Mapping[str, Codes], dict[str, Any]]:
         """Who is behind the rows of a chunk, their codes and values: the same however often it is asked."""
         draws = RawNumbers(np.random.SeedSequence(self._seed, spawn_key=(chunk.index,)))
         cast = self._cast[slice(chunk.first_row, chunk.first_row + chunk.rows)]
@@ -113,7 +120,7 @@ class StreamGenerator:
         values = {name: values_of(name, codes[name], draws) for name in NODES if name in codes}
         return cast, codes, values
 
-    def _habit(self, cast: Cast, fresh: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    def _habit(self, cast: EntityAssignment, fresh: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Near the spender's own number, mirrored at the ends: over all spenders as even as fresh numbers are."""
         own = self._keyed.sixteen(cast.spender, "order_amount").astype(np.int64)
         reach = int(CUSTOMERS.amount_spread * 65536)
@@ -121,7 +128,7 @@ class StreamGenerator:
         near = np.where(near < 0, -1 - near, near)
         return np.where(near > 65535, 131071 - near, near).astype(np.uint16)
 
-    def _addresses(self, cast: Cast, codes: Mapping[str, Codes]) -> Codes:
+    def _addresses(self, cast: EntityAssignment, codes: Mapping[str, Codes]) -> Codes:
         """Blocks of addresses: a proxy's behind one, that of the home where it is the home's country, any other elsewhere."""
         keyed = self._keyed
         blocks = self._blocks[codes["ip_country"]]
@@ -133,7 +140,7 @@ class StreamGenerator:
         address: Codes = _OCTETS[codes["ip_country"], place // 256] * 256 + place % 256
         return address
 
-    def _banks(self, cast: Cast, codes: Mapping[str, Codes]) -> Codes:
+    def _banks(self, cast: EntityAssignment, codes: Mapping[str, Codes]) -> Codes:
         bank = self._keyed.below(cast.card, "bank", words.CARD_BINS_PER_COUNTRY)
         return codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY + bank
 
@@ -156,7 +163,7 @@ class StreamGenerator:
         return History.of(columns, self._cast.times, self._cast.since, int(self._cast.times[0]))
 
 
-def _chunks(cast: Cast, patterns: int) -> tuple[Chunk, ...]:
+def _chunks(cast: EntityAssignment, patterns: int) -> tuple[Chunk, ...]:
     rows = len(cast.times)
     return tuple(
         Chunk(
@@ -167,12 +174,12 @@ def _chunks(cast: Cast, patterns: int) -> tuple[Chunk, ...]:
     )  # fmt: skip
 
 
-def _devices(cast: Cast, codes: Mapping[str, Codes]) -> Owners:
+def _devices(cast: EntityAssignment, codes: Mapping[str, Codes]) -> Owners:
     """Another number for another kind of device, so that none changes its kind."""
     return cast.device ^ (codes["device_type"].astype(np.uint64) << np.uint64(8))
 
 
-def _cards(cast: Cast, codes: Mapping[str, Codes]) -> Owners:
+def _cards(cast: EntityAssignment, codes: Mapping[str, Codes]) -> Owners:
     """Another number for another country or kind of card: patterns draw differently with one number."""
     kind = codes["card_country"].astype(np.uint64) * np.uint64(8) + codes["payment_method"].astype(np.uint64)
     return cast.card ^ (kind << np.uint64(8))

@@ -13,8 +13,8 @@ from data_gen.language.distributions import Distribution
 from data_gen.language.domains import Bins, widening
 from data_gen.language.variables import NODES
 from data_gen.network.compile import quantise
-from data_gen.stream.keyed import Keyed, Owners
-from data_gen.stream.lives import Customers
+from data_gen.stream.behaviour import Customers
+from data_gen.stream.hash_random import HashRandom, Owners
 
 DAY = 86_400
 Ints = NDArray[np.int64]
@@ -23,14 +23,14 @@ assert isinstance(_ages, Bins)
 AGES: Bins = _ages
 
 
-def drawn(keyed: Keyed, owners: NDArray[Any], purpose: str, distribution: Distribution, bins: Bins) -> Ints:
+def drawn(keyed: HashRandom, owners: NDArray[Any], purpose: str, distribution: Distribution, bins: Bins) -> Ints:
     """A whole number for each owner, distributed as declared over the bins."""
     entries = np.repeat(np.arange(bins.size), quantise(distribution.pmf(bins, {})))
     code = entries[keyed.sixteen(owners, purpose)]
     return bins.lower[code] + keyed.below(owners, f"{purpose} inside", bins.width[code])
 
 
-def opened(keyed: Keyed, rows: NDArray[Any], at: Ints, age: Ints) -> Ints:
+def opened(keyed: HashRandom, rows: NDArray[Any], at: Ints, age: Ints) -> Ints:
     """When an account was opened that is so old, given as codes, at that time: some second that fits."""
     days = AGES.lower[age] + keyed.below(rows, "age", AGES.width[age])
     return at - days * DAY - keyed.below(rows, "hour of opening", DAY)
@@ -47,7 +47,7 @@ class People:
 
     _RHYTHMS = widening(1, 3000, 40)
 
-    def __init__(self, keyed: Keyed, name: str, since: Ints, customers: Customers) -> None:
+    def __init__(self, keyed: HashRandom, name: str, since: Ints, customers: Customers) -> None:
         """One person for each time in `since`."""
         own = keyed.words(np.arange(len(since)), f"people {name}")
         order = np.argsort(since, kind="stable")
@@ -59,7 +59,7 @@ class People:
         self.in_family = keyed.happens(self.who, "in a family", customers.in_families)
         self.home: Owners = np.where(self.in_family, family, self.who)
 
-    def at_age(self, keyed: Keyed, rows: NDArray[Any], at: Ints, age: Ints) -> Ints:
+    def at_age(self, keyed: HashRandom, rows: NDArray[Any], at: Ints, age: Ints) -> Ints:
         """The place of somebody for each row whose account has its age at its time, by rhythm; -1 where there is nobody."""
         first = np.searchsorted(self.since, at - (AGES.lower[age] + AGES.width[age]) * DAY, side="right")
         last = np.searchsorted(self.since, at - AGES.lower[age] * DAY, side="right")

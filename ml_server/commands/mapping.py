@@ -10,7 +10,7 @@ from ml_server.data.datasets import sample
 from ml_server.data.suggest import suggest
 from ml_server.data.suggestion_yaml import written
 from runtime.process.commands import command
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 
 @command("vouch mapping", TableError)
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output is None:
         sys.stdout.write(text)
         return 0
-    with complete_or_nothing(options.output) as partial:
+    with atomic_write(options.output) as partial:
         partial.write_text(text)
     print(f"{options.output}: read it, then `vouch train --dataset {options.file} --mapping {options.output}`")
     return 0

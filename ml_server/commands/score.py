@@ -19,7 +19,7 @@ from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import calibrated, class_scores
 from runtime.process.commands import command
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 from runtime.process.terminal import plain
 from runtime.settings import Shared
 
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     report.lines += fits(model, options.file, mapping)
     tables = read_for_scoring(options.file, mapping, model.features.extra, report)
-    with complete_or_nothing(options.output) as partial, TableWriter(partial, options.output) as writer:
+    with atomic_write(options.output) as partial, TableWriter(partial, options.output) as writer:
         for batch in scored(model, tables):
             writer.write(pa.Table.from_batches([batch]))
             print(f"scored {writer.rows:,} orders", file=sys.stderr)

@@ -15,7 +15,7 @@ from ml_server.evaluation.costs import Cost
 from ml_server.evaluation.reliability import reliability
 from ml_server.features.sources import Numbers
 from ml_server.registry.bundle import Metadata
-from runtime.process.files import complete_or_nothing
+from runtime.process.files import atomic_write
 
 _SIZE, _MOST_POINTS, _LONGEST_BAR, _BARS = 300, 200, 420.0, 20
 _MODEL, _LIMIT, _PERFECT = "#4c78a8", "#f58518", "#ccd"
@@ -65,7 +65,7 @@ def write_report(path: Path, metadata: Metadata, measured: Measured, prices: Pri
         groups=_groups(measured.groups),
         importance=_importance(metadata),
     )
-    with complete_or_nothing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(page + "\n", encoding="utf-8")
 
 

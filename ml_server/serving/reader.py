@@ -20,7 +20,7 @@ from ml_server.features.feature_set import FeatureSet
 from ml_server.features.operations import UNDEFINED, Differs, Value
 from ml_server.features.sources import Fields
 from ml_server.model.form import Form
-from runtime.rules import conditions_on, map_condition
+from runtime.validation.contract_predicates import conditions_on, map_condition
 
 Reading = tuple[list[int], int, tuple[str, ...]]
 """Bins in the groups of the model's form; a bit for each of OPTIONAL that is absent; names of extras that are."""

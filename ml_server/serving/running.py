@@ -21,14 +21,14 @@ ROLES = {
 
 
 @contextlib.asynccontextmanager
-async def running(settings: MlSettings, *, worker: bool = False, hear: bool = True) -> AsyncIterator[Server]:
+async def running(settings: MlSettings, *, worker: bool = False, handle_signals: bool = True) -> AsyncIterator[Server]:
     """Serves while the context lasts; without a model it answers UNAVAILABLE and looks for one. Options as of `Server`."""
     metrics = ScoreMetrics()
     service = ScoringService(
         metrics, settings.max_batches, strict_extras=settings.strict_extras, models=settings.models_dir
     )
     async with Server(
-        settings, {SERVICE: service}, worker=worker, flush=metrics.flush, roles=ROLES, hear=hear
+        settings, {SERVICE: service}, worker=worker, flush=metrics.flush, roles=ROLES, handle_signals=handle_signals
     ) as server:
         server.jobs.add("models", lambda: keep_current(service, server, settings.models_dir))
         yield server

@@ -13,13 +13,13 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.metrics import CHALLENGER_FAILURES, watch_challenger
 from ml_server.serving.model_report import ModelReports
 from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
+from runtime.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.jobs import in_maintenance_thread
 from runtime.rpc.call import Call
-from runtime.rpc.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
-from runtime.rpc.guard import checks_itself
-from runtime.rpc.validation import check, violations
-from runtime.telemetry.faults import where
+from runtime.rpc.guard import self_validating
 from runtime.telemetry.logging import get_logger
+from runtime.telemetry.tracebacks import traceback_frames
+from runtime.validation.checks import check, violations
 
 _LEVEL = {False: NONE, True: FULL}  # what `explain` stands for
 _log = get_logger()
@@ -71,7 +71,7 @@ class ScoringService:
             )
         return self._scorer
 
-    @checks_itself
+    @self_validating
     async def Predict(self, request: pb.PredictRequest, call: Call) -> pb.PredictResponse:
         """Score one transaction."""
         scorer = self._ready()
@@ -99,7 +99,10 @@ class ScoringService:
             if self._failed != challenger.bundle.version:  # once for each model: it may fail at every order
                 self._failed = challenger.bundle.version
                 _log.error(
-                    "challenger failed", model_version=self._failed, error=type(error).__name__, where=where(error)
+                    "challenger failed",
+                    model_version=self._failed,
+                    error=type(error).__name__,
+                    where=traceback_frames(error),
                 )
 
     async def PredictBatch(self, request: pb.PredictBatchRequest, call: Call) -> pb.PredictBatchResponse:

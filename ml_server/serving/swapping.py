@@ -15,7 +15,7 @@ from ml_server.serving.metrics import SWAP_FAILURES, show_model
 from ml_server.serving.scorer import Scorer
 from ml_server.serving.service import ScoringService
 from runtime.jobs import in_maintenance_thread
-from runtime.process.loop import settle_garbage
+from runtime.process.event_loop import tune_gc
 from runtime.rpc.server import Server
 from runtime.telemetry.logging import get_logger
 
@@ -72,7 +72,7 @@ async def keep_current(service: ScoringService, server: Server, models: Path) ->
             earlier = service.version
             service.serve(bundle)
             show_model(bundle.version, earlier)
-            settle_garbage(first=not earlier)
+            tune_gc(first=not earlier)
             await server.set_serving(True)
             _log.info("serving", model_version=bundle.version, before=earlier or None)
         if not pointed(models, CHALLENGER):

@@ -88,7 +88,7 @@ class ApiKeys:
         self._path = path
         self._stamp = _stamp(path)  # before the content: a change in between is then seen the next time
         self._keys = read_keys(path)
-        self._tell_without_role()
+        self._log_missing_role()
         if not self._keys:
             _log.warning("the file of API keys holds no key: nobody is let in", file=str(path))
         watch_in_thread("api-keys", self, ApiKeys.look, LOOK_SECONDS)
@@ -110,7 +110,7 @@ class ApiKeys:
         self._keys = keys
         _log.info("API keys read again", names=sorted(keys))
 
-    def _tell_without_role(self) -> None:
+    def _log_missing_role(self) -> None:
         if names := sorted(key.name for key in self._keys.values() if not key.role):
             _log.warning("keys without a role may do what a shop may, and read cases", names=names, role="shop")
 

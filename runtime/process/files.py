@@ -14,7 +14,7 @@ class OutputError(Exception):
 
 
 @contextlib.contextmanager
-def complete_or_nothing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path to write to; it becomes `path` only when the block ends well, and else is removed. Raises OutputError."""
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from runtime.access import SecurityError
 from runtime.access.loopback import require_loopback
-from runtime.process.loop import run, settle_garbage
+from runtime.process.event_loop import run, tune_gc
 from runtime.process.terminal import finish_output
 from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, begin, cores, reserve
 from runtime.settings import ServerSettings, SettingsError
@@ -62,7 +62,7 @@ def main(
 
 async def one_process(settings: S, serve: Serve[S], *, worker: bool = False) -> int:
     """Serve in this process, with its metrics unless it is one worker of several. Raises SecurityError or PortTaken."""
-    settle_garbage(first=True)
+    tune_gc(first=True)
     # A batch computes in a thread; the loop, which answers and refuses, must not wait Python's 5 ms for each of its turns.
     sys.setswitchinterval(0.0005)
     shown = None if worker else _shown(settings)

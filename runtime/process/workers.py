@@ -37,7 +37,7 @@ def begin(started: Connection) -> None:
     _started = started
 
 
-def tell_started() -> None:
+def report_started() -> None:
     """In a worker: tell the supervisor that it listens, so that it is replaced at once should it die. Elsewhere nothing."""
     if _started is not None:
         with contextlib.suppress(OSError):  # the supervisor is gone, which the worker notices by itself
@@ -94,7 +94,7 @@ class Supervisor:
         forkserver.ensure_running()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
         self._show()
         await asyncio.gather(*(self._keep(slot) for slot in range(self._count)))
         _log.info("all workers stopped", codes=self._codes)
@@ -134,7 +134,7 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    def _hung_up(self) -> None:
+    def _on_sighup(self) -> None:
         self._stop() if self._terminal.closed() else self._send(signal.SIGHUP)
 
     def _stop(self) -> None:

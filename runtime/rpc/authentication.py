@@ -9,7 +9,7 @@ from runtime.access.caller import ADMIN, SHOP, Caller
 from runtime.access.forwarding import is_forwarded_from_elsewhere
 from runtime.access.keys import ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
-from runtime.rpc.errors import Unauthenticated
+from runtime.errors import Unauthenticated
 
 LOCAL_USER = Caller("", ADMIN)
 """A caller on this machine, of a service that has no keys: a laptop's user, who owns the ledger's file as well."""

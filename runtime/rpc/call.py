@@ -38,10 +38,10 @@ class Call:
     def request_id(self) -> str:
         """The caller's request id, or a new one: the same for as long as the call lasts."""
         if not self._request_id:
-            self._request_id = identified(self.headers.get(REQUEST_ID, ""))
+            self._request_id = request_id_or_new(self.headers.get(REQUEST_ID, ""))
         return self._request_id
 
-    async def tell(self, name: str, value: str) -> None:
+    async def send_header(self, name: str, value: str) -> None:
         """Send a header before the answer; HTTP shows it as one too."""
         await self.context.send_initial_metadata(((name, value),))
 
@@ -51,9 +51,9 @@ class Call:
         return self.context.time_remaining()
 
 
-def identified(given: str) -> str:
+def request_id_or_new(given: str) -> str:
     """A request id as it was given, where it can stand in headers and logs; else a new one."""
-    return given if 0 < len(given) <= 128 and travels(given) else new_id()
+    return given if 0 < len(given) <= 128 and is_valid_metadata(given) else new_id()
 
 
 def new_id() -> str:
@@ -61,6 +61,6 @@ def new_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def travels(value: str) -> bool:
+def is_valid_metadata(value: str) -> bool:
     """Whether gRPC takes a text as metadata."""
     return value.isascii() and value.isprintable()

@@ -15,20 +15,20 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from runtime.access.caller import Caller
-from runtime.rpc.authentication import Authenticator
-from runtime.rpc.call import BATCH, Call, Context
-from runtime.rpc.errors import (
+from runtime.errors import (
     DeadlinePassed,
     Forbidden,
     Overloaded,
     VouchError,
     to_status,
 )
-from runtime.rpc.places import CallPlaces, Places
-from runtime.rpc.validation import check
-from runtime.telemetry.faults import where
+from runtime.rpc.authentication import Authenticator
+from runtime.rpc.call import BATCH, Call, Context
+from runtime.rpc.concurrency import CallLimit, ConcurrencyLimit
 from runtime.telemetry.logging import get_logger
 from runtime.telemetry.metrics import IN_FLIGHT, STREAMS, MethodMetrics
+from runtime.telemetry.tracebacks import traceback_frames
+from runtime.validation.checks import check
 
 Unary = Callable[[Any, Call], Awaitable[Message]]
 Stream = Callable[[Any, Call], AsyncIterator[Message]]
@@ -46,15 +46,15 @@ _RETRIED_SECONDS = 0.2
 _log = get_logger()
 
 
-def checks_itself(behaviour: Behaviour) -> Behaviour:
+def self_validating(behaviour: Behaviour) -> Behaviour:
     """Marks a method that checks its requests while it reads them; the guard leaves that to it."""
-    behaviour.checks_itself = True  # type: ignore[attr-defined]
+    behaviour.self_validating = True  # type: ignore[attr-defined]
     return behaviour
 
 
-def waits(behaviour: Behaviour) -> Behaviour:
+def long_lived(behaviour: Behaviour) -> Behaviour:
     """Marks a stream that mostly waits for news: such streams have places of their own."""
-    behaviour.waits = True  # type: ignore[attr-defined]
+    behaviour.long_lived = True  # type: ignore[attr-defined]
     return behaviour
 
 
@@ -83,12 +83,12 @@ class Guard:
         validate: Check = check,
     ) -> None:
         self._authenticator, self._roles = authenticator or Authenticator(), roles
-        self.places = CallPlaces(max_in_flight)
-        self._streams, self._watchers = Places(max_streams), Places(max_watchers)
+        self.places = CallLimit(max_in_flight)
+        self._streams, self._watchers = ConcurrencyLimit(max_streams), ConcurrencyLimit(max_watchers)
         self._log_every = self._until_line = log_every
         self._validate = validate
         self._metrics: list[MethodMetrics] = []
-        self._refused, self._tell_refused = 0, 0.0
+        self._refused, self._next_overload_log = 0, 0.0
 
     @property
     def in_flight(self) -> int:
@@ -139,7 +139,7 @@ class Guard:
         """A server-streaming handler with everything around it."""
         path, counted, clock = _path(method), self._counted(method, "server_stream"), time.perf_counter
         validate = self._check_of(behaviour)
-        places = self._watchers if getattr(behaviour, "waits", False) else self._streams
+        places = self._watchers if getattr(behaviour, "long_lived", False) else self._streams
 
         async def answer(request: Any, context: Context) -> AsyncIterator[Message]:
             begun = clock()
@@ -179,7 +179,7 @@ class Guard:
         return self._metrics[-1]
 
     def _check_of(self, behaviour: Callable[..., Any]) -> Check | None:
-        return None if getattr(behaviour, "checks_itself", False) else self._validate
+        return None if getattr(behaviour, "self_validating", False) else self._validate
 
     def _admit(self, call: Call, path: str) -> None:
         """Raise VouchError where a call may not be worked on. Looks at its metadata alone."""
@@ -213,9 +213,9 @@ class Guard:
     async def _overloaded(self, context: Context, path: str, counted: MethodMetrics) -> None:
         """Refuse at once. One line a second tells how many: a line for each would be load of its own."""
         self._refused += 1
-        if time.monotonic() >= self._tell_refused:
+        if time.monotonic() >= self._next_overload_log:
             _log.warning("overloaded", method=path, refused=self._refused, in_flight=self.in_flight)
-            self._refused, self._tell_refused = 0, time.monotonic() + _OVERLOAD_LOG_SECONDS
+            self._refused, self._next_overload_log = 0, time.monotonic() + _OVERLOAD_LOG_SECONDS
         counted.ended(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
         await context.abort_with_status(_OVERLOADED)
 
@@ -229,7 +229,7 @@ class Guard:
         else:
             _log.error(
                 "request failed", method=path, code="INTERNAL", request_id=identity,
-                error=type(error).__name__, where=where(error),
+                error=type(error).__name__, where=traceback_frames(error),
             )  # fmt: skip
             answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
         assert isinstance(answer, VouchError)

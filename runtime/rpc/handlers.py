@@ -8,9 +8,9 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDesc
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from runtime.rpc.errors import InvalidRequest
+from runtime.errors import InvalidRequest
 from runtime.rpc.guard import Guard
-from runtime.rpc.wire import bounded
+from runtime.validation.wire_limits import bounded
 
 
 def handlers(service: ServiceDescriptor, servicer: Any, guard: Guard) -> grpc.GenericRpcHandler:

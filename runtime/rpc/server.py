@@ -18,20 +18,20 @@ from runtime.access.caller import read_certificate_roles
 from runtime.access.keys import ApiKeys
 from runtime.access.loopback import require_loopback
 from runtime.access.tls import ServerFiles, server_credentials
+from runtime.client.channels import LARGEST_ANSWER
 from runtime.jobs import Jobs
-from runtime.process.ending import limit_stopping
+from runtime.process.shutdown import limit_stopping
 from runtime.process.terminal import Terminal
-from runtime.process.workers import PortTaken, tell_started
+from runtime.process.workers import PortTaken, report_started
 from runtime.rpc.authentication import Authenticator
-from runtime.rpc.channels import LARGEST_ANSWER
-from runtime.rpc.core import give_way
+from runtime.rpc.grpc_tuning import lower_grpc_thread_priority
 from runtime.rpc.guard import Guard, Roles
 from runtime.rpc.handlers import handlers
 from runtime.rpc.health import JOBS, NOT_SERVING, SERVING, BoundedHealth
-from runtime.rpc.inprocess import LocalStub
-from runtime.rpc.validation import validator
+from runtime.rpc.local import LocalStub
 from runtime.settings import ServerSettings
 from runtime.telemetry.logging import get_logger
+from runtime.validation.checks import validator
 
 _SHOW_SECONDS, _GIVE_WAY_SECONDS = 0.5, 5.0
 
@@ -82,7 +82,7 @@ class Server:
         worker: bool = False,
         roles: Roles,
         flush: Callable[[], None] = lambda: None,
-        hear: bool = True,
+        handle_signals: bool = True,
         jobs: Jobs | None = None,
     ) -> None:
         """`flush` brings metrics of the service's own up to date; `hear` lets signals stop it.
@@ -106,7 +106,7 @@ class Server:
         self.health = BoundedHealth()
         self.names = [service.full_name for service in services]
         self.stopping, self._now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._services, self._hears = services, hear
+        self._services, self._handles_signals = services, handle_signals
         self._worker, self._flush, self._terminal = worker, flush, Terminal()
         self._server = grpc.aio.server(options=options(settings, worker))
         self._server.add_generic_rpc_handlers(
@@ -137,9 +137,9 @@ class Server:
             ) from error
         await self.set_serving(False)
         await self._server.start()
-        if self._hears:
-            self._hear()
-        tell_started()
+        if self._handles_signals:
+            self._install_signal_handlers()
+        report_started()
         self.jobs.add("metrics", self._show, every=_SHOW_SECONDS)
         self.jobs.add("grpc-threads", self._give_way, every=_GIVE_WAY_SECONDS)
         self.jobs.add("validator", self._load_validator)
@@ -148,24 +148,24 @@ class Server:
 
     async def _give_way(self) -> None:
         """Threads of gRPC that came since are told too: it makes them as it needs them."""
-        give_way(self.settings.grpc_nice)
+        lower_grpc_thread_priority(self.settings.grpc_nice)
 
     async def _load_validator(self) -> None:
         """Import protovalidate before the first request needs it."""
         await asyncio.to_thread(validator)
 
-    def _hear(self) -> None:
+    def _install_signal_handlers(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         if hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+            loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
         self._release = limit_stopping(self.settings.lame_duck_seconds + self.settings.drain_seconds)
         supervisor = multiprocessing.parent_process() if self._worker else None
         if supervisor:
             loop.add_reader(supervisor.sentinel, self._supervisor_gone, supervisor.sentinel)
 
-    def _hung_up(self) -> None:
+    def _on_sighup(self) -> None:
         self.stop() if self._terminal.closed() else self.reload.set()
 
     def _supervisor_gone(self, sentinel: int) -> None:

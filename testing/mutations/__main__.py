@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testing.mutations.faults import FAULTS, Fault
 from testing.project_copy import copy_project
-from testing.results import entry, write
+from testing.reports.results import entry, write
 from testing.servers.launching import PYTHON
 
 

@@ -22,16 +22,28 @@ def _in(topic: str, file: str, tests: Sequence[str], *faults: tuple[str, str, st
 
 
 _INDENT: Final = 16 * " "
-_LEDGER: Final = ("tests/agent/test_tampering.py", "tests/agent/test_ledger.py", "tests/agent/test_writes.py")
-_GUARD: Final = (
-    "tests/runtime/test_guard.py",
-    "tests/runtime/test_core.py",
-    "tests/agent/test_overload.py",
-    "tests/agent/test_roles.py",
-    "tests/doors/test_work.py",
+_LEDGER: Final = (
+    "tests/agent/ledger/test_tampering.py",
+    "tests/agent/ledger/test_ledger.py",
+    "tests/agent/ledger/test_writes.py",
 )
-_POLICY: Final = ("tests/agent/test_policy.py", "tests/agent/test_randomised.py", "tests/agent/test_blind.py")
-_HISTORY: Final = ("tests/history", "tests/agent/test_memory.py", "tests/agent/test_places.py")
+_GUARD: Final = (
+    "tests/runtime/rpc/test_guard.py",
+    "tests/runtime/rpc/test_grpc_tuning.py",
+    "tests/agent/services/test_overload.py",
+    "tests/agent/services/test_roles.py",
+    "tests/transports/test_work.py",
+)
+_POLICY: Final = (
+    "tests/agent/policies/test_policy.py",
+    "tests/agent/policies/test_randomised.py",
+    "tests/agent/cases/test_blind.py",
+)
+_HISTORY: Final = (
+    "tests/history",
+    "tests/agent/history_store/test_history.py",
+    "tests/agent/history_store/test_places.py",
+)
 
 FAULTS: Final = [
     *_in(
@@ -46,7 +58,7 @@ FAULTS: Final = [
     ),
     *_in(
         "ledger",
-        "agent_server/ledger/group.py",
+        "agent_server/ledger/transaction.py",
         _LEDGER,
         (
             "a foreign end of the chain is appended to",
@@ -71,7 +83,7 @@ FAULTS: Final = [
     ),
     *_in(
         "ledger",
-        "agent_server/ledger/keeping.py",
+        "agent_server/ledger/recording.py",
         _LEDGER,
         ("the same order with other content gets the answer to the first", "if known.content_digest == digest]", "]"),
     ),

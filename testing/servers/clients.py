@@ -12,9 +12,9 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.rpc.channels import open_channel
+from runtime.client.channels import open_channel
+from testing.inputs.orders import message
 from testing.load import Call
-from testing.orders import message
 
 SCORING = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 AGENT = agent.DESCRIPTOR.services_by_name["AgentService"].full_name

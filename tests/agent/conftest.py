@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.ledgers import new_ledger, new_ledger_on
+from testing.ledger.templates import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres
 
 

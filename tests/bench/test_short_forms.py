@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench import load
-from testing.results import FOLDER
+from bench.harness import load
+from testing.reports.results import FOLDER
 from testing.servers.processes import run
 
 NEEDS_A_MODEL = {
     "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.policy", "bench.reviewers", "bench.serving",
 }  # fmt: skip
-OWN_DATA = {"bench.generate", "bench.loop", "bench.memory.stream", "bench.real.__main__"}
-NO_BENCHES = {"bench.servers", "bench.real.peers"}
+OWN_DATA = {"bench.generate", "bench.feedback_loop", "bench.memory.stream", "bench.real.__main__"}
+NO_BENCHES = {"bench.harness.servers", "bench.real.peers"}
 """Programs that benches start."""
 OPTIONS = {
-    "bench.loop": ("--seeds", "1"),
+    "bench.feedback_loop": ("--seeds", "1"),
     "bench.real.__main__": ("--seeds", "1", "--peer-seeds", "1"),
 }
 

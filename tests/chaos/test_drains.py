@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chaos.ends import drain_replicas
+from chaos.process_kills import drain_replicas
 
 
 async def test_draining_costs_no_call(models: Path, tmp_path: Path) -> None:

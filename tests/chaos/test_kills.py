@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chaos.ends import kill_workers
+from chaos.process_kills import kill_workers
 
 
 async def test_killed_workers_cost_no_call(models: Path, tmp_path: Path) -> None:

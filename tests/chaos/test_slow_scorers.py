@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent_server.gathering import MAX_BATCHES
+from agent_server.scoring.request_batcher import MAX_BATCHES
 from chaos.slow_scorers import hold_scorer_calls
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testing.commands import ended
-from testing.foreign import FOREIGN, MAPPING
+from testing.inputs.foreign import FOREIGN, MAPPING
 
 HEAD = "transaction_id,timestamp,user_id,order_amount,is_abuse\n"
 

@@ -12,7 +12,7 @@ from contract.fields import FIELDS
 from ml_server.data.mapping import Report, apply, read_mapping
 from ml_server.data.suggest import suggest
 from ml_server.data.suggestion_yaml import quoted, written
-from testing.hostile import TEXTS
+from testing.inputs.hostile import TEXTS
 from testing.servers.processes import call
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from contract.tables import read_table
 from runtime.process.terminal import plain
-from testing.hostile import TEXTS
+from testing.inputs.hostile import TEXTS
 from testing.servers.processes import PYTHON, ROOT, run
 
 

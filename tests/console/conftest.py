@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Re
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from runtime.access.keys import digest
-from testing.orders import ALL_DOCUMENTED, message
+from testing.inputs.orders import ALL_DOCUMENTED, message
 from testing.servers.processes import Stack
 from testing.waiting import START_SECONDS, wait_for
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from console.application import ROUTES
-from console.gate import HEADERS
+from console.session_middleware import HEADERS
 from console.sessions import Session, Sessions
 from console.signed_out import SignedOutSessions
 from testing.servers.processes import Stack, answers

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from testing.hostile import TEXTS
+from testing.inputs.hostile import TEXTS
 from tests.console.conftest import Desk
 from tests.console.test_gate import CHANGED, READ, csrf
 

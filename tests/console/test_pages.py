@@ -12,7 +12,7 @@ from console.views.plots import logit, waterfall
 from console.views.words import span
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
-from testing.orders import message
+from testing.inputs.orders import message
 from testing.servers.processes import run
 from tests.console.conftest import Desk
 from tests.console.test_gate import csrf

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance.making import ADDRESSES
+from conformance.generate_vectors import ADDRESSES
 from contract.fields import FIELDS
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.dialect.bodies import TransactionBody
-from runtime.rpc.validation import accepting, violations
-from runtime.rules import patterns_of
-from testing.orders import message
+from http_bridge.json.transaction import TransactionBody
+from runtime.validation.checks import accepting, violations
+from runtime.validation.contract_predicates import patterns_of
+from testing.inputs.orders import message
 
 FIELD: Any = Transaction.DESCRIPTOR.fields_by_name["ip_address"]
 octets = st.sampled_from(["0", "1", "9", "10", "99", "199", "249", "250", "255", "256", "999", "01", "00", ""])

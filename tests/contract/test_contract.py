@@ -17,11 +17,11 @@ from generated.vouch.v1 import (
     transaction_pb2,
 )
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from http_bridge.dialect.descriptions import description
-from runtime.rpc.errors import InvalidRequest
-from runtime.rpc.statuses import STATUSES, reason_name
-from runtime.rpc.validation import check
-from testing.orders import ALL_DOCUMENTED, message
+from http_bridge.json.descriptions import description
+from runtime.error_statuses import STATUSES, reason_name
+from runtime.errors import InvalidRequest
+from runtime.validation.checks import check
+from testing.inputs.orders import ALL_DOCUMENTED, message
 from testing.servers.processes import ROOT
 
 SERVICES = (scoring_service_pb2, agent_service_pb2, case_service_pb2, privacy_service_pb2)

@@ -12,8 +12,8 @@ from ml_server.features.table_columns import TableColumns
 from ml_server.features.text_scores import DISPOSABLE, mail_kind
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import Scorer
-from testing.hostile import TEXTS
-from testing.orders import message
+from testing.inputs.hostile import TEXTS
+from testing.inputs.orders import message
 
 DISGUISES = (
     "tempmail.net",

@@ -95,7 +95,7 @@ def test_the_own_key_of_the_bridge_is_for_this_machine() -> None:
     """A caller that shows no key gets the bridge's own only from loopback, and not through somebody who forwards."""
     from pydantic import SecretStr
 
-    from http_bridge.front.gate import Gate
+    from http_bridge.middleware.access import Gate
     from http_bridge.settings import HttpSettings
 
     passed: list[Any] = []

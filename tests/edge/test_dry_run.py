@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from testing.doors import JSON_TYPE, encoded
-from testing.hostile import ORDER
+from testing.inputs.hostile import ORDER
+from testing.transports import JSON_TYPE, encoded
 
 pytestmark = pytest.mark.envoy
 PATH = "/v1/transactions:review"

@@ -11,8 +11,8 @@ from google.rpc import status_pb2
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from runtime.rpc.errors import InvalidRequest, to_status
-from testing.orders import message
+from runtime.errors import InvalidRequest, to_status
+from testing.inputs.orders import message
 from testing.servers.processes import ROOT, Stack
 
 pytestmark = pytest.mark.envoy

@@ -6,8 +6,8 @@ from itertools import count
 import httpx
 import pytest
 
-from testing.doors import JSON_TYPE, encoded
-from testing.hostile import ORDER
+from testing.inputs.hostile import ORDER
+from testing.transports import JSON_TYPE, encoded
 from tests.edge.conftest import Open
 
 pytestmark = pytest.mark.envoy

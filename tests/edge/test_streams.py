@@ -17,12 +17,12 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from http_bridge import agent as agent_rest
 from http_bridge import ml as scorer_rest
 from http_bridge.events import EventStream
-from runtime.rpc.split_channel import STREAMS_PER_CONNECTION
-from stack.edge import shaped
+from runtime.client.split_channel import STREAMS_PER_CONNECTION
+from stack.edge import apply_settings
 from stack.edge_access import misrouted_streams, streams
 from stack.settings import EdgeSettings
 from testing.asking import BOTH, post
-from testing.hostile import ORDER
+from testing.inputs.hostile import ORDER
 from testing.servers.processes import ROOT, Stack
 
 CONTRACT = [
@@ -35,7 +35,7 @@ CONSOLE_STREAMS = {"/console/queue/changes"}
 
 def configuration(**settings: Any) -> Any:
     """The edge's configuration as it is with settings."""
-    return shaped(yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text()), EdgeSettings(**settings))
+    return apply_settings(yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text()), EdgeSettings(**settings))
 
 
 def routes_of(config: Any) -> list[dict[str, Any]]:

@@ -21,9 +21,9 @@ from data_gen.patterns import PATTERNS
 from data_gen.patterns.fake_account import HARD
 from data_gen.patterns.legitimate import LEGITIMATE
 from data_gen.patterns.shares import DEFAULT_RATIOS
-from data_gen.stream.alone import HIDDEN, lonely
 from data_gen.stream.generator import StreamGenerator
-from data_gen.stream.keyed import Keyed
+from data_gen.stream.hash_random import HashRandom
+from data_gen.stream.standalone_network import HIDDEN, standalone_network
 from history.definitions import NAMES
 from history.table import with_history
 from testing.servers.processes import call, run
@@ -134,7 +134,7 @@ def test_everybody_comes_back(frame: pd.DataFrame) -> None:
 def test_a_row_alone_is_summed_by_brute_force() -> None:
     """Summing over home and device by hand, row by row, gives the stated posterior to 1e-9."""
     plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
-    network = lonely(PATTERNS)
+    network = standalone_network(PATTERNS)
     posterior = Posterior(network, np.array(plan.counts) / plan.rows, plan.start, plan.end)
     numbers, pattern = RawNumbers(np.random.SeedSequence(4)), np.arange(20) % len(PATTERNS)
     times = plan.start + np.arange(20) * 191_000
@@ -176,15 +176,15 @@ def test_small_streams(size: int) -> None:
 def test_what_a_stream_cannot_draw_is_named(pattern: object, named: str) -> None:
     """A pattern of one's own whose columns depend on what a stream counts is refused by name."""
     with pytest.raises(PatternError, match=named):
-        lonely((*PATTERNS, pattern))  # type: ignore[arg-type]
+        standalone_network((*PATTERNS, pattern))  # type: ignore[arg-type]
 
 
 def test_owners_have_numbers_of_their_own() -> None:
     """A number depends on seed, owner and purpose, and over owners numbers are even."""
     owners = np.arange(100_000)
-    first, other = Keyed(1).sixteen(owners, "a"), Keyed(1).sixteen(owners, "b")
-    assert (first == Keyed(1).sixteen(owners, "a")).all()
-    assert (first != Keyed(2).sixteen(owners, "a")).mean() > 0.99
+    first, other = HashRandom(1).sixteen(owners, "a"), HashRandom(1).sixteen(owners, "b")
+    assert (first == HashRandom(1).sixteen(owners, "a")).all()
+    assert (first != HashRandom(2).sixteen(owners, "a")).mean() > 0.99
     assert abs(np.corrcoef(first, other)[0, 1]) < 0.02
     counts = np.bincount(first >> 12, minlength=16)
     assert np.abs(counts - 6250).max() < 5 * np.sqrt(6250)

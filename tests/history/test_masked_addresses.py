@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_server.history_store.importing import Importing
+from agent_server.history_store.links import links_of
 from agent_server.ledger.schema import ATTEMPTS
-from agent_server.memory.importing import Importing
-from agent_server.memory.links import links_of
 from history.definitions import DAY, NEEDED, key_text
 from history.table import with_history
-from testing.remembering import replayed
-from tests.agent.test_memory import BEGUN, memory_of, order, recall, review
+from testing.ledger.history import replayed
+from tests.agent.history_store.test_history import BEGUN, memory_of, order, recall, review
 
 AT = BEGUN + 40 * DAY
 MASKED = ("81.7.xxx.xxx", "81.7.x.x", "81.7.3.xxx", "81.7.3.0", "81.7.0.0", "2001:db8:85a3::", "2001:db8:85a3:8d3:0:0:0:0",

@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.schema import MEMORY
-from agent_server.memory.recall import Recall, Recalled
 from contract.messages import messages
 from contract.tables import read_table
 from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
 from history.replay import Attempt, Replay, texts_of
 from history.table import with_history
 from testing.servers.processes import call
-from tests.agent.test_memory import APPROVE, DENY, review
+from tests.agent.history_store.test_history import APPROVE, DENY, review
 
 BEGUN = dt.datetime(2025, 1, 1)
 
@@ -131,8 +131,8 @@ async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, m
     wanted = by_hand(table)
     ledger = Ledger(open_engine(ledger_url))
     for order in messages(table.slice(300)):
-        recalled = await ledger.write(Recall(order))
-        assert isinstance(recalled, Recalled)
+        recalled = await ledger.write(RecordAttempt(order))
+        assert isinstance(recalled, HistoryFeatures)
         assert recalled.values == wanted[order.transaction_id]
     ledger.close()
 

@@ -19,7 +19,7 @@ from ml_server.registry.bundle import TABLES, Bundle
 from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
-from testing.orders import message
+from testing.inputs.orders import message
 
 
 def test_the_example_is_explained_as_documented(model: Bundle) -> None:

@@ -23,8 +23,8 @@ from ml_server.serving.service import ScoringService
 from ml_server.serving.swapping import proven
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
-from runtime.process.loop import settle_garbage
-from testing.orders import message
+from runtime.process.event_loop import tune_gc
+from testing.inputs.orders import message
 
 SWAPS = 8
 
@@ -65,7 +65,7 @@ def test_swaps_of_a_process_leave_one_reader(models: Path) -> None:
     try:
         for _ in range(3):
             service.serve(proven(models))
-            settle_garbage()
+            tune_gc()
             living.append(weakref.ref(service._ready().read_accepted))
     finally:
         gc.unfreeze()
@@ -82,9 +82,9 @@ def test_garbage_that_was_spared_is_collected_later() -> None:
     node.other = node
     reference = weakref.ref(node)
     try:
-        settle_garbage()
+        tune_gc()
         del node
-        settle_garbage()
+        tune_gc()
     finally:
         gc.unfreeze()
     assert reference() is None

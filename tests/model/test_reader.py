@@ -21,7 +21,7 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.reader import Reader, absent_bits, compiled_reader
 from ml_server.serving.scorer import Scorer
 from ml_server.training.field_dropout import drop_fields
-from runtime.rpc.validation import validator
+from runtime.validation.checks import validator
 
 _EXTRA = Extra(("score", "hour_of_day"), ("shop", "product-line"))
 _TEXTS = [

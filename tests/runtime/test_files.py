@@ -8,7 +8,7 @@ import pytest
 
 from ml_server.registry.bundle import Bundle
 from ml_server.registry.store import CURRENT, load, save
-from runtime.process.files import OutputError, complete_or_nothing
+from runtime.process.files import OutputError, atomic_write
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_renamed_file_is_on_disk_first(tmp_path: Path, steps: list[str]) -> None:
     """The content is synced, then renamed, then the folder's names are synced; a failure leaves the old file."""
     path = tmp_path / "keys"
-    with complete_or_nothing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("new")
     assert steps == [f"sync .keys.{os.getpid()}.partial", "rename to keys", f"sync {tmp_path.name}"]
-    with pytest.raises(OutputError), complete_or_nothing(path) as partial:
+    with pytest.raises(OutputError), atomic_write(path) as partial:
         raise OSError("no room")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]

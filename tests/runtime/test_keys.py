@@ -16,7 +16,7 @@ from runtime.access.caller import Caller
 from runtime.access.keys import ApiKeys, digest, new_key, read_keys
 from runtime.access.loopback import is_loopback, require_loopback
 from testing.asking import code_of
-from testing.orders import message
+from testing.inputs.orders import message
 from testing.servers.processes import Stack, run
 from testing.waiting import START_SECONDS, free_port
 

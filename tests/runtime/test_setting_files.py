@@ -17,14 +17,14 @@ import yaml
 
 from agent_server.audit.signing import Signing, make_key
 from agent_server.decisions.policy import Policy
-from agent_server.golden import read_golden
+from agent_server.feedback.golden_cases import read_golden
 from agent_server.ledger import LedgerError
 from agent_server.policies.current import WatchedPolicy, current_policy
 from agent_server.policies.nodes import PolicyError
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
-from http_bridge.front.gate import Gate
+from http_bridge.middleware.access import Gate
 from http_bridge.settings import HttpSettings
 from ml_server.registry.bundle import SERVED, ArtifactError
 from ml_server.registry.store import CURRENT, SUMS
@@ -36,7 +36,7 @@ from runtime.access.tls import FrontSettings, Replaced, ServerFiles, server_cred
 from runtime.files import UnusableFile, read_file
 from runtime.rpc.server import Server
 from runtime.settings import ServerSettings, Settings
-from stack.edge_secrets import secured
+from stack.edge_secrets import apply_tls
 from stack.settings import EdgeSettings
 from testing.servers.certificates import Certificates
 from testing.servers.processes import ROOT
@@ -113,7 +113,7 @@ Read = Callable[[Path, Good], object]
 
 def _server(settings: type[ServerSettings], **given: Any) -> object:
     async def made() -> object:
-        return Server(settings.read(metrics_listen="", **given), {}, roles={}, hear=False)
+        return Server(settings.read(metrics_listen="", **given), {}, roles={}, handle_signals=False)
 
     return asyncio.run(made())
 
@@ -145,7 +145,7 @@ def _edge(name: str) -> Read:
             "services_tls_certificate": certificate, "services_tls_key": key,
         } | {name: path}  # fmt: skip
         config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
-        return secured(config, EdgeSettings.read(**files), lambda secret: Path("kept"))
+        return apply_tls(config, EdgeSettings.read(**files), lambda secret: Path("kept"))
 
     return read
 

@@ -11,7 +11,7 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.asking import code_of
-from testing.orders import message
+from testing.inputs.orders import message
 from testing.servers.processes import Stack
 from testing.servers.replicas import running, scorer
 from testing.waiting import START_SECONDS, free_port, wait_for

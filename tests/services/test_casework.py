@@ -12,7 +12,7 @@ import pytest
 
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
-from testing.orders import DOCUMENTED
+from testing.inputs.orders import DOCUMENTED
 from testing.servers.processes import Stack, run
 
 _JSON = {"content-type": "application/json"}

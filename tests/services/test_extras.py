@@ -26,9 +26,9 @@ from ml_server.registry.store import load
 from ml_server.serving.metrics import UNKNOWN, ScoreMetrics
 from ml_server.serving.scorer import Scorer
 from ml_server.serving.service import ScoringService
-from runtime.rpc.errors import InvalidRequest
-from testing import hostile
-from testing.orders import DOCUMENTED, message
+from runtime.errors import InvalidRequest
+from testing.inputs import hostile
+from testing.inputs.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, call
 
 NUMBERS, TEXTS = [f"v{number}" for number in range(17)], ["shop", "Basket.kind", "kind-2"]

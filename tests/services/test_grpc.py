@@ -18,7 +18,7 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from testing.orders import message
+from testing.inputs.orders import message
 from testing.servers.processes import Stack
 from testing.waiting import START_SECONDS
 

@@ -17,7 +17,7 @@ from honcho.printer import Message
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from stack import up
-from testing.orders import DOCUMENTED, message
+from testing.inputs.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, answers, run
 from testing.waiting import START_SECONDS, free_port, wait_for
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from testing.orders import DOCUMENTED
+from testing.inputs.orders import DOCUMENTED
 from testing.servers.processes import Stack, call
 from testing.waiting import START_SECONDS
 

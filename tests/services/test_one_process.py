@@ -12,11 +12,11 @@ import pytest
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access.keys import digest, new_key
-from testing import hostile
 from testing.asking import BOTH, post
-from testing.doors import encoded
-from testing.orders import DOCUMENTED, message
+from testing.inputs import hostile
+from testing.inputs.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, answers
+from testing.transports import encoded
 from testing.waiting import START_SECONDS, free_port, wait_for
 
 

@@ -9,7 +9,7 @@ import pytest
 from chaos.policies import denying_from, swap_policies
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
-from testing.orders import DOCUMENTED
+from testing.inputs.orders import DOCUMENTED
 from testing.servers.processes import Stack, call
 from testing.waiting import wait_for
 

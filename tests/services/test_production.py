@@ -16,8 +16,8 @@ import httpx
 import pytest
 import trustme
 
-from testing.documents import TEXT
-from testing.hostile import ORDER
+from testing.inputs.documents import TEXT
+from testing.inputs.hostile import ORDER
 from testing.servers.processes import PYTHON, ROOT, Stack, answers, launch, run
 from testing.servers.replicas import Replica, agent, running, scorer
 from testing.waiting import START_SECONDS, free_port, wait_for

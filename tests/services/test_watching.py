@@ -15,7 +15,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from http_bridge.events import _told
 from load_test.orders import read_orders
-from runtime.rpc.following import followed
+from runtime.client.relay import relay_stream
 from testing.asking import BOTH, code_of, post
 from testing.servers.processes import Stack
 from testing.servers.replicas import agent, running
@@ -158,7 +158,7 @@ async def test_who_goes_away_gives_up_the_place_at_once() -> None:
             ended.set()
 
     call = changes()
-    told = _told(followed(call, await anext(call), call, asyncio.Event()))
+    told = _told(relay_stream(call, await anext(call), call, asyncio.Event()))
     assert b"id: 1" in await anext(told)
     waiting = asyncio.ensure_future(anext(told))
     await asyncio.sleep(0)

@@ -9,14 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.cases.golden_copies import note_origin
 from agent_server.database.engine import writing
+from agent_server.history_store.attempts import RecordAttempt
+from agent_server.history_store.compaction import CompactionJob
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.golden_copies import note_origin
-from agent_server.ledger.group import Group, digest_of
-from agent_server.ledger.keeping import Asked, KeepDecision, Opening
+from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
 from agent_server.ledger.schema import METADATA
-from agent_server.memory.folding import Folding
-from agent_server.memory.recall import Recall
+from agent_server.ledger.transaction import LedgerTransaction, digest_of
 from agent_server.privacy.progress import Stage
 from agent_server.privacy.rewriting import Rewriting
 from agent_server.privacy.scrubbing import dialect_of
@@ -25,9 +25,9 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import privacy_service_pb2 as privacy
 from history.definitions import DAY, LONGEST
-from testing.decisions import answer_for
-from testing.erasing import Shop, call_by, found_in, import_past, marked_order, past_of, patterns_of, values_in
-from testing.orders import message
+from testing.inputs.orders import message
+from testing.ledger.decisions import answer_for
+from testing.ledger.erasing import Shop, call_by, found_in, import_past, marked_order, past_of, patterns_of, values_in
 from testing.servers.postgres import Postgres
 
 KEPT, DELETED, EMPTIED = "kept", "deleted", "emptied"
@@ -137,19 +137,19 @@ async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
     for amount_now in (amount + 1000, amount + 2000):  # never decided, and replaced
         order = marked_order(mark, 99, amount_now)
         order.timestamp.FromSeconds(NOW + 99)
-        await shop.ledger.write(Recall(order))
+        await shop.ledger.write(RecordAttempt(order))
     await shop.ledger.write(golden_copy(mark))
-    assert await Folding(shop.ledger, LONGEST // DAY + 1).once(NOW + DAY) >= 5
+    assert await CompactionJob(shop.ledger, LONGEST // DAY + 1).once(NOW + DAY) >= 5
 
 
-def golden_copy(mark: str) -> Callable[[Group], None]:
+def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
     """A golden order that was made from an order of the person."""
 
-    def write(group: Group) -> None:
+    def write(group: LedgerTransaction) -> None:
         order = marked_order(mark, 100, AMOUNT)
         order.user_id = "nobody"
-        opening = Opening("golden-case", cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
-        KeepDecision(order, answer_for(order.transaction_id), Asked("shop", mark, "d" * 64), opening)(group)
+        opening = NewCase("golden-case", cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
+        RecordDecision(order, answer_for(order.transaction_id), DecisionContext("shop", mark, "d" * 64), opening)(group)
         (kept,) = group.revisions(order.transaction_id, Kind.GOLDEN)
         note_origin(group, kept.sequence, [digest_of(group.memory_key, mark)])
 

@@ -13,15 +13,15 @@ from agent_server.audit.verify import verify_ledger
 from agent_server.backup.copying import back_up, restore
 from agent_server.database.engine import connect, writing
 from agent_server.decisions.policy import Policy
-from agent_server.golden import GoldenCases, GoldenOrder
+from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder
+from agent_server.history_store.attempts import RecordAttempt
+from agent_server.history_store.compaction import foldable
+from agent_server.history_store.importing import Importing
 from agent_server.ledger import Ledger, open_engine, reading
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.migrate import migrate
+from agent_server.ledger.migrations.migrate import migrate
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
-from agent_server.memory.folding import foldable
-from agent_server.memory.importing import Importing
-from agent_server.memory.recall import Recall
 from agent_server.policies.current import CurrentPolicy
 from agent_server.privacy import Erase
 from agent_server.privacy.footprint import footprint, remembered_of
@@ -30,9 +30,9 @@ from agent_server.privacy.rewriting import Rewriting
 from agent_server.privacy.scrubbing import Scrubber, dialect_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
-from testing.decisions import fill, keep
-from testing.erasing import past_of
-from testing.orders import message
+from testing.inputs.orders import message
+from testing.ledger.decisions import fill, keep
+from testing.ledger.erasing import past_of
 from testing.servers.postgres import Postgres
 from testing.waiting import wait_for
 
@@ -251,7 +251,7 @@ async def test_what_is_found_and_exported_of_a_person_is_what_is_erased(ledger_u
     """Contents of orders that were replaced before they were decided, by another account's too, are found and exported."""
     ledger = Ledger(open_engine(ledger_url))
     for person, amount in (("anna", 7.0), ("anna", 8.0), ("bert", 9.0)):
-        await ledger.write(Recall(message(transaction_id="shared", user_id=person, order_amount=amount)))
+        await ledger.write(RecordAttempt(message(transaction_id="shared", user_id=person, order_amount=amount)))
     for person, amounts in (("anna", [7.0, 8.0]), ("bert", [9.0]), ("nobody", [])):
         orders, more = await ledger.read(remembered_of(person, None))
         assert ([order.order_amount for order in orders], more) == (amounts, None)

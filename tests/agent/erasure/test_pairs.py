@@ -7,28 +7,28 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Claim, Reviewer
-from agent_server.cases.labels import known_labels
+from agent_server.cases.rescoring import rescored
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.commands.privacy import main
 from agent_server.database.engine import writing
 from agent_server.decisions.policy import Policy
+from agent_server.feedback.labels import known_labels
+from agent_server.history_store.importing import Importing
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.keeping import Said
 from agent_server.ledger.queries import unscored_cases
+from agent_server.ledger.recording import VerdictDetails
 from agent_server.ledger.schema import CASES, ERASURE_PROGRESS, HEAD
-from agent_server.memory.importing import Importing
 from agent_server.privacy import Erase
 from agent_server.privacy.progress import Stage
 from agent_server.privacy.scrubbing import Scrubber
-from agent_server.rescoring import rescored
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
-from runtime.rpc.errors import NotAvailable, NotFound
-from testing.decisions import keep
-from testing.erasing import Shop, call_by, import_past, past_of
-from testing.orders import message
+from runtime.errors import NotAvailable, NotFound
+from testing.inputs.orders import message
+from testing.ledger.decisions import keep
+from testing.ledger.erasing import Shop, call_by, import_past, past_of
 
 LEASE = 600_000_000
 NOW = 1_790_000_000
@@ -112,11 +112,11 @@ async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> Non
     await ledger.write(keep("worked", user_id="else"))
     first = await ledger.write(Claim(bob, LEASE))
     assert first is not None
-    await ledger.write(Resolve(bob, Verdict(first, pb.DECISION_DENY, Said()), _Call()))  # type: ignore[arg-type]
+    await ledger.write(Resolve(bob, Verdict(first, pb.DECISION_DENY, VerdictDetails()), _Call()))  # type: ignore[arg-type]
     looked = await ledger.write(keep("looked", user_id="gone"))
     claimed = await ledger.write(Claim(ada, LEASE, looked.answer.case_id))
     assert claimed is not None
-    verdict = Verdict(claimed, pb.DECISION_DENY, Said("words"))
+    verdict = Verdict(claimed, pb.DECISION_DENY, VerdictDetails("words"))
     await ledger.write(Resolve(ada, verdict, _Call(), lambda: True))  # type: ignore[arg-type]
     taken = await ledger.write(keep("taken", user_id="gone"))
     held = await ledger.write(Claim(bob, LEASE, taken.answer.case_id))
@@ -125,7 +125,7 @@ async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> Non
     assert (await ledger.write(Erase(user_id="gone"))).cases == 4
     assert await ledger.write(Claim(bob, LEASE)) is None
     with pytest.raises(NotAvailable, match="erased"):
-        await ledger.write(Resolve(bob, Verdict(held, pb.DECISION_DENY, Said()), _Call()))  # type: ignore[arg-type]
+        await ledger.write(Resolve(bob, Verdict(held, pb.DECISION_DENY, VerdictDetails()), _Call()))  # type: ignore[arg-type]
     with ledger._engine.connect() as connection:
         rows = connection.execute(sa.select(CASES).where(CASES.c.verdict == 0)).all()
         assert [(row.status, row.reviewer, row.note) for row in rows] == [(cases.CASE_STATUS_RESOLVED, "", "")] * 3

@@ -14,7 +14,7 @@ from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.database.engine import connect, writing
 from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.migrate import migrate
+from agent_server.ledger.migrations.migrate import migrate
 from agent_server.ledger.schema import ATTEMPTS, CASES, PAYLOADS
 from agent_server.privacy import Erase
 from agent_server.privacy.log import empty_sqlite_log
@@ -24,10 +24,10 @@ from agent_server.privacy.scrubbing import dialect_of
 from agent_server.privacy.tables import PERSONAL_TABLES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
-from runtime.rpc.errors import NotAvailable, Unavailable
-from testing.decisions import keep
-from testing.erasing import Shop, call_by
-from testing.orders import message
+from runtime.errors import NotAvailable, Unavailable
+from testing.inputs.orders import message
+from testing.ledger.decisions import keep
+from testing.ledger.erasing import Shop, call_by
 from testing.servers.postgres import Postgres
 
 LEASE = 600_000_000

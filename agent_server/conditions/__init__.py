@@ -1,0 +1,1 @@
+"""The condition language of policies: types, limits, and checks when a policy is loaded. Pure."""

@@ -1,0 +1,65 @@
+"""The values that conditions are evaluated with, read from an order and its score. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC
+from typing import Any
+
+from agent_server.conditions.language import Condition
+from agent_server.conditions.presence import flag_of
+from contract.abuse_types import likeliest
+from contract.fields import FIELDS, REQUIRED, Field
+from contract.texts import NORMALISED
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+
+Lists = Mapping[str, frozenset[str]]
+_NUL = "\N{SYMBOL FOR NULL}"
+Facts = Callable[[Transaction, PredictResponse | None], dict[str, Any]]
+
+
+def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
+    """Reads what some conditions need of an order and its score: known values by name, texts as they are normalised."""
+    used = list(conditions)
+    names = sorted(frozenset().union(*(condition.names for condition in used)))
+    asked = sorted(frozenset().union(*(condition.presence for condition in used)))
+    fields = [FIELDS[name.removeprefix("order.")] for name in sorted({*names, *asked}) if name.startswith("order.")]
+    types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
+    looked_up = sorted(frozenset().union(*(condition.looked_up for condition in used)))
+
+    def value_of(order: Transaction, field: Field) -> Any:
+        value = getattr(order, field.name)
+        if field.kind == "enum":
+            return field.names.get(value)
+        if field.kind == "time":
+            return value.ToDatetime(tzinfo=UTC)
+        normalise = NORMALISED.get(field.name)
+        value = normalise(value) if normalise else value
+        # CEL's library ends a text at its first NUL: "trusted\0, not really" would be "trusted".
+        return value.replace("\0", _NUL) if isinstance(value, str) else value
+
+    def read(order: Transaction, prediction: PredictResponse | None) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for field in fields:
+            if field.name in REQUIRED or order.HasField(field.name):
+                value = value_of(order, field)
+                if value not in (None, ""):
+                    values[f"order.{field.name}"] = value
+        for name, listed in looked_up:
+            value = values.get(f"order.{name}")
+            kept = values.setdefault(f"lists.{listed}", [])
+            if value in lists[listed]:
+                kept.append(
+                    value
+                )  # of a long list only what the order can meet: handing it over would cost milliseconds
+        for name in asked:
+            known = name in values if name.startswith("order.") else prediction is not None
+            values[flag_of(name)] = known
+        if prediction is not None:
+            values["score"] = prediction.legitimacy_score
+            for name in types:
+                values[f"abuse.{name}"] = getattr(prediction.abuse_type_scores, name)
+            if "likely_abuse" in names:
+                values["likely_abuse"] = likeliest(prediction.abuse_type_scores)
+        return values
+
+    return read

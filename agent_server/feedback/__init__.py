@@ -1,0 +1,1 @@
+"""What comes back: labels, outcomes, and how well reviewers review."""

@@ -1,0 +1,56 @@
+"""Proves that a review could be recorded now, by recording one and undoing it."""
+
+import time
+
+from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
+from agent_server.ledger.recording import DecisionContext, HistoryPosition, NewCase, RecordDecision
+from agent_server.ledger.records import timestamp
+from agent_server.ledger.transaction import LedgerTransaction
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.rpc.call import new_id
+
+_CALLER = "health"
+
+
+class WriteProbe:
+    """Records an order that opens a case, a second version of it that closes the case, and two more that are never decided,
+    then undoes all of it.
+
+    So it writes to every table that a review writes to, and reads those that it reads, whichever these are.
+    """
+
+    def __init__(self, *, remembers: bool) -> None:
+        self._remembers = remembers
+
+    def __call__(self, tx: LedgerTransaction) -> None:
+        """Record and undo. Raises what a review would raise."""
+        now = time.time_ns() // 1000
+        order = Transaction(
+            transaction_id=new_id(), timestamp=timestamp(now), user_id=new_id(), device_id=new_id(), card_id=new_id(),
+            ip_address="192.0.2.1", account_created_date=timestamp(now), order_amount=1.0,
+        )  # fmt: skip
+        with tx.undone() as trial:
+            self._record(trial, order, pb.DECISION_REVIEW, now)
+            order.order_amount = 2.0
+            self._record(trial, order, pb.DECISION_APPROVE, now)
+            for amount in (3.0, 4.0) if self._remembers else ():
+                order.order_amount = amount
+                _recall(trial, order)
+
+    def _record(self, tx: LedgerTransaction, order: Transaction, decision: pb.Decision, now: int) -> None:
+        seen = _recall(tx, order) if self._remembers else HistoryPosition()
+        answer = pb.ReviewResponse(
+            transaction_id=order.transaction_id, decision=decision, decision_id=new_id(), decided_at=timestamp(now)
+        )
+        opening = NewCase(new_id(), cases.CASE_REASON_UNCERTAIN)
+        RecordDecision(order, answer, DecisionContext(_CALLER, "", "", seen), opening)(tx)
+
+
+def _recall(tx: LedgerTransaction, order: Transaction) -> HistoryPosition:
+    recall = RecordAttempt(order)
+    recall.enter(tx)
+    recalled = recall(tx)
+    assert isinstance(recalled, HistoryFeatures)
+    return recalled.seen

@@ -1,0 +1,103 @@
+"""Certificates of the edge and of the services behind it are replaced under load, where each call is a new connection."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from testing.inputs.orders import message
+from testing.load import Call, Outcome, Traffic, until_answered
+from testing.servers.certificates import Certificates
+from testing.servers.replicas import Replica, agent, envoy, running, scorer
+from testing.waiting import wait_for
+
+BETWEEN = 20
+"""So many calls are answered between one replacement and the next."""
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """What became of the calls, and how often a new certificate was seen at all three."""
+
+    outcome: Outcome
+    renewals: int
+
+
+@contextlib.contextmanager
+def certified(folder: Path, models: Path, certificates: Certificates) -> Iterator[tuple[Replica, Replica, str]]:
+    """A scorer, an agent and the edge; each asks for TLS, and those behind the edge for a certificate."""
+    behind = scorer(folder, models)
+    front = agent(folder, behind.address)
+    for one in (behind, front):
+        # The edge comes anew every second, so that it meets the new certificates.
+        one.settings = {
+            **one.settings, **certificates.settings(one.prefix, "CLIENT_CA"), f"{one.prefix}MAX_CONNECTION_AGE_SECONDS": "1"
+        }  # fmt: skip
+    front.settings = {**front.settings, **certificates.settings("VOUCH_AGENT_SCORER_", "CA")}
+    settings = certificates.settings("VOUCH_EDGE_") | certificates.settings("VOUCH_EDGE_SERVICES_", "CA")
+    ports = (f"--scorer={behind.port}", f"--agent={front.port}")
+    with running(behind, front), envoy(folder / "envoy.log", *ports, **settings) as address:
+        wait_for(behind.serving, what="the scorer serving")
+        wait_for(front.listening, what="the agent listening")
+        yield behind, front, address
+
+
+@contextlib.asynccontextmanager
+async def newcomers(address: str, ca: bytes) -> AsyncIterator[Call]:
+    """Reviews by callers who connect for one call each, and never ask twice."""
+    credentials = grpc.ssl_channel_credentials(ca)
+    numbers = iter(range(1_000_000))
+
+    async def call() -> pb.ReviewResponse:
+        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+        async with grpc.aio.secure_channel(address, credentials, options=options) as channel:
+            order = message(transaction_id=f"renewed-{next(numbers)}")
+            answer: pb.ReviewResponse = await AgentServiceStub(channel).Review(
+                pb.ReviewRequest(transaction=order), timeout=20
+            )
+            return answer
+
+    await until_answered(call)
+    yield call
+
+
+def _refused(certificates: Certificates, *replicas: Replica) -> Callable[[], bool]:
+    """Whether each has said that it does not take the pair; it looks when somebody connects."""
+
+    def refused() -> bool:
+        shown = [certificates.shown(one.address) for one in replicas]
+        return all(shown) and all("certificate not replaced" in one.log.read_text() for one in replicas)
+
+    return refused
+
+
+async def renew_certificates(
+    folder: Path, models: Path, renewals: int, rate: float, links: bool, between: int = BETWEEN
+) -> Renewed:
+    """New certificates for everybody, again and again, and once a key that does not belong to its certificate.
+
+    With `links` all files change at once, as Kubernetes does it; without, one after another, as certbot does.
+    """
+    certificates = Certificates(folder / "certificates", links)
+    with certified(folder, models, certificates) as (behind, front, address):
+        async with newcomers(address, certificates.authority.cert_pem.bytes()) as call, Traffic(call, rate) as traffic:
+            for number in range(renewals):
+                if number == renewals // 2:
+                    certificates.spoil()
+                    await asyncio.to_thread(
+                        wait_for, _refused(certificates, behind, front), what="a pair that is refused"
+                    )
+                    await traffic.answers(between)
+                serial = certificates.renew()
+
+                def shown(serial: int = serial) -> bool:
+                    return {certificates.shown(one) for one in (behind.address, front.address, address)} == {serial}
+
+                await asyncio.to_thread(wait_for, shown, what="the new certificate at all three")
+                await traffic.answers(between)
+    return Renewed(traffic.outcome, renewals)

@@ -1,0 +1,171 @@
+"""Two scorers and two agents behind Envoy: one is killed and comes back, again and again; one hangs. No caller may notice."""
+
+import asyncio
+import contextlib
+import itertools
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from agent_server.ledger import open_engine
+from agent_server.ledger.schema import PAYLOADS
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import scoring_service_pb2 as scoring
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.client.channels import open_channel
+from testing.inputs.orders import message
+from testing.load import Call, Outcome, Traffic, until_answered
+from testing.servers.replicas import Replica, agent, envoy, running, scorer
+from testing.waiting import wait_for
+
+BETWEEN = 60
+"""So many calls are answered between a death and a birth, and after it."""
+_PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Survived:
+    """What became of the calls, and how many decisions each review has in the ledger beyond one, or lacks."""
+
+    outcome: Outcome
+    kills: int
+    missing: int
+    doubled: int
+
+
+@dataclass(frozen=True)
+class Hung:
+    """Seconds from the moment a replica hung until the rest of the calls was as fast as before; and the calls."""
+
+    outcome: Outcome
+    recovered_after: float
+
+
+@contextlib.contextmanager
+def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[list[Replica], list[Replica], str]]:
+    """Two scorers, two agents that ask both, one ledger, one edge."""
+    scorers = [scorer(folder, models) for _ in range(2)]
+    both = "ipv4:" + ",".join(one.address for one in scorers)
+    agents = [agent(folder, both, ledger_url=ledger_url) for _ in range(2)]
+    for one in (*scorers, *agents):
+        one.settings = {**one.settings, f"{one.prefix}MAX_IN_FLIGHT": "1024"}
+    settings = {
+        "VOUCH_EDGE_SCORERS": ",".join(one.address for one in scorers),
+        "VOUCH_EDGE_AGENTS": ",".join(one.address for one in agents),
+        "VOUCH_EDGE_WORKERS": "128",  # a place for every call, also where the machine stands still for a while
+    }
+    with running(*scorers, *agents), envoy(folder / "envoy.log", **settings) as address:
+        for one in scorers:
+            wait_for(one.serving, what="a scorer serving")
+        for one in agents:
+            wait_for(one.listening, what="an agent")
+        yield scorers, agents, address
+
+
+@contextlib.asynccontextmanager
+async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
+    """A score and a review by turns, through the edge, by the policy that clients are told to have."""
+    numbers = itertools.count()
+    async with open_channel(address) as channel:
+        scores, reviews = ScoringServiceStub(channel), AgentServiceStub(channel)
+
+        def call() -> Awaitable[pb.ReviewResponse | scoring.PredictResponse]:
+            number = next(numbers)
+            order = message(transaction_id=f"mixed-{number}", user_id=f"u-{number}")
+            answer: Awaitable[pb.ReviewResponse | scoring.PredictResponse]
+            if number % 2:
+                answer = reviews.Review(pb.ReviewRequest(transaction=order), timeout=seconds)
+            else:
+                answer = scores.Predict(scoring.PredictRequest(transaction=order), timeout=seconds)
+            return answer
+
+        for _ in range(2):  # a score and a review
+            await until_answered(call)
+        yield call
+
+
+async def kill_replicas(
+    folder: Path, models: Path, ledger_url: str, kills: int, rate: float, between: int = BETWEEN
+) -> Survived:
+    """Scorers and agents by turns are killed with -9 and started again, under a steady rate of calls."""
+    with two_of_each(folder, models, ledger_url) as (scorers, agents, address):
+        victims = itertools.cycle([agents[0], scorers[0], agents[1], scorers[1]])
+        async with mixed(address, 20) as call, Traffic(call, rate) as traffic:
+            await traffic.answers(between)
+            for one in (*scorers, *agents):
+                await asyncio.to_thread(wait_for, _answers(one), what="calls through the edge to each")
+            for victim in itertools.islice(victims, kills):
+                assert victim.process is not None
+                victim.process.kill()
+                await asyncio.to_thread(victim.process.wait)
+                await traffic.answers(between)
+                victim.start()
+                await asyncio.to_thread(wait_for, _answers(victim), what="calls through the edge to it again")
+                await traffic.answers(between)
+    return Survived(traffic.outcome, kills, *_kept(ledger_url, traffic.outcome))
+
+
+def _answers(replica: Replica) -> Callable[[], bool]:
+    """Whether calls have come to it since its start: then the edge has seen that it is well."""
+    methods = ("Review", "Predict")
+    return lambda: any(replica.metric("grpc_server_handled_total", grpc_method=name) > 0 for name in methods)
+
+
+def _kept(ledger_url: str, outcome: Outcome) -> tuple[int, int]:
+    reviewed = {answer.transaction_id for _, answer in outcome.answers if isinstance(answer, pb.ReviewResponse)}
+    engine = open_engine(ledger_url)
+    with engine.connect() as connection:
+        counted = sa.select(PAYLOADS.c.transaction_id, sa.func.count()).group_by(PAYLOADS.c.transaction_id)
+        kept: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
+    engine.dispose()
+    return len(reviewed - kept.keys()), sum(count > 1 for count in kept.values())
+
+
+async def hang_a_replica(
+    folder: Path,
+    models: Path,
+    ledger_url: str,
+    rate: float,
+    seconds: float = 8.0,
+    between: int = BETWEEN,
+    later: int = 0,
+) -> Hung:
+    """An agent is stopped in the middle of its work, and is not there for as long as it takes.
+
+    That is for so many `seconds`, or, with `later`, until all calls that began before and so many later ones have ended.
+    """
+    with two_of_each(folder, models, ledger_url) as (_, agents, address):
+        async with mixed(address, 20) as call:
+            ended: list[tuple[float, float]] = []
+            numbers, under_way = itertools.count(), set[int]()
+
+            async def timed() -> pb.ReviewResponse | scoring.PredictResponse:
+                begun, number = time.monotonic(), next(numbers)
+                under_way.add(number)
+                try:
+                    answer = await call()
+                finally:
+                    under_way.remove(number)
+                ended.append((begun, time.monotonic() - begun))
+                return answer  # type: ignore[return-value]
+
+            async with Traffic(timed, rate) as traffic:
+                await traffic.answers(2 * between)
+                usual = sorted(took for _, took in ended)[int(len(ended) * 0.99)]
+                agents[0].signal(signal.SIGSTOP)
+                stopped = time.monotonic()
+                last = traffic.outcome.sent + later
+                if later:
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        while traffic.outcome.sent < last or min(under_way, default=last) < last:
+                            await asyncio.sleep(0.02)
+                else:
+                    await asyncio.sleep(seconds)
+                agents[0].signal(signal.SIGCONT)
+    slow = [begun for begun, took in ended if stopped <= begun < stopped + seconds and took > max(10 * usual, 0.5)]
+    return Hung(traffic.outcome, max(slow, default=stopped) - stopped)

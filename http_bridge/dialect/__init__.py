@@ -1,1 +1,0 @@
-"""The contract in REST's spelling: bodies, times, names, OpenAPI."""

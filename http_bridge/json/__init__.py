@@ -1,0 +1,1 @@
+"""JSON as REST speaks it, from and to messages of the contract."""

@@ -1,0 +1,1 @@
+"""What callers of our services use: channels with retries, and relayed streams."""

@@ -1,0 +1,1 @@
+"""Requests against the rules of the contract."""

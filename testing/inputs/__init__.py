@@ -1,0 +1,1 @@
+"""Orders, files and hostile inputs for tests."""

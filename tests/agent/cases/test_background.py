@@ -1,0 +1,83 @@
+"""What goes on behind the agent survives what fails: damaged records, a ledger that is away for a moment."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from agent_server.cases.changes import CaseFeed, newest_change
+from agent_server.cases.rescoring import SKIPPED, Rescoring
+from agent_server.decisions.policy import Policy
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.queries import unscored_cases
+from agent_server.ledger.schema import ENTRIES, PAYLOADS
+from agent_server.policies.current import CurrentPolicy
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+from runtime.jobs import Jobs
+from testing.ledger.decisions import keep
+
+
+class Scorer:
+    """Scores every order alike."""
+
+    async def available(self) -> bool:
+        """Always."""
+        return True
+
+    async def predict_many(self, orders: Sequence[Transaction]) -> list[PredictResponse]:
+        """Legitimate, all of them."""
+        return [PredictResponse(legitimacy_score=0.95, model_version="m") for _ in orders]
+
+
+async def test_a_damaged_record_keeps_no_other_from_its_score(ledger_url: str) -> None:
+    """Unscored cases whose payload or facts were tampered with are skipped, logged and counted; the others are scored."""
+    ledger = Ledger(open_engine(ledger_url))
+    for name in ("payload", "facts", "good"):
+        await ledger.write(keep(name, score=None))
+    rows = {row.transaction_id: row.sequence for _, row in await ledger.read(unscored_cases(10))}
+    damage = [
+        PAYLOADS.update().where(PAYLOADS.c.sequence == rows["tpayload"]).values(payload=b"\xff\xff"),
+        ENTRIES.update().where(ENTRIES.c.sequence == rows["tfacts"]).values(facts=b"\xff\xff"),
+    ]
+    for statement in damage:
+        await ledger.write(lambda group, statement=statement: group.execute(statement) and None)  # type: ignore[misc]
+    scorer: Any = Scorer()
+    rescoring, before = Rescoring(ledger, scorer, CurrentPolicy(Policy(0.7, 0.4))), SKIPPED._value.get()
+    with structlog.testing.capture_logs() as lines:
+        assert await rescoring.run_once() == 1
+        assert await rescoring.run_once() == 0
+    assert SKIPPED._value.get() - before == 2
+    assert len([line for line in lines if "cannot be read" in line["event"]]) == 2
+    left = {row.transaction_id for _, row in await ledger.read(unscored_cases(10))}
+    assert left == {"tpayload", "tfacts"}
+    ledger.close()
+
+
+async def test_watchers_miss_nothing_when_reading_fails(ledger_url: str) -> None:
+    """A read of changes that fails in an unforeseen way is restarted behind the last change that was told."""
+    ledger = Ledger(open_engine(ledger_url))
+    feed, failures, read = CaseFeed(ledger), [LookupError, ValueError], ledger.read
+
+    async def shaky(query: Any) -> Any:
+        if failures and query is not newest_change:
+            raise failures.pop()
+        return await read(query)
+
+    ledger.read = shaky  # type: ignore[method-assign]
+    told = list[str]()
+    async with Jobs() as jobs, asyncio.timeout(60):
+        jobs.add("case-changes", feed.read_changes)
+        watching = feed.watch(0, None)
+        await anext(watching)
+        for number in range(3):
+            await ledger.write(keep(number))
+        while len(told) < 3:
+            answer = await anext(watching)
+            if answer.HasField("case"):
+                told.append(answer.case.transaction_id)
+        await watching.aclose()  # type: ignore[attr-defined]
+    assert told == ["t0", "t1", "t2"]
+    assert not failures
+    ledger.close()

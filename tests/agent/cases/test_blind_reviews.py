@@ -1,0 +1,291 @@
+"""Second and third looks: who judges what when, what the order's decision is meanwhile, and what stays hidden."""
+
+import io
+import random
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from agent_server.audit.verify import verify_ledger
+from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.queries import CaseFilter, case_page, whole_case
+from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.commands.reviewers import show
+from agent_server.feedback.labels import (
+    AGREED_CONFIDENCE,
+    DISPUTED_CONFIDENCE,
+    VERDICT_CONFIDENCE,
+    known_labels,
+)
+from agent_server.feedback.reviewers import reviewers
+from agent_server.history_store.links import links_of
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.queries import DecisionFilter, latest_record, record_page
+from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision, VerdictDetails
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from runtime.errors import NotAvailable
+from testing.inputs.orders import message
+from testing.ledger.decisions import answer_for, keep
+
+APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
+LEASE = 600_000_000
+PEOPLE = ("ada", "bob", "eve")
+
+
+class _Call:
+    """As much of a call as a verdict needs."""
+
+    request_id = "verdict"
+
+
+class _Desk:
+    """Reviewers at one ledger; each verdict a second after the one before."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.now = ledger, 1_000_000
+
+    async def work(self) -> None:
+        """Let somebody else have had a case, so that there is somebody for second looks."""
+        await self.ledger.write(keep("earlier"))
+        for name in ("bob", "eve"):
+            await self.judge(name, APPROVE, drawn=False)
+            await self.ledger.write(keep(f"earlier-{name}"))
+        await self.judge("ada", APPROVE, drawn=False)
+
+    async def judge(self, name: str, verdict: pb.Decision, *, drawn: bool = True, note: str = "") -> str | None:
+        """Take the most urgent case and decide it; its id, or None where there is none for this reviewer."""
+        self.now += 1_000_000
+        by = Reviewer(name, self.now)
+        claimed = await self.ledger.write(Claim(by, LEASE))
+        if claimed is None:
+            return None
+        decided = Verdict(claimed, verdict, VerdictDetails(note))
+        await self.ledger.write(Resolve(by, decided, _Call(), lambda: drawn))  # type: ignore[arg-type]
+        return claimed.case_id
+
+    async def decision(self, number: int | str = 1, *, blind: bool = False) -> tuple[pb.Decision, str]:
+        """The decision on an order and by whom it was made."""
+        record = await self.ledger.read(latest_record(f"t{number}", blind=blind))
+        assert record is not None
+        return record.answer.decision, record.caller
+
+    async def seen(self, case_id: str, viewer: str | None) -> cases.GetCaseResponse:
+        """A case as somebody sees it."""
+        whole = await self.ledger.read(whole_case(case_id, viewer))
+        assert whole is not None
+        return whole
+
+
+def held(number: int) -> RecordDecision:
+    """A decision on an order that needs two reviewers."""
+    opening = NewCase(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, held=True)
+    asked = DecisionContext("shop", "", "d" * 64)
+    return RecordDecision(message(transaction_id=f"t{number}"), answer_for(f"t{number}"), asked, opening)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "decision", "by", "confidence"),
+    [
+        ([DENY, DENY], DENY, "ada", AGREED_CONFIDENCE),
+        ([DENY, APPROVE, DENY], DENY, "ada", DISPUTED_CONFIDENCE),
+        ([DENY, APPROVE, APPROVE], APPROVE, "eve", None),
+    ],
+    ids=["agreed", "first confirmed", "first overruled"],
+)
+async def test_the_first_verdict_stands_until_a_third_look_says_otherwise(
+    ledger_url: str, verdicts: Sequence[pb.Decision], decision: pb.Decision, by: str, confidence: float | None
+) -> None:
+    """The first verdict decides at once; a second that agrees changes nothing; where it does not, the third look decides."""
+    engine = open_engine(ledger_url)
+    ledger = Ledger(engine)
+    desk = _Desk(ledger)
+    await desk.work()
+    await ledger.write(keep(1))
+    for name, verdict in zip(PEOPLE, verdicts, strict=False):
+        assert await desk.judge(name, verdict)
+        assert await desk.decision() == ((decision, by) if name == "eve" else (DENY, "ada"))
+    for name in PEOPLE:
+        assert await desk.judge(name, DENY) is None
+    known = {label.sequence: label for label in await ledger.read(known_labels())}
+    record = await ledger.read(latest_record("t1"))
+    assert record is not None
+    label = known[record.sequence]
+    assert label.is_abuse == (decision == DENY)
+    if confidence is not None:
+        assert label.confidence == confidence
+    assert {each.confidence for each in known.values()} == {VERDICT_CONFIDENCE, label.confidence}
+    with engine.connect() as connection:
+        assert not verify_ledger(connection, None).broken
+    ledger.close()
+
+
+async def test_nobody_judges_an_order_twice(ledger_url: str) -> None:
+    """Whoever judged an order is not given another look at it, and may not take it: somebody else has to."""
+    ledger = Ledger(open_engine(ledger_url))
+    desk = _Desk(ledger)
+    await desk.work()
+    await ledger.write(keep(1))
+    await desk.judge("ada", DENY)
+    page, _ = await ledger.read(case_page(CaseFilter(status=cases.CASE_STATUS_OPEN), None, 10))
+    assert len(page) == 1 and page[0].round == 2
+    assert await desk.judge("ada", DENY) is None
+    with pytest.raises(NotAvailable, match="judged this order before"):
+        await ledger.write(Claim(Reviewer("ada", desk.now), LEASE, page[0].case_id))
+    assert await desk.judge("bob", APPROVE)
+    assert await desk.judge("ada", DENY) is None and await desk.judge("bob", DENY) is None
+    assert await desk.judge("eve", DENY)
+    ledger.close()
+
+
+async def test_no_second_look_where_nobody_could_take_it(ledger_url: str) -> None:
+    """With one reviewer, or with reviewers without names, no second look is opened, however it is drawn."""
+    ledger = Ledger(open_engine(ledger_url))
+    desk = _Desk(ledger)
+    for name in ("", "", "ada", "ada"):
+        await ledger.write(keep(desk.now))
+        assert await desk.judge(name, DENY)
+    assert (await ledger.read(case_page(CaseFilter(status=cases.CASE_STATUS_OPEN), None, 10)))[0] == []
+    ledger.close()
+
+
+async def test_a_second_look_is_blind(ledger_url: str) -> None:
+    """Until it is done others see neither verdict, note and reason of the first nor what is recommended, by whatever call."""
+    ledger = Ledger(open_engine(ledger_url))
+    desk = _Desk(ledger)
+    await desk.work()
+    answer = answer_for("t1")
+    answer.agent_analysis.recommendation = pb.RECOMMENDATION_DENY
+    answer.agent_analysis.summary = "deny it"
+    asked = DecisionContext("shop", "", "d" * 64)
+    opening = NewCase("c" * 32, cases.CASE_REASON_UNCERTAIN)
+    await ledger.write(RecordDecision(message(transaction_id="t1"), answer, asked, opening))
+    first = await desk.judge("ada", DENY, note="surely stolen")
+    assert first == "c" * 32
+    page, _ = await ledger.read(case_page(CaseFilter(status=cases.CASE_STATUS_OPEN), None, 10, "bob"))
+    (second,) = page
+    for viewer in ("bob", "eve"):
+        for case_id in (first, second.case_id):
+            told = str(await desk.seen(case_id, viewer))
+            assert not [
+                word for word in ("surely stolen", "because of", "deny it", '"ada"', "RECOMMENDATION") if word in told
+            ]
+            assert "verdict" not in told and "DECISION_DENY" not in told
+        by_ada, _ = await ledger.read(case_page(CaseFilter(reviewer="ada"), None, 50, viewer))
+        assert by_ada and first not in [case.case_id for case in by_ada]
+        hidden = (await desk.seen(second.case_id, viewer)).review
+        assert not hidden.HasField("agent_analysis") and not hidden.reasoning
+        assert (await desk.seen(first, viewer)).review.decision == REVIEW
+    assert (await desk.seen(first, "ada")).case.verdict == DENY
+    assert (await desk.seen(first, None)).case.note == "surely stolen"
+    fields = set(second.DESCRIPTOR.fields_by_name) - {"recommendation"}
+    ordinary, _ = await ledger.read(case_page(CaseFilter(), None, 50, "bob"))
+    assert all(not case.round and not case.review_of and not case.golden_verdict for case in ordinary), fields
+    assert await desk.decision(blind=True) == (REVIEW, "shop")
+    assert await desk.decision() == (DENY, "ada")
+    for blind, denied in ((True, 0), (False, 1)):
+        links = await ledger.read(links_of("t1", blind=blind))
+        assert links is not None and [one.denied for one in links.accounts] == [denied]
+    records, _ = await ledger.read(record_page(DecisionFilter(transaction_id="t1"), 0, 10, blind=True))
+    assert [record.decision for record in records] == [REVIEW]
+    assert not records[0].answer.reasoning and not records[0].answer.HasField("agent_analysis")
+    await desk.judge("bob", DENY, note="same")
+    assert await desk.decision(blind=True) == (DENY, "ada")
+    assert (await desk.seen(first, "eve")).case.note == "surely stolen"
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "decision", "by"),
+    [([APPROVE, APPROVE], APPROVE, "bob"), ([APPROVE, DENY, DENY], DENY, "eve"), ([DENY, APPROVE, DENY], DENY, "eve")],
+)
+async def test_four_eyes(ledger_url: str, verdicts: Sequence[pb.Decision], decision: pb.Decision, by: str) -> None:
+    """A held order waits for two who agree, or for the third look: until then it is decided by nobody."""
+    ledger = Ledger(open_engine(ledger_url))
+    desk = _Desk(ledger)
+    await ledger.write(held(1))
+    for place, (name, verdict) in enumerate(zip(PEOPLE, verdicts, strict=False), 1):
+        assert await desk.judge(name, verdict, drawn=False)
+        assert await desk.decision() == ((decision, by) if place == len(verdicts) else (REVIEW, "shop"))
+    assert await desk.judge("eve", DENY) is None
+    labels = await ledger.read(known_labels())
+    assert [label.is_abuse for label in labels] == [decision == DENY]
+    ledger.close()
+
+
+async def test_an_order_that_came_again_is_not_decided_by_an_old_look(ledger_url: str) -> None:
+    """Other content while a look is open: what was decided anew stays, whatever the look says of the old."""
+    ledger = Ledger(open_engine(ledger_url))
+    desk = _Desk(ledger)
+    await desk.work()
+    await ledger.write(keep(1))
+    await desk.judge("ada", DENY)
+    await ledger.write(keep(1, APPROVE, 0.9, order_amount=1.0))
+    await desk.judge("bob", APPROVE)
+    await desk.judge("eve", APPROVE)
+    assert await desk.decision() == (APPROVE, "shop")
+    ledger.close()
+
+
+async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: str) -> None:
+    """They are judged as any case, but there is no label of them, and auditors' lists leave them out; reviewers' do not."""
+    engine = open_engine(ledger_url)
+    ledger = Ledger(engine)
+    desk = _Desk(ledger)
+    asked = DecisionContext("shop", "", "d" * 64)
+    opening = NewCase("c" * 32, cases.CASE_REASON_UNCERTAIN, golden=DENY)
+    await ledger.write(RecordDecision(message(transaction_id="t1"), answer_for("t1"), asked, opening))
+    await ledger.write(keep(2, APPROVE, 0.9))
+    before = (await desk.seen("c" * 32, "ada")).case
+    assert before.golden_verdict == 0 and (await desk.seen("c" * 32, None)).case.golden_verdict == DENY
+    await desk.judge("ada", DENY)
+    assert await ledger.read(known_labels()) == []
+    silent = await ledger.read(known_labels(matured_before=2**60))
+    assert len(silent) == 1
+    for blind, count in ((False, 0), (True, 2)):
+        records, _ = await ledger.read(record_page(DecisionFilter(transaction_id="t1"), 0, 10, blind=blind))
+        assert len(records) == count
+    (quality,) = (await ledger.read(reviewers())).reviewers
+    assert (quality.golden, quality.golden_right, quality.checked, quality.wrong) == (1, 1, 1, 0)
+    with engine.connect() as connection:
+        verified = verify_ledger(connection, None)
+    assert not verified.broken and verified.entries == 3
+    ledger.close()
+
+
+async def test_reviewers_are_measured(ledger_url: str) -> None:
+    """Pairs, overrides, time and errors as counted by hand; who errs far more often than the others stands out, nobody else."""
+    ledger = Ledger(open_engine(ledger_url))
+    desk, chance = _Desk(ledger), random.Random(5)
+    asked = DecisionContext("shop", "", "d" * 64)
+    wrong: dict[str, int] = dict.fromkeys(PEOPLE, 0)
+    for number in range(120):
+        truth = APPROVE if chance.random() < 0.5 else DENY
+        answer = answer_for(f"t{number}")
+        answer.agent_analysis.recommendation = pb.RECOMMENDATION_DENY
+        opening = NewCase(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, golden=truth)
+        order = message(transaction_id=f"t{number}")
+        await ledger.write(RecordDecision(order, answer, asked, opening))
+        name = PEOPLE[number % 3]
+        errs = number % (30 if name != "eve" else 2) in (0, 1) and number > 3
+        wrong[name] += errs
+        await desk.judge(name, truth if not errs else APPROVE + DENY - truth, drawn=False)  # type: ignore[arg-type]
+    told = {one.reviewer: one for one in (await ledger.read(reviewers())).reviewers}
+    assert {name: one.wrong for name, one in told.items()} == wrong
+    assert {name: one.stands_out for name, one in told.items()} == {"ada": False, "bob": False, "eve": True}
+    assert all(one.verdicts == one.golden == one.checked == one.recommended == 40 for one in told.values())
+    assert all(one.error_low < one.wrong / 40 < one.error_high for one in told.values() if one.wrong)
+    assert all(one.median_seconds == 0.0 for one in told.values())
+    ledger.close()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_figures_of_reviewers_are_not_cut(terminal: bool) -> None:
+    """At 80 columns every figure is there whole: in a terminal one under the other, elsewhere in long lines."""
+    rows = [["anna.[red]kowalska@shop.example", *(f"figure {number} of 1,000" for number in range(8))]]
+    written = io.StringIO()
+    show(Console(file=written, width=80, force_terminal=terminal, color_system=None), rows)
+    text = written.getvalue()
+    assert all(cell in text for cell in rows[0]) and "…" not in text
+    assert not terminal or max(map(len, text.splitlines())) <= 80

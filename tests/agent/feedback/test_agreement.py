@@ -1,0 +1,58 @@
+"""Kappa, shares and the chance that one errs more than the others: against examples and simulations."""
+
+import random
+
+import pytest
+
+from agent_server.feedback.agreement import chance_of_more, kappa, share
+
+
+def table(*counts: tuple[str, str, int]) -> list[tuple[str, str]]:
+    """Pairs by their counts."""
+    return [(first, second) for first, second, count in counts for _ in range(count)]
+
+
+def test_kappa_by_hand() -> None:
+    """20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: 0.70 observed, 0.50 by chance, kappa 0.4."""
+    found = kappa(table(("y", "y", 20), ("y", "n", 5), ("n", "y", 10), ("n", "n", 15)))
+    assert found is not None and found.value == pytest.approx(0.4)
+    assert found.low == pytest.approx(0.1512, abs=2e-3) and found.high == pytest.approx(0.6488, abs=2e-3)
+
+
+def test_kappa_at_the_edges() -> None:
+    """All agree on both words: 1. Nobody ever says anything else: it cannot be told. None at all: neither."""
+    sure = kappa(table(("y", "y", 5), ("n", "n", 5)))
+    assert sure is not None and all(one == pytest.approx(1.0) for one in (sure.value, sure.low, sure.high))
+    assert kappa(table(("y", "y", 5))) is None
+    assert kappa([]) is None
+
+
+def test_the_interval_covers() -> None:
+    """Of 400 simulated samples of 150 pairs, nineteen in twenty intervals hold the kappa that they were drawn with."""
+    chance, covered = random.Random(1), 0
+    for _ in range(400):
+        pairs = []
+        for _ in range(150):
+            truth = chance.random() < 0.4
+            pairs.append(tuple((chance.random() < 0.9) == truth for _ in range(2)))
+        found = kappa(pairs)  # type: ignore[arg-type]
+        said = 0.4 * 0.9 + 0.6 * 0.1
+        by_chance = said**2 + (1 - said) ** 2
+        true = (0.82 - by_chance) / (1 - by_chance)
+        assert found is not None
+        covered += found.low <= true <= found.high
+    assert 365 <= covered <= 395
+
+
+def test_shares() -> None:
+    """Wilson's interval of 3 in 10; none known is anything."""
+    found = share(3, 10)
+    assert (round(found.low, 3), round(found.high, 3)) == (0.108, 0.603)
+    assert share(0, 0).low == 0 and share(0, 0).high == 1
+
+
+def test_chance_of_more() -> None:
+    """Fisher's exact test of a lady tasting tea: all four of four right by 1 in 70; nothing wrong is certain."""
+    assert chance_of_more(4, 4, 0, 4) == pytest.approx(1 / 70)
+    assert chance_of_more(3, 4, 1, 4) == pytest.approx(17 / 70)
+    assert chance_of_more(0, 10, 0, 10) == 1

@@ -1,0 +1,284 @@
+"""Memory: what the agent fills in is what the definitions say of the orders before it, whatever comes in which order."""
+
+import asyncio
+import random
+from typing import Any
+
+import protovalidate
+import pytest
+import sqlalchemy as sa
+
+from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
+from agent_server.history_store.completion import to_proto
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision, RecordedDecision
+from agent_server.ledger.schema import ATTEMPTS, MEMORY
+from agent_server.privacy import Erase
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import DAY, MOST_DAYS, NAMES
+from history.replay import Value
+from testing.ledger.decisions import answer_for
+from testing.ledger.history import replayed
+
+BEGUN = 1_700_000_000
+APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
+
+
+class _Call:
+    """As much of a call as a verdict needs."""
+
+    request_id = "verdict"
+
+
+def order(number: int | str, at: int, user: str = "u", **fields: Any) -> Transaction:
+    """A raw order: nothing of the past."""
+    made = Transaction(transaction_id=f"t{number}", user_id=user, **fields)
+    made.timestamp.seconds = at
+    if not made.HasField("account_created_date"):
+        made.account_created_date.seconds = BEGUN + 1
+    return made
+
+
+def memory_of(url: str, since: int = BEGUN) -> Ledger:
+    """A ledger whose memory began then."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(MEMORY.update().values(since=since))
+    return Ledger(engine)
+
+
+async def recall(ledger: Ledger, transaction: Transaction) -> HistoryFeatures:
+    """What memory knows of an order."""
+    recalled = await ledger.write(RecordAttempt(transaction))
+    assert isinstance(recalled, HistoryFeatures)
+    return recalled
+
+
+async def keep(
+    ledger: Ledger, transaction: Transaction, recalled: HistoryFeatures, decision: pb.Decision = APPROVE
+) -> RecordedDecision:
+    """Keep a decision on it."""
+    answer = answer_for(transaction.transaction_id, decision)
+    answer.completed_fields.extend(to_proto(recalled.values))
+    asked = DecisionContext("shop", "", "", recalled.seen)
+    opening = NewCase(f"{random.getrandbits(128):032x}", cases.CASE_REASON_UNCERTAIN)
+    return await ledger.write(RecordDecision(transaction, answer, asked, opening))
+
+
+async def review(ledger: Ledger, transaction: Transaction, decision: pb.Decision = APPROVE) -> dict[str, Value]:
+    """RecordAttempt and keep."""
+    recalled = await recall(ledger, transaction)
+    await keep(ledger, transaction, recalled, decision)
+    return recalled.values
+
+
+async def test_a_raw_order_is_filled(ledger_url: str) -> None:
+    """Counts, mean, cards, devices and addresses of what came before, by the definitions; the answer and the record say so."""
+    ledger = memory_of(ledger_url)
+    at = BEGUN + 40 * DAY
+    fields: dict[str, Any] = {"device_id": "d", "ip_address": "1.2.3.4", "card_id": "c", "order_amount": 10.0}
+    first = await review(ledger, order(1, at, **fields))
+    assert first == dict(zip(NAMES, (0, 0, 0, 0.0, 0, True, 1, 1, 1, 1), strict=True))
+    await review(ledger, order(2, at + 60, **fields | {"order_amount": 20.0, "card_id": "c2"}))
+    await review(ledger, order(3, at + 120, "other", **fields))
+    third = await review(ledger, order(4, at + 2 * DAY, **fields))
+    assert third == dict(zip(NAMES, (0, 2, 2, 15.0, 2, False, 1, 2, 2, 1), strict=True))
+    ledger.close()
+
+
+async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
+    """An account with orders of 1970 and of 9999: no number of days is above what the contract takes, so that it is scored."""
+    ledger = memory_of(ledger_url, since=0)
+    latest = 253_402_300_799
+    orders = [order(number, at, order_amount=1e9, device_id="d") for number, at in enumerate((1, latest - 60, latest))]
+    for one in orders:
+        one.account_created_date.seconds = 1
+        filled = Transaction()
+        filled.CopyFrom(one)
+        for name, value in (await review(ledger, one)).items():
+            setattr(filled, name, value)
+        assert not protovalidate.collect_violations(filled)
+    assert filled.days_since_account_first_purchase == MOST_DAYS
+    ledger.close()
+
+
+async def test_what_the_shop_says_wins(ledger_url: str) -> None:
+    """Fields that the order has are left alone; zero and false are values too."""
+    ledger = memory_of(ledger_url)
+    await review(ledger, order(1, BEGUN + DAY))
+    said = order(2, BEGUN + DAY + 1, orders_last_24h=0, new_device=False, payment_attempts_24h=7)
+    values = await review(ledger, said)
+    assert not {"orders_last_24h", "new_device", "payment_attempts_24h"} & set(values)
+    assert values["total_orders_lifetime"] == 1
+    ledger.close()
+
+
+async def test_a_young_memory_says_nothing(ledger_url: str) -> None:
+    """A window that reaches back behind memory's beginning is left open, and so is the life of an older account."""
+    ledger = memory_of(ledger_url)
+    old = order(1, BEGUN + DAY - 1, device_id="d")
+    old.account_created_date.seconds = BEGUN - 1
+    assert (await recall(ledger, old)).values == {}
+    by_age = order(2, BEGUN + DAY)
+    by_age.ClearField("account_created_date")
+    by_age.account_age_days = 1
+    assert set((await recall(ledger, by_age)).values) == {
+        "orders_last_24h", "total_orders_lifetime", "avg_order_value", "days_since_account_first_purchase",
+        "payment_attempts_24h",
+    }  # fmt: skip
+    ledger.close()
+
+
+async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> None:
+    """The same order again gets its answer; asked again before that it is the same attempt; other content replaces."""
+    ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
+    first = order(1, at, order_amount=10.0)
+    recalled = await recall(ledger, first)
+    again = await recall(ledger, first)
+    assert again.seen.number == recalled.seen.number and again.values == recalled.values
+    kept = await keep(ledger, first, recalled)
+    replayed = await ledger.write(RecordAttempt(first))
+    assert isinstance(replayed, RecordedDecision) and replayed.replayed and replayed.answer == kept.answer
+    assert (await review(ledger, order(2, at + 1)))["payment_attempts_24h"] == 2
+    changed = order(1, at, order_amount=99.0)
+    assert (await review(ledger, changed))["payment_attempts_24h"] == 1
+    found = (await recall(ledger, order(3, at + 2))).values
+    assert (found["payment_attempts_24h"], found["avg_order_value"]) == (3, 99.0)
+    ledger.close()
+
+
+async def test_a_denial_takes_an_order_out(ledger_url: str) -> None:
+    """By the policy at once, by a verdict from then on; approved by a person it is an order again."""
+    ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
+    await review(ledger, order(1, at), DENY)
+    assert (await recall(ledger, order(2, at + 1))).values["orders_last_24h"] == 0
+    held = order(3, at + 2, "v")
+    await review(ledger, held, REVIEW)
+    assert (await recall(ledger, order(4, at + 3, "v"))).values["orders_last_24h"] == 1
+    by = Reviewer("ada", 1_000)
+    claimed = await ledger.write(Claim(by, 10**9))
+    assert claimed is not None
+    await ledger.write(Resolve(by, Verdict(claimed, DENY), _Call()))  # type: ignore[arg-type]
+    found = (await recall(ledger, order(5, at + 4, "v"))).values
+    assert (found["orders_last_24h"], found["payment_attempts_24h"]) == (1, 3)  # t4 alone is one now
+    ledger.close()
+
+
+async def test_of_two_at_once_one_sees_the_other(ledger_url: str) -> None:
+    """Two agents, many orders of one device at the same second: each number of accounts comes once."""
+    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    at = BEGUN + 40 * DAY
+    orders = [order(number, at, f"u{number}", device_id="shared") for number in range(40)]
+    found = await asyncio.gather(*(recall(ledgers[at % 2], one) for at, one in enumerate(orders)))
+    assert sorted(one.values["accounts_on_device_30d"] for one in found) == list(range(1, 41))
+    for ledger in ledgers:
+        ledger.close()
+
+
+async def test_forgetting_a_person_forgets_their_past(ledger_url: str) -> None:
+    """What was erased is seen by nobody; the numbers of attempts stay, so that none is given twice."""
+    engine = open_engine(ledger_url)
+    ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
+    await review(ledger, order(1, at, "gone", device_id="d", card_id="c", order_amount=5.0))
+    await recall(ledger, order(2, at, "gone", device_id="d"))
+    await ledger.write(Erase(user_id="gone"))
+    found = (await recall(ledger, order(3, at + 1, "stays", device_id="d"))).values
+    assert found["accounts_on_device_30d"] == 1
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number)).all()
+    engine.dispose()
+    assert [row.number for row in rows] == [1, 2, 3]
+    assert not any(
+        (row.user_id, row.device_id, row.card_id, row.amount, row.transaction_id) != (None,) * 5 for row in rows[:2]
+    )
+    ledger.close()
+
+
+async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> None:
+    """Orders that are late, simultaneous, repeated, revised, denied, of hot keys and of none, by some agents at once."""
+    sent: list[Transaction] = []
+    clock = BEGUN + 31 * DAY
+
+    async def one(number: int) -> None:
+        nonlocal clock
+        clock += chance.choice((0, 0, 1, 600, 40_000))
+        at = clock - chance.choice((0, 0, 0, 5, 90_000))
+        fields: dict[str, Any] = {}
+        if chance.random() < 0.8:
+            fields |= {
+                "device_id": f"d{int(chance.paretovariate(1)) % 6}",
+                "ip_address": f"1.2.{chance.randrange(3)}.{chance.choice(['9', '9', 'xxx'])}",
+            }
+        if chance.random() < 0.6:
+            fields |= {"card_id": f"c{chance.randrange(5)}"}
+        if chance.random() < 0.9:
+            fields |= {"order_amount": chance.uniform(1, 500)}
+        made = order(number, at, f"u{int(chance.paretovariate(0.8)) % 9}", **fields)
+        if sent and chance.random() < 0.15:
+            made = Transaction()
+            made.CopyFrom(chance.choice(sent))
+            if chance.random() < 0.5:
+                made.order_amount = chance.uniform(1, 500)
+        sent.append(made)
+        ledger = chance.choice(ledgers)
+        recalled = await ledger.write(RecordAttempt(made))
+        if isinstance(recalled, HistoryFeatures) and chance.random() < 0.95:  # else whoever asked was killed
+            await keep(ledger, made, recalled, chance.choice((APPROVE, APPROVE, DENY, REVIEW)))
+        if chance.random() < 0.2:
+            by = Reviewer(chance.choice(("ada", "bob")), 1_000)
+            claimed = await ledger.write(Claim(by, 10**9))
+            if claimed is not None:
+                verdict = Verdict(claimed, chance.choice((APPROVE, DENY)))
+                await ledger.write(Resolve(by, verdict, _Call()))  # type: ignore[arg-type]
+
+    numbers = iter(range(count))
+    for size in iter(lambda: chance.choice((1, 1, 4)), None):
+        group = [number for _, number in zip(range(size), numbers, strict=False)]
+        if not group:
+            return
+        await asyncio.gather(*(one(number) for number in group))
+
+
+async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) -> None:
+    """A reviewer resolves the case of content that was replaced meanwhile: who comes next sees neither of the two before."""
+    ledger, at, by = memory_of(ledger_url), BEGUN + 40 * DAY, Reviewer("ada", 1_000)
+    contents = [order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0)]
+    await keep(ledger, contents[0], await recall(ledger, contents[0]), REVIEW)
+    claimed = await ledger.write(Claim(by, 10**9))
+    assert claimed is not None
+    await review(ledger, contents[1])
+    await ledger.write(Resolve(by, Verdict(claimed, APPROVE), _Call()))  # type: ignore[arg-type]
+    last = await review(ledger, contents[2])
+    assert (last["orders_last_24h"], last["payment_attempts_24h"]) == (0, 1)
+    assert (await review(ledger, order("other", at)))["orders_last_24h"] == 1
+    ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
+    """Two contents of one order are under way at once: the third replaces both, in memory and in the replay."""
+    ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
+    first, second, third = (order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0))
+    early = await recall(ledger, first)
+    await review(ledger, second)
+    await keep(ledger, first, early)
+    assert (await review(ledger, third))["payment_attempts_24h"] == 1
+    ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
+    """Two agents at once, whatever the stream: every value that was filled in is, to the bit, what the ledger says it was."""
+    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    await _stream(ledgers, random.Random(seed), 120)
+    for ledger in ledgers:
+        ledger.close()
+    compared = replayed(ledger_url)
+    assert len(compared) > 80 and any(len(filled) == len(NAMES) for filled, _ in compared)
+    for place, (filled, known) in enumerate(compared):
+        assert filled == known, place

@@ -1,0 +1,277 @@
+"""One order counts once: whatever contents of it arrive at once, are decided or are not, and in whichever order.
+
+What is expected is counted from what was sent alone: neither the ledger's numbers nor the replay are looked at for it.
+"""
+
+import asyncio
+import datetime as dt
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.database.engine import committing, writing
+from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
+from agent_server.history_store.compaction import CompactionJob
+from agent_server.history_store.importing import Importing
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.chain import Unsigned
+from agent_server.ledger.queries import latest_record
+from agent_server.ledger.schema import ATTEMPTS, FOLDED, REPLACED_ATTEMPTS
+from agent_server.ledger.transaction import LedgerTransaction
+from agent_server.privacy import Erase
+from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import DAY, LONGEST
+from testing.ledger.history import replayed
+from testing.servers.processes import call
+from tests.agent.history_store.test_history import (
+    APPROVE,
+    BEGUN,
+    DENY,
+    REVIEW,
+    _Call,
+    keep,
+    memory_of,
+    order,
+    recall,
+    review,
+)
+
+AT = BEGUN + 40 * DAY
+DAYS = LONGEST // DAY + 1
+NOW = BEGUN + 1000 * DAY
+
+
+def contents(name: str, amounts: Sequence[float], user: str = "u") -> list[Transaction]:
+    """One order with several amounts."""
+    return [order(name, AT, user, order_amount=amount, device_id=f"d-{name}-{amount}") for amount in amounts]
+
+
+async def decided(ledger: Ledger, sent: Transaction, decision: Any = APPROVE) -> None:
+    """What an agent does with an order: recall, and keep a decision unless there is one."""
+    recalled = await ledger.write(RecordAttempt(sent))
+    if isinstance(recalled, HistoryFeatures):
+        await asyncio.sleep(0)
+        await keep(ledger, sent, recalled, decision)
+
+
+async def seen(ledger: Ledger, name: str = "probe", user: str = "u") -> tuple[Any, ...]:
+    """What the account's next order is told: orders, attempts before it, and their mean amount."""
+    values = (await recall(ledger, order(name, AT + 1, user))).values
+    assert values["orders_last_24h"] == values["orders_last_7d"] == values["total_orders_lifetime"]
+    return values["orders_last_24h"], int(values["payment_attempts_24h"]) - 1, values["avg_order_value"]
+
+
+async def latest_amount(ledger: Ledger, name: str) -> float:
+    """The amount of the latest decision on an order."""
+    record = await ledger.read(latest_record(f"t{name}"))
+    assert record is not None
+    return record.transaction.order_amount
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 24])
+async def test_contents_that_come_at_once_count_once(ledger_url: str, count: int) -> None:
+    """Eight contents of one order at once, on two agents: the account has one order, with the content decided last."""
+    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    sent = contents("same", [20.0 + number for number in range(count)])
+    await asyncio.gather(*(decided(ledgers[place % 2], one) for place, one in enumerate(sent)))
+    assert await seen(ledgers[0]) == (1, 1, await latest_amount(ledgers[0], "same"))
+    for ledger in ledgers:
+        ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+async def test_contents_of_one_write_are_entered_one_after_another(ledger_url: str) -> None:
+    """Three contents that one transaction of the ledger enters: who is entered behind them sees the third, and it alone."""
+    engine = open_engine(ledger_url)
+    memory_of(ledger_url).close()
+    recalls = [RecordAttempt(one) for one in (*contents("same", [10.0, 20.0, 30.0]), order("probe", AT + 1))]
+    with writing(engine) as connection, committing(connection, on_disk=True):
+        group = LedgerTransaction(connection, Unsigned())
+        group.look_up(one.transaction_id for one in recalls)
+        assert all(one.enter(group) for one in recalls)
+        *_, last = [one(group) for one in recalls]
+        group.close()
+    engine.dispose()
+    assert isinstance(last, HistoryFeatures)
+    assert (last.values["orders_last_24h"], last.values["avg_order_value"]) == (1, 30.0)
+
+
+async def test_a_content_that_was_never_decided_is_replaced(ledger_url: str) -> None:
+    """Whoever asked was killed, and the order comes again with other content: it counts once, and so does a third content."""
+    ledger = memory_of(ledger_url)
+    first, second, third = contents("same", [10.0, 20.0, 30.0])
+    await recall(ledger, first)
+    assert await seen(ledger, "probe-1") == (1, 1, 10.0)
+    await recall(ledger, second)
+    assert (await recall(ledger, order("probe-1", AT + 1))).values["payment_attempts_24h"] == 2
+    await review(ledger, third)
+    assert (await recall(ledger, order("probe-2", AT + 2))).values["payment_attempts_24h"] == 3
+    ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+async def test_other_users_and_times_are_other_content_too(ledger_url: str) -> None:
+    """The order is found by its id alone: another account or another time in it leaves nothing behind at the first."""
+    ledger = memory_of(ledger_url)
+    await recall(ledger, order("same", AT, "u", order_amount=10.0))
+    await recall(ledger, order("same", AT - 5, "v", order_amount=10.0))
+    assert await seen(ledger, "probe-u", "u") == (0, 0, 0.0)
+    assert await seen(ledger, "probe-v", "v") == (1, 1, 10.0)
+    ledger.close()
+
+
+async def test_a_late_decision_gets_its_place_back(ledger_url: str) -> None:
+    """A content that was replaced while it waited is decided last: it is what the order is, approved or denied."""
+    for decision, wanted in ((APPROVE, (1, 1, 10.0)), (DENY, (0, 1, 0.0))):
+        user = f"u{decision}"
+        ledger = memory_of(ledger_url)
+        early, late = contents(f"same-{decision}", [10.0, 20.0], user)
+        recalled = await recall(ledger, early)
+        await review(ledger, late)
+        await keep(ledger, early, recalled, decision)
+        assert await seen(ledger, f"probe-{decision}", user) == wanted
+        ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+async def test_a_verdict_on_an_older_content_is_the_orders(ledger_url: str) -> None:
+    """A reviewer denies the case of the first content after the second was approved: the order is denied."""
+    ledger, by = memory_of(ledger_url), Reviewer("ada", 1_000)
+    first, second = contents("same", [10.0, 20.0])
+    await review(ledger, first, REVIEW)
+    claimed = await ledger.write(Claim(by, 10**9))
+    assert claimed is not None
+    await review(ledger, second)
+    assert await seen(ledger, "probe-1") == (1, 1, 20.0)
+    await ledger.write(Resolve(by, Verdict(claimed, DENY), _Call()))  # type: ignore[arg-type]
+    values = (await recall(ledger, order("probe-2", AT + 2))).values
+    assert (values["orders_last_24h"], values["payment_attempts_24h"]) == (
+        1,
+        3,
+    )  # the probe before it alone is an order
+    ledger.close()
+    assert all(filled == known for filled, known in replayed(ledger_url))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_comes_orders_are_counted_by_their_ids(ledger_url: str, tmp_path: Path, seed: int) -> None:
+    """Thirty orders with up to five contents each, in bursts on two agents, some never decided: thirty orders; the export
+    computes to what was filled in, and folding everything leaves the totals as they were.
+    """
+    chance = random.Random(seed)
+    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    sent = [one for n in range(30) for one in contents(f"n{n}", [round(chance.uniform(1, 99), 2) for _ in range(5)])]
+    sent = [one for one in sent if one.order_amount < 80 or one.transaction_id == "tn0"]
+    sent += chance.sample(sent, 30)  # some again
+    chance.shuffle(sent)
+
+    async def one(transaction: Transaction, killed: bool) -> None:
+        ledger = chance.choice(ledgers)
+        if killed:
+            await ledger.write(RecordAttempt(transaction))
+        else:
+            await decided(ledger, transaction)
+
+    while sent:
+        burst = [sent.pop() for _ in range(min(len(sent), chance.choice((1, 3, 12))))]
+        await asyncio.gather(*(one(transaction, chance.random() < 0.25) for transaction in burst))
+    names = {f"tn{n}" for n in range(30)}
+    orders, attempts, _ = await seen(ledgers[0])
+    there = await ledgers[0].read(
+        lambda rows: rows.execute(sa.select(sa.func.count()).select_from(ATTEMPTS)).scalar_one()
+    )
+    assert (orders, attempts) == (len(names), len(names)), there
+    for ledger in ledgers:
+        ledger.close()
+    compared = replayed(ledger_url)
+    assert len(compared) > 20 and all(filled == known for filled, known in compared)
+    if seed == 0:
+        _computed_from_the_export(ledger_url, tmp_path)
+    await _folds_to_the_same(ledger_url, orders + 1)
+
+
+def _computed_from_the_export(url: str, folder: Path) -> None:
+    """`vouch history export` and `compute` give what was filled in, decision by decision."""
+    export, filled = folder / "export.parquet", folder / "filled.parquet"
+    assert call("history", "export", "--ledger", url, "--output", str(export)).returncode == 0
+    done = call("history", "compute", str(export), "--output", str(filled))
+    assert done.returncode == 0, done.stderr
+    rows = [row for row in pq.read_table(filled).to_pylist() if row["memory_kept"] is not None]
+    names = ("orders_last_24h", "payment_attempts_24h", "avg_order_value", "new_device")
+    found = [{name: row[name] for name in names} for row in rows if row["memory_read"] is not None]
+    assert found == [{name: values[name] for name in names} for values, _ in replayed(url)]
+
+
+async def _folds_to_the_same(url: str, orders: int) -> None:
+    """All attempts become totals of as many orders, and nothing of replaced ones is left."""
+    ledger = memory_of(url)
+    later = (order(f"later-{number}", AT + 400 * DAY, "later") for number in range(400))
+    await asyncio.gather(*(recall(ledger, one) for one in later))  # most of the latest orders: the present is far ahead
+    assert await CompactionJob(ledger, DAYS).once(NOW) > 0
+    totals = await ledger.read(lambda rows: rows.execute(sa.select(sa.func.sum(FOLDED.c.orders))).scalar_one())
+    left = await ledger.read(lambda rows: rows.execute(sa.select(REPLACED_ATTEMPTS)).all())
+    assert (int(totals), list(left)) == (orders, [])
+    ledger.close()
+
+
+async def test_an_order_that_is_folded_is_not_counted_again(ledger_url: str) -> None:
+    """Its id comes again with other content after a hundred days: the account still has one order of that id."""
+    ledger = memory_of(ledger_url)
+    for number in range(5):
+        await review(ledger, order(number, BEGUN + DAY + number * 20 * DAY, device_id="d", order_amount=10.0))
+    assert await CompactionJob(ledger, DAYS).once(NOW) == 1
+    await review(ledger, order(0, BEGUN + DAY, device_id="d", order_amount=99.0))
+    found = (await recall(ledger, order("new", BEGUN + 90 * DAY, device_id="d"))).values
+    assert (found["total_orders_lifetime"], found["avg_order_value"]) == (5, 10.0)
+    ledger.close()
+
+
+async def test_an_imported_order_is_not_counted_again(ledger_url: str) -> None:
+    """It is asked about with other content than it was imported with: one order, the first attempt of an import too."""
+    ledger = memory_of(ledger_url, AT + DAY)
+    past = pa.table(
+        {
+            "transaction_id": ["tpast"], "user_id": ["u"], "order_amount": [5.0],
+            "timestamp": pa.array([dt.datetime.fromtimestamp(AT - 9 * DAY, dt.UTC).replace(tzinfo=None)], pa.timestamp("s")),
+        }
+    )  # fmt: skip
+    importing = Importing(ledger._engine)
+    importing.add(past)
+    importing.finish()
+    same = order("past", AT - 9 * DAY, order_amount=5.0)
+    same.account_created_date.seconds = AT - 9 * DAY
+    again = await recall(ledger, same)
+    assert again.seen.number < 0
+    await keep(ledger, same, again, DENY)
+    await review(ledger, order("past", AT, order_amount=7.0))
+    probe = order("probe", AT + 1)
+    probe.account_created_date.seconds = AT - 9 * DAY
+    found = (await recall(ledger, probe)).values
+    assert (found["total_orders_lifetime"], found["avg_order_value"]) == (1, 7.0)
+    ledger.close()
+
+
+async def test_erasing_a_person_erases_what_was_replaced(ledger_url: str) -> None:
+    """A content that was replaced undecided is personal too; what the person sends meanwhile does not bring it back."""
+    ledger = memory_of(ledger_url)
+    first, second = contents("same", [10.0, 20.0])
+    early = await recall(ledger, first)
+    await review(ledger, second)
+    await recall(ledger, order("other", AT, "stays", order_amount=1.0))
+    await recall(ledger, order("other", AT, "stays", order_amount=2.0))
+    await ledger.write(Erase(user_id="u"))
+    left = await ledger.read(lambda rows: rows.execute(sa.select(REPLACED_ATTEMPTS)).all())
+    assert [row.amount for row in left] == [10_000]
+    assert await seen(ledger) == (0, 0, 0.0)
+    await keep(ledger, first, early)  # it was under way
+    await ledger.write(Erase(user_id="u"))
+    assert await seen(ledger, "probe-2") == (0, 0, 0.0)
+    ledger.close()

@@ -1,0 +1,126 @@
+"""Tamper evidence: what was changed is found, and named; what was erased is no tampering."""
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent_server.audit.signing import Signing, make_key, read_public
+from agent_server.commands.audit import main
+from agent_server.ledger import Ledger, open_engine
+from agent_server.privacy import Erase
+from testing.commands import ended
+from testing.ledger.decisions import keep
+from testing.ledger.tampering import TAMPERINGS, tampered
+from testing.ledger.templates import new_ledger
+
+ENTRIES = 40
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a signed ledger of forty decisions, some of a person who was erased, and its key."""
+    folder = tmp_path_factory.mktemp("audit")
+    make_key(folder / "key.pem")
+
+    async def write() -> None:
+        ledger = Ledger(open_engine(new_ledger(folder / "ledger.db")), Signing(folder / "key.pem"))
+        for number in range(ENTRIES - 1):
+            await ledger.write(keep(number, user_id=f"user-{number % 5}"))
+        assert (await ledger.write(Erase(user_id="user-3"))).decisions == 8
+        ledger.close()
+
+    asyncio.run(write())
+    return folder
+
+
+def _verified(folder: Path, *more: str) -> int:
+    return main(
+        ["--ledger", f"sqlite:///{folder / 'ledger.db'}", "verify", "--key", str(folder / "key.pem.pub"), *more]
+    )
+
+
+def test_an_untouched_ledger_holds(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All entries hold, also after an erasure; without a key it is said what that does not prove."""
+    assert _verified(written) == 0
+    assert "40 entries hold; its end is signed" in capsys.readouterr().out
+    assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify"]) == 0
+    assert "without a key it may have been computed anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_each_kind_of_tampering_is_found(
+    name: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Edits of any column, deletions, swaps, insertions and cuts: exit code 1, and the first bad entry named right."""
+    chance = random.Random(name)
+    for turn in range(3):
+        copy = tmp_path / str(turn)
+        shutil.copytree(written, copy)
+        wanted = tampered(copy / "ledger.db", name, chance)
+        assert _verified(copy) == 1, (name, turn)
+        assert f"entry {wanted} " in capsys.readouterr().err, (name, turn)
+
+
+def test_a_chain_made_anew_is_not_the_signed_one(written: Path, tmp_path: Path) -> None:
+    """Who can compute hashes but has no key can rewrite the chain: its end is not signed then."""
+    shutil.copytree(written, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy" / "ledger.db")) as connection:
+        connection.execute("UPDATE head SET sequence = 39, hash = (SELECT hash FROM entries WHERE sequence = 39)")
+        connection.execute("DELETE FROM entries WHERE sequence = 40")
+        connection.commit()
+    assert _verified(tmp_path / "copy") == 1
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_exports_verify_by_themselves(
+    ending: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An export holds all entries and the signed end; one with a byte changed does not hold."""
+    url, path = f"sqlite:///{written / 'ledger.db'}", tmp_path / f"export.{ending}"
+    assert main(["--ledger", url, "export", "--output", str(path)]) == 0
+    assert _verified(written, str(path)) == 0
+    assert "40 entries hold; its end is signed" in capsys.readouterr().out
+    if ending == "jsonl":
+        path.write_text(path.read_text().replace('"decision": 3', '"decision": 1', 1))
+        assert _verified(written, str(path)) == 1
+        assert "entry 1 was changed" in capsys.readouterr().err
+
+
+_BROKEN: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no export\n"),
+    "binary": lambda path: path.write_bytes(b"\xff\xfe\0PAR1"),
+    "folder": lambda path: path.mkdir(),
+    "missing": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])
+@pytest.mark.parametrize("broken", _BROKEN)
+def test_files_that_are_no_exports_are_named(
+    ending: str, broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no export is one sentence and exit code 2."""
+    path = tmp_path / f"export.{ending}"
+    _BROKEN[broken](path)
+    assert path.name in ended(capsys, "audit", "verify", str(path))
+
+
+def test_keys_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key is not overwritten, its private half is its owner's alone, and what is no key is named."""
+    make_key(tmp_path / "key.pem")
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+    assert (
+        read_public(tmp_path / "key.pem").public_bytes_raw() == read_public(tmp_path / "key.pem.pub").public_bytes_raw()
+    )
+    assert "File exists" in ended(capsys, "audit", "key", str(tmp_path / "key.pem"))
+    (tmp_path / "none.pem").write_text("none")
+    given = ("--ledger", f"sqlite:///{tmp_path / 'ledger.db'}", "verify", "--key")
+    for name in ("none.pem", "missing.pem"):
+        assert name in ended(capsys, "audit", *given, str(tmp_path / name))

@@ -1,0 +1,176 @@
+"""A ledger that cannot be written: what is answered is what is kept."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from agent_server.audit.verify import verify_ledger
+from agent_server.ledger import Ledger, open_engine
+from runtime.errors import Unavailable
+from runtime.telemetry import logging
+from testing.ledger.decisions import keep
+from testing.ledger.templates import new_ledger
+from testing.servers.postgres import Postgres
+from testing.waiting import wait_for
+
+
+def _kept(folder: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as connection:
+        return [row[0] for row in connection.execute("SELECT transaction_id FROM payloads ORDER BY sequence")]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def _answered(ledger: Ledger, numbers: Iterable[int]) -> list[str]:
+    """Write decisions at once; ids of the orders that were answered as kept."""
+    results = await asyncio.gather(*(ledger.write(keep(number)) for number in numbers), return_exceptions=True)
+    return [f"t{number}" for number, result in zip(numbers, results, strict=True) if not isinstance(result, Exception)]
+
+
+async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -> None:
+    """Groups that do not fit any more are answered "not kept" and are not there; with room again, all goes on."""
+    engine = open_engine(new_ledger(tmp_path / "ledger.db"))
+    pages = [90]
+
+    def limit(connection: Any, *_: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages[0]}")
+
+    sa.event.listen(engine, "checkout", limit)
+    ledger, answered = Ledger(engine), list[str]()
+    for first in range(0, 600, 20):  # groups of different sizes, of which some are cut off in their middle
+        answered += await _answered(ledger, range(first, first + 20))
+    assert 0 < len(answered) < 600
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as file:
+        pages[0] = file.execute("PRAGMA page_count").fetchone()[0]  # what is left may be too little for a group only
+    assert not await ledger.available()
+    assert _kept(tmp_path) == answered
+    pages[0] = 100_000
+    assert await ledger.available()
+    answered += await _answered(ledger, range(600, 620))
+    with engine.connect() as connection:
+        assert verify_ledger(connection, None).entries == len(answered)
+    ledger.close()
+    assert _kept(tmp_path) == answered
+    assert "t619" in answered
+
+
+async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
+    """Two hundred reviews that arrive at once are a few commits, not one each."""
+    engine = open_engine(new_ledger(tmp_path / "ledger.db"))
+    commits = list[str]()
+    sa.event.listen(engine, "commit", lambda connection: commits.append("commit"))
+    ledger = Ledger(engine)
+    answered = await _answered(ledger, range(200))
+    ledger.close()
+    assert len(answered) == len(_kept(tmp_path)) == 200
+    assert len(commits) < 50
+
+
+@pytest.mark.parametrize("names", [("ledger.db",), ("ledger.db", "ledger.db-wal", "ledger.db-shm"), ("ledger.db-wal",)])
+async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Once its file is gone, no decision is acknowledged, and health says so; put back, it is written again."""
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
+    assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
+    for name in names:
+        (tmp_path / name).rename(tmp_path / f"moved-{name}")
+    assert await _answered(ledger, range(3, 6)) == []
+    assert not await ledger.available()
+    for name in names:
+        (tmp_path / f"moved-{name}").rename(tmp_path / name)
+    assert await ledger.available()
+    assert await _answered(ledger, [6]) == ["t6"]
+    ledger.close()
+    assert _kept(tmp_path) == ["t0", "t1", "t2", "t6"]
+
+
+async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
+    """Another file under the ledger's name is not the ledger: nothing is acknowledged."""
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
+    await _answered(ledger, [1])
+    (tmp_path / "copy.db").write_bytes((tmp_path / "ledger.db").read_bytes())
+    (tmp_path / "copy.db").replace(tmp_path / "ledger.db")
+    assert await _answered(ledger, [2]) == []
+    assert not await ledger.available()
+    ledger.close()
+
+
+async def test_reading_makes_no_ledger(tmp_path: Path) -> None:
+    """While the file is away, reads are refused and leave nothing where it was; back again, all goes on as before."""
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
+    assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
+    (tmp_path / "ledger.db").rename(tmp_path / "elsewhere.db")
+    before = _names(tmp_path)
+    ledger._engine.dispose()  # readers have to open the file anew
+    with pytest.raises(Unavailable):
+        await ledger.read(lambda connection: connection.execute(sa.text("SELECT 1")).scalar())
+    assert _names(tmp_path) == before
+    (tmp_path / "elsewhere.db").rename(tmp_path / "ledger.db")
+    assert await ledger.available(0)
+    assert await _answered(ledger, range(3, 6)) == ["t3", "t4", "t5"]
+    ledger.close()
+    assert _kept(tmp_path) == [f"t{number}" for number in range(6)]
+
+
+async def test_a_locked_ledger_is_told_in_time(tmp_path: Path) -> None:
+    """Somebody else holds the lock for longer than a caller waits: not kept, and once the lock is free all goes on."""
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            await ledger.write(keep(1))
+        other.execute("ROLLBACK")
+    assert await _answered(ledger, [2]) == ["t2"]
+    ledger.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postgres) -> None:
+    """PostgreSQL is killed between and during groups: what was answered is there, and it recovers by itself."""
+    url = postgres.new_database()
+    ledger, answered = Ledger(open_engine(url)), list[str]()
+    for turn in range(2):
+        answered += await _answered(ledger, range(100 * turn, 100 * turn + 20))
+        pending = asyncio.create_task(_answered(ledger, range(100 * turn + 20, 100 * turn + 60)))
+        await asyncio.sleep(0)
+        postgres.kill()
+        answered += await pending
+        assert await _answered(ledger, [100 * turn + 90]) == []
+        postgres.start()
+        await asyncio.to_thread(wait_for, lambda: asyncio.run(ledger.available()), what="recovery")
+    with ledger._engine.connect() as connection:
+        kept = {row[0] for row in connection.execute(sa.text("SELECT transaction_id FROM payloads"))}
+        assert not verify_ledger(connection, None).broken
+    ledger.close()
+    assert kept >= set(answered)
+    assert len(answered) >= 40
+    gc.collect()  # connections that died while they were made are told here, not in the test after this one
+
+
+async def test_one_line_tells_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many writes fail, the log says once which error it was and of which service, and once that it is over."""
+    logging.configure("test")
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        other.execute("ALTER TABLE entries RENAME TO hidden")
+        other.commit()
+        for number in range(20):
+            await _answered(ledger, [number])
+        other.execute("ALTER TABLE hidden RENAME TO entries")
+        other.commit()
+    await _answered(ledger, [21])
+    ledger.close()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["the ledger cannot be written", "the ledger is written again"]
+    assert "no such table" in lines[0]["cause"]
+    assert {line["service"] for line in lines} == {"test"}
+    assert lines[1]["refused"] == 19

@@ -1,0 +1,130 @@
+"""Writes whose caller has gone, exceptions of their own, and reads that wait for no export."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.queries import latest_record
+from agent_server.ledger.transaction import LedgerTransaction
+from runtime.errors import Unavailable
+from runtime.jobs import MAINTENANCE_THREADS
+from testing.ledger.decisions import keep
+
+
+class Gate:
+    """A write that holds the writer until it is opened."""
+
+    def __init__(self) -> None:
+        self.begun, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, group: LedgerTransaction) -> None:
+        """Wait."""
+        self.begun.set()
+        self.opened.wait(60)
+
+
+async def held(ledger: Ledger) -> tuple[Gate, "asyncio.Task[None]"]:
+    """A ledger whose writer is busy."""
+    gate = Gate()
+    task = asyncio.create_task(ledger.write(gate))
+    await asyncio.to_thread(gate.begun.wait, 60)
+    return gate, task
+
+
+async def test_a_write_whose_caller_has_gone_is_not_begun(ledger_url: str) -> None:
+    """Of writes that wait, one that was cancelled is never run; the others are; one that has begun is committed."""
+    ledger = Ledger(open_engine(ledger_url))
+    gate, busy = await held(ledger)
+    gone, stays = (asyncio.create_task(ledger.write(keep(name))) for name in ("gone", "stays"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    busy.cancel()  # it has begun: its group is committed all the same
+    await asyncio.wait([gone, busy])
+    gate.opened.set()
+    assert (await stays).answer.transaction_id == "tstays"
+    assert await ledger.read(latest_record("tgone")) is None
+    assert (await ledger.write(keep("gone"))).replayed is False  # its caller comes again, and is decided once
+    ledger.close()
+
+
+async def test_a_write_that_was_given_up_is_not_recorded_later(
+    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told that nothing was recorded in time finds nothing recorded afterwards."""
+    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 0.05)
+    ledger = Ledger(open_engine(ledger_url))
+    gate = Gate()
+    busy = asyncio.create_task(ledger.write(gate))
+    await asyncio.to_thread(gate.begun.wait, 60)
+    with pytest.raises(Unavailable):
+        await ledger.write(keep("late"))
+    gate.opened.set()
+    await asyncio.wait([busy])
+    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 60.0)
+    await ledger.write(lambda group: None)
+    assert await ledger.read(latest_record("tlate")) is None
+    ledger.close()
+
+
+async def test_each_caller_gets_an_exception_of_its_own(ledger_url: str) -> None:
+    """A failed group fails all of its callers, each with an exception that is nobody else's."""
+    ledger = Ledger(open_engine(ledger_url))
+    gate, busy = await held(ledger)
+
+    def broken(group: LedgerTransaction) -> None:
+        raise sa.exc.OperationalError("statement", {}, Exception("disk is gone"))
+
+    writes = [asyncio.create_task(ledger.write(broken)) for _ in range(20)]
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await asyncio.wait([busy])
+    errors = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(error) for error in errors] == [Unavailable] * 20
+    assert len({id(error) for error in errors}) == 20
+    ledger.close()
+
+
+async def test_the_writer_outlives_whatever_goes_wrong(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure where none was foreseen costs the writes of one group, not the ledger's only writer."""
+    ledger = Ledger(open_engine(ledger_url))
+    answer, failures = ledger._answer, [LookupError]
+
+    def shaky(waiting: Any) -> None:
+        if failures:
+            raise failures.pop()
+        answer(waiting)
+
+    monkeypatch.setattr(ledger, "_answer", shaky)
+    lost = asyncio.create_task(ledger.write(keep("lost")))
+    async with asyncio.timeout(60):
+        while failures:  # noqa: ASYNC110  no event tells it
+            await asyncio.sleep(0.001)
+    assert (await ledger.write(keep("next"))).answer.transaction_id == "tnext"
+    lost.cancel()
+    await asyncio.wait([lost])
+    ledger.close()
+
+
+async def test_exports_hold_up_no_read_of_a_decision(ledger_url: str) -> None:
+    """While every thread of maintenance hangs in an export, decisions are read as ever."""
+    ledger = Ledger(open_engine(ledger_url))
+    await ledger.write(keep("read"))
+    begun, opened = threading.Semaphore(0), threading.Event()
+
+    def export(connection: Any) -> None:
+        begun.release()
+        opened.wait(60)
+
+    exports = [asyncio.create_task(ledger.read_in_background(export)) for _ in range(2 * MAINTENANCE_THREADS)]
+    for _ in range(MAINTENANCE_THREADS):
+        assert await asyncio.to_thread(begun.acquire, timeout=60)
+    for _ in range(20):
+        assert await ledger.read(latest_record("tread")) is not None
+    assert not any(export.done() for export in exports)
+    opened.set()
+    await asyncio.gather(*exports)
+    ledger.close()

@@ -1,0 +1,432 @@
+"""Policies from files: rules that match, mistakes that are named, and swaps while the agent serves."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_server.conditions.facts import facts_for
+from agent_server.conditions.language import ConditionError, Language
+from agent_server.conditions.policy_rules import OFTEN, Rule, Rules
+from agent_server.decisions.decide import decide
+from agent_server.decisions.policy import Policy
+from agent_server.policies.current import WatchedPolicy
+from agent_server.policies.document import read_policy
+from agent_server.policies.nodes import PolicyError
+from contract.fields import FIELDS
+from contract.texts import NORMALISED
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.scoring_service_pb2 import AbuseTypeScores, PredictResponse
+from generated.vouch.v1.transaction_pb2 import PaymentMethod
+from testing.inputs.hostile import TEXTS
+from testing.inputs.orders import message
+from testing.servers.processes import ROOT
+
+DEFAULTS = Policy(0.7, 0.4)
+DOCUMENTED = (ROOT / "docs" / "policy.md").read_text().split("```yaml\n")[1].split("```")[0]
+WHOLE = """\
+thresholds: {approve: 0.8, deny: 0.3}
+minimum_evidence: 3
+unscored: deny
+lists:
+  trusted: [user-123]
+  devices: {file: devices.txt}
+rules:
+  - name: blocked-device
+    when: order.device_id in lists.devices
+    then: deny
+    reason: The device was used for abuse before.
+  - name: trusted-user
+    when: order.user_id in lists.trusted && order.order_amount < 500
+    then: approve
+    reason: We know this customer.
+  - name: new-and-large
+    when: |
+      order.order_amount > 1000.0
+        && order.account_age_days < 30
+    then: review
+    reason: Large orders of new accounts are looked at.
+  - name: strict-on-cards
+    when: likely_abuse == 'payment_fraud' && abuse.payment_fraud > 0.2
+    then: {approve: 0.95}
+    reason: Card fraud is expensive.
+  - name: midnight
+    when: order.timestamp.getHours() < 5
+    then: deny
+    reason: Tried out.
+    mode: shadow
+  - name: sale
+    when: order.promo_code_used
+    then: review
+    reason: While the sale lasts.
+    until: 2026-12-31
+"""
+
+
+def policy_in(folder: Path, text: str) -> Policy:
+    """The policy that a file with this text has."""
+    (folder / "devices.txt").write_text("# seen before\ndev-1  # twice\ndev-2\n")
+    (folder / "policy.yaml").write_text(text)
+    return read_policy(folder / "policy.yaml", DEFAULTS)[0]
+
+
+def scored(score: float, **types: float) -> PredictResponse:
+    """A score."""
+    return PredictResponse(legitimacy_score=score, abuse_type_scores=AbuseTypeScores(**types))
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Policy:
+    """A policy with everything."""
+    return policy_in(tmp_path, WHOLE)
+
+
+def test_what_concerns_reviewers(tmp_path: Path) -> None:
+    """Due time, amount for two reviewers and budget are read, stand in the version, and change the digest."""
+    policy = policy_in(tmp_path, "due_within: 8h\ntwo_reviewers: {from: 1000}\nreview_budget: {per_day: 200}\n")
+    assert (policy.due_seconds, policy.two_from, policy.reviews_a_day) == (8 * 3600, 1000, 200)
+    assert all(part in policy.version for part in ("due=28800s", "two>=1000", "reviews=200/d"))
+    assert policy.needs_two(message(order_amount=1000)) and not policy.needs_two(message(order_amount=999))
+    unknown = message()
+    unknown.ClearField("order_amount")
+    assert policy.needs_two(unknown)
+    nameless = Policy(0.7, 0.4, named_reviewers=False)
+    with pytest.raises(PolicyError, match="VOUCH_AGENT_API_KEYS"):
+        read_policy(tmp_path / "policy.yaml", nameless)
+
+
+def test_the_first_rule_that_matches_decides_and_is_named(whole: Policy) -> None:
+    """A rule decides whatever the score; the maker is the policy, and the answer names the rule and its reason."""
+    answer, _ = decide(whole, message(device_id="dev-1", order_amount=50), scored(0.99))
+    assert (answer.decision, answer.decision_maker) == (pb.DECISION_DENY, pb.DECISION_MAKER_POLICY)
+    assert [(rule.name, rule.effect, rule.shadow) for rule in answer.matched_rules] == [
+        ("blocked-device", pb.RULE_EFFECT_DENY, False)
+    ]
+    assert "The device was used for abuse before." in answer.reasoning
+    trusted, _ = decide(whole, message(order_amount=50), scored(0.01))
+    assert (trusted.decision, trusted.matched_rules[0].name) == (pb.DECISION_APPROVE, "trusted-user")
+    large, reason = decide(whole, message(order_amount=5000), scored(0.99))
+    assert (large.decision, reason) == (pb.DECISION_REVIEW, cases.CASE_REASON_RULE)
+    assert large.decision_maker == pb.DECISION_MAKER_POLICY and large.agent_analysis.evidence
+
+
+def test_a_rule_can_set_thresholds(whole: Policy) -> None:
+    """The score decides by the rule's own thresholds; the one that it leaves out is the policy's."""
+    order = message(user_id="somebody", order_amount=600, account_age_days=300)
+    assert decide(whole, order, scored(0.9))[0].decision == pb.DECISION_APPROVE
+    strict, _ = decide(whole, order, scored(0.9, payment_fraud=0.21))
+    assert (strict.decision, strict.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
+    assert [rule.effect for rule in strict.matched_rules] == [pb.RULE_EFFECT_THRESHOLDS]
+    assert "0.95" in strict.reasoning and "strict-on-cards" in strict.reasoning
+    assert decide(whole, order, scored(0.3, payment_fraud=0.7))[0].decision == pb.DECISION_DENY
+
+
+def test_a_rule_in_the_shadow_is_named_and_not_applied(whole: Policy) -> None:
+    """It stands behind the one that was applied, and changes nothing."""
+    order = message(user_id="somebody", order_amount=600, account_age_days=300)
+    order.timestamp.FromJsonString("2025-02-11T03:00:00Z")
+    answer, _ = decide(whole, order, scored(0.9))
+    assert answer.decision == pb.DECISION_APPROVE
+    assert [(rule.name, rule.shadow) for rule in answer.matched_rules] == [("midnight", True)]
+
+
+def test_a_rule_ends_when_it_says(whole: Policy) -> None:
+    """`until` is the first moment at which it no longer matches."""
+    order = message(user_id="somebody", order_amount=600, account_age_days=300, promo_code_used=True)
+    midnight = 1_798_675_200_000_000  # 2026-12-31
+    assert decide(whole, order, scored(0.9), midnight - 1)[0].matched_rules
+    assert not decide(whole, order, scored(0.9), midnight)[0].matched_rules
+
+
+@pytest.mark.parametrize(
+    ("when", "matches"),
+    [
+        ("order.vpn_proxy_detected", False),
+        ("!order.vpn_proxy_detected", False),
+        ("order.vpn_proxy_detected || order.order_amount > 1", True),
+        ("!(order.vpn_proxy_detected && order.order_amount > 1)", False),
+        ("order.email_domain == 'tempmail.net'", True),
+        ("order.payment_method == 'crypto'", True),
+        ("order.ip_country == 'KP'", True),
+    ],
+)
+def test_what_is_unknown_does_not_match(tmp_path: Path, when: str, matches: bool) -> None:
+    """Neither a condition nor its contrary holds for an unknown value; texts are compared as they are normalised."""
+    policy = policy_in(tmp_path, f'rules: [{{name: a, when: "{when}", then: deny, reason: r}}]')
+    order = message(
+        vpn_proxy_detected=None,
+        email_domain="  TempMail.NET.",
+        payment_method=PaymentMethod.PAYMENT_METHOD_CRYPTO,
+        ip_country="KP",
+    )
+    assert bool(decide(policy, order, scored(0.9))[0].matched_rules) is matches
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_rules_asked_together_match_as_each_alone(data: st.DataObject) -> None:
+    """Whatever is known of an order, a hundred rules match as one after another would."""
+    language, lists = Language(["seen"]), {"seen": frozenset({"dev-1"})}
+    parts = st.sampled_from(
+        [
+            "order.order_amount > 100", "score < 0.5", "order.vpn_proxy_detected", "order.device_id in lists.seen",
+            "!order.new_device", "order.ip_country != order.billing_country", "(order.new_device || score > 0.2)",
+            "100.0 / order.avg_order_value > 3.0", "(order.phone_verified ? score < 0.9 : order.new_device)",
+        ]
+    )  # fmt: skip
+    texts = data.draw(st.lists(st.lists(parts, min_size=1, max_size=3).map(" && ".join), min_size=1, max_size=40))
+    rules = [
+        Rule(f"r{at}", language.compile(text), pb.RULE_EFFECT_DENY, "r", shadow=data.draw(st.booleans()))
+        for at, text in enumerate(texts)
+    ]
+    values = {
+        "order_amount": 250.0, "vpn_proxy_detected": True, "device_id": "dev-1", "new_device": False,
+        "ip_country": "DE", "billing_country": "FR", "avg_order_value": 0.0, "phone_verified": True,
+    }  # fmt: skip
+    unknown = data.draw(st.sets(st.sampled_from(sorted(values))))
+    order = message(**{name: None if name in unknown else value for name, value in values.items()})
+    prediction = scored(0.3) if data.draw(st.booleans()) else None
+    together = Rules(language, rules, lists)
+    answers = [together.match(order, prediction, 0) for _ in range(OFTEN + 2)]
+    matched = answers[0]
+    assert all(answer == matched for answer in answers)
+    facts = facts_for([rule.condition for rule in rules], lists)
+    asked = language.activation(facts(order, prediction))
+    hits = [rule for rule in rules if rule.condition.matches(asked)]
+    first = [rule.name for rule in hits if not rule.shadow][:1]
+    assert [rule.name for rule in matched.told] == first + [rule.name for rule in hits if rule.shadow]
+
+
+def test_an_unscored_order_meets_rules_that_ask_for_no_score(tmp_path: Path) -> None:
+    """A rule on the score does not match where there is none; others do."""
+    rules = "rules:\n- {name: a, when: score < 0.9, then: approve, reason: r}\n"
+    rules += "- {name: b, when: order.order_amount > 1, then: deny, reason: r}\n"
+    answer, _ = decide(policy_in(tmp_path, rules), message(), None)
+    assert [rule.name for rule in answer.matched_rules] == ["b"] and answer.degraded
+
+
+RULE = "rules:\n- name: a\n  when: {}\n  then: deny\n  reason: r\n"
+BROKEN: list[tuple[str, int, int, str]] = [
+    ("treshholds: {approve: 0.7}\n", 1, 1, "thresholds"),
+    ("thresholds: {aprove: 0.7}\n", 1, 14, "approve"),
+    ("thresholds: {approve: 1.7}\n", 1, 23, "0 to 1"),
+    ("thresholds: {approve: high}\n", 1, 23, "number"),
+    ("thresholds: {approve: .nan}\n", 1, 23, "number"),
+    ("thresholds: {approve: 0.3, deny: 0.4}\n", 1, 13, "below"),
+    ("thresholds: 0.7\n", 1, 13, "names with values"),
+    ("thresholds: {}\n", 1, 13, "approve, deny"),
+    ("minimum_evidence: 3.5\n", 1, 19, "whole number"),
+    ("minimum_evidence: 1000\n", 1, 19, "whole number"),
+    ("agent_decides: maybe\n", 1, 16, "true or false"),
+    ("unscored: approve\n", 1, 11, "review, deny, error"),
+    ("unscored: deny\nunscored: deny\n", 2, 1, "twice"),
+    ("rules: {}\n", 1, 8, "list"),
+    ("due_within: 90\n", 1, 13, "30m, 8h or 2d"),
+    ("due_within: 0h\n", 1, 13, "30m, 8h or 2d"),
+    ("due_within: 400d\n", 1, 13, "a year"),
+    ("two_reviewers: 1000\n", 1, 16, "names with values"),
+    ("two_reviewers: {above: 1000}\n", 1, 17, "from"),
+    ("two_reviewers: {from: -1}\n", 1, 23, "amount"),
+    ("review_budget: {per_week: 5}\n", 1, 17, "per_day"),
+    ("review_budget: {per_day: 1.5}\n", 1, 26, "whole number"),
+    ("review_budget: {}\n", 1, 16, "per_day is missing"),
+    ("rules:\n- when: 'true'\n  then: deny\n  reason: r\n", 2, 3, "needs name"),
+    ("rules:\n- name: a\n  then: deny\n  reason: r\n", 2, 3, "needs when"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  reason: r\n", 2, 3, "needs then"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n", 2, 3, "needs reason"),
+    ("rules:\n- name: A b\n  when: score < 0.1\n  then: deny\n  reason: r\n", 2, 9, "A b"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: block\n  reason: r\n", 4, 9, "approve, deny, review"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  than: deny\n  reason: r\n", 4, 3, "then"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: {approve: 0.2}\n  reason: r\n", 4, 9, "below"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n  reason: ''\n", 5, 11, "text"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n  reason: r\n  until: soon\n", 6, 10, "2026-12-31"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n  reason: r\n  mode: dark\n", 6, 9, "shadow"),
+    (RULE.format("order.order_amont > 100"), 3, 9, "order.order_amount"),
+    (RULE.format("score < 0.5 && order.devise_id == 'x'"), 3, 24, "order.device_id"),
+    (RULE.format("scor < 0.5"), 3, 9, "scor"),
+    (RULE.format("abuse.identity_theft > 0.5"), 3, 9, "abuse.identity_theft"),
+    (RULE.format("order.order_amount > 'much'"), 3, 28, "types do not fit"),
+    (RULE.format("order.order_amount > 100 && order.user_id > 5"), 3, 51, "types do not fit"),
+    (RULE.format("order.order_amount"), 3, 9, "yes or no"),
+    (RULE.format("order.order_amount >"), 3, 29, "Syntax"),
+    (RULE.format("order.payment_method == 'cash'"), 3, 33, "credit_card"),
+    (RULE.format("order.payment_method in ['crypto', 'cash']"), 3, 44, "never 'cash'"),
+    (RULE.format("order.device_id in lists.nowhere"), 3, 28, "lists.nowhere"),
+    (RULE.format("score > 1.5"), 3, 9, "never match"),
+    (RULE.format("order.ip_country == 'KP' && order.ip_country == 'IR'"), 3, 9, "never match"),
+    (RULE.format("order.account_age_days > 5 && order.account_age_days < 6"), 3, 9, "never match"),
+    (RULE.format("|\n    score < 0.5\n      && order.amount > 5"), 5, 10, "order.amount"),
+    (RULE.format("'true'") + "- name: b\n  when: score < 0.1\n  then: approve\n  reason: r\n", 6, 9, "never reached"),
+    (RULE.format("score < 0.1") + RULE.format("score < 0.2").removeprefix("rules:\n"), 6, 9, "two rules a"),
+    ("lists: {blocked: 5}\n", 1, 18, "names with values"),
+    ("lists: {blocked: {file: nowhere.txt}}\n", 1, 25, "nowhere.txt"),
+    ("lists: {Blocked-Ones: [a]}\n", 1, 23, "Blocked-Ones"),
+    ("lists: {blocked: [[a]]}\n", 1, 19, "text"),
+    ("rules: [\n", 2, 1, "expected"),
+    ("a: &x [1]\nb: *x\n", 2, 4, "references"),
+    ("[" * 100_000, 1, 21, "deep"),
+    ("rules: \x00", 1, 1, "characters"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "named"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
+def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: int, column: int, named: str) -> None:
+    """Each mistake is told with line, column and the name in question; the policy before it serves on."""
+    policy_in(tmp_path, WHOLE)
+    watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
+    before = watched.policy
+    (tmp_path / "policy.yaml").write_text(text)
+    with pytest.raises(PolicyError) as told:
+        read_policy(tmp_path / "policy.yaml", DEFAULTS)
+    assert (told.value.line, told.value.column) == (line, column), str(told.value)
+    assert named in str(told.value) and f"policy.yaml:{line}:{column}:" in str(told.value)
+    assert not watched.look() and watched.policy is before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"# " + b"x" * (1 << 20), "larger than"),
+        (b"\xef\xbb\xbfrules: 5", "a list"),
+        (None, "read"),
+    ],
+)
+def test_files_that_are_no_policy_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """Bytes that are no text, a file that is too large, one that is not there: a sentence with its name."""
+    path = tmp_path / "policy.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PolicyError, match=words):
+        read_policy(path, DEFAULTS)
+
+
+def test_a_change_of_a_file_or_of_its_lists_is_taken(tmp_path: Path) -> None:
+    """Both are read again when they change; what changed has another digest, and an unchanged file is not read."""
+    first = policy_in(tmp_path, WHOLE)
+    watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
+    assert watched.policy.digest == first.digest
+    watched.look()
+    assert not watched.look() and watched.policy.digest == first.digest
+    order = message(device_id="dev-9", order_amount=50, user_id="somebody")
+    assert not decide(watched.policy, order, scored(0.9))[0].matched_rules
+    (tmp_path / "devices.txt").write_text("dev-1\ndev-9\n")
+    assert watched.look() and watched.policy.digest != first.digest
+    assert decide(watched.policy, order, scored(0.9))[0].decision == pb.DECISION_DENY
+    (tmp_path / "devices.txt").unlink()
+    assert not watched.look() and decide(watched.policy, order, scored(0.9))[0].decision == pb.DECISION_DENY
+    (tmp_path / "devices.txt").write_text("dev-1\n")
+    (tmp_path / "policy.yaml").write_text(WHOLE.replace("0.8", "0.85"))
+    assert watched.look() and watched.policy.approve_from == 0.85
+
+
+@pytest.mark.parametrize(
+    "hostile", ["user-123\0x", "user-123\0", "\0", "user-123 ", "USER-123", "user-123\u200b", "x" * 128]
+)
+def test_no_text_passes_for_another(tmp_path: Path, hostile: str) -> None:
+    """A name with something behind it, an end of text above all, is neither that name nor in a list with it."""
+    rules = "- {name: same, when: order.user_id == 'user-123', then: approve, reason: r}\n"
+    rules += "- {name: listed, when: order.user_id in lists.trusted, then: approve, reason: r}\n"
+    text = WHOLE.split("rules:", maxsplit=1)[0] + "rules:\n" + rules
+    policy = policy_in(tmp_path, text)
+    assert not decide(policy, message(user_id=hostile), scored(0.5))[0].matched_rules
+    assert decide(policy, message(), scored(0.5))[0].matched_rules
+
+
+def test_hostile_texts_are_compared_as_they_are(tmp_path: Path) -> None:
+    """Every text of the shared table, in every text field: rules on it neither fail nor take it for another."""
+    fields = [
+        name for name, field in FIELDS.items() if field.kind == "text" and name not in ("transaction_id", "currency")
+    ]
+    rules = "".join(
+        f"- {{name: r{at}, when: order.{name} == 'trusted', then: deny, reason: r}}\n" for at, name in enumerate(fields)
+    )
+    policy, checked = policy_in(tmp_path, f"rules:\n{rules}"), 0
+    for text in TEXTS:
+        for name in fields:
+            for hostile in (text, f"trusted{text}", f"{text}trusted"):
+                answer, _ = decide(policy, message(**{name: hostile}), scored(0.5))
+                value = NORMALISED[name](hostile) if name in NORMALISED else hostile
+                assert bool(answer.matched_rules) == (value == "trusted"), (name, hostile)
+                checked += 1
+    assert checked == 3 * len(TEXTS) * len(fields)
+
+
+CONDITIONS = (
+    "order.card_country != order.billing_country && order.order_amount > 90000",
+    "order.ip_country == 'KP' || order.ip_country == 'IR'",
+    "!(order.ip_country == 'KP') && order.ip_country != 'IR'",
+    "order.account_age_days > order.orders_last_24h && order.orders_last_24h > 3",
+    "order.order_amount > 100 && order.order_amount < 100.5",
+    "order.device_id in lists.devices && order.user_id in lists.trusted && score < 0.001",
+    "order.order_amount / order.avg_order_value > 20",
+    "order.email_domain.endsWith('.ru') && order.user_agent.matches('(?i)curl')",
+    "order.order_amount * 2.0 < score",
+    "abuse.payment_fraud > 0.99 && likely_abuse != 'fake_account'",
+)
+
+
+@pytest.mark.parametrize("when", CONDITIONS)
+def test_a_condition_that_some_order_meets_is_taken(tmp_path: Path, when: str) -> None:
+    """No condition is called impossible that some order meets."""
+    text = WHOLE.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
+    assert policy_in(tmp_path, text).rules is not None
+
+
+def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
+    """A policy that was refused for a list that is not there is taken once the list is, though its own file stays."""
+    policy_in(tmp_path, WHOLE)
+    watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
+    (tmp_path / "policy.yaml").write_text(WHOLE.replace("devices.txt", "later.txt"))
+    assert not watched.look() and not watched.look()
+    (tmp_path / "later.txt").write_text("dev-9\n")
+    assert watched.look()
+    assert decide(watched.policy, message(device_id="dev-9"), scored(0.9))[0].decision == pb.DECISION_DENY
+
+
+def test_a_comment_names_nothing(tmp_path: Path) -> None:
+    """A field, a number or a quote in a comment of a condition changes nothing."""
+    when = "|\n    score < 0.5 // not 'order.device_id\n      // || score > 2, and not order.payment_method == 'cash'\n"
+    policy = policy_in(tmp_path, f"rules:\n- name: a\n  when: {when}  then: deny\n  reason: r\n")
+    assert decide(policy, message(device_id=None), scored(0.3))[0].matched_rules
+
+
+def test_what_is_nested_to_the_limit_is_asked_alone(tmp_path: Path) -> None:
+    """Conditions that CEL takes alone and not together match as ever, however often they are asked."""
+    texts = ["(" * depth + "score < 0.5" + ")" * depth for depth in range(1, 100)]
+    language, taken = Language(), list[str]()
+    for text in texts:
+        try:
+            language.compile(text)
+        except ConditionError as error:
+            told = error.message
+            break
+        taken.append(text)
+    assert told == "this is nested too deeply"  # else CEL has no limit any more, and this proves nothing
+    rules = "".join(
+        f'- {{name: r{at}, when: "{text}", then: deny, reason: r, mode: shadow}}\n' for at, text in enumerate(taken)
+    )
+    policy = policy_in(tmp_path, f"rules:\n{rules}")
+    names = [[rule.name for rule in decide(policy, message(), scored(0.3))[0].matched_rules] for _ in range(OFTEN + 2)]
+    assert names == [[f"r{at}" for at in range(len(taken))]] * len(names)
+
+
+def test_an_empty_file_is_the_policy_of_the_settings(tmp_path: Path) -> None:
+    """Thresholds and all stay as the settings have them; a policy without rules says so in its version."""
+    policy = policy_in(tmp_path, "")
+    assert (policy.approve_from, policy.deny_up_to, policy.version) == (0.7, 0.4, DEFAULTS.version)
+    with_rules = policy_in(tmp_path, WHOLE)
+    assert "rules=6@" in with_rules.version and with_rules.digest != policy.digest
+
+
+def test_the_documented_policy_is_one(tmp_path: Path) -> None:
+    """The example of docs/policy.md can be used as it is written."""
+    (tmp_path / "blocked_devices.txt").write_text("dev-1\n")
+    policy = policy_in(tmp_path, DOCUMENTED)
+    assert policy.rules is not None and [rule.name for rule in policy.rules.rules] == [
+        "blocked-device",
+        "card-fraud",
+        "night",
+    ]

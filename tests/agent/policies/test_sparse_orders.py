@@ -1,0 +1,184 @@
+"""Orders of which too little is known: no score decides them, in either direction, whatever else the policy says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_server.budget import ReviewBudget
+from agent_server.cases.rescoring import Rescoring
+from agent_server.decisions.comparing import Judged, Tally
+from agent_server.decisions.counterfactual import smallest, variants
+from agent_server.decisions.decide import decide
+from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised
+from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.queries import latest_record
+from agent_server.policies.current import CurrentPolicy
+from agent_server.policies.document import read_policy
+from contract.fields import FIELDS, REQUIRED
+from contract.prices import Prices
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.registry.bundle import Bundle
+from ml_server.serving.scorer import FULL, Scorer
+from testing.inputs.orders import DOCUMENTED, message
+from testing.ledger.decisions import keep
+from testing.ledger.templates import new_ledger
+
+DEFAULT = Policy(0.7, 0.4)
+MINIMUM = DEFAULT.minimum_evidence
+_VALUES: dict[str, Any] = {"text": "DE", "number": 20.0, "count": 3, "flag": False, "enum": 1}
+shares = st.floats(0, 1)
+
+
+def scored(score: float) -> PredictResponse:
+    """A score without reasons."""
+    return PredictResponse(legitimacy_score=score)
+
+
+def order_with(names: set[str], hour: int = 12) -> Transaction:
+    """An order placed at an hour of a day, with values in some fields."""
+    order = Transaction(transaction_id="t", user_id="u")
+    order.timestamp.FromJsonString(f"2026-03-01T{hour:02d}:00:00Z")
+    for name in names - set(REQUIRED):
+        if FIELDS[name].kind == "time":
+            getattr(order, name).FromJsonString("2026-02-01T00:00:00Z")
+        else:
+            setattr(order, name, _VALUES[FIELDS[name].kind])
+    return order
+
+
+few = st.sets(st.sampled_from(INFORMATIVE), max_size=MINIMUM - 1)
+uninformative = st.sets(st.sampled_from([name for name in FIELDS if name not in INFORMATIVE]))
+
+
+@given(few, uninformative, st.integers(0, 23), shares, shares, shares, st.booleans(), st.booleans())
+def test_no_score_decides_a_sparse_order(
+    known: set[str], others: set[str], hour: int, score: float, one: float, two: float, decides: bool, spent: bool
+) -> None:
+    """For any score, thresholds, hour and budget, with an agent that may decide and a lot for all denied: a person decides."""
+    if one == two:
+        return
+    everybody = Randomised(1.0, 1e9, b"0123456789abcdef")
+    policy = Policy(max(one, two), min(one, two), decides, randomised=everybody, reviews_a_day=1)
+    order = order_with(known | others, hour)
+    bar = float("inf") if spent else 0.0
+    answer, reason = decide(policy, order, scored(score), 0, bar)
+    assert (answer.decision, answer.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
+    assert reason == cases.CASE_REASON_LITTLE_KNOWN
+    assert answer.agent_analysis.recommendation == pb.RECOMMENDATION_ESCALATE
+    missing = next(name for name in INFORMATIVE if name not in known)
+    assert f"only {len(known)} informative field{' is' if len(known) == 1 else 's are'} known" in answer.reasoning
+    assert f"needs {MINIMUM}: missing are" in answer.reasoning and missing in answer.reasoning
+    assert not policy.is_open(order, scored(score))
+
+
+@given(st.sets(st.sampled_from(INFORMATIVE)), st.integers(0, len(INFORMATIVE)), shares)
+def test_the_minimum_decides_which_orders_are_sparse(known: set[str], minimum: int, score: float) -> None:
+    """With at least as many informative fields as the policy asks for the thresholds decide; with fewer they never do."""
+    policy = Policy(0.7, 0.4, minimum_evidence=minimum)
+    decided = policy.evaluate(order_with(known), scored(score)).decision != pb.DECISION_REVIEW
+    assert decided == (len(known) >= minimum and (score >= 0.7 or score <= 0.4))
+
+
+@pytest.mark.parametrize("hour", [3, 12])
+def test_three_required_fields_are_reviewed_at_any_hour(model: Bundle, hour: int) -> None:
+    """What the real model says of an order without any informative field decides nothing, by day and by night."""
+    order = order_with(set(), hour)
+    answer, _ = decide(DEFAULT, order, Scorer(model).predict(order, FULL))
+    assert answer.decision == pb.DECISION_REVIEW
+    assert "0 informative fields are known" in answer.reasoning
+
+
+def test_the_documented_order_is_still_decided() -> None:
+    """Five informative fields are enough: the order of the README is approved and denied by its score as ever."""
+    for score, decision in ((0.4, pb.DECISION_DENY), (0.7, pb.DECISION_APPROVE)):
+        verdict = DEFAULT.evaluate(message(), scored(score))
+        assert (verdict.decision, verdict.maker) == (decision, pb.DECISION_MAKER_ML_MODEL)
+
+
+RULES = """\
+rules:
+  - {name: far, when: "order.ip_country == 'DE'", then: %s, reason: Because. %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("effect", "mode", "decision"),
+    [
+        ("deny", "", pb.DECISION_DENY),
+        ("approve", "", pb.DECISION_APPROVE),
+        ("{approve: 0.2, deny: 0.1}", "", pb.DECISION_REVIEW),
+        ("{approve: 0.99, deny: 0.98}", "", pb.DECISION_REVIEW),
+        ("deny", ", mode: shadow", pb.DECISION_REVIEW),
+    ],
+)
+def test_rules_of_the_shop_win(tmp_path: Path, effect: str, mode: str, decision: pb.Decision) -> None:
+    """A rule that says deny or approve decides sparse orders too; its thresholds and its shadow do not."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(RULES % (effect, mode))
+    policy, _ = read_policy(path, DEFAULT)
+    assert policy.evaluate(order_with({"ip_country"}), scored(0.3)).decision == decision
+
+
+def test_a_policy_test_counts_them_as_reviews() -> None:
+    """`vouch policy test` says of sparse orders what would be decided: reviews."""
+    tally = Tally()
+    for score in (0.0, 0.2, 0.4, 0.55, 0.9):
+        tally.add(DEFAULT, Judged(order_with({"phone_verified"}), scored(score), 0), Prices())
+    assert tally.decisions == {pb.DECISION_REVIEW: 5}
+
+
+def test_counterfactuals_of_a_sparse_order_hold() -> None:
+    """What would change the answer is told only where the changed order has enough fields for the thresholds."""
+    for known, approved in (({"order_amount"}, False), ({"order_amount", "ip_country"}, True)):
+        order = order_with(known)
+        answer, _ = decide(DEFAULT, order, scored(0.2))
+        changed = variants(order)
+        told = smallest(DEFAULT, answer, changed, [scored(0.95)] * len(changed), 0)
+        assert bool(told) == approved
+
+
+async def test_sparse_orders_leave_the_budget_of_the_others_alone(tmp_path: Path) -> None:
+    """They are no measure of what mistakes cost between the thresholds, and go to people when nothing of the budget is left."""
+    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
+    policy = Policy(0.7, 0.4, reviews_a_day=1)
+    budget = ReviewBudget(ledger)
+    order = order_with({"order_amount"})
+    for _ in range(3):
+        bar = budget.bar(policy, order, scored(0.5))
+        answer, _ = decide(policy, order, scored(0.5), 0, bar)
+        assert (bar, answer.decision) == (0.0, pb.DECISION_REVIEW)
+        budget.opened()
+    ledger.close()
+
+
+class _Scorer:
+    """A scorer that is back and finds every order abusive."""
+
+    async def available(self) -> bool:
+        """Whether it serves."""
+        return True
+
+    async def predict_many(self, orders: Sequence[Transaction]) -> list[PredictResponse | None]:
+        """A low score for each."""
+        return [scored(0.1) for _ in orders]
+
+
+async def test_a_score_that_comes_later_denies_no_sparse_order(ledger_url: str) -> None:
+    """What was decided without a score stays with people when the score comes: of the documented order enough is known."""
+    ledger = Ledger(open_engine(ledger_url))
+    sparse: dict[str, Any] = {name: None for name in DOCUMENTED if name in INFORMATIVE and name != "new_device"}
+    await ledger.write(keep("sparse", score=None, **sparse))
+    await ledger.write(keep("enough", score=None))
+    scoring: Any = _Scorer()
+    assert await Rescoring(ledger, scoring, CurrentPolicy(DEFAULT)).run_once() == 2
+    for name, decision in (("tsparse", pb.DECISION_REVIEW), ("tenough", pb.DECISION_DENY)):
+        record = await ledger.read(latest_record(name))
+        assert record is not None and (record.decision, record.revision) == (decision, 2)
+    ledger.close()

@@ -1,0 +1,244 @@
+"""Health: it serves exactly while a review could be recorded, and finding out leaves nothing."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import sqlalchemy as sa
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy.engine import Engine
+
+from agent_server.audit.verify import verify_ledger
+from agent_server.database.engine import connect, writing
+from agent_server.history_store.probe import WriteProbe
+from agent_server.ledger import Ledger, open_engine, reading
+from agent_server.ledger.queries import latest_record
+from agent_server.ledger.schema import METADATA
+from agent_server.running import running
+from agent_server.settings import AgentSettings
+from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
+from runtime.errors import Unavailable
+from testing.inputs.orders import message
+from testing.ledger.decisions import keep
+
+WRITTEN = (
+    "entries", "payloads", "cases", "case_changes", "case_events", "attempts", "memory", "head", "row_changes", "proofs",
+    "replaced_attempts",
+)  # fmt: skip
+READ = ("folded", "folded_devices")
+_ACTIONS = ("INSERT", "UPDATE")
+NOT_NEEDED = {
+    "import_exclusions": "only erasures write to it",
+    "erasure_progress": "only erasures write to it",
+    "outcomes": "only reports of outcomes write to it",
+    "golden_copies": "only golden cases write to it",
+}
+"""Tables without which reviews go on, each with the reason."""
+
+
+def test_every_table_is_listed() -> None:
+    """A new table is one that a review needs, or one that it does not need, with the reason."""
+    assert {*WRITTEN, *READ, *NOT_NEEDED} == set(METADATA.tables)
+
+
+def _counts(url: str) -> dict[str, int]:
+    with reading(url) as connection:
+        return {
+            name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for name, table in METADATA.tables.items()
+        }
+
+
+def _run(engine: Engine, *statements: str) -> None:
+    with writing(engine) as connection, connection.begin():
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+@contextlib.contextmanager
+def _renamed(engine: Engine, table: str) -> Iterator[None]:
+    """The table is gone."""
+    _run(engine, f"ALTER TABLE {table} RENAME TO hidden")
+    yield
+    _run(engine, f"ALTER TABLE hidden RENAME TO {table}")
+
+
+@contextlib.contextmanager
+def _read_only(engine: Engine, table: str) -> Iterator[None]:
+    """Nothing can be written to the table."""
+    if engine.dialect.name == "sqlite":
+        names = {
+            f"no_{action}": f"BEFORE {action} ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END" for action in _ACTIONS
+        }
+        drop = [f"DROP TRIGGER {name}" for name in names]
+    else:
+        body = "RETURNS trigger AS $$BEGIN RAISE EXCEPTION 'no'; END$$ LANGUAGE plpgsql"
+        _run(engine, f"CREATE OR REPLACE FUNCTION refuse() {body}")
+        names = {"no_write": f"BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"}
+        drop = [f"DROP TRIGGER no_write ON {table}"]
+    _run(engine, *(f"CREATE TRIGGER {name} {how}" for name, how in names.items()))
+    yield
+    _run(engine, *drop)
+
+
+async def test_a_proof_needs_what_a_review_needs_and_leaves_nothing(ledger_url: str) -> None:
+    """Without each table that a review reads or writes, and with each that nobody can write to, the ledger is unavailable;
+    with it back, it is available. Twenty proofs leave no row but the process's own, and the chain as it was.
+    """
+    ledger = Ledger(open_engine(ledger_url), proof=WriteProbe(remembers=True))
+    engine = connect(ledger_url)
+    await ledger.write(keep(1))
+    assert await ledger.available(0)
+    before = await asyncio.to_thread(_counts, ledger_url)
+    for _ in range(20):
+        assert await ledger.available(0)
+    assert await asyncio.to_thread(_counts, ledger_url) == before
+    with reading(ledger_url) as connection:
+        assert not verify_ledger(connection, None).broken
+    wrong = list[str]()
+    for spoil, tables in ((_renamed, (*WRITTEN, *READ)), (_read_only, WRITTEN)):
+        for table in tables:
+            with spoil(engine, table):
+                if await ledger.available(0):
+                    wrong.append(f"{spoil.__name__} {table}")
+            assert await ledger.available(0), table
+    for table in NOT_NEEDED:
+        with _renamed(engine, table):
+            assert await ledger.available(0), table
+    assert wrong == []
+    assert await asyncio.to_thread(_counts, ledger_url) == before
+    engine.dispose()
+    ledger.close()
+
+
+async def test_a_locked_table_is_unavailable(ledger_url: str) -> None:
+    """On PostgreSQL somebody may lock one table alone: each that a review writes to makes the ledger unavailable."""
+    if not ledger_url.startswith("postgresql"):
+        pytest.skip("SQLite locks the whole database")
+    ledger = Ledger(open_engine(ledger_url), proof=WriteProbe(remembers=True))
+    engine = connect(ledger_url)
+    for table in (*WRITTEN, *READ):
+        with writing(engine) as connection, connection.begin():
+            connection.exec_driver_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            assert not await ledger.available(0), table
+    assert await ledger.available(0)
+    engine.dispose()
+    ledger.close()
+
+
+async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) -> None:
+    """Where nothing is remembered, the tables of attempts may be missing, and nothing else may."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger, engine = Ledger(open_engine(url), proof=WriteProbe(remembers=False)), connect(url)
+    for table in ("attempts", "folded", "folded_devices"):
+        with _renamed(engine, table):
+            assert await ledger.available(0), table
+    with _renamed(engine, "cases"):
+        assert not await ledger.available(0)
+    engine.dispose()
+    ledger.close()
+
+
+async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
+    """A proof is believed for a while, but not past a write that failed."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger, engine = Ledger(open_engine(url), proof=WriteProbe(remembers=True)), connect(url)
+    assert await ledger.available(1000)
+    with _read_only(engine, "payloads"):
+        assert await ledger.available(1000)
+        with pytest.raises(sa.exc.IntegrityError):
+            await ledger.write(keep(1))
+        assert not await ledger.available(1000)
+    assert await ledger.available(1000)
+    engine.dispose()
+    ledger.close()
+
+
+@pytest.mark.parametrize("table", ["cases", "attempts"])
+async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent's health turns to NOT_SERVING when a table is gone that only some reviews need, and back when it returns."""
+    monkeypatch.setattr("agent_server.running.HEALTH_SECONDS", 0.1)
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    settings = AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url, scorer="127.0.0.1:1")
+    engine = open_engine(url)
+    async with (
+        running(settings, handle_signals=False) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        health = health_pb2_grpc.HealthStub(channel)
+
+        watched = health.Watch(health_pb2.HealthCheckRequest(service="vouch.v1.AgentService"), timeout=60)
+
+        async def until(wanted: int) -> None:
+            async for told in watched:
+                if told.status == wanted:
+                    return
+            raise AssertionError(wanted)
+
+        await until(health_pb2.HealthCheckResponse.SERVING)
+        with _renamed(engine, table):
+            await until(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await until(health_pb2.HealthCheckResponse.SERVING)
+    engine.dispose()
+
+
+async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path) -> None:
+    """While somebody holds SQLite's lock the first write waits for it, and those after it do not: five tries of a client wait
+    once. Reads go on, and the first write behind the lock is recorded.
+    """
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger, waited = Ledger(open_engine(url)), list[float]()
+    await ledger.write(keep(0))
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        original = ledger._commit_together
+
+        def commit(writes):  # type: ignore[no-untyped-def]
+            begun = time.thread_time(), time.monotonic()
+            try:
+                return original(writes)
+            finally:
+                waited.append(time.monotonic() - begun[1])
+
+        ledger._commit_together = commit  # type: ignore[method-assign]
+        for number in range(5):
+            with pytest.raises(Unavailable):
+                await ledger.write(keep(number + 1))
+        assert await ledger.read(latest_record("t0")) is not None
+        assert not await ledger.available()
+        other.execute("ROLLBACK")
+    assert waited[0] > 1.0
+    assert sum(waited[1:5]) < waited[0] * 4, "each try waited as long as the first"
+    await ledger.write(keep(9))
+    assert await ledger.available()
+    assert ledger._connection is not None
+    driver = ledger._connection.connection.driver_connection
+    assert driver is not None and driver.execute("PRAGMA busy_timeout").fetchone() == (1500,)
+    ledger.close()
+
+
+async def test_a_client_of_a_locked_ledger_hears_before_its_deadline(tmp_path: Path) -> None:
+    """A client with five seconds that retries by our policy gets UNAVAILABLE, not DEADLINE_EXCEEDED."""
+    from runtime.client.channels import options
+
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    settings = AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url, scorer="127.0.0.1:1")
+    async with (
+        running(settings, handle_signals=False) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options()) as channel,
+    ):
+        stub = AgentServiceStub(channel)
+        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.Review(pb.ReviewRequest(transaction=message()), timeout=5)
+            other.execute("ROLLBACK")
+        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+        answer = await stub.Review(pb.ReviewRequest(transaction=message()), timeout=30)
+        assert answer.decision == pb.DECISION_REVIEW

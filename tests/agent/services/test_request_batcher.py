@@ -1,0 +1,201 @@
+"""Orders that go to the scorer in batches: each keeps its own deadline and error, and a slow call holds up only its own."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from agent_server.scoring import request_batcher as gathering
+from agent_server.scoring.request_batcher import (
+    LARGEST,
+    BatchFailed,
+    PendingRequest,
+    QueueFull,
+    RequestBatcher,
+    Unreachable,
+)
+from generated.vouch.v1.scoring_service_pb2 import PredictResponse
+from testing.inputs.orders import message
+
+
+class Scorer:
+    """Answers a call when its gate is open; `calls` has the request ids of each."""
+
+    def __init__(self, *, opened: bool = False) -> None:
+        self.calls: list[list[str]] = []
+        self.gates: list[asyncio.Event] = []
+        self.most, self._running, self._opened = 0, 0, opened
+
+    async def __call__(self, batch: Sequence[PendingRequest]) -> Sequence[PredictResponse | Exception]:
+        """Score, once the gate of this call is open."""
+        self.calls.append([request.request_id for request in batch])
+        self.gates.append(asyncio.Event())
+        self._running += 1
+        self.most = max(self.most, self._running)
+        try:
+            if not self._opened:
+                await self.gates[-1].wait()
+        finally:
+            self._running -= 1
+        return [
+            ValueError(request.request_id) if request.request_id.startswith("bad") else
+            PredictResponse(transaction_id=request.request_id)
+            for request in batch
+        ]  # fmt: skip
+
+    def open(self) -> None:
+        """Let everything through from now on."""
+        self._opened = True
+        for gate in self.gates:
+            gate.set()
+
+    async def called(self, times: int) -> None:
+        """Wait for so many calls."""
+        async with asyncio.timeout(60):
+            while len(self.calls) < times:  # noqa: ASYNC110  no event tells it
+                await asyncio.sleep(0.001)
+
+
+def ask(batcher: RequestBatcher, request_id: str, seconds: float = 60.0) -> "asyncio.Task[PredictResponse]":
+    """Ask for the score of an order."""
+    return asyncio.create_task(batcher.predict(message(), request_id, seconds))
+
+
+async def settle() -> None:
+    """Let all tasks run until they wait."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_the_first_goes_alone_and_the_others_together() -> None:
+    """One call, then all that came meanwhile in one call, in order; each order gets its own answer or error."""
+    scorer = Scorer()
+    batcher = RequestBatcher(scorer, max_batches=1)
+    asked = [ask(batcher, name) for name in ("a", "b", "bad", "c")]
+    await settle()
+    assert scorer.calls == [["a"]]
+    scorer.open()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert scorer.calls == [["a"], ["b", "bad", "c"]]
+    assert [getattr(answer, "transaction_id", None) for answer in answers] == ["a", "b", None, "c"]
+    assert isinstance(answers[2], ValueError)
+
+
+async def test_a_slow_call_holds_up_only_its_own() -> None:
+    """While one call hangs, orders that come meanwhile are answered, whether few or many."""
+    scorer = Scorer()
+    batcher = RequestBatcher(scorer, max_batches=2)
+    slow = ask(batcher, "slow")
+    await scorer.called(1)
+    scorer._opened = True
+    for number in range(50):
+        assert (await ask(batcher, f"one {number}")).transaction_id == f"one {number}"
+    await asyncio.gather(*(ask(batcher, str(number)) for number in range(1000)))
+    assert not slow.done()
+    scorer.open()
+    await slow
+
+
+async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
+    """However many orders come, no more than the bound are under way; what waits goes in as few calls as can be."""
+    scorer = Scorer()
+    batcher = RequestBatcher(scorer, max_batches=3)
+    asked = [ask(batcher, str(number)) for number in range(1000)]
+    await scorer.called(3)
+    await settle()
+    assert len(scorer.calls) == 3
+    scorer.open()
+    answers = await asyncio.gather(*asked)
+    assert [answer.transaction_id for answer in answers] == [str(number) for number in range(1000)]
+    assert scorer.most == 3
+    assert max(map(len, scorer.calls)) == LARGEST
+    assert len(scorer.calls) <= 3 + -(-1000 // LARGEST)
+
+
+async def test_nobody_finds_out_after_another_that_the_scorer_is_unavailable() -> None:
+    """A call that reaches nobody fails those too who wait for the next one, and each gets an exception of its own."""
+    calls, go = [], asyncio.Event()
+
+    async def unreachable(batch: Sequence[PendingRequest]) -> Sequence[PredictResponse | Exception]:
+        calls.append(len(batch))
+        await go.wait()
+        raise Unreachable
+
+    batcher = RequestBatcher(unreachable, max_batches=1)
+    asked = [ask(batcher, str(number)) for number in range(5)]
+    await settle()
+    go.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert calls == [1]
+    failures = [answer for answer in answers if isinstance(answer, BatchFailed)]
+    assert [type(failure.error) for failure in failures] == [Unreachable] * 5
+    assert len({id(failure) for failure in failures}) == 5
+
+
+async def test_each_keeps_its_deadline() -> None:
+    """An order whose time is over is told so and not sent; the others are answered."""
+    scorer = Scorer()
+    batcher = RequestBatcher(scorer, max_batches=1)
+    first, late, patient = ask(batcher, "first"), ask(batcher, "late", 0.01), ask(batcher, "patient")
+    with pytest.raises(TimeoutError):
+        await late
+    scorer.open()
+    assert [(await first).transaction_id, (await patient).transaction_id] == ["first", "patient"]
+    assert scorer.calls == [["first"], ["patient"]]
+
+
+async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
+    """A cancelled order is left out; a call that fails as a whole fails its own orders, and the next one goes on."""
+    scorer = Scorer()
+    batcher = RequestBatcher(scorer, max_batches=1)
+    first, gone, stays = (ask(batcher, name) for name in ("first", "gone", "stays"))
+    await settle()
+    gone.cancel()
+    await settle()
+    scorer.open()
+    assert [(await first).transaction_id, (await stays).transaction_id] == ["first", "stays"]
+    assert scorer.calls == [["first"], ["stays"]]
+
+    async def broken(batch: Sequence[PendingRequest]) -> Sequence[PredictResponse | Exception]:
+        raise ConnectionError
+
+    failing = RequestBatcher(broken)
+    results = await asyncio.gather(*(ask(failing, str(n)) for n in range(5)), return_exceptions=True)
+    assert [isinstance(result, BatchFailed) and type(result.error) for result in results] == [ConnectionError] * 5
+
+
+@pytest.mark.parametrize("dies", ["cancelled", "short", "exits"])
+async def test_orders_of_a_batch_that_dies_do_not_hang(dies: str) -> None:
+    """When a batch's task dies in whatever way, its orders fail at once, and the orders behind are scored."""
+    scorer = Scorer()
+
+    async def mortal(batch: Sequence[PendingRequest]) -> Sequence[PredictResponse | Exception]:
+        answers = await scorer(batch)
+        if batch[0].request_id != "first":
+            return answers
+        if dies == "cancelled":
+            raise asyncio.CancelledError
+        if dies == "exits":
+            raise BaseExceptionGroup("end", [KeyError()])
+        return []
+
+    batcher = RequestBatcher(mortal, max_batches=1)
+    first, second = ask(batcher, "first"), ask(batcher, "second")
+    await scorer.called(1)
+    scorer.open()
+    with pytest.raises(BatchFailed):
+        await first
+    assert (await second).transaction_id == "second"
+
+
+async def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that finds too many waiting is refused at once; the others are answered."""
+    monkeypatch.setattr(gathering, "MOST_PENDING", 3)
+    scorer = Scorer()
+    batcher = RequestBatcher(scorer, max_batches=1)
+    asked = [ask(batcher, str(number)) for number in range(5)]
+    await settle()
+    with pytest.raises(QueueFull):
+        await asked[4]
+    scorer.open()
+    assert [(await one).transaction_id for one in asked[:4]] == list("0123")

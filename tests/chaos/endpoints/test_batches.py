@@ -1,0 +1,16 @@
+"""Batches and hostile lines beside single reviews."""
+
+from pathlib import Path
+
+from chaos.endpoints.batches import HOSTILE, batches_beside_singles
+
+
+async def test_batches_fail_no_single_review(models: Path, tmp_path: Path) -> None:
+    """Two batches and every hostile body beside single reviews, where the agent has four places: nobody is refused wrongly."""
+    found = await batches_beside_singles(tmp_path, models, batches=2, orders=70, rounds=1, max_in_flight=4)
+    assert set(found.singles) == {200}
+    assert found.batched == {200: 140}
+    assert set(found.hostile) == {
+        "blank lines: 413", "refused lines: 422", "empty files: nothing", "many fields: 422", "a list of lists: 422",
+    }  # fmt: skip
+    assert found.hostile.total() == len(HOSTILE)

@@ -1,0 +1,24 @@
+"""TLS at the edge and behind it while certificates change."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.endpoints.certificates import renew_certificates
+
+
+def logs(folder: Path) -> str:
+    """What all of them wrote."""
+    return "".join(log.read_text() for log in folder.glob("*.log"))
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize("links", [False, True])
+async def test_new_certificates_fail_no_call(links: bool, models: Path, tmp_path: Path) -> None:
+    """Edge, agent and scorer take new certificates, and no wrong key, while callers connect: every call is answered."""
+    renewed = await renew_certificates(tmp_path, models, renewals=2, rate=20, links=links, between=10)
+    assert (dict(renewed.outcome.failures), renewed.outcome.lost) == ({}, 0), renewed.outcome.errors[:3]
+    assert renewed.outcome.sent >= 30 and renewed.renewals == 2
+    said = logs(tmp_path)
+    assert said.count('"certificate replaced"') >= 4 and "is not the key of the certificate" in said
+    assert "PRIVATE KEY" not in said

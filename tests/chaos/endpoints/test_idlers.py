@@ -1,0 +1,15 @@
+"""Idle callers beside those who work."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.endpoints.idlers import idle_beside
+
+
+@pytest.mark.envoy
+async def test_idle_callers_take_no_place(models: Path, tmp_path: Path) -> None:
+    """Beside 100 callers that watch, converse in silence or dribble, every review through the edge is answered."""
+    idled = await idle_beside(tmp_path, models, idlers=100, rate=0.0, seconds=0.0, reviews=20)
+    assert (len(idled.alone.answers), idled.alone.failures) == (20, {})
+    assert (len(idled.beside.answers), idled.beside.failures) == (20, {})

@@ -1,1 +1,0 @@
-"""The doors: REST, Envoy and gRPC, and what they have in common."""

@@ -1,0 +1,70 @@
+"""The edge: the same answers as behind it."""
+
+import json
+from typing import Any
+
+import grpc
+import httpx
+from google.protobuf import json_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from generated.vouch.v1 import scoring_service_pb2 as scoring
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from load_test.edge import compare
+from load_test.orders import read_orders
+from testing.asking import BOTH, post
+from testing.inputs.orders import DOCUMENTED, message
+from testing.servers.processes import Stack
+
+
+def test_bridge_edge_and_grpc_agree(stack: Stack) -> None:
+    """The same order gets the same score through gRPC, the bridge, Envoy's JSON, Envoy's gRPC and Envoy's REST."""
+    edge = stack.address("edge")
+    scores = [post(stack, BOTH[0], DOCUMENTED).json()["legitimacy_score"]]
+    scores.append(httpx.post(f"http://{edge}/api/v1/predict", json=DOCUMENTED).json()["legitimacy_score"])
+    body = json_format.MessageToDict(message(), preserving_proto_field_name=True)
+    scores.append(httpx.post(f"http://{edge}/v1/transactions:predict", json=body).json()["legitimacy_score"])
+    for address in (stack.address("ml"), edge):
+        with grpc.insecure_channel(address) as channel:
+            request = scoring.PredictRequest(transaction=message())
+            scores.append(ScoringServiceStub(channel).Predict(request, timeout=5).legitimacy_score)
+    assert max(scores) - min(scores) < 1e-12
+
+
+def test_many_orders_agree_through_the_edge(stack: Stack, dataset: Any) -> None:
+    """Thirty real rows, every enum and time in them, score alike as gRPC and as canonical JSON."""
+    number, worst = compare(read_orders(dataset)[:30], stack.address("edge"))
+    assert number == 30
+    assert worst < 1e-12
+
+
+def test_the_edge_speaks_every_language(stack: Stack) -> None:
+    """Envoy: review and info as JSON, REST's paths, gRPC-Web, health and reflection over gRPC."""
+    url = stack.url("edge")
+    body = json_format.MessageToDict(message(), preserving_proto_field_name=True)
+    review = httpx.post(f"{url}/v1/transactions:review", json=body).json()
+    assert review["decision"] in ("DECISION_APPROVE", "DECISION_DENY", "DECISION_REVIEW")
+    assert httpx.get(f"{url}/v1/model").json()["n_features"] > 40
+    assert httpx.get(f"{url}/v1/agent").json()["auto_approve_threshold"] == 0.7
+    assert httpx.get(f"{url}/v1/cases?page_size=1").status_code == 200
+    assert httpx.get(f"{url}/api/v1/health").json()["status"] == "healthy"
+    assert httpx.get(f"{url}/api/v1/model/info").json()["n_features"] > 40
+    payload = scoring.GetModelInfoRequest().SerializeToString()
+    frame = b"\0" + len(payload).to_bytes(4, "big") + payload
+    headers = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    web = httpx.post(f"{url}/vouch.v1.ScoringService/GetModelInfo", content=frame, headers=headers)
+    size = int.from_bytes(web.content[1:5], "big")
+    assert scoring.GetModelInfoResponse.FromString(web.content[5 : 5 + size]).n_features > 40
+    with grpc.insecure_channel(stack.address("edge")) as channel:
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_the_edge_shows_error_details(stack: Stack) -> None:
+    """A bad order through Envoy's JSON is 400 with the reason and the field in its body."""
+    body = json_format.MessageToDict(message(order_amount=-1.0), preserving_proto_field_name=True)
+    answer = httpx.post(stack.url("edge") + "/v1/transactions:predict", json=body)
+    assert answer.status_code == 400
+    details = answer.json()["details"]
+    assert "INVALID_REQUEST" in [each.get("reason") for each in details]
+    assert "transaction.order_amount" in json.dumps(details)

@@ -1,0 +1,154 @@
+"""What the edge says itself: reasons of the contract, by the one table, to callers of JSON and gRPC; nothing of its inside."""
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.protobuf import json_format
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
+from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from runtime.error_statuses import STATUSES, reason_name
+from runtime.errors import DeadlinePassed, Overloaded, Unavailable, to_status
+from testing.servers.processes import ROOT
+from testing.servers.replicas import envoy
+from testing.waiting import wait_for
+
+OURS = (
+    Overloaded("too many requests are in flight: try again in a second"),
+    Unavailable("a service behind is away: try again", reason=ErrorReason.ERROR_REASON_SERVICE_UNAVAILABLE),
+    DeadlinePassed("the service behind did not answer in time"),
+)
+LIMITED = {"VOUCH_EDGE_RATE_LIMIT": "1", "VOUCH_EDGE_ADDRESS_RATE_LIMIT": "0"}
+JSON, REVIEW = {"content-type": "application/json"}, "/v1/transactions:review"
+
+
+def up(address: str) -> bool:
+    """Whether the edge answers."""
+    try:
+        httpx.get(f"http://{address}/nothing")
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An edge with nobody behind it."""
+    nobody = [f"--{name}=1" for name in ("scorer", "agent", "bridge-ml", "bridge-agent", "console")]
+    with envoy(tmp_path_factory.mktemp("lonely") / "log", *nobody) as address:
+        wait_for(lambda: up(address), what="the edge")
+        yield address
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An edge that lets one request a second of each key through."""
+    with envoy(tmp_path_factory.mktemp("strict") / "log", "--scorer=1", **LIMITED) as address:
+        wait_for(lambda: up(address), what="the edge")
+        yield address
+
+
+def test_the_configuration_has_our_details() -> None:
+    """What Envoy is told to send to gRPC's callers is what the services send."""
+    text = (ROOT / "envoy" / "envoy.yaml").read_text()
+    found = [
+        status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
+        for encoded in re.findall(r"grpc-status-details-bin\s+value: (\S+)", text)
+    ]
+    assert found == [to_status(error) for error in OURS]
+    assert all(f'inline_string: "{error.message}"' in text for error in OURS)
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize(
+    ("reason", "status", "request_"),
+    [
+        ("SERVICE_UNAVAILABLE", 503, {"method": "GET", "url": "/v1/model"}),
+        ("SERVICE_UNAVAILABLE", 503, {"method": "POST", "url": REVIEW, "json": {}}),
+        ("REQUEST_TOO_LARGE", 413, {"method": "POST", "url": REVIEW, "content": b" " * 5_000_000, "headers": JSON}),
+        ("REQUEST_TOO_LARGE", 431, {"method": "GET", "url": "/v1/model", "headers": {"x-long": "x" * 20_000}}),
+        ("INVALID_REQUEST", 400, {"method": "GET", "url": "/v1/model", "headers": {"x_under": "score"}}),
+        ("INVALID_REQUEST", 415, {"method": "POST", "url": REVIEW, "content": b"{}"}),
+    ],
+)  # fmt: skip
+def test_json_callers_get_a_reason(lonely: str, reason: str, status: int, request_: dict[str, Any]) -> None:
+    """google.rpc.Status with the code of the table, one ErrorInfo of ours, and no word of addresses or resets."""
+    answer = httpx.request(**request_ | {"url": f"http://{lonely}{request_['url']}"}, timeout=20)
+    assert answer.status_code == status and answer.headers["content-type"] == "application/json"
+    told = json_format.Parse(answer.text, status_pb2.Status())
+    info = error_details_pb2.ErrorInfo()
+    assert told.details[0].Unpack(info) and (info.reason, info.domain) == (reason, "vouch")
+    by_name = {reason_name(one): one for one in STATUSES}
+    assert told.code == STATUSES[by_name[reason]].code.value[0]
+    assert not re.search(r"upstream|reset|127\.0\.0\.1|connect error", answer.text)
+
+
+@pytest.mark.envoy
+def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> None:
+    """JSON and gRPC: OVERLOADED with RetryInfo of a second, the other key's calls go on."""
+    with httpx.Client(base_url=f"http://{strict}", headers={"x-api-key": "first"}) as client:
+        refused = until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
+    told = json_format.Parse(refused.text, status_pb2.Status())
+    assert refused.headers["retry-after"] == "1"
+    assert told.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and told.code == 8
+    with grpc.insecure_channel(strict, [("grpc.enable_retries", 0)]) as channel:
+        stub = ScoringServiceStub(channel)
+
+        def asked(key: str) -> Any:
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.GetModelInfo(GetModelInfoRequest(), timeout=20, metadata=[("x-api-key", key)])
+            return caught.value
+
+        limited = until(lambda: asked("second"), lambda call: call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
+        assert rpc_status.from_call(limited) == to_status(OURS[0])
+        away = asked("third")
+        assert away.code() == grpc.StatusCode.UNAVAILABLE
+        assert rpc_status.from_call(away) == to_status(OURS[1])
+
+
+def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+    """The first answer that is one of those wanted."""
+    answers: list[Any] = []
+
+    def found() -> bool:
+        answers.append(ask())
+        return wanted(answers[-1])
+
+    wait_for(found, what="such an answer")
+    return answers[-1]
+
+
+@pytest.mark.envoy
+def test_pages_and_rest_learn_nothing_of_the_inside(lonely: str) -> None:
+    """The console's and REST's paths with nobody behind: a sentence, 503."""
+    page = httpx.get(f"http://{lonely}/console/")
+    assert (page.status_code, page.text) == (503, "a service behind is away: try again\n")
+    rest = httpx.get(f"http://{lonely}/api/v1/health")
+    assert (rest.status_code, rest.json()["detail"]) == (503, "a service behind is away: try again")
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize(
+    ("headers", "status", "reason"),
+    [
+        (JSON, 503, "SERVICE_UNAVAILABLE"),
+        ({"content-type": "text/plain"}, 415, "INVALID_REQUEST"),
+        (JSON | {"origin": "https://evil.example"}, 403, "ROLE_INSUFFICIENT"),
+    ],
+)
+def test_errors_under_api_are_those_of_rest(lonely: str, headers: dict[str, str], status: int, reason: str) -> None:
+    """What the edge says itself under /api has detail, reason and request id, as what the bridge says."""
+    sent = headers | {"x-request-id": "my-id_1.2"}
+    answer = httpx.post(f"http://{lonely}/api/v1/review", content=b"{}", headers=sent, timeout=20)
+    assert answer.status_code == status
+    body = answer.json()
+    assert set(body) == {"detail", "reason", "request_id"} and body["reason"] == reason, body
+    assert body["request_id"] == "my-id_1.2"

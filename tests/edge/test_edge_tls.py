@@ -1,0 +1,114 @@
+"""TLS at the edge and behind it: who does not belong does not come in, and nobody is trusted by chance."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testing.inputs.hostile import ORDER
+from testing.servers.certificates import Certificates
+from testing.servers.processes import Stack, run
+from testing.servers.replicas import Replica, agent, envoy, running, scorer
+from testing.waiting import wait_for
+
+pytestmark = pytest.mark.envoy
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Our authority, and certificates of it."""
+    return Certificates(tmp_path_factory.mktemp("ours") / "certificates")
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Another authority, whose certificates bear the same names."""
+    return Certificates(tmp_path_factory.mktemp("theirs") / "certificates")
+
+
+@pytest.fixture(scope="module")
+def behind(ours: Certificates, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    """A scorer with a certificate of ours that asks callers for one."""
+    replica = scorer(tmp_path_factory.mktemp("behind"), models)
+    replica.settings = {**replica.settings, **ours.settings("VOUCH_ML_", "CLIENT_CA")}
+    with running(replica):
+        wait_for(replica.serving, what="the scorer")
+        yield replica
+
+
+def test_plain_http_at_a_tls_port_gets_no_answer(ours: Certificates, stack: Stack, tmp_path: Path) -> None:
+    """The edge with a certificate of its own: HTTPS is answered, plain HTTP is cut off without a word of HTTP."""
+    ports = (f"--bridge-agent={stack.ports['rest_agent']}", f"--agent={stack.ports['agent']}")
+    with envoy(tmp_path / "envoy.log", *ports, **ours.settings("VOUCH_EDGE_")) as address:
+        wait_for(lambda: ours.shown(address) == ours.serial, what="the edge")
+        answer = httpx.get(f"https://{address}/api/v1/health", verify=ssl.create_default_context(cafile=str(ours.ca)))
+        assert answer.status_code == 200 and answer.headers["strict-transport-security"]
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://{address}/api/v1/health")
+        with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            httpx.get(f"https://{address}/api/v1/health")
+
+
+def test_the_edge_trusts_no_service_of_another_authority(
+    ours: Certificates, theirs: Certificates, behind: Replica, tmp_path: Path
+) -> None:
+    """A scorer that shows a certificate of ours: the edge that expects theirs gives it no order, and answers 503."""
+    statuses = {}
+    for name, ca, shows, wanted in (
+        ("right", ours, ours, 200),
+        ("expects theirs", theirs, ours, 503),
+        ("shows theirs", ours, theirs, 503),
+    ):
+        settings = {"VOUCH_EDGE_SERVICES_TLS_CA": str(ca.ca)} | shows.settings("VOUCH_EDGE_SERVICES_")
+        with envoy(tmp_path / "envoy.log", f"--scorer={behind.port}", **settings) as address:
+            wait_for(lambda address=address, wanted=wanted: _asked(address) == wanted, what=name)  # type: ignore[misc]
+            statuses[name] = {_asked(address) for _ in range(3)}
+    assert statuses == {"right": {200}, "expects theirs": {503}, "shows theirs": {503}}
+
+
+def _asked(address: str) -> int | None:
+    try:
+        return httpx.get(f"http://{address}/v1/model", timeout=20).status_code
+    except httpx.ConnectError:
+        return None
+
+
+def test_the_agent_trusts_no_scorer_of_another_authority(
+    ours: Certificates, theirs: Certificates, behind: Replica, tmp_path: Path
+) -> None:
+    """An agent that expects a scorer of theirs asks ours for nothing: it is not available, and no order is scored."""
+    unscored = {}
+    for name, ca in (("right", ours), ("wrong", theirs)):
+        front = agent(tmp_path, behind.address, f"sqlite:///{tmp_path / name}.db")
+        tls = ours.settings("VOUCH_AGENT_SCORER_") | {"VOUCH_AGENT_SCORER_TLS_CA": str(ca.ca)}
+        front.settings = {**front.settings, **tls}
+        with running(front), envoy(tmp_path / "envoy.log", f"--agent={front.port}") as address:
+            wait_for(lambda address=address: _unscored(address) is not None, what="a review")  # type: ignore[misc]
+            unscored[name] = _unscored(address)
+    assert unscored == {"right": False, "wrong": True}
+
+
+def _unscored(address: str) -> bool | None:
+    """Whether an order was decided without a score; None where it was not decided."""
+    try:
+        answer = httpx.post(f"http://{address}/v1/transactions:review", json=ORDER, timeout=20)
+    except httpx.ConnectError:
+        return None
+    return bool(answer.json()["degraded"]) if answer.status_code == 200 else None
+
+
+@pytest.mark.parametrize("place", ["", "SERVICES_"])
+def test_a_pair_that_cannot_be_used_stops_the_edge(place: str, ours: Certificates, theirs: Certificates) -> None:
+    """A key of another certificate, and a file that is not there: exit code 2 with its name."""
+    prefix = f"VOUCH_EDGE_{place}"
+    ca = {"VOUCH_EDGE_SERVICES_TLS_CA": str(ours.ca)}
+    wrong = ours.settings(prefix) | ca | {f"{prefix}TLS_KEY": str(theirs.pair[1])}
+    absent = ours.settings(prefix) | ca | {f"{prefix}TLS_KEY": "absent.pem"}
+    for settings, words in (
+        (wrong, "is not the key of the certificate"),
+        (absent, "absent.pem, the TLS key, cannot be read"),
+    ):
+        done = run("envoy/run.py", "--check", env=settings)
+        assert done.returncode == 2 and words in done.stderr, done.stderr

@@ -1,0 +1,212 @@
+"""Limits of batches: what one request may hold, when its lines are answered, and how batches share the places of a service."""
+
+import asyncio
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from http_bridge.json.lists import NotAList, elements
+from ml_server.serving.running import SERVICE
+from testing.in_process import Doors, doors
+from testing.inputs.hostile import ORDER
+from testing.waiting import wait_for
+
+REVIEWS = "/api/v1/review:batch"
+LINES = {"content-type": "application/x-ndjson"}
+
+
+def orders(name: str, count: int) -> list[dict[str, Any]]:
+    """Orders of their own."""
+    return [ORDER | {"transaction_id": f"{name}-{n}", "user_id": f"{name}-{n}"} for n in range(count)]
+
+
+def lines(many: list[dict[str, Any]]) -> bytes:
+    """They as lines."""
+    return b"".join(json.dumps(one).encode() + b"\n" for one in many)
+
+
+@pytest.mark.parametrize(
+    ("content", "answered", "status", "words"),
+    [
+        (lines(orders("many", 12)), 10, 413, "more than 10 lines"),
+        (b"\n" * 5000, 0, 413, "more than 10 lines"),
+        (lines(orders("blank", 2)) + b"\n" * 20, 2, 413, "more than 10 lines"),
+        (b"{}\n" * 9, 9, 422, "9 lines are no orders"),
+        (
+            lines(orders("large", 2)) + b" " * 4000 + b"\n" + lines(orders("rest", 1)),
+            None,
+            413,
+            "more than 4,000 bytes",
+        ),
+        (lines(orders("whole", 3)), 3, None, ""),
+    ],
+    ids=["lines", "blank", "orders and blank", "refused", "bytes", "within"],
+)
+async def test_a_request_ends_at_its_limits(
+    tmp_path: Path, content: bytes, answered: int | None, status: int | None, words: str
+) -> None:  # fmt: skip
+    """Lines, blank ones too, bytes and refusals are bounded, plain and packed; the last line says which bound, and those
+    before are answered.
+    """
+    limits = {"max_lines": "10", "max_lines_bytes": "4000", "max_refused_lines": "8"}
+    async with doors(tmp_path / "none", tmp_path, bridge=limits) as here, here.client("agent") as client:
+        for sent, headers in ((content, LINES), (gzip.compress(content), LINES | {"content-encoding": "gzip"})):
+            answer = await client.post(REVIEWS, content=sent, headers=headers)
+            said = [json.loads(line) for line in answer.text.splitlines()] if answer.is_success else [answer.json()]
+            if status is None:
+                assert [one["status"] for one in said] == [200] * (answered or 0)
+                continue
+            *results, last = said
+            assert (last.get("status", answer.status_code), words in str(last["detail"])) == (status, True), last
+            assert last["reason"] == ("REQUEST_TOO_LARGE" if status == 413 else "INVALID_REQUEST")
+            assert answered is None or len(results) == answered
+            assert all(one["index"] == place for place, one in enumerate(results))
+
+
+class Trickle:
+    """A caller that sends parts when it is told to, and notes what it hears meanwhile."""
+
+    def __init__(self) -> None:
+        self.parts: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
+        self.status, self.heard = 0, list[dict[str, Any]]()
+        self._news = asyncio.Condition()
+
+    async def receive(self) -> dict[str, Any]:
+        """See ASGI."""
+        body, more = await self.parts.get()
+        return {"type": "http.request", "body": body, "more_body": more}
+
+    async def send(self, message: Any) -> None:
+        """See ASGI."""
+        self.status = message.get("status", self.status)
+        self.heard += [json.loads(line) for line in message.get("body", b"").splitlines()]
+        async with self._news:
+            self._news.notify_all()
+
+    async def hears(self, count: int) -> None:
+        """Wait until so many lines were heard."""
+        async with self._news, asyncio.timeout(60):
+            await self._news.wait_for(lambda: len(self.heard) >= count)
+
+    async def ask(self, here: Doors) -> None:
+        """Post lines to review:batch."""
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+            "path": REVIEWS, "raw_path": REVIEWS.encode(), "query_string": b"", "root_path": "", "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1), "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/x-ndjson")],
+        }  # fmt: skip
+        await here.apps["agent"](scope, self.receive, self.send)
+
+
+async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -> None:
+    """A producer that waits for each answer gets it; half a line waits for its other half."""
+    async with doors(tmp_path / "none", tmp_path) as here:
+        caller = Trickle()
+        asking = asyncio.create_task(caller.ask(here))
+        for count, order in enumerate(orders("slow", 3), 1):
+            line = lines([order])
+            caller.parts.put_nowait((line[:20], True))
+            caller.parts.put_nowait((line[20:], True))
+            await caller.hears(count)
+        caller.parts.put_nowait((b"", False))
+        await asking
+        assert [one["status"] for one in caller.heard] == [200] * 3
+
+
+async def test_lines_before_a_pause_are_answered(tmp_path: Path) -> None:
+    """A pause that is too long ends the request with 408 in its last line, behind the answers to all lines before it."""
+    async with doors(tmp_path / "none", tmp_path, bridge={"body_seconds": "0.3"}) as here:
+        caller = Trickle()
+        caller.parts.put_nowait((lines(orders("paused", 3)) + b'{"transaction_id": "half', True))
+        await caller.ask(here)
+        assert [one["status"] for one in caller.heard] == [200, 200, 200, 408]
+        assert caller.heard[-1]["reason"] == "DEADLINE_EXCEEDED" and caller.status == 200
+        silent = Trickle()
+        await silent.ask(here)
+        assert silent.status == 408  # nothing was answered, so it has a status of its own
+
+
+async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
+    """Two large batches and single reviews beside them, where the agent has two places: nobody is refused."""
+    async with doors(tmp_path / "none", tmp_path, agent={"max_in_flight": 2}) as here, here.client("agent") as client:
+        singles: Counter[int] = Counter()
+        done = asyncio.Event()
+
+        async def ask_singly() -> None:
+            number = 0
+            while not done.is_set() or number < 20:
+                number += 1
+                answer = await client.post("/api/v1/review", json=ORDER | {"transaction_id": f"single-{number}"})
+                singles[answer.status_code] += 1
+
+        single = asyncio.create_task(ask_singly())
+        listed, streamed = await asyncio.gather(
+            client.post(REVIEWS, json={"transactions": orders("listed", 40)}, timeout=120),
+            client.post(REVIEWS, content=lines(orders("streamed", 40)), headers=LINES, timeout=120),
+        )
+        done.set()
+        await single
+        results = listed.json()["results"] + [json.loads(line) for line in streamed.text.splitlines()]
+        assert Counter(one["status"] for one in results) == {200: 80}
+        assert set(singles) == {200}
+        assert here.agent.guard.places.taken == here.agent.guard.places.waiting == 0
+
+
+async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Path) -> None:
+    """Five batches where the scorer has room for one: all orders are scored."""
+    async with doors(models, tmp_path, ml={"max_batches": 1}) as here, here.client("ml") as client:
+        scorer: Any = here.scorer
+        await asyncio.to_thread(wait_for, lambda: scorer._services[SERVICE].version, what="the model")
+        answers = await asyncio.gather(
+            *(
+                client.post("/api/v1/predict:batch", json={"transactions": orders(f"b{n}", 130)}, timeout=120)
+                for n in range(5)
+            )
+        )
+        assert Counter(one["status"] for answer in answers for one in answer.json()["results"]) == {200: 650}
+
+
+async def taken_apart(body: bytes) -> list[bytes]:
+    """The elements of a list."""
+    return [element async for element in elements(body, "transactions", 5, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"transactions":[]}', []),
+        (b' { "transactions" : [ 1 , null,"a,]}" ] } ', [b"1", b"null", b'"a,]}"']),
+        (rb'{"transactions":[{"a":"\\"},{"b":"\"]"}]}', [rb'{"a":"\\"}', rb'{"b":"\"]"}']),
+        (b'{"transactions":[[[1],{"x":[2]}],{}]}', [b'[[1],{"x":[2]}]', b"{}"]),
+        (b'{"transactions":["' + b"x" * 990 + b'"]}', [b'"' + b"x" * 990 + b'"']),
+    ],
+)
+async def test_a_list_is_taken_apart(body: bytes, found: list[bytes]) -> None:
+    """Elements as they are written, whatever stands in texts."""
+    assert await taken_apart(body) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"transactions":[1,]}', "one object whose"),
+        (b'{"transactions":[,1]}', "one object whose"),
+        (b'{"transactions":[1', "one object whose"),
+        (b'{"transactions":["\\', "one object whose"),
+        (b'{"transactions":[1]} x', "one object whose"),
+        (b'{"transactions":[1],"transactions":[2]}', "one object whose"),
+        (b'{"other":[1]}', "one object whose"),
+        (b'{"transactions":[' + b"1," * 5 + b"1]}", "at most 5 orders"),
+        (b'{"transactions":["' + b"x" * 1000 + b'"]}', "order 0 of the list has more than 1,000 bytes"),
+        (b'{"transactions":[1,"' + b"x" * 5000, "order 1 of the list has more than 1,000 bytes"),
+        (b'{"transactions":[' + b"[" * 500, "nested too deeply"),
+    ],
+)
+async def test_what_is_no_list_says_why(body: bytes, words: str) -> None:
+    """A sentence that names what is wrong."""
+    with pytest.raises(NotAList, match=words):
+        await taken_apart(body)

@@ -1,0 +1,19 @@
+"""ConcurrencyLimit of calls: those that wait leave the queue in peace, whatever happens at once."""
+
+import asyncio
+
+import pytest
+
+from runtime.rpc.concurrency import CallLimit
+
+
+async def test_a_call_is_cancelled_while_a_place_becomes_free() -> None:
+    """A waiting call that is cancelled in the moment in which a place is given back ends as cancelled and takes none."""
+    places = CallLimit(2, taken=1)
+    waiting = asyncio.create_task(places.wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    places.leave()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (places.taken, places.waiting) == (0, 0)

@@ -1,0 +1,57 @@
+"""What gRPC's core is told, and how its threads stand."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from runtime.rpc.grpc_tuning import EXPERIMENTS
+from testing.servers.processes import run
+
+_FIRST = """
+import os, sys
+class Watch:
+    def find_spec(self, name, *more):
+        if name == "grpc":
+            print("grpc with", os.environ.get("GRPC_EXPERIMENTS"))
+sys.meta_path.insert(0, Watch())
+import {module}
+"""
+_THREADS = """
+import asyncio, os, grpc.aio
+from runtime.rpc.grpc_tuning import give_way
+async def main():
+    server = grpc.aio.server()
+    server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    changed = give_way(5)
+    nice = [os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir("/proc/self/task")]
+    print(changed > 0, nice.count(5) == changed, os.getpriority(os.PRIO_PROCESS, 0) == before)
+    await server.stop(None)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["ml_server.__main__", "agent_server.__main__", "http_bridge.ml"])
+def test_grpc_is_told_before_it_is_loaded(module: str) -> None:
+    """Its core reads the experiments once, when it is loaded; the user's own choice stands."""
+    assert f"grpc with {EXPERIMENTS}" in run("-c", _FIRST.format(module=module)).stdout
+    chosen = run("-c", _FIRST.format(module=module), env=os.environ | {"GRPC_EXPERIMENTS": ""})
+    assert "grpc with \n" in chosen.stdout
+
+
+def test_grpc_knows_its_experiments() -> None:
+    """The pinned gRPC knows the names; of others it tells."""
+    script = "import runtime, grpc; grpc.insecure_channel('127.0.0.1:1').close()"
+    assert "Unknown experiment" not in run("-c", script).stderr
+    told = run("-c", script, env=os.environ | {"GRPC_EXPERIMENTS": "no_such_thing"})
+    assert "Unknown experiment: no_such_thing" in told.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+def test_threads_of_grpc_give_way() -> None:
+    """They have a lower priority, and Python's threads keep theirs."""
+    done = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["True", "True", "True"], done.stderr

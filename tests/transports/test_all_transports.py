@@ -1,0 +1,147 @@
+"""Doors: nobody is disturbed, no page writes, ids and errors are told alike."""
+
+import socket
+from typing import Any
+
+import httpx
+
+from testing.inputs import hostile
+from testing.servers.processes import Stack
+from testing.transports import EDGE, JSON_TYPE, REST, answered, encoded
+
+
+def _exchange(stack: Stack, *requests: bytes) -> bytes:
+    """Send requests over one connection, one after another, until the other side has nothing more to say."""
+    host, _, port = stack.address("rest_agent").partition(":")
+    said = b""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        for request in requests:
+            connection.sendall(request)
+            while b"\r\n\r\n" not in said or not _whole(said):
+                part = connection.recv(65_536)
+                if not part:
+                    return said
+                said += part
+            said += b"\n--\n"
+    return said
+
+
+def _whole(said: bytes) -> bool:
+    head, _, body = said.rpartition(b"\n--\n")[2].partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return bool(lengths) and len(body) >= int(lengths[0].partition(b":")[2])
+
+
+def test_a_connection_outlives_an_error(stack: Stack) -> None:
+    """After what was a 500, the same connection answers the next request: an edge shares it among callers."""
+
+    def request(**changed: Any) -> bytes:
+        body = encoded(hostile.ORDER | changed)
+        head = "POST /api/v1/review HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+    bad = [request(successful_logins_7d=2**31), request(timestamp="9999-12-31T23:59:59-23:59")]
+    bad.append(request().replace(b"host: localhost\r\n", b"host: localhost\r\nx-api-key: a\tb\r\n"))
+    for each in bad:
+        said = _exchange(stack, each, request(), request())
+        assert [part.split(b" ")[1] for part in said.split(b"\n--\n")[:-1]] == [b"422", b"200", b"200"]
+
+
+def test_one_bad_client_disturbs_nobody(stack: Stack) -> None:
+    """Through the edge: of the good requests among bad ones, none fails."""
+    with httpx.Client(base_url=stack.url("edge"), timeout=20) as good, httpx.Client(timeout=20) as bad:
+        codes = set()
+        for _ in range(40):
+            spoiled = encoded(hostile.ORDER | {"cards_used_30d": 2**31})
+            bad.post(stack.url("edge") + "/api/v1/review", content=spoiled, headers=JSON_TYPE)
+            codes.add(good.post("/api/v1/review", content=encoded(hostile.ORDER), headers=JSON_TYPE).status_code)
+    assert codes == {200}
+
+
+def test_a_web_page_writes_no_decisions(client: httpx.Client, stack: Stack) -> None:
+    """What a page may send to another origin unasked is refused: other content types, foreign origins, bent names."""
+    order = encoded(hostile.ORDER | {"transaction_id": "from-a-web-page"})
+    for door in (REST[1], EDGE[1], ("edge", "/api/v1/review")):
+        url = stack.url(door[0]) + door[1]
+        for kind in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "",
+            "text/json",
+        ):
+            headers = {"content-type": kind} if kind else {}
+            assert client.post(url, content=order, headers=headers).status_code == 415
+        for origin in (
+            "https://evil.example",
+            "null",
+            "http://localhost.evil.example",
+            "file://",
+            "http://127.0.0.1:1",
+        ):
+            answer = client.post(url, content=order, headers=JSON_TYPE | {"origin": origin})
+            assert answer.status_code == 403, origin
+        bent = {"origin": "http://evil.example", "host": "evil.example"}
+        assert client.post(url, content=order, headers=JSON_TYPE | bent).status_code in (403, 421)
+        preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+        asked = client.options(url, headers=preflight)
+        assert not asked.is_success
+        assert "access-control-allow-origin" not in asked.headers
+    missing = client.get(stack.url("rest_agent") + "/api/v1/decisions/from-a-web-page")
+    assert missing.status_code == 404
+    own = {"origin": stack.url("rest_agent")}
+    assert answered(client, stack, REST[1], encoded(hostile.ORDER), **own).status_code == 200
+
+
+def test_ids_with_slashes_are_found_again(client: httpx.Client, stack: Stack) -> None:
+    """An id like 2024/0001 is reviewed and fetched, through each door, written out or as %2F."""
+    order = encoded(hostile.ORDER | {"transaction_id": "2024/0001"})
+    assert answered(client, stack, REST[1], order).status_code == 200
+    for path in ("2024/0001", "2024%2F0001"):
+        for url in (
+            stack.url("rest_agent") + "/api/v1/decisions/",
+            stack.url("edge") + "/api/v1/decisions/",
+            stack.url("edge") + "/v1/decisions/",
+        ):
+            answer = client.get(url + path)
+            assert answer.status_code == 200, url + path
+            assert answer.json()["review"]["transaction_id"] == "2024/0001"
+
+
+def test_the_edge_answers_in_json(client: httpx.Client, stack: Stack) -> None:
+    """Unknown paths, methods and parameters, and bodies Envoy cannot read: a status with a sentence, no value of the order."""
+    url = stack.url("edge")
+    assert client.get(f"{url}/v1/nothing").status_code == 404
+    assert client.get(f"{url}/v1/agent?colour=blue").status_code == 400
+    assert client.get(f"{url}/v1/cases?page_size=CANARY").status_code == 400
+    answer = client.get(f"{url}/v1/transactions:predict")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    answer = client.put(f"{url}/v1/agent", headers=JSON_TYPE)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    for body in (b'{"order_amount": "CANARY"}', b"CANARY{", b'{"transaction_id": "CANARY\\ud800"}'):
+        answer = client.post(f"{url}/v1/transactions:predict", content=body, headers=JSON_TYPE)
+        assert answer.status_code == 400
+        assert answer.json()["code"] == 3
+        assert "CANARY" not in answer.text
+    answer = client.post(f"{url}/v1/transactions:predict", content=b"x" * 5_000_000, headers=JSON_TYPE)
+    assert (answer.status_code, answer.json()["code"]) == (413, 8)
+
+
+def test_request_ids_go_through_the_edge(client: httpx.Client, stack: Stack) -> None:
+    """The edge keeps the caller's request id, makes one where there is none, and answers with it."""
+    for path in ("/v1/transactions:predict", "/api/v1/predict"):
+        order = encoded(hostile.ORDER)
+        given_id = client.post(stack.url("edge") + path, content=order, headers=JSON_TYPE | {"x-request-id": "trace-7"})
+        assert given_id.headers["x-request-id"] == "trace-7"
+        assert client.post(stack.url("edge") + path, content=order, headers=JSON_TYPE).headers["x-request-id"]
+
+
+def test_openapi_tells_keys_and_errors(client: httpx.Client, stack: Stack) -> None:
+    """/docs has its Authorize button, and every operation tells the errors that it can give."""
+    for service, path in REST:
+        document = client.get(stack.url(service) + "/openapi.json").json()
+        assert set(document["components"]["securitySchemes"]) == {"x-api-key", "bearer"}
+        codes = document["paths"][path]["post"]["responses"].keys()
+        assert codes >= {"200", "401", "403", "408", "413", "415", "422", "429", "500", "503", "504"}
+    found = document["paths"]["/api/v1/decisions/{transaction_id}"]["get"]["responses"].keys()
+    assert found >= {"200", "401", "404", "429"}

@@ -1,0 +1,141 @@
+"""Conformance: the vectors at the three doors of real services, with and without keys, through the edge and beside it."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from conformance.generate_vectors import vectors
+from conformance.running import Keys, expected_status, run
+from conformance.transports import Transport, all_transports
+from conformance.vector import CALLS, DOORS, PATH, REST, dump, read
+from generated.vouch.v1.case_service_pb2 import ListCasesRequest
+from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from runtime.access.keys import digest
+from runtime.error_statuses import EDGE_STATUS, HTTP_STATUS
+from testing.servers.processes import Stack, answers, call
+from testing.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Services that ask for keys."""
+    folder = tmp_path_factory.mktemp("guarded")
+    lines = [f"{name}:{digest(f'vouch_key_of_{name}')}:{name}" for name in ("shop", "reviewer", "admin")]
+    (folder / "keys").write_text("\n".join(lines))
+    names = ("VOUCH_ML_API_KEYS", "VOUCH_AGENT_API_KEYS", "VOUCH_HTTP_API_KEYS")
+    settings = {name: str(folder / "keys") for name in names} | {"VOUCH_AGENT_SCORER_API_KEY": "vouch_key_of_admin"}
+    stack = Stack(folder, models, settings)
+    try:
+        stack.start("ml", "agent", "rest_ml", "rest_agent")
+        stack.wait_until_healthy()
+        stack.start("edge")
+        wait_for(answers(stack.url("edge") + "/v1/agent", 401), what="the edge, which asks for a key")
+        yield stack
+    finally:
+        stack.close()
+
+
+@contextlib.contextmanager
+def beside_the_edge(stack: Stack, canonical: str = "edge") -> Iterator[list[Transport]]:
+    """GRPC at scorer and agent, canonical JSON at the edge, REST at both bridges."""
+    with contextlib.ExitStack() as opened:
+        scorer, agent = (opened.enter_context(grpc.insecure_channel(stack.address(name))) for name in ("ml", "agent"))
+        urls = [stack.url(name) for name in (canonical, "rest_ml", "rest_agent")]
+        yield opened.enter_context(all_transports(scorer, agent, *urls))
+
+
+def test_the_file_is_what_the_contract_says() -> None:
+    """Made anew it is the same; at least 200 vectors, of every call; each excuse has its reason."""
+    made = vectors()
+    assert PATH.read_text() == dump(made) and len(made) >= 200
+    assert {vector.call for vector in made} == set(CALLS)
+    assert json.loads(PATH.read_text())["vectors"] and read() == read(PATH)
+    assert all(excuse["why"] for vector in made for excuse in vector.but.values())
+
+
+def cases(stack: Stack) -> set[str]:
+    """Ids of all cases."""
+    with grpc.insecure_channel(stack.address("agent")) as channel:
+        listed = CaseServiceStub(channel).ListCases(ListCasesRequest(page_size=1000), timeout=20)
+    return {one.case_id for one in listed.cases}
+
+
+def test_all_doors_say_the_same(stack: Stack) -> None:
+    """The command, at an edge: every vector as it should be, at all three doors, and the queue of cases is as it was."""
+    before = cases(stack)
+    done = call("conformance", "--target", stack.url("edge"))
+    assert done.returncode == 0, done.stdout
+    assert "0 vectors are not as they should be" in done.stdout
+    assert not cases(stack) - before
+
+
+def test_cases_are_left_behind_where_that_is_asked_for(stack: Stack) -> None:
+    """A run that is told to open cases opens some."""
+    before = cases(stack)
+    assert call("conformance", "--target", stack.url("edge"), "--open-cases").returncode == 0
+    assert cases(stack) - before
+
+
+def test_the_services_themselves_say_the_same(stack: Stack) -> None:
+    """Beside the edge: gRPC at scorer and agent, REST at both bridges."""
+    with beside_the_edge(stack) as doors:
+        results = list(run(read(), doors))
+    assert [(result.vector.name, result.problems) for result in results if result.problems] == []
+    assert sum(len(result.outcomes) for result in results) > 500
+
+
+def test_keys_and_roles_at_all_doors(guarded: Stack) -> None:
+    """Without a key 401, with a wrong one 401, beyond the role 403, and with the right one all else, everywhere."""
+    arguments = ("--key", "vouch_key_of_admin", "--reviewer-key", "vouch_key_of_reviewer")
+    done = call("conformance", "--target", guarded.url("edge"), *arguments)
+    assert done.returncode == 0, done.stdout
+    keyed = [vector for vector in read() if vector.key != "own"]
+    with beside_the_edge(guarded) as doors:
+        results = list(run(keyed, doors, Keys("vouch_key_of_shop", "vouch_key_of_reviewer")))
+    assert len(results) == len(keyed) == 6
+    assert [(result.vector.name, result.problems) for result in results if result.problems] == []
+
+
+def test_degraded_is_alike_too(models: Path, tmp_path: Path) -> None:
+    """While the scorer is away: a score is refused, a review goes to a person, and asked again it is the record."""
+    stack = Stack(tmp_path, models, {})
+    try:
+        stack.start("ml", "agent", "rest_ml", "rest_agent", "edge")
+        stack.wait_until_healthy()
+        stack.stop("ml")
+        done = call("conformance", "--target", stack.url("edge"), "--degraded", "--open-cases")
+        assert done.returncode == 0 and "9 calls" in done.stdout, done.stdout
+    finally:
+        stack.close()
+
+
+def test_a_deployment_that_is_none_is_told(tmp_path: Path) -> None:
+    """Nobody there, no URL, no file of vectors: a sentence and exit code 2."""
+    for arguments in (
+        ("--target", "http://127.0.0.1:1"),
+        ("--target", "nowhere"),
+        ("--target", "\x1b[2J"),
+        ("--vectors", str(tmp_path)),
+    ):
+        done = call("conformance", *arguments)
+        assert done.returncode == 2 and done.stderr.startswith("vouch conformance: "), done.stderr
+        assert "Traceback" not in done.stderr and "\x1b" not in done.stderr
+
+
+def test_a_door_that_lies_is_found(stack: Stack) -> None:
+    """Another status, another score, another field: each is told by its door."""
+    with beside_the_edge(stack, canonical="rest_agent") as doors:  # enums, errors and paths are others there
+        wrong = [result for result in run(read()[::4], doors) if result.problems]
+    assert len(wrong) > 25 and all(problem.startswith("json: ") for result in wrong for problem in result.problems)
+
+
+def test_documents_have_the_table_of_statuses() -> None:
+    """Each code with its status at both doors of HTTP stands in docs/api.md."""
+    text = Path("docs/api.md").read_text()
+    for code in sorted(HTTP_STATUS, key=lambda one: one.name):
+        assert f"| {code.name} | {EDGE_STATUS[code]} | {HTTP_STATUS[code]} |" in text, code
+    assert expected_status(REST, "OK") == 200 and len(DOORS) == 3
