@@ -2,17 +2,20 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
+from agent_server.database.clock import now
+from agent_server.decisions.completion import to_proto, with_completed
 from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
+from agent_server.decisions.review_budget import ReviewBudget
 from agent_server.history_store.attempts import HistoryFeatures, PreviewHistory, RecordAttempt
-from agent_server.history_store.completion import to_proto, with_completed
 from agent_server.ledger import Ledger
-from agent_server.ledger.recording import DecisionContext, HistoryPosition, NewCase, RecordDecision, RecordedDecision
+from agent_server.ledger.recording import DecisionContext, HistoryPosition, RecordedDecision
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -22,29 +25,6 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.errors import Overloaded, Unavailable
 from runtime.rpc.call import Call, new_id
 
-
-class Budget(Protocol):
-    """How many orders may go to people."""
-
-    def bar(self, policy: Policy, transaction: Transaction, prediction: PredictResponse | None) -> float:
-        """What a mistake on an order must cost at least for it to go to a person."""
-
-    def opened(self) -> None:
-        """Hear that one went."""
-
-
-class Unlimited:
-    """No bound."""
-
-    def bar(self, policy: Policy, transaction: Transaction, prediction: PredictResponse | None) -> float:
-        """See Budget."""
-        return 0.0
-
-    def opened(self) -> None:
-        """See Budget."""
-
-
-UNLIMITED = Unlimited()
 Opened = Callable[[Transaction, str, tuple[str, ...]], None]
 """Hears of an order that went to a person: it as a whole, who sent it, and which fields memory had filled in."""
 NOTHING = HistoryFeatures(HistoryPosition(), {})
@@ -52,24 +32,18 @@ ADVICE_SECONDS = 0.5
 """So long a decision waits for what would change it, at most."""
 
 
-def now() -> Timestamp:
-    """The time in UTC."""
-    timestamp = Timestamp()
-    timestamp.GetCurrentTime()
-    return timestamp
-
-
 class Decider:
     """Scores, decides, keeps; in this order, and nothing is answered that was not kept."""
 
     def __init__(
-        self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: Budget = UNLIMITED,
+        self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: ReviewBudget | None = None,
         opened: Opened = lambda order, caller, completed: None, clock: Callable[[], Timestamp] = now,
         *, remembers: bool = False,
     ) -> None:  # fmt: skip
         """`opened` hears of each order that went to a person; `remembers` has memory fill in fields."""
         self._scoring, self._current, self._ledger = scoring, current, ledger
-        self._budget, self._opened, self._clock, self._remembers = budget, opened, clock, remembers
+        self._budget, self._opened = budget or ReviewBudget(), opened
+        self._clock, self._remembers = clock, remembers
 
     @property
     def policy(self) -> Policy:
@@ -100,10 +74,10 @@ class Decider:
         answer.decision_id = new_id()
         answer.completed_fields.extend(to_proto(recalled.values))
         opening = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
-        asked = DecisionContext(call.caller.name, call.request_id, policy.digest, recalled.seen)
+        asked = DecisionContext(call.caller.name, call.request_id, policy.digest, recalled.position)
         kept = await self._ledger.write(RecordDecision(sent, answer, asked, opening))
         if kept.answer.decision == pb.DECISION_REVIEW and not kept.replayed:
-            self._budget.opened()
+            self._budget.record_review()
             self._opened(transaction, call.caller.name, tuple(recalled.values))
         return kept
 
@@ -113,8 +87,8 @@ class Decider:
         """The decision on an order with the fields that history filled in, and why it needs a person where it does."""
         prediction = await self._score(transaction, call, policy)
         at = self._clock()
-        bar = self._budget.bar(policy, transaction, prediction)
-        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), bar)
+        min_cost = self._budget.min_expected_cost(policy, transaction, prediction)
+        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), min_cost)
         answer.decided_at.CopyFrom(at)
         await self._advise(policy, transaction, answer, call)
         return answer, reason

@@ -2,20 +2,21 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from agent_server.audit.signing import Signing
 from agent_server.backup.starting import check_ledger
-from agent_server.budget import ReviewBudget
 from agent_server.cases.changes import CaseFeed
+from agent_server.cases.queries import opened_since
 from agent_server.cases.rescoring import Rescoring
 from agent_server.decider import Decider
+from agent_server.decisions.review_budget import ReviewBudget
 from agent_server.feedback.golden_cases import GoldenCases, read_golden
 from agent_server.history_store.compaction import CompactionJob
-from agent_server.history_store.probe import WriteProbe
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.chain import Unsigned
-from agent_server.policies.current import current_policy
+from agent_server.policies.current import CurrentPolicy, current_policy
 from agent_server.privacy.background import EVERY_SECONDS, ErasureWork
 from agent_server.scoring.client import ScoringClient
 from agent_server.services.agent import AgentService
@@ -24,6 +25,7 @@ from agent_server.services.outcomes import OutcomeService
 from agent_server.services.privacy import PrivacyService
 from agent_server.services.roles import ROLES
 from agent_server.settings import AgentSettings, policy_of
+from agent_server.write_probe import WriteProbe
 from generated.vouch.v1 import (
     agent_service_pb2,
     case_service_pb2,
@@ -31,6 +33,7 @@ from generated.vouch.v1 import (
     privacy_service_pb2,
     scoring_service_pb2,
 )
+from runtime.errors import Unavailable
 from runtime.jobs import Jobs
 from runtime.rpc.health import NOT_SERVING, SERVING
 from runtime.rpc.server import Server
@@ -40,6 +43,7 @@ CASES = case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]
 OUTCOMES = outcome_service_pb2.DESCRIPTOR.services_by_name["OutcomeService"]
 PRIVACY = privacy_service_pb2.DESCRIPTOR.services_by_name["PrivacyService"]
 SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
+_DAY = 86_400 * 1_000_000
 HEALTH_SECONDS = 5.0
 """How often a review that is undone proves that decisions can be kept."""
 
@@ -63,7 +67,7 @@ async def running(
     scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
-    budget = ReviewBudget(ledger)
+    budget = ReviewBudget()
     erasures = ErasureWork(ledger, engine)
     decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, remembers=settings.memory)
     services = {
@@ -83,7 +87,7 @@ async def running(
             jobs.add("rescoring", rescoring.score_next, every=1.0)
             jobs.add("policy", current.refresh, every=1.0)
             jobs.add("golden-cases", golden.run)
-            jobs.add("review-budget", lambda: budget.refresh(current), every=5.0)
+            jobs.add("review-budget", lambda: count_reviews(budget, ledger, current), every=5.0)
             jobs.add("case-changes", feed.read_changes)
             jobs.add("case-changes-retention", feed.drop_old_changes, every=600.0)
             jobs.add("erasure", erasures.run_once, every=EVERY_SECONDS)
@@ -104,6 +108,13 @@ async def check_health(server: Server, ledger: Ledger, scoring: ScoringClient) -
     kept, reached = await asyncio.gather(ledger.available(HEALTH_SECONDS), scoring.available())
     await server.set_serving(kept)
     await server.health.set(SCORER, SERVING if reached else NOT_SERVING)
+
+
+async def count_reviews(budget: ReviewBudget, ledger: Ledger, current: CurrentPolicy) -> None:
+    """Count the reviews of the last 24 hours, where the policy has a budget. Without the ledger, the old count goes on."""
+    if current.policy.reviews_a_day:
+        with contextlib.suppress(Unavailable):
+            budget.spent = await ledger.read_in_background(opened_since(time.time_ns() // 1000 - _DAY))
 
 
 def scoring_client(settings: AgentSettings) -> ScoringClient:

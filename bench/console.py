@@ -16,7 +16,7 @@ from pathlib import Path
 import grpc
 import httpx
 
-from agent_server.ledger.recording import RecordDecision
+from agent_server.cases.recording import RecordDecision
 from bench.harness.options import models_of, parser
 from contract.messages import messages
 from contract.tables import read_table

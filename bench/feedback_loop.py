@@ -20,12 +20,14 @@ import pyarrow.parquet as pq
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy, Randomised
 from agent_server.feedback.outcomes import Report
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from contract.fields import LABEL_WEIGHT
 from contract.messages import messages
 from contract.tables import read_table

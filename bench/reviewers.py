@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.queries import one_case
+from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.reviewers import reviewers
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from bench.feedback_loop import SHOP, generated
 from bench.harness.options import models_of, parser
 from contract.messages import messages

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent_server.cases.rescoring import unscored_cases
 from agent_server.ledger import open_engine
-from agent_server.ledger.queries import unscored_cases
 from generated.vouch.v1 import agent_service_pb2 as agent
 from testing.load import Call, Outcome, Traffic, for_seconds
 from testing.servers.clients import review

@@ -10,8 +10,8 @@ from pathlib import Path
 import grpc
 import sqlalchemy as sa
 
+from agent_server.cases.tables import CASE_CHANGES
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.schema import CASE_CHANGES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub

@@ -8,8 +8,9 @@ from google.protobuf.message import DecodeError
 from sqlalchemy.engine import Connection
 
 from agent_server.ledger.chain import GENESIS
-from agent_server.ledger.protected_rows import PROTECTED, SALT, link_hash, protected_rows, row_commitment
+from agent_server.ledger.protected_rows import SALT, link_hash, protected_rows, row_commitment
 from agent_server.ledger.schema import ROW_CHANGES
+from agent_server.tables import PROTECTED
 from generated.vouch.v1.ledger_entry_pb2 import RowChanges
 
 _AT_ONCE = 1000

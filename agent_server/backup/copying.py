@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.backup.starting import check_ledger
+from agent_server.cases.tables import CASE_CHANGES
 from agent_server.database.copies import copy_database, is_in_use, settle, sync, take_place, unfinished
 from agent_server.database.engine import LedgerError, connect_reading, path_of, snapshot, writing
 from agent_server.ledger.chain import Signer
-from agent_server.ledger.migrations.migrate import open_engine, reading, refuse_unknown
+from agent_server.ledger.migrate import open_engine, reading, refuse_unknown
 from agent_server.ledger.removal import request_removal
-from agent_server.ledger.schema import CASE_CHANGES, ERASURE_PROGRESS, HEAD, MEMORY, METADATA, PROOFS
+from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD, MEMORY, PROOFS
+from agent_server.tables import METADATA
 
 _AT_ONCE: Final = 1000
 _TABLES: Final = METADATA.sorted_tables

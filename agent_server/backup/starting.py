@@ -9,7 +9,7 @@ from agent_server.audit.verify import End, end_of, verify_place
 from agent_server.database.copies import damage_of, refuse_remnants
 from agent_server.database.engine import LedgerError, connect_reading, is_in_memory, path_of, snapshot, unusable
 from agent_server.ledger.chain import GENESIS, Signer
-from agent_server.ledger.migrations.migrate import NEWEST, revision_of
+from agent_server.ledger.migrate import NEWEST, revision_of
 from agent_server.ledger.protected_rows import link_hash
 from agent_server.ledger.schema import ENTRIES, HEAD, ROW_CHANGES
 from agent_server.ledger.transaction import check_head

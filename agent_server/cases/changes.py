@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.cases.queries import case_of, case_rows
+from agent_server.cases.tables import CASE_CHANGES
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import Query
-from agent_server.ledger.schema import CASE_CHANGES
 from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import InvalidRequest, Unavailable

@@ -1,8 +1,8 @@
-"""Claims: a reviewer has a case for a while, and a token that says which claim is meant.
+"""Claims: a reviewer takes a case for a while, and gets a token that names this claim.
 
-A claim runs out by itself, so that nobody's closed laptop keeps a case. Each claim has a higher token than those before it:
-who comes late with an old one is refused, whatever happened meanwhile. All of it stands in the ledger's one order of writes, so
-that two agents on one database cannot give a case to two people.
+A claim is a lease: it ends by itself, so that a closed laptop keeps no case. Each claim's token is higher than those before it,
+and a call with an older token is refused. All of it is written in the ledger's one order of writes, so that two agents on one
+database never give a case to two reviewers.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from agent_server.cases.events import add_change, add_event
+from agent_server.cases.lifecycle import change_state, not_available, read_case, state_of
+from agent_server.cases.states import Event, next_state
+from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.ledger.records import timestamp
-from agent_server.ledger.schema import CASE_EVENTS, CASES, PAYLOADS
+from agent_server.ledger.schema import PAYLOADS
 from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
-from generated.vouch.v1.error_reason_pb2 import ErrorReason
-from runtime.errors import NotAvailable, NotFound
+from runtime.errors import NotAvailable
 
 OPEN, CLAIMED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED
 _OTHERS = CASES.alias("others")
@@ -55,24 +57,22 @@ class Claim:
         self._reviewer, self._lease, self._case_id, self._pause = reviewer, lease, case_id, pause
 
     def __call__(self, tx: LedgerTransaction) -> Claimed | None:
-        """Take it. Raises NotFound, or NotAvailable where somebody else has it or it is resolved."""
+        """Take it. Raises NotFound, or NotAvailable where another reviewer has it or it is resolved."""
         now = self._reviewer.now(tx)
         case_id = self._case_id or _most_urgent(tx, self._reviewer.name, now, self._pause)
         if not case_id:
             return None
-        case = _case(tx, case_id)
-        ran_out = case.status == CLAIMED and case.claimed_until <= now
-        if case.status != OPEN and not ran_out and (case.status != CLAIMED or case.reviewer != self._reviewer.name):
-            raise _not_available("somebody has the case, or it is resolved", case.status)
-        if not _has_payload(tx, case):
-            raise erased(case)
-        if self._case_id and not tx.execute(_judgeable(self._reviewer.name).where(CASES.c.case_id == case_id)).first():
-            raise _not_available("you have judged this order before: somebody else has to", case.status)
+        case = read_case(tx, case_id)
+        event = Event.RECLAIM if _is_held_by(case, self._reviewer.name) else Event.CLAIM
+        if next_state(state_of(case, now), event) is not None:
+            if not _has_payload(tx, case):
+                raise erased(case)
+            if self._case_id and not _may_judge(tx, self._reviewer.name, case_id):
+                raise not_available("you have judged this order before; another reviewer has to", case.status)
         token = case.claim_token + 1
-        _change(
-            tx, case_id,
-            status=CLAIMED, reviewer=self._reviewer.name, claimed_until=now + self._lease, claimed_at=now,
-            claim_token=token,
+        change_state(
+            tx, case, event, now,
+            reviewer=self._reviewer.name, claimed_until=now + self._lease, claimed_at=now, claim_token=token,
         )  # fmt: skip
         add_event(tx, case_id, now, cases.CASE_EVENT_KIND_CLAIMED, self._reviewer.name)
         return Claimed(case_id, token)
@@ -86,8 +86,8 @@ class Renew:
 
     def __call__(self, tx: LedgerTransaction) -> None:
         """Keep it. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
-        held(tx, self._claimed, self._reviewer)
-        _change(tx, self._claimed.case_id, claimed_until=self._reviewer.now(tx) + self._lease)
+        case, now = held(tx, self._claimed, self._reviewer), self._reviewer.now(tx)
+        change_state(tx, case, Event.RENEW, now, claimed_until=now + self._lease)
         add_change(tx, self._claimed.case_id, cases.CASE_EVENT_KIND_RENEWED)
 
 
@@ -99,10 +99,10 @@ class Release:
 
     def __call__(self, tx: LedgerTransaction) -> None:
         """Give it back. Raises NotFound, or NotAvailable where the claim is no longer the caller's."""
-        held(tx, self._claimed, self._reviewer)
-        _change(tx, self._claimed.case_id, status=OPEN, reviewer="", claimed_until=None, claimed_at=None)
-        by = self._reviewer
-        add_event(tx, self._claimed.case_id, by.now(tx), cases.CASE_EVENT_KIND_RELEASED, by.name)
+        case, by = held(tx, self._claimed, self._reviewer), self._reviewer
+        now = by.now(tx)
+        change_state(tx, case, Event.RELEASE, now, reviewer="", claimed_until=None, claimed_at=None)
+        add_event(tx, case.case_id, now, cases.CASE_EVENT_KIND_RELEASED, by.name)
 
 
 class Comment:
@@ -113,7 +113,7 @@ class Comment:
 
     def __call__(self, tx: LedgerTransaction) -> cases.CaseEvent:
         """Add it. Raises NotFound, or NotAvailable where the person was erased: what is written now nobody could erase."""
-        case = _case(tx, self._case_id)
+        case = read_case(tx, self._case_id)
         if not _has_payload(tx, case):
             raise erased(case)
         kind, by, now = cases.CASE_EVENT_KIND_COMMENTED, self._reviewer.name, self._reviewer.now(tx)
@@ -123,26 +123,21 @@ class Comment:
 
 def held(tx: LedgerTransaction, claimed: Claimed, reviewer: Reviewer) -> Any:
     """The row of a case that the reviewer has by this claim. Raises NotFound, or NotAvailable that says why it is not so."""
-    case = _case(tx, claimed.case_id)
+    case = read_case(tx, claimed.case_id)
     if case.status != CLAIMED:
         if not _has_payload(tx, case):
             raise erased(case)  # which closed the case
-        raise _not_available("the case is not claimed: claim it first", case.status)
+        raise not_available("the case is not claimed; claim it first", case.status)
     if case.claim_token != claimed.token or case.reviewer != reviewer.name:
-        raise _not_available("the claim is not the latest: somebody took the case since", case.status)
+        raise not_available("the claim is not the latest; another reviewer has taken the case", case.status)
     if case.claimed_until <= reviewer.now(tx):
-        raise _not_available("the claim has run out: claim the case again", case.status)
+        raise not_available("the claim has expired; claim the case again", case.status)
     return case
 
 
 def erased(case: Any) -> NotAvailable:
     """What is said where nothing is left of the person that a case is about."""
-    return _not_available("what the case is about was erased: nothing is left to work on", case.status)
-
-
-def no_such_case() -> NotFound:
-    """What is said where a case is not there."""
-    return NotFound("there is no such case", reason=ErrorReason.ERROR_REASON_CASE_NOT_FOUND)
+    return not_available("the order of this case was erased", case.status)
 
 
 def _most_urgent(tx: LedgerTransaction, name: str, now: int, pause: int) -> str:
@@ -180,18 +175,9 @@ def _judgeable(name: str) -> sa.Select[tuple[str]]:
     return sa.select(CASES.c.case_id).where(sa.or_(CASES.c.review_of == "", sa.not_(judged)))
 
 
-def _case(tx: LedgerTransaction, case_id: str) -> Any:
-    row = tx.execute(sa.select(CASES).where(CASES.c.case_id == case_id)).first()
-    if row is None:
-        raise no_such_case()
-    return row
+def _may_judge(tx: LedgerTransaction, name: str, case_id: str) -> bool:
+    return tx.execute(_judgeable(name).where(CASES.c.case_id == case_id)).first() is not None
 
 
-def _change(tx: LedgerTransaction, case_id: str, **values: Any) -> None:
-    tx.execute(CASES.update().where(CASES.c.case_id == case_id).values(values))
-
-
-def _not_available(message: str, status: int) -> NotAvailable:
-    return NotAvailable(
-        message, reason=ErrorReason.ERROR_REASON_CASE_NOT_AVAILABLE, status=cases.CaseStatus.Name(status)
-    )
+def _is_held_by(case: Any, name: str) -> bool:
+    return bool(case.status == CLAIMED and case.reviewer == name)

@@ -5,7 +5,7 @@ Everything that watchers are told of stands in the list of changes too.
 
 import sqlalchemy as sa
 
-from agent_server.ledger.schema import CASE_CHANGES, CASE_EVENTS
+from agent_server.cases.tables import CASE_CHANGES, CASE_EVENTS
 from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
 

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from agent_server.cases.events import add_event
+from agent_server.cases.lifecycle import close_unresolved
+from agent_server.cases.tables import CASE_EVENTS, CASES, GOLDEN_COPIES
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.removal import request_removal
-from agent_server.ledger.schema import ATTEMPTS, CASE_EVENTS, CASES, FOLDED, FOLDED_DEVICES, GOLDEN_COPIES, PAYLOADS
+from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, PAYLOADS
 from agent_server.ledger.transaction import LedgerTransaction
-from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 
 _REMEMBERED: Final = {
@@ -64,11 +64,7 @@ def withdraw_golden(tx: LedgerTransaction, transaction_id: str) -> None:
     tx.execute(CASES.update().where(on_it).values(note="", expected_loss=0.0, urgency=CASES.c.opened_at))
     hanging = sa.select(CASES.c.case_id).where(on_it)
     tx.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
-    unresolved = sa.select(CASES.c.case_id).where(on_it, CASES.c.status != cases.CASE_STATUS_RESOLVED)
-    for case_id in tx.execute(unresolved).scalars().all():
-        closed = {"status": cases.CASE_STATUS_RESOLVED, "resolved_at": now, "claimed_until": None, "claimed_at": None}
-        tx.execute(CASES.update().where(CASES.c.case_id == case_id).values(closed | {"reviewer": ""}))
-        add_event(tx, case_id, now, cases.CASE_EVENT_KIND_CLOSED)
+    close_unresolved(tx, on_it)
     facts = ErasureFacts(decision_ids=[revision.decision_id for revision in golden]).SerializeToString()
     tx.append(Kind.ERASURE, uuid.uuid4().hex, now, facts)
     tx.execute(request_removal())

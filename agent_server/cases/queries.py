@@ -12,11 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.cases.blind_view import without_advice
 from agent_server.cases.events import OPENED_NUMBER
+from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.database.pages import PAGE_BYTES, ROWS_AT_ONCE, Page
-from agent_server.ledger.queries import DECIDED, Query, without_advice
+from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import answer_of, order_of, timestamp
-from agent_server.ledger.schema import CASE_EVENTS, CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from contract.abuse_types import likeliest
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionPayload
@@ -224,3 +226,9 @@ def cases_on(connection: Connection, sequences: Sequence[int]) -> dict[int, list
     for row in connection.execute(_CASE.where(CASES.c.sequence.in_(sequences)).order_by(CASES.c.opened_at)):
         rows.setdefault(row.sequence, []).append(row)
     return rows
+
+
+def opened_since(at: int) -> Query[int]:
+    """Return a query for the number of orders that went to people since a moment, without golden cases and blind reviews."""
+    chosen = sa.select(sa.func.count()).where(CASES.c.opened_at >= at, CASES.c.round == 1, CASES.c.golden == 0)
+    return lambda connection: int(connection.execute(chosen).scalar_one())

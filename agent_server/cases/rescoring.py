@@ -7,20 +7,25 @@ from typing import Any
 
 import sqlalchemy as sa
 from prometheus_client import Counter
+from sqlalchemy.engine import Connection
 
-from agent_server.decider import now
+from agent_server.cases.lifecycle import UNRESOLVED, attach_decision
+from agent_server.cases.states import Event
+from agent_server.cases.tables import CASES
+from agent_server.database.clock import now
+from agent_server.decisions.completion import from_proto, with_completed
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
-from agent_server.history_store.completion import from_proto, with_completed
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import MAY_BE_RESCORED, unscored_cases
-from agent_server.ledger.recording import OPEN, DecisionContext, HistoryPosition, append_decision, move_case
+from agent_server.ledger.queries import DECIDED, Query
+from agent_server.ledger.recording import DecisionContext, HistoryPosition, append_decision
 from agent_server.ledger.records import answer_of, order_of
-from agent_server.ledger.schema import CASES, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from agent_server.ledger.transaction import LedgerTransaction
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -33,6 +38,28 @@ MAKER = "rescoring"
 """The caller of such revisions: no API key has a name with a colon or a space, nor is this one needed."""
 SKIPPED = Counter("vouch_rescoring_skipped", "Unscored cases that were skipped since their record cannot be read")
 _log = get_logger()
+
+
+MAY_BE_RESCORED = (
+    CASES.c.reason == cases.CASE_REASON_UNSCORED, UNRESOLVED, CASES.c.legitimacy_score.is_(None),
+    CASES.c.round == 1, sa.not_(CASES.c.held), CASES.c.golden == 0,
+)  # fmt: skip
+"""Of a case: nobody has judged its order, one person may, and it was never scored."""
+
+
+def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:
+    """Cases without a score that nobody has judged, each with the row of its decision: those behind `after`, oldest first.
+
+    No second or third looks, and none that needs two people: what these are about, people decide.
+    """
+    columns = DECIDED.add_columns(CASES.c.case_id, PAYLOADS.c.content_digest)
+    joined = columns.join(CASES, CASES.c.sequence == ENTRIES.c.sequence)
+    query = joined.where(CASES.c.sequence > after, *MAY_BE_RESCORED).order_by(CASES.c.sequence).limit(size)
+
+    def read(connection: Connection) -> list[tuple[str, Any]]:
+        return [(row.case_id, row) for row in connection.execute(query)]
+
+    return read
 
 
 class Rescore:
@@ -51,14 +78,14 @@ class Rescore:
             return False
         answer, latest = self._answer, revisions[-1]
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
-        if case.status != OPEN and answer.decision != pb.DECISION_REVIEW:
+        if case.status != cases.CASE_STATUS_OPEN and answer.decision != pb.DECISION_REVIEW:
             # A person has the case: the score is shown, the decision is theirs.
             answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
             answer.ClearField("randomised_probability")  # it is a person who lets it through, or not
         facts = DecisionFacts.FromString(self._row.facts)
         asked = DecisionContext(MAKER, "", self._digest, HistoryPosition(facts.memory_number, facts.memory_read))
         sequence = append_decision(tx, self._order, answer, self._row.content_digest, asked)
-        move_case(tx, self._case_id, self._order, answer, sequence)
+        attach_decision(tx, self._case_id, Event.RESCORE, self._order, answer, sequence)
         return True
 
 

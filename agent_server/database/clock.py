@@ -3,9 +3,17 @@
 import time
 
 import sqlalchemy as sa
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.engine import Connection
 
 _MICROSECONDS = 1_000_000
+
+
+def now() -> Timestamp:
+    """Return the time of this machine, in UTC."""
+    timestamp = Timestamp()
+    timestamp.GetCurrentTime()
+    return timestamp
 
 
 def database_time(connection: Connection) -> int:

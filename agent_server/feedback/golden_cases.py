@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_server.cases.golden_copies import is_unused, note_origin
-from agent_server.decider import now
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
+from agent_server.database.clock import now
+from agent_server.decisions.completion import to_proto
 from agent_server.decisions.decide import decide
 from agent_server.feedback.golden_disguise import IDS, draw_ids, make_indistinguishable
-from agent_server.history_store.completion import to_proto
 from agent_server.ledger import Ledger, LedgerError
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from agent_server.ledger.transaction import LedgerTransaction
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.client import ScoringClient

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.cases.queries import FIRST_LOOK
+from agent_server.cases.tables import CASES
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import order_of, probability_of, timestamp
-from agent_server.ledger.schema import CASES, ENTRIES, OUTCOMES, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, OUTCOMES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.cases.queries import FIRST_LOOK
+from agent_server.cases.tables import CASES
 from agent_server.database.pages import Page
 from agent_server.feedback.agreement import Interval, chance_of_more, kappa, share
 from agent_server.ledger.queries import Query
-from agent_server.ledger.schema import CASES
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 

@@ -19,7 +19,7 @@ from history.replay import Value, days_since, mean_amount
 class HistoryFeatures:
     """What memory knows of an order that was not decided before: its place there, and the fields that it can fill."""
 
-    seen: HistoryPosition
+    position: HistoryPosition
     values: dict[str, Value]
 
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.cases.tables import CASES
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.records import order_of
-from agent_server.ledger.schema import ATTEMPTS, CASES, ENTRIES, MEMORY, PAYLOADS, REPLACED_ATTEMPTS
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, MEMORY, PAYLOADS, REPLACED_ATTEMPTS
 from contract.fields import FIELDS
 from contract.messages import row_of
 from generated.vouch.v1 import agent_service_pb2 as pb

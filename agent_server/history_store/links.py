@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.database.pages import PAGE_BYTES, Page
 from agent_server.ledger.attempts import digests
-from agent_server.ledger.queries import DECIDED, Query, blinded, record_as_seen
+from agent_server.ledger.queries import DECIDED, FULL_VIEW, Query, View
 from agent_server.ledger.records import order_of
 from agent_server.ledger.schema import ATTEMPTS, MEMORY, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -36,12 +36,12 @@ class _Web:
     truncated: bool = False
 
 
-def links_of(transaction_id: str, *, blind: bool = False) -> Query[pb.GetLinksResponse | None]:
-    """What is linked to an order; None where there is no decision on it. `blind` as in `latest_record`."""
+def links_of(transaction_id: str, view: View = FULL_VIEW) -> Query[pb.GetLinksResponse | None]:
+    """What is linked to an order; None where there is no decision on it."""
 
     def read(connection: Connection) -> pb.GetLinksResponse | None:
         query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id)
-        latest = (blinded(query) if blind else query).order_by(PAYLOADS.c.sequence.desc())
+        latest = view.restrict(query).order_by(PAYLOADS.c.sequence.desc())
         own = connection.execute(latest.limit(1)).first()
         if own is None:
             return None
@@ -49,22 +49,22 @@ def links_of(transaction_id: str, *, blind: bool = False) -> Query[pb.GetLinksRe
         key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
         web = _Web({order.user_id: 0})
         _take(web, [own])  # it may not be remembered
-        _gather(connection, key, web, {order.user_id}, blind)
+        _gather(connection, key, web, {order.user_id}, view)
         reached = {order.user_id}
         for step in range(1, STEPS + 1):
-            reached = _spread(connection, key, web, reached, step, blind)
-        return _told(order, web, blind)
+            reached = _spread(connection, key, web, reached, step, view)
+        return _told(order, web, view)
 
     return read
 
 
-def _gather(connection: Connection, key: bytes, web: _Web, users: Iterable[str], blind: bool) -> None:
+def _gather(connection: Connection, key: bytes, web: _Web, users: Iterable[str], view: View) -> None:
     """The latest orders of some accounts, and so their keys."""
     wanted = [digests(key, {"": user})[""] for user in users]
-    _take(web, _rows(connection, web, ATTEMPTS.c.user_id.in_(wanted), blind))
+    _take(web, _rows(connection, web, ATTEMPTS.c.user_id.in_(wanted), view))
 
 
-def _spread(connection: Connection, key: bytes, web: _Web, users: set[str], step: int, blind: bool) -> set[str]:
+def _spread(connection: Connection, key: bytes, web: _Web, users: set[str], step: int, view: View) -> set[str]:
     """Accounts that share a key with some; they are new ones, and their other keys are gathered too."""
     keys = [named for named, having in web.keys.items() if having & users]
     web.truncated |= len(keys) > MOST_KEYS
@@ -73,23 +73,23 @@ def _spread(connection: Connection, key: bytes, web: _Web, users: set[str], step
         by_field.setdefault(name, []).append(digests(key, {"": value})[""])
     for name in LINKING:
         if values := by_field.get(name):
-            _take(web, _rows(connection, web, ATTEMPTS.c[name].in_(values), blind))
+            _take(web, _rows(connection, web, ATTEMPTS.c[name].in_(values), view))
     new = [user for user in web.orders if user not in web.steps and user not in web.too_many]
     web.too_many |= set(new[MOST_ACCOUNTS:])
     new = new[:MOST_ACCOUNTS]
     web.steps |= dict.fromkeys(new, step)
     if new and step < STEPS:
-        _gather(connection, key, web, new, blind)
+        _gather(connection, key, web, new, view)
     return set(new)
 
 
-def _rows(connection: Connection, web: _Web, chosen: sa.ColumnElement[bool], blind: bool) -> list[Any]:
+def _rows(connection: Connection, web: _Web, chosen: sa.ColumnElement[bool], view: View) -> list[Any]:
     """The latest decisions on the latest attempts of a key."""
     numbers = sa.select(ATTEMPTS.c.number).where(chosen).order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc())
     found = list(connection.execute(numbers.limit(MOST_ATTEMPTS + 1)).scalars())
     web.truncated |= len(found) > MOST_ATTEMPTS
     query = DECIDED.where(PAYLOADS.c.memory_number.in_(found[:MOST_ATTEMPTS]))
-    return list(connection.execute((blinded(query) if blind else query).order_by(PAYLOADS.c.sequence)))
+    return list(connection.execute(view.restrict(query).order_by(PAYLOADS.c.sequence)))
 
 
 def _take(web: _Web, rows: Iterable[Any]) -> None:
@@ -102,7 +102,7 @@ def _take(web: _Web, rows: Iterable[Any]) -> None:
                 web.keys.setdefault((name, value), set()).add(order.user_id)
 
 
-def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
+def _told(order: Transaction, web: _Web, view: View) -> pb.GetLinksResponse:
     answer = pb.GetLinksResponse()
     near: list[tuple[int, Any, list[str]]] = []
     for orders in web.orders.values():
@@ -114,7 +114,7 @@ def _told(order: Transaction, web: _Web, blind: bool) -> pb.GetLinksResponse:
     linked, links = Page[pb.LinkedOrder](MOST_ORDERS, PAGE_BYTES // 2), Page[pb.Link](None, PAGE_BYTES // 4)
     cut = len(near) > MOST_ORDERS
     for _, row, shared in near[:MOST_ORDERS]:
-        if not linked.add(pb.LinkedOrder(record=record_as_seen(row, blind), shared=shared)):
+        if not linked.add(pb.LinkedOrder(record=view.record(row), shared=shared)):
             cut = True
             break
     answer.orders.extend(linked.messages)

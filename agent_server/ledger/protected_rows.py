@@ -14,6 +14,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from itertools import islice
 from typing import Any, Final
 
@@ -21,25 +22,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.ledger.chain import SALT_BYTES
-from agent_server.ledger.schema import CASE_EVENTS, CASES, OUTCOMES
 from generated.vouch.v1.ledger_entry_pb2 import RowChanges
 
-PROTECTED: Final = (CASES, CASE_EVENTS, OUTCOMES)
-"""Tables whose rows are committed to, with all their columns. A later column needs a default that old rows have."""
 SALT: Final = "salt"
 _AT_ONCE: Final = 1000
 _NUMBER = struct.Struct(">q")
 Row = Mapping[str, Any] | sa.RowMapping
 _Key = tuple[sa.Table, tuple[Any, ...]]
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
-_Place = tuple[str, Callable[[Any], Any], Any]
+_WrittenColumn = tuple[str, Callable[[Any], Any], Any]
 
 
 def row_commitment(table: sa.Table, row: Row) -> bytes:
     """Return the commitment to a row, 32 bytes; a column that is missing has its default."""
     values = {
         name: convert(value)
-        for name, convert, default in _PLACES[table.name]
+        for name, convert, default in _written_columns(table)
         if (value := row.get(name, default)) is not None and value != default
     }
     content = _ENCODE(values)
@@ -119,27 +117,32 @@ def _read(connection: Connection, table: sa.Table, keys: Iterable[tuple[Any, ...
         ).mappings()  # fmt: skip
 
 
+def is_protected(table: Any) -> bool:
+    """Return whether the rows of a table are committed to."""
+    return isinstance(table, sa.Table) and "protected" in table.info
+
+
 def _key(table: sa.Table, row: Row) -> _Key:
-    return table, tuple([row[name] for name in _KEYS[table.name]])
+    return table, tuple([row[name] for name in _key_columns(table)])
 
 
-_KEYS: Final = {table.name: [column.name for column in table.primary_key] for table in PROTECTED}
+@cache
+def _key_columns(table: sa.Table) -> list[str]:
+    return [column.name for column in table.primary_key]
 
 
 def _float(value: Any) -> float:
     return float(value) + 0.0  # SQLite does not keep the sign of a zero
 
 
-def _place(column: sa.Column[Any]) -> _Place:
-    """How a column's value is written, whichever database it comes from, and which value it has unless one is given."""
+@cache
+def _written_columns(table: sa.Table) -> list[_WrittenColumn]:
+    """Return the columns of a table by name, except for the salt: how each value is written, and its default."""
+    columns = sorted(table.columns, key=lambda column: column.name)
+    return [_written(column) for column in columns if column.name != SALT]
+
+
+def _written(column: sa.Column[Any]) -> _WrittenColumn:
     converts: dict[type, Callable[[Any], Any]] = {bool: bool, int: int, float: _float, str: str}
     default = column.default.arg if isinstance(column.default, sa.ColumnDefault) else None
     return column.name, converts[column.type.python_type], default
-
-
-_PLACES: Final[Mapping[str, list[_Place]]] = {
-    table.name: [
-        _place(column) for column in sorted(table.columns, key=lambda column: column.name) if column.name != SALT
-    ]
-    for table in PROTECTED
-}

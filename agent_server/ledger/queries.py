@@ -1,8 +1,8 @@
 """Decisions that are read from the ledger, in messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,14 +10,13 @@ from sqlalchemy.engine import Connection
 from agent_server.database.pages import ROWS_AT_ONCE, Page
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from generated.vouch.v1 import agent_service_pb2 as pb
-from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 T = TypeVar("T")
-LOOKED_THROUGH = 20_000
-"""So many decisions are looked through for one page."""
+ROWS_EXAMINED = 20_000
+"""Limit of the decisions that are read for one page."""
 Query = Callable[[Connection], T]
 """What is read with a connection, and what it gives."""
 
@@ -31,62 +30,62 @@ RECORDED = sa.select(*_ENTRY, *_PAYLOAD).join(PAYLOADS, PAYLOADS.c.sequence == E
 """All decisions."""
 
 
-_UNRESOLVED = CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED))
-_HIDDEN = sa.select(CASES.c.hidden_entry).where(_UNRESOLVED, CASES.c.hidden_entry.is_not(None))
-_JUDGED = sa.select(CASES.c.sequence).where(_UNRESOLVED, CASES.c.round > 1)
+class View(Protocol):
+    """What a caller may see of decisions."""
+
+    @property
+    def kinds(self) -> Sequence[Kind]:
+        """Kinds of entries that lists contain."""
+
+    def restrict(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """Return a query of DECIDED or RECORDED without the decisions that the caller must not see."""
+
+    def record(self, row: Any) -> pb.DecisionRecord:
+        """Return the record of a row of such a query, without what the caller must not see."""
 
 
-def latest_record(transaction_id: str, *, blind: bool = False, golden: bool = True) -> Query[pb.DecisionRecord | None]:
-    """The latest decision of a transaction; `blind` as somebody may see it who has to judge anew what another judged.
+class FullView:
+    """All decisions on orders of the shop, complete."""
 
-    Without `golden` those on golden orders are none. One has no id of a real order; in ledgers of old versions it may, and then
-    the real one is meant.
+    kinds: Sequence[Kind] = (Kind.DECISION,)
+
+    def restrict(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """See View."""
+        return query
+
+    def record(self, row: Any) -> pb.DecisionRecord:
+        """See View."""
+        return record_of(row)
+
+
+FULL_VIEW = FullView()
+
+
+def latest_record(
+    transaction_id: str, view: View = FULL_VIEW, *, golden: bool = True
+) -> Query[pb.DecisionRecord | None]:
+    """Return a query for the latest decision on a transaction; it gives None for none.
+
+    Without `golden`, decisions on golden orders do not count. A golden order has no id of an order of the shop; in ledgers of
+    old versions it may, and then the shop's order is meant.
     """
     is_golden = ENTRIES.c.kind == int(Kind.GOLDEN)
     query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id)
     query = query.order_by(is_golden, ENTRIES.c.sequence.desc()).limit(1)
     if not golden:
         query = query.where(sa.not_(is_golden))
-    if blind:
-        query = blinded(query)
+    query = view.restrict(query)
 
     def read(connection: Connection) -> pb.DecisionRecord | None:
         row = connection.execute(query).first()
-        return None if row is None else record_as_seen(row, blind)
+        return None if row is None else view.record(row)
 
     return read
 
 
-def first_hidden() -> Query[int | None]:
-    """The first entry that is hidden from those who review; None where there is none."""
-    query = sa.select(sa.func.min(CASES.c.hidden_entry)).where(_UNRESOLVED)
-    return lambda connection: connection.execute(query).scalar()
-
-
-def blinded(query: sa.Select[Any]) -> sa.Select[Any]:
-    """Decisions as somebody may see them who has to judge anew what another judged: without those that are hidden."""
-    return query.where(ENTRIES.c.sequence.not_in(_HIDDEN)).add_columns(ENTRIES.c.sequence.in_(_JUDGED).label("judged"))
-
-
-def record_as_seen(row: Any, blind: bool) -> pb.DecisionRecord:
-    """A record from a row of DECIDED or RECORDED; `blind` where the query is `blinded`."""
-    record = record_of(row)
-    if blind and row.judged:
-        without_advice(record.answer)
-    return record
-
-
-def without_advice(answer: pb.ReviewResponse) -> pb.ReviewResponse:
-    """The answer, from which what the agent recommends was taken, and why."""
-    answer.reasoning = ""
-    answer.ClearField("agent_analysis")
-    answer.ml_prediction.ClearField("prediction")
-    return answer
-
-
 @dataclass(frozen=True)
 class DecisionFilter:
-    """Which decisions are looked for, and in which order; empty and None mean any. Times are in microseconds since 1970."""
+    """Which decisions are listed, and in which order; empty and None mean any. Times are in microseconds since 1970."""
 
     transaction_id: str = ""
     user_id: str = ""
@@ -97,8 +96,8 @@ class DecisionFilter:
     policy_version: str = ""
     newest_first: bool = False
 
-    def fits(self, row: Any) -> bool:
-        """Whether a row was made with the model and policy that are looked for: facts say so, no column."""
+    def matches(self, row: Any) -> bool:
+        """Return whether a row was decided by the wanted model and policy, which are no columns but facts."""
         if not (self.model_version or self.policy_version):
             return True
         facts = DecisionFacts.FromString(row.facts)
@@ -106,29 +105,26 @@ class DecisionFilter:
 
 
 def record_page(
-    wanted: DecisionFilter, after: int | None, size: int, *, blind: bool = False
+    wanted: DecisionFilter, after: int | None, size: int, view: View = FULL_VIEW
 ) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
-    """Records behind the sequence number `after`, and the number that the next page starts behind.
+    """Return a query for records behind the sequence number `after`, and the number that the next page starts behind.
 
     Sequences are committed in their order, so oldest first a page never skips what is written later. A page may be short where
-    model or policy are looked for, since no more than LOOKED_THROUGH rows are, and where records are large: see Page. `blind`
-    as in `latest_record`: then decisions on golden orders are among the others.
+    model or policy are filtered for, since at most ROWS_EXAMINED rows are read, and where records are large: see Page.
     """
-    kinds = (int(Kind.DECISION), int(Kind.GOLDEN)) if blind else (int(Kind.DECISION),)
-    query = _looked_for(wanted, RECORDED.where(ENTRIES.c.kind.in_(kinds)))
-    if blind:
-        query = blinded(query)
+    kinds = [int(kind) for kind in view.kinds]
+    query = view.restrict(_filtered(wanted, RECORDED.where(ENTRIES.c.kind.in_(kinds))))
     place = ENTRIES.c.sequence
     ordered = query.order_by(place.desc() if wanted.newest_first else place)
 
     def read(connection: Connection) -> tuple[list[pb.DecisionRecord], int | None]:
         page = Page[pb.DecisionRecord](size)
         last, looked, at_once = after, 0, min(size, ROWS_AT_ONCE)
-        while looked < LOOKED_THROUGH:
+        while looked < ROWS_EXAMINED:
             behind = ordered if last is None else ordered.where(place < last if wanted.newest_first else place > last)
             rows = connection.execute(behind.limit(at_once + 1)).all()
             for row in rows[:at_once]:
-                if wanted.fits(row) and not page.add(record_as_seen(row, blind)):
+                if wanted.matches(row) and not page.add(view.record(row)):
                     return page.messages, last
                 last, looked = row.sequence, looked + 1
                 if page.is_full:
@@ -140,7 +136,7 @@ def record_page(
     return read
 
 
-def _looked_for(wanted: DecisionFilter, query: sa.Select[Any]) -> sa.Select[Any]:
+def _filtered(wanted: DecisionFilter, query: sa.Select[Any]) -> sa.Select[Any]:
     if wanted.transaction_id:
         query = query.where(PAYLOADS.c.transaction_id == wanted.transaction_id)
     if wanted.user_id:
@@ -152,33 +148,3 @@ def _looked_for(wanted: DecisionFilter, query: sa.Select[Any]) -> sa.Select[Any]
     if wanted.decision:
         query = query.where(ENTRIES.c.decision == wanted.decision)
     return query
-
-
-MAY_BE_RESCORED = (
-    CASES.c.reason == cases.CASE_REASON_UNSCORED, _UNRESOLVED, CASES.c.legitimacy_score.is_(None),
-    CASES.c.round == 1, sa.not_(CASES.c.held), CASES.c.golden == 0,
-)  # fmt: skip
-"""Of a case: nobody has judged its order, one person may, and it was never scored."""
-
-
-def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:
-    """Cases without a score that nobody has judged, each with the row of its decision: those behind `after`, oldest first.
-
-    No second or third looks, and none that needs two people: what these are about, people decide.
-    """
-    columns = sa.select(CASES.c.case_id, *_ENTRY, *_PAYLOAD, PAYLOADS.c.content_digest)
-    query = (
-        columns.join(ENTRIES, ENTRIES.c.sequence == CASES.c.sequence)
-        .join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
-        .where(
-            CASES.c.sequence > after,
-            *MAY_BE_RESCORED,
-        )
-        .order_by(CASES.c.sequence)
-        .limit(size)
-    )
-
-    def read(connection: Connection) -> list[tuple[str, Any]]:
-        return [(row.case_id, row) for row in connection.execute(query)]
-
-    return read

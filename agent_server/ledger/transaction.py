@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from agent_server.database.engine import LedgerError
 from agent_server.database.prepared import PreparedInsert
 from agent_server.ledger.chain import NOTHING, Kind, Signer, Unsigned, entry_hash, signed_head
-from agent_server.ledger.protected_rows import PROTECTED, ProtectedRows, link_hash
+from agent_server.ledger.protected_rows import ProtectedRows, is_protected, link_hash
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, MEMORY, PAYLOADS, ROW_CHANGES
 from generated.vouch.v1.agent_service_pb2 import DECISION_MAKER_HUMAN
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
@@ -134,14 +134,14 @@ class LedgerTransaction:
 
     def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
         """Insert a row with the others of its table."""
-        if table in PROTECTED:
+        if is_protected(table):
             row = self._rows.insert(table, row)
         self._waiting.setdefault(table, []).append(row)
 
     def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.CursorResult[Any]:
         """Run a statement that sees everything appended so far."""
         self._flush()
-        if isinstance(statement, sa.Update | sa.Delete | sa.Insert) and statement.table in PROTECTED:
+        if isinstance(statement, sa.Update | sa.Delete | sa.Insert) and is_protected(statement.table):
             if isinstance(statement, sa.Insert):
                 raise TypeError(f"insert rows of {statement.table.name} by Group.insert: they are committed to")
             statement = self._rows.change(self._connection, statement, parameters)

@@ -29,10 +29,10 @@ from agent_server.database.engine import (
 )
 from agent_server.database.file import FileLost, LedgerFile
 from agent_server.ledger.chain import Signer, Unsigned
-from agent_server.ledger.metrics import COMMITS, WRITES
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import PROOFS
 from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
+from agent_server.metrics import COMMITS, WRITES
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.errors import Unavailable, VouchError
 from runtime.jobs import in_maintenance_thread

@@ -6,15 +6,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from agent_server.cases.events import add_event
 from agent_server.cases.golden_copies import copies_of, forget_origins
+from agent_server.cases.lifecycle import close_unresolved
+from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.ledger.attempts import FORGOTTEN, digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import (
     ATTEMPTS,
-    CASE_EVENTS,
-    CASES,
     ENTRIES,
     FOLDED,
     FOLDED_DEVICES,
@@ -25,7 +24,6 @@ from agent_server.ledger.schema import (
     REPLACED_ATTEMPTS,
 )
 from agent_server.ledger.transaction import LedgerTransaction
-from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 
 CHUNK = 500
@@ -83,8 +81,8 @@ class Erase:
         tx.execute(PAYLOADS.delete().where(PAYLOADS.c.sequence.in_(sequences)))
         forget_origins(tx, sequences)
         outcomes = tx.execute(OUTCOMES.delete().where(OUTCOMES.c.sequence.in_(sequences))).rowcount
+        close_unresolved(tx, CASES.c.sequence.in_(sequences))
         hanging = sa.select(CASES.c.case_id).where(CASES.c.sequence.in_(sequences))
-        _close(tx, hanging)
         tx.execute(CASE_EVENTS.update().where(CASE_EVENTS.c.case_id.in_(hanging)).values(text=""))
         emptied = CASES.update().where(CASES.c.sequence.in_(sequences)).values(_EMPTIED)
         return tx.execute(emptied).rowcount, outcomes
@@ -156,19 +154,7 @@ def empty_erased_cases(tx: LedgerTransaction) -> int:
     has_order = sa.exists().where(PAYLOADS.c.sequence == CASES.c.sequence)
     case_ids = list(tx.execute(sa.select(CASES.c.case_id).where(~has_order, left).limit(CHUNK)).scalars())
     if case_ids:
-        _close(tx, sa.select(CASES.c.case_id).where(CASES.c.case_id.in_(case_ids)))
+        close_unresolved(tx, CASES.c.case_id.in_(case_ids))
         tx.execute(CASES.update().where(CASES.c.case_id.in_(case_ids)).values(_EMPTIED))
         tx.execute(request_removal())
     return len(case_ids)
-
-
-def _close(tx: LedgerTransaction, chosen: sa.Select[tuple[str]]) -> None:
-    """Close cases that wait for a person: nothing is left to decide on."""
-    now = tx.now
-    waiting = CASES.c.status.in_((cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED))
-    for case_id in tx.execute(chosen.where(waiting)).scalars().all():
-        ended = CASES.update().where(CASES.c.case_id == case_id).values(
-            status=cases.CASE_STATUS_RESOLVED, resolved_at=now, claimed_until=None, claimed_at=None, reviewer=""
-        )  # fmt: skip
-        tx.execute(ended)  # without a reviewer: nobody gave a verdict
-        add_event(tx, case_id, now, cases.CASE_EVENT_KIND_CLOSED)

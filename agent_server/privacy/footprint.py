@@ -7,21 +7,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.engine import Connection
 
 from agent_server.cases.queries import case_of, cases_on, events_of
+from agent_server.cases.tables import CASES
 from agent_server.feedback.outcomes import outcomes_on
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
 from agent_server.ledger.records import record_of
-from agent_server.ledger.schema import (
-    ATTEMPTS,
-    CASES,
-    ENTRIES,
-    FOLDED,
-    FOLDED_DEVICES,
-    MEMORY,
-    PAYLOADS,
-    REPLACED_ATTEMPTS,
-)
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, FOLDED, FOLDED_DEVICES, MEMORY, PAYLOADS, REPLACED_ATTEMPTS
 from agent_server.privacy.erasing import CHUNK
 from generated.vouch.v1.privacy_service_pb2 import AccountTotals, ExportPersonResponse, RememberedOrder
 from history.definitions import AMOUNT_UNITS

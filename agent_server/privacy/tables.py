@@ -4,13 +4,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from agent_server.cases.tables import CASE_EVENTS, CASES, GOLDEN_COPIES
 from agent_server.ledger.schema import (
     ATTEMPTS,
-    CASE_EVENTS,
-    CASES,
     FOLDED,
     FOLDED_DEVICES,
-    GOLDEN_COPIES,
     IMPORT_EXCLUSIONS,
     OUTCOMES,
     PAYLOADS,

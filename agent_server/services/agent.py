@@ -6,10 +6,11 @@ from importlib.metadata import version
 from sqlalchemy.engine import Connection
 
 from agent_server.audit.verify import Place, verify_place
+from agent_server.cases.blind_view import BLIND_VIEW, first_hidden
 from agent_server.decider import Decider
 from agent_server.history_store.links import links_of
 from agent_server.ledger import Ledger
-from agent_server.ledger.queries import DecisionFilter, first_hidden, latest_record, record_page
+from agent_server.ledger.queries import FULL_VIEW, DecisionFilter, View, latest_record, record_page
 from agent_server.ledger.records import microseconds
 from agent_server.metrics import count
 from agent_server.scoring.client import ScoringClient
@@ -49,7 +50,7 @@ class AgentService:
     async def GetDecision(self, request: pb.GetDecisionRequest, call: Call) -> pb.GetDecisionResponse:
         """The latest decision of a transaction."""
         golden = call.caller.role not in (SHOP, WITHOUT_ROLE)  # a shop placed none of them
-        query = latest_record(request.transaction_id, blind=_is_blind(call), golden=golden)
+        query = latest_record(request.transaction_id, _view_of(call), golden=golden)
         record = await self._ledger.read(query)
         if record is None:
             raise _no_decision()
@@ -70,26 +71,30 @@ class AgentService:
         after = sequence_of(request.page_token)
         size = request.page_size or DEFAULT_PAGE
         read = self._ledger.read if size <= DEFAULT_PAGE else self._ledger.read_in_background
-        page, following = await read(record_page(wanted, after, size, blind=_is_blind(call)))
+        page, following = await read(record_page(wanted, after, size, _view_of(call)))
         return pb.ListDecisionsResponse(records=page, next_page_token=str(following or ""))
 
     async def GetLinks(self, request: pb.GetLinksRequest, call: Call) -> pb.GetLinksResponse:
         """What is linked to an order."""
-        links = await self._ledger.read(links_of(request.transaction_id, blind=_is_blind(call)))
+        links = await self._ledger.read(links_of(request.transaction_id, _view_of(call)))
         if links is None:
             raise _no_decision()
         return links
 
     async def VerifyDecision(self, request: pb.VerifyDecisionRequest, call: Call) -> pb.VerifyDecisionResponse:
         """Whether a decision is what was written."""
-        blind = _is_blind(call)
-        latest = latest_record(request.transaction_id, blind=blind)
+        view = _view_of(call)
+        latest = latest_record(request.transaction_id, view)
 
         def read(connection: Connection) -> tuple[pb.DecisionRecord, Place, int | None] | None:
             record = latest(connection)
             if record is None:
                 return None
-            return record, verify_place(connection, record.sequence), first_hidden()(connection) if blind else None
+            return (
+                record,
+                verify_place(connection, record.sequence),
+                first_hidden()(connection) if view is BLIND_VIEW else None,
+            )
 
         verified = await self._ledger.read(read)
         if verified is None:
@@ -133,6 +138,6 @@ def _no_decision() -> NotFound:
     return NotFound("there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND)
 
 
-def _is_blind(call: Call) -> bool:
-    """Whether the caller must not see what would sway a verdict that is yet to be given."""
-    return call.caller.role == REVIEWER
+def _view_of(call: Call) -> View:
+    """Return what the caller may see: reviewers not what would sway a verdict that is yet to be given."""
+    return BLIND_VIEW if call.caller.role == REVIEWER else FULL_VIEW

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from agent_server.cases.changes import CaseFeed, newest_change
-from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer, no_such_case
+from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.lifecycle import VerdictDetails, no_such_case
 from agent_server.cases.queries import CaseFilter, case_page, one_case, whole_case
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.feedback.labels import label_page, labelled
 from agent_server.feedback.reviewers import reviewers
 from agent_server.ledger import Ledger
 from agent_server.ledger.queries import Query
-from agent_server.ledger.recording import VerdictDetails
 from agent_server.ledger.records import microseconds
 from agent_server.services.pages import DEFAULT_PAGE, place_of, token_of
 from contract.abuse_types import ABUSE_TYPES

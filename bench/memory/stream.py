@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
-from agent_server.history_store.completion import from_proto
+from agent_server.decisions.completion import from_proto
 from agent_server.ledger import open_engine
 from agent_server.ledger.schema import MEMORY
 from contract.fields import LABELS

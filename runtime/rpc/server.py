@@ -33,7 +33,7 @@ from runtime.settings import ServerSettings
 from runtime.telemetry.logging import get_logger
 from runtime.validation.checks import validator
 
-_SHOW_SECONDS, _GIVE_WAY_SECONDS = 0.5, 5.0
+_SHOW_SECONDS, _THREAD_PRIORITY_SECONDS = 0.5, 5.0
 
 _log = get_logger()
 
@@ -141,12 +141,12 @@ class Server:
             self._install_signal_handlers()
         report_started()
         self.jobs.add("metrics", self._show, every=_SHOW_SECONDS)
-        self.jobs.add("grpc-threads", self._give_way, every=_GIVE_WAY_SECONDS)
+        self.jobs.add("grpc-threads", self._lower_thread_priority, every=_THREAD_PRIORITY_SECONDS)
         self.jobs.add("validator", self._load_validator)
         _log.info("listening", address=settings.listen, port=self.port, tls=settings.tls_certificate is not None)
         return self
 
-    async def _give_way(self) -> None:
+    async def _lower_thread_priority(self) -> None:
         """Threads of gRPC that came since are told too: it makes them as it needs them."""
         lower_grpc_thread_priority(self.settings.grpc_nice)
 

@@ -4,11 +4,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
+from agent_server.database.clock import now
 from agent_server.database.engine import writing
-from agent_server.decider import now
 from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent_server.history_store.completion import from_proto
+from agent_server.decisions.completion import from_proto
 from agent_server.history_store.exporting import exported
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import DECIDED

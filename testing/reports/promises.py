@@ -1,4 +1,4 @@
-"""`python -m testing.reports.promises [--since REVISION]`: what the tests promise by their docstrings, and what changed since then."""
+"""`python -m testing.reports.promises [--since REVISION]`: what the tests promise, and what changed since a revision."""
 
 import argparse
 import ast

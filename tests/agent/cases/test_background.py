@@ -7,10 +7,9 @@ from typing import Any
 import structlog
 
 from agent_server.cases.changes import CaseFeed, newest_change
-from agent_server.cases.rescoring import SKIPPED, Rescoring
+from agent_server.cases.rescoring import SKIPPED, Rescoring, unscored_cases
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import unscored_cases
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse

@@ -12,11 +12,13 @@ import pytest
 from google.protobuf.message import Message
 
 from agent_server.cases.changes import CaseFeed, newest_change
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from agent_server.ledger.records import timestamp
 from agent_server.ledger.schema import MEMORY
 from agent_server.ledger.transaction import LedgerTransaction

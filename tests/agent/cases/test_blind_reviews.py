@@ -8,8 +8,11 @@ import pytest
 from rich.console import Console
 
 from agent_server.audit.verify import verify_ledger
+from agent_server.cases.blind_view import BLIND_VIEW
 from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.lifecycle import NewCase, VerdictDetails
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
+from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.commands.reviewers import show
 from agent_server.feedback.labels import (
@@ -21,8 +24,8 @@ from agent_server.feedback.labels import (
 from agent_server.feedback.reviewers import reviewers
 from agent_server.history_store.links import links_of
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import DecisionFilter, latest_record, record_page
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision, VerdictDetails
+from agent_server.ledger.queries import FULL_VIEW, DecisionFilter, latest_record, record_page
+from agent_server.ledger.recording import DecisionContext
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import NotAvailable
@@ -67,7 +70,7 @@ class _Desk:
 
     async def decision(self, number: int | str = 1, *, blind: bool = False) -> tuple[pb.Decision, str]:
         """The decision on an order and by whom it was made."""
-        record = await self.ledger.read(latest_record(f"t{number}", blind=blind))
+        record = await self.ledger.read(latest_record(f"t{number}", BLIND_VIEW if blind else FULL_VIEW))
         assert record is not None
         return record.answer.decision, record.caller
 
@@ -185,9 +188,9 @@ async def test_a_second_look_is_blind(ledger_url: str) -> None:
     assert await desk.decision(blind=True) == (REVIEW, "shop")
     assert await desk.decision() == (DENY, "ada")
     for blind, denied in ((True, 0), (False, 1)):
-        links = await ledger.read(links_of("t1", blind=blind))
+        links = await ledger.read(links_of("t1", BLIND_VIEW if blind else FULL_VIEW))
         assert links is not None and [one.denied for one in links.accounts] == [denied]
-    records, _ = await ledger.read(record_page(DecisionFilter(transaction_id="t1"), 0, 10, blind=True))
+    records, _ = await ledger.read(record_page(DecisionFilter(transaction_id="t1"), 0, 10, BLIND_VIEW))
     assert [record.decision for record in records] == [REVIEW]
     assert not records[0].answer.reasoning and not records[0].answer.HasField("agent_analysis")
     await desk.judge("bob", DENY, note="same")
@@ -244,7 +247,9 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
     silent = await ledger.read(known_labels(matured_before=2**60))
     assert len(silent) == 1
     for blind, count in ((False, 0), (True, 2)):
-        records, _ = await ledger.read(record_page(DecisionFilter(transaction_id="t1"), 0, 10, blind=blind))
+        records, _ = await ledger.read(
+            record_page(DecisionFilter(transaction_id="t1"), 0, 10, BLIND_VIEW if blind else FULL_VIEW)
+        )
         assert len(records) == count
     (quality,) = (await ledger.read(reviewers())).reviewers
     assert (quality.golden, quality.golden_right, quality.checked, quality.wrong) == (1, 1, 1, 0)

@@ -10,14 +10,16 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Claim, Claimed, Release, Renew, Reviewer
-from agent_server.cases.rescoring import rescored
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
+from agent_server.cases.rescoring import rescored, unscored_cases
+from agent_server.cases.tables import CASES
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import unscored_cases
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
-from agent_server.ledger.schema import CASES, ENTRIES, HEAD, PAYLOADS
+from agent_server.ledger.recording import DecisionContext
+from agent_server.ledger.schema import ENTRIES, HEAD, PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from agent_server.privacy import Erase
 from generated.vouch.v1 import agent_service_pb2 as pb

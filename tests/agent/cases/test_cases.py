@@ -10,13 +10,13 @@ import pytest
 
 from agent_server.audit.verify import verify_ledger
 from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.lifecycle import VerdictDetails
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.urgency import PATIENCE_SECONDS, expected_loss, urgency
 from agent_server.feedback.labels import known_labels, labelled
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
-from agent_server.ledger.recording import VerdictDetails
 from agent_server.privacy import Erase
 from agent_server.services.pages import place_of, token_of
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -108,7 +108,7 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
     ada, bob = Reviewer("ada", 0), Reviewer("bob", 10)
     first = await ledger.write(Claim(ada, LEASE, case_id))
     assert first is not None
-    with pytest.raises(NotAvailable, match="somebody has the case"):
+    with pytest.raises(NotAvailable, match="case is claimed by another reviewer"):
         await ledger.write(Claim(bob, LEASE, case_id))
     with pytest.raises(NotAvailable, match="not the latest"):
         await ledger.write(late(bob, first))

@@ -10,17 +10,19 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.golden_copies import note_origin
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.database.engine import writing
 from agent_server.history_store.attempts import RecordAttempt
 from agent_server.history_store.compaction import CompactionJob
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
-from agent_server.ledger.schema import METADATA
+from agent_server.ledger.recording import DecisionContext
 from agent_server.ledger.transaction import LedgerTransaction, digest_of
 from agent_server.privacy.progress import Stage
 from agent_server.privacy.rewriting import Rewriting
 from agent_server.privacy.scrubbing import dialect_of
 from agent_server.privacy.tables import PERSONAL_TABLES
+from agent_server.tables import METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import privacy_service_pb2 as privacy

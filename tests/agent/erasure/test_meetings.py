@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import verify_ledger
 from agent_server.backup.copying import back_up, restore
+from agent_server.cases.tables import CASES
 from agent_server.database.engine import connect, writing
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder
@@ -19,9 +20,9 @@ from agent_server.history_store.compaction import foldable
 from agent_server.history_store.importing import Importing
 from agent_server.ledger import Ledger, open_engine, reading
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.migrations.migrate import migrate
+from agent_server.ledger.migrate import migrate
 from agent_server.ledger.removal import request_removal
-from agent_server.ledger.schema import CASES, ENTRIES, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from agent_server.privacy import Erase
 from agent_server.privacy.footprint import footprint, remembered_of

@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
 from agent_server.cases.claims import Claim, Reviewer
-from agent_server.cases.rescoring import rescored
+from agent_server.cases.lifecycle import VerdictDetails
+from agent_server.cases.rescoring import rescored, unscored_cases
+from agent_server.cases.tables import CASES
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.commands.privacy import main
 from agent_server.database.engine import writing
@@ -15,9 +17,7 @@ from agent_server.decisions.policy import Policy
 from agent_server.feedback.labels import known_labels
 from agent_server.history_store.importing import Importing
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import unscored_cases
-from agent_server.ledger.recording import VerdictDetails
-from agent_server.ledger.schema import CASES, ERASURE_PROGRESS, HEAD
+from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD
 from agent_server.privacy import Erase
 from agent_server.privacy.progress import Stage
 from agent_server.privacy.scrubbing import Scrubber

@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.cases.tables import CASES
 from agent_server.database.engine import connect, writing
 from agent_server.ledger import open_engine
 from agent_server.ledger.chain import Kind
-from agent_server.ledger.migrations.migrate import migrate
-from agent_server.ledger.schema import ATTEMPTS, CASES, PAYLOADS
+from agent_server.ledger.migrate import migrate
+from agent_server.ledger.schema import ATTEMPTS, PAYLOADS
 from agent_server.privacy import Erase
 from agent_server.privacy.log import empty_sqlite_log
 from agent_server.privacy.progress import Stage

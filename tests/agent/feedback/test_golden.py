@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.cases.blind_view import BLIND_VIEW
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
+from agent_server.cases.tables import CASES, GOLDEN_COPIES
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder, read_golden
@@ -27,7 +29,7 @@ from agent_server.ledger import Ledger, LedgerError, open_engine
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, DecisionFilter, latest_record, record_page
 from agent_server.ledger.records import order_of
-from agent_server.ledger.schema import CASES, ENTRIES, GOLDEN_COPIES, MEMORY, PAYLOADS
+from agent_server.ledger.schema import ENTRIES, MEMORY, PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from agent_server.privacy import Erase
 from agent_server.services.agent import AgentService
@@ -175,7 +177,7 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
         record = (await service.GetDecision(asked, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
         assert (record.transaction.user_id, record.decision) == ("somebody else", pb.DECISION_DENY)
     records, _ = await ledger.read(
-        record_page(DecisionFilter(transaction_id=order.transaction_id), None, 10, blind=True)
+        record_page(DecisionFilter(transaction_id=order.transaction_id), None, 10, BLIND_VIEW)
     )
     assert [record.revision for record in records] == [1]
     whole = await ledger.read(whole_case(golden_id, "ada"))

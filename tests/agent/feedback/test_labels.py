@@ -14,12 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
+from agent_server.cases.tables import CASES
 from agent_server.feedback import labels, reviewers
 from agent_server.feedback.labels import Known, known_labels, label_page
 from agent_server.feedback.outcomes import Report
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
-from agent_server.ledger.schema import CASES
+from agent_server.ledger.recording import DecisionContext
 from contract.fields import FIELDS
 from contract.schema import TYPES, WRITTEN_TYPES
 from contract.tables import read_table

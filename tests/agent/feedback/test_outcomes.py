@@ -7,10 +7,12 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.feedback.labels import known_labels, labelled
 from agent_server.feedback.outcomes import Report, outcome_page
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from agent_server.privacy import Erase
 from contract.messages import messages
 from contract.tables import read_table

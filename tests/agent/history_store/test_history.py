@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from agent_server.cases.claims import Claim, Reviewer
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
+from agent_server.decisions.completion import to_proto
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
-from agent_server.history_store.completion import to_proto
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision, RecordedDecision
+from agent_server.ledger.recording import DecisionContext, RecordedDecision
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
 from agent_server.privacy import Erase
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -64,7 +66,7 @@ async def keep(
     """Keep a decision on it."""
     answer = answer_for(transaction.transaction_id, decision)
     answer.completed_fields.extend(to_proto(recalled.values))
-    asked = DecisionContext("shop", "", "", recalled.seen)
+    asked = DecisionContext("shop", "", "", recalled.position)
     opening = NewCase(f"{random.getrandbits(128):032x}", cases.CASE_REASON_UNCERTAIN)
     return await ledger.write(RecordDecision(transaction, answer, asked, opening))
 
@@ -139,7 +141,7 @@ async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> 
     first = order(1, at, order_amount=10.0)
     recalled = await recall(ledger, first)
     again = await recall(ledger, first)
-    assert again.seen.number == recalled.seen.number and again.values == recalled.values
+    assert again.position.number == recalled.position.number and again.values == recalled.values
     kept = await keep(ledger, first, recalled)
     replayed = await ledger.write(RecordAttempt(first))
     assert isinstance(replayed, RecordedDecision) and replayed.replayed and replayed.answer == kept.answer

@@ -249,7 +249,7 @@ async def test_an_imported_order_is_not_counted_again(ledger_url: str) -> None:
     same = order("past", AT - 9 * DAY, order_amount=5.0)
     same.account_created_date.seconds = AT - 9 * DAY
     again = await recall(ledger, same)
-    assert again.seen.number < 0
+    assert again.position.number < 0
     await keep(ledger, same, again, DENY)
     await review(ledger, order("past", AT, order_amount=7.0))
     probe = order("probe", AT + 1)

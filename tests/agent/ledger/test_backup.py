@@ -23,11 +23,12 @@ from agent_server.database import copies
 from agent_server.database.engine import connect, writing
 from agent_server.ledger import Ledger, LedgerError, open_engine, reading
 from agent_server.ledger.chain import Unsigned
-from agent_server.ledger.migrations.migrate import migrate
+from agent_server.ledger.migrate import migrate
 from agent_server.ledger.queries import latest_record
-from agent_server.ledger.schema import ENTRIES, METADATA
+from agent_server.ledger.schema import ENTRIES
 from agent_server.running import running
 from agent_server.settings import AgentSettings
+from agent_server.tables import METADATA
 from runtime.errors import Unavailable
 from testing.commands import ended
 from testing.ledger.decisions import keep

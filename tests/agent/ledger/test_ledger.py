@@ -13,7 +13,8 @@ from agent_server.database.engine import writing
 from agent_server.ledger import Ledger, LedgerError, open_engine
 from agent_server.ledger.queries import DecisionFilter, latest_record, record_page
 from agent_server.ledger.recording import RecordedDecision
-from agent_server.ledger.schema import ENTRIES, METADATA
+from agent_server.ledger.schema import ENTRIES
+from agent_server.tables import METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from testing.inputs.orders import message

@@ -17,7 +17,7 @@ from agent_server.cases.queries import CaseFilter, case_page, whole_case
 from agent_server.database.engine import connect, writing
 from agent_server.ledger import Ledger, LedgerError, open_engine, reading
 from agent_server.ledger.chain import GENESIS, Kind, entry_hash, signed_head
-from agent_server.ledger.migrations.migrate import NEWEST, migrate
+from agent_server.ledger.migrate import NEWEST, migrate
 from agent_server.ledger.queries import DecisionFilter, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases

@@ -98,7 +98,7 @@ def interrupted(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
         somebody.watch(engine)
         return engine
 
-    monkeypatch.setattr("agent_server.ledger.migrations.migrate.connect_reading", connect)
+    monkeypatch.setattr("agent_server.ledger.migrate.connect_reading", connect)
     yield somebody
     somebody.close()
 
@@ -218,7 +218,7 @@ def test_migrations_have_no_time_limit(ledger_url: str) -> None:
         limits.extend([connection.execute(limit).scalar(), connection.execute(sa.text("SHOW lock_timeout")).scalar()])
 
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("agent_server.ledger.migrations.migrate.migrate", migrating)
+    monkey.setattr("agent_server.ledger.migrate.migrate", migrating)
     open_engine(ledger_url).dispose()
     monkey.undo()
     engine = open_engine(ledger_url)

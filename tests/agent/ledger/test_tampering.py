@@ -19,6 +19,9 @@ from agent_server.audit.signing import Signing, make_key, read_public, signature
 from agent_server.audit.verify import Verified, verify_ledger
 from agent_server.cases.claims import Claim, Comment, Reviewer
 from agent_server.cases.golden_copies import note_origin
+from agent_server.cases.lifecycle import NewCase, VerdictDetails
+from agent_server.cases.recording import RecordDecision
+from agent_server.cases.tables import CASES
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.commands.audit import main
 from agent_server.database.engine import writing
@@ -28,10 +31,11 @@ from agent_server.history_store.compaction import Compact
 from agent_server.ledger import Ledger, LedgerError, open_engine, reading
 from agent_server.ledger.chain import GENESIS, Unsigned, entry_hash
 from agent_server.ledger.protected_rows import link_hash
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision, VerdictDetails
-from agent_server.ledger.schema import CASES, IMPORT_EXCLUSIONS, METADATA, OUTCOMES
+from agent_server.ledger.recording import DecisionContext
+from agent_server.ledger.schema import IMPORT_EXCLUSIONS, OUTCOMES
 from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
 from agent_server.privacy import Erase
+from agent_server.tables import METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
@@ -66,7 +70,7 @@ async def _written(url: str, key: Path | None) -> None:
         recalled = await ledger.write(RecordAttempt(order))
         assert isinstance(recalled, HistoryFeatures)
         answer = answer_for(order.transaction_id)
-        asked = DecisionContext("shop", f"request-{number}", "d" * 64, recalled.seen)
+        asked = DecisionContext("shop", f"request-{number}", "d" * 64, recalled.position)
         opening = NewCase(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, held=number == 1)
         await ledger.write(RecordDecision(order, answer, asked, opening))
     for turn, name in enumerate(("ada", "bob", "ada", "bob")):

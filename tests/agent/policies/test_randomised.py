@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.labels import known_labels, labelled
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
-from agent_server.ledger.recording import DecisionContext, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext
 from agent_server.policies.document import read_policy
 from agent_server.policies.nodes import PolicyError
 from generated.vouch.v1 import agent_service_pb2 as pb

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_server.budget import ReviewBudget, opened_since
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.queries import opened_since
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
-from agent_server.decisions.review_budget import cheaper_mistake, min_cost_for, share_reviewed
+from agent_server.decisions.review_budget import ReviewBudget, cheaper_mistake, min_cost_for, share_reviewed
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.recording import NewCase
+from agent_server.policies.current import CurrentPolicy
+from agent_server.running import count_reviews
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -71,25 +73,23 @@ def test_an_order_below_the_bar_is_decided_on_the_cheaper_side() -> None:
     assert (answer.decision, reason) == (pb.DECISION_REVIEW, cases.CASE_REASON_LITTLE_KNOWN)
 
 
-async def test_a_flood_does_not_flood_the_queue(tmp_path: object) -> None:
+def test_a_flood_does_not_flood_the_queue() -> None:
     """3,000 orders between the thresholds and a budget of 100: at most 100 go to people, those that cost most among them."""
-    ledger = Ledger(open_engine(f"sqlite:///{tmp_path}/ledger.db"))
-    budget, chance = ReviewBudget(ledger), random.Random(2)
+    budget, chance = ReviewBudget(), random.Random(2)
     reviewed, spared = list[float](), list[float]()
     for number in range(3000):
         order = message(transaction_id=f"t{number}", order_amount=chance.lognormvariate(3, 1))
         prediction = PredictResponse(legitimacy_score=chance.uniform(0.41, 0.69))
         cost = cheaper_mistake(order, prediction.legitimacy_score)[1]
-        answer, _ = decide(POLICY, order, prediction, 0, budget.bar(POLICY, order, prediction))
+        answer, _ = decide(POLICY, order, prediction, 0, budget.min_expected_cost(POLICY, order, prediction))
         if answer.decision == pb.DECISION_REVIEW:
-            budget.opened()
+            budget.record_review()
             reviewed.append(cost)
         else:
             spared.append(cost)
     assert 90 <= len(reviewed) <= 100
     dear = reviewed[80:]
     assert sum(dear) / len(dear) > 1.3 * sum(spared) / len(spared)
-    ledger.close()
 
 
 async def test_what_is_spent_is_read_from_the_ledger(ledger_url: str) -> None:
@@ -98,12 +98,12 @@ async def test_what_is_spent_is_read_from_the_ledger(ledger_url: str) -> None:
     for number in range(5):
         await ledger.write(keep(number))
     golden = keep("golden")
-    golden._opening = NewCase("f" * 32, cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
+    golden._new_case = NewCase("f" * 32, cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
     await ledger.write(golden)
     now = time.time_ns() // 1000
     assert await ledger.read(opened_since(now - 3_600_000_000)) == 5
     assert await ledger.read(opened_since(now + 3_600_000_000)) == 0
-    budget = ReviewBudget(ledger)
-    await budget.look()
-    assert budget._spent == 5
+    budget = ReviewBudget()
+    await count_reviews(budget, ledger, CurrentPolicy(POLICY))
+    assert budget.spent == 5
     ledger.close()

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_server.budget import ReviewBudget
 from agent_server.cases.rescoring import Rescoring
 from agent_server.decisions.comparing import Judged, Tally
 from agent_server.decisions.counterfactual import smallest, variants
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised
+from agent_server.decisions.review_budget import ReviewBudget
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
 from agent_server.policies.current import CurrentPolicy
@@ -28,7 +28,6 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import FULL, Scorer
 from testing.inputs.orders import DOCUMENTED, message
 from testing.ledger.decisions import keep
-from testing.ledger.templates import new_ledger
 
 DEFAULT = Policy(0.7, 0.4)
 MINIMUM = DEFAULT.minimum_evidence
@@ -144,18 +143,16 @@ def test_counterfactuals_of_a_sparse_order_hold() -> None:
         assert bool(told) == approved
 
 
-async def test_sparse_orders_leave_the_budget_of_the_others_alone(tmp_path: Path) -> None:
+def test_sparse_orders_leave_the_budget_of_the_others_alone() -> None:
     """They are no measure of what mistakes cost between the thresholds, and go to people when nothing of the budget is left."""
-    ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     policy = Policy(0.7, 0.4, reviews_a_day=1)
-    budget = ReviewBudget(ledger)
+    budget = ReviewBudget()
     order = order_with({"order_amount"})
     for _ in range(3):
-        bar = budget.bar(policy, order, scored(0.5))
+        bar = budget.min_expected_cost(policy, order, scored(0.5))
         answer, _ = decide(policy, order, scored(0.5), 0, bar)
         assert (bar, answer.decision) == (0.0, pb.DECISION_REVIEW)
-        budget.opened()
-    ledger.close()
+        budget.record_review()
 
 
 class _Scorer:

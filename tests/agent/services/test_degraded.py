@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
-from agent_server.cases.rescoring import Rescoring
+from agent_server.cases.rescoring import Rescoring, unscored_cases
+from agent_server.cases.tables import CASES
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy, Unscored
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import DecisionFilter, record_page, unscored_cases
-from agent_server.ledger.schema import CASES, PAYLOADS
+from agent_server.ledger.queries import DecisionFilter, record_page
+from agent_server.ledger.schema import PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.breaker import Breaker
 from agent_server.scoring.client import ScoringClient
@@ -84,7 +85,10 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
     assert not scoring.breaker.closed
     taken = kept[3].answer.case_id
     await ledger.write(
-        lambda group: group.execute(CASES.update().where(CASES.c.case_id == taken).values(status=2)) and None
+        lambda group: (
+            group.execute(CASES.update().where(CASES.c.case_id == taken).values(status=2, claimed_until=1 << 62))
+            and None
+        )
     )
     assert len(await ledger.read(unscored_cases(10))) == 4
     service = ScoringService()

@@ -10,9 +10,9 @@ import grpc
 import sqlalchemy as sa
 
 from agent_server.ledger import open_engine
-from agent_server.ledger.schema import METADATA
 from agent_server.running import running as agent_running
 from agent_server.settings import AgentSettings
+from agent_server.tables import METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction

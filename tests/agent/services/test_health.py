@@ -15,12 +15,12 @@ from sqlalchemy.engine import Engine
 
 from agent_server.audit.verify import verify_ledger
 from agent_server.database.engine import connect, writing
-from agent_server.history_store.probe import WriteProbe
 from agent_server.ledger import Ledger, open_engine, reading
 from agent_server.ledger.queries import latest_record
-from agent_server.ledger.schema import METADATA
 from agent_server.running import running
 from agent_server.settings import AgentSettings
+from agent_server.tables import METADATA
+from agent_server.write_probe import WriteProbe
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from runtime.errors import Unavailable

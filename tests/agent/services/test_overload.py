@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from agent_server.cases.rescoring import Rescoring
+from agent_server.cases.rescoring import Rescoring, unscored_cases
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.queries import DecisionFilter, record_page, unscored_cases
+from agent_server.ledger.queries import DecisionFilter, record_page
 from agent_server.policies.current import CurrentPolicy
 from agent_server.running import AGENT, running
 from agent_server.scoring.breaker import Breaker

@@ -11,10 +11,11 @@ from vouch_client.policy import options as client_options
 
 from agent_server import running as deciding
 from agent_server.cases.changes import CaseFeed
+from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.database.engine import writing
 from agent_server.database.pages import PAGE_BYTES
 from agent_server.ledger import Ledger, open_engine
-from agent_server.ledger.schema import CASE_EVENTS, CASES, OUTCOMES
+from agent_server.ledger.schema import OUTCOMES
 from agent_server.services.agent import AgentService
 from agent_server.services.cases import CaseService
 from agent_server.services.outcomes import OutcomeService

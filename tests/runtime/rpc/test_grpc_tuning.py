@@ -20,13 +20,13 @@ import {module}
 """
 _THREADS = """
 import asyncio, os, grpc.aio
-from runtime.rpc.grpc_tuning import give_way
+from runtime.rpc.grpc_tuning import lower_grpc_thread_priority
 async def main():
     server = grpc.aio.server()
     server.add_insecure_port("127.0.0.1:0")
     await server.start()
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    changed = give_way(5)
+    changed = lower_grpc_thread_priority(5)
     nice = [os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir("/proc/self/task")]
     print(changed > 0, nice.count(5) == changed, os.getpriority(os.PRIO_PROCESS, 0) == before)
     await server.stop(None)

@@ -43,7 +43,7 @@ ALLOWED = {
     ("runtime/process/shutdown.py", "limit_stopping"): "passes signals on until the process ends",
     ("agent_server/ledger/writer.py", "Ledger.read"): "awaited by the caller",
     ("runtime/jobs.py", "in_maintenance_thread"): "awaited by the caller",
-    ("runtime/client/relay.py", "followed"): "awaited or cancelled before the stream ends",
+    ("runtime/client/relay.py", "relay_stream"): "awaited or cancelled before the stream ends",
     ("runtime/rpc/server.py", "Server.__aexit__"): "awaited before the server stops",
     ("runtime/process/workers.py", "Supervisor._stop"): "sends a signal once; there is nothing to restart",
     ("runtime/process/workers.py", "Supervisor._insist"): "sends a signal once; there is nothing to restart",
@@ -60,7 +60,7 @@ ALLOWED = {
     ("runtime/web/connections.py", "_BoundedConnection"): "timers that close a connection",
     ("runtime/web/exposition.py", "Exposition.__init__"): "serves metrics: where it ends, Prometheus misses its target",
     ("agent_server/scoring/client.py", "ScoringClient._is_alive"): "awaited by all who ask",
-    ("stack/serve.py", "_door"): "awaited on leaving; if it ends earlier, the process stops",
+    ("stack/serve.py", "_serve_http"): "awaited on leaving; if it ends earlier, the process stops",
     ("stack/up.py", "_run"): "prints once that all is healthy",
     ("load_test/sending.py", "run"): "in a TaskGroup",
 }

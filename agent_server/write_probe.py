@@ -2,8 +2,10 @@
 
 import time
 
+from agent_server.cases.lifecycle import NewCase
+from agent_server.cases.recording import RecordDecision
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
-from agent_server.ledger.recording import DecisionContext, HistoryPosition, NewCase, RecordDecision
+from agent_server.ledger.recording import DecisionContext, HistoryPosition
 from agent_server.ledger.records import timestamp
 from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -44,8 +46,8 @@ class WriteProbe:
         answer = pb.ReviewResponse(
             transaction_id=order.transaction_id, decision=decision, decision_id=new_id(), decided_at=timestamp(now)
         )
-        opening = NewCase(new_id(), cases.CASE_REASON_UNCERTAIN)
-        RecordDecision(order, answer, DecisionContext(_CALLER, "", "", seen), opening)(tx)
+        new_case = NewCase(new_id(), cases.CASE_REASON_UNCERTAIN)
+        RecordDecision(order, answer, DecisionContext(_CALLER, "", "", seen), new_case)(tx)
 
 
 def _recall(tx: LedgerTransaction, order: Transaction) -> HistoryPosition:
@@ -53,4 +55,4 @@ def _recall(tx: LedgerTransaction, order: Transaction) -> HistoryPosition:
     recall.enter(tx)
     recalled = recall(tx)
     assert isinstance(recalled, HistoryFeatures)
-    return recalled.seen
+    return recalled.position
