@@ -112,7 +112,7 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
         await ledger.write(Claim(bob, LEASE, case_id))
     with pytest.raises(NotAvailable, match="not the latest"):
         await ledger.write(late(bob, first))
-    with pytest.raises(NotAvailable, match="run out"):
+    with pytest.raises(NotAvailable, match="expired"):
         await ledger.write(late(Reviewer("ada", LEASE), first))
     second = await ledger.write(Claim(Reviewer("bob", LEASE), LEASE, case_id))
     assert second == Claimed(case_id, 2)
