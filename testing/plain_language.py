@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 PHRASES: Final[Mapping[str, str]] = {
-    r"so (long|often|few) (a|an|as|is|are|may)": "limit, interval, at most ...",
-    r"so (many|much) (of|are|is|orders|rows|bytes|seconds|calls|times)": "limit, at most ...",
-    r"whoever": "the caller, the reader ...",
-    r"who (comes late|asks|hears|says)": "the caller, the reader ...",
+    r"\bso (long|often|few) (a|an|as|is|are|may)\b": "limit, interval, at most ...",
+    r"\bso (many|much) (of|are|is|orders|rows|bytes|seconds|calls|times)\b": "limit, at most ...",
+    r"\bwhoever\b": "the caller, the reader ...",
+    r"\bwho (comes late|asks|hears|says)\b": "the caller, the reader ...",
     r"\b(is|are|was|were|where it is) away\b": "unavailable",
     r"\bspeaks? (for|against)\b": "raises risk, lowers risk",
     r"\bwhat holds\b": "a noun: results, guarantees ...",
