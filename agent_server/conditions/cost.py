@@ -16,7 +16,7 @@ from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_fa
 
 from contract.fields import FIELDS
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.validation.contract_predicates import rules_of
+from runtime.validation.field_rules import rules_of
 
 MOST_ITERATIONS: Final = 10_000
 """Iterations after which CEL gives up, in one evaluation: a limit of its library."""
@@ -169,7 +169,7 @@ def _size_of(name: str) -> _Size:
     if field is None or field.kind != "text":
         return _Size(_SHORT if name == "likely_abuse" or (field and field.kind == "enum") else 1)
     descriptor: Any = Transaction.DESCRIPTOR.fields_by_name[field.name]
-    return _Size(rules_of(descriptor).string.max_len or _SHORT)
+    return _Size(rules_of(descriptor).max_len or _SHORT)
 
 
 def _steps(*parts: _Work) -> int:

@@ -15,7 +15,7 @@ from agent_server.conditions.language import CHOICES, KINDS, Condition, Language
 from agent_server.conditions.presence import flag_of
 from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
-from runtime.validation.contract_predicates import rules_of
+from runtime.validation.field_rules import rules_of
 
 _MOST: Final = 20_000
 """Combinations that are tried; a condition with more is taken to be possible."""
@@ -101,11 +101,10 @@ def bounds_of(name: str) -> tuple[float, float]:
     if not name.startswith("order."):
         return 0.0, 1.0
     field: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")]
-    rules = rules_of(field)
+    bounds = rules_of(field).bounds
     kind = "int32" if FIELDS[name.removeprefix("order.")].kind == "count" else "double"
-    ruled = {rule.name: value for rule, value in getattr(rules, kind).ListFields()}
     least, most = (-(2.0**31), 2.0**31 - 1) if kind == "int32" else (-1e300, 1e300)
     step = (lambda value, side: value + side) if kind == "int32" else (lambda v, s: math.nextafter(v, s * math.inf))
-    low = ruled["gte"] if "gte" in ruled else step(ruled["gt"], 1) if "gt" in ruled else least
-    high = ruled["lte"] if "lte" in ruled else step(ruled["lt"], -1) if "lt" in ruled else most
+    low = bounds["gte"] if "gte" in bounds else step(bounds["gt"], 1) if "gt" in bounds else least
+    high = bounds["lte"] if "lte" in bounds else step(bounds["lt"], -1) if "lt" in bounds else most
     return float(low), float(high)

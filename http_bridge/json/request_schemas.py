@@ -10,10 +10,9 @@ from contract.abuse_types import ABUSE_TYPES
 from contract.fields import short_names
 from http_bridge.json.descriptions import description
 from http_bridge.json.times import SCHEMA as TIME
-from runtime.validation.contract_predicates import patterns_of, rules_of
+from runtime.validation.field_rules import FieldRules, rules_of
 
 _BITS: Final = {FieldDescriptor.CPPTYPE_INT32: 31, FieldDescriptor.CPPTYPE_INT64: 63}
-_TEXT: Final = {"min_len": "minLength", "max_len": "maxLength"}
 _NAMES: Final = {"abuse_type": [*ABUSE_TYPES, ""]}
 """Texts that are names of something."""
 _NUMBER: Final = {"gte": "minimum", "lte": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
@@ -37,43 +36,36 @@ def _property(field: FieldDescriptor) -> dict[str, Any]:
 
 
 def _single(field: FieldDescriptor) -> dict[str, Any]:
-    ruled = _ruled(field)
+    rules = rules_of(field)
     if field.message_type is not None:
         return TIME
     if field.enum_type is not None:
         numbers = short_names(field.enum_type)
-        chosen = [name for name, number in numbers.items() if _allowed(number, ruled)]
-        return {"type": "string", "enum": chosen}
+        return {"type": "string", "enum": [name for name, number in numbers.items() if _is_allowed(number, rules)]}
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return {"type": "boolean"}
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         if field.name in _NAMES:
             return {"type": "string", "enum": _NAMES[field.name]}
-        lengths = {_TEXT[name]: value for name, value in ruled.items() if name in _TEXT}
-        return {"type": "string"} | lengths | ({"pattern": patterns[0]} if (patterns := patterns_of(field)) else {})
-    most = 2 ** _BITS[field.cpp_type]
-    bounds = {"minimum": -most, "maximum": most - 1}
-    return {"type": "integer"} | bounds | {_NUMBER[name]: value for name, value in ruled.items() if name in _NUMBER}
+        lengths = {"minLength": rules.min_len, "maxLength": rules.max_len}
+        schema = {"type": "string"} | {name: length for name, length in lengths.items() if length is not None}
+        return schema | ({"pattern": rules.patterns[0]} if rules.patterns else {})
+    limit = 2 ** _BITS[field.cpp_type]
+    bounds = {"minimum": -limit, "maximum": limit - 1}
+    return {"type": "integer"} | bounds | {_NUMBER[name]: value for name, value in rules.bounds.items()}
 
 
-def _ruled(field: FieldDescriptor) -> dict[str, Any]:
-    """The rules of a field's type, by name."""
-    rules = rules_of(field)
-    kind = rules.WhichOneof("type")
-    return {rule.name: value for rule, value in getattr(rules, kind).ListFields()} if kind else {}
-
-
-def _allowed(number: int, ruled: dict[str, Any]) -> bool:
-    return number in ruled.get("in", (number,)) and number not in ruled.get("not_in", ())
+def _is_allowed(number: int, rules: FieldRules) -> bool:
+    return rules.numbers is None or number in rules.numbers
 
 
 def _needed(field: FieldDescriptor) -> bool:
-    """Whether what stands for a field that is left out breaks a rule."""
-    ruled = _ruled(field)
+    """Return whether leaving the field out breaks a rule."""
+    rules = rules_of(field)
     if field.has_presence:
-        return bool(rules_of(field).required)
+        return rules.required
     if field.enum_type is not None:
-        return not _allowed(0, ruled)
+        return not _is_allowed(0, rules)
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return ruled.get("min_len", 0) > 0 or re.search(ruled.get("pattern", ""), "") is None
-    return bool(ruled.get("gte", 0) > 0 or ruled.get("gt", -1) >= 0)
+        return (rules.min_len or 0) > 0 or re.search(rules.pattern, "") is None
+    return bool(rules.bounds.get("gte", 0) > 0 or rules.bounds.get("gt", -1) >= 0)

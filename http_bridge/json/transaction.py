@@ -29,12 +29,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from contract.extras import LONGEST, MOST, NAME
 from contract.fields import FIELDS, REQUIRED
-from generated.buf.validate import validate_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.json.descriptions import description
 from http_bridge.json.mapping import EXTRA, EXTRA_DESCRIPTION
 from http_bridge.json.times import SCHEMA, to_timestamp
-from runtime.validation.contract_predicates import patterns_of
+from runtime.validation.field_rules import rules_of
 
 REPEATED: Final = "repeated_key"
 """The type of the error where a key stands twice."""
@@ -59,22 +58,22 @@ _WRITTEN = {
 
 
 def _rules(field: FieldDescriptor) -> dict[str, Any]:
-    options: Any = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[index]
-    rules: dict[str, Any] = {}
+    """Return a field's rules as arguments of pydantic's Field."""
+    rules = rules_of(field)
+    ruled: dict[str, Any] = {}
     if field.cpp_type == FieldDescriptor.CPPTYPE_INT32:
-        rules["ge"], rules["le"] = INT32
-    kind = options.WhichOneof("type")
-    if kind not in ("double", "int32", "string"):
-        return rules
-    declared = {rule.name: value for rule, value in getattr(options, kind).ListFields()}
-    rules |= {_RULES[name]: value for name, value in declared.items() if name in _RULES}
-    if "pattern" in declared:
-        rules["pattern"] = declared["pattern"]
-    elif patterns := patterns_of(field):  # told in the schema; the service checks it, and says it in words
-        rules["json_schema_extra"] = {"pattern": patterns[0]}
-    if kind == "double":
-        rules["allow_inf_nan"] = False
-    return rules
+        ruled["ge"], ruled["le"] = INT32
+    if field.message_type is not None or field.enum_type is not None:
+        return ruled
+    declared = {**rules.bounds, "min_len": rules.min_len, "max_len": rules.max_len}
+    ruled |= {_RULES[name]: value for name, value in declared.items() if value is not None}
+    if rules.pattern:
+        ruled["pattern"] = rules.pattern
+    elif rules.cel_patterns:  # shown in the schema; the service checks it, with a message of its own
+        ruled["json_schema_extra"] = {"pattern": rules.cel_patterns[0]}
+    if field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+        ruled["allow_inf_nan"] = False
+    return ruled
 
 
 def _field(descriptor: Any) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from ml_server.features.feature_set import FeatureSet
 from ml_server.features.operations import UNDEFINED, Differs, Value
 from ml_server.features.sources import Fields
 from ml_server.model.form import Form
-from runtime.validation.contract_predicates import conditions_on, map_condition
+from runtime.validation.contract_predicates import field_conditions, map_predicate
 
 Reading = tuple[list[int], int, tuple[str, ...]]
 """Bins in the groups of the model's form; a bit for each of OPTIONAL that is absent; names of extras that are."""
@@ -98,7 +98,7 @@ class _Source:
     def _known(self, field: Any, value: str) -> list[str]:
         """Lines for a field that is there: its rules, its value in one way of writing, its bins."""
         name, kind = field.name, FIELDS[field.name].kind
-        conditions = list(dict.fromkeys(conditions_on(field, self._names)))
+        conditions = list(dict.fromkeys(field_conditions(field, self._names)))
         features = self._single.get(name, [])
         if kind == "text" and (features or name in NORMALISED):
             return self._text(field, conditions, value)
@@ -178,7 +178,7 @@ class _Source:
         """Read the extras of the model; what no model reads has to keep the rules all the same."""
         extra = self._features.extra
         for name in (NUMBERS, TEXTS):
-            accepts = self._named(f"accepts_{name}", map_condition(Transaction.DESCRIPTOR.fields_by_name[name]))
+            accepts = self._named(f"accepts_{name}", map_predicate(Transaction.DESCRIPTOR.fields_by_name[name]))
             self._add(0, [f"{name} = t.{name}", f"if {name} and not {accepts}({name}): return None"])
         if not extra.names:
             return

@@ -12,7 +12,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from runtime.errors import InvalidRequest
-from runtime.validation.contract_predicates import NANOS, TIMESTAMP, compiled, rules_of
+from runtime.validation.contract_predicates import NANOS, TIMESTAMP, message_predicate
+from runtime.validation.field_rules import rules_of
 
 _LONGEST_NAME = 64
 
@@ -41,8 +42,8 @@ def _oversized(message: Message, prefix: str = "") -> Iterator[tuple[str, str]]:
             continue
         if not field.is_repeated:
             yield from _oversized(value, f"{prefix}{field.name}.")
-        elif (most := rules_of(field).map.max_pairs) and len(value) > most:
-            yield f"{prefix}{field.name}", f"must have at most {most} pairs, and has {len(value):,}"
+        elif (limit := rules_of(field).max_pairs) and len(value) > limit:
+            yield f"{prefix}{field.name}", f"must have at most {limit} pairs, and has {len(value):,}"
 
 
 def _untimely(message: Message, prefix: str = "") -> Iterator[str]:
@@ -83,4 +84,4 @@ def _shown(key: object) -> str:
 @cache
 def accepting(descriptor: Any) -> Callable[[Any], bool]:
     """Says of a message that it certainly breaks no rule; never, where its rules are not known here."""
-    return compiled(descriptor) or (lambda message: False)
+    return message_predicate(descriptor) or (lambda message: False)

@@ -21,7 +21,7 @@ from testing.inputs.orders import message
 @hypothesis_settings(max_examples=300, deadline=None)
 def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
     """The compiled conditions never accept what protovalidate refuses."""
-    accepts = rules.compiled(Transaction.DESCRIPTOR)
+    accepts = rules.message_predicate(Transaction.DESCRIPTOR)
     assert accepts is not None
     if accepts(order):
         assert not validation.validator().collect_violations(order)
@@ -31,7 +31,7 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
     """A thousand orders, whole and documented, need no second look; so do the other requests of the contract."""
     from contract.messages import messages
 
-    accepts = rules.compiled(Transaction.DESCRIPTOR)
+    accepts = rules.message_predicate(Transaction.DESCRIPTOR)
     assert accepts is not None
     assert all(accepts(order) for order in messages(table.slice(0, 1000)))
     assert accepts(message())
@@ -39,7 +39,7 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
         message(extra_numbers={f"V{number}": number / 7 for number in range(256)}, extra_texts={"shop": "x"})
     )
     for request in (pb.PredictRequest, agent_service_pb2.ReviewRequest, case_service_pb2.GetCaseRequest):
-        assert rules.compiled(request.DESCRIPTOR) is not None
+        assert rules.message_predicate(request.DESCRIPTOR) is not None
 
 
 @pytest.mark.parametrize(
