@@ -14,7 +14,7 @@ from contract.fields import FIELDS
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.json.transaction import TransactionBody
 from runtime.validation.checks import accepting, violations
-from runtime.validation.contract_predicates import patterns_of
+from runtime.validation.field_rules import rules_of
 from testing.inputs.orders import message
 
 FIELD: Any = Transaction.DESCRIPTOR.fields_by_name["ip_address"]
@@ -78,7 +78,7 @@ def test_all_doors_agree(text: str) -> None:
     order = message(ip_address=text)
     told = not protovalidate.collect_violations(order)
     assert accepting(Transaction.DESCRIPTOR)(order) == told
-    [pattern] = patterns_of(FIELD)
+    [pattern] = rules_of(FIELD).patterns
     assert bool(re.search(pattern, text)) == told or text.endswith("\n")
     documented = TransactionBody.model_json_schema()["properties"][FIELDS["ip_address"].name]["anyOf"][0]
     assert documented["pattern"] == pattern

@@ -25,7 +25,7 @@ from history.definitions import (
     is_known,
 )
 from history.replay import Attempt, Replay
-from runtime.validation.contract_predicates import rules_of
+from runtime.validation.field_rules import rules_of
 from testing.servers.processes import ROOT
 
 NOON = 1_700_000_000
