@@ -18,8 +18,8 @@ import pyarrow as pa
 import pytest
 
 from contract.tables import read_table
-from ml_server.registry.bundle import Bundle
-from ml_server.registry.store import load
+from ml_server.registry.bundle import TABLES, TREES, Bundle
+from ml_server.registry.store import CURRENT, load, save
 from testing.servers.launching import fork_server
 from testing.servers.postgres import Postgres, binaries, running
 from testing.servers.processes import Stack, call
@@ -126,7 +126,7 @@ def dataset(shared: Path) -> Path:
     path = shared / "orders.csv"
     with alone(shared):
         if not path.exists():
-            done = call("generate", "--size", str(ROWS), "--output", str(path))
+            done = call("generate", "--size", str(ROWS), "--no-validate", "--output", str(path))
             assert done.returncode == 0, done.stderr
     return path
 
@@ -139,11 +139,11 @@ def table(dataset: Path) -> pa.Table:
 
 @pytest.fixture(scope="session")
 def models(dataset: Path, shared: Path) -> Path:
-    """A folder of models with one in it, made by the command; of fewer rounds than are best, which take half of the time."""
+    """A folder of models with one in it, made by the command; of fewer rounds than are best, which take a third of the time."""
     folder = shared / "models"
     with alone(shared):
         if not (folder / "current").exists():
-            options = ("--models-dir", str(folder), "--form", "tables", "--rounds", "100")
+            options = ("--models-dir", str(folder), "--form", "tables", "--rounds", "60")
             done = call("train", "--dataset", str(dataset), *options)
             assert done.returncode == 0, done.stderr
     return folder
@@ -153,6 +153,22 @@ def models(dataset: Path, shared: Path) -> Path:
 def model(models: Path) -> Bundle:
     """The model, loaded as serving loads it."""
     return load(models)
+
+
+@pytest.fixture(scope="session")
+def small_models(table: pa.Table, shared: Path) -> Path:
+    """Folders `tables` and `trees`, each of models with a small one of that form in it, which loads quickly."""
+    from ml_server.training.parameters import Parameters
+    from ml_server.training.train import train
+
+    folder = shared / "small"
+    with alone(shared):
+        for form in (TABLES, TREES):
+            if not (folder / form / CURRENT).exists():
+                trained = train(table.slice(0, 800), Parameters(form=form, rounds=5, folds=2, bags=1))
+                bundle = trained.bundle.named("first", training_date="2026-01-01T00:00:00Z")
+                save(folder / form, bundle, trained.notebook_files)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -118,10 +118,12 @@ def _run(options: argparse.Namespace, output: Path) -> int:
     ratios = {abuse_type: getattr(options, f"{abuse_type}_ratio") for abuse_type in ALL_TYPES}
     patterns = load_patterns(options.patterns)
     plan = make_plan(options.size, ratios, patterns, options.end_date, options.days)
-    generator: Generator = RowGenerator(plan, options.seed, patterns)
+    generator: Generator
     if options.stream:
         generator = stream = StreamGenerator(plan, options.seed, patterns)
         plan = stream.plan
+    else:
+        generator = RowGenerator(plan, options.seed, patterns)
     with progress_of(plan.rows) as progress:
         summary, sample = write_dataset(generator, plan, output, options.workers, progress)
     audited = None if options.no_validate and not options.report else audit(sample)

@@ -40,18 +40,24 @@ class Node:
         quanta: list[NDArray[np.int64]] = []
         self.table_of = np.empty((len(patterns), self.configurations), dtype=np.int64)
         values = [[domain.label(code) for code in range(domain.size)] for domain in parent_domains]
+        # Patterns share most distributions, and each asks for some of the parents only: what is known is not computed again.
+        known: dict[tuple[object, ...], int] = {}
         for row, (pattern, distribution) in enumerate(zip(patterns, declared, strict=True)):
+            asked = [place for place, parent in enumerate(self.parents) if parent in distribution.parents()]
             for column, assignment in enumerate(itertools.product(*values)):
-                given = dict(zip(self.parents, assignment, strict=True))
-                try:
-                    shares = quantise(distribution.pmf(self.domain, given))
-                except ValueError as error:
-                    raise PatternError(f"pattern {pattern.name}, node {name}: {error}") from error
-                key = shares.tobytes()
-                if key not in unique:
-                    unique[key] = len(quanta)
-                    quanta.append(shares)
-                self.table_of[row, column] = unique[key]
+                same = (id(distribution), *(assignment[place] for place in asked))
+                if same not in known:
+                    given = dict(zip(self.parents, assignment, strict=True))
+                    try:
+                        shares = quantise(distribution.pmf(self.domain, given))
+                    except ValueError as error:
+                        raise PatternError(f"pattern {pattern.name}, node {name}: {error}") from error
+                    key = shares.tobytes()
+                    if key not in unique:
+                        unique[key] = len(quanta)
+                        quanta.append(shares)
+                    known[same] = unique[key]
+                self.table_of[row, column] = known[same]
         self.quanta = np.stack(quanta)
 
     @property

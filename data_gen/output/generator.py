@@ -31,7 +31,7 @@ class Generator(Protocol):
 
 @cache
 def own_network() -> Network:
-    """The network of the generator's own patterns: nobody changes it, and it takes half a second to make."""
+    """The network of the generator's own patterns: nobody changes it, so that it is made once."""
     return Network(PATTERNS)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_gen.output.generator import own_network
+from data_gen.stream.generator import own_lonely
 
 PRELOADED: Final = (
     "agent_server.running", "console.application", "data_gen.commands.generate", "http_bridge.application", "rich.live",
@@ -149,7 +150,7 @@ def leave(code: int) -> None:
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
-    own_network()  # kept, so that nothing that is forked makes it again
+    own_network(), own_lonely()  # kept, so that nothing that is forked makes them again
     gc.collect()
     gc.freeze()  # so that collections in a forked process do not copy what it shares
     found = serve(sys.argv[1])

@@ -2,24 +2,18 @@
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from chaos.swaps import served_files, swap_models
 from ml_server.registry.bundle import TABLES, TREES
-from ml_server.registry.store import CURRENT, load, save
-from ml_server.training.parameters import Parameters
-from ml_server.training.train import train
+from ml_server.registry.store import CURRENT, load
 
 
 @pytest.fixture(params=[TABLES, TREES])
-def either(request: pytest.FixtureRequest, table: pa.Table, tmp_path: Path) -> Path:
+def either(request: pytest.FixtureRequest, small_models: Path) -> Path:
     """A folder with a small model of either form that the default may have."""
-    trained = train(table.slice(0, 1500), Parameters(form=request.param, rounds=10, bags=1))
-    save(
-        tmp_path / "models", trained.bundle.named("first", training_date="2026-01-01T00:00:00Z"), trained.notebook_files
-    )
-    return tmp_path / "models"
+    found: Path = small_models / request.param
+    return found
 
 
 async def test_models_swap_under_load(either: Path, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 
 @pytest.fixture
-def trained(models: Path, tmp_path: Path) -> Path:
+def trained(small_models: Path, tmp_path: Path) -> Path:
     """A folder of models of one's own, to be damaged."""
-    version = (models / "current").resolve()
+    version = (small_models / "tables" / "current").resolve()
     shutil.copytree(version, tmp_path / "models" / version.name)
     (tmp_path / "models" / "current").symlink_to(version.name)
     return tmp_path / "models"

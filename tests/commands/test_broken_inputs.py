@@ -7,6 +7,7 @@ import pytest
 
 from testing.commands import ended
 from testing.inputs.foreign import FOREIGN, MAPPING
+from testing.ledger.templates import new_ledger
 
 HEAD = "transaction_id,timestamp,user_id,order_amount,is_abuse\n"
 
@@ -75,7 +76,7 @@ def test_files(
     name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is empty, cut, mistyped, compressed wrongly or none at all, to every command that reads one."""
-    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", new_ledger(tmp_path / "ledger.db"))
     path = tmp_path / name
     if name in FILES:
         path.write_bytes(FILES[name])

@@ -1,5 +1,6 @@
 """The data scientist's commands: train, evaluate, models, score."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from testing.servers.processes import call
 def part(dataset: Path, folder: Path, rows: int) -> Path:
     """A file of the dataset's first rows."""
     path = folder / "part.csv"
-    path.write_text("".join(dataset.read_text().splitlines(keepends=True)[: rows + 1]))
+    with dataset.open() as lines:
+        path.write_text("".join(itertools.islice(lines, rows + 1)))
     return path
 
 
@@ -45,7 +47,7 @@ def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_p
 def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path: Path) -> None:
     """Figures with intervals, the exact limit beside them, kinds, costs, and a complete page."""
     page = tmp_path / "report.html"
-    some = part(dataset, tmp_path, 6000)
+    some = part(dataset, tmp_path, 2000)
     arguments = ["--dataset", str(some), "--models-dir", str(models), "--report", str(page)]
     done = call("evaluate", *arguments)
     assert done.returncode == 0, done.stderr
@@ -68,13 +70,13 @@ def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path:
     assert (missing.returncode, "holds no version none" in missing.stderr) == (2, True)
 
 
-def test_models_are_listed_and_promoted(models: Path, dataset: Path, tmp_path: Path) -> None:
+def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_path: Path) -> None:
     """A second model is kept beside the first; promoting makes it current; a broken one is refused."""
     folder = tmp_path / "models"
-    shutil.copytree(models, folder, symlinks=True)
+    shutil.copytree(small_models / "tables", folder, symlinks=True)
     first = (folder / "current").resolve().name
-    small = part(dataset, tmp_path, 3000)
-    done = call("train", "--dataset", str(small), "--models-dir", str(folder), "--form", "tables", "--rounds", "20")
+    small = part(dataset, tmp_path, 400)
+    done = call("train", "--dataset", str(small), "--models-dir", str(folder), "--form", "tables", "--rounds", "2")
     assert done.returncode == 0, done.stderr
     assert (folder / "current").resolve().name == first
     second = next(path.name for path in folder.iterdir() if path.name not in (first, "current"))
@@ -106,7 +108,7 @@ def test_prevalence_moves_the_odds(table: pa.Table) -> None:
     shift = prior_shift(table, 0.01)
     rate = 0.25
     assert shift == pytest.approx(np.log(0.99 / 0.01) - np.log((1 - rate) / rate))
-    trained = train(table.slice(0, 3000), Parameters(form="tables", rounds=10, prevalence=0.01))
+    trained = train(table.slice(0, 400), Parameters(form="tables", rounds=2, folds=2, bags=1, prevalence=0.01))
     assert trained.bundle.prior_shift > 3
 
 
@@ -118,5 +120,5 @@ def test_soft_weights_sum_to_the_label(table: pa.Table) -> None:
     weights = class_weights(np.random.default_rng(0).normal(size=(50, 3)), np.linspace(0, 1, 50), classes)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(weights[:, 1:].sum(axis=1), np.linspace(0, 1, 50))
-    soft = train(table.slice(0, 2000), Parameters(form="tables", rounds=40, target="soft", folds=2, bags=1))
+    soft = train(table.slice(0, 1000), Parameters(form="tables", rounds=10, target="soft", folds=2, bags=1))
     assert soft.bundle.metadata.metrics["roc_auc"] > 0.9

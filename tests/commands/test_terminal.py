@@ -1,6 +1,6 @@
 """What commands show: nothing strange, and no fault where nobody reads."""
 
-import subprocess
+import os
 from pathlib import Path
 
 import pyarrow.csv as pa_csv
@@ -10,7 +10,9 @@ import pytest
 from contract.tables import read_table
 from runtime.process.terminal import plain
 from testing.inputs.hostile import TEXTS
-from testing.servers.processes import PYTHON, ROOT, run
+from testing.servers.launching import launch
+from testing.servers.processes import PYTHON, run
+from testing.waiting import START_SECONDS
 
 
 def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
@@ -19,10 +21,17 @@ def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
     pa_csv.write_csv(read_table(dataset).slice(0, 500), small)
     unreached = ["--api-url", "http://127.0.0.1:9", "--rate", "50", "--duration", "1", "--retries", "0", "--dataset"]
     for arguments in (["test_api.py", *unreached], ["-m", "vouch", "validate"]):
-        command = ["bash", "-c", '"$@" | head -n 1', "-", PYTHON, *arguments, str(small)]
-        piped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        assert "Traceback" not in piped.stderr
-        assert "BrokenPipe" not in piped.stderr
+        reading, writing = os.pipe()
+        with (tmp_path / "errors").open("w+") as errors:
+            process = launch([PYTHON, *arguments, str(small)], stdout=writing, stderr=errors.fileno())
+            os.close(writing)
+            with os.fdopen(reading, "rb") as pipe:
+                assert pipe.readline()
+            process.wait(START_SECONDS)
+            errors.seek(0)
+            said = errors.read()
+        assert "Traceback" not in said
+        assert "BrokenPipe" not in said
 
 
 def test_nothing_strange_reaches_the_terminal() -> None:

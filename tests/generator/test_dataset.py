@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -25,12 +24,12 @@ from data_gen.quality.audit import auc, audit, difficulty
 from data_gen.quality.sample import Sample
 from runtime.process.files import sha256
 from testing.servers.launching import launch
-from testing.servers.processes import PYTHON, ROOT, call, run
+from testing.servers.processes import PYTHON, call, run
 from testing.waiting import wait_for
 
 SIZE = 70_000  # two chunks
 GOLDEN = "76255d3b0417e70c88d3f15acd0ae1ab919b002c586e1d1c7ea37c99b639241f"
-SMALL_SIZE, SMALL_CHUNK = 10_000, 1800  # six chunks
+SMALL_SIZE, SMALL_CHUNK = 1200, 210  # six chunks
 
 
 def test_the_bytes_are_pinned(tmp_path: Path) -> None:
@@ -43,13 +42,13 @@ def test_the_bytes_are_pinned(tmp_path: Path) -> None:
 
 
 def test_workers_do_not_change_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One, two and five workers, and a second run, give the same file in every format."""
+    """A second run, two and five workers for CSV, and three workers for every other format, give the same file."""
     monkeypatch.setattr("data_gen.output.plan.CHUNK_ROWS", SMALL_CHUNK)
     plan = make_plan(SMALL_SIZE, DEFAULT_RATIOS, PATTERNS)
     assert len(plan.chunks) == 6
     generator, digests = RowGenerator(plan, 42), dict[str, set[str]]()
     for ending in ("csv", "parquet", "csv.gz", "csv.zst"):
-        for workers in (1, 1, 2, 5):
+        for workers in (1, 1, 2, 5) if ending == "csv" else (1, 1, 3):
             path = tmp_path / f"rows.{ending}"
             write_dataset(generator, plan, path, workers)
             digests.setdefault(ending, set()).add(sha256(path))
@@ -145,7 +144,7 @@ def test_auc_is_that_of_scikit_learn() -> None:
 
 def test_validate_reads_foreign_files(dataset: Path, tmp_path: Path) -> None:
     """`vouch validate` runs on files without labels and without the newer columns, and fails easy ones by name."""
-    table = read_table(dataset)
+    table = read_table(dataset).slice(0, 6000)
     plain = table.drop_columns(["is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier", "promo_code_used"])
     pa_csv.write_csv(plain, tmp_path / "plain.csv")
     done = call("validate", str(tmp_path / "plain.csv"))
@@ -217,9 +216,9 @@ def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, number: signal.Signal
     """Stopped by any signal, nothing stands under the final name; where the signal can be heard, nothing at all."""
     folder, log = tmp_path / "files", tmp_path / "log"
     folder.mkdir()
-    command = [PYTHON, "vouch.py", "generate", "--size", "3000000", "--workers", "2", "--output", str(folder / "x.csv")]
+    options = ["--size", "10000000", "--workers", "2", "--output", str(folder / "x.parquet")]
     with log.open("wb") as errors:
-        process = launch(command, stderr=errors.fileno())
+        process = launch([PYTHON, "vouch.py", "generate", *options], stderr=errors.fileno())
     try:
         # The first of many chunks is there: most of the work is still to do.
         wait_for(lambda: any(file.stat().st_size > 1 << 20 for file in folder.iterdir()), what="half a file")
@@ -228,21 +227,20 @@ def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, number: signal.Signal
     finally:
         process.kill()
     assert code == (130 if number != signal.SIGKILL else -signal.SIGKILL), log.read_text()
-    assert not (folder / "x.csv").exists()
+    assert not (folder / "x.parquet").exists()
     if number != signal.SIGKILL:
         assert list(folder.iterdir()) == []
 
 
 def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
     """When the system refuses to write more, exit code 2 with file and cause, and nothing is left."""
-    output = tmp_path / "x.csv"
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-
-    command = [PYTHON, "-m", "vouch", "generate", "--size", "8000", "--output", str(output)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit, check=False, timeout=60)
+    output, (soft, hard) = tmp_path / "x.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN  # as in every Python program
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        done = call("generate", "--size", "8000", "--output", str(output))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert done.returncode == 2, done.stderr
     assert str(output) in done.stderr
     assert "Traceback" not in done.stderr

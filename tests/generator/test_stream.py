@@ -26,16 +26,19 @@ from data_gen.stream.hash_random import HashRandom
 from data_gen.stream.standalone_network import HIDDEN, standalone_network
 from history.definitions import NAMES
 from history.table import with_history
-from testing.servers.processes import call, run
+from testing.servers.processes import call
 from tests.generator.by_hand import abuse_by_hand
 
-SIZE = 70_000  # more than one chunk
+SIZE, CHUNK = 40_000, 15_000
 
 
 @pytest.fixture(scope="module")
 def stream() -> pa.Table:
-    """Seventy thousand orders."""
-    generator = StreamGenerator(make_plan(SIZE, DEFAULT_RATIOS, PATTERNS), 3)
+    """Forty thousand orders in three chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("data_gen.stream.generator.CHUNK_ROWS", CHUNK)
+        generator = StreamGenerator(make_plan(SIZE, DEFAULT_RATIOS, PATTERNS), 3)
+    assert len(generator.plan.chunks) == 3
     return pa.Table.from_batches([generator(chunk) for chunk in generator.plan.chunks])
 
 
@@ -145,13 +148,14 @@ def test_a_row_alone_is_summed_by_brute_force() -> None:
         assert stated[row] == pytest.approx(abuse_by_hand(network, plan, codes, times, row), abs=1e-9)
 
 
-def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`vouch generate --stream` passes all its checks and writes the same file with one worker and with two."""
+    monkeypatch.setattr("data_gen.stream.generator.CHUNK_ROWS", 4000)
     files = []
     for workers, unchecked in (("1", ["--no-validate"]), ("2", [])):
         files.append(tmp_path / f"{workers}.parquet")
-        options = ("--size", str(SIZE), "--workers", workers, "--output", str(files[-1]), *unchecked)
-        done = run("vouch.py", "generate", "--stream", *options)
+        options = ("--size", "20000", "--workers", workers, "--output", str(files[-1]), *unchecked)
+        done = call("generate", "--stream", *options)
         assert done.returncode == 0, done.stdout + done.stderr
     assert files[0].read_bytes() == files[1].read_bytes()
     assert "card_id" in pq.read_schema(files[0]).names

@@ -93,7 +93,7 @@ def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
     return compiled_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=_orders())
 def test_what_is_read_is_what_the_operations_say(
     order: Transaction, features: FeatureSet, thresholds: Thresholds, read: Reader
@@ -115,7 +115,7 @@ def test_what_is_read_is_what_the_operations_say(
 def test_ordinary_orders_are_read(table: pa.Table, model: Bundle) -> None:
     """Generated orders, whole and with fields knocked out, all go the fast way, and to the same numbers."""
     scorer = Scorer(model)
-    for order in messages(drop_fields(table.slice(0, 3000), np.random.default_rng(2))):
+    for order in messages(drop_fields(table.slice(0, 1500), np.random.default_rng(2))):
         assert scorer.read_accepted(order) == scorer.read(order)
 
 

@@ -68,9 +68,9 @@ def test_bags_collapse_exactly() -> None:
 
 def test_all_rows_are_fitted(table: pa.Table) -> None:
     """The served model is fitted on the newest rows too: their labels change it, and not its rounds or calibration."""
-    small, parameters = table.slice(0, 2000).sort_by("timestamp"), Parameters(form="tables", rounds=5, bags=1)
+    small, parameters = table.slice(0, 1000).sort_by("timestamp"), Parameters(form="tables", rounds=3, folds=2, bags=1)
     plain = small.drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
-    turned = pc.if_else(pa.array(np.arange(2000) >= 1900), pc.invert(plain["is_abuse"]), plain["is_abuse"])
+    turned = pc.if_else(pa.array(np.arange(1000) >= 900), pc.invert(plain["is_abuse"]), plain["is_abuse"])
     other = plain.set_column(plain.column_names.index("is_abuse"), "is_abuse", turned)
     first, second = train(plain, parameters).bundle, train(other, parameters).bundle
     assert first.calibration == second.calibration
@@ -148,7 +148,7 @@ def test_the_model_is_good_and_calibrated(model: Bundle) -> None:
 
 def test_training_is_reproducible(table: pa.Table) -> None:
     """The same data and seed give the same model bytes, another seed others."""
-    small, parameters = table.slice(0, 1500), Parameters(form="tables", rounds=6, bags=2)
+    small, parameters = table.slice(0, 500), Parameters(form="tables", rounds=3, bags=2)
     first, second = train(small, parameters), train(small, parameters)
     assert first.bundle.files() == second.bundle.files()
     assert first.notebook_files["model.txt"] == second.notebook_files["model.txt"]
@@ -158,8 +158,8 @@ def test_training_is_reproducible(table: pa.Table) -> None:
 
 def test_training_without_types_works(table: pa.Table) -> None:
     """A file that only says abuse or not trains a model of two classes."""
-    plain = table.slice(0, 3000).drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
-    trained = train(plain, Parameters(form="tables", rounds=15, bags=1))
+    plain = table.slice(0, 1500).drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
+    trained = train(plain, Parameters(form="tables", rounds=10, folds=2, bags=1))
     assert trained.bundle.log_odds.classes == ("legitimate", "abuse")
     assert trained.bundle.metadata.metrics["roc_auc"] > 0.85
 

@@ -1,6 +1,7 @@
 """Models of deeper trees: scores, explanations and files."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import lightgbm as lgb
@@ -33,6 +34,7 @@ def _values(seed: int, rows: int) -> Floats:
     return values
 
 
+@functools.cache
 def _booster(classes: int) -> lgb.Booster:
     """Trees over questions of several kinds; some split the same feature twice, some are one leaf alone."""
     values = _values(1, 4000)
@@ -46,7 +48,7 @@ def _booster(classes: int) -> lgb.Booster:
 
 
 def _probes() -> Floats:
-    values = _values(2, 300)
+    values = _values(2, 100)
     values[:3] = np.array([[np.nan] * 6, [-1e30] * 6, [1e30] * 6])
     values[3:40, 5] = np.nan
     return values
@@ -128,7 +130,7 @@ def _three_way(rows: int) -> pa.Table:
 
 def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
     """Without an option trees are taken where they gain enough on two folds, and are served, explained and checked."""
-    table, told = _three_way(4000), list[str]()
+    table, told = _three_way(3000), list[str]()
 
     class Told:
         def say(self, line: str) -> None:

@@ -235,6 +235,12 @@ def test_every_setting_of_a_file_has_a_row() -> None:
 
 
 @pytest.fixture(scope="module")
+def models(small_models: Path) -> Path:
+    """A model that can be used, and that is copied quickly."""
+    return small_models / "tables"
+
+
+@pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates that can be used."""
     return Certificates(tmp_path_factory.mktemp("tls") / "certificates")

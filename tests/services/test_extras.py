@@ -30,15 +30,24 @@ from runtime.errors import InvalidRequest
 from testing.inputs import hostile
 from testing.inputs.orders import DOCUMENTED, message
 from testing.servers.processes import Stack, call
+from tests.conftest import alone
 
 NUMBERS, TEXTS = [f"v{number}" for number in range(17)], ["shop", "Basket.kind", "kind-2"]
-ROWS, ASKED = 3000, 60
+ROWS, ASKED = 1000, 40
 
 
 @pytest.fixture(scope="module")
-def foreign(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def foreign(table: pa.Table, shared: Path) -> Path:
     """A folder with a file that has twenty more columns, its mapping, a model that reads them, and its scores."""
-    folder = tmp_path_factory.mktemp("foreign")
+    folder = shared / "foreign"
+    with alone(shared):
+        if not (folder / "scores.parquet").exists():
+            folder.mkdir(exist_ok=True)
+            _make_foreign(table, folder)
+    return folder
+
+
+def _make_foreign(table: pa.Table, folder: Path) -> None:
     frame = table.slice(0, ROWS).to_pandas()
     rng = np.random.default_rng(5)
     columns = {"id": frame.transaction_id, "when": frame.timestamp, "amount": frame.order_amount}
@@ -54,12 +63,11 @@ def foreign(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"extra: {{numeric: {json.dumps(NUMBERS)}, categorical: {json.dumps(TEXTS)}}}\n"
     )
     common = ("--mapping", str(folder / "mapping.yaml"), "--models-dir", str(folder / "models"))
-    few = ("--form", "tables", "--rounds", "60")
+    few = ("--form", "tables", "--rounds", "10")
     done = call("train", "--dataset", str(folder / "orders.parquet"), *common, *few)
     assert done.returncode == 0, done.stderr
     done = call("score", str(folder / "orders.parquet"), "--output", str(folder / "scores.parquet"), *common)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
