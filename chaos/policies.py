@@ -34,10 +34,13 @@ def denying_from(amount: int) -> str:
     return f"thresholds: {{approve: 0.7}}\nrules:\n- {rule}\n"
 
 
-async def swap_policies(folder: Path, models: Path, swaps: int, seen_broken: int) -> PoliciesSwapped:
+async def swap_policies(
+    folder: Path, models: Path, swaps: int, seen_broken: int, pause: float = 0.0
+) -> PoliciesSwapped:
     """So many policies, one after another, each behind a broken file that stands there for a moment.
 
-    Before `seen_broken` of them it is waited until the agent has refused the broken one. A review that fails raises.
+    Before `seen_broken` of them it is waited until the agent has refused the broken one. A review that fails raises. Between
+    two reviews there are `pause` seconds.
     """
     path, limits, result, seen = folder / "policy.yaml", dict[str, int](), PoliciesSwapped(), set[str]()
     for limit in range(_LOWEST, _LOWEST + swaps):
@@ -61,6 +64,7 @@ async def swap_policies(folder: Path, models: Path, swaps: int, seen_broken: int
                 ruled = [rule.name for rule in answer.matched_rules] == ["huge"]
                 result.wrong += ruled != (amount > limits[answer.policy_version])
                 seen.add(answer.policy_version)
+                await asyncio.sleep(pause)
 
             for place, (version, limit) in enumerate(limits.items()):
                 (folder / "broken.yaml").write_text("rules: 5\n")

@@ -5,6 +5,7 @@ import fcntl
 import functools
 import gc
 import importlib
+import itertools
 import os
 import subprocess
 import tempfile
@@ -128,6 +129,17 @@ def dataset(shared: Path) -> Path:
         if not path.exists():
             done = call("generate", "--size", str(ROWS), "--no-validate", "--output", str(path))
             assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def few(dataset: Path, shared: Path) -> Path:
+    """The first 600 orders of the dataset: reading all of it takes longer than most of what is done with some."""
+    path = shared / "few.csv"
+    with alone(shared):
+        if not path.exists():
+            with dataset.open() as lines:
+                path.write_text("".join(itertools.islice(lines, 601)))
     return path
 
 

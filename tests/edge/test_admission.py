@@ -1,6 +1,7 @@
 """Whom the edge lets in: nobody from elsewhere without keys, and to PrivacyService nobody unless a setting says so."""
 
 import asyncio
+import os
 from typing import Any
 
 import grpc
@@ -51,7 +52,7 @@ def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyP
 
 def test_the_command_says_so() -> None:
     """`envoy/run.py` and `vouch up` end with 2 and a sentence, before anything listens."""
-    environment = TLS | {"VOUCH_EDGE_ADDRESS": "0.0.0.0", "PATH": ""}
+    environment = os.environ | TLS | {"VOUCH_EDGE_ADDRESS": "0.0.0.0", "PATH": ""}
     for command in (["envoy/run.py"], ["vouch.py", "up"]):
         done = run(*command, cwd=ROOT, env=environment)
         assert done.returncode == 2

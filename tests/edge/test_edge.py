@@ -1,7 +1,7 @@
 """The edge: the same answers as behind it."""
 
 import json
-from typing import Any
+from pathlib import Path
 
 import grpc
 import httpx
@@ -31,9 +31,9 @@ def test_bridge_edge_and_grpc_agree(stack: Stack) -> None:
     assert max(scores) - min(scores) < 1e-12
 
 
-def test_many_orders_agree_through_the_edge(stack: Stack, dataset: Any) -> None:
+def test_many_orders_agree_through_the_edge(stack: Stack, few: Path) -> None:
     """Thirty real rows, every enum and time in them, score alike as gRPC and as canonical JSON."""
-    number, worst = compare(read_orders(dataset)[:30], stack.address("edge"))
+    number, worst = compare(read_orders(few)[:30], stack.address("edge"))
     assert number == 30
     assert worst < 1e-12
 

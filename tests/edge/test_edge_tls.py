@@ -1,5 +1,6 @@
 """TLS at the edge and behind it: who does not belong does not come in, and nobody is trusted by chance."""
 
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,5 +111,5 @@ def test_a_pair_that_cannot_be_used_stops_the_edge(place: str, ours: Certificate
         (wrong, "is not the key of the certificate"),
         (absent, "absent.pem, the TLS key, cannot be read"),
     ):
-        done = run("envoy/run.py", "--check", env=settings)
+        done = run("envoy/run.py", "--check", env=os.environ | settings)
         assert done.returncode == 2 and words in done.stderr, done.stderr

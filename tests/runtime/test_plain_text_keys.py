@@ -71,14 +71,12 @@ def test_commands_refuse_plain_text(
 
 @pytest.mark.parametrize("main", [load, review_zone, conformance])
 def test_rest_clients_refuse_plain_text(
-    main: Callable[..., int], dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    main: Callable[..., int], few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The load tester, its review zone and the conformance run refuse an http address of another machine beside a key."""
     monkeypatch.setenv("VOUCH_LOAD_API_KEY", "vouch_secret")
     url = "http://10.9.8.7:8001"
-    arguments = (
-        ["--target", url, "--key", "k"] if main is conformance else ["--api-url", url, "--dataset", str(dataset)]
-    )
+    arguments = ["--target", url, "--key", "k"] if main is conformance else ["--api-url", url, "--dataset", str(few)]
     assert main(arguments) == 2
     assert "in plain text" in capsys.readouterr().err
 

@@ -1,13 +1,13 @@
 """A stop signal ends a process whatever hangs in it: a thread, the event loop, a job that will not end."""
 
+import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from testing.servers.processes import PYTHON, ROOT
+from testing.servers.launching import PYTHON, ROOT, launch
 from testing.waiting import wait_for
 
 HANGS = {
@@ -76,14 +76,16 @@ Server(uvicorn.Config(agent.app, port=0, log_level="warning")).run()
 
 def ends(program: str, folder: Path, number: int = signal.SIGTERM) -> tuple[int, str]:
     """Exit code and log of a program that is stopped once it is ready."""
-    log, output = folder / "log", folder / "output"
-    environment = {
-        "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "VOUCH_MODELS_DIR": str(folder), "VOUCH_ML_LISTEN": "127.0.0.1:0",
-        "VOUCH_ML_METRICS_LISTEN": "", "VOUCH_ML_DRAIN_SECONDS": "0.1", "VOUCH_ML_LAME_DUCK_SECONDS": "0",
-        "VOUCH_CONSOLE_LISTEN": "127.0.0.1:0",
+    log, output, script = folder / "log", folder / "output", folder / "program.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{program}")
+    environment = os.environ | {
+        "VOUCH_MODELS_DIR": str(folder), "VOUCH_ML_LISTEN": "127.0.0.1:0", "VOUCH_ML_METRICS_LISTEN": "",
+        "VOUCH_ML_DRAIN_SECONDS": "0.1", "VOUCH_ML_LAME_DUCK_SECONDS": "0", "VOUCH_CONSOLE_LISTEN": "127.0.0.1:0",
     }  # fmt: skip
     with log.open("wb") as errors, output.open("wb") as written:
-        process = subprocess.Popen([PYTHON, "-c", program], cwd=folder, env=environment, stdout=written, stderr=errors)
+        process = launch(
+            [PYTHON, str(script)], cwd=folder, env=environment, stdout=written.fileno(), stderr=errors.fileno()
+        )
     try:
         wait_for(lambda: "ready" in output.read_text() or process.poll() is not None, what="the start")
         process.send_signal(number)

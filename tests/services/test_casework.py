@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
 from testing.inputs.orders import DOCUMENTED
@@ -34,10 +35,17 @@ def cases_of(stack: Stack, bodies: Iterable[dict[str, Any]], most: int) -> list[
     raise AssertionError("too few orders lie between the thresholds")
 
 
+def between(stack: Stack, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of orders whose score lies between the thresholds."""
+    answer = post(stack, ("rest_ml", f"{BOTH[0][1]}:batch"), {"transactions": bodies}).json()
+    scores = [result["result"]["legitimacy_score"] for result in answer["results"]]
+    return [body for body, score in zip(bodies, scores, strict=True) if DENY_UP_TO < score < APPROVE_FROM]
+
+
 @pytest.fixture(scope="module")
-def uncertain(stack: Stack, dataset: Any) -> list[dict[str, Any]]:
+def uncertain(stack: Stack, few: Path) -> list[dict[str, Any]]:
     """Orders that go to a person."""
-    return [body for body, _ in cases_of(stack, (order.body for order in read_orders(dataset)[:600]), 12)]
+    return [body for body, _ in cases_of(stack, between(stack, [order.body for order in read_orders(few)]), 12)]
 
 
 @pytest.fixture
@@ -202,7 +210,7 @@ def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cas
         for name in ("renew", "release", "resolve", "comment")
     ]
     for path in (*paths, "next"):
-        for body in HOSTILE:
+        for body in HOSTILE if path.startswith((case_id, "none", "next")) else HOSTILE[::5]:
             if path == "next" and not body:
                 continue
             answer = client.post(f"{base}/{path}", content=body, headers=_JSON)
@@ -213,7 +221,7 @@ def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cas
         client.post(f"{base}/{case_id}/claim", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
     )
     assert client.get(f"{base}/{case_id}").json() == before
-    assert asked > 400
+    assert asked > 250
 
 
 def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> None:

@@ -1,18 +1,17 @@
 """The documented load tests."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from testing.servers.processes import PYTHON, ROOT, Stack, run
-from testing.waiting import START_SECONDS
+from testing.servers.processes import PYTHON, Stack, launch, run
+from testing.waiting import START_SECONDS, wait_for
 
 
-def test_the_load_test_counts_by_class(stack: Stack, dataset: Path) -> None:
+def test_the_load_test_counts_by_class(stack: Stack, few: Path) -> None:
     """The documented load test streams both classes, prints decisions, precision, recall and percentiles, exit 0."""
-    arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(dataset)]
+    arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(few)]
     done = run("test_api.py", *arguments, "--rate", "40", "--duration", "2")
     assert done.returncode == 0, done.stderr
     for words in ("legitimate", "abuse", "deny: precision", "recall", "sent to review", "p99", "failed 0"):
@@ -20,25 +19,21 @@ def test_the_load_test_counts_by_class(stack: Stack, dataset: Path) -> None:
     assert "sent 80 in" in done.stdout
 
 
-def test_ctrl_c_still_prints_the_summary(stack: Stack, dataset: Path) -> None:
+def test_ctrl_c_still_prints_the_summary(stack: Stack, few: Path, tmp_path: Path) -> None:
     """Interrupted, the load test shows one line a request and the summary, exit 0."""
-    command = [PYTHON, "test_api.py", "--api-url", stack.url("rest_agent"), "--dataset", str(dataset), "--rate", "5"]
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell's background jobs are started deaf to it
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
-    with process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(3)]
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait(START_SECONDS) == 0
-    assert all("->" in line for line in lines)
-    assert "deny: precision" in rest
+    command = [PYTHON, "test_api.py", "--api-url", stack.url("rest_agent"), "--dataset", str(few), "--rate", "5"]
+    output = tmp_path / "output"
+    with output.open("wb") as written:
+        process = launch(command, stdout=written.fileno())
+    wait_for(lambda: output.read_text().count("\n") >= 3, what="three lines")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(START_SECONDS) == 0
+    lines = output.read_text().splitlines()
+    assert all("->" in line for line in lines[:3])
+    assert any("deny: precision" in line for line in lines[3:])
 
 
-def test_load_tests_take_files_without_the_newer_columns(stack: Stack, dataset: Path, tmp_path: Path) -> None:
+def test_load_tests_take_files_without_the_newer_columns(stack: Stack, few: Path, tmp_path: Path) -> None:
     """A file with the documented columns only works, and no label is ever sent."""
     from contract.fields import LABELS
     from load_test.orders import read_orders
@@ -55,7 +50,7 @@ def test_load_tests_take_files_without_the_newer_columns(stack: Stack, dataset: 
     from contract.tables import read_table
 
     path = tmp_path / "older.csv"
-    pa_csv.write_csv(read_table(dataset).slice(0, 400).drop_columns([*newer, "promo_code_used"]), path)
+    pa_csv.write_csv(read_table(few).slice(0, 400).drop_columns([*newer, "promo_code_used"]), path)
     assert not any(label in order.body for order in read_orders(path) for label in LABELS)
     arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(path)]
     done = run("test_api.py", *arguments, "--rate", "30", "--duration", "1")
@@ -83,8 +78,9 @@ def test_load_test_options_are_checked(arguments: list[str], words: str) -> None
     assert words in done.stderr
 
 
-def test_an_absent_service_is_told() -> None:
+def test_an_absent_service_is_told(few: Path) -> None:
     """Nothing listening: the load test says so for each request and exits with 1."""
-    done = run("test_api.py", "--api-url", "http://127.0.0.1:9", "--rate", "10", "--duration", "0.5", "--retries", "0")
+    arguments = ["--api-url", "http://127.0.0.1:9", "--dataset", str(few)]
+    done = run("test_api.py", *arguments, "--rate", "10", "--duration", "0.5", "--retries", "0")
     assert done.returncode == 1
     assert "ConnectError" in done.stdout

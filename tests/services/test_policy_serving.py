@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,26 +34,26 @@ def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 async def test_swaps_under_load_lose_nothing(models: Path, tmp_path: Path) -> None:
     """Calls go on while the file changes; none fails, and each answer does what the policy that it names says."""
-    swapped = await swap_policies(tmp_path, models, SWAPS, SEEN_BROKEN)
+    swapped = await swap_policies(tmp_path, models, SWAPS, SEEN_BROKEN, pause=0.02)
     assert (swapped.served, swapped.wrong, swapped.refused) == (SWAPS, 0, SEEN_BROKEN)
 
 
-def test_rules_and_changes_are_told_over_rest(policed: Stack, dataset: Path) -> None:
+def test_rules_and_changes_are_told_over_rest(policed: Stack, few: Path) -> None:
     """REST names the rules that matched, and what would have an order approved."""
-    answers = [
-        post(policed, BOTH[1], order.body | {"transaction_id": f"told-{number}"}).json()
-        for number, order in enumerate(read_orders(dataset)[:300])
-    ]
-    ruled = [answer for answer in answers if answer["matched_rules"]]
-    assert all(answer["matched_rules"][0]["effect"] == "deny" for answer in ruled)
-    analyses = [answer["agent_analysis"] for answer in answers if answer["decision"] == "review"]
-    changes = [change for analysis in analyses for change in analysis["counterfactuals"]]
+    ruled, changes = list[Any](), list[Any]()
+    for number, order in enumerate(read_orders(few)):
+        answer = post(policed, BOTH[1], order.body | {"transaction_id": f"told-{number}"}).json()
+        ruled += [answer] if answer["matched_rules"] else []
+        changes += answer["agent_analysis"]["counterfactuals"] if answer["decision"] == "review" else []
+        if ruled and len(changes) >= 10:
+            break
+    assert ruled and all(answer["matched_rules"][0]["effect"] == "deny" for answer in ruled)
     assert changes and all(change["legitimacy_score"] >= 0.7 and change["changes"] for change in changes)
     assert changes[0]["sentence"].startswith("approve if ")
 
 
 def test_the_command_checks_shows_and_tests(
-    policed: Stack, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    policed: Stack, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check names the place of a mistake; test compares with today's policy on a dataset and on the ledger."""
     path = tmp_path / "new.yaml"
@@ -64,17 +65,14 @@ def test_the_command_checks_shows_and_tests(
     shown = call("policy", "show", str(path)).stdout
     assert "big (deny): order.order_amount > 5" in shown and "\x1b" not in shown
     monkeypatch.setenv("VOUCH_AGENT_SCORER", policed.address("ml"))
-    some = tmp_path / "some.csv"
-    some.write_text("".join(dataset.read_text().splitlines(keepends=True)[:600]))
-    dataset = some
-    tested = call("policy", "test", str(path), "--dataset", str(dataset))
+    tested = call("policy", "test", str(path), "--dataset", str(few))
     assert tested.returncode == 0, tested.stderr
     assert "good orders stopped" in tested.stdout and "big:" in tested.stdout
     page = tmp_path / "page.html"
-    assert call("policy", "test", str(path), "--dataset", str(dataset), "--html", str(page)).returncode == 0
+    assert call("policy", "test", str(path), "--dataset", str(few), "--html", str(page)).returncode == 0
     content = page.read_text()
     assert content.count("<svg") >= 3 and "good orders stopped" in content and "src=" not in content
-    assert call("policy", "test", str(path), "--dataset", str(dataset), "--html", str(tmp_path)).returncode == 2
+    assert call("policy", "test", str(path), "--dataset", str(few), "--html", str(tmp_path)).returncode == 2
     assert post(policed, BOTH[1], DOCUMENTED | {"transaction_id": "kept-for-the-test"}).status_code == 200
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{policed.folder / 'ledger.db'}")
     kept = call("policy", "test", str(path), "--ledger", "--since", "1d")

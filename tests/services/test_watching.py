@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import httpx
@@ -23,9 +22,9 @@ from testing.waiting import START_SECONDS, free_port, wait_for
 
 
 @pytest.fixture(scope="module")
-def open_case(stack: Stack, dataset: Any) -> str:
+def open_case(stack: Stack, few: Path) -> str:
     """Id of a case."""
-    for number, order in enumerate(read_orders(dataset)[:600]):
+    for number, order in enumerate(read_orders(few)):
         answer = post(stack, BOTH[1], order.body | {"transaction_id": f"watching-{number}"}).json()
         if answer["decision"] == "review":
             return str(answer["case_id"])

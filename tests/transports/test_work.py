@@ -4,12 +4,12 @@ Work is counted in calls, so that these tests say the same on every machine; see
 """
 
 import asyncio
-import contextvars
+import contextlib
 import gzip
 import importlib
 import json
 import pkgutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -160,21 +160,28 @@ async def ask(
         "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1), "headers": [(b"host", b"127.0.0.1"), *headers], "state": {},
     }  # fmt: skip
-    with measured() as work:
-        # In a context of its own, so that its own steps do not count: it turns for as long as a thread or a disk takes.
-        turns = asyncio.create_task(_take_turns(work), context=contextvars.Context())
-        try:
-            async with asyncio.timeout(60):
-                await app(scope, receive, send)
-        finally:
-            turns.cancel()
+    with measured() as work, _turns_of_the_loop(work):
+        async with asyncio.timeout(60):
+            await app(scope, receive, send)
     return status, work, asked
 
 
-async def _take_turns(work: Work) -> None:
-    while True:
+@contextlib.contextmanager
+def _turns_of_the_loop(work: Work) -> Iterator[None]:
+    """Note each time that the loop looks for what others wait for: then whoever is ready has a turn."""
+    loop: Any = asyncio.get_running_loop()
+    selector = loop._selector
+    select = selector.select
+
+    def selecting(timeout: float | None = None) -> Any:
         work.turn()
-        await asyncio.sleep(0)
+        return select(timeout)
+
+    selector.select = selecting
+    try:
+        yield
+    finally:
+        del selector.select
 
 
 async def assert_linear(name: str, asks: Callable[[int], Any]) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from chaos.ledger.erasures import ErasedUnderLoad, erase_under_load
+from testing.ledger.templates import new_ledger_on
 from testing.servers.postgres import Postgres
 
-ANSWERS = 20
+ANSWERS = 10
 
 
 def _holds(erased: ErasedUnderLoad) -> None:
@@ -16,14 +17,14 @@ def _holds(erased: ErasedUnderLoad) -> None:
 
 async def test_persons_are_erased_beside_readers_and_reviews(models: Path, tmp_path: Path) -> None:
     """While readers are open the answer is pending and reviews go on; after them it is done, and no file holds the person."""
-    _holds(await erase_under_load(tmp_path, models, persons=1, readers=2, rate=40, answers=ANSWERS))
+    _holds(await erase_under_load(tmp_path, models, persons=1, readers=2, rate=20, answers=ANSWERS))
 
 
 async def test_persons_are_erased_from_postgres(models: Path, tmp_path: Path, postgres: Postgres) -> None:
     """The same with two agents on one PostgreSQL."""
-    url = postgres.new_database()
+    url = new_ledger_on(postgres)
     files = lambda: postgres.files(url)  # noqa: E731
     erased = await erase_under_load(
-        tmp_path, models, persons=1, readers=2, rate=40, url=url, files=files, agents=2, answers=ANSWERS
+        tmp_path, models, persons=1, readers=2, rate=20, url=url, files=files, agents=2, answers=ANSWERS
     )
     _holds(erased)

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from chaos.ledger.kills import LedgerKept, kill_agents
+from testing.ledger.templates import new_ledger_on
 from testing.servers.postgres import Postgres
 
-BETWEEN = 30
+BETWEEN = 15
 
 
 def _holds(kept: LedgerKept) -> None:
@@ -17,11 +18,11 @@ def _holds(kept: LedgerKept) -> None:
 
 async def test_killed_agents_lose_nothing_that_was_acknowledged(models: Path, tmp_path: Path) -> None:
     """Kill -9 of the agent under load: each answer is kept, once, as answered; memory is what a replay says."""
-    _holds(await kill_agents(tmp_path, models, kills=1, rate=60, between=BETWEEN))
+    _holds(await kill_agents(tmp_path, models, kills=1, rate=30, between=BETWEEN))
 
 
 async def test_two_agents_on_postgres_lose_nothing(models: Path, tmp_path: Path, postgres: Postgres) -> None:
     """The same with two agents on one PostgreSQL, which is killed too."""
-    url = postgres.new_database()
-    kept = await kill_agents(tmp_path, models, kills=1, rate=60, agents=2, url=url, postgres=postgres, between=BETWEEN)
+    url = new_ledger_on(postgres)
+    kept = await kill_agents(tmp_path, models, kills=1, rate=30, agents=2, url=url, postgres=postgres, between=BETWEEN)
     _holds(kept)

@@ -18,7 +18,7 @@ from testing.inputs.orders import message
 
 
 @given(filled(Transaction.DESCRIPTOR))
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=120, deadline=None)
 def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
     """The compiled conditions never accept what protovalidate refuses."""
     accepts = rules.message_predicate(Transaction.DESCRIPTOR)
