@@ -22,6 +22,7 @@ from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.rpc.local import LocalHealth
 from runtime.rpc.server import Server
+from testing.ledger.templates import new_ledger
 
 _ANY_PORT = {"listen": "127.0.0.1:0", "metrics_listen": ""}
 
@@ -50,7 +51,8 @@ async def doors(
     bridge: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Doors]:  # fmt: skip
     """Doors while the context lasts. `bridge` are settings of the bridge, by the end of their names: `{"max_lines": "5"}`."""
-    ledger = f"sqlite:///{folder / 'ledger.db'}"
+    path = folder / "ledger.db"
+    ledger = f"sqlite:///{path}" if path.exists() else new_ledger(path)
     agent_settings = AgentSettings.read(**{**_ANY_PORT, "ledger_url": ledger, **(agent or {})})
     async with (
         scoring.running(

@@ -184,13 +184,26 @@ def small_models(table: pa.Table, shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time."""
+def postgres(shared: Path) -> Iterator[Postgres]:
+    """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time.
+
+    Each worker has one, as tests kill it, keep its log from ending, and search the files that its databases share.
+    """
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    origin = shared / "postgres"
+    origin.mkdir(exist_ok=True)
+    with alone(origin):
+        if not (origin / "made").exists():
+            from testing.ledger.templates import (
+                make_server_with_template,  # not in the process that only hands out tests
+            )
+
+            make_server_with_template(origin)
+            (origin / "made").touch()
     with (
         tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=roomy_memory()) as folder,
-        running(Path(folder), autovacuum="off") as server,
+        running(Path(folder), like=origin, by_socket=True, autovacuum="off") as server,
     ):
         yield server
 

@@ -7,13 +7,36 @@ import sqlite3
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-import psycopg
+import sqlalchemy as sa
 
 from agent_server.ledger import open_engine
-from testing.servers.postgres import Postgres
+from testing.servers.postgres import Postgres, name_of
 
 _TEMPLATE = "ledger_template"
+
+
+class _Compiled(sa.util.LRUCache[Any, Any]):
+    """Compiled statements by database: an engine would compile all of its own, as each has a dialect of its own."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__((key[0].name, *key[1:]), value)
+
+
+_compiled = _Compiled(2000)
+
+
+def compile_once() -> None:
+    """Let all engines of this process share what they compile."""
+    sa.event.listen(sa.Engine, "engine_connect", _share)
+
+
+def _share(connection: sa.Connection) -> None:
+    connection.engine._compiled_cache = _compiled
 
 
 def new_ledger(path: Path) -> str:
@@ -36,22 +59,26 @@ def _content() -> bytes:
 
 def new_ledger_on(server: Postgres) -> str:
     """The URL of a new ledger in a database of PostgreSQL, in the same way."""
-    try:
-        url = server.new_database(_TEMPLATE)
-    except psycopg.errors.InvalidCatalogName:  # the server's first one
-        _make_template(server)
-        url = server.new_database(_TEMPLATE)
-    with server.connect(url.rpartition("/")[2]) as connection:
+    url = server.new_database(_TEMPLATE)
+    with server.connect(name_of(url)) as connection:
         row = (int(time.time()), os.urandom(32))
         connection.execute("INSERT INTO memory (id, number, since, key, folded_until, importing_until) "
                            "VALUES (1, 0, %s, %s, 0, 0)", row)  # fmt: skip
     return url
 
 
+def make_server_with_template(folder: Path) -> None:
+    """A server in a folder that others are copies of, with a ledger that was migrated."""
+    server = Postgres(folder, {})
+    server.start()
+    _make_template(server)
+    server.end()
+
+
 def _make_template(server: Postgres) -> None:
     url = server.new_database()
     open_engine(url).dispose()
-    name = url.rpartition("/")[2]
+    name = name_of(url)
     with server.connect(name) as connection:  # no trace of its row, which a ledger has for itself
         connection.execute("DELETE FROM memory")
         connection.execute("VACUUM FULL memory")

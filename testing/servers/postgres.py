@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own on a free port, from Debian's binaries."""
+"""A PostgreSQL of one's own on a free port, or by a socket in its folder, from Debian's binaries."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -26,10 +26,16 @@ def binaries() -> Path | None:
 class Postgres:
     """A server in a folder. PostgreSQL does not run as root: then it runs as the user that its package made."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], *,
+        like: Path | None = None, by_socket: bool = False,
+    ) -> None:  # fmt: skip
+        """`like` is the folder of a server that has ended, whose databases this one begins with."""
         bin_folder = binaries()
         assert bin_folder is not None
         self._bin, self._data, self.port, self._settings = bin_folder, folder / "data", 0, settings
+        self._socket = folder if by_socket else None
+        self._creating: psycopg.Connection[tuple[object, ...]] | None = None
         self._as: list[str] = []
         if os.geteuid() == 0:
             owner = pwd.getpwnam(_USER)
@@ -39,10 +45,13 @@ class Postgres:
                     parent.chmod(parent.stat().st_mode | 0o011)
             self._as = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", _USER, "--no-sync")
+        if like is not None:
+            self._run("cp", "-a", str(like / "data"), str(folder))
+            return
+        self._run(str(self._bin / "initdb"), "-D", str(self._data), "-A", "trust", "-U", _USER, "--no-sync")
 
-    def _run(self, name: str, *arguments: str) -> None:
-        subprocess.run([*self._as, str(self._bin / name), *arguments], check=True, capture_output=True, cwd="/")
+    def _run(self, *command: str) -> None:
+        subprocess.run([*self._as, *command], check=True, capture_output=True, cwd="/")
 
     def start(self) -> None:
         """Start, and wait until it answers. The first start chooses the port, and another one where it was taken since."""
@@ -61,7 +70,8 @@ class Postgres:
 
     def _begin(self) -> "subprocess.Popen[bytes]":
         options = {
-            "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
+            "listen_addresses": "" if self._socket else "127.0.0.1", "port": self.port, "fsync": "off",
+            "unix_socket_directories": self._socket or "",
             "max_connections": 200, "shared_buffers": "32MB", "full_page_writes": "off",
             "jit": "off", **self._settings,
         }  # fmt: skip
@@ -78,22 +88,25 @@ class Postgres:
 
     def connect(self, database: str = _USER) -> "psycopg.Connection[tuple[object, ...]]":
         """A connection that commits each statement."""
-        where = f"host=127.0.0.1 port={self.port} user={_USER} dbname={database}"
+        where = f"host={self._socket or '127.0.0.1'} port={self.port} user={_USER} dbname={database}"
         return psycopg.connect(where, autocommit=True, connect_timeout=60)
 
     def new_database(self, template: str = "template0") -> str:
         """The URL of a fresh database: empty, or a copy of another one."""
         name = f"ledger_{uuid.uuid4().hex[:12]}"
-        with self.connect() as connection:
-            # By files: the other way writes all of it to the log too.
-            # PostgreSQL 15 and later log each page by default, which takes three times as long.
-            strategy = " STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}'.encode())
+        if self._creating is None or self._creating.closed:
+            self._creating = self.connect()
+        # By files: the other way writes all of it to the log too.
+        # PostgreSQL 15 and later log each page by default, which takes three times as long.
+        strategy = " STRATEGY FILE_COPY" if self._creating.info.server_version >= 150_000 else ""
+        self._creating.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}'.encode())
+        if self._socket:
+            return f"postgresql://{_USER}@/{name}?host={self._socket}&port={self.port}"
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def files(self, url: str) -> list[Path]:
         """All files of a database, and those that all databases share: logs, and tables of the server."""
-        with self.connect(url.rpartition("/")[2]) as connection:
+        with self.connect(name_of(url)) as connection:
             row = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
         assert row is not None
         own = self._data / "base" / str(row[0])
@@ -103,6 +116,7 @@ class Postgres:
     def kill(self) -> None:
         """Kill -9 of all its processes, and wait until none holds its memory: else it could not be started again."""
         assert self._process is not None
+        self._disconnect()
         self._process.send_signal(signal.SIGSTOP)  # so that it makes no other process meanwhile
         pids = [
             int(p) for p in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
@@ -113,12 +127,30 @@ class Postgres:
         self._process.wait()
         wait_for(lambda: not any(map(_lives, pids)), what="the end of PostgreSQL's processes")
 
+    def _disconnect(self) -> None:
+        if self._creating is not None:
+            self._creating.close()
+            self._creating = None
+
+    def end(self) -> None:
+        """End in order, so that its files can be copied."""
+        assert self._process is not None
+        self._disconnect()
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+
     def stop(self) -> None:
         """Stop at once, without a checkpoint that nobody needs, and remove its files."""
+        self._disconnect()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
         shutil.rmtree(self._data, ignore_errors=True)
+
+
+def name_of(url: str) -> str:
+    """The name of the database that a URL names."""
+    return url.rpartition("@")[2].partition("/")[2].partition("?")[0]
 
 
 def _lives(pid: int) -> bool:
@@ -130,9 +162,9 @@ def _lives(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Postgres]:
+def running(folder: Path, *, like: Path | None = None, by_socket: bool = False, **settings: str) -> Iterator[Postgres]:
     """A server for as long as the block runs."""
-    server = Postgres(folder, **settings)
+    server = Postgres(folder, settings, like=like, by_socket=by_socket)
     try:
         server.start()
         yield server

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 import vouch
+from testing.ledger.templates import new_ledger
 from testing.servers.launching import PYTHON, ROOT, Process, launch, run
 from testing.waiting import START_SECONDS, free_port, wait_for
 
@@ -91,6 +92,9 @@ class Stack:
 
     def start(self, *names: str) -> None:
         """Start services without waiting."""
+        ledger = self.folder / "ledger.db"
+        if {"agent", "one"} & {*names} and "VOUCH_AGENT_LEDGER_URL" not in self.settings and not ledger.exists():
+            new_ledger(ledger)
         for name in names:
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.running[name] = launch(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from testing.ledger.templates import new_ledger
 from testing.servers.launching import PYTHON, Process, launch
 from testing.waiting import START_SECONDS, free_port, wait_for
 
@@ -180,8 +181,7 @@ def scorer(folder: Path, models: Path, **rest: object) -> Replica:
 
 def agent(folder: Path, scorer_address: str, ledger_url: str = "", **rest: object) -> Replica:
     """An agent that asks a scorer."""
-    settings = {
-        "VOUCH_AGENT_SCORER": scorer_address,
-        "VOUCH_AGENT_LEDGER_URL": ledger_url or f"sqlite:///{folder / 'chaos.db'}",
-    }
+    path = folder / "chaos.db"
+    own = f"sqlite:///{path}" if ledger_url or path.exists() else new_ledger(path)
+    settings = {"VOUCH_AGENT_SCORER": scorer_address, "VOUCH_AGENT_LEDGER_URL": ledger_url or own}
     return Replica("agent_server", "VOUCH_AGENT_", folder, settings=settings, **rest)  # type: ignore[arg-type]

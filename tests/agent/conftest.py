@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from testing.ledger.templates import new_ledger, new_ledger_on
+from testing.ledger.templates import compile_once, new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres
+
+compile_once()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -17,6 +17,7 @@ from contract.tables import read_table
 from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
 from history.replay import Attempt, Replay, texts_of
 from history.table import with_history
+from testing.ledger.templates import new_ledger
 from testing.servers.processes import call
 from tests.agent.history_store.test_history import APPROVE, DENY, review
 
@@ -172,7 +173,7 @@ def test_a_ledger_without_orders_has_nothing_to_export(tmp_path: Path) -> None:
     done = call(*arguments)
     assert done.returncode == 2 and "there is no ledger" in done.stderr, done.stdout
     assert not (tmp_path / "empty.db").exists()
-    open_engine(url).dispose()
+    new_ledger(tmp_path / "empty.db")
     done = call(*arguments)
     assert done.returncode == 2 and "no order yet" in done.stderr, done.stdout
     assert not (tmp_path / "e.csv").exists()

@@ -84,7 +84,8 @@ class _World:
         kept = await self.ledger.write(RecordDecision(order, answer, DecisionContext("shop", "", "d" * 64), opening))
         self.case_id = kept.answer.case_id
         self.claimed = Claimed(self.case_id, 1)
-        self.unscored = next((row for _, row in await self.waiting()), None)
+        if score is None:
+            self.unscored = next((row for _, row in await self.waiting()), None)
 
     async def waiting(self) -> list[tuple[str, Any]]:
         """What a rescoring finds of this order, and of none before it."""

@@ -34,7 +34,8 @@ from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from testing.inputs.orders import message
 from testing.ledger.decisions import fill, keep
 from testing.ledger.erasing import past_of
-from testing.servers.postgres import Postgres
+from testing.ledger.templates import new_ledger, new_ledger_on
+from testing.servers.postgres import Postgres, name_of
 from testing.waiting import wait_for
 
 _MADE = {
@@ -80,7 +81,7 @@ def _holds(url: str) -> None:
 
 def test_views_of_others_do_not_hinder_sqlite_and_stay(tmp_path: Path) -> None:
     """A view on a table, even one that is broken, means the same after an erasure as before, and the erasure is finished."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     fill(url, 3, keep)
     engine = open_engine(url)
     _run(engine, "CREATE VIEW report AS SELECT case_id FROM cases", "CREATE VIEW broken AS SELECT * FROM nowhere")
@@ -109,7 +110,7 @@ def test_triggers_of_others_stay(ledger_url: str) -> None:
 
 def test_a_restore_over_a_ledger_removes_its_bytes_and_half_made_copies(postgres: Postgres, tmp_path: Path) -> None:
     """PostgreSQL's files keep rows that a restore deletes, and copies that were under way: both are pending after it."""
-    other, url = f"sqlite:///{tmp_path / 'other.db'}", postgres.new_database()
+    other, url = new_ledger(tmp_path / "other.db"), postgres.new_database()
     fill(other, 2, keep)
     back_up(other, tmp_path / "backup.db", force=False)
     restore(tmp_path / "backup.db", url, force=False)
@@ -192,11 +193,11 @@ def test_a_migration_waits_for_a_write_that_is_under_way(postgres: Postgres) -> 
     with writing(engine) as connection, connection.begin():
         connection.exec_driver_sql("SELECT sequence FROM head FOR UPDATE").all()
         thread.start()
-        with postgres.connect(url.rpartition("/")[2]) as other:
+        with postgres.connect(name_of(url)) as other:
             wait_for(lambda: other.execute(waits).fetchone() == (1,), what="the migration to wait")
         connection.exec_driver_sql("UPDATE cases SET note = ''")
     thread.join()
-    with postgres.connect(url.rpartition("/")[2]) as other:
+    with postgres.connect(name_of(url)) as other:
         deadlocks = other.execute(
             b"SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         ).fetchone()
@@ -235,7 +236,7 @@ async def test_an_agent_with_another_clock_keeps_an_import_from_bringing_a_perso
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     """Whose clock is hours ahead or behind: an import that runs leaves the erased person out, and nothing is folded."""
-    engine = open_engine(postgres.new_database())
+    engine = open_engine(new_ledger_on(postgres))
     ledger, importing, right = Ledger(engine), Importing(engine), time.time
     importing.add(past_of("gone", range(1_700_000_000, 1_700_000_010), 5.0))
     monkeypatch.setattr("time.time", lambda: right() + 3600 * hours)

@@ -29,6 +29,7 @@ from runtime.errors import NotAvailable, NotFound
 from testing.inputs.orders import message
 from testing.ledger.decisions import keep
 from testing.ledger.erasing import Shop, call_by, import_past, past_of
+from testing.ledger.templates import new_ledger
 
 LEASE = 600_000_000
 NOW = 1_790_000_000
@@ -168,7 +169,7 @@ def test_an_interrupted_command_tells_and_a_later_one_finishes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """erase, status and scrub end with 3 and a sentence while a reader hinders them, and with 0 once it is gone."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     engine = open_engine(url)
     with writing(engine) as connection, connection.begin():
         connection.execute(ERASURE_PROGRESS.update().values(requested=1, since=NOW * 1_000_000))

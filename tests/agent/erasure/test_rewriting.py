@@ -29,7 +29,8 @@ from runtime.errors import NotAvailable, Unavailable
 from testing.inputs.orders import message
 from testing.ledger.decisions import keep
 from testing.ledger.erasing import Shop, call_by
-from testing.servers.postgres import Postgres
+from testing.ledger.templates import new_ledger, new_ledger_on
+from testing.servers.postgres import Postgres, name_of
 
 LEASE = 600_000_000
 NOW = 1_790_000_000
@@ -114,7 +115,7 @@ def _value(column: sa.Column[Any], chance: random.Random) -> Any:
 def test_copies_that_page_splits_left_are_removed(tmp_path: Path) -> None:
     """SQLite overwrites a row that is deleted, but not what splits of pages left of it; in the new table there is nothing."""
     path = tmp_path / "ledger.db"
-    engine = open_engine(f"sqlite:///{path}")
+    engine = open_engine(new_ledger(path))
     for seed in range(2):
         chance = random.Random(seed)
         with writing(engine) as connection:
@@ -137,7 +138,7 @@ def test_copies_that_page_splits_left_are_removed(tmp_path: Path) -> None:
 
 def _as_user(postgres: Postgres, url: str, *statements: str) -> str:
     """The URL of the same database for a user who owns its tables, and no more; with statements run by a superuser."""
-    name = url.rpartition("/")[2]
+    name = name_of(url)
     role = f"shop_{name}"
     with postgres.connect(name) as connection:
         for statement in (f'CREATE ROLE "{role}" LOGIN', f'GRANT CREATE ON SCHEMA public TO "{role}"', *statements):
@@ -154,7 +155,7 @@ async def test_rights_that_are_missing_are_named(postgres: Postgres) -> None:
     progress = await shop.work.finish(120)
     assert progress.stage is Stage.TABLES
     assert "does not own the database" in progress.waiting_for
-    name = url.rpartition("/")[2]
+    name = name_of(url)
     with postgres.connect(name) as connection:
         connection.execute(f'ALTER DATABASE "{name}" OWNER TO "shop_{name}"'.encode())
     await shop.erase("gone")
@@ -171,8 +172,8 @@ async def test_rights_that_are_missing_are_named(postgres: Postgres) -> None:
 
 async def test_what_others_own_in_the_database_stays(postgres: Postgres) -> None:
     """Rights on tables stay; a view hinders the swap, and is named; a slot that keeps the log is a reason too."""
-    url = postgres.new_database()
-    shop, name = Shop(url), url.rpartition("/")[2]
+    url = new_ledger_on(postgres)
+    shop, name = Shop(url), name_of(url)
     await shop.ledger.write(keep(1, user_id="gone"))
     with postgres.connect(name) as connection:
         connection.execute(f'CREATE ROLE "reports_{name}"'.encode())

@@ -128,7 +128,7 @@ class _Same(random.Random):
 
 async def test_no_golden_order_takes_an_id_of_the_shop(tmp_path: Path) -> None:
     """Of 10,000 possible ids 5,000 are taken: golden orders get others, of accounts and devices too; none where all are."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     fill(url, 5000, lambda number: keep(f"{number:04}", pb.DECISION_APPROVE, 0.9, user_id=f"u{number:04}"))
     ledger = Ledger(open_engine(url))
     golden = _golden_cases(ledger)

@@ -21,6 +21,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from runtime.errors import NotFound
 from testing.ledger.decisions import answer_for, keep
+from testing.ledger.templates import new_ledger
 from testing.servers.processes import run
 from tests.agent.cases.test_cases import LEASE, resolve
 
@@ -79,7 +80,7 @@ async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
 
 async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
     """Orders decided, outcomes reported by their truth, labels exported: a dataset that trains, without the denied."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     ledger, orders = Ledger(open_engine(url)), list(messages(table.slice(0, 400)))
     is_abuse = table.slice(0, 400).column("is_abuse").to_pylist()
     for number, (order, abuse) in enumerate(zip(orders, is_abuse, strict=True)):

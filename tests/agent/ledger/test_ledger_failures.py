@@ -17,7 +17,7 @@ from agent_server.ledger import Ledger, open_engine
 from runtime.errors import Unavailable
 from runtime.telemetry import logging
 from testing.ledger.decisions import keep
-from testing.ledger.templates import new_ledger
+from testing.ledger.templates import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres
 from testing.waiting import wait_for
 
@@ -136,7 +136,7 @@ async def test_a_locked_ledger_is_told_in_time(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postgres) -> None:
     """PostgreSQL is killed between and during groups: what was answered is there, and it recovers by itself."""
-    url = postgres.new_database()
+    url = new_ledger_on(postgres)
     ledger, answered = Ledger(open_engine(url)), list[str]()
     for turn in range(2):
         answered += await _answered(ledger, range(100 * turn, 100 * turn + 20))

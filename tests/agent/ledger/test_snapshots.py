@@ -22,6 +22,7 @@ from agent_server.ledger.schema import ENTRIES, HEAD
 from runtime.errors import Unavailable
 from testing.commands import ended
 from testing.ledger.decisions import keep
+from testing.ledger.templates import new_ledger
 from testing.servers.launching import run
 
 ROOT = Path(__file__).parents[3]
@@ -178,7 +179,7 @@ def test_commands_that_read_make_and_change_nothing(
     assert list(folder.iterdir()) == []
     (folder / "empty.db").touch()
     assert "holds no ledger" in run("sqlite:///empty.db")
-    engine = open_engine("sqlite:///ledger.db")
+    engine = open_engine(new_ledger(Path("ledger.db")))
     for version, word in (("0006", "older program"), ("9999", "newer program")):
         with engines.writing(engine) as connection, connection.begin():
             connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{version}'"))
@@ -192,7 +193,7 @@ def test_a_ledger_is_read_without_any_right_to_write() -> None:
     """An auditor who may only read the folder and the file verifies a ledger that rests, and leaves nothing there."""
     with tempfile.TemporaryDirectory(prefix="vouch-read-only-") as name:  # pytest's own folders let nobody else in
         folder, path = Path(name), Path(name) / "ledger.db"
-        ledger = Ledger(open_engine(f"sqlite:///{path}"))
+        ledger = Ledger(open_engine(new_ledger(path)))
         asyncio.run(ledger.write(keep(1)))
         ledger.close()
         path.chmod(0o444)

@@ -43,6 +43,7 @@ from generated.vouch.v1.outcome_service_pb2 import OUTCOME_KIND_CHARGEBACK, Outc
 from runtime.errors import Unavailable
 from testing.inputs.orders import message
 from testing.ledger.decisions import answer_for, keep
+from testing.ledger.templates import new_ledger
 
 DOCS = Path(__file__).parents[3] / "docs" / "ledger.md"
 LEASE = 600_000_000
@@ -99,7 +100,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a signed ledger and its key."""
     folder = tmp_path_factory.mktemp("tampering")
     make_key(folder / "key.pem")
-    asyncio.run(_written(f"sqlite:///{folder / 'ledger.db'}", folder / "key.pem"))
+    asyncio.run(_written(new_ledger(folder / "ledger.db"), folder / "key.pem"))
     return folder
 
 

@@ -26,6 +26,7 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from runtime.errors import Unavailable
 from testing.inputs.orders import message
 from testing.ledger.decisions import keep
+from testing.ledger.templates import new_ledger
 
 WRITTEN = (
     "entries", "payloads", "cases", "case_changes", "case_events", "attempts", "memory", "head", "row_changes", "proofs",
@@ -134,7 +135,7 @@ async def test_a_locked_table_is_unavailable(ledger_url: str) -> None:
 
 async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) -> None:
     """Where nothing is remembered, the tables of attempts may be missing, and nothing else may."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     ledger, engine = Ledger(open_engine(url), proof=WriteProbe(remembers=False)), connect(url)
     for table in ("attempts", "folded", "folded_devices"):
         with _renamed(engine, table):
@@ -147,7 +148,7 @@ async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) 
 
 async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
     """A proof is believed for a while, but not past a write that failed."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     ledger, engine = Ledger(open_engine(url), proof=WriteProbe(remembers=True)), connect(url)
     assert await ledger.available(1000)
     with _read_only(engine, "payloads"):
@@ -164,7 +165,7 @@ async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
 async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The agent's health turns to NOT_SERVING when a table is gone that only some reviews need, and back when it returns."""
     monkeypatch.setattr("agent_server.running.HEALTH_SECONDS", 0.1)
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     settings = AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url, scorer="127.0.0.1:1")
     engine = open_engine(url)
     async with (
@@ -192,7 +193,7 @@ async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path
     """While somebody holds SQLite's lock the first write waits for it, and those after it do not: five tries of a client wait
     once. Reads go on, and the first write behind the lock is recorded.
     """
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     ledger, waited = Ledger(open_engine(url)), list[float]()
     await ledger.write(keep(0))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
@@ -227,7 +228,7 @@ async def test_a_client_of_a_locked_ledger_hears_before_its_deadline(tmp_path: P
     """A client with five seconds that retries by our policy gets UNAVAILABLE, not DEADLINE_EXCEEDED."""
     from runtime.client.channels import options
 
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = new_ledger(tmp_path / "ledger.db")
     settings = AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url, scorer="127.0.0.1:1")
     async with (
         running(settings, handle_signals=False) as server,

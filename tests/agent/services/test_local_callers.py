@@ -25,6 +25,7 @@ from runtime.access.caller import Caller, read_certificate_roles
 from runtime.errors import Forbidden, Unauthenticated
 from runtime.rpc.authentication import ANONYMOUS, LOCAL_USER, Authenticator
 from runtime.rpc.guard import _authorise
+from testing.ledger.templates import new_ledger
 from testing.waiting import free_port
 from tests.agent.services.test_roles import METHODS as AGENT_METHODS
 
@@ -41,7 +42,7 @@ async def servers(folder: Path, **more: Any) -> AsyncIterator[dict[str, str]]:
     """A real agent and a real scorer in this process; their addresses by path of method."""
     agent, scorer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     agent_settings = AgentSettings.read(
-        listen=agent, metrics_listen="", scorer="127.0.0.1:1", ledger_url=f"sqlite:///{folder / 'ledger.db'}",
+        listen=agent, metrics_listen="", scorer="127.0.0.1:1", ledger_url=new_ledger(folder / "ledger.db"),
         lame_duck_seconds=0, **more,
     )  # fmt: skip
     scorer_settings = MlSettings.read(

@@ -18,6 +18,7 @@ from agent_server.ledger.schema import ENTRIES
 from generated.vouch.v1.outcome_service_pb2 import OUTCOME_KIND_CHARGEBACK, Outcome
 from testing.commands import ended
 from testing.ledger.decisions import keep
+from testing.ledger.templates import new_ledger
 
 CANARY = "canary-7f3a"
 PERSONAL: dict[str, Any] = {
@@ -80,7 +81,7 @@ async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsy
 async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
     """After an erasure no byte of the person is in the database, its log or its free pages; of the others all is."""
     path = tmp_path / "ledger.db"
-    ledger = await _written(f"sqlite:///{path}", persons=200)
+    ledger = await _written(new_ledger(path), persons=200)
     await ledger.write(keep("kept", user_id="somebody", device_id="kept-device"))
 
     def files() -> bytes:

@@ -17,6 +17,7 @@ from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, outcome_service_pb2, privacy_service_pb2
 from runtime.access.keys import digest, new_key
 from testing.commands import ended
+from testing.ledger.templates import new_ledger
 from testing.servers.processes import call
 from testing.waiting import free_port
 
@@ -48,7 +49,7 @@ async def agent(folder: Path) -> AsyncIterator[str]:
     """A real agent in this process, without a scorer; its address."""
     address = f"127.0.0.1:{free_port()}"
     settings = AgentSettings.read(
-        listen=address, metrics_listen="", scorer="127.0.0.1:1", ledger_url=f"sqlite:///{folder / 'ledger.db'}",
+        listen=address, metrics_listen="", scorer="127.0.0.1:1", ledger_url=new_ledger(folder / "ledger.db"),
         api_keys=folder / "keys", lame_duck_seconds=0,
     )  # fmt: skip
     task = asyncio.create_task(serve(settings, False))
