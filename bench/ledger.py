@@ -96,9 +96,11 @@ class Scale:
     many: int = MANY
     warm_up: float = 1.0
     settling: float = 1.0
+    placements: int = 2
+    """On two cores, and on one."""
 
 
-SHORT = Scale(rounds=1, seconds=0.01, callers=4, calls=5, few=20, many=100, warm_up=0.01, settling=0.0)
+SHORT = Scale(rounds=1, seconds=0.01, callers=4, calls=5, few=20, many=100, warm_up=0.01, settling=0.0, placements=1)
 
 
 async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[float]]:
@@ -111,7 +113,7 @@ async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[fl
 
     sqlite = f"sqlite:///{folder / 'few.db'}"
     filled(sqlite, scale.few)
-    for cores, core in (("", _CLIENT), ("_one_core", _SERVERS)):
+    for cores, core in (("", _CLIENT), ("_one_core", _SERVERS))[: scale.placements]:
         async with reviewing(folder, models, sqlite, core, scale.warm_up) as (reviews, predicts, front):
             for _ in range(scale.rounds):
                 score = figure(f"predict_rate{cores}", await capacity(predicts, scale.callers, scale.seconds))

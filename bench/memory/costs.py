@@ -248,7 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name)
         models = models_of(options, folder)
         costs = asyncio.run(memory_costs(folder / "usual", models, scale, hot=False))
-        hot_costs = asyncio.run(memory_costs(folder / "hot", models, scale, hot=True))
+        # The same once more: with --short, hot shoppers are only looked at.
+        hot_costs = costs if options.short else asyncio.run(memory_costs(folder / "hot", models, scale, hot=True))
         p99 = {}
         for word, count in (("small", scale.orders), ("large", large)):
             url = f"sqlite:///{folder / f'{word}.db'}"

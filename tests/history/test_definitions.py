@@ -58,7 +58,7 @@ def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None
     """Replay and columns stop at the largest number of days that the contract takes."""
     field: Any = Transaction.DESCRIPTOR.fields_by_name["days_since_account_first_purchase"]
     rule = rules_of(field)
-    assert rule.int32.lte == MOST_DAYS
+    assert rule.bounds["lte"] == MOST_DAYS
     old, late = attempt(1, NOON), attempt(2, NOON + (MOST_DAYS + 7) * DAY)
     assert last(old, late)["days_since_account_first_purchase"] == MOST_DAYS
     columns = Columns(np.array([old.at, late.at]), {"user_id": codes(pa.array(["u", "u"]))}, np.array([10.0, 10.0]))
