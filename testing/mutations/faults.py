@@ -159,8 +159,8 @@ FAULTS: Final = [
         _HISTORY,
         (
             "a denied order counts",
-            "group.execute(own.values(counts=not denied))",
-            "group.execute(own.values(counts=True))",
+            "tx.execute(own.values(counts=not denied))",
+            "tx.execute(own.values(counts=True))",
         ),
     ),
 ]

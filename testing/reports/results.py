@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parent.parent / "bench" / "results"
+FOLDER = Path(__file__).resolve().parents[2] / "bench" / "results"
 
 
 def entry(values: Sequence[float], unit: str) -> dict[str, Any]:
