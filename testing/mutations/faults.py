@@ -24,6 +24,7 @@ def _in(topic: str, file: str, tests: Sequence[str], *faults: tuple[str, str, st
 _INDENT: Final = 16 * " "
 _LEDGER: Final = (
     "tests/agent/ledger/test_tampering.py",
+    "tests/agent/ledger/test_forged_chains.py",
     "tests/agent/ledger/test_ledger.py",
     "tests/agent/ledger/test_writes.py",
 )
@@ -31,8 +32,10 @@ _GUARD: Final = (
     "tests/runtime/rpc/test_guard.py",
     "tests/runtime/rpc/test_grpc_tuning.py",
     "tests/agent/services/test_overload.py",
+    "tests/agent/services/test_scorer_failures.py",
     "tests/agent/services/test_roles.py",
-    "tests/transports/test_work.py",
+    "tests/transports/test_rest_work.py",
+    "tests/transports/test_grpc_work.py",
 )
 _POLICY: Final = (
     "tests/agent/policies/test_policy.py",

@@ -27,7 +27,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
-TIMED = ("test_ledger_failures", "test_writes", "test_health", "test_overload")
+TIMED = ("test_ledger_failures", "test_writes", "test_health", "test_overload", "test_scorer_failures")
 """Files whose tests are about the limits themselves."""
 
 
@@ -39,3 +39,10 @@ def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr("agent_server.database.engine.BUSY_SECONDS", 60.0)
         monkeypatch.setattr("agent_server.database.engine.CONNECT_SECONDS", 60)
         monkeypatch.setattr("agent_server.database.engine.HANGING_MILLISECONDS", 60_000)
+
+
+@pytest.fixture
+def wide_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Widen the limits for health checks and writes, so that a slow machine misses none."""
+    monkeypatch.setattr("agent_server.scoring.client.HEALTH_SECONDS", 60.0)
+    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 60.0)

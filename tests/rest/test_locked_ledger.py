@@ -20,7 +20,7 @@ from testing.inputs.hostile import ORDER
 from testing.inputs.orders import message
 from testing.servers.replicas import envoy
 from testing.waiting import free_port, wait_for
-from tests.transports.test_work import REST
+from tests.transports.work_limits import REST
 
 SECONDS = 60.0
 WRITES: Final[dict[str, Any]] = {

@@ -15,7 +15,7 @@ from runtime.access.keys import digest, new_key
 from runtime.error_statuses import STATUSES, reason_name
 from testing.in_process import Doors, bridge_app, doors
 from testing.inputs.hostile import ORDER
-from tests.transports.test_work import REST
+from tests.transports.work_limits import REST
 
 REASONS = {reason_name(reason) for reason in STATUSES}
 ROWS = [row.split(" ") for row in REST]

@@ -1,4 +1,4 @@
-"""Labels as files and pages: types come from the contract, one age for all kinds, and never all rows in memory."""
+"""Labels: one age for all kinds, pages of any size, and never all rows in memory."""
 
 import itertools
 import uuid
@@ -7,8 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,21 +15,17 @@ from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.tables import CASES
-from agent_server.feedback import labels, reviewers
+from agent_server.feedback import reviewers
 from agent_server.feedback.labels import Known, known_labels, label_page
 from agent_server.feedback.outcomes import Report
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext
-from contract.fields import FIELDS
-from contract.schema import TYPES, WRITTEN_TYPES
-from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from testing.inputs.orders import message
 from testing.ledger.decisions import answer_for, fill
 from testing.ledger.templates import new_ledger
-from testing.servers.processes import call
 from tests.agent.cases.test_cases import LEASE, resolve
 
 CHARGEBACK, GOOD = outcomes.OUTCOME_KIND_CHARGEBACK, outcomes.OUTCOME_KIND_CONFIRMED_GOOD
@@ -57,7 +51,7 @@ def decided(
     return RecordDecision(order, answer, DecisionContext("shop", "", "d" * 64), opening)
 
 
-def told(number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK, source: str = "bank") -> Report:
+def reported(number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK, source: str = "bank") -> Report:
     """A report on an order, made so many days ago."""
     return Report(outcomes.Outcome(transaction_id=f"t{number}", kind=kind, source=source), NOW - days_ago * DAY, "shop")
 
@@ -78,9 +72,9 @@ async def test_one_age_for_labels_of_all_kinds(ledger_url: str) -> None:
     for number, days_ago in enumerate((100, 61, 59, 1)):
         await ledger.write(decided(number, days_ago))
         await ledger.write(decided(10 + number, days_ago))
-        await ledger.write(told(10 + number, days_ago - 1))
+        await ledger.write(reported(10 + number, days_ago - 1))
         await ledger.write(decided(20 + number, days_ago))
-        await ledger.write(told(20 + number, days_ago - 1, GOOD))
+        await ledger.write(reported(20 + number, days_ago - 1, GOOD))
         await judge(ledger, 30 + number, days_ago, pb.DECISION_DENY)
         await ledger.write(decided(40 + number, days_ago, pb.DECISION_DENY))
     statements = await ledger.read(known_labels())
@@ -96,22 +90,22 @@ async def test_one_age_for_labels_of_all_kinds(ledger_url: str) -> None:
     ledger.close()
 
 
-async def _some_of_everything(url: str) -> None:
+async def _write_every_kind(url: str) -> None:
     """Orders that were approved, denied, judged, reported twice, decided again, and several reports at one moment."""
     ledger = Ledger(open_engine(url))
     for number in range(60):
         decision = pb.DECISION_DENY if number % 10 == 9 else pb.DECISION_APPROVE
         await ledger.write(decided(number, 90 - number % 7, decision))
         if number % 4 == 0:
-            await ledger.write(told(number, 50))
+            await ledger.write(reported(number, 50))
         if number % 8 == 0:
-            await ledger.write(told(number, 50 - number % 3, GOOD, "support"))
+            await ledger.write(reported(number, 50 - number % 3, GOOD, "support"))
         if number % 6 == 0:
             await ledger.write(decided(number, 70, pb.DECISION_APPROVE, order_amount=1.0))
     for number in range(60, 70):
         await judge(ledger, number, 80 - number % 3, pb.DECISION_DENY if number % 2 else pb.DECISION_APPROVE)
         if number % 5 == 0:
-            await ledger.write(told(number, 20, GOOD))
+            await ledger.write(reported(number, 20, GOOD))
     ledger.close()
 
 
@@ -163,7 +157,7 @@ def _pages(connection: Any, size: int, **options: Any) -> list[list[Known]]:
 
 async def test_pages_are_the_labels(ledger_url: str) -> None:
     """Pages of any size hold each label once, the latest word on its order, oldest first, as one page of all does."""
-    await _some_of_everything(ledger_url)
+    await _write_every_kind(ledger_url)
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
         for matured, since in itertools.product((None, NOW - 60 * DAY), (0, NOW - 49 * DAY)):
@@ -183,11 +177,11 @@ async def test_no_statement_after_a_moment_counts(ledger_url: str) -> None:
     ledger = Ledger(open_engine(ledger_url))
     for number in range(4):
         await ledger.write(decided(number, 90))
-        await ledger.write(told(number, 50 - number))
+        await ledger.write(reported(number, 50 - number))
     until = NOW - 10 * DAY
     first, after = await ledger.read(label_page(size=2, until=until))
     for number in range(4):
-        await ledger.write(told(number, 5, GOOD))
+        await ledger.write(reported(number, 5, GOOD))
     second, _ = await ledger.read(label_page(after, size=4, until=until))
     assert [(label.transaction_id, label.is_abuse) for label in (*first, *second)] == [
         (f"t{n}", True) for n in range(4)
@@ -242,66 +236,3 @@ async def test_reviewers_are_counted_in_parts(ledger_url: str, monkeypatch: pyte
     assert {one.reviewer: (one.verdicts, one.paired, one.agreed) for one in answers[0].reviewers} == {
         "ada": (12, 6, 6), "bob": (6, 6, 6)
     }  # fmt: skip
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> str:
-    """A ledger without an entry."""
-    return new_ledger(tmp_path / "ledger.db")
-
-
-EXTRAS: list[tuple[dict[str, float], dict[str, str]]] = [
-    ({}, {}),
-    ({"branch": 3.0, "weight": 2.5, "order_amount": 1.0}, {}),
-    ({"weight": 1.0}, {"branch": "north", "is_abuse": "no", "label_source": "x", "card_id": "not the card"}),
-    ({"branch": 2.5}, {"note": "only here"}),
-]
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-@pytest.mark.parametrize("first", range(4))
-async def test_types_come_from_the_contract(
-    empty: str, tmp_path: Path, suffix: str, first: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whichever order comes first, each column of an export has the contract's type, and every value is read back."""
-    ledger = Ledger(open_engine(empty))
-    order_of_writing = [(first + step) % 4 for step in range(4)]
-    for number in order_of_writing:
-        fields = {"card_id": f"tok_{number}", "avg_order_value": 5.0} if number % 2 else {"ip_country": "DE"}
-        await ledger.write(decided(number, 90, pb.DECISION_APPROVE, *EXTRAS[number], **fields))
-        await ledger.write(told(number, 50 - order_of_writing.index(number)))
-    ledger.close()
-    output = tmp_path / f"labels{suffix}"
-    monkeypatch.setattr(labels, "PAGE", 1)
-    done = call("labels", "--ledger", empty, "export", "--output", str(output))
-    assert done.returncode == 0, done.stderr
-    extra_types = {"branch": pa.string(), "weight": pa.float64(), "note": pa.string()}
-    table = read_table(output, types=TYPES | extra_types)
-    rows = {row["transaction_id"]: row for row in table.to_pylist()}
-    assert [rows[f"t{n}"].get("card_id") for n in range(4)] == [None, "tok_1", None, "tok_3"]
-    assert [rows[f"t{n}"]["branch"] for n in range(4)] == [None, "3", "north", "2.5"]
-    assert [rows[f"t{n}"]["weight"] for n in range(4)] == [None, 2.5, 1.0, None]
-    assert {row["is_abuse"] for row in rows.values()} == {True}
-    assert {row["order_amount"] for row in rows.values()} == {299.99}
-    if suffix == ".parquet":
-        types = {field.name: field.type for field in pq.read_schema(output) if field.name in FIELDS}
-        assert types.pop("timestamp") == pa.timestamp("ms")  # Parquet has no seconds
-        assert types == {name: WRITTEN_TYPES[name] for name in types}
-
-
-def test_an_export_of_memory_takes_the_same_orders(empty: str, tmp_path: Path) -> None:
-    """`vouch history export` writes orders with extras that are named like its own columns."""
-    fill(empty, 3, lambda number: decided(number, 90))
-    numbers = {"memory_replaces": 1.0, "denied": 2.0, "order_amount": 3.0}
-    fill(empty, 1, lambda _: decided(7, 80, numbers=numbers, card_id="tok_7"))
-    done = call("history", "export", "--ledger", empty, "--output", str(tmp_path / "past.parquet"))
-    assert done.returncode in (0, 2), done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_nothing_known_is_no_file(empty: str, tmp_path: Path) -> None:
-    """Without a label there is a sentence, exit code 1, and no file."""
-    output = tmp_path / "labels.csv"
-    done = call("labels", "--ledger", empty, "export", "--output", str(output))
-    assert (done.returncode, output.exists()) == (1, False)
-    assert "nothing is known" in done.stdout

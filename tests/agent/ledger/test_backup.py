@@ -1,11 +1,8 @@
 """Backups: taken while agents write, restored into either database, and never half in place."""
 
 import asyncio
-import os
-import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,34 +16,29 @@ from agent_server.backup.copying import back_up, restore
 from agent_server.backup.starting import check_ledger
 from agent_server.cases.changes import newest_change
 from agent_server.commands.ledger import main
-from agent_server.database import copies
 from agent_server.database.engine import connect, writing
 from agent_server.ledger import Ledger, LedgerError, open_engine, reading
 from agent_server.ledger.chain import Unsigned
 from agent_server.ledger.migrate import migrate
 from agent_server.ledger.queries import latest_record
 from agent_server.ledger.schema import ENTRIES
-from agent_server.running import running
-from agent_server.settings import AgentSettings
 from agent_server.tables import METADATA
 from runtime.errors import Unavailable
 from testing.commands import ended
 from testing.ledger.decisions import keep
-from testing.ledger.templates import new_ledger
+from testing.ledger.whole_ledger import RetryingLedger, write_whole_ledger
 from testing.servers.launching import run
 from testing.servers.postgres import Postgres
-from tests.agent.ledger.test_tampering import _Retrying as Retrying
-from tests.agent.ledger.test_tampering import _written as write_everything
 
 
-def _entries(url: str) -> int:
+def count_entries(url: str) -> int:
     with reading(url) as connection:
         verified = verify_ledger(connection, None)
     assert not verified.broken, verified.broken
     return verified.entries
 
 
-def _rows(url: str) -> dict[str, list[Any]]:
+def _all_rows(url: str) -> dict[str, list[Any]]:
     with reading(url) as connection:
         return {
             name: sorted(map(repr, connection.execute(sa.select(table)).all()))
@@ -54,9 +46,9 @@ def _rows(url: str) -> dict[str, list[Any]]:
         }
 
 
-async def _decided(url: str, numbers: range, key: Path | None = None) -> None:
-    ledger = Retrying(open_engine(url), Signing(key) if key else None)
-    await _write(ledger, numbers)
+async def write_new_decisions(url: str, numbers: range, key: Path | None = None) -> None:
+    ledger = RetryingLedger(open_engine(url), Signing(key) if key else None)
+    await write_decisions(ledger, numbers)
     ledger.close()
 
 
@@ -74,15 +66,15 @@ def test_a_backup_holds_all_and_comes_back_in_either_database(ledger_url: str, o
     database either is; and the restored ledger is written on.
     """
     make_key(tmp_path / "key.pem")
-    asyncio.run(write_everything(ledger_url, tmp_path / "key.pem"))
+    asyncio.run(write_whole_ledger(ledger_url, tmp_path / "key.pem"))
     backup, key = tmp_path / "backup.db", ["--key", str(tmp_path / "key.pem.pub")]
     assert main(["--ledger", ledger_url, "backup", str(backup)]) == 0
     assert backup.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir() if "backup" in path.name) == ["backup.db"]
-    before = _rows(ledger_url)
+    before = _all_rows(ledger_url)
     assert all(before.values())
     assert main(["--ledger", other_url, "restore", str(backup)]) == 0
-    assert _rows(f"sqlite:///{backup}") == _rows(other_url) == before
+    assert _all_rows(f"sqlite:///{backup}") == _all_rows(other_url) == before
     from agent_server.commands.audit import main as audit
 
     assert audit(["--ledger", other_url, "verify", *key]) == 0
@@ -122,7 +114,7 @@ async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -
         before = acknowledged[0]
         path = tmp_path / f"backup-{turn}.db"
         entries = await asyncio.to_thread(back_up, ledger_url, path, force=False)
-        assert before <= entries == await asyncio.to_thread(_entries, f"sqlite:///{path}")
+        assert before <= entries == await asyncio.to_thread(count_entries, f"sqlite:///{path}")
         more.clear()
         async with asyncio.timeout(60):
             await more.wait()
@@ -141,15 +133,15 @@ def _killed_at(step: int, action: str, url: str, backup: Path) -> bool:
 
 def test_kill_while_backing_up(ledger_url: str, tmp_path: Path) -> None:
     """Killed at any step, a backup is either not there or whole, an older one of the name is whole, and the next works."""
-    asyncio.run(_decided(ledger_url, range(3)))
+    asyncio.run(write_new_decisions(ledger_url, range(3)))
     backup, steps = tmp_path / "backup.db", 0
     back_up(ledger_url, backup, force=False)
-    asyncio.run(_decided(ledger_url, range(3, 6)))
+    asyncio.run(write_new_decisions(ledger_url, range(3, 6)))
     while _killed_at(steps + 1, "backup", ledger_url, backup):
         steps += 1
-        assert _entries(f"sqlite:///{backup}") in (3, 6), steps
+        assert count_entries(f"sqlite:///{backup}") in (3, 6), steps
     assert steps >= 5
-    assert _entries(f"sqlite:///{backup}") == 6
+    assert count_entries(f"sqlite:///{backup}") == 6
     assert sorted(path.name for path in tmp_path.iterdir() if "backup" in path.name) == ["backup.db"]
 
 
@@ -157,10 +149,10 @@ def test_kill_while_restoring(ledger_url: str, tmp_path: Path) -> None:
     """Killed at any step, the ledger is the old one or the new one, or is refused with a sentence that says what to do:
     no agent begins a new one in its place. The same restore again brings back all.
     """
-    asyncio.run(_decided(ledger_url, range(3)))
+    asyncio.run(write_new_decisions(ledger_url, range(3)))
     backup, steps, refused = tmp_path / "backup.db", 0, list[str]()
     back_up(ledger_url, backup, force=False)
-    asyncio.run(_decided(ledger_url, range(3, 8)))
+    asyncio.run(write_new_decisions(ledger_url, range(3, 8)))
     while _killed_at(steps + 1, "restore", ledger_url, backup):
         steps += 1
         try:
@@ -170,127 +162,19 @@ def test_kill_while_restoring(ledger_url: str, tmp_path: Path) -> None:
             refused.append(str(error))
         else:
             engine.dispose()
-            assert _entries(ledger_url) in (3, 8), steps
+            assert count_entries(ledger_url) in (3, 8), steps
         restore(backup, ledger_url, force=True)
-        assert _entries(ledger_url) == 3, steps
-        asyncio.run(_decided(ledger_url, range(3, 8)))
-    assert _entries(ledger_url) == 3
+        assert count_entries(ledger_url) == 3, steps
+        asyncio.run(write_new_decisions(ledger_url, range(3, 8)))
+    assert count_entries(ledger_url) == 3
     assert steps >= 3
     assert bool(refused) is ledger_url.startswith("sqlite")
     assert all("vouch ledger restore" in message for message in refused)
 
 
-def _serve(url: str) -> None:
-    async def serve() -> None:
-        async with running(
-            AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url), handle_signals=False
-        ):
-            pass
-
-    asyncio.run(serve())
-
-
-def test_a_backup_beside_another_log_does_not_serve(tmp_path: Path) -> None:
-    """An older file that was copied over a ledger whose agent was killed: SQLite would write the killed one's log into it.
-    The agent refuses to serve, says what to do, and changes neither; the command restores it.
-    """
-    path, url = tmp_path / "ledger.db", new_ledger(tmp_path / "ledger.db")
-    asyncio.run(_decided(url, range(60)))
-    backup = tmp_path / "backup.db"
-    back_up(url, backup, force=False)
-    ledger = Retrying(open_engine(url))
-    asyncio.run(_write(ledger, range(60, 200)))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    asyncio.run(_write(ledger, range(200, 260)))
-    killed = tmp_path / "killed"
-    killed.mkdir()
-    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):  # what kill -9 leaves
-        shutil.copyfile(tmp_path / name, killed / name)
-    ledger.close()
-    shutil.copyfile(backup, killed / "ledger.db")
-    before = [(part.name, part.read_bytes()) for part in sorted(killed.iterdir()) if not part.name.endswith("-shm")]
-    url = f"sqlite:///{killed / 'ledger.db'}"
-    with pytest.raises(LedgerError, match="vouch ledger restore"):
-        _serve(url)
-    after = [(part.name, part.read_bytes()) for part in sorted(killed.iterdir()) if not part.name.endswith("-shm")]
-    assert after == before
-    with pytest.raises(LedgerError, match="--force"):
-        restore(backup, url, force=False)
-    entries, old = restore(backup, url, force=True)
-    assert (entries, old is not None) == (60, True)
-    _serve(url)
-    assert _entries(url) == 60
-
-
-async def _write(ledger: Ledger, numbers: range) -> None:
+async def write_decisions(ledger: Ledger, numbers: range) -> None:
     for number in numbers:
         await ledger.write(keep(number))
-
-
-_DAMAGE: dict[str, Callable[[Path], object]] = {
-    "a log without its ledger": lambda path: path.unlink(),
-    "a file that is no database": lambda path: path.write_bytes(b"no database" * 1000),
-    "a file that was cut": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "pages of zeros": lambda path: _overwrite(path, path.stat().st_size // 2),
-}
-
-
-def _overwrite(path: Path, place: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(place)
-        file.write(bytes(20_000))
-
-
-@pytest.mark.parametrize("name", _DAMAGE)
-def test_a_damaged_file_does_not_serve(name: str, tmp_path: Path) -> None:
-    """Whatever is wrong with a ledger's file, the agent ends with a sentence that names the restore, and makes no new one."""
-    path, url = tmp_path / "ledger.db", new_ledger(tmp_path / "ledger.db")
-    asyncio.run(_decided(url, range(60)))
-    if name == "a log without its ledger":
-        (tmp_path / "ledger.db-wal").write_bytes(b"log")
-    _DAMAGE[name](path)
-    with pytest.raises(LedgerError, match="vouch ledger restore"):
-        _serve(url)
-    assert path.exists() is (name != "a log without its ledger")
-
-
-@pytest.mark.parametrize("statement", [
-    "UPDATE head SET sequence = sequence - 1", "UPDATE head SET rows_number = rows_number - 1", "DELETE FROM head",
-    "DELETE FROM entries WHERE sequence = 3", "DELETE FROM row_changes WHERE number = 3",
-    "UPDATE entries SET decision = 1 WHERE sequence = 3",
-])  # fmt: skip
-def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url: str) -> None:
-    """An end that the entries do not have, or entries that the end does not name, stop the start on either database."""
-    asyncio.run(_decided(ledger_url, range(3)))
-    check_ledger(ledger_url, Unsigned())
-    engine = connect(ledger_url)
-    with writing(engine) as connection, connection.begin():
-        connection.exec_driver_sql(statement)
-    engine.dispose()
-    with pytest.raises(LedgerError, match="vouch audit verify"):
-        _serve(ledger_url)
-
-
-def test_a_large_file_is_checked_for_so_long_only(tmp_path: Path) -> None:
-    """A check that does not finish in its time does not hold up the start; without a limit it finishes."""
-    asyncio.run(_decided(new_ledger(tmp_path / "ledger.db"), range(100)))
-    assert copies.damage_of(tmp_path / "ledger.db", None) == ""
-    assert copies.damage_of(tmp_path / "ledger.db", 60) == ""
-    check_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", Unsigned(), 1e-9)
-
-
-def test_a_ledger_that_is_signed_serves_with_its_key_only(ledger_url: str, tmp_path: Path) -> None:
-    """Another key, or none, is refused at the start with what to do; a backup needs no key."""
-    for name in ("one.pem", "two.pem"):
-        make_key(tmp_path / name)
-    asyncio.run(_decided(ledger_url, range(2), tmp_path / "one.pem"))
-    check_ledger(ledger_url, Signing(tmp_path / "one.pem"))
-    with pytest.raises(LedgerError, match="vouch audit sign"):
-        check_ledger(ledger_url, Signing(tmp_path / "two.pem"))
-    with pytest.raises(LedgerError, match="set VOUCH_AGENT_LEDGER_KEY"):
-        _serve(ledger_url)
-    assert main(["--ledger", ledger_url, "backup", str(tmp_path / "backup.db")]) == 0
 
 
 def test_a_ledger_of_an_older_version_is_backed_up(tmp_path: Path) -> None:
@@ -302,13 +186,13 @@ def test_a_ledger_of_an_older_version_is_backed_up(tmp_path: Path) -> None:
     engine.dispose()
     assert back_up(url, backup, force=False) == 0
     restore(backup, f"sqlite:///{tmp_path / 'new.db'}", force=False)
-    asyncio.run(_decided(f"sqlite:///{tmp_path / 'new.db'}", range(1)))
-    assert _entries(f"sqlite:///{tmp_path / 'new.db'}") == 1
+    asyncio.run(write_new_decisions(f"sqlite:///{tmp_path / 'new.db'}", range(1)))
+    assert count_entries(f"sqlite:///{tmp_path / 'new.db'}") == 1
 
 
 def test_what_cannot_be_done_is_refused(ledger_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is overwritten without --force, no ledger in use is replaced, and what is no backup is named."""
-    asyncio.run(_decided(ledger_url, range(2)))
+    asyncio.run(write_new_decisions(ledger_url, range(2)))
     backup, given = tmp_path / "backup.db", ("ledger", "--ledger", ledger_url)
     assert main(["--ledger", ledger_url, "backup", str(backup)]) == 0
     assert "--force" in ended(capsys, *given, "backup", str(backup))
@@ -329,9 +213,9 @@ def test_what_cannot_be_done_is_refused(ledger_url: str, tmp_path: Path, capsys:
     assert "the ledger itself" in ended(capsys, *given, "backup", str(path), "--force")
     assert "the ledger itself" in ended(capsys, *given, "restore", str(path), "--force")
     ledger = Ledger(open_engine(ledger_url))
-    asyncio.run(_write(ledger, range(5, 6)))
+    asyncio.run(write_decisions(ledger, range(5, 6)))
     assert "in use" in ended(capsys, *given, "restore", str(backup), "--force")
-    assert _entries(ledger_url) == 3
+    assert count_entries(ledger_url) == 3
     ledger.close()
     assert main(["--ledger", ledger_url, "restore", str(backup), "--force"]) == 0
     with reading(ledger_url) as connection:

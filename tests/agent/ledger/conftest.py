@@ -1,0 +1,19 @@
+"""A ledger that the tests of tampering share."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agent_server.audit.signing import make_key
+from testing.ledger.templates import new_ledger
+from testing.ledger.whole_ledger import write_whole_ledger
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a signed ledger and its key."""
+    folder = tmp_path_factory.mktemp("tampering")
+    make_key(folder / "key.pem")
+    asyncio.run(write_whole_ledger(new_ledger(folder / "ledger.db"), folder / "key.pem"))
+    return folder

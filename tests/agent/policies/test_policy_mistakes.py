@@ -1,0 +1,147 @@
+"""Policy files with mistakes: each is refused with its place, and the policy before it stays in force."""
+
+from pathlib import Path
+
+import pytest
+
+from agent_server.decisions.decide import decide
+from agent_server.policies.current import WatchedPolicy
+from agent_server.policies.document import read_policy
+from agent_server.policies.nodes import PolicyError
+from generated.vouch.v1 import agent_service_pb2 as pb
+from testing.inputs.orders import message
+from tests.agent.policies.test_policy_files import DEFAULTS, WHOLE, policy_in, scored
+
+RULE = "rules:\n- name: a\n  when: {}\n  then: deny\n  reason: r\n"
+BROKEN: list[tuple[str, int, int, str]] = [
+    ("treshholds: {approve: 0.7}\n", 1, 1, "thresholds"),
+    ("thresholds: {aprove: 0.7}\n", 1, 14, "approve"),
+    ("thresholds: {approve: 1.7}\n", 1, 23, "0 to 1"),
+    ("thresholds: {approve: high}\n", 1, 23, "number"),
+    ("thresholds: {approve: .nan}\n", 1, 23, "number"),
+    ("thresholds: {approve: 0.3, deny: 0.4}\n", 1, 13, "below"),
+    ("thresholds: 0.7\n", 1, 13, "names with values"),
+    ("thresholds: {}\n", 1, 13, "approve, deny"),
+    ("minimum_evidence: 3.5\n", 1, 19, "whole number"),
+    ("minimum_evidence: 1000\n", 1, 19, "whole number"),
+    ("agent_decides: maybe\n", 1, 16, "true or false"),
+    ("unscored: approve\n", 1, 11, "review, deny, error"),
+    ("unscored: deny\nunscored: deny\n", 2, 1, "twice"),
+    ("rules: {}\n", 1, 8, "list"),
+    ("due_within: 90\n", 1, 13, "30m, 8h or 2d"),
+    ("due_within: 0h\n", 1, 13, "30m, 8h or 2d"),
+    ("due_within: 400d\n", 1, 13, "a year"),
+    ("two_reviewers: 1000\n", 1, 16, "names with values"),
+    ("two_reviewers: {above: 1000}\n", 1, 17, "from"),
+    ("two_reviewers: {from: -1}\n", 1, 23, "amount"),
+    ("review_budget: {per_week: 5}\n", 1, 17, "per_day"),
+    ("review_budget: {per_day: 1.5}\n", 1, 26, "whole number"),
+    ("review_budget: {}\n", 1, 16, "per_day is missing"),
+    ("rules:\n- when: 'true'\n  then: deny\n  reason: r\n", 2, 3, "needs name"),
+    ("rules:\n- name: a\n  then: deny\n  reason: r\n", 2, 3, "needs when"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  reason: r\n", 2, 3, "needs then"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n", 2, 3, "needs reason"),
+    ("rules:\n- name: A b\n  when: score < 0.1\n  then: deny\n  reason: r\n", 2, 9, "A b"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: block\n  reason: r\n", 4, 9, "approve, deny, review"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  than: deny\n  reason: r\n", 4, 3, "then"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: {approve: 0.2}\n  reason: r\n", 4, 9, "below"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n  reason: ''\n", 5, 11, "text"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n  reason: r\n  until: soon\n", 6, 10, "2026-12-31"),
+    ("rules:\n- name: a\n  when: score < 0.1\n  then: deny\n  reason: r\n  mode: dark\n", 6, 9, "shadow"),
+    (RULE.format("order.order_amont > 100"), 3, 9, "order.order_amount"),
+    (RULE.format("score < 0.5 && order.devise_id == 'x'"), 3, 24, "order.device_id"),
+    (RULE.format("scor < 0.5"), 3, 9, "scor"),
+    (RULE.format("abuse.identity_theft > 0.5"), 3, 9, "abuse.identity_theft"),
+    (RULE.format("order.order_amount > 'much'"), 3, 28, "types do not fit"),
+    (RULE.format("order.order_amount > 100 && order.user_id > 5"), 3, 51, "types do not fit"),
+    (RULE.format("order.order_amount"), 3, 9, "yes or no"),
+    (RULE.format("order.order_amount >"), 3, 29, "Syntax"),
+    (RULE.format("order.payment_method == 'cash'"), 3, 33, "credit_card"),
+    (RULE.format("order.payment_method in ['crypto', 'cash']"), 3, 44, "never 'cash'"),
+    (RULE.format("order.device_id in lists.nowhere"), 3, 28, "lists.nowhere"),
+    (RULE.format("score > 1.5"), 3, 9, "never match"),
+    (RULE.format("order.ip_country == 'KP' && order.ip_country == 'IR'"), 3, 9, "never match"),
+    (RULE.format("order.account_age_days > 5 && order.account_age_days < 6"), 3, 9, "never match"),
+    (RULE.format("|\n    score < 0.5\n      && order.amount > 5"), 5, 10, "order.amount"),
+    (RULE.format("'true'") + "- name: b\n  when: score < 0.1\n  then: approve\n  reason: r\n", 6, 9, "never reached"),
+    (RULE.format("score < 0.1") + RULE.format("score < 0.2").removeprefix("rules:\n"), 6, 9, "two rules a"),
+    ("lists: {blocked: 5}\n", 1, 18, "names with values"),
+    ("lists: {blocked: {file: nowhere.txt}}\n", 1, 25, "nowhere.txt"),
+    ("lists: {Blocked-Ones: [a]}\n", 1, 23, "Blocked-Ones"),
+    ("lists: {blocked: [[a]]}\n", 1, 19, "text"),
+    ("rules: [\n", 2, 1, "expected"),
+    ("a: &x [1]\nb: *x\n", 2, 4, "references"),
+    ("[" * 100_000, 1, 21, "deep"),
+    ("rules: \x00", 1, 1, "characters"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "named"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
+def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: int, column: int, named: str) -> None:
+    """Each mistake is told with line, column and the name in question; the policy before it serves on."""
+    policy_in(tmp_path, WHOLE)
+    watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
+    before = watched.policy
+    (tmp_path / "policy.yaml").write_text(text)
+    with pytest.raises(PolicyError) as told:
+        read_policy(tmp_path / "policy.yaml", DEFAULTS)
+    assert (told.value.line, told.value.column) == (line, column), str(told.value)
+    assert named in str(told.value) and f"policy.yaml:{line}:{column}:" in str(told.value)
+    assert not watched.look() and watched.policy is before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"# " + b"x" * (1 << 20), "larger than"),
+        (b"\xef\xbb\xbfrules: 5", "a list"),
+        (None, "read"),
+    ],
+)
+def test_files_that_are_no_policy_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """Bytes that are no text, a file that is too large, one that is not there: a sentence with its name."""
+    path = tmp_path / "policy.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PolicyError, match=words):
+        read_policy(path, DEFAULTS)
+
+
+CONDITIONS = (
+    "order.card_country != order.billing_country && order.order_amount > 90000",
+    "order.ip_country == 'KP' || order.ip_country == 'IR'",
+    "!(order.ip_country == 'KP') && order.ip_country != 'IR'",
+    "order.account_age_days > order.orders_last_24h && order.orders_last_24h > 3",
+    "order.order_amount > 100 && order.order_amount < 100.5",
+    "order.device_id in lists.devices && order.user_id in lists.trusted && score < 0.001",
+    "order.order_amount / order.avg_order_value > 20",
+    "order.email_domain.endsWith('.ru') && order.user_agent.matches('(?i)curl')",
+    "order.order_amount * 2.0 < score",
+    "abuse.payment_fraud > 0.99 && likely_abuse != 'fake_account'",
+)
+
+
+@pytest.mark.parametrize("when", CONDITIONS)
+def test_a_condition_that_some_order_meets_is_taken(tmp_path: Path, when: str) -> None:
+    """No condition is called impossible that some order meets."""
+    text = WHOLE.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
+    assert policy_in(tmp_path, text).rules is not None
+
+
+def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
+    """A policy that was refused for a list that is not there is taken once the list is, though its own file stays."""
+    policy_in(tmp_path, WHOLE)
+    watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
+    (tmp_path / "policy.yaml").write_text(WHOLE.replace("devices.txt", "later.txt"))
+    assert not watched.look() and not watched.look()
+    (tmp_path / "later.txt").write_text("dev-9\n")
+    assert watched.look()
+    assert decide(watched.policy, message(device_id="dev-9"), scored(0.9))[0].decision == pb.DECISION_DENY
+
+
+def test_a_comment_names_nothing(tmp_path: Path) -> None:
+    """A field, a number or a quote in a comment of a condition changes nothing."""
+    when = "|\n    score < 0.5 // not 'order.device_id\n      // || score > 2, and not order.payment_method == 'cash'\n"
+    policy = policy_in(tmp_path, f"rules:\n- name: a\n  when: {when}  then: deny\n  reason: r\n")
+    assert decide(policy, message(device_id=None), scored(0.3))[0].matched_rules

@@ -1,0 +1,126 @@
+"""Failures of calls to the scorer: what counts as one, and what a review does without advice."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from agent_server.scoring.breaker import Breaker
+from agent_server.scoring.client import ScoringClient
+from generated.vouch.v1 import agent_service_pb2 as pb
+from ml_server.registry.bundle import Bundle
+from runtime.errors import Overloaded, Unavailable
+from testing.inputs.orders import message
+from tests.agent.services.gated_scorer import count_statuses, new_call, serve
+
+pytestmark = pytest.mark.usefixtures("wide_limits")
+
+
+@pytest.mark.parametrize("wire", [False, True])
+async def test_a_dead_scorer_is_decided_without(wire: bool, model: Bundle, tmp_path: Path) -> None:
+    """Where the scorer hangs and its health does not say that it serves, orders go to people without a score."""
+    async with serve(model, tmp_path, wire) as here:
+        await here.scorer_server.set_serving(False)
+        codes = await count_statuses(*(here.review() for _ in range(20)))
+        assert codes == {"OK": 20}
+        assert all(record.degraded for record in here.records())
+        assert len(here.records()) == 20
+
+
+async def test_a_scorer_without_a_model_is_decided_without(model: Bundle, tmp_path: Path) -> None:
+    """A scorer that refuses for want of a model is unavailable, not overloaded."""
+    async with serve(model, tmp_path, wire=False) as here:
+        here.scorer.gate.set()
+        here.scorer._scorer = None
+        assert await count_statuses(*(here.review() for _ in range(20))) == {"OK": 20}
+        assert all(record.degraded for record in here.records())
+
+
+async def test_advice_neither_takes_the_place_of_orders_nor_counts(model: Bundle, tmp_path: Path) -> None:
+    """Refused, late or broken advice leaves the review as it is, the breaker closed, and few calls under way."""
+    async with serve(model, tmp_path, wire=False) as here:
+        orders = [message(transaction_id=f"a{number}") for number in range(3)]
+        late = [asyncio.create_task(here.client.advise(orders, 0.05)) for _ in range(20)]
+        await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*late, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} <= {Overloaded, Unavailable}
+        assert here.scorer.called <= 20
+        assert here.client.breaker._failures == 0
+        here.scorer.gate.set()
+        here.scorer._batches = here.scorer._max_batches  # as if all places were taken
+        with pytest.raises(Overloaded):
+            await here.client.advise(orders, 60)
+        with pytest.raises(Overloaded):
+            await here.client.predict_many(orders)
+        here.scorer._batches = 0
+        assert [one is not None for one in await here.client.advise(orders, 60)] == [True] * 3
+        assert await here.review() == "OK"
+
+
+class Blip:
+    """A scorer that nobody reaches."""
+
+    def __init__(self) -> None:
+        self.calls, self.code = 0, grpc.StatusCode.UNAVAILABLE
+
+    def _fails(self) -> grpc.aio.AioRpcError:
+        self.calls += 1
+        return grpc.aio.AioRpcError(self.code, grpc.aio.Metadata(), grpc.aio.Metadata(), "blip")
+
+    async def Predict(self, request: Any, **how: Any) -> Any:
+        """Fail after a moment."""
+        await asyncio.sleep(0.01)
+        raise self._fails()
+
+    async def PredictBatch(self, request: Any, **how: Any) -> Any:
+        """Fail at once."""
+        raise self._fails()
+
+
+async def test_a_failed_call_counts_once() -> None:
+    """However many orders wait for a call, its failure is one; the breaker opens after that many calls, not orders."""
+    blip = Blip()
+    client = ScoringClient(blip, None, 2.0, breaker=Breaker(most=5))
+    outcomes = await asyncio.gather(
+        *(client.predict(message(transaction_id=str(number)), new_call()) for number in range(40)),
+        return_exceptions=True,
+    )
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert len({id(outcome) for outcome in outcomes}) == 40
+    assert client.breaker._failures == blip.calls
+    assert blip.calls <= 4
+    assert client.breaker.closed
+    while client.breaker.closed:
+        with pytest.raises(Unavailable):
+            await client.predict(message(), new_call())
+    assert blip.calls == 5
+
+
+async def test_refusals_are_no_failures() -> None:
+    """RESOURCE_EXHAUSTED is Overloaded for each order, and closes the breaker: somebody is there."""
+    blip = Blip()
+    client = ScoringClient(blip, None, 2.0, breaker=Breaker(most=1, pause=0.0))
+    with pytest.raises(Unavailable):
+        await client.predict(message(), new_call())
+    assert not client.breaker.closed
+    blip.code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    asked = (client.predict(message(transaction_id=str(number)), new_call()) for number in range(40))
+    assert {type(one) for one in await asyncio.gather(*asked, return_exceptions=True)} == {Overloaded}
+    assert client.breaker.closed
+
+
+async def test_a_review_goes_without_advice_where_there_is_no_room(model: Bundle, tmp_path: Path) -> None:
+    """An order for people is decided with its score, and without counterfactuals, while the scorer takes no batches."""
+    between = {"deny_threshold": 0.0, "approve_threshold": 1.0}
+    async with serve(model, tmp_path, wire=False, of_agent=between) as here:
+        here.scorer.gate.set()
+        here.scorer._batches = here.scorer._max_batches
+        assert await here.review() == "OK"
+        here.scorer._batches = 0
+        (record,) = here.records()
+        assert record.decision == pb.DECISION_REVIEW
+        assert record.answer.HasField("legitimacy_score")
+        assert not record.degraded
+        assert here.client.breaker._failures == 0

@@ -1,0 +1,1 @@
+"""Extras of orders, with real services."""

@@ -1,0 +1,162 @@
+"""REST: work grows in proportion to what a caller sends, and without a key not even that.
+
+Work is counted in calls, so that these tests say the same on every machine; see testing/work.py. Every route has its row.
+"""
+
+import asyncio
+import contextlib
+import gzip
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.routing import Mount, Route
+
+from runtime.access.keys import digest, new_key
+from testing.in_process import Doors, bridge_app
+from testing.work import Work, measured
+from tests.transports.work_limits import (
+    BODIES,
+    HEADERS,
+    LARGE,
+    LINES,
+    MANY,
+    MAX_DIFFERENCE,
+    NO_BODY,
+    QUERIES,
+    REST,
+    SMALL,
+    Body,
+    assert_linear,
+    spread,
+)
+
+WITHOUT: Final = ("/docs/oauth2-redirect",)
+"""A page that asks us nothing."""
+
+
+def routes_of(app: FastAPI) -> set[str]:
+    """Method and path of every route."""
+    return {
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, Route) and route.path not in WITHOUT
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+
+def test_every_route_has_a_row() -> None:
+    """A route that is new belongs into the table."""
+    for name in ("ml", "agent"):
+        app = bridge_app(name)
+        assert {f"{name} {route}" for route in routes_of(app)} == {row for row in REST if row.startswith(f"{name} ")}
+        assert all(isinstance(route, Route | Mount) for route in app.routes)
+
+
+async def call_app(
+    app: FastAPI, method: str, path: str, body: bytes = b"", query: bytes = b"", headers: list[tuple[bytes, bytes]] = []  # noqa: B006
+) -> tuple[int, Work, int]:  # fmt: skip
+    """Ask an app in this process; its status, the work that it took, and how often the body was asked for."""
+    parts = [body[start : start + 65_536] for start in range(0, len(body), 65_536)] or [b""]
+    asked, status = 0, 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked > len(parts):
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": parts[asked - 1], "more_body": asked < len(parts)}
+
+    async def send(message: Any) -> None:
+        nonlocal status
+        status = message.get("status", status)
+
+    path = path.replace("{case_id}", "c").replace("{transaction_id:path}", "t")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 1), "headers": [(b"host", b"127.0.0.1"), *headers], "state": {},
+    }  # fmt: skip
+    with measured() as work, _turns_of_the_loop(work):
+        async with asyncio.timeout(60):
+            await app(scope, receive, send)
+    return status, work, asked
+
+
+@contextlib.contextmanager
+def _turns_of_the_loop(work: Work) -> Iterator[None]:
+    """Note each time that the loop looks for what others wait for: then whoever is ready has a turn."""
+    loop: Any = asyncio.get_running_loop()
+    selector = loop._selector
+    select = selector.select
+
+    def selecting(timeout: float | None = None) -> Any:
+        work.turn()
+        return select(timeout)
+
+    selector.select = selecting
+    try:
+        yield
+    finally:
+        del selector.select
+
+
+JSON_KIND, LINES_KIND = (b"content-type", b"application/json"), (b"content-type", b"application/x-ndjson")
+GZIP = (b"content-encoding", b"gzip")
+Shape = tuple[str, Callable[[int], dict[str, Any]]]
+
+
+def shapes(reads: str) -> list[Shape]:
+    """What is sent to a route, by size."""
+
+    def sent(name: str, part: str, made: Callable[[int], Any], *headers: tuple[bytes, bytes]) -> Shape:
+        return name, lambda n: {part: made(n), **({"headers": list(headers)} if headers else {})}
+
+    found = [sent(name, "query", made) for name, made in QUERIES.items()]
+    found += [sent(name, "headers", made) for name, made in HEADERS.items()]
+    if reads != NO_BODY:
+        found += [sent(name, "body", made, JSON_KIND) for name, made in BODIES.items()]
+    if reads == MANY:
+        found += [sent(name, "body", made, LINES_KIND) for name, made in LINES.items()]
+        found += [sent(f"{name}, packed", "body", packed(made), LINES_KIND, GZIP) for name, made in LINES.items()]
+    return found
+
+
+def packed(made: Body) -> Body:
+    """A body in gzip."""
+    return lambda n: gzip.compress(made(n))
+
+
+async def test_rest_does_no_more_than_in_proportion(transports: Doors) -> None:
+    """Hostile bodies, lines, queries and headers at every route of both apps: linear work, in slices."""
+    for row, reads in REST.items():
+        name, method, path = row.split(" ")
+        if path.endswith("/watch"):
+            continue  # a stream; its query is looked at like all others
+        for shape, made in shapes(reads):
+            await assert_linear(f"{row}: {shape}", calling(transports.apps[name], method, path, made))
+
+
+def calling(app: FastAPI, method: str, path: str, made: Callable[[int], dict[str, Any]]) -> Callable[[int], Any]:
+    """Ask a route with a request of some size."""
+    return lambda n: call_app(app, method, path, **made(n))
+
+
+async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
+    """Without a known key every route answers 401 after the same work, however large the body is, and reads none of it."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"shop:{digest(new_key())}:shop\n")
+    for name in ("ml", "agent"):
+        app = bridge_app(name, api_keys=str(keys))
+        for row, reads in REST.items():
+            owner, method, path = row.split(" ")
+            if owner != name or reads == NO_BODY:
+                continue
+            for shape, body in {**BODIES, **LINES}.items():
+                found = [await call_app(app, method, path, body(n), headers=[JSON_KIND]) for n in (1, 1, SMALL, LARGE)][
+                    1:
+                ]
+                assert {status for status, _, _ in found} == {401}, (row, shape)
+                assert {asked for _, _, asked in found} == {0}, (row, shape)
+                assert spread([work for _, work, _ in found]) <= MAX_DIFFERENCE, (row, shape, found)
