@@ -159,8 +159,8 @@ def _compare(url: str, number: int, result: Race) -> None:
             whole = whole_case(case.case_id)(connection)
             assert whole is not None
             if case.case_id in result.acknowledged:
-                told = (whole.case.reviewer, whole.case.verdict)
-                result.other_verdict += told != result.acknowledged[case.case_id]
+                recorded = (whole.case.reviewer, whole.case.verdict)
+                result.other_verdict += recorded != result.acknowledged[case.case_id]
             numbers = [event.number for event in whole.events]
             moments = [event.at.ToMicroseconds() for event in whole.events]
             kinds = [event.kind for event in whole.events]

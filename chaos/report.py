@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from chaos.casework import Race
 from chaos.ledger.backups import BackedUp
 from chaos.ledger.erasures import ErasedUnderLoad
-from chaos.ledger.kills import LedgerKept
+from chaos.ledger.kills import LedgerResult
 from chaos.overload import Overloaded
 from testing.load import Outcome
 from testing.reports.results import entry
@@ -33,15 +33,15 @@ class Report:
         self.keep(f"{name}_failures", outcome.failures.total(), "calls", 0)
         self.keep(f"{name}_lost", outcome.lost, "calls", 0)
 
-    def ledger(self, name: str, kept: LedgerKept) -> None:
+    def ledger(self, name: str, result: LedgerResult) -> None:
         """What was acknowledged against what is kept."""
-        self.keep(f"{name}_calls", kept.outcome.sent, "calls")
-        self.keep(f"{name}_acknowledged", len(kept.outcome.answers), "calls")
+        self.keep(f"{name}_calls", result.outcome.sent, "calls")
+        self.keep(f"{name}_acknowledged", len(result.outcome.answers), "calls")
         for what in ("missing", "different", "doubled", "lost_cases", "other_answers", "other_history"):
-            self.keep(f"{name}_{what}", getattr(kept, what), "records", 0)
-        self.keep(f"{name}_filled_fields", kept.filled, "fields")
-        if kept.broken:
-            self.failed.append(f"{name}: {kept.broken}")
+            self.keep(f"{name}_{what}", getattr(result, what), "records", 0)
+        self.keep(f"{name}_filled_fields", result.completed, "fields")
+        if result.broken:
+            self.failed.append(f"{name}: {result.broken}")
 
     def race(self, raced: Race) -> None:
         """Reviewers who race for cases."""

@@ -47,16 +47,16 @@ async def swap_models(
     folder: Path, models: Path, swaps: int, rate: float, workers: int = 2, between: int = ANSWERS
 ) -> Swapped:
     """Promote one model and the other in turn; halfway broken ones, which must change nothing."""
-    kept = folder / "swapped"
-    versions = twin(models, kept)
-    expected = {version: Scorer(load(kept, version)).predict(order()).legitimacy_score for version in versions}
-    replica, seconds = scorer(folder, kept, workers=workers), list[float]()
+    swapped = folder / "swapped"
+    versions = twin(models, swapped)
+    expected = {version: Scorer(load(swapped, version)).predict(order()).legitimacy_score for version in versions}
+    replica, seconds = scorer(folder, swapped, workers=workers), list[float]()
     async with serving(replica), predict([replica.address]) as call, Traffic(call, rate) as traffic:
         for number in range(swaps):
             if number == swaps // 2:
-                await _offer_broken(kept, replica, versions[0])
+                await _offer_broken(swapped, replica, versions[0])
             version = versions[(number + 1) % 2]
-            promote(kept, version)
+            promote(swapped, version)
             replica.signal(signal.SIGHUP)
             seconds.append(await _until(replica, "vouch_model_info", workers, model_version=version))
             await traffic.answers(between)

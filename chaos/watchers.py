@@ -64,7 +64,7 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
     url = f"sqlite:///{folder / 'cases.db'}"
     engine = open_engine(url)
     ledger = Ledger(engine)
-    kept = await asyncio.gather(*(ledger.write(keep(at)) for at in range(number)))
+    recorded = await asyncio.gather(*(ledger.write(keep(at)) for at in range(number)))
     agents = [agent(folder, f"127.0.0.1:{free_port()}", ledger_url=url) for _ in range(2)]
     with running(*agents):
         for each in agents:
@@ -77,7 +77,7 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
         begun = (await stubs[0][0].ListCases(cases.ListCasesRequest(page_size=1), timeout=_SECONDS)).cursor
         people = [_Watcher(stubs[at // _ON_ONE_CONNECTION], begun) for at in range(watchers)]
         watching = [asyncio.create_task(each.watch()) for each in people]
-        await _work([one.answer.case_id for one in kept], agents, stubs[0])
+        await _work([one.answer.case_id for one in recorded], agents, stubs[0])
         with engine.connect() as connection:
             chosen = sa.select(CASE_CHANGES.c.change, CASE_CHANGES.c.kind).where(CASE_CHANGES.c.change > begun)
             wanted = [(row.change, row.kind) for row in connection.execute(chosen.order_by(CASE_CHANGES.c.change))]

@@ -28,7 +28,7 @@ _ANY_PORT = {"listen": "127.0.0.1:0", "metrics_listen": ""}
 
 
 @dataclass
-class Doors:
+class LocalServices:
     """Both servers and both apps."""
 
     scorer: Server
@@ -46,11 +46,11 @@ class Doors:
 
 
 @contextlib.asynccontextmanager
-async def doors(
+async def local_services(
     models: Path, folder: Path, *, agent: Mapping[str, Any] | None = None, ml: Mapping[str, Any] | None = None,
     bridge: Mapping[str, str] | None = None,
-) -> AsyncIterator[Doors]:  # fmt: skip
-    """Doors while the context lasts. `bridge` are settings of the bridge, by the end of their names: `{"max_lines": "5"}`."""
+) -> AsyncIterator[LocalServices]:  # fmt: skip
+    """Run the services while the context lasts; `bridge` has settings by the end of their names: `{"max_lines": "5"}`."""
     path = folder / "ledger.db"
     ledger = f"sqlite:///{path}" if path.exists() else new_ledger(path)
     agent_settings = AgentSettings.read(**{**_ANY_PORT, "ledger_url": ledger, **(agent or {})})
@@ -77,7 +77,7 @@ async def doors(
         }
         for app in apps.values():
             await stack.enter_async_context(app.router.lifespan_context(app))
-        yield Doors(scorer, decider, apps)
+        yield LocalServices(scorer, decider, apps)
 
 
 def bridge_app(name: str, **settings: str) -> FastAPI:

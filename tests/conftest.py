@@ -63,8 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(opened.close)
     if config.option.basetemp is None and (folder := roomy_memory()):
         # Thousands of commits need not wait for a disk. Removed at the end, as memory is not where to keep things.
-        kept = opened.enter_context(tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder))
-        config.option.basetemp = str(Path(kept) / "base")
+        temporary = opened.enter_context(tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder))
+        config.option.basetemp = str(Path(temporary) / "base")
     if not config.option.fast:
         opened.enter_context(fork_server())
 

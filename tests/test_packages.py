@@ -43,7 +43,7 @@ from conformance import vector
 from stack.up import ROOT
 
 
-def said(*arguments):
+def run_command(*arguments):
     sys.argv, output = ["vouch", *arguments], io.StringIO()
     with contextlib.redirect_stdout(output):
         try:
@@ -57,12 +57,12 @@ def said(*arguments):
 if __name__ == "__main__":
     assert (ROOT / "Procfile").is_file()
     vector.read()
-    told = {command: said(command, "--help") for command in vouch.COMMANDS}
-    said("generate", "--size", "600", "--output", "orders.csv", "--no-validate")
-    said("train", "--dataset", "orders.csv", "--form", "tables", "--rounds", "5")
-    said("score", "orders.csv", "--output", "scores.csv")
+    help_texts = {command: run_command(command, "--help") for command in vouch.COMMANDS}
+    run_command("generate", "--size", "600", "--output", "orders.csv", "--no-validate")
+    run_command("train", "--dataset", "orders.csv", "--form", "tables", "--rounds", "5")
+    run_command("score", "orders.csv", "--output", "scores.csv")
     files = [module.__file__ for module in (agent_server, stack, vouch)]
-    print(json.dumps({"usage": said("--help"), "help": told, "files": files}))
+    print(json.dumps({"usage": run_command("--help"), "help": help_texts, "files": files}))
 """
 """What the wheel has to be good for; in one process, since each takes a second of imports."""
 
@@ -98,11 +98,11 @@ def test_the_wheel_is_a_working_vouch(tmp_path: Path, bare: Path) -> None:
     """Installed where the project is not: every command says what it takes, data is made, a model is trained and scores."""
     install(built(ROOT, tmp_path / "dist"), bare)
     (tmp_path / "use.py").write_text(USE)
-    said = json.loads(ran(bare, tmp_path, "use.py").splitlines()[-1])
-    assert len(said["files"]) == 3
-    assert not [file for file in said["files"] if file.startswith(str(ROOT))]
-    assert set(re.findall(r"^  (\S+)", said["usage"], re.MULTILINE)) == said["help"].keys() == vouch.COMMANDS.keys()
-    assert not [command for command, told in said["help"].items() if "usage: " not in told]
+    report = json.loads(ran(bare, tmp_path, "use.py").splitlines()[-1])
+    assert len(report["files"]) == 3
+    assert not [file for file in report["files"] if file.startswith(str(ROOT))]
+    assert set(re.findall(r"^  (\S+)", report["usage"], re.MULTILINE)) == report["help"].keys() == vouch.COMMANDS.keys()
+    assert not [command for command, help_text in report["help"].items() if "usage: " not in help_text]
     assert (tmp_path / "scores.csv").stat().st_size > 10_000
 
 
@@ -126,8 +126,8 @@ def test_a_call_by_reflection_alone(stack: Stack, tmp_path: Path) -> None:
     """The edge tells what it takes, and an order is decided without a stub."""
     done = run(str(EXAMPLES / "by_reflection.py"), stack.address("edge"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = done.stdout
-    assert "vouch.v1.AgentService" in told and '"transaction_id": "reflected-1"' in told
+    output = done.stdout
+    assert "vouch.v1.AgentService" in output and '"transaction_id": "reflected-1"' in output
 
 
 def test_the_notebook_runs(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_the_python_example_works(stack: Stack) -> None:
 
 def test_every_column_is_told() -> None:
     """All columns of files stand in docs/data.md."""
-    told = set(re.findall(r"\w+", DOCS["data.md"]))
-    assert set(FILE_SCHEMA.names) <= told
+    words = set(re.findall(r"\w+", DOCS["data.md"]))
+    assert set(FILE_SCHEMA.names) <= words
     assert f"The {len(FILE_SCHEMA)} columns" in DOCS["data.md"]
 
 
@@ -72,8 +72,8 @@ def test_every_setting_is_told() -> None:
 
 def test_the_documented_errors_are_those_of_the_table() -> None:
     """docs/api.md tells each reason with its status in gRPC and in REST as the table of statuses has it."""
-    told = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \| (\d+) \|", DOCS["api.md"], re.MULTILINE)
-    assert told == [(reason_name(reason), status.code.name, str(status.http)) for reason, status in STATUSES.items()]
+    rows = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \| (\d+) \|", DOCS["api.md"], re.MULTILINE)
+    assert rows == [(reason_name(reason), status.code.name, str(status.http)) for reason, status in STATUSES.items()]
 
 
 def test_the_documented_order_is_the_contracts() -> None:

@@ -93,8 +93,8 @@ def test_the_recipe_works(title: str, project: Path, forks: ForkServerContext) -
     blocks = BLOCK.findall(RECIPES[title])
     assert [kind for kind, _ in blocks if kind != "bash"] == ["diff", "python"]
     for kind, block in blocks:
-        code, said = checked(block, project, forks) if kind == "python" else carried_out(kind, block, project)
-        assert code == 0, (title, kind, said[-3000:])
+        code, output = checked(block, project, forks) if kind == "python" else carried_out(kind, block, project)
+        assert code == 0, (title, kind, output[-3000:])
 
 
 def test_each_recipe_names_the_files_it_touches() -> None:

@@ -29,15 +29,15 @@ def example(tmp_path: Path) -> Path:
     shutil.copytree(HOME, folder, ignore=shutil.ignore_patterns("node_modules", "built", "generated"))
     (tmp_path / "generated").mkdir()
     shutil.copy(ROOT / "generated" / "descriptor_set.binpb", tmp_path / "generated")
-    kept = _KEPT / hashlib.sha256((HOME / "package-lock.json").read_bytes()).hexdigest()[:16] / "node_modules"
-    if not kept.is_dir():
+    cached = _KEPT / hashlib.sha256((HOME / "package-lock.json").read_bytes()).hexdigest()[:16] / "node_modules"
+    if not cached.is_dir():
         installed = npm(folder, "ci", "--no-fund", "--no-audit", "--prefer-offline")
         if installed.returncode and npm(folder, "ping").returncode:
             pytest.skip("npm reaches no registry")
         assert installed.returncode == 0, installed.stderr
-        kept.parent.mkdir(parents=True)
-        shutil.move(folder / "node_modules", kept)
-    (folder / "node_modules").symlink_to(kept)
+        cached.parent.mkdir(parents=True)
+        shutil.move(folder / "node_modules", cached)
+    (folder / "node_modules").symlink_to(cached)
     return folder
 
 

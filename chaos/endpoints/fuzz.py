@@ -60,7 +60,7 @@ def _is_map(field: Any) -> bool:
 
 
 @st.composite
-def filled(draw: Any, descriptor: Any, plain: bool = False) -> Any:
+def messages_of(draw: Any, descriptor: Any, plain: bool = False) -> Any:
     """A message with any fields set to any values of their types."""
     message = GetMessageClass(descriptor)()
     for field in descriptor.fields:
@@ -73,9 +73,11 @@ def filled(draw: Any, descriptor: Any, plain: bool = False) -> Any:
             getattr(message, field.name).extend(draw(st.lists(_VALUES[field.cpp_type], max_size=3)))
         elif field.is_repeated:
             if not plain:
-                getattr(message, field.name).extend(draw(st.lists(filled(field.message_type, plain=True), max_size=3)))
+                getattr(message, field.name).extend(
+                    draw(st.lists(messages_of(field.message_type, plain=True), max_size=3))
+                )
         elif field.message_type is not None:
-            getattr(message, field.name).CopyFrom(draw(filled(field.message_type)))
+            getattr(message, field.name).CopyFrom(draw(messages_of(field.message_type)))
         else:
             setattr(message, field.name, draw(_VALUES[field.cpp_type]))
     return message
@@ -98,7 +100,7 @@ def calls(draw: Any) -> tuple[str, bytes]:
     if shape == "bytes":
         return path, draw(st.binary(max_size=400))
     if shape == "message":
-        return path, draw(filled(method.input_type)).SerializeToString()
+        return path, draw(messages_of(method.input_type)).SerializeToString()
     message: Any = GetMessageClass(method.input_type)()
     if "transaction" in message.DESCRIPTOR.fields_by_name:
         message.transaction.CopyFrom(_valid())

@@ -121,9 +121,9 @@ def _kept(ledger_url: str, outcome: Outcome) -> tuple[int, int]:
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
         counted = sa.select(PAYLOADS.c.transaction_id, sa.func.count()).group_by(PAYLOADS.c.transaction_id)
-        kept: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
+        records: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
     engine.dispose()
-    return len(reviewed - kept.keys()), sum(count > 1 for count in kept.values())
+    return len(reviewed - records.keys()), sum(count > 1 for count in records.values())
 
 
 async def hang_a_replica(

@@ -19,14 +19,14 @@ class Checked:
 
     examples: int
     failures: list[str]
-    said: str
+    output: str
 
 
 def check_documents(
     stack: Stack, folder: Path, most: int, *options: str, doors: Sequence[str] = DOORS, config: Path = CONFIG
 ) -> Checked:
     """Ask with up to `most` requests for each operation and phase; all checks."""
-    examples, failures, said = 0, list[str](), ""
+    examples, failures, output = 0, list[str](), ""
     for door in doors:
         report = folder / f"{door}.json"
         command = [
@@ -38,10 +38,10 @@ def check_documents(
         if not report.exists():
             raise RuntimeError(f"schemathesis ended with {done.returncode}: {done.stderr[-2000:]}")
         found = json.loads(report.read_text())
-        examples, said = examples + found["test_cases"]["generated"], said + done.stdout
+        examples, output = examples + found["test_cases"]["generated"], output + done.stdout
         failures += [f"{each['title']}: {', '.join(each['operations'])}" for each in found["failures"]]
         failures += [str(error) for error in found["errors"]]
-    return Checked(examples, failures, said)
+    return Checked(examples, failures, output)
 
 
 def check_all(folder: Path, models: Path, most: int) -> Checked:

@@ -33,7 +33,7 @@ _PAGE = 1000
 
 
 @dataclass(frozen=True)
-class LedgerKept:
+class LedgerResult:
     """What callers were told, and how the ledger differs from it: all counts must be 0 but those of calls."""
 
     outcome: Outcome
@@ -43,7 +43,7 @@ class LedgerKept:
     lost_cases: int
     other_answers: int
     broken: str
-    filled: int
+    completed: int
     """Fields that memory filled in."""
     other_history: int
     """Decisions whose filled fields are not what a replay of the ledger says."""
@@ -59,7 +59,7 @@ async def kill_agents(
     url: str = "",
     postgres: Postgres | None = None,
     between: int = ANSWERS,
-) -> LedgerKept:
+) -> LedgerResult:
     """Kill a random agent, or with `postgres` the database, again and again under load; then compare."""
     url = url or f"sqlite:///{folder / 'ledger.db'}"
     _remember_all(url)
@@ -134,15 +134,15 @@ async def _asked_again(stub: AgentServiceStub, outcome: Outcome) -> int:
     return other
 
 
-def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
+def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerResult:
     engine = open_engine(url)
-    kept: dict[str, list[agent.ReviewResponse]] = {}
+    recorded: dict[str, list[agent.ReviewResponse]] = {}
     with snapshot(engine) as connection:
         after: int | None = 0
         while after is not None:
             page, after = record_page(DecisionFilter(), after, _PAGE)(connection)
             for record in page:
-                kept.setdefault(record.transaction_id, []).append(record.answer)
+                recorded.setdefault(record.transaction_id, []).append(record.answer)
         cases, before = set[str](), None
         while True:
             records, before = case_page(CaseFilter(), before, _PAGE)(connection)
@@ -152,17 +152,17 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerKept:
         verified = verify_ledger(connection, None)
     engine.dispose()
     history = replayed(url)
-    reviews = {answer.case_id for answers in kept.values() for answer in answers if answer.case_id}
+    reviews = {answer.case_id for answers in recorded.values() for answer in answers if answer.case_id}
     answers = [answer for _, answer in outcome.answers if isinstance(answer, agent.ReviewResponse)]
-    first = {name: kept[name][0].SerializeToString() for name in kept}
-    return LedgerKept(
+    first = {name: recorded[name][0].SerializeToString() for name in recorded}
+    return LedgerResult(
         outcome,
-        missing=sum(answer.transaction_id not in kept for answer in answers),
+        missing=sum(answer.transaction_id not in recorded for answer in answers),
         different=sum(first.get(answer.transaction_id, b"") != answer.SerializeToString() for answer in answers),
-        doubled=sum(len(records) > 1 and not records[0].degraded for records in kept.values()),
+        doubled=sum(len(records) > 1 and not records[0].degraded for records in recorded.values()),
         lost_cases=len(reviews ^ cases),
         other_answers=other_answers,
         broken=verified.broken,
-        filled=sum(len(filled) for filled, _ in history),
-        other_history=sum(filled != known for filled, known in history),
+        completed=sum(len(completed) for completed, _ in history),
+        other_history=sum(completed != known for completed, known in history),
     )

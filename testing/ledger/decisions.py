@@ -62,8 +62,8 @@ def fill(url: str, records: int, made: Callable[[int], RecordDecision]) -> None:
             writes = [made(number) for number in range(first, min(first + _AT_ONCE, records))]
             with connection.begin():
                 group = LedgerTransaction(connection, Unsigned())
-                group.look_up(kept.transaction_id for kept in writes)
-                for kept in writes:
-                    kept(group)
+                group.look_up(write.transaction_id for write in writes)
+                for write in writes:
+                    write(group)
                 group.close()
     engine.dispose()

@@ -19,8 +19,8 @@ def promises_of(files: Mapping[str, str]) -> Promises:
 def _in(source: str) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            told = ast.get_docstring(node) or ""
-            yield node.name, " ".join(told.split())
+            docstring = ast.get_docstring(node) or ""
+            yield node.name, " ".join(docstring.split())
 
 
 def files_now() -> dict[str, str]:
@@ -45,10 +45,10 @@ def _git(*arguments: str) -> str:
 def changes(before: Promises, after: Promises) -> list[str]:
     """Lines of Markdown: promises that are told no more, those that are new, and those that moved to another file."""
     lines = [f"{len(before)} promises before, {len(after)} after."]
-    for title, told in (("Gone or told in other words", before.keys() - after), ("New", after.keys() - before)):
-        where = before if told <= before.keys() else after
-        lines += ["", f"## {title}: {len(told)}", ""]
-        lines += [f"- {promise} ({where[promise][0]}, {where[promise][1]})" for promise in sorted(told)]
+    for title, sentences in (("Gone or told in other words", before.keys() - after), ("New", after.keys() - before)):
+        where = before if sentences <= before.keys() else after
+        lines += ["", f"## {title}: {len(sentences)}", ""]
+        lines += [f"- {promise} ({where[promise][0]}, {where[promise][1]})" for promise in sorted(sentences)]
     moved = sorted(one for one in before.keys() & after if before[one][0] != after[one][0])
     lines += ["", f"## Moved: {len(moved)}", ""]
     return lines + [f"- {promise} ({before[promise][0]} -> {after[promise][0]})" for promise in moved]

@@ -169,8 +169,8 @@ def run(
             process.kill()
             process.wait()
             raise
-        said = []
+        outputs = []
         for file in (output, errors):
             file.seek(0)
-            said.append(file.read().decode())
-    return subprocess.CompletedProcess([PYTHON, *command], code, *said)
+            outputs.append(file.read().decode())
+    return subprocess.CompletedProcess([PYTHON, *command], code, *outputs)

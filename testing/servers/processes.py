@@ -178,11 +178,11 @@ def call(command: str, *arguments: str) -> Ended:
     """Run a `vouch` command in this process: what it says is the same, and its libraries are imported once."""
     output, error = io.StringIO(), io.StringIO()
     module = importlib.import_module(vouch.COMMANDS[command][0])
-    heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(error):
             code: int = module.main(list(arguments))
     finally:
-        for number, handler in heard.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
     return Ended(code, output.getvalue(), error.getvalue())

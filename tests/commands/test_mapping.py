@@ -33,7 +33,7 @@ def test_foreign_columns_become_fields(tmp_path: Path) -> None:
     assert rows["is_abuse"] == [False, True, False]
     assert rows["email_verified"] == [True, False, None]
     assert rows["v1"] == [0.5, 1.5, None]
-    said = "\n".join(report.lines)
+    report_text = "\n".join(report.lines)
     for words in (
         "cents: 1 of 3",
         "dev: 1 of 3",
@@ -42,7 +42,7 @@ def test_foreign_columns_become_fields(tmp_path: Path) -> None:
         "user_id: 3 of 3",
         "currency: has the name",
     ):
-        assert words in said
+        assert words in report_text
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ ROWS = """placed,price,bill,ship,opened,dev,bad,Price (2),kind
 
 def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
     """Equal columns, days between times (whole for a count, with fractions for an extra), money of both conventions."""
-    table, said = read(tmp_path, DERIVED, ROWS)
+    table, lines = read(tmp_path, DERIVED, ROWS)
     assert table.order_amount.tolist() == [1234.56, 1234.0, 12.5]
     assert table.billing_shipping_match.tolist() == [True, False, None]
     assert table.account_age_days.fillna(-9).tolist() == [1.0, -9.0, -9.0]
@@ -157,7 +157,7 @@ def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
         "user_id: 3 of 3 are not mapped",
         "opened: 1 of 3 are no time for age",
     ):
-        assert said.count(words) == 1, said
+        assert lines.count(words) == 1, lines
 
 
 @pytest.mark.parametrize(

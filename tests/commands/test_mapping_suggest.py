@@ -77,8 +77,8 @@ def test_nothing_in_a_file_bends_the_mapping(text: str, tmp_path: Path) -> None:
     """Hostile names and values stay one line of YAML that reads back as it is, with nothing that a terminal obeys."""
     assert yaml.safe_load(f"{{a: {quoted(text)}}}") == {"a": text}
     frame = pd.DataFrame({"when": ["2025-01-01", "2025-01-02", "2025-01-03"], text or "x": ["a", text, text]})
-    told = written(suggest(frame), text, len(frame))
-    assert told.replace("\n", "").isprintable()
-    (tmp_path / "m.yaml").write_text(told)
+    mapping_text = written(suggest(frame), text, len(frame))
+    assert mapping_text.replace("\n", "").isprintable()
+    (tmp_path / "m.yaml").write_text(mapping_text)
     mapping = read_mapping(tmp_path / "m.yaml")
     assert "timestamp" in mapping.columns

@@ -29,9 +29,9 @@ def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
                 assert pipe.readline()
             process.wait(START_SECONDS)
             errors.seek(0)
-            said = errors.read()
-        assert "Traceback" not in said
-        assert "BrokenPipe" not in said
+            text = errors.read()
+        assert "Traceback" not in text
+        assert "BrokenPipe" not in text
 
 
 def test_nothing_strange_reaches_the_terminal() -> None:

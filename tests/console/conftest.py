@@ -138,12 +138,12 @@ class Watched:
         self.complaints.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
-    def said(self, said: ConsoleMessage) -> None:
+    def record_message(self, message: ConsoleMessage) -> None:
         """What the browser complains of, refused scripts and styles too. A page that was refused is no fault."""
-        if said.type in ("error", "warning") and "Failed to load resource" not in said.text:
-            self.complaints.append(said.text)
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
 
-    def asked(self, request: Request) -> None:
+    def record_request(self, request: Request) -> None:
         """Requests to elsewhere."""
         if "127.0.0.1" not in request.url and not request.url.startswith(("about:", "blob:")):
             self.complaints.append(f"asked {request.url}")
@@ -170,8 +170,8 @@ def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
         watched = Watched(page)
         page.on("pageerror", watched.error)
         page.on("dialog", watched.dialog)
-        page.on("console", watched.said)
-        page.on("request", watched.asked)
+        page.on("console", watched.record_message)
+        page.on("request", watched.record_request)
         return watched
 
     yield opened

@@ -27,7 +27,7 @@ CHANGED = (
 OPEN = ("/console/health", "/console/sign-in", "/console/static")
 
 
-def filled(path: str) -> str:
+def with_ids(path: str) -> str:
     """A path with something in the place of its parts, below /console."""
     return path.replace("{case_id}", "x").replace("{transaction_id:path}", "x/y").removeprefix("/console")
 
@@ -49,17 +49,17 @@ def test_every_route_is_in_the_tables() -> None:
 @pytest.mark.parametrize("path", READ)
 def test_pages_need_a_session(desk: Desk, path: str) -> None:
     """Without one, every page leads to the sign-in."""
-    answer = desk.client().get(filled(path))
+    answer = desk.client().get(with_ids(path))
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in")
 
 
 @pytest.mark.parametrize("path", CHANGED)
 def test_changes_need_a_session_its_token_and_our_origin(desk: Desk, path: str) -> None:
     """Without a session, with another's token, without one, from elsewhere, or without an origin nothing is changed."""
-    assert desk.client().post(filled(path)).headers["location"] == "/console/sign-in"
+    assert desk.client().post(with_ids(path)).headers["location"] == "/console/sign-in"
     ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
     for token in ("", csrf(ben), "é\0", "x" * 200):
-        answer = ada.post(filled(path), data={"csrf": token})
+        answer = ada.post(with_ids(path), data={"csrf": token})
         assert answer.status_code == 403, token
     own = {"csrf": csrf(ada)}
     for origin in (
@@ -68,7 +68,7 @@ def test_changes_need_a_session_its_token_and_our_origin(desk: Desk, path: str) 
         f"http://127.0.0.1:{desk.stack.ports['agent']}",
         desk.url + ".evil.example",
     ):
-        assert ada.post(filled(path), data=own, headers={"origin": origin}).status_code == 403, origin
+        assert ada.post(with_ids(path), data=own, headers={"origin": origin}).status_code == 403, origin
     bare = httpx.post(f"{desk.url}{path.replace('{case_id}', 'x')}", data=own, cookies=dict(ada.cookies))
     assert bare.status_code == 403
     assert ada.get("/queue").status_code == 200, "somebody was signed out"
@@ -173,12 +173,12 @@ def test_signing_out_survives_a_restart_and_reaches_other_consoles(tmp_path: Pat
 
     first, second = console(), console()
     session, other = first.begin("k", "ada", "reviewer"), first.begin("k", "ada", "reviewer")
-    value, kept = first.sealed(session), first.sealed(other)
+    value, other_value = first.sealed(session), first.sealed(other)
     assert second.opened(value) is not None
     first.end(session)
     for box in (first, second, console()):
         assert box.opened(value) is None
-        assert box.opened(kept) is not None
+        assert box.opened(other_value) is not None
     now[0] += 601
     for _ in range(1200):
         first.end(first.begin("k", "ada", "reviewer"))
@@ -191,14 +191,14 @@ def test_a_removed_file_of_ended_sessions_stops_nobody(tmp_path: Path) -> None:
     path = tmp_path / "signed_out"
     box = Sessions("s", 60, 600, lambda: 1000.0, SignedOutSessions(path, lambda: 1000.0))
     ended, other = box.begin("k", "ada", "reviewer"), box.begin("k", "ben", "reviewer")
-    value, kept = box.sealed(ended), box.sealed(other)
+    value, other_value = box.sealed(ended), box.sealed(other)
     box.end(ended)
     path.unlink()
     assert box.opened(value) is None
-    assert box.opened(kept) is not None
+    assert box.opened(other_value) is not None
     box.end(other)
     assert path.exists()
-    assert box.opened(kept) is None
+    assert box.opened(other_value) is None
 
 
 def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:

@@ -68,17 +68,20 @@ def test_masked_ends_are_accepted(text: str) -> None:
 )
 def test_other_masks_are_refused_in_words(text: str) -> None:
     """The complaint says what is wanted, and holds no pattern."""
-    [(field, said)] = violations(message(ip_address=text))
-    assert (field, said) == ("ip_address", "must be an IPv4 or IPv6 address, or a masked one like 81.7.xxx.xxx")
+    [(field, text_of_error)] = violations(message(ip_address=text))
+    assert (field, text_of_error) == (
+        "ip_address",
+        "must be an IPv4 or IPv6 address, or a masked one like 81.7.xxx.xxx",
+    )
 
 
 @given(st.one_of(written, st.sampled_from([*ADDRESSES.values(), "81.7.xxx.xxx"])))
 def test_all_doors_agree(text: str) -> None:
     """protovalidate, the compiled rules and the pattern of the OpenAPI schema say the same of an address."""
     order = message(ip_address=text)
-    told = not protovalidate.collect_violations(order)
-    assert accepting(Transaction.DESCRIPTOR)(order) == told
+    valid = not protovalidate.collect_violations(order)
+    assert accepting(Transaction.DESCRIPTOR)(order) == valid
     [pattern] = rules_of(FIELD).patterns
-    assert bool(re.search(pattern, text)) == told or text.endswith("\n")
+    assert bool(re.search(pattern, text)) == valid or text.endswith("\n")
     documented = TransactionBody.model_json_schema()["properties"][FIELDS["ip_address"].name]["anyOf"][0]
     assert documented["pattern"] == pattern

@@ -15,12 +15,12 @@ from http_bridge.json.request_schemas import asked_schema
 def test_the_schema_has_the_contracts_rules() -> None:
     """Bounds, patterns, the values that an enum may have here, and what must be there."""
     resolve = asked_schema(cases.ResolveCaseRequest.DESCRIPTOR, without=("case_id",))
-    told: dict[str, Any] = resolve["properties"]
+    properties: dict[str, Any] = resolve["properties"]
     assert resolve["required"] == ["verdict", "token"] and not resolve["additionalProperties"]
-    assert told["verdict"]["enum"] == ["approve", "deny"]
-    assert (told["token"]["minimum"], told["token"]["maximum"]) == (1, 2**63 - 1)
-    assert told["note"]["anyOf"][0]["maxLength"] == 4096
-    assert told["abuse_type"]["anyOf"][0]["enum"] == ["fake_account", "account_takeover", "payment_fraud", ""]
+    assert properties["verdict"]["enum"] == ["approve", "deny"]
+    assert (properties["token"]["minimum"], properties["token"]["maximum"]) == (1, 2**63 - 1)
+    assert properties["note"]["anyOf"][0]["maxLength"] == 4096
+    assert properties["abuse_type"]["anyOf"][0]["enum"] == ["fake_account", "account_takeover", "payment_fraud", ""]
     outcome = asked_schema(outcomes.ReportOutcomeRequest.DESCRIPTOR)
     assert outcome["required"] == ["transaction_id", "kind", "occurred_at", "source"]
     assert outcome["properties"]["occurred_at"]["format"] == "date-time"

@@ -59,10 +59,10 @@ _REASON = re.compile(r"((?:  //[^\n]*\n)+)  ERROR_REASON_(\w+) = (\d+);")
 def test_error_reasons_are_told_as_the_table_has_them() -> None:
     """The comment of each reason names the table's status, and shows an ErrorInfo whose metadata the table allows."""
     text = (ROOT / "protos/vouch/v1/error_reason.proto").read_text()
-    told = {name: comment for comment, name, number in _REASON.findall(text) if number != "0"}
-    assert told.keys() == {reason_name(reason) for reason in STATUSES}
+    documented = {name: comment for comment, name, number in _REASON.findall(text) if number != "0"}
+    assert documented.keys() == {reason_name(reason) for reason in STATUSES}
     for reason, status in STATUSES.items():
-        comment = told[reason_name(reason)]
+        comment = documented[reason_name(reason)]
         shown = json.loads(re.findall(r'//\s+(\{"reason".*\})', comment)[0])
         assert f"Status {status.code.name}" in comment, reason_name(reason)
         assert (shown["reason"], shown["domain"]) == (reason_name(reason), "vouch")

@@ -36,10 +36,10 @@ def open_edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
     with contextlib.ExitStack() as opened:
 
         def start(**settings: str) -> str:
-            told = {
+            variables = {
                 name if name.startswith("VOUCH_") else f"VOUCH_EDGE_{name}": value for name, value in settings.items()
             }
-            url = f"http://{opened.enter_context(envoy(tmp_path / 'edge.log', *ports, **told))}"
+            url = f"http://{opened.enter_context(envoy(tmp_path / 'edge.log', *ports, **variables))}"
             wait_for(lambda: answers_anything(url), what="an edge")
             return url
 
@@ -47,7 +47,7 @@ def open_edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="module")
-def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def standalone_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an edge with nobody behind it."""
     assert not [name for name in os.environ if name.startswith("VOUCH_")]
     nobody = [f"--{name}=1" for name in _BEHIND]

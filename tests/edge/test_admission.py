@@ -24,9 +24,9 @@ PRIVATE = ["/v1/privacy:find", "/v1/privacy:export", "/v1/privacy:erase", "/v1/p
 def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """TLS or none: the edge starts only where services have keys or somebody wants it open; certificates are no keys."""
     monkeypatch.setenv("VOUCH_EDGE_ADDRESS", address)
-    for told in (TLS, {"VOUCH_EDGE_INSECURE": "true"}, TLS | {"VOUCH_AGENT_TLS_CLIENT_CA": "ca.pem"}):
+    for variables in (TLS, {"VOUCH_EDGE_INSECURE": "true"}, TLS | {"VOUCH_AGENT_TLS_CLIENT_CA": "ca.pem"}):
         with monkeypatch.context() as told_so:
-            for name, value in told.items():
+            for name, value in variables.items():
                 told_so.setenv(name, value)
             for keys in (
                 {},

@@ -11,9 +11,9 @@ PATH = "/v1/transactions:review"
 
 
 @pytest.mark.parametrize("name", ["dry_run", "dryRun"])
-def test_a_dry_run_that_would_be_lost_is_refused(lonely: str, name: str) -> None:
+def test_a_dry_run_that_would_be_lost_is_refused(standalone_edge: str, name: str) -> None:
     """In the body, where the transcoder drops it, and twice in the query, where the last counts: 400 that names the field."""
-    with httpx.Client(base_url=lonely, headers=JSON_TYPE | {"host": "localhost"}) as client:
+    with httpx.Client(base_url=standalone_edge, headers=JSON_TYPE | {"host": "localhost"}) as client:
         lost = [
             client.post(PATH, content=encoded(ORDER | {name: True})),
             client.post(f"{PATH}?dry_run=true&{name}=false", content=encoded(ORDER)),

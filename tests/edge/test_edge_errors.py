@@ -10,7 +10,6 @@ import httpx
 import pytest
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
@@ -40,7 +39,7 @@ def up(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def standalone_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An edge with nobody behind it."""
     nobody = [f"--{name}=1" for name in ("scorer", "agent", "bridge-ml", "bridge-agent", "console")]
     with envoy(tmp_path_factory.mktemp("lonely") / "log", *nobody) as address:
@@ -79,15 +78,15 @@ def test_the_configuration_has_our_details() -> None:
         ("INVALID_REQUEST", 415, {"method": "POST", "url": REVIEW, "content": b"{}"}),
     ],
 )  # fmt: skip
-def test_json_callers_get_a_reason(lonely: str, reason: str, status: int, request_: dict[str, Any]) -> None:
+def test_json_callers_get_a_reason(standalone_edge: str, reason: str, status: int, request_: dict[str, Any]) -> None:
     """google.rpc.Status with the code of the table, one ErrorInfo of ours, and no word of addresses or resets."""
-    answer = httpx.request(**request_ | {"url": f"http://{lonely}{request_['url']}"}, timeout=20)
+    answer = httpx.request(**request_ | {"url": f"http://{standalone_edge}{request_['url']}"}, timeout=20)
     assert answer.status_code == status and answer.headers["content-type"] == "application/json"
-    told = json_format.Parse(answer.text, status_pb2.Status())
+    rpc_status = json_format.Parse(answer.text, status_pb2.Status())
     info = error_details_pb2.ErrorInfo()
-    assert told.details[0].Unpack(info) and (info.reason, info.domain) == (reason, "vouch")
+    assert rpc_status.details[0].Unpack(info) and (info.reason, info.domain) == (reason, "vouch")
     by_name = {reason_name(one): one for one in STATUSES}
-    assert told.code == STATUSES[by_name[reason]].code.value[0]
+    assert rpc_status.code == STATUSES[by_name[reason]].code.value[0]
     assert not re.search(r"upstream|reset|127\.0\.0\.1|connect error", answer.text)
 
 
@@ -96,20 +95,22 @@ def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> No
     """JSON and gRPC: OVERLOADED with RetryInfo of a second, the other key's calls go on."""
     with httpx.Client(base_url=f"http://{strict}", headers={"x-api-key": "first"}) as client:
         refused = until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
-    told = json_format.Parse(refused.text, status_pb2.Status())
+    rpc_status = json_format.Parse(refused.text, status_pb2.Status())
     assert refused.headers["retry-after"] == "1"
-    assert told.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and told.code == 8
+    assert rpc_status.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and rpc_status.code == 8
     with grpc.insecure_channel(strict, [("grpc.enable_retries", 0)]) as channel:
         stub = ScoringServiceStub(channel)
 
-        def asked(key: str) -> Any:
+        def call_until_limited(key: str) -> Any:
             with pytest.raises(grpc.RpcError) as caught:
                 stub.GetModelInfo(GetModelInfoRequest(), timeout=20, metadata=[("x-api-key", key)])
             return caught.value
 
-        limited = until(lambda: asked("second"), lambda call: call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
+        limited = until(
+            lambda: call_until_limited("second"), lambda call: call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        )
         assert rpc_status.from_call(limited) == to_status(OURS[0])
-        away = asked("third")
+        away = call_until_limited("third")
         assert away.code() == grpc.StatusCode.UNAVAILABLE
         assert rpc_status.from_call(away) == to_status(OURS[1])
 
@@ -127,11 +128,11 @@ def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
 
 
 @pytest.mark.envoy
-def test_pages_and_rest_learn_nothing_of_the_inside(lonely: str) -> None:
+def test_pages_and_rest_learn_nothing_of_the_inside(standalone_edge: str) -> None:
     """The console's and REST's paths with nobody behind: a sentence, 503."""
-    page = httpx.get(f"http://{lonely}/console/")
+    page = httpx.get(f"http://{standalone_edge}/console/")
     assert (page.status_code, page.text) == (503, "a service behind is away: try again\n")
-    rest = httpx.get(f"http://{lonely}/api/v1/health")
+    rest = httpx.get(f"http://{standalone_edge}/api/v1/health")
     assert (rest.status_code, rest.json()["detail"]) == (503, "a service behind is away: try again")
 
 
@@ -144,10 +145,12 @@ def test_pages_and_rest_learn_nothing_of_the_inside(lonely: str) -> None:
         (JSON | {"origin": "https://evil.example"}, 403, "ROLE_INSUFFICIENT"),
     ],
 )
-def test_errors_under_api_are_those_of_rest(lonely: str, headers: dict[str, str], status: int, reason: str) -> None:
+def test_errors_under_api_are_those_of_rest(
+    standalone_edge: str, headers: dict[str, str], status: int, reason: str
+) -> None:
     """What the edge says itself under /api has detail, reason and request id, as what the bridge says."""
     sent = headers | {"x-request-id": "my-id_1.2"}
-    answer = httpx.post(f"http://{lonely}/api/v1/review", content=b"{}", headers=sent, timeout=20)
+    answer = httpx.post(f"http://{standalone_edge}/api/v1/review", content=b"{}", headers=sent, timeout=20)
     assert answer.status_code == status
     body = answer.json()
     assert set(body) == {"detail", "reason", "request_id"} and body["reason"] == reason, body

@@ -62,8 +62,8 @@ def edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
     with contextlib.ExitStack() as opened:
 
         def start(settings: dict[str, str]) -> tuple[str, Path]:
-            told = {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
-            url = f"http://{opened.enter_context(envoy(tmp_path / 'edge.log', *ports, **told))}"
+            variables = {f"VOUCH_EDGE_{name}": value for name, value in settings.items()}
+            url = f"http://{opened.enter_context(envoy(tmp_path / 'edge.log', *ports, **variables))}"
             wait_for(answers(f"{url}/api/v1/health"), what="an edge")
             return url, tmp_path / "edge.log"
 
@@ -101,9 +101,12 @@ def test_pages_of_named_origins_may_ask(edge: Open) -> None:
     }
     with httpx.Client(timeout=20) as client:
         for path in ("/v1/transactions:predict", "/vouch.v1.ScoringService/Predict", "/api/v1/predict"):
-            told = client.options(url + path, headers=question | {"origin": "https://shop.example"})
-            assert told.status_code == 200 and told.headers["access-control-allow-origin"] == "https://shop.example"
-            assert "x-api-key" in told.headers["access-control-allow-headers"]
+            preflight = client.options(url + path, headers=question | {"origin": "https://shop.example"})
+            assert (
+                preflight.status_code == 200
+                and preflight.headers["access-control-allow-origin"] == "https://shop.example"
+            )
+            assert "x-api-key" in preflight.headers["access-control-allow-headers"]
             other = client.options(url + path, headers=question | {"origin": "https://evil.example"})
             assert "access-control-allow-origin" not in other.headers
         keyed = JSON_TYPE | {"origin": "https://shop.example", "x-api-key": "some-key"}

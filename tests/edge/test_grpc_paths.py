@@ -43,10 +43,10 @@ def test_the_edge_says_what_the_services_say() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [PREDICT, "/vouch.v1.CaseService/WatchCases", "/grpc.health.v1.Health/Check"])
-def test_only_grpc_is_taken_on_its_paths(lonely: str, path: str, method: str, kind: str, status: int) -> None:
+def test_only_grpc_is_taken_on_its_paths(standalone_edge: str, path: str, method: str, kind: str, status: int) -> None:
     """JSON and other methods get 415 and 405 with a reason, though nobody is behind that could be asked."""
     headers = {"content-type": kind} if kind else {}
-    answer = httpx.request(method, lonely + path, content=b"{}" if method != "HEAD" else None, headers=headers)
+    answer = httpx.request(method, standalone_edge + path, content=b"{}" if method != "HEAD" else None, headers=headers)
     if kind == "application/grpc":  # its clients look at this status alone
         assert answer.headers["grpc-status"] not in ("0", "14")
         return
@@ -72,21 +72,21 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web+proto", "application/grpc"])
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_message_is_refused_at_once(lonely: str, kind: str, body: bytes) -> None:
+def test_what_is_no_message_is_refused_at_once(standalone_edge: str, kind: str, body: bytes) -> None:
     """INVALID_ARGUMENT with the details of the contract, in trailers that stand in front."""
-    answer = httpx.post(lonely + PREDICT, content=body, headers={"content-type": kind, "te": "trailers"})
+    answer = httpx.post(standalone_edge + PREDICT, content=body, headers={"content-type": kind, "te": "trailers"})
     assert (answer.status_code, answer.headers["grpc-status"]) == (200, "3")
     assert answer.headers["content-type"].startswith(kind.partition("+")[0])
     encoded = answer.headers["grpc-status-details-bin"]
     assert status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4))) == MALFORMED
 
 
-def test_grpc_web_text_is_held_to_the_same(lonely: str) -> None:
+def test_grpc_web_text_is_held_to_the_same(standalone_edge: str) -> None:
     """Base64 of half a message, and what is no base64."""
     headers = {"content-type": "application/grpc-web-text"}
-    half = httpx.post(lonely + PREDICT, content=base64.b64encode(framed(MESSAGE)[:-3]), headers=headers)
+    half = httpx.post(standalone_edge + PREDICT, content=base64.b64encode(framed(MESSAGE)[:-3]), headers=headers)
     assert half.headers["grpc-status"] == "3"
-    none = httpx.post(lonely + PREDICT, content=b"?" * 40, headers=headers)
+    none = httpx.post(standalone_edge + PREDICT, content=b"?" * 40, headers=headers)
     assert none.status_code == 400 or none.headers["grpc-status"] in ("3", "13")
 
 

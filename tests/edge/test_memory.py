@@ -27,8 +27,8 @@ _RESET = 3
 @pytest.fixture
 def small_edge(tmp_path: Path) -> Iterator[str]:
     """The address of an edge with nobody behind it, with little memory and much patience."""
-    told = {"VOUCH_EDGE_MAX_MEMORY_MIB": "128", "VOUCH_WEB_BODY_SECONDS": "600"}
-    with envoy(tmp_path / "log", *(f"--{name}=1" for name in _SERVICES), **told) as address:
+    variables = {"VOUCH_EDGE_MAX_MEMORY_MIB": "128", "VOUCH_WEB_BODY_SECONDS": "600"}
+    with envoy(tmp_path / "log", *(f"--{name}=1" for name in _SERVICES), **variables) as address:
         wait_for(lambda: answers_anything(f"http://{address}"), what="the edge")
         yield address
 
@@ -56,10 +56,10 @@ def is_refused_at_once(address: str) -> bool:
 
 def received(connection: socket.socket) -> bytes:
     """What the edge has said by now."""
-    heard = b""
+    received_bytes = b""
     while is_readable(connection) and (new := connection.recv(MIB)):
-        heard += new
-    return heard
+        received_bytes += new
+    return received_bytes
 
 
 def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
@@ -85,7 +85,7 @@ def test_streams_that_hold_most_are_reset(small_edge: str) -> None:
     """Of many large unfinished requests on one HTTP/2 connection some are reset; another caller is answered."""
     path = literal(b":path", b"/vouch.v1.AgentService/Review") + literal(b":authority", b"localhost")
     headers = b"\x83\x86" + path + literal(b"content-type", b"application/grpc") + literal(b"te", b"trailers")
-    piece, heard = b"\x00" * (16 << 10), b""
+    piece, received_bytes = b"\x00" * (16 << 10), b""
     with connect(small_edge) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
         numbers = range(1, 2 * MOST, 2)
@@ -95,14 +95,14 @@ def test_streams_that_hold_most_are_reset(small_edge: str) -> None:
         for _ in range(UNFINISHED // len(piece) - 1):
             for number in numbers:
                 connection.sendall(frame(0, 0, number, piece))
-            heard += received(connection)
-            if _RESET in kinds(heard):
+            received_bytes += received(connection)
+            if _RESET in kinds(received_bytes):
                 break
 
         def is_reset() -> bool:
-            nonlocal heard
-            heard += received(connection)
-            return _RESET in kinds(heard)
+            nonlocal received_bytes
+            received_bytes += received(connection)
+            return _RESET in kinds(received_bytes)
 
         wait_for(is_reset, what="a reset")  # memory is looked at now and then; it stays taken meanwhile
         wait_for(lambda: answers_anything(f"http://{small_edge}"), what="an answer to another caller")

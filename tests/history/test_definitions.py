@@ -185,8 +185,8 @@ def test_columns_equal_the_replay(rows: list[Any]) -> None:
         times.append(at)
     found = computed(times, rows)
     for place, values in enumerate(wanted):
-        told = {name: column[place].item() for name, (column, there) in found.items() if there[place]}
-        assert told == values, place
+        found_values = {name: column[place].item() for name, (column, there) in found.items() if there[place]}
+        assert found_values == values, place
 
 
 def test_columns_saturate_as_the_replay_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +211,8 @@ def test_columns_saturate_as_the_replay_does(monkeypatch: pytest.MonkeyPatch) ->
     for place, (_, user, device, address, card, amount, counts) in enumerate(rows):
         texts = {"user_id": user, "device_id": device, "ip_address": address, "card_id": card}
         replay.add(Attempt(place, times[place], texts, amount_units(amount), counts))
-        told = {name: column[place].item() for name, (column, there) in found.items() if there[place]}
-        assert told == replay.values(place), place
+        found_values = {name: column[place].item() for name, (column, there) in found.items() if there[place]}
+        assert found_values == replay.values(place), place
 
 
 def computed(times: list[int], rows: list[Any]) -> dict[str, Any]:

@@ -50,8 +50,8 @@ async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:
         values = await review(ledger, order(n, AT + n, f"u{n}", ip_address="81.7.3.10", **fields))
         assert values["accounts_on_ip_24h"] == n - 5
     ledger.close()
-    told = replayed(ledger_url)
-    assert len(told) == 9 and all(recorded == found for recorded, found in told)
+    compared = replayed(ledger_url)
+    assert len(compared) == 9 and all(recorded == found for recorded, found in compared)
 
 
 async def test_a_masked_address_links_nobody(ledger_url: str) -> None:
@@ -88,8 +88,8 @@ async def test_imported_orders_agree(ledger_url: str) -> None:
     importing.add(table)
     importing.finish()
     with ledger._engine.connect() as connection:
-        kept = connection.execute(ATTEMPTS.select()).all()
-    assert len(kept) == len(rows) and sum(row.ip_address is None for row in kept) == 3 * len(MASKED)
+        stored = connection.execute(ATTEMPTS.select()).all()
+    assert len(stored) == len(rows) and sum(row.ip_address is None for row in stored) == 3 * len(MASKED)
     for n, address in enumerate((*MASKED, *FULL)):
         values = (await recall(ledger, order(n, AT + 9, "u9", ip_address=address))).values
         assert values.get("accounts_on_ip_24h") == (None if address in MASKED else 4)

@@ -71,7 +71,7 @@ def by_hand(table: pa.Table) -> dict[str, dict[str, Any]]:
     return found
 
 
-def told(table: pa.Table) -> dict[str, dict[str, Any]]:
+def history_columns(table: pa.Table) -> dict[str, dict[str, Any]]:
     """What stands in a table's columns."""
     return {
         row["transaction_id"]: {name: row[name] for name in NAMES if row[name] is not None} for row in table.to_pylist()
@@ -81,7 +81,7 @@ def told(table: pa.Table) -> dict[str, dict[str, Any]]:
 def test_a_table_is_filled_as_a_replay_says() -> None:
     """Every value of a shuffled table to the bit, nothing where memory would not know."""
     table = orders(800)
-    found = told(with_history(table))
+    found = history_columns(with_history(table))
     assert found == by_hand(table)
     assert sum(len(values) for values in found.values()) > 3000
 
@@ -90,8 +90,8 @@ def test_what_is_there_stays() -> None:
     """Values of the file are kept, cell by cell, in the file's own type."""
     table = orders(50)
     given = pa.array([7.0 if place % 2 else None for place in range(50)])
-    filled = with_history(table.append_column("payment_attempts_24h", given))
-    column = filled.column("payment_attempts_24h")
+    completed = with_history(table.append_column("payment_attempts_24h", given))
+    column = completed.column("payment_attempts_24h")
     wanted = with_history(table).column("payment_attempts_24h").to_pylist()
     assert column.type == pa.float64()
     assert column.to_pylist() == [7.0 if place % 2 else wanted[place] for place in range(50)]
@@ -106,7 +106,7 @@ def test_the_command_writes_every_column(tmp_path: Path, suffix: str) -> None:
     done = call("history", "compute", str(source), "--output", str(output))
     assert done.returncode == 0, done.stderr
     assert "300 orders" in done.stdout and "payment_attempts_24h" in done.stdout
-    assert told(read_table(output, required=("transaction_id",))) == told(with_history(table))
+    assert history_columns(read_table(output, required=("transaction_id",))) == history_columns(with_history(table))
     if suffix == "parquet":
         assert pq.read_table(output).column("shop_note").to_pylist() == table.column("shop_note").to_pylist()
 
@@ -140,10 +140,10 @@ async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, m
 
 async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: Path) -> None:
     """Denied, revised and repeated orders of a ledger, exported: computed from the file alone is what the agent filled in."""
-    ledger, filled = Ledger(open_engine(ledger_url)), {}
+    ledger, answered = Ledger(open_engine(ledger_url)), {}
     await ledger.write(lambda group: group.execute(MEMORY.update().values(since=0)))
     for order in messages(orders(200, seed=6).sort_by("timestamp")):
-        filled[order.transaction_id] = await review(ledger, order, DENY if hash(order.user_id) % 3 else APPROVE)
+        answered[order.transaction_id] = await review(ledger, order, DENY if hash(order.user_id) % 3 else APPROVE)
     ledger.close()
     for suffix in ("parquet", "csv"):
         export, output = tmp_path / f"export.{suffix}", tmp_path / f"filled.{suffix}"
@@ -151,7 +151,7 @@ async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: 
         assert done.returncode == 0 and "200 decisions" in done.stdout, done.stderr
         done = call("history", "compute", str(export), "--output", str(output))
         assert done.returncode == 0 and "in the ledger's order" in done.stdout, done.stderr
-        assert told(read_table(output)) == filled
+        assert history_columns(read_table(output)) == answered
 
 
 @pytest.mark.parametrize(

@@ -53,14 +53,14 @@ class Served:
     def __init__(self, folder: Path, models: Path, settings: Mapping[str, str]) -> None:
         (folder / "alone").mkdir()
         metrics, edge_metrics = free_port(), free_port()
-        told = {
+        variables = {
             "VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{metrics}",
             "VOUCH_EDGE_ADMIN_PORT": str(edge_metrics),
             "TMPDIR": str(folder),
             **settings,
         }
-        self.stack = Stack(folder, models, told)
-        self.alone = Stack(folder / "alone", models, told)
+        self.stack = Stack(folder, models, variables)
+        self.alone = Stack(folder / "alone", models, variables)
         self.ports = self.stack.ports | {
             "metrics": metrics,
             "edge_metrics": edge_metrics,

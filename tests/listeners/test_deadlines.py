@@ -193,10 +193,10 @@ def test_slow_clients_are_served(usual: Served) -> None:
 
 def answer(connection: socket.socket) -> bytes:
     """A whole answer."""
-    said = b""
-    while b"\r\n\r\n" not in said:
-        said += receive(connection, said)
-    headers, _, body = said.partition(b"\r\n\r\n")
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += receive(connection, received)
+    headers, _, body = received.partition(b"\r\n\r\n")
     lines = dict(line.lower().split(b": ", 1) for line in headers.split(b"\r\n")[1:])
     length = lines.get(b"content-length")
     while (len(body) < int(length)) if length else not body.endswith(b"0\r\n\r\n"):

@@ -106,9 +106,9 @@ def test_every_route_refuses_a_foreign_host(usual: Served, name: str) -> None:
     for path in sorted(ROUTED[name]):
         for method in ("GET", "POST", "HEAD"):
             for headers in ({}, {"X_API_Key": "made-up"}):
-                status, said = exchange(port, request(method, path, f"evil.example:{port}", body=b"{}", **headers))
+                status, answer = exchange(port, request(method, path, f"evil.example:{port}", body=b"{}", **headers))
                 assert status in REFUSED, (method, path, headers)
-                assert method == "HEAD" or b"Host" in said.partition(b"\n\n")[2]
+                assert method == "HEAD" or b"Host" in answer.partition(b"\n\n")[2]
 
 
 def test_foreign_hosts_are_refused(usual: Served, name: str) -> None:
@@ -140,8 +140,8 @@ def test_grpc_web_of_a_foreign_host_is_refused(usual: Served) -> None:
     port = usual.ports["edge"]
     for path in ("/vouch.v1.CaseService/ListCases", "/grpc.health.v1.Health/Check"):
         frame = request("POST", path, f"evil.example:{port}", body=b"\0" * 5, x_grpc_web="1")
-        _, said = exchange(port, frame.replace(b"application/json", b"application/grpc-web+proto"))
-        assert b"grpc-status: 7" in said
+        _, answer = exchange(port, frame.replace(b"application/json", b"application/grpc-web+proto"))
+        assert b"grpc-status: 7" in answer
     options = [("grpc.default_authority", "evil.example")]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel, pytest.raises(grpc.RpcError) as caught:
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
@@ -152,12 +152,12 @@ def test_grpc_web_of_a_foreign_host_is_refused(usual: Served) -> None:
 def named(usual: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """REST alone and an edge that are told of further hosts; ports by name."""
     folder = tmp_path_factory.mktemp("named")
-    told = {"VOUCH_WEB_ALLOWED_HOSTS": "Shop.example, [2001:db8::1],10.9.8.7"}
-    alone = Stack(folder, folder, told)
+    variables = {"VOUCH_WEB_ALLOWED_HOSTS": "Shop.example, [2001:db8::1],10.9.8.7"}
+    alone = Stack(folder, folder, variables)
     alone.start("rest_agent")
     options = [f"--bridge-agent={usual.ports['rest_agent']}", f"--agent={usual.stack.ports['agent']}"]
     try:
-        with envoy(folder / "log", *options, **told) as edge:
+        with envoy(folder / "log", *options, **variables) as edge:
             ports = {"alone": alone.ports["rest_agent"], "edge": int(edge.rpartition(":")[2])}
             wait_for(lambda: all(listens(port) for port in ports.values()), what="both")
             yield ports

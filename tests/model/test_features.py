@@ -55,10 +55,10 @@ def test_numbers_agree_with_their_words() -> None:
         counted += 1
         assert {name for name, _ in numbers} == {name for name, how in numbers if ";" in how}, feature.name
         fields = dict.fromkeys((name for name in FIELDS if FIELDS[name].kind == "count"), 1)
-        said = feature.explain(1.0, fields)
+        explanation = feature.explain(1.0, fields)
         assert re.search(
-            r"(?<![\d.])1 (?!of )(?:failed |successful |password |other )?[a-z]+(?<!s)\b|1 of .* is ", said
-        ), said
+            r"(?<![\d.])1 (?!of )(?:failed |successful |password |other )?[a-z]+(?<!s)\b|1 of .* is ", explanation
+        ), explanation
     assert counted > 15
 
 

@@ -157,9 +157,9 @@ def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys:
         assert asyncio.run(service.Predict(pb.PredictRequest(transaction=order), None)) == wanted  # type: ignore[arg-type]
     assert CHALLENGER_FAILURES._value.get() == failures + 3
     assert _total(DIFFERENCES, "_count") == compared
-    told = "".join(capsys.readouterr())
-    assert told.count("challenger failed") == 1
-    assert "a-name-of-a-person" not in told
+    output = "".join(capsys.readouterr())
+    assert output.count("challenger failed") == 1
+    assert "a-name-of-a-person" not in output
 
 
 def test_a_reader_holds_no_reader(small: Bundle) -> None:

@@ -29,8 +29,8 @@ def test_effects_are_the_models(models: Path, terms: Terms) -> None:
         (term,) = np.flatnonzero((terms.first == feature) & (terms.second == feature))
         table = terms.table(int(term)) @ np.array(slopes)
         assert len(effect.effect) == len(effect.thresholds) + 1 and effect.unknown == table[0]
-        for value, told in zip([*effect.thresholds, 1e200], effect.effect, strict=True):
-            assert told == table[np.searchsorted(terms.thresholds[feature], value)]
+        for value, shown_effect in zip([*effect.thresholds, 1e200], effect.effect, strict=True):
+            assert shown_effect == table[np.searchsorted(terms.thresholds[feature], value)]
             compared += 1
     assert compared > 100 and report.form == "tables"
     assert [one.importance for one in report.effects] == sorted(

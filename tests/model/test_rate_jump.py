@@ -57,11 +57,11 @@ def test_no_jump_is_no_warning(rows: int, rate: float) -> None:
 
 def test_training_warns() -> None:
     """The warning is among the lines of training, and training goes on."""
-    told: list[str] = []
+    lines: list[str] = []
 
     class Told:
         def say(self, line: str) -> None:
-            told.append(line)
+            lines.append(line)
 
         def round(self, number: int, most: int, loss: float | None) -> None:
             pass
@@ -70,5 +70,5 @@ def test_training_warns() -> None:
     place = table.column_names.index("is_abuse")
     good_at_end = np.append(table["is_abuse"].to_numpy()[:-1], False)
     train(table.set_column(place, "is_abuse", pa.array(good_at_end)), Parameters(form="tables", rounds=2), tell=Told())
-    assert [line for line in told if line.startswith("warning:")] == [line for line in told if "young orders" in line]
-    assert any(line.startswith("warning:") for line in told)
+    assert [line for line in lines if line.startswith("warning:")] == [line for line in lines if "young orders" in line]
+    assert any(line.startswith("warning:") for line in lines)

@@ -130,11 +130,11 @@ def _three_way(rows: int) -> pa.Table:
 
 def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
     """Without an option trees are taken where they gain enough on two folds, and are served, explained and checked."""
-    table, told = _three_way(3000), list[str]()
+    table, lines = _three_way(3000), list[str]()
 
     class Told:
         def say(self, line: str) -> None:
-            told.append(line)
+            lines.append(line)
 
         def round(self, number: int, most: int, loss: float | None) -> None:
             pass
@@ -143,9 +143,9 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
     tables = train(table, dataclasses.replace(parameters, form=TABLES), tell=Told()).bundle
     assert tables.metadata.parameters["form"] == TABLES and "trees_gain" not in tables.metadata.metrics
     trained = train(table, parameters, tell=Told())
-    assert any(line.startswith("form: trees") for line in told)
-    assert any("fold 1" in line and "fold 2" in line for line in told)
-    assert any("tables" in line and "us" in line and "times as long" in line for line in told)
+    assert any(line.startswith("form: trees") for line in lines)
+    assert any("fold 1" in line and "fold 2" in line for line in lines)
+    assert any("tables" in line and "us" in line and "times as long" in line for line in lines)
     gains = [trained.bundle.metadata.metrics[f"trees_gain_low{fold}"] for fold in ("", "_1", "_2")]
     assert min(gains) > LEAST_GAIN
     save(tmp_path, trained.bundle.named("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)

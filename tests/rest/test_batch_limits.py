@@ -11,7 +11,7 @@ import pytest
 
 from http_bridge.json.lists import NotAList, elements
 from ml_server.serving.running import SERVICE
-from testing.in_process import Doors, doors
+from testing.in_process import LocalServices, local_services
 from testing.inputs.hostile import ORDER
 from testing.waiting import wait_for
 
@@ -53,14 +53,14 @@ async def test_a_request_ends_at_its_limits(
     before are answered.
     """
     limits = {"max_lines": "10", "max_lines_bytes": "4000", "max_refused_lines": "8"}
-    async with doors(tmp_path / "none", tmp_path, bridge=limits) as here, here.client("agent") as client:
+    async with local_services(tmp_path / "none", tmp_path, bridge=limits) as here, here.client("agent") as client:
         for sent, headers in ((content, LINES), (gzip.compress(content), LINES | {"content-encoding": "gzip"})):
             answer = await client.post(REVIEWS, content=sent, headers=headers)
-            said = [json.loads(line) for line in answer.text.splitlines()] if answer.is_success else [answer.json()]
+            answers = [json.loads(line) for line in answer.text.splitlines()] if answer.is_success else [answer.json()]
             if status is None:
-                assert [one["status"] for one in said] == [200] * (answered or 0)
+                assert [one["status"] for one in answers] == [200] * (answered or 0)
                 continue
-            *results, last = said
+            *results, last = answers
             assert (last.get("status", answer.status_code), words in str(last["detail"])) == (status, True), last
             assert last["reason"] == ("REQUEST_TOO_LARGE" if status == 413 else "INVALID_REQUEST")
             assert answered is None or len(results) == answered
@@ -72,7 +72,7 @@ class Trickle:
 
     def __init__(self) -> None:
         self.parts: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
-        self.status, self.heard = 0, list[dict[str, Any]]()
+        self.status, self.received = 0, list[dict[str, Any]]()
         self._news = asyncio.Condition()
 
     async def receive(self) -> dict[str, Any]:
@@ -83,16 +83,16 @@ class Trickle:
     async def send(self, message: Any) -> None:
         """See ASGI."""
         self.status = message.get("status", self.status)
-        self.heard += [json.loads(line) for line in message.get("body", b"").splitlines()]
+        self.received += [json.loads(line) for line in message.get("body", b"").splitlines()]
         async with self._news:
             self._news.notify_all()
 
     async def hears(self, count: int) -> None:
         """Wait until so many lines were heard."""
         async with self._news, asyncio.timeout(60):
-            await self._news.wait_for(lambda: len(self.heard) >= count)
+            await self._news.wait_for(lambda: len(self.received) >= count)
 
-    async def ask(self, here: Doors) -> None:
+    async def ask(self, here: LocalServices) -> None:
         """Post lines to review:batch."""
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
@@ -104,7 +104,7 @@ class Trickle:
 
 async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -> None:
     """A producer that waits for each answer gets it; half a line waits for its other half."""
-    async with doors(tmp_path / "none", tmp_path) as here:
+    async with local_services(tmp_path / "none", tmp_path) as here:
         caller = Trickle()
         asking = asyncio.create_task(caller.ask(here))
         for count, order in enumerate(orders("slow", 3), 1):
@@ -114,17 +114,17 @@ async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -
             await caller.hears(count)
         caller.parts.put_nowait((b"", False))
         await asking
-        assert [one["status"] for one in caller.heard] == [200] * 3
+        assert [one["status"] for one in caller.received] == [200] * 3
 
 
 async def test_lines_before_a_pause_are_answered(tmp_path: Path) -> None:
     """A pause that is too long ends the request with 408 in its last line, behind the answers to all lines before it."""
-    async with doors(tmp_path / "none", tmp_path, bridge={"body_seconds": "0.3"}) as here:
+    async with local_services(tmp_path / "none", tmp_path, bridge={"body_seconds": "0.3"}) as here:
         caller = Trickle()
         caller.parts.put_nowait((lines(orders("paused", 3)) + b'{"transaction_id": "half', True))
         await caller.ask(here)
-        assert [one["status"] for one in caller.heard] == [200, 200, 200, 408]
-        assert caller.heard[-1]["reason"] == "DEADLINE_EXCEEDED" and caller.status == 200
+        assert [one["status"] for one in caller.received] == [200, 200, 200, 408]
+        assert caller.received[-1]["reason"] == "DEADLINE_EXCEEDED" and caller.status == 200
         silent = Trickle()
         await silent.ask(here)
         assert silent.status == 408  # nothing was answered, so it has a status of its own
@@ -132,7 +132,10 @@ async def test_lines_before_a_pause_are_answered(tmp_path: Path) -> None:
 
 async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
     """Two large batches and single reviews beside them, where the agent has two places: nobody is refused."""
-    async with doors(tmp_path / "none", tmp_path, agent={"max_in_flight": 2}) as here, here.client("agent") as client:
+    async with (
+        local_services(tmp_path / "none", tmp_path, agent={"max_in_flight": 2}) as here,
+        here.client("agent") as client,
+    ):
         singles: Counter[int] = Counter()
         done = asyncio.Event()
 
@@ -158,7 +161,7 @@ async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
 
 async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Path) -> None:
     """Five batches where the scorer has room for one: all orders are scored."""
-    async with doors(models, tmp_path, ml={"max_batches": 1}) as here, here.client("ml") as client:
+    async with local_services(models, tmp_path, ml={"max_batches": 1}) as here, here.client("ml") as client:
         scorer: Any = here.scorer
         await asyncio.to_thread(wait_for, lambda: scorer._services[SERVICE].version, what="the model")
         answers = await asyncio.gather(

@@ -32,9 +32,9 @@ def lines(many: list[dict[str, Any]]) -> bytes:
 
 def without_ids(result: Any) -> Any:
     """An answer without what no two calls share."""
-    kept = {"decision_id", "decided_at", "case_id", "transaction_id", "timestamp", "prediction_id"}
+    ignored = {"decision_id", "decided_at", "case_id", "transaction_id", "timestamp", "prediction_id"}
     if isinstance(result, dict):
-        return {name: without_ids(value) for name, value in result.items() if name not in kept}
+        return {name: without_ids(value) for name, value in result.items() if name not in ignored}
     return [without_ids(one) for one in result] if isinstance(result, list) else result
 
 
@@ -103,13 +103,13 @@ def test_lines_are_answered_while_they_arrive(stack: Stack) -> None:
     head += b"transfer-encoding: chunked\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(head + chunk(lines(first)))
-        said = b""
-        while said.count(b'"index"') < 64:
-            said += receive(connection, said)
-        assert b'"index":64' not in said
+        received = b""
+        while received.count(b'"index"') < 64:
+            received += receive(connection, received)
+        assert b'"index":64' not in received
         connection.sendall(chunk(lines(last)) + b"0\r\n\r\n")
-        while b'"index":64' not in said:
-            said += receive(connection, said)
+        while b'"index":64' not in received:
+            received += receive(connection, received)
 
 
 def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:

@@ -166,13 +166,13 @@ def test_times_are_read_alike(stack: Stack) -> None:
 def test_explanations_are_a_choice(stack: Stack) -> None:
     """none, reasons, full, and true and false as before: the score is the same, and only what was asked for is there."""
 
-    def asked(word: str) -> dict[str, Any]:
+    def explained(word: str) -> dict[str, Any]:
         answer: dict[str, Any] = post(stack, BOTH[0], DOCUMENTED, params={"explain": word}).json()
         return answer
 
     whole = post(stack, BOTH[0], DOCUMENTED).json()
-    none, reasons = asked("none"), asked("reasons")
-    assert asked("full") == asked("true") == asked("TRUE") == whole and asked("false") == none
+    none, reasons = explained("none"), explained("reasons")
+    assert explained("full") == explained("true") == explained("TRUE") == whole and explained("false") == none
     assert whole["explanation"]["contributions"] and not reasons["explanation"]["contributions"]
     assert reasons["reasons"] == whole["reasons"] and reasons["explanation"]["groups"] == whole["explanation"]["groups"]
     assert not none["reasons"] and none["explanation"] is None
@@ -203,8 +203,8 @@ def test_the_review_zone_opens_a_case(stack: Stack, in_review: dict[str, Any]) -
     assert case["review"]["decision_id"] == in_review["decision_id"]
     listed = httpx.get(f"{url}/cases", params={"status": "open", "page_size": 1}).json()
     assert len(listed["cases"]) == 1
-    kept = httpx.get(f"{url}/decisions/{in_review['transaction_id']}").json()
-    assert kept["review"]["transaction_id"] == in_review["transaction_id"]
+    recorded = httpx.get(f"{url}/decisions/{in_review['transaction_id']}").json()
+    assert recorded["review"]["transaction_id"] == in_review["transaction_id"]
 
 
 def test_what_is_not_there_is_404(stack: Stack) -> None:

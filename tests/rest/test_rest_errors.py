@@ -13,7 +13,7 @@ from starlette.routing import Route
 from http_bridge.middleware.parameters import known_parameters
 from runtime.access.keys import digest, new_key
 from runtime.error_statuses import STATUSES, reason_name
-from testing.in_process import Doors, bridge_app, doors
+from testing.in_process import LocalServices, bridge_app, local_services
 from testing.inputs.hostile import ORDER
 from tests.transports.work_limits import REST
 
@@ -23,9 +23,9 @@ JSON_TYPE = {"content-type": "application/json"}
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Doors]:
+async def here(tmp_path: Path) -> AsyncIterator[LocalServices]:
     """Real services without a model."""
-    async with doors(tmp_path / "none", tmp_path) as found:
+    async with local_services(tmp_path / "none", tmp_path) as found:
         yield found
 
 
@@ -35,7 +35,7 @@ def app_of(name: str) -> FastAPI:
     return bridge_app(name)
 
 
-def filled(path: str) -> str:
+def with_ids(path: str) -> str:
     """A path with something in its places."""
     return path.replace("{transaction_id:path}", "t").replace("{case_id}", "c")
 
@@ -67,16 +67,16 @@ async def test_no_route_drops_a_parameter(row: list[str]) -> None:
     wrong = ["utm_source", "", *(one.replace("_", "") + "s" for one in known), *(one.upper() for one in known)]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         for other in wrong:
-            answer = await client.request(method, f"{filled(path)}?{known[0] + '=1&' if known else ''}{other}=x")
+            answer = await client.request(method, f"{with_ids(path)}?{known[0] + '=1&' if known else ''}{other}=x")
             (entry,) = check_error(answer, 422)
             assert entry["loc"] == ["query", *([other] if other else [])] and entry["type"] == "parameter"
         for one in known:
-            answer = await client.request(method, f"{filled(path)}?{one}=1&{one}=1")
+            answer = await client.request(method, f"{with_ids(path)}?{one}=1&{one}=1")
             (entry,) = check_error(answer, 422)
             assert entry["loc"] == ["query", one] and "twice" in entry["msg"]
 
 
-async def test_what_may_be_meant_is_told(here: Doors) -> None:
+async def test_what_may_be_meant_is_told(here: LocalServices) -> None:
     """The near ones are suggested; where none is near, all are listed; a path without parameters says so."""
     async with here.client("agent") as client:
         for path, meant in (
@@ -97,7 +97,7 @@ async def test_what_may_be_meant_is_told(here: Doors) -> None:
         assert "did you mean explain?" in entry["msg"]
 
 
-async def test_every_error_carries_its_reason(here: Doors, tmp_path: Path) -> None:
+async def test_every_error_carries_its_reason(here: LocalServices, tmp_path: Path) -> None:
     """Whatever refuses a request, the body has detail, reason and request id, and 422 FastAPI's list."""
 
     def fail(*given: Any, **named: Any) -> None:

@@ -63,10 +63,10 @@ def test_commands_refuse_plain_text(
         monkeypatch.setenv(variable, "agent.example:50052")
     for variable in ("VOUCH_CLIENT_API_KEY", "VOUCH_AGENT_SCORER_API_KEY"):
         monkeypatch.setenv(variable, "vouch_secret")
-    said = ended(capsys, command, *COMMANDS[command])
-    assert "in plain text" in said
-    assert "_TLS_CA" in said
-    assert "vouch_secret" not in said
+    output = ended(capsys, command, *COMMANDS[command])
+    assert "in plain text" in output
+    assert "_TLS_CA" in output
+    assert "vouch_secret" not in output
 
 
 @pytest.mark.parametrize("main", [load, review_zone, conformance])

@@ -73,8 +73,8 @@ def test_a_case_over_rest(client: httpx.Client, stack: Stack, open_cases: list[s
     assert {name: resolved[name] for name in verdict} == verdict and resolved["status"] == "resolved"
     whole = client.get(f"{stack.url('rest_agent')}/api/v1/cases/{case_id}").json()
     assert [event["kind"] for event in whole["events"]] == ["opened", "claimed", "commented", "resolved"]
-    kept = client.get(f"{stack.url('rest_agent')}/api/v1/decisions/{resolved['transaction_id']}").json()["review"]
-    assert (kept["decision"], kept["decision_maker"], kept["revision"]) == ("deny", "human", 2)
+    recorded = client.get(f"{stack.url('rest_agent')}/api/v1/decisions/{resolved['transaction_id']}").json()["review"]
+    assert (recorded["decision"], recorded["decision_maker"], recorded["revision"]) == ("deny", "human", 2)
     assert step(client, stack, f"{case_id}/claim").status_code == 409
 
 
@@ -99,8 +99,8 @@ def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, o
     """The most urgent first, page after page; the next one to claim is the first that is open and was not given back."""
     url, found, token = f"{stack.url('rest_agent')}/api/v1/cases", [], ""
     while True:
-        asked: dict[str, str | int] = {"status": "open", "order": "priority", "page_size": 3, "page_token": token}
-        page = client.get(url, params=asked).json()
+        query: dict[str, str | int] = {"status": "open", "order": "priority", "page_size": 3, "page_token": token}
+        page = client.get(url, params=query).json()
         found += page["cases"]
         token = page["next_page_token"]
         if not token:
@@ -133,8 +133,8 @@ def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
     assert first["outcome"] == again["outcome"]
     good = {**bad, "kind": "OUTCOME_KIND_CONFIRMED_GOOD", "occurred_at": "2025-04-01T00:00:00Z", "source": "support"}
     assert client.post(edge, json=good).json()["outcome"]["kind"] == "OUTCOME_KIND_CONFIRMED_GOOD"
-    told = client.get(rest, params={"transaction_id": order}).json()["outcomes"]
-    assert [(outcome["kind"], outcome["source"]) for outcome in told] == [
+    reported = client.get(rest, params={"transaction_id": order}).json()["outcomes"]
+    assert [(outcome["kind"], outcome["source"]) for outcome in reported] == [
         ("chargeback", "bank"),
         ("confirmed_good", "support"),
     ]
@@ -151,9 +151,9 @@ def test_outcomes_come_from_a_file(stack: Stack, tmp_path: Path) -> None:
     file, env = tmp_path / "outcomes.csv", stack.environment() | {"VOUCH_CLIENT_AGENT": stack.address("agent")}
     lines = [f"file-{number},chargeback,2025-04-0{number + 1} 10:00:00,bank,payment_fraud" for number in range(3)]
     file.write_text("\n".join(["transaction_id,kind,occurred_at,source,abuse_type", *lines]) + "\n")
-    for told in ("3 reported, 0 known before, 0 refused", "0 reported, 3 known before, 0 refused"):
+    for summary in ("3 reported, 0 known before, 0 refused", "0 reported, 3 known before, 0 refused"):
         done = run("vouch.py", "outcomes", "import", str(file), env=env)
-        assert (done.returncode, done.stdout.strip()) == (0, told), done.stderr
+        assert (done.returncode, done.stdout.strip()) == (0, summary), done.stderr
     wrong = [
         "nobody,chargeback,2025-04-01,bank,",
         "file-0,lost\x1b[2J,2025-04-01T00:00:00Z,bank,",
@@ -202,7 +202,7 @@ HOSTILE: tuple[bytes, ...] = (
 
 def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
     """Every step with bodies of the wrong kind, to cases that are there or not: 4xx with a sentence, and nothing moves."""
-    case_id, base, asked = open_cases[2], f"{stack.url('rest_agent')}/api/v1/cases", 0
+    case_id, base, calls = open_cases[2], f"{stack.url('rest_agent')}/api/v1/cases", 0
     before = client.get(f"{base}/{case_id}").json()
     paths = [
         f"{case}/{name}"
@@ -214,14 +214,14 @@ def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cas
             if path == "next" and not body:
                 continue
             answer = client.post(f"{base}/{path}", content=body, headers=_JSON)
-            asked += 1
+            calls += 1
             assert 400 <= answer.status_code < 500, (path, body[:60], answer.text)
             assert answer.json()["detail"], (path, body[:60])
     assert (
         client.post(f"{base}/{case_id}/claim", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
     )
     assert client.get(f"{base}/{case_id}").json() == before
-    assert asked > 250
+    assert calls > 250
 
 
 def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> None:
@@ -251,9 +251,9 @@ def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> 
     queue = [row[0] for row in rows if row[1] == "open"]
     assert queue == [line.split()[0] for line in cases("list", "--status", "open", "--most", "1000").splitlines()]
     assert re.search(r"amount [\d,]+\.\d\d [A-Z]{3}, expected loss [\d,]+\.\d\d [A-Z]{3}", listed)
-    told = run("vouch.py", "reviewers", env=with_agent | {"COLUMNS": "80"}).stdout
-    assert "(no name)" in told and "…" not in told
-    header = next(line for line in told.splitlines() if "reviewer" in line)
+    table = run("vouch.py", "reviewers", env=with_agent | {"COLUMNS": "80"}).stdout
+    assert "(no name)" in table and "…" not in table
+    header = next(line for line in table.splitlines() if "reviewer" in line)
     assert all(name in header for name in ("median time", "golden right", "pairs agreed", "wrong of checked"))
     assert "cannot be reached" in run(
         "vouch.py", "cases", "list", env=with_agent | {"VOUCH_CLIENT_AGENT": "127.0.0.1:1"}

@@ -25,20 +25,20 @@ def test_the_demo_shows_decisions(models: Path, dataset: Path, tmp_path: Path) -
     environment = demonstrated(tmp_path, models, dataset)
     done = run("-m", "vouch", "demo", "--seconds", "2", cwd=tmp_path, env=environment, seconds=4 * START_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = done.stdout
-    assert "this machine answers about" in said and "failed 0" in said, said
-    table = [line.split() for line in said[said.index("Summary") :].splitlines()]
+    output = done.stdout
+    assert "this machine answers about" in output and "failed 0" in output, output
+    table = [line.split() for line in output[output.index("Summary") :].splitlines()]
     assert ["approve", "deny", "review", "total"] in table
     totals = {row[0]: int(row[4]) for row in table if len(row) == 5 and row[0] in ("legitimate", "abuse")}
-    assert set(totals) == {"legitimate", "abuse"} and sum(totals.values()) > 0, said
-    assert "Envoy: 50 orders as gRPC and as JSON, scores agree" in said
-    assert "vouch_demo.log" in said
+    assert set(totals) == {"legitimate", "abuse"} and sum(totals.values()) > 0, output
+    assert "Envoy: 50 orders as gRPC and as JSON, scores agree" in output
+    assert "vouch_demo.log" in output
     log = (tmp_path / "vouch_demo.log").read_text()
     for name in SERVICES:
         assert f"{name} started" in log and f"{name} stopped" in log, name
     assert "vouch is up" in log
     for words in ("started (pid=", "vouch is up", '"listening"'):
-        assert words not in said + done.stderr, words
+        assert words not in output + done.stderr, words
 
 
 @pytest.mark.envoy

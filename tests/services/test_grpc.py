@@ -149,12 +149,12 @@ def test_moments_that_cannot_be_are_refused(stack: Stack, seconds: int) -> None:
     """A moment in a request that no ledger could hold is INVALID_ARGUMENT, wherever it stands: fuzzing found an INTERNAL."""
     moment = Timestamp(seconds=seconds)
     with grpc.insecure_channel(stack.address("agent")) as channel:
-        asked: list[Callable[[], object]] = [
+        calls: list[Callable[[], object]] = [
             lambda: AgentServiceStub(channel).ListDecisions(agent.ListDecisionsRequest(since=moment)),
             lambda: AgentServiceStub(channel).ListDecisions(agent.ListDecisionsRequest(until=moment)),
             lambda: PrivacyServiceStub(channel).ExpireOrders(privacy.ExpireOrdersRequest(before=moment)),
         ]
-        for ask in asked:
+        for ask in calls:
             with pytest.raises(grpc.RpcError) as caught:
                 ask()
             assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

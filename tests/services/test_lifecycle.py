@@ -97,8 +97,8 @@ def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> Non
         assert process.wait(START_SECONDS) == 0
         assert answered[0].status_code == 200
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
-            kept = ledger.execute("SELECT entry_id FROM entries").fetchall()
-        assert kept == [(answered[0].json()["decision_id"],)]
+            recorded = ledger.execute("SELECT entry_id FROM entries").fetchall()
+        assert recorded == [(answered[0].json()["decision_id"],)]
     finally:
         stack.running["ml"].send_signal(signal.SIGCONT)
         stack.close()

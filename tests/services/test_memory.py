@@ -57,8 +57,8 @@ def test_a_raw_order_is_completed(models: Path, tmp_path: Path, monkeypatch: pyt
         assert record["completed_fields"] == answers[1]["completed_fields"]
         assert record["transaction"]["orders_last_24h"] is None
         given = body | {"transaction_id": "said", "orders_last_24h": 9}
-        said = httpx.post(f"{url}/api/v1/review", json=given, timeout=START_SECONDS).json()
-        assert "orders_last_24h" not in {each["name"] for each in said["completed_fields"]}
+        answer = httpx.post(f"{url}/api/v1/review", json=given, timeout=START_SECONDS).json()
+        assert "orders_last_24h" not in {each["name"] for each in answer["completed_fields"]}
         with_number = DOCUMENTED | {"transaction_id": "card", "card_id": "4111111111111111"}
         refused = httpx.post(f"{url}/api/v1/review", json=with_number, timeout=START_SECONDS)
         assert refused.status_code == 422 and "card_id" in refused.text

@@ -41,19 +41,19 @@ def test_it_answers_as_the_separate_ones(stack: Stack, one: Stack, client: httpx
     """Hostile values of every field, whole bodies that are no order, and paths: the same status and the same bytes."""
     bodies = [encoded(order) for _, order in hostile.bodies()][::9] + list(hostile.WHOLE_BODIES)
     json = {"content-type": "application/json"}
-    asked = [("POST", *where, body) for body in bodies for where in BOTH]
-    asked += [
+    requests = [("POST", *where, body) for body in bodies for where in BOTH]
+    requests += [
         ("GET", "rest_agent", f"/api/v1/{path}", b"")
         for path in ("decisions/x", "cases/x", "decisions?page_size=0", "x")
     ]
     differ = []
-    for method, name, path, body in asked:
+    for method, name, path, body in requests:
         answers = [client.request(method, side.url(name) + path, content=body, headers=json) for side in (stack, one)]
         separate, alone = map(known, answers)
         if separate != alone:
             differ.append((path, body[:120], separate, alone))
     assert not differ
-    assert len(asked) > 200
+    assert len(requests) > 200
 
 
 def test_a_review_is_kept_and_replayed(one: Stack) -> None:
@@ -62,8 +62,8 @@ def test_a_review_is_kept_and_replayed(one: Stack) -> None:
     first, again = (post(one, BOTH[1], order) for _ in range(2))
     assert first.status_code == 200 and first.content == again.content
     assert "vouch-replayed" not in first.headers and again.headers["vouch-replayed"] == "true"
-    kept = httpx.get(one.url("rest_agent") + "/api/v1/decisions/one/1")
-    assert first.json()["decision_id"] in kept.text
+    recorded = httpx.get(one.url("rest_agent") + "/api/v1/decisions/one/1")
+    assert first.json()["decision_id"] in recorded.text
 
 
 def test_grpc_is_there_too(one: Stack) -> None:

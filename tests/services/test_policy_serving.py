@@ -75,8 +75,8 @@ def test_the_command_checks_shows_and_tests(
     assert call("policy", "test", str(path), "--dataset", str(few), "--html", str(tmp_path)).returncode == 2
     assert post(policed, BOTH[1], DOCUMENTED | {"transaction_id": "kept-for-the-test"}).status_code == 200
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{policed.folder / 'ledger.db'}")
-    kept = call("policy", "test", str(path), "--ledger", "--since", "1d")
-    assert kept.returncode == 0 and "reviews a day" in kept.stdout, kept.stderr
+    from_ledger = call("policy", "test", str(path), "--ledger", "--since", "1d")
+    assert from_ledger.returncode == 0 and "reviews a day" in from_ledger.stdout, from_ledger.stderr
 
 
 FAILING = """\

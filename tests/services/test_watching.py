@@ -157,9 +157,9 @@ async def test_who_goes_away_gives_up_the_place_at_once() -> None:
             ended.set()
 
     call = changes()
-    told = _told(relay_stream(call, await anext(call), call, asyncio.Event()))
-    assert b"id: 1" in await anext(told)
-    waiting = asyncio.ensure_future(anext(told))
+    events = _told(relay_stream(call, await anext(call), call, asyncio.Event()))
+    assert b"id: 1" in await anext(events)
+    waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from testing.in_process import Doors, doors
+from testing.in_process import LocalServices, local_services
 
 
 @pytest.fixture
-async def transports(tmp_path: Path) -> AsyncIterator[Doors]:
+async def transports(tmp_path: Path) -> AsyncIterator[LocalServices]:
     """Real services without a model: what is hostile is refused before a score is asked for."""
-    async with doors(tmp_path / "none", tmp_path) as found:
+    async with local_services(tmp_path / "none", tmp_path) as found:
         yield found

@@ -13,21 +13,21 @@ from testing.transports import EDGE, JSON_TYPE, REST, answered, encoded
 def _exchange(stack: Stack, *requests: bytes) -> bytes:
     """Send requests over one connection, one after another, until the other side has nothing more to say."""
     host, _, port = stack.address("rest_agent").partition(":")
-    said = b""
+    received = b""
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         for request in requests:
             connection.sendall(request)
-            while b"\r\n\r\n" not in said or not _whole(said):
+            while b"\r\n\r\n" not in received or not _whole(received):
                 part = connection.recv(65_536)
                 if not part:
-                    return said
-                said += part
-            said += b"\n--\n"
-    return said
+                    return received
+                received += part
+            received += b"\n--\n"
+    return received
 
 
-def _whole(said: bytes) -> bool:
-    head, _, body = said.rpartition(b"\n--\n")[2].partition(b"\r\n\r\n")
+def _whole(received: bytes) -> bool:
+    head, _, body = received.rpartition(b"\n--\n")[2].partition(b"\r\n\r\n")
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     return bool(lengths) and len(body) >= int(lengths[0].partition(b":")[2])
 
@@ -43,8 +43,8 @@ def test_a_connection_outlives_an_error(stack: Stack) -> None:
     bad = [request(successful_logins_7d=2**31), request(timestamp="9999-12-31T23:59:59-23:59")]
     bad.append(request().replace(b"host: localhost\r\n", b"host: localhost\r\nx-api-key: a\tb\r\n"))
     for each in bad:
-        said = _exchange(stack, each, request(), request())
-        assert [part.split(b" ")[1] for part in said.split(b"\n--\n")[:-1]] == [b"422", b"200", b"200"]
+        received = _exchange(stack, each, request(), request())
+        assert [part.split(b" ")[1] for part in received.split(b"\n--\n")[:-1]] == [b"422", b"200", b"200"]
 
 
 def test_one_bad_client_disturbs_nobody(stack: Stack) -> None:
@@ -84,9 +84,9 @@ def test_a_web_page_writes_no_decisions(client: httpx.Client, stack: Stack) -> N
         bent = {"origin": "http://evil.example", "host": "evil.example"}
         assert client.post(url, content=order, headers=JSON_TYPE | bent).status_code in (403, 421)
         preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
-        asked = client.options(url, headers=preflight)
-        assert not asked.is_success
-        assert "access-control-allow-origin" not in asked.headers
+        preflight_answer = client.options(url, headers=preflight)
+        assert not preflight_answer.is_success
+        assert "access-control-allow-origin" not in preflight_answer.headers
     missing = client.get(stack.url("rest_agent") + "/api/v1/decisions/from-a-web-page")
     assert missing.status_code == 404
     own = {"origin": stack.url("rest_agent")}

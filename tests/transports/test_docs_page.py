@@ -18,11 +18,11 @@ def tried(page: Page, path: str) -> str:
     operation.get_by_role("button", name="Execute").click()
     status = operation.locator(".live-responses-table tbody .response-col_status").first
     status.wait_for()
-    said = status.inner_text().split()[0]
+    shown_status = status.inner_text().split()[0]
     operation.locator(
         ".opblock-summary-control"
     ).click()  # closed again: the page renders all that is open at each step
-    return said
+    return shown_status
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")

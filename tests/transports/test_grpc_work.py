@@ -19,7 +19,7 @@ from ml_server.serving import running as scoring
 from runtime.access.keys import digest, new_key
 from runtime.rpc.handlers import handlers
 from runtime.rpc.local import LocalContext
-from testing.in_process import Doors, doors
+from testing.in_process import LocalServices, local_services
 from testing.work import Work, measured
 from tests.transports.work_limits import LARGE, MAX_DIFFERENCE, SMALL, Body, assert_linear, spread
 
@@ -101,7 +101,7 @@ async def call(server: Any, service: Any, method: MethodDescriptor, content: byt
     return "OK", work
 
 
-async def test_grpc_does_no_more_than_in_proportion(transports: Doors) -> None:
+async def test_grpc_does_no_more_than_in_proportion(transports: LocalServices) -> None:
     """Hostile bytes at every RPC of the contract: linear work."""
     for service, method in methods():
         if method.name == "WatchCases":
@@ -121,11 +121,11 @@ async def test_grpc_reads_no_bytes_before_the_key(tmp_path: Path) -> None:
     """Without a known key every RPC is UNAUTHENTICATED after the same work, however large the message is."""
     keys = tmp_path / "keys"
     keys.write_text(f"shop:{digest(new_key())}:shop\n")
-    async with doors(tmp_path / "none", tmp_path, agent={"api_keys": keys}, ml={"api_keys": keys}) as found:
+    async with local_services(tmp_path / "none", tmp_path, agent={"api_keys": keys}, ml={"api_keys": keys}) as found:
         for service, method in methods():
             for shape, content in MESSAGES.items():
-                said = [
+                answers = [
                     await call(found.server_of(service), service, method, content(n)) for n in (1, 1, SMALL, LARGE)
                 ][1:]
-                assert {code for code, _ in said} == {str(grpc.StatusCode.UNAUTHENTICATED)}, (method.name, shape)
-                assert spread([work for _, work in said]) <= MAX_DIFFERENCE, (method.full_name, shape, said)
+                assert {code for code, _ in answers} == {str(grpc.StatusCode.UNAUTHENTICATED)}, (method.name, shape)
+                assert spread([work for _, work in answers]) <= MAX_DIFFERENCE, (method.full_name, shape, answers)

@@ -35,7 +35,7 @@ VerdictDetails = tuple[str, Any, httpx.Response, httpx.Response | None]
 
 
 @pytest.fixture(scope="module")
-def said(client: httpx.Client, stack: Stack) -> list[VerdictDetails]:
+def answers(client: httpx.Client, stack: Stack) -> list[VerdictDetails]:
     """Every hostile value of every field, and what REST says to it, and Envoy to each third of them.
 
     Envoy reads all fields of a kind alike: each value meets it in a third of the fields, each field with a third of its values.
@@ -49,26 +49,26 @@ def said(client: httpx.Client, stack: Stack) -> list[VerdictDetails]:
     return found
 
 
-def test_every_hostile_value_of_every_field(said: list[VerdictDetails]) -> None:
+def test_every_hostile_value_of_every_field(answers: list[VerdictDetails]) -> None:
     """Boundaries of each type in each field, by REST and by Envoy: 200, or 4xx that names the field; never a 5xx."""
     wrong, by_edge = [], set()
-    for field, value, bridge, edge in said:
+    for field, value, bridge, edge in answers:
         # A list or an object in a field's place Envoy tells without the field's name.
-        told = "transaction" if isinstance(value, list | dict) else field
+        named = "transaction" if isinstance(value, list | dict) else field
         by_edge |= {field} if edge is not None else set()
-        for answer, refusal, name in ((bridge, 422, field), (edge, 400, told)):
+        for answer, refusal, name in ((bridge, 422, field), (edge, 400, named)):
             if answer is None or answer.status_code == 200:
                 continue
             if answer.status_code != refusal or name not in answer.text:
                 wrong.append((answer.url, field, value, answer.status_code, answer.text[:200]))
     assert not wrong
-    assert len(said) > 500 and by_edge == {*FIELDS}
+    assert len(answers) > 500 and by_edge == {*FIELDS}
 
 
-def test_doors_agree_where_they_can(said: list[VerdictDetails]) -> None:
+def test_doors_agree_where_they_can(answers: list[VerdictDetails]) -> None:
     """The same body is accepted by both doors with the same score, or by neither; what differs is on the list."""
     differ = []
-    for field, value, bridge, edge in said:
+    for field, value, bridge, edge in answers:
         kind = FIELDS[field].kind
         if edge is None:
             continue

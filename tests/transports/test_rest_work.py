@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
 from runtime.access.keys import digest, new_key
-from testing.in_process import Doors, bridge_app
+from testing.in_process import LocalServices, bridge_app
 from testing.work import Work, measured
 from tests.transports.work_limits import (
     BODIES,
@@ -59,14 +59,14 @@ async def call_app(
 ) -> tuple[int, Work, int]:  # fmt: skip
     """Ask an app in this process; its status, the work that it took, and how often the body was asked for."""
     parts = [body[start : start + 65_536] for start in range(0, len(body), 65_536)] or [b""]
-    asked, status = 0, 0
+    body_reads, status = 0, 0
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        asked += 1
-        if asked > len(parts):
+        nonlocal body_reads
+        body_reads += 1
+        if body_reads > len(parts):
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": parts[asked - 1], "more_body": asked < len(parts)}
+        return {"type": "http.request", "body": parts[body_reads - 1], "more_body": body_reads < len(parts)}
 
     async def send(message: Any) -> None:
         nonlocal status
@@ -81,7 +81,7 @@ async def call_app(
     with measured() as work, _turns_of_the_loop(work):
         async with asyncio.timeout(60):
             await app(scope, receive, send)
-    return status, work, asked
+    return status, work, body_reads
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ def packed(made: Body) -> Body:
     return lambda n: gzip.compress(made(n))
 
 
-async def test_rest_does_no_more_than_in_proportion(transports: Doors) -> None:
+async def test_rest_does_no_more_than_in_proportion(transports: LocalServices) -> None:
     """Hostile bodies, lines, queries and headers at every route of both apps: linear work, in slices."""
     for row, reads in REST.items():
         name, method, path = row.split(" ")
@@ -158,5 +158,5 @@ async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
                     1:
                 ]
                 assert {status for status, _, _ in found} == {401}, (row, shape)
-                assert {asked for _, _, asked in found} == {0}, (row, shape)
+                assert {body_reads for _, _, body_reads in found} == {0}, (row, shape)
                 assert spread([work for _, work, _ in found]) <= MAX_DIFFERENCE, (row, shape, found)

@@ -23,5 +23,5 @@ def test_answers_are_as_documented(door: str, stack: Stack, tmp_path: Path) -> N
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.read_text() + SHORTER)
     checked = check_documents(stack, tmp_path, 4, *options, doors=(door,), config=config)
-    assert not checked.failures, checked.said
+    assert not checked.failures, checked.output
     assert checked.examples >= 400

@@ -162,10 +162,10 @@ class World:
         (claimed,) = await self.ask("/vouch.v1.CaseService/ClaimCase", cases.ClaimCaseRequest(case_id=case_id), name)
         self.cases._draws = lambda: drawn  # type: ignore[method-assign]
         token = cases.ClaimCaseResponse.FromString(claimed).token
-        said = {"note": "surely stolen" if verdict == DENY else "a regular customer"}
+        details = {"note": "surely stolen" if verdict == DENY else "a regular customer"}
         if verdict == DENY:
-            said |= {"abuse_type": "payment_fraud", "reason_code": "stolen_card"}
-        request = cases.ResolveCaseRequest(case_id=case_id, token=token, verdict=verdict, **said)
+            details |= {"abuse_type": "payment_fraud", "reason_code": "stolen_card"}
+        request = cases.ResolveCaseRequest(case_id=case_id, token=token, verdict=verdict, **details)
         await self.ask("/vouch.v1.CaseService/ResolveCase", request, name)
 
     async def later(self) -> None:

@@ -65,18 +65,18 @@ async def test_watchers_miss_nothing_when_reading_fails(ledger_url: str) -> None
         return await read(query)
 
     ledger.read = shaky  # type: ignore[method-assign]
-    told = list[str]()
+    watched = list[str]()
     async with Jobs() as jobs, asyncio.timeout(60):
         jobs.add("case-changes", feed.read_changes)
         watching = feed.watch(0, None)
         await anext(watching)
         for number in range(3):
             await ledger.write(keep(number))
-        while len(told) < 3:
+        while len(watched) < 3:
             answer = await anext(watching)
             if answer.HasField("case"):
-                told.append(answer.case.transaction_id)
+                watched.append(answer.case.transaction_id)
         await watching.aclose()  # type: ignore[attr-defined]
-    assert told == ["t0", "t1", "t2"]
+    assert watched == ["t0", "t1", "t2"]
     assert not failures
     ledger.close()

@@ -116,16 +116,18 @@ async def _seen(world: World, scene: str, first: pb.Decision) -> dict[str, list[
 @pytest.mark.parametrize("scene", list(SCENES))
 async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In two worlds that differ in nothing but the first verdict, every call of a reviewer is answered with the same bytes."""
-    told = {}
+    answers_by_verdict = {}
     for first in (APPROVE, DENY):
         with monkeypatch.context() as patch:
             world = World(new_ledger(tmp_path / str(first)), patch)
-            told[first] = await _seen(world, scene, first)
+            answers_by_verdict[first] = await _seen(world, scene, first)
             record = await world.ledger.read(latest_record("judged"))
             assert record is not None
             world.ledger.close()
-    assert told[APPROVE].keys() == told[DENY].keys()
-    differing = [call for call, answers in told[APPROVE].items() if answers != told[DENY][call]]
+    assert answers_by_verdict[APPROVE].keys() == answers_by_verdict[DENY].keys()
+    differing = [
+        call for call, answers in answers_by_verdict[APPROVE].items() if answers != answers_by_verdict[DENY][call]
+    ]
     assert not differing, differing
 
 
@@ -139,12 +141,12 @@ async def test_a_verdict_counts_once_its_look_is_done(
     await world.order(ORDER)
     await world.judge("ada", first)
     await world.order("between")
-    assert all(filled == values for filled, values in replayed(world.url))
+    assert all(completed == values for completed, values in replayed(world.url))
     await world.judge("bob", first)
     await world.order("behind")
     pairs = replayed(world.url)
-    assert all(filled == values for filled, values in pairs)
-    assert [filled["total_orders_lifetime"] for filled, _ in pairs[-2:]] == counts
+    assert all(completed == values for completed, values in pairs)
+    assert [completed["total_orders_lifetime"] for completed, _ in pairs[-2:]] == counts
     world.ledger.close()
 
 
@@ -168,6 +170,6 @@ async def test_a_verdict_on_old_content_never_counts(
     await world.order("behind")
     await world.order("far behind")
     pairs = replayed(world.url)
-    assert all(filled == values for filled, values in pairs)
-    assert [filled["total_orders_lifetime"] for filled, _ in pairs[-2:]] == [1, 2]
+    assert all(completed == values for completed, values in pairs)
+    assert [completed["total_orders_lifetime"] for completed, _ in pairs[-2:]] == [1, 2]
     world.ledger.close()

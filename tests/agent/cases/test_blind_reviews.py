@@ -84,8 +84,8 @@ class _Desk:
 def held(number: int) -> RecordDecision:
     """A decision on an order that needs two reviewers."""
     opening = NewCase(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, held=True)
-    asked = DecisionContext("shop", "", "d" * 64)
-    return RecordDecision(message(transaction_id=f"t{number}"), answer_for(f"t{number}"), asked, opening)
+    context = DecisionContext("shop", "", "d" * 64)
+    return RecordDecision(message(transaction_id=f"t{number}"), answer_for(f"t{number}"), context, opening)
 
 
 @pytest.mark.parametrize(
@@ -161,20 +161,20 @@ async def test_a_second_look_is_blind(ledger_url: str) -> None:
     answer = answer_for("t1")
     answer.agent_analysis.recommendation = pb.RECOMMENDATION_DENY
     answer.agent_analysis.summary = "deny it"
-    asked = DecisionContext("shop", "", "d" * 64)
+    context = DecisionContext("shop", "", "d" * 64)
     opening = NewCase("c" * 32, cases.CASE_REASON_UNCERTAIN)
-    await ledger.write(RecordDecision(message(transaction_id="t1"), answer, asked, opening))
+    await ledger.write(RecordDecision(message(transaction_id="t1"), answer, context, opening))
     first = await desk.judge("ada", DENY, note="surely stolen")
     assert first == "c" * 32
     page, _ = await ledger.read(case_page(CaseFilter(status=cases.CASE_STATUS_OPEN), None, 10, "bob"))
     (second,) = page
     for viewer in ("bob", "eve"):
         for case_id in (first, second.case_id):
-            told = str(await desk.seen(case_id, viewer))
+            view = str(await desk.seen(case_id, viewer))
             assert not [
-                word for word in ("surely stolen", "because of", "deny it", '"ada"', "RECOMMENDATION") if word in told
+                word for word in ("surely stolen", "because of", "deny it", '"ada"', "RECOMMENDATION") if word in view
             ]
-            assert "verdict" not in told and "DECISION_DENY" not in told
+            assert "verdict" not in view and "DECISION_DENY" not in view
         by_ada, _ = await ledger.read(case_page(CaseFilter(reviewer="ada"), None, 50, viewer))
         assert by_ada and first not in [case.case_id for case in by_ada]
         hidden = (await desk.seen(second.case_id, viewer)).review
@@ -236,9 +236,9 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     desk = _Desk(ledger)
-    asked = DecisionContext("shop", "", "d" * 64)
+    context = DecisionContext("shop", "", "d" * 64)
     opening = NewCase("c" * 32, cases.CASE_REASON_UNCERTAIN, golden=DENY)
-    await ledger.write(RecordDecision(message(transaction_id="t1"), answer_for("t1"), asked, opening))
+    await ledger.write(RecordDecision(message(transaction_id="t1"), answer_for("t1"), context, opening))
     await ledger.write(keep(2, APPROVE, 0.9))
     before = (await desk.seen("c" * 32, "ada")).case
     assert before.golden_verdict == 0 and (await desk.seen("c" * 32, None)).case.golden_verdict == DENY
@@ -263,7 +263,7 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
     """Pairs, overrides, time and errors as counted by hand; who errs far more often than the others stands out, nobody else."""
     ledger = Ledger(open_engine(ledger_url))
     desk, chance = _Desk(ledger), random.Random(5)
-    asked = DecisionContext("shop", "", "d" * 64)
+    context = DecisionContext("shop", "", "d" * 64)
     wrong: dict[str, int] = dict.fromkeys(PEOPLE, 0)
     for number in range(120):
         truth = APPROVE if chance.random() < 0.5 else DENY
@@ -271,17 +271,17 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
         answer.agent_analysis.recommendation = pb.RECOMMENDATION_DENY
         opening = NewCase(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, golden=truth)
         order = message(transaction_id=f"t{number}")
-        await ledger.write(RecordDecision(order, answer, asked, opening))
+        await ledger.write(RecordDecision(order, answer, context, opening))
         name = PEOPLE[number % 3]
         errs = number % (30 if name != "eve" else 2) in (0, 1) and number > 3
         wrong[name] += errs
         await desk.judge(name, truth if not errs else APPROVE + DENY - truth, drawn=False)  # type: ignore[arg-type]
-    told = {one.reviewer: one for one in (await ledger.read(reviewers())).reviewers}
-    assert {name: one.wrong for name, one in told.items()} == wrong
-    assert {name: one.stands_out for name, one in told.items()} == {"ada": False, "bob": False, "eve": True}
-    assert all(one.verdicts == one.golden == one.checked == one.recommended == 40 for one in told.values())
-    assert all(one.error_low < one.wrong / 40 < one.error_high for one in told.values() if one.wrong)
-    assert all(one.median_seconds == 0.0 for one in told.values())
+    statistics = {one.reviewer: one for one in (await ledger.read(reviewers())).reviewers}
+    assert {name: one.wrong for name, one in statistics.items()} == wrong
+    assert {name: one.stands_out for name, one in statistics.items()} == {"ada": False, "bob": False, "eve": True}
+    assert all(one.verdicts == one.golden == one.checked == one.recommended == 40 for one in statistics.values())
+    assert all(one.error_low < one.wrong / 40 < one.error_high for one in statistics.values() if one.wrong)
+    assert all(one.median_seconds == 0.0 for one in statistics.values())
     ledger.close()
 
 

@@ -38,9 +38,9 @@ class _Call:
     request_id = "verdict"
 
 
-def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_DENY, **said: str) -> Resolve:
+def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_DENY, **details: str) -> Resolve:
     """A verdict."""
-    return Resolve(by, Verdict(claimed, verdict, VerdictDetails(**said)), _Call())  # type: ignore[arg-type]
+    return Resolve(by, Verdict(claimed, verdict, VerdictDetails(**details)), _Call())  # type: ignore[arg-type]
 
 
 async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
@@ -168,9 +168,9 @@ async def test_reviewers_racing_resolve_each_case_once(ledger_url: str) -> None:
     await asyncio.gather(*(work(f"r{number}", ledgers[number % 2], random.Random(number)) for number in range(8)))
     assert sorted(done) == sorted(wanted)
     for case_id in wanted:
-        told = await history(ledgers[0], case_id)
-        assert [kind for kind, _ in told].count(RESOLVED) == 1 and told[-1][0] == RESOLVED
-        assert told[-1][1] == told[-2][1] and told[-2][0] == CLAIMED  # who decided had the latest claim
+        events = await history(ledgers[0], case_id)
+        assert [kind for kind, _ in events].count(RESOLVED) == 1 and events[-1][0] == RESOLVED
+        assert events[-1][1] == events[-2][1] and events[-2][0] == CLAIMED  # who decided had the latest claim
     for ledger in ledgers:
         ledger.close()
 

@@ -152,8 +152,8 @@ def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
         order.user_id = "nobody"
         opening = NewCase("golden-case", cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
         RecordDecision(order, answer_for(order.transaction_id), DecisionContext("shop", mark, "d" * 64), opening)(group)
-        (kept,) = group.revisions(order.transaction_id, Kind.GOLDEN)
-        note_origin(group, kept.sequence, [digest_of(group.memory_key, mark)])
+        (copied,) = group.revisions(order.transaction_id, Kind.GOLDEN)
+        note_origin(group, copied.sequence, [digest_of(group.memory_key, mark)])
 
     return write
 
@@ -221,8 +221,8 @@ async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> 
         assert (await shop.review(message(transaction_id="meanwhile"))).decision
         again = await shop.erase(MARK)  # nothing is left to erase, and still pending
         assert (again.decisions, again.progress.stage) == (0, privacy.ERASURE_STAGE_TABLES)
-        asked = await shop.privacy.GetErasureProgress(privacy.GetErasureProgressRequest(), call_by("admin"))
-        assert asked.progress.waiting_for == state.waiting_for
+        pending = await shop.privacy.GetErasureProgress(privacy.GetErasureProgressRequest(), call_by("admin"))
+        assert pending.progress.waiting_for == state.waiting_for
     done = await shop.erase(MARK)  # again: it finishes what is pending
     await shop.work.finish(120)
     assert done.decisions == 0

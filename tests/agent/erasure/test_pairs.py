@@ -74,8 +74,11 @@ async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: 
     admin, who = call_by("admin"), "only-past"
     found = await shop.privacy.FindPerson(privacy.FindPersonRequest(user_id=who), admin)
     assert (found.decisions, found.remembered_orders) == (0, 2)
-    told = [one async for one in shop.privacy.ExportPerson(privacy.ExportPersonRequest(user_id=who), admin)]
-    assert [(one.ordered_at.seconds, one.order_amount) for one in told[0].remembered] == [(NOW, 5.5), (NOW + 5, 5.5)]
+    exported = [one async for one in shop.privacy.ExportPerson(privacy.ExportPersonRequest(user_id=who), admin)]
+    assert [(one.ordered_at.seconds, one.order_amount) for one in exported[0].remembered] == [
+        (NOW, 5.5),
+        (NOW + 5, 5.5),
+    ]
     assert main(["--ledger", ledger_url, "find", "--user", who]) == 0
     assert capsys.readouterr().out.startswith("2 orders in memory")
     assert main(["--ledger", ledger_url, "export", "--user", who]) == 0

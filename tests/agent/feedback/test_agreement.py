@@ -36,8 +36,8 @@ def test_the_interval_covers() -> None:
             truth = chance.random() < 0.4
             pairs.append(tuple((chance.random() < 0.9) == truth for _ in range(2)))
         found = kappa(pairs)  # type: ignore[arg-type]
-        said = 0.4 * 0.9 + 0.6 * 0.1
-        by_chance = said**2 + (1 - said) ** 2
+        abuse_share = 0.4 * 0.9 + 0.6 * 0.1
+        by_chance = abuse_share**2 + (1 - abuse_share) ** 2
         true = (0.82 - by_chance) / (1 - by_chance)
         assert found is not None
         covered += found.low <= true <= found.high

@@ -89,22 +89,22 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
     scoring: Any = None
     current: Any = None
     service, context = AgentService(Decider(scoring, current, ledger), ledger, scoring, Jobs()), _Context()
-    asked = pb.GetDecisionRequest(transaction_id=order.transaction_id)
+    request = pb.GetDecisionRequest(transaction_id=order.transaction_id)
     for role in (REVIEWER, AUDITOR):
-        record = (await service.GetDecision(asked, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
+        record = (await service.GetDecision(request, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
         assert record.transaction.user_id == order.user_id
     for role in (SHOP, WITHOUT_ROLE):
         with pytest.raises(NotFound):
-            await service.GetDecision(asked, Call(context, Caller("x", role)))  # type: ignore[arg-type]
+            await service.GetDecision(request, Call(context, Caller("x", role)))  # type: ignore[arg-type]
     outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=outcomes.OUTCOME_KIND_CONFIRMED_GOOD)
     with pytest.raises(NotFound):
         await ledger.write(Report(outcome, 1, "shop"))
     real = keep(order.transaction_id[1:], pb.DECISION_DENY, 0.1, user_id="somebody else")
     assert isinstance(await ledger.write(RecordAttempt(real._transaction)), HistoryFeatures)
-    kept = await ledger.write(real)
-    assert (kept.replayed, kept.answer.revision, kept.answer.decision) == (False, 1, pb.DECISION_DENY)
+    recorded = await ledger.write(real)
+    assert (recorded.replayed, recorded.answer.revision, recorded.answer.decision) == (False, 1, pb.DECISION_DENY)
     for role in (SHOP, REVIEWER, AUDITOR):
-        record = (await service.GetDecision(asked, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
+        record = (await service.GetDecision(request, Call(context, Caller("x", role)))).record  # type: ignore[arg-type]
         assert (record.transaction.user_id, record.decision) == ("somebody else", pb.DECISION_DENY)
     records, _ = await ledger.read(
         record_page(DecisionFilter(transaction_id=order.transaction_id), None, 10, BLIND_VIEW)

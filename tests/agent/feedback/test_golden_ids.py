@@ -56,11 +56,11 @@ def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) ->
 def test_nothing_of_a_real_id_is_kept(text: str) -> None:
     """Every letter and digit is drawn anew, but for words that shops number their things with."""
     made = [like_this(text, random.Random(seed)) for seed in range(80)]
-    kept = "".join(
+    unchanged = "".join(
         letter if all(len(one) > place and one[place] == letter for one in made) else " "
         for place, letter in enumerate(text)
     )
-    assert not set(re.findall(r"[^\W_]+", kept)) - {"ORDER", "user"}, kept
+    assert not set(re.findall(r"[^\W_]+", unchanged)) - {"ORDER", "user"}, unchanged
 
 
 class _Same(random.Random):

@@ -59,8 +59,8 @@ def reported(number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK
 async def judge(ledger: Ledger, number: int, days_ago: int, verdict: pb.Decision) -> None:
     """An order that a person judged so many days ago."""
     ada = Reviewer("ada", NOW - days_ago * DAY)
-    kept = decided(number, days_ago, pb.DECISION_REVIEW)
-    case_id = (await ledger.write(kept)).answer.case_id
+    review = decided(number, days_ago, pb.DECISION_REVIEW)
+    case_id = (await ledger.write(review)).answer.case_id
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed is not None
     await ledger.write(resolve(ada, claimed, verdict))

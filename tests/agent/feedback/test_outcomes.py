@@ -48,8 +48,8 @@ async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
     first, again = [await ledger.write(report(1, now=now)) for now in (100, 200)]
     assert (first.again, again.again) == (False, True) and first.outcome == again.outcome
     assert not (await ledger.write(report(1, source="support", now=300))).again
-    told, _ = await ledger.read(outcome_page("t1"))
-    assert [(outcome.source, outcome.reported_at.ToMicroseconds()) for outcome in told] == [
+    found, _ = await ledger.read(outcome_page("t1"))
+    assert [(outcome.source, outcome.reported_at.ToMicroseconds()) for outcome in found] == [
         ("bank", 100),
         ("support", 300),
     ]
@@ -95,11 +95,11 @@ async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
     done = run("vouch.py", "labels", "--ledger", url, "export", "--output", str(file), "--matured", "0d")
     assert done.returncode == 0, done.stderr
     labels_told = read_table(file)
-    told = dict(zip(labels_told["transaction_id"].to_pylist(), labels_told["is_abuse"].to_pylist(), strict=True))
+    exported = dict(zip(labels_told["transaction_id"].to_pylist(), labels_told["is_abuse"].to_pylist(), strict=True))
     wanted = {
         order.transaction_id: abuse for n, (order, abuse) in enumerate(zip(orders, is_abuse, strict=True)) if n % 10
     }
-    assert told == wanted
+    assert exported == wanted
     by_id = {order.transaction_id: order for order in orders}
     assert all(order == by_id[order.transaction_id] for order in messages(labels_told))
     models = ("--models-dir", str(tmp_path / "models"), "--form", "tables", "--rounds", "5")

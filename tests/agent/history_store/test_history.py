@@ -66,9 +66,9 @@ async def keep(
     """Keep a decision on it."""
     answer = answer_for(transaction.transaction_id, decision)
     answer.completed_fields.extend(to_proto(recalled.values))
-    asked = DecisionContext("shop", "", "", recalled.position)
+    context = DecisionContext("shop", "", "", recalled.position)
     opening = NewCase(f"{random.getrandbits(128):032x}", cases.CASE_REASON_UNCERTAIN)
-    return await ledger.write(RecordDecision(transaction, answer, asked, opening))
+    return await ledger.write(RecordDecision(transaction, answer, context, opening))
 
 
 async def review(ledger: Ledger, transaction: Transaction, decision: pb.Decision = APPROVE) -> dict[str, Value]:
@@ -99,12 +99,12 @@ async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
     orders = [order(number, at, order_amount=1e9, device_id="d") for number, at in enumerate((1, latest - 60, latest))]
     for one in orders:
         one.account_created_date.seconds = 1
-        filled = Transaction()
-        filled.CopyFrom(one)
+        completed_order = Transaction()
+        completed_order.CopyFrom(one)
         for name, value in (await review(ledger, one)).items():
-            setattr(filled, name, value)
-        assert not protovalidate.collect_violations(filled)
-    assert filled.days_since_account_first_purchase == MOST_DAYS
+            setattr(completed_order, name, value)
+        assert not protovalidate.collect_violations(completed_order)
+    assert completed_order.days_since_account_first_purchase == MOST_DAYS
     ledger.close()
 
 
@@ -112,8 +112,8 @@ async def test_what_the_shop_says_wins(ledger_url: str) -> None:
     """Fields that the order has are left alone; zero and false are values too."""
     ledger = memory_of(ledger_url)
     await review(ledger, order(1, BEGUN + DAY))
-    said = order(2, BEGUN + DAY + 1, orders_last_24h=0, new_device=False, payment_attempts_24h=7)
-    values = await review(ledger, said)
+    given = order(2, BEGUN + DAY + 1, orders_last_24h=0, new_device=False, payment_attempts_24h=7)
+    values = await review(ledger, given)
     assert not {"orders_last_24h", "new_device", "payment_attempts_24h"} & set(values)
     assert values["total_orders_lifetime"] == 1
     ledger.close()
@@ -142,9 +142,9 @@ async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> 
     recalled = await recall(ledger, first)
     again = await recall(ledger, first)
     assert again.position.number == recalled.position.number and again.values == recalled.values
-    kept = await keep(ledger, first, recalled)
+    recorded = await keep(ledger, first, recalled)
     replayed = await ledger.write(RecordAttempt(first))
-    assert isinstance(replayed, RecordedDecision) and replayed.replayed and replayed.answer == kept.answer
+    assert isinstance(replayed, RecordedDecision) and replayed.replayed and replayed.answer == recorded.answer
     assert (await review(ledger, order(2, at + 1)))["payment_attempts_24h"] == 2
     changed = order(1, at, order_amount=99.0)
     assert (await review(ledger, changed))["payment_attempts_24h"] == 1
@@ -258,7 +258,7 @@ async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) 
     assert (last["orders_last_24h"], last["payment_attempts_24h"]) == (0, 1)
     assert (await review(ledger, order("other", at)))["orders_last_24h"] == 1
     ledger.close()
-    assert all(filled == known for filled, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
@@ -270,7 +270,7 @@ async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
     await keep(ledger, first, early)
     assert (await review(ledger, third))["payment_attempts_24h"] == 1
     ledger.close()
-    assert all(filled == known for filled, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -281,6 +281,6 @@ async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) 
     for ledger in ledgers:
         ledger.close()
     compared = replayed(ledger_url)
-    assert len(compared) > 80 and any(len(filled) == len(NAMES) for filled, _ in compared)
-    for place, (filled, known) in enumerate(compared):
-        assert filled == known, place
+    assert len(compared) > 80 and any(len(completed) == len(NAMES) for completed, _ in compared)
+    for place, (completed, known) in enumerate(compared):
+        assert completed == known, place

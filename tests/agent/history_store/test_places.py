@@ -85,7 +85,7 @@ async def test_contents_that_come_at_once_count_once(ledger_url: str, count: int
     assert await seen(ledgers[0]) == (1, 1, await latest_amount(ledgers[0], "same"))
     for ledger in ledgers:
         ledger.close()
-    assert all(filled == known for filled, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 async def test_contents_of_one_write_are_entered_one_after_another(ledger_url: str) -> None:
@@ -115,7 +115,7 @@ async def test_a_content_that_was_never_decided_is_replaced(ledger_url: str) -> 
     await review(ledger, third)
     assert (await recall(ledger, order("probe-2", AT + 2))).values["payment_attempts_24h"] == 3
     ledger.close()
-    assert all(filled == known for filled, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 async def test_other_users_and_times_are_other_content_too(ledger_url: str) -> None:
@@ -139,7 +139,7 @@ async def test_a_late_decision_gets_its_place_back(ledger_url: str) -> None:
         await keep(ledger, early, recalled, decision)
         assert await seen(ledger, f"probe-{decision}", user) == wanted
         ledger.close()
-    assert all(filled == known for filled, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 async def test_a_verdict_on_an_older_content_is_the_orders(ledger_url: str) -> None:
@@ -158,7 +158,7 @@ async def test_a_verdict_on_an_older_content_is_the_orders(ledger_url: str) -> N
         3,
     )  # the probe before it alone is an order
     ledger.close()
-    assert all(filled == known for filled, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -192,7 +192,7 @@ async def test_whatever_comes_orders_are_counted_by_their_ids(ledger_url: str, t
     for ledger in ledgers:
         ledger.close()
     compared = replayed(ledger_url)
-    assert len(compared) > 20 and all(filled == known for filled, known in compared)
+    assert len(compared) > 20 and all(completed == known for completed, known in compared)
     if seed == 0:
         _computed_from_the_export(ledger_url, tmp_path)
     await _folds_to_the_same(ledger_url, orders + 1)
@@ -200,11 +200,11 @@ async def test_whatever_comes_orders_are_counted_by_their_ids(ledger_url: str, t
 
 def _computed_from_the_export(url: str, folder: Path) -> None:
     """`vouch history export` and `compute` give what was filled in, decision by decision."""
-    export, filled = folder / "export.parquet", folder / "filled.parquet"
+    export, output = folder / "export.parquet", folder / "filled.parquet"
     assert call("history", "export", "--ledger", url, "--output", str(export)).returncode == 0
-    done = call("history", "compute", str(export), "--output", str(filled))
+    done = call("history", "compute", str(export), "--output", str(output))
     assert done.returncode == 0, done.stderr
-    rows = [row for row in pq.read_table(filled).to_pylist() if row["memory_kept"] is not None]
+    rows = [row for row in pq.read_table(output).to_pylist() if row["memory_kept"] is not None]
     names = ("orders_last_24h", "payment_attempts_24h", "avg_order_value", "new_device")
     found = [{name: row[name] for name in names} for row in rows if row["memory_read"] is not None]
     assert found == [{name: values[name] for name in names} for values, _ in replayed(url)]

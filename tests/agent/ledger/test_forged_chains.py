@@ -83,10 +83,10 @@ def test_a_chain_that_was_computed_anew(name: str, written: Path, tmp_path: Path
         asyncio.run(ledger.write(keep("later")))
     assert not asyncio.run(ledger.available(0))
     ledger.close()
-    kept = f"{before.entries}:{before.links}:{before.end.hex()}"
+    recorded_end = f"{before.entries}:{before.links}:{before.end.hex()}"
     appended = name == "a forged erasure"  # it could be one: only its signature is missing
-    assert main(["--ledger", f"sqlite:///{copy}", "verify", "--end", kept]) == int(not appended)
-    assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify", "--end", kept]) == 0
+    assert main(["--ledger", f"sqlite:///{copy}", "verify", "--end", recorded_end]) == int(not appended)
+    assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify", "--end", recorded_end]) == 0
 
 
 async def test_an_end_that_was_kept_holds_later(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,11 +97,11 @@ async def test_an_end_that_was_kept_holds_later(ledger_url: str, capsys: pytest.
     empty = _printed_end(capsys)
     await ledger.write(keep(1))
     assert main(audit) == 0
-    kept = _printed_end(capsys)
+    printed = _printed_end(capsys)
     await ledger.write(keep(2))
-    for end in (empty, kept):
+    for end in (empty, printed):
         assert main([*audit, "--end", end]) == 0
-    for wrong in (kept[:-1] + ("0" if kept[-1] == "f" else "f"), f"9{kept}", f"1:9:{kept[4:]}"):
+    for wrong in (printed[:-1] + ("0" if printed[-1] == "f" else "f"), f"9{printed}", f"1:9:{printed[4:]}"):
         assert main([*audit, "--end", wrong]) == 1
         assert "never had the end" in capsys.readouterr().err
     ledger.close()

@@ -24,10 +24,10 @@ from testing.ledger.decisions import keep
 async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
     """What was written is read back as it was: decision, record, case; also by another process's connection."""
     ledger = Ledger(open_engine(ledger_url))
-    kept = await asyncio.gather(*(ledger.write(keep(number)) for number in range(7)))
+    recorded = await asyncio.gather(*(ledger.write(keep(number)) for number in range(7)))
     record = await ledger.read(latest_record("t3"))
     assert record is not None
-    assert record.answer == kept[3].answer
+    assert record.answer == recorded[3].answer
     assert record.transaction == message(transaction_id="t3")
     assert (record.caller, record.request_id, record.model_version) == ("shop", "request-3", "m1")
     assert (record.revision, record.erased, record.degraded, record.policy_digest) == (1, False, False, "d" * 64)
@@ -36,9 +36,9 @@ async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
     rest, end = await ledger.read(case_page(CaseFilter(), following, 5))
     assert {case.transaction_id for case in (*page, *rest)} == {f"t{number}" for number in range(7)}
     assert (len(page), len(rest), end) == (5, 2, None)
-    whole = await ledger.read(whole_case(kept[2].answer.case_id))
+    whole = await ledger.read(whole_case(recorded[2].answer.case_id))
     assert whole is not None
-    assert (whole.transaction, whole.review) == (message(transaction_id="t2"), kept[2].answer)
+    assert (whole.transaction, whole.review) == (message(transaction_id="t2"), recorded[2].answer)
     assert (whole.case.status, whole.case.reason) == (cases.CASE_STATUS_OPEN, cases.CASE_REASON_UNCERTAIN)
     ledger.close()
     engine = open_engine(ledger_url)
@@ -71,11 +71,11 @@ async def test_the_same_order_gets_the_same_answer(ledger_url: str) -> None:
 async def test_duplicates_through_two_agents_are_one_decision(ledger_url: str) -> None:
     """Two hundred calls with one order, half through each of two ledgers at once: one record, one case, equal bytes."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
-    kept: list[RecordedDecision] = await asyncio.gather(
+    recorded: list[RecordedDecision] = await asyncio.gather(
         *(ledgers[number % 2].write(keep("same")) for number in range(200))
     )
-    assert len({each.answer.SerializeToString() for each in kept}) == 1
-    assert sum(not each.replayed for each in kept) == 1
+    assert len({each.answer.SerializeToString() for each in recorded}) == 1
+    assert sum(not each.replayed for each in recorded) == 1
     page, _ = await ledgers[0].read(record_page(DecisionFilter(), 0, 100))
     opened, _ = await ledgers[0].read(case_page(CaseFilter(), None, 100))
     assert (len(page), len(opened)) == (1, 1)
@@ -207,9 +207,9 @@ async def test_only_who_writes_is_ended_when_it_hangs(ledger_url: str, monkeypat
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite has no server that could end a connection")
     monkeypatch.undo()  # the limit as it is without the patience of these tests
-    engine, asked = open_engine(ledger_url), sa.text("SHOW idle_in_transaction_session_timeout")
+    engine, query = open_engine(ledger_url), sa.text("SHOW idle_in_transaction_session_timeout")
     ledger = Ledger(engine)
-    assert await ledger.write(lambda group: group.execute(asked).scalar_one()) == "1s"
+    assert await ledger.write(lambda group: group.execute(query).scalar_one()) == "1s"
     with engine.connect() as connection:
-        assert connection.execute(asked).scalar_one() == "0"
+        assert connection.execute(query).scalar_one() == "0"
     ledger.close()

@@ -148,10 +148,10 @@ async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postg
         postgres.start()
         await asyncio.to_thread(wait_for, lambda: asyncio.run(ledger.available()), what="recovery")
     with ledger._engine.connect() as connection:
-        kept = {row[0] for row in connection.execute(sa.text("SELECT transaction_id FROM payloads"))}
+        recorded = {row[0] for row in connection.execute(sa.text("SELECT transaction_id FROM payloads"))}
         assert not verify_ledger(connection, None).broken
     ledger.close()
-    assert kept >= set(answered)
+    assert recorded >= set(answered)
     assert len(answered) >= 40
     gc.collect()  # connections that died while they were made are told here, not in the test after this one
 

@@ -48,9 +48,9 @@ def _edits(connection: sqlite3.Connection) -> Iterator[tuple[str, str, tuple[Any
         for column in columns:
             if name == "head" and column.name == "id":
                 continue  # nobody reads the number of the only row
-            filled = next((dict(zip(row, one, strict=True)) for one in rows if one[columns.index(column)]), row)
-            here = tuple(filled[part.name] for part in table.primary_key)
-            for value in _other(filled[column.name], column):
+            with_value = next((dict(zip(row, one, strict=True)) for one in rows if one[columns.index(column)]), row)
+            here = tuple(with_value[part.name] for part in table.primary_key)
+            for value in _other(with_value[column.name], column):
                 statement = f'UPDATE {name} SET "{column.name}" = ? WHERE {keys}'
                 yield f"update {name}.{column.name} to {value!r:.20}", statement, (value, *here), found
         yield f"delete from {name}", f"DELETE FROM {name} WHERE {keys}", where, found

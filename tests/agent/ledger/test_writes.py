@@ -15,7 +15,7 @@ from runtime.jobs import MAINTENANCE_THREADS
 from testing.ledger.decisions import keep
 
 
-class Gate:
+class BlockedWrite:
     """A write that holds the writer until it is opened."""
 
     def __init__(self) -> None:
@@ -27,9 +27,9 @@ class Gate:
         self.opened.wait(60)
 
 
-async def held(ledger: Ledger) -> tuple[Gate, "asyncio.Task[None]"]:
+async def held(ledger: Ledger) -> tuple[BlockedWrite, "asyncio.Task[None]"]:
     """A ledger whose writer is busy."""
-    gate = Gate()
+    gate = BlockedWrite()
     task = asyncio.create_task(ledger.write(gate))
     await asyncio.to_thread(gate.begun.wait, 60)
     return gate, task
@@ -57,7 +57,7 @@ async def test_a_write_that_was_given_up_is_not_recorded_later(
     """Who is told that nothing was recorded in time finds nothing recorded afterwards."""
     monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 0.05)
     ledger = Ledger(open_engine(ledger_url))
-    gate = Gate()
+    gate = BlockedWrite()
     busy = asyncio.create_task(ledger.write(gate))
     await asyncio.to_thread(gate.begun.wait, 60)
     with pytest.raises(Unavailable):

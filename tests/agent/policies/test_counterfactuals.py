@@ -44,7 +44,7 @@ def settled(order: Transaction, *changes: Mapping[str, Any]) -> Transaction:
     return other
 
 
-def told(
+def counterfactuals_of(
     scorer: Scorer, order: Transaction, policy: Policy = POLICY
 ) -> tuple[pb.ReviewResponse, list[pb.Counterfactual]]:
     """An answer, and what would change it."""
@@ -74,7 +74,7 @@ def test_each_change_does_what_it_says_and_none_is_smaller(model: Bundle, table:
         if not POLICY.deny_up_to < scorer.score(order) < POLICY.approve_from:
             continue
         reviewed += 1
-        _, counterfactuals = told(scorer, order)
+        _, counterfactuals = counterfactuals_of(scorer, order)
         for counterfactual in counterfactuals:
             stated += 1
             score = scorer.score(applied(order, counterfactual))
@@ -111,7 +111,7 @@ def test_a_golden_order(model: Bundle) -> None:
         order_amount=80.0, account_age_days=200, email_domain="gmail.com", phone_verified=None, new_device=True
     )
     policy = Policy(0.999, 0.0001)
-    answer, counterfactuals = told(Scorer(model), order, policy)
+    answer, counterfactuals = counterfactuals_of(Scorer(model), order, policy)
     assert answer.decision == pb.DECISION_REVIEW
     sizes = [len(counterfactual.sentence.split(" and ")) for counterfactual in counterfactuals]
     assert sizes == sorted(sizes)

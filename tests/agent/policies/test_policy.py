@@ -86,9 +86,9 @@ def test_evidence_covers_all_groups_and_names_values(model: Bundle) -> None:
     """The analysis has each of the five groups once, and its text names fields and values of the order."""
     analysis = analyse(Scorer(model).predict(message(ip_country="RO", cart_additions_session=1, avs_result=3), FULL))
     assert {each.group for each in analysis.evidence} == set(GROUPS)
-    said = " ".join(each.finding for each in analysis.evidence)
-    assert "[email_domain = tempmail.net]" in said
-    assert "[new_device = true]" in said
+    findings = " ".join(each.finding for each in analysis.evidence)
+    assert "[email_domain = tempmail.net]" in findings
+    assert "[new_device = true]" in findings
     strengths = [abs(each.contribution) for each in analysis.evidence]
     assert strengths == sorted(strengths, reverse=True)
 
@@ -158,9 +158,9 @@ def test_too_little_is_known_for_the_agent_too() -> None:
 
 
 @given(st.sets(st.sampled_from(INFORMATIVE)))
-def test_taking_fields_away_never_brings_an_approval(kept: set[str]) -> None:
+def test_taking_fields_away_never_brings_an_approval(present: set[str]) -> None:
     """Whichever fields are left of the documented order, too few of them are never approved, at any score."""
-    order = message(**{name: None for name in DOCUMENTED if name in INFORMATIVE and name not in kept})
+    order = message(**{name: None for name in DOCUMENTED if name in INFORMATIVE and name not in present})
     known = sum(order.HasField(name) for name in INFORMATIVE)
     for score in (0.7, 0.9, 1.0):
         approved = POLICY.evaluate(order, PredictResponse(legitimacy_score=score)).decision == pb.DECISION_APPROVE

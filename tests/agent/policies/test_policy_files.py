@@ -193,8 +193,8 @@ def test_rules_asked_together_match_as_each_alone(data: st.DataObject) -> None:
     matched = answers[0]
     assert all(answer == matched for answer in answers)
     facts = facts_for([rule.condition for rule in rules], lists)
-    asked = language.activation(facts(order, prediction))
-    hits = [rule for rule in rules if rule.condition.matches(asked)]
+    activation = language.activation(facts(order, prediction))
+    hits = [rule for rule in rules if rule.condition.matches(activation)]
     first = [rule.name for rule in hits if not rule.shadow][:1]
     assert [rule.name for rule in matched.told] == first + [rule.name for rule in hits if rule.shadow]
 
@@ -266,10 +266,10 @@ def test_what_is_nested_to_the_limit_is_asked_alone(tmp_path: Path) -> None:
         try:
             language.compile(text)
         except ConditionError as error:
-            told = error.message
+            refusal = error.message
             break
         taken.append(text)
-    assert told == "this is nested too deeply"  # else CEL has no limit any more, and this proves nothing
+    assert refusal == "this is nested too deeply"  # else CEL has no limit any more, and this proves nothing
     rules = "".join(
         f'- {{name: r{at}, when: "{text}", then: deny, reason: r, mode: shadow}}\n' for at, text in enumerate(taken)
     )

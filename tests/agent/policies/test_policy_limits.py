@@ -143,8 +143,8 @@ def test_the_count_of_turns_is_a_bound(lengths: list[int], outer: str) -> None:
         turns = length * (1 + turns)
     assert cost_of(program.serialize()).iterations == turns
     for age in (0, 36_500) if turns < MOST_ITERATIONS else ():
-        asked = Language().activation({"order.account_age_days": age})
-        assert program.eval(asked).value() in (True, False)
+        activation = Language().activation({"order.account_age_days": age})
+        assert program.eval(activation).value() in (True, False)
 
 
 def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:

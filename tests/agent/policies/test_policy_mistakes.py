@@ -83,10 +83,10 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: in
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     before = watched.policy
     (tmp_path / "policy.yaml").write_text(text)
-    with pytest.raises(PolicyError) as told:
+    with pytest.raises(PolicyError) as caught:
         read_policy(tmp_path / "policy.yaml", DEFAULTS)
-    assert (told.value.line, told.value.column) == (line, column), str(told.value)
-    assert named in str(told.value) and f"policy.yaml:{line}:{column}:" in str(told.value)
+    assert (caught.value.line, caught.value.column) == (line, column), str(caught.value)
+    assert named in str(caught.value) and f"policy.yaml:{line}:{column}:" in str(caught.value)
     assert not watched.look() and watched.policy is before
 
 

@@ -139,8 +139,8 @@ def test_counterfactuals_of_a_sparse_order_hold() -> None:
         order = order_with(known)
         answer, _ = decide(DEFAULT, order, scored(0.2))
         changed = variants(order)
-        told = smallest(DEFAULT, answer, changed, [scored(0.95)] * len(changed), 0)
-        assert bool(told) == approved
+        changes = smallest(DEFAULT, answer, changed, [scored(0.95)] * len(changed), 0)
+        assert bool(changes) == approved
 
 
 def test_sparse_orders_leave_the_budget_of_the_others_alone() -> None:

@@ -128,6 +128,6 @@ async def serve(
             scorer.gate.set()
 
 
-async def count_statuses(*asked: Awaitable[str]) -> Counter[str]:
+async def count_statuses(*calls: Awaitable[str]) -> Counter[str]:
     """How often each status was the answer."""
-    return Counter(await asyncio.gather(*asked))
+    return Counter(await asyncio.gather(*calls))

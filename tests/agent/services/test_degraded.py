@@ -80,10 +80,10 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
     scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=2, pause=0.0))
     deciding, ledger = decider(tmp_path, scoring)
     orders = [message(transaction_id=f"t{number}") for number in range(4)]
-    kept = [await deciding.decide(order, a_call()) for order in orders]
-    assert all(one.answer.degraded for one in kept)
+    recorded = [await deciding.decide(order, a_call()) for order in orders]
+    assert all(one.answer.degraded for one in recorded)
     assert not scoring.breaker.closed
-    taken = kept[3].answer.case_id
+    taken = recorded[3].answer.case_id
     await ledger.write(
         lambda group: (
             group.execute(CASES.update().where(CASES.c.case_id == taken).values(status=2, claimed_until=1 << 62))

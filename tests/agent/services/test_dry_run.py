@@ -78,20 +78,20 @@ async def test_a_dry_run_answers_as_a_review_would_and_records_nothing(models: P
         sparse = [{"email_domain": "tempmail.net", "phone_verified": False, "new_device": True}, {}]
         for number in range(10, 30):
             fields: dict[str, Any] = sparse[number % 2] | {"order_amount": 20.0 * (number - 9)}
-            asked = order(number, **fields)
+            transaction = order(number, **fields)
             if number % 5 == 0:
-                asked = Transaction(transaction_id=f"t{number}", user_id="u", timestamp=asked.timestamp)
-            previewed.append((asked, await stub.Review(pb.ReviewRequest(transaction=asked, dry_run=True))))
+                transaction = Transaction(transaction_id=f"t{number}", user_id="u", timestamp=transaction.timestamp)
+            previewed.append((transaction, await stub.Review(pb.ReviewRequest(transaction=transaction, dry_run=True))))
         assert content(tmp_path) == before
-        for asked, preview in previewed:
+        for transaction, preview in previewed:
             assert not preview.decision_id and not preview.case_id and not preview.revision
-            again = await stub.Review(pb.ReviewRequest(transaction=asked, dry_run=True))
-            real = await stub.Review(pb.ReviewRequest(transaction=asked))
+            again = await stub.Review(pb.ReviewRequest(transaction=transaction, dry_run=True))
+            real = await stub.Review(pb.ReviewRequest(transaction=transaction))
             decisions.add(preview.decision)
             for one in (again, real):
                 for name in ONCE:
                     one.ClearField(name)
-            assert again == real, asked.transaction_id
+            assert again == real, transaction.transaction_id
         assert pb.DECISION_REVIEW in decisions and len(decisions) >= 2
         decided = content(tmp_path)
         dry = await stub.Review(pb.ReviewRequest(transaction=order(0), dry_run=True))

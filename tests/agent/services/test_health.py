@@ -177,8 +177,8 @@ async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: py
         watched = health.Watch(health_pb2.HealthCheckRequest(service="vouch.v1.AgentService"), timeout=60)
 
         async def until(wanted: int) -> None:
-            async for told in watched:
-                if told.status == wanted:
+            async for update in watched:
+                if update.status == wanted:
                     return
             raise AssertionError(wanted)
 

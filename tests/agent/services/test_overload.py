@@ -74,14 +74,14 @@ async def test_two_replicas_work_at_the_same_time(model: Bundle) -> None:
             await server.set_serving(True)
         addresses = ",".join(f"127.0.0.1:{server.port}" for server in servers)
         client = ScoringClient.reaching(f"ipv4:{addresses}", 60.0)
-        asked = list[asyncio.Task[Any]]()
+        calls = list[asyncio.Task[Any]]()
         async with asyncio.timeout(60):
             while not all(one.under_way for one in scorers):  # a second connection may come a moment later
-                asked.append(asyncio.create_task(client.predict(message(), new_call())))
+                calls.append(asyncio.create_task(client.predict(message(), new_call())))
                 await asyncio.sleep(0.02)
         for scorer in scorers:
             scorer.gate.set()
-        assert all(answer.legitimacy_score > 0 for answer in await asyncio.gather(*asked))
+        assert all(answer.legitimacy_score > 0 for answer in await asyncio.gather(*calls))
         await client.close()
 
 

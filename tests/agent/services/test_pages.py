@@ -140,8 +140,8 @@ async def test_no_page_is_too_large(services: Services) -> None:
         assert sorted(found) == list(range(1, CASES_KEPT + 1)) and found == sorted(found, reverse=newest_first)
         assert pages > 2
     for sorting in (cases.CASE_ORDER_NEWEST, cases.CASE_ORDER_PRIORITY):
-        asked = cases.ListCasesRequest(page_size=1000, order=sorting)
-        found, pages = await paged(services.cases.ListCases, asked, lambda one: [each.case_id for each in one.cases])
+        request = cases.ListCasesRequest(page_size=1000, order=sorting)
+        found, pages = await paged(services.cases.ListCases, request, lambda one: [each.case_id for each in one.cases])
         assert len(found) == len(set(found)) == CASES_KEPT and pages > 1
     every = outcomes.ListOutcomesRequest(transaction_id="t0")
     found, pages = await paged(
@@ -153,8 +153,8 @@ async def test_no_page_is_too_large(services: Services) -> None:
 
     listed = await services.cases.ListReviewers(cases.ListReviewersRequest(), call())
     assert listed.truncated and listed.reviewers and listed.ByteSize() <= PAGE_BYTES + FRAME
-    asked = cases.ListCasesRequest(page_size=1000, order=cases.CASE_ORDER_NEWEST)
-    found, _ = await paged(services.cases.ListCases, asked, lambda one: list(one.cases))
+    request = cases.ListCasesRequest(page_size=1000, order=cases.CASE_ORDER_NEWEST)
+    found, _ = await paged(services.cases.ListCases, request, lambda one: list(one.cases))
     whole = await services.cases.GetCase(cases.GetCaseRequest(case_id=found[-1].case_id), call())
     assert whole.transaction.transaction_id == "t0" and whole.ByteSize() <= PAGE_BYTES + FRAME
     assert whole.events_truncated

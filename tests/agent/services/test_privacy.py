@@ -64,16 +64,16 @@ async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.Ca
 async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An export holds the comments on a person's cases and the outcomes of the orders; after an erasure neither is there."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 5)
-    kept = await ledger.write(keep(1, **PERSONAL))
-    await ledger.write(Comment(ada, kept.answer.case_id, "called back"))
+    recorded = await ledger.write(keep(1, **PERSONAL))
+    await ledger.write(Comment(ada, recorded.answer.case_id, "called back"))
     outcome = Outcome(transaction_id="t1", kind=OUTCOME_KIND_CHARGEBACK, source="bank")
     await ledger.write(Report(outcome, 10, "shop"))
     assert main(["--ledger", ledger_url, "export", "--user", CANARY]) == 0
     (record,) = json.loads(capsys.readouterr().out)["records"]
     assert [event.get("text", "") for event in record["events"]] == ["", "called back"]
-    assert [told["source"] for told in record["outcomes"]] == ["bank"]
+    assert [reported["source"] for reported in record["outcomes"]] == ["bank"]
     assert main(["--ledger", ledger_url, "erase", "--user", CANARY]) == 0
-    whole = await ledger.read(whole_case(kept.answer.case_id))
+    whole = await ledger.read(whole_case(recorded.answer.case_id))
     assert whole is not None and not any(event.text for event in whole.events)
     ledger.close()
 

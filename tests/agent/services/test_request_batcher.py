@@ -71,11 +71,11 @@ async def test_the_first_goes_alone_and_the_others_together() -> None:
     """One call, then all that came meanwhile in one call, in order; each order gets its own answer or error."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
-    asked = [ask(batcher, name) for name in ("a", "b", "bad", "c")]
+    waiting = [ask(batcher, name) for name in ("a", "b", "bad", "c")]
     await settle()
     assert scorer.calls == [["a"]]
     scorer.open()
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert scorer.calls == [["a"], ["b", "bad", "c"]]
     assert [getattr(answer, "transaction_id", None) for answer in answers] == ["a", "b", None, "c"]
     assert isinstance(answers[2], ValueError)
@@ -100,12 +100,12 @@ async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
     """However many orders come, no more than the bound are under way; what waits goes in as few calls as can be."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=3)
-    asked = [ask(batcher, str(number)) for number in range(1000)]
+    waiting = [ask(batcher, str(number)) for number in range(1000)]
     await scorer.called(3)
     await settle()
     assert len(scorer.calls) == 3
     scorer.open()
-    answers = await asyncio.gather(*asked)
+    answers = await asyncio.gather(*waiting)
     assert [answer.transaction_id for answer in answers] == [str(number) for number in range(1000)]
     assert scorer.most == 3
     assert max(map(len, scorer.calls)) == LARGEST
@@ -122,10 +122,10 @@ async def test_nobody_finds_out_after_another_that_the_scorer_is_unavailable() -
         raise Unreachable
 
     batcher = RequestBatcher(unreachable, max_batches=1)
-    asked = [ask(batcher, str(number)) for number in range(5)]
+    waiting = [ask(batcher, str(number)) for number in range(5)]
     await settle()
     go.set()
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert calls == [1]
     failures = [answer for answer in answers if isinstance(answer, BatchFailed)]
     assert [type(failure.error) for failure in failures] == [Unreachable] * 5
@@ -193,9 +193,9 @@ async def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MOST_PENDING", 3)
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
-    asked = [ask(batcher, str(number)) for number in range(5)]
+    waiting = [ask(batcher, str(number)) for number in range(5)]
     await settle()
     with pytest.raises(QueueFull):
-        await asked[4]
+        await waiting[4]
     scorer.open()
-    assert [(await one).transaction_id for one in asked[:4]] == list("0123")
+    assert [(await one).transaction_id for one in waiting[:4]] == list("0123")

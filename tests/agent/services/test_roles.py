@@ -75,14 +75,14 @@ async def _status(channel: grpc.aio.Channel, path: str, key: str) -> tuple[grpc.
     read = GetMessageClass(method.output_type).FromString
     metadata = (("x-api-key", key),)
     kind = channel.unary_stream if method.server_streaming else channel.unary_unary
-    asked: Any = kind(path, type(request).SerializeToString, read)(request, timeout=20, metadata=metadata)
+    answering: Any = kind(path, type(request).SerializeToString, read)(request, timeout=20, metadata=metadata)
     try:
         if method.server_streaming:
-            async for _ in asked:
-                asked.cancel()  # one answer is enough: watching never ends
+            async for _ in answering:
+                answering.cancel()  # one answer is enough: watching never ends
                 break
         else:
-            await asked
+            await answering
     except grpc.aio.AioRpcError as error:
         return error.code(), rpc_status.from_call(error)
     return grpc.StatusCode.OK, None

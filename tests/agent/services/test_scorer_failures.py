@@ -106,8 +106,8 @@ async def test_refusals_are_no_failures() -> None:
         await client.predict(message(), new_call())
     assert not client.breaker.closed
     blip.code = grpc.StatusCode.RESOURCE_EXHAUSTED
-    asked = (client.predict(message(transaction_id=str(number)), new_call()) for number in range(40))
-    assert {type(one) for one in await asyncio.gather(*asked, return_exceptions=True)} == {Overloaded}
+    calls = (client.predict(message(transaction_id=str(number)), new_call()) for number in range(40))
+    assert {type(one) for one in await asyncio.gather(*calls, return_exceptions=True)} == {Overloaded}
     assert client.breaker.closed
 
 

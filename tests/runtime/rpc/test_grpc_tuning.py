@@ -47,8 +47,8 @@ def test_grpc_knows_its_experiments() -> None:
     """The pinned gRPC knows the names; of others it tells."""
     script = "import runtime, grpc; grpc.insecure_channel('127.0.0.1:1').close()"
     assert "Unknown experiment" not in run("-c", script).stderr
-    told = run("-c", script, env=os.environ | {"GRPC_EXPERIMENTS": "no_such_thing"})
-    assert "Unknown experiment: no_such_thing" in told.stderr
+    done = run("-c", script, env=os.environ | {"GRPC_EXPERIMENTS": "no_such_thing"})
+    assert "Unknown experiment: no_such_thing" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")

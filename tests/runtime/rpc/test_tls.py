@@ -100,7 +100,7 @@ def test_a_pair_of_no_use_is_told_once(tmp_path: Path, monkeypatch: pytest.Monke
     certificates = Certificates(tmp_path / "certificates")
     watched = Replaced(ServerFiles(*certificates.pair))
     assert watched() is None
-    with capture_logs() as told:
+    with capture_logs() as logged:
         certificates.spoil()
         assert [watched() for _ in range(5)] == [None] * 5
         certificates.pair[1].unlink()
@@ -109,5 +109,5 @@ def test_a_pair_of_no_use_is_told_once(tmp_path: Path, monkeypatch: pytest.Monke
         assert watched() is not None and watched() is None
         certificates.renew()
         assert watched() is not None and watched() is None
-    lines = [line["event"] for line in told]
+    lines = [line["event"] for line in logged]
     assert lines == ["certificate not replaced"] * 2 + ["certificate replaced"] * 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 
-from chaos.endpoints.fuzz import filled
+from chaos.endpoints.fuzz import messages_of
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -17,7 +17,7 @@ from testing.inputs.orders import message
 # -- validation
 
 
-@given(filled(Transaction.DESCRIPTOR))
+@given(messages_of(Transaction.DESCRIPTOR))
 @hypothesis_settings(max_examples=120, deadline=None)
 def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
     """The compiled conditions never accept what protovalidate refuses."""

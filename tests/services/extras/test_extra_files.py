@@ -58,8 +58,8 @@ def test_what_is_unknown_is_counted_and_explained(foreign: Path) -> None:
     order.extra_texts["Basket.kind"] = "a"
     order.extra_numbers.pop("v2", None)
     before = UNKNOWN.labels("v2")._value.get()
-    asked = pb.PredictRequest(transaction=order, explain=True)
-    answer = asyncio.run(service.Predict(asked, None))  # type: ignore[arg-type]
+    request = pb.PredictRequest(transaction=order, explain=True)
+    answer = asyncio.run(service.Predict(request, None))  # type: ignore[arg-type]
     metrics.flush()
     assert UNKNOWN.labels("v2")._value.get() == before + 1
     assert answer.reasons
