@@ -1,1 +1,1 @@
-"""What happens when things go wrong: real processes killed, swapped, drained and flooded while load runs."""
+"""Fault injection: real processes are killed, swapped, drained and flooded under load."""

@@ -1,4 +1,4 @@
-"""`make chaos`: every scenario with its full counts, within 20 minutes. Writes bench/results/chaos.json."""
+"""`make chaos`: run every scenario with its full counts, within 20 minutes, and write bench/results/chaos.json."""
 
 import argparse
 import asyncio
@@ -50,7 +50,7 @@ ERASED, READERS, BACKUPS = 5, 3, 8
 
 
 async def experiments(folder: Path, models: Path) -> Report:
-    """Run everything, one scenario after another."""
+    """Run all scenarios, one after another."""
     report = Report()
 
     def folder_for(name: str) -> Path:
@@ -102,7 +102,7 @@ async def experiments(folder: Path, models: Path) -> Report:
 
 
 async def hostile(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
-    """Requests that are made up."""
+    """Run the scenarios with generated and hostile requests."""
     fuzzed = await fuzz(folder_for("fuzz"), models, CASES)
     report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
     report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
@@ -116,7 +116,7 @@ async def hostile(report: Report, folder_for: Callable[[str], Path], models: Pat
 
 
 async def waits(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
-    """What waits, beside what works: slow calls to the scorer, and watchers at the edge."""
+    """Run the scenarios with slow scorers and with watchers, beside reviews."""
     slow = await hold_scorer_calls(
         folder_for("slow"),
         models,
@@ -143,7 +143,7 @@ async def waits(report: Report, folder_for: Callable[[str], Path], models: Path)
 
 
 async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
-    """What the ledger promises, on both databases."""
+    """Run the scenarios of the ledger, on both databases."""
     report.ledger(
         "ledger_sqlite", await kill_agents(folder_for("ledger-sqlite"), models, AGENT_KILLS, REVIEWS_A_SECOND)
     )
@@ -194,7 +194,7 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
 
 
 async def replicas(report: Report, folder_for: Callable[[str], Path], models: Path, new_url: Callable[[], str]) -> None:
-    """Two of each behind the edge, on one PostgreSQL."""
+    """Run the scenarios with two replicas of each service behind the edge, on one PostgreSQL."""
     survived = await kill_replicas(folder_for("replicas"), models, new_url(), REPLICA_KILLS, REPLICA_RATE)
     report.outcome("replicas", survived.outcome)
     report.keep("replicas_killed", survived.kills, "kills")
@@ -202,7 +202,7 @@ async def replicas(report: Report, folder_for: Callable[[str], Path], models: Pa
     report.keep("replicas_doubled", survived.doubled, "records", 0)
     report.keep("replicas_p99", survived.outcome.latency(0.99) * 1000, "ms")
     hung = await hang_a_replica(folder_for("hanging"), models, new_url(), REPLICA_RATE)
-    # Refused is what nobody had a place for, until the hanging one was put aside.
+    # while a replica hangs, calls beyond the capacity of the other one are refused
     refused = hung.outcome.failures["RESOURCE_EXHAUSTED"]
     report.keep("hanging_calls", hung.outcome.sent, "calls")
     report.keep("hanging_refused", refused, "calls")
@@ -211,7 +211,7 @@ async def replicas(report: Report, folder_for: Callable[[str], Path], models: Pa
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; return the exit code: 0 all as wanted, 1 something was not."""
+    """Run the scenarios and return the exit code: 0 if all figures are within their limits, else 1."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description="Every scenario with its full counts.")
     parser.add_argument("--models-dir", type=Path, help="models to serve (default: train the default model anew)")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Reviewers race for cases over two agents while claims run out and an agent is killed: each case is resolved once."""
+"""Reviewers race for cases on two agents, claims expire and an agent is killed: each case is resolved once."""
 
 import asyncio
 import random
@@ -20,14 +20,14 @@ from testing.servers.replicas import agent, running
 from testing.waiting import free_port, wait_for
 
 REVIEWERS, CLAIM_SECONDS, SLEEPY = 8, 1.0, 0.02
-"""A sleepy reviewer, one case in fifty, decides after the claim has run out."""
+"""Share of cases whose reviewer decides only after the claim has expired."""
 _PAGE, _SECONDS = 500, 10.0
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass
 class Race:
-    """What came of it: all counts but the first three must be 0."""
+    """Results of the race. All counts but the first three must be 0."""
 
     resolved: int = 0
     late_refused: int = 0
@@ -39,11 +39,11 @@ class Race:
     other_verdict: int = 0
     disorder: int = 0
     acknowledged: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Who was told that a case is resolved, with which verdict."""
+    """Reviewer and verdict of each acknowledged resolution, by case."""
 
 
 async def race(folder: Path, number: int) -> Race:
-    """So many cases; the first of two agents is killed with -9 when half of them are resolved."""
+    """Let reviewers race for `number` cases, and kill the first of two agents with -9 once half of them are resolved."""
     url = f"sqlite:///{folder / 'cases.db'}"
     ledger = Ledger(open_engine(url))
     for start in range(0, number, _PAGE):
@@ -54,7 +54,7 @@ async def race(folder: Path, number: int) -> Race:
     agents = [agent(folder, f"127.0.0.1:{free_port()}", ledger_url=url) for _ in range(2)]
     for each in agents:
         own = {"VOUCH_AGENT_API_KEYS": str(folder / "keys"), "VOUCH_AGENT_CLAIM_SECONDS": f"{CLAIM_SECONDS:g}"}
-        own["VOUCH_AGENT_SECOND_REVIEWS"] = "0"  # a second look would be another case
+        own["VOUCH_AGENT_SECOND_REVIEWS"] = "0"  # a blind review would be another case
         each.settings = {**each.settings, **own}
     result, work = Race(), list[asyncio.Task[None]]()
 
@@ -77,7 +77,7 @@ async def race(folder: Path, number: int) -> Race:
 
 
 class _Reviewer:
-    """Takes cases until none is left, from whichever agent."""
+    """A reviewer who resolves cases through either agent until none is left."""
 
     def __init__(self, name: str, key: str, addresses: list[str], result: Race) -> None:
         self._name, self._metadata, self._addresses, self._result = name, (("x-api-key", key),), addresses, result
@@ -102,7 +102,7 @@ class _Reviewer:
             await channel.close()
 
     async def _is_left(self, stub: CaseServiceStub) -> bool:
-        """Whether a case is not resolved: somebody's claim on it may still run out."""
+        """Return whether a case is unresolved: another reviewer's claim on it may still expire."""
         for status in (cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED):
             request = cases.ListCasesRequest(status=status, page_size=1)
             if (await stub.ListCases(request, timeout=_SECONDS, metadata=self._metadata)).cases:
@@ -141,7 +141,7 @@ class _Reviewer:
 
 
 def _compare(url: str, number: int, result: Race) -> None:
-    """What the ledger keeps against what reviewers were told."""
+    """Compare the ledger with the resolutions that were acknowledged."""
     engine = open_engine(url)
     with engine.connect() as connection:
         verdicts: dict[str, int] = {}

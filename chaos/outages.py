@@ -1,4 +1,4 @@
-"""The scorer stops under load: nothing is approved unseen, nobody waits long, and all is scored when it is back."""
+"""The scorer stops under load: nothing is approved without a score, answers stay fast, and all is rescored afterwards."""
 
 import asyncio
 import time
@@ -16,12 +16,12 @@ from testing.servers.replicas import running, scorer
 from testing.waiting import wait_for
 
 OPEN_AFTER_SECONDS = 2.0
-"""By then the breaker is open: a handful of calls has failed."""
+"""Seconds until the breaker is open, after a handful of failed calls."""
 
 
 @dataclass(frozen=True)
 class Outage:
-    """What callers saw while the scorer was away, and how soon all was well again; seconds."""
+    """What callers got while the scorer was unavailable, and the seconds until recovery."""
 
     away: Outcome
     unseen_approvals: int
@@ -32,7 +32,9 @@ class Outage:
 
 
 async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float, answers: int = 0) -> Outage:
-    """Reviews at a rate; the scorer is stopped for some seconds, or, with `answers`, for so many, and started again."""
+    """Send reviews at a rate; stop the scorer for some seconds, or, with `answers`, for that many answers, and restart
+    it.
+    """
     behind = scorer(folder, models)
     front = agent_replica(folder, behind.address)
     with running(behind, front):

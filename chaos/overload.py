@@ -1,4 +1,4 @@
-"""Three times what a server can do: what it accepts it answers in time, the rest it refuses at once, and recovers."""
+"""Load of three times the capacity: accepted calls are answered in time, others are refused at once, and it recovers."""
 
 import asyncio
 import os
@@ -18,17 +18,17 @@ from testing.waiting import wait_for
 
 TIMES = 3.0
 CALLERS = 16
-"""So many at once show what can be had: reviews that come together are scored and kept together."""
+"""Concurrent calls that measure the capacity; concurrent reviews are scored and recorded in groups."""
 BATCH, SMALL_BATCH = 512, 64
-_QUIET = 0.1  # of the capacity
+_QUIET = 0.1  # multiple of the capacity
 _SERVER, _CLIENT = frozenset({0}), frozenset({1})
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """So many callers, each of whom asks again at once, until `enough` were answered and as many refused.
+    """`callers` callers without pauses, until `enough` calls were answered and as many refused.
 
-    On a machine of any speed these are more than there are places, which a multiple of a capacity measured before is not.
+    They exceed the concurrency limit on any machine; a multiple of a capacity that was measured before may not.
     """
 
     callers: int
@@ -37,7 +37,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Overloaded:
-    """Latencies in seconds, rates a second, resident bytes."""
+    """Latencies in seconds, rates per second, resident bytes."""
 
     unloaded_p99: float
     capacity: float
@@ -49,12 +49,12 @@ class Overloaded:
 
     @property
     def p99_ratio(self) -> float:
-        """p99 of accepted calls under the flood against the unloaded one."""
+        """Return p99 of accepted calls under the flood divided by the unloaded p99."""
         return self.flood.latency(0.99) / self.unloaded_p99
 
     @property
     def with_retry_info(self) -> int:
-        """Refusals that told when to try again."""
+        """Count the refusals that have a RetryInfo."""
         counted = 0
         for error in self.flood.errors:
             rich = rpc_status.from_call(error)
@@ -67,7 +67,7 @@ class Overloaded:
 async def overload_reviews(
     folder: Path, models: Path, seconds: float, times: float = TIMES, crowd: Crowd | None = None
 ) -> Overloaded:
-    """Reviews, through the edge, agent, scorer and ledger; with a `crowd`, its calls instead of a rate for some seconds."""
+    """Overload reviews, through edge, agent, scorer and ledger; `crowd` replaces the rate and the seconds."""
     behind = scorer(folder, models, cores=None if crowd else _SERVER)
     front = agent(folder, behind.address, cores=None if crowd else _SERVER)
     with edge(folder, behind, front) as address:
@@ -77,7 +77,7 @@ async def overload_reviews(
 
 
 async def overload_batches(folder: Path, models: Path, seconds: float, crowd: Crowd | None = None) -> Overloaded:
-    """Batches, through the edge and the scorer; those of a `crowd` are small."""
+    """Overload batches, through edge and scorer; those of a `crowd` are small."""
     server = scorer(folder, models, cores=None if crowd else _SERVER)
     orders = [order(f"chaos-{number}") for number in range(SMALL_BATCH if crowd else BATCH)]
     with edge(folder, server, server) as address:
@@ -119,7 +119,7 @@ async def _flooded(
             await asyncio.to_thread(wait_for, replicas[0].serving, what="the scorer serving")
             await asyncio.to_thread(wait_for, watched.listening, what="the server that is flooded")
             async with client() as call:
-                await capacity(call, CALLERS, min(seconds, 3.0))  # what is made at the first call is made now
+                await capacity(call, CALLERS, min(seconds, 3.0))  # let one-time work happen at the first call
                 most = await capacity(call, CALLERS, min(seconds, 4.0))
                 await asyncio.sleep(0.5)
                 quiet = await for_seconds(call, most * _QUIET, min(seconds, 10.0))

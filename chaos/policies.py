@@ -1,4 +1,4 @@
-"""Policies swapped while reviews run: none fails, and each answer does what the policy that it names says."""
+"""Policies swapped under reviews: none fails, and each answer follows the policy version that it names."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LOWEST, _SECONDS = 1000, 10.0
 
 @dataclass
 class PoliciesSwapped:
-    """How many reviews ran, under how many policies, and how many broken files were refused; `wrong` must be 0."""
+    """Counts of reviews, of policies, and of broken files that were rejected. `wrong` must be 0."""
 
     calls: int = 0
     served: int = 0
@@ -29,7 +29,7 @@ class PoliciesSwapped:
 
 
 def denying_from(amount: int) -> str:
-    """A policy that denies orders above an amount."""
+    """Return a policy that denies orders above an amount."""
     rule = f"{{name: huge, when: order.order_amount > {amount}, then: deny, reason: r}}"
     return f"thresholds: {{approve: 0.7}}\nrules:\n- {rule}\n"
 
@@ -37,10 +37,10 @@ def denying_from(amount: int) -> str:
 async def swap_policies(
     folder: Path, models: Path, swaps: int, seen_broken: int, pause: float = 0.0
 ) -> PoliciesSwapped:
-    """So many policies, one after another, each behind a broken file that stands there for a moment.
+    """Swap policies `swaps` times, each after a broken file that is in place for a moment.
 
-    Before `seen_broken` of them it is waited until the agent has refused the broken one. A review that fails raises. Between
-    two reviews there are `pause` seconds.
+    For the first `seen_broken` it waits until the agent has rejected the broken file. A review that fails raises. There
+    are `pause` seconds between two reviews.
     """
     path, limits, result, seen = folder / "policy.yaml", dict[str, int](), PoliciesSwapped(), set[str]()
     for limit in range(_LOWEST, _LOWEST + swaps):

@@ -1,4 +1,4 @@
-"""Ends of servers while two replicas serve, kill -9 of workers and SIGTERM of replicas: every call comes to an answer."""
+"""kill -9 of workers and SIGTERM of replicas while two replicas serve: every call gets an answer."""
 
 import asyncio
 import os
@@ -13,12 +13,12 @@ from testing.servers.replicas import scorer, serving
 from testing.waiting import wait_for
 
 ANSWERS = 100
-"""Between one end and the next."""
+"""Answers between two kills."""
 
 
 @dataclass(frozen=True)
 class Killed:
-    """What the callers saw, and how long each replica took to be whole again."""
+    """What callers got, and how long each replica took to recover."""
 
     outcome: Outcome
     recoveries: list[float]
@@ -27,7 +27,7 @@ class Killed:
 async def kill_workers(
     folder: Path, models: Path, kills: int, rate: float, workers: int = 2, between: int = ANSWERS
 ) -> Killed:
-    """Kill one random worker after another, each once the replica is whole again."""
+    """Kill random workers, each once the replica has recovered from the last kill."""
     replicas = [scorer(folder, models, workers=workers) for _ in range(2)]
     choose, recoveries = random.Random(0), list[float]()
     async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
@@ -50,7 +50,7 @@ async def kill_workers(
 
 @dataclass(frozen=True)
 class Drained:
-    """What the callers saw, and the exit codes."""
+    """What callers got, and the exit codes."""
 
     outcome: Outcome
     codes: list[int]

@@ -1,4 +1,4 @@
-"""The figures of `make chaos`, and which of them are not what they must be."""
+"""The figures of `make chaos`, and those that exceed their limits."""
 
 from collections.abc import Sequence
 
@@ -14,27 +14,27 @@ MEGABYTE = 1e6
 
 
 class Report:
-    """Collects figures and says which are not what they must be."""
+    """Collects figures and the names of those that exceed their limits."""
 
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, object]] = {}
         self.failed: list[str] = []
 
     def keep(self, name: str, values: float | Sequence[float], unit: str, most: float | None = None) -> None:
-        """Keep a figure; with `most`, its largest value must not be above it."""
+        """Record a figure; with `most`, fail if its largest value is above it."""
         numbers = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)]
         self.entries[name] = entry(numbers, unit)
         if most is not None and not max(numbers) <= most:
             self.failed.append(f"{name} is {max(numbers):g} {unit}, at most {most:g} was wanted")
 
     def outcome(self, name: str, outcome: Outcome) -> None:
-        """Calls of a scenario: none may fail, none may be lost."""
+        """Record the calls of a scenario: none may fail or be lost."""
         self.keep(f"{name}_calls", outcome.sent, "calls")
         self.keep(f"{name}_failures", outcome.failures.total(), "calls", 0)
         self.keep(f"{name}_lost", outcome.lost, "calls", 0)
 
     def ledger(self, name: str, result: LedgerResult) -> None:
-        """What was acknowledged against what is kept."""
+        """Record the acknowledged calls and the differences of the ledger."""
         self.keep(f"{name}_calls", result.outcome.sent, "calls")
         self.keep(f"{name}_acknowledged", len(result.outcome.answers), "calls")
         for what in ("missing", "different", "doubled", "lost_cases", "other_answers", "other_history"):
@@ -44,14 +44,14 @@ class Report:
             self.failed.append(f"{name}: {result.broken}")
 
     def race(self, raced: Race) -> None:
-        """Reviewers who race for cases."""
+        """Record the race of reviewers for cases."""
         for what in ("resolved", "late_refused", "cut_off"):
             self.keep(f"casework_{what}", getattr(raced, what), "calls")
         for what in ("unresolved", "resolved_twice", "forged_accepted", "late_accepted", "other_verdict", "disorder"):
             self.keep(f"casework_{what}", getattr(raced, what), "cases", 0)
 
     def flood(self, name: str, overloaded: Overloaded, most: float | None) -> None:
-        """Figures of an overload; `most` is how many times the unloaded p99 the accepted calls' may be."""
+        """Record an overload; `most` limits p99 of accepted calls as a multiple of the unloaded p99."""
         self.keep(f"{name}_p99_ratio", overloaded.p99_ratio, "ratio", most)
         self.keep(f"{name}_unloaded_p99", overloaded.unloaded_p99 * 1000, "ms")
         self.keep(f"{name}_capacity", overloaded.capacity, "calls/s")
@@ -66,7 +66,7 @@ class Report:
         self.keep(f"{name}_p99_1s_after_ratio", overloaded.after.latency(0.99) / overloaded.unloaded_p99, "ratio")
 
     def erased(self, name: str, erased: ErasedUnderLoad) -> None:
-        """Persons erased while somebody reads."""
+        """Record the erasures beside readers."""
         self.keep(f"{name}_persons", erased.persons, "persons")
         self.keep(f"{name}_not_found_before", erased.persons - erased.found, "persons", 0)
         self.keep(f"{name}_reviews", erased.reviews, "calls")
@@ -80,7 +80,7 @@ class Report:
             self.failed.append(f"{name}: {erased.broken}")
 
     def backed(self, name: str, backed: BackedUp) -> None:
-        """Backups and restores under load."""
+        """Record the backups and restores under load."""
         self.outcome(name, backed.outcome)
         self.keep(f"{name}_retried", backed.retried, "calls")
         for what in ("complete", "killed"):

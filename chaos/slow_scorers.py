@@ -1,4 +1,4 @@
-"""Scorers that are slow for some orders: the other orders are scored meanwhile, and nobody takes the scorers for dead."""
+"""Scorers that are slow for some orders: others are scored meanwhile, and the scorers are not counted as failed."""
 
 import asyncio
 import contextlib
@@ -29,19 +29,19 @@ from testing.waiting import wait_for
 _MARK = "slow-"
 _PATIENCE = 60.0
 _FAILED = "scorer failed"
-"""What an agent logs of each call that counts against the scorer."""
+"""The log event of an agent for each call that counts as a failure of the scorer."""
 
 
 @dataclass
 class SlowCalls:
-    """What came of it: `refused`, `unscored`, `early` and `counted_failures` must be 0."""
+    """Results. `refused`, `unscored`, `early` and `counted_failures` must be 0."""
 
     rounds: int
     meanwhile: int = 0
     """Orders that were answered while calls were held."""
     fewest_meanwhile: int = 0
     slow: int = 0
-    """Orders that were held, and answered in the end."""
+    """Orders that were held and answered at the end."""
     refused: int = 0
     unscored: int = 0
     early: int = 0
@@ -50,7 +50,7 @@ class SlowCalls:
 
 
 class _HoldingScorer(ScoringServiceServicer):
-    """Passes calls on to a scorer. Those with a marked order wait for the gate first."""
+    """Forwards calls to a scorer. Those with a marked order wait for the gate first."""
 
     def __init__(self, behind: ScoringServiceStub) -> None:
         self._behind, self._open, self.held = behind, asyncio.Event(), 0
@@ -72,7 +72,7 @@ class _HoldingScorer(ScoringServiceServicer):
         self._open, self.held = asyncio.Event(), 0
 
     def open(self) -> None:
-        """Let everything through."""
+        """Release all held calls."""
         self._open.set()
 
     async def _wait(self, orders: Sequence[Transaction]) -> None:
@@ -83,7 +83,7 @@ class _HoldingScorer(ScoringServiceServicer):
 
 @contextlib.asynccontextmanager
 async def _replicas(address: str, number: int) -> AsyncIterator[tuple[_HoldingScorer, str]]:
-    """So many servers that hold marked calls in front of one scorer; the gate that they share, and a target for all of them."""
+    """Start servers that hold marked calls in front of one scorer; return their shared gate and one target for all."""
     servicer = health.aio.HealthServicer()
     await servicer.set(SCORING, health_pb2.HealthCheckResponse.SERVING)
     async with grpc.aio.insecure_channel(address) as channel, contextlib.AsyncExitStack() as stack:
@@ -102,8 +102,10 @@ async def hold_scorer_calls(
     folder: Path, models: Path, rounds: int, rate: float, *, at_once: int = 1, replicas: int = 2, answers: int = 50,
     seconds: float = 0.0, scorer_timeout: float = 60.0,
 ) -> SlowCalls:  # fmt: skip
-    """Reviews at a rate. In each round some calls to the scorer are held until `answers` other orders were answered, and for
-    `seconds` at least. `scorer_timeout` is how long the agent waits for the scorer.
+    """Send reviews at a rate; in each round hold some calls to the scorer.
+
+    They are held until `answers` other orders were answered, and for `seconds` at least. `scorer_timeout` is the
+    agent's timeout for the scorer, in seconds.
     """
     behind, result = scorer(folder, models), SlowCalls(rounds)
     async with _replicas(behind.address, replicas) as (holding, target):
@@ -144,7 +146,7 @@ async def hold_scorer_calls(
 async def _hold(
     holding: _HoldingScorer, stub: AgentServiceStub, number: int, at_once: int
 ) -> "list[asyncio.Task[pb.ReviewResponse]]":
-    """Send marked orders, each in a call of its own to the scorer, and wait until all of these are held."""
+    """Send marked orders, each in its own call to the scorer, and wait until all are held."""
     holding.close()
     slow: list[asyncio.Task[pb.ReviewResponse]] = []
     for place in range(at_once):

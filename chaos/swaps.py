@@ -1,4 +1,4 @@
-"""Model swaps under load: no call fails, and the version that an answer names is the one that made it."""
+"""Model swaps under load: no call fails, and each answer names the model version that produced it."""
 
 import asyncio
 import json
@@ -18,12 +18,12 @@ from testing.waiting import wait_for
 
 SECOND = "second"
 ANSWERS = 20
-"""Between one swap and the next."""
+"""Seconds between two swaps."""
 
 
 @dataclass(frozen=True)
 class Swapped:
-    """What the callers saw, answers that no model of that name would give, and how long swaps took in all workers."""
+    """What callers got, answers that do not match the named version, and the seconds until all workers swapped."""
 
     outcome: Outcome
     wrong: int
@@ -32,7 +32,7 @@ class Swapped:
 
 
 def twin(models: Path, target: Path) -> tuple[str, str]:
-    """A folder with the current model and a second one that scores otherwise; both versions."""
+    """Make a folder with the current model and a second one with other scores; return both versions."""
     first = (models / CURRENT).resolve()
     target.mkdir()
     shutil.copytree(first, target / first.name)
@@ -46,7 +46,7 @@ def twin(models: Path, target: Path) -> tuple[str, str]:
 async def swap_models(
     folder: Path, models: Path, swaps: int, rate: float, workers: int = 2, between: int = ANSWERS
 ) -> Swapped:
-    """Promote one model and the other in turn; halfway broken ones, which must change nothing."""
+    """Promote one model and the other in turn; halfway, broken ones, which must change nothing."""
     swapped = folder / "swapped"
     versions = twin(models, swapped)
     expected = {version: Scorer(load(swapped, version)).predict(order()).legitimacy_score for version in versions}
@@ -69,7 +69,7 @@ async def swap_models(
 
 
 async def _offer_broken(models: Path, replica: Replica, good: str) -> None:
-    """Offer models of which one file each is damaged, every file that the metadata lists and serving reads in turn."""
+    """Offer models with one damaged file each, for every file in the metadata that serving reads."""
     for number, name in enumerate(served_files(models / good), 1):
         broken = models / f"broken-{number}"
         shutil.copytree(models / good, broken)
@@ -81,12 +81,12 @@ async def _offer_broken(models: Path, replica: Replica, good: str) -> None:
 
 
 def served_files(model: Path) -> list[str]:
-    """The files of a model, of whatever form, that serving reads beside its metadata."""
+    """Return the files of a model, of any form, that serving reads beside its metadata."""
     listed = json.loads((model / METADATA).read_text())["files"]
     return sorted(listed.keys() & load(model.parent, model.name).files().keys())
 
 
 async def _until(replica: Replica, metric: str, value: float, **labels: str) -> float:
-    """Seconds until a metric reaches a value."""
+    """Return the seconds until a metric reaches a value."""
     reached = lambda: replica.metric(metric, **labels) >= value  # noqa: E731
     return await asyncio.to_thread(wait_for, reached, what=f"{metric} of {value:g}")

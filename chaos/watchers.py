@@ -1,4 +1,4 @@
-"""Watchers of the queue over two agents, one of which is killed and comes back: each change is seen once, in order."""
+"""Watchers of the queue on two agents, one of which is killed and restarted: each change is seen once, in order."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.St
 
 @dataclass
 class Watched:
-    """What came of it: `missed`, `doubled` and `disorder` must be 0."""
+    """Results. `missed`, `doubled` and `disorder` must be 0."""
 
     watchers: int
     changes: int = 0
@@ -37,7 +37,7 @@ class Watched:
 
 @dataclass
 class _Watcher:
-    """Reads changes from whichever agent is there, and comes back with the last one's number."""
+    """Reads changes from either agent, and reconnects with the cursor of the last one."""
 
     stubs: list[CaseServiceStub]
     cursor: int
@@ -45,7 +45,7 @@ class _Watcher:
     reconnected: int = -1
 
     async def watch(self) -> None:
-        """Until it is cancelled."""
+        """Watch until cancelled."""
         while True:
             self.reconnected += 1
             try:
@@ -60,7 +60,7 @@ class _Watcher:
 
 
 async def watch(folder: Path, watchers: int, number: int) -> Watched:
-    """So many watchers while so many cases are claimed, renewed and resolved; an agent is killed with -9 halfway."""
+    """Run watchers while cases are claimed, renewed and resolved; kill an agent with -9 halfway."""
     url = f"sqlite:///{folder / 'cases.db'}"
     engine = open_engine(url)
     ledger = Ledger(engine)
@@ -98,7 +98,7 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
 
 
 async def _work(case_ids: list[str], agents: list[Replica], stubs: list[CaseServiceStub]) -> None:
-    """Claim, renew and resolve every case by whichever agent is there."""
+    """Claim, renew and resolve every case through either agent."""
     for place, case_id in enumerate(case_ids):
         if place == len(case_ids) // 2:
             agents[0].signal(signal.SIGKILL)
@@ -116,6 +116,6 @@ async def _work(case_ids: list[str], agents: list[Replica], stubs: list[CaseServ
                 break
             except grpc.aio.AioRpcError as error:
                 if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
-                    break  # it was resolved, but the answer was cut off
+                    break  # it was resolved, but the answer was lost
                 if error.code() not in _GONE:
                     raise

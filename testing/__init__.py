@@ -1,1 +1,1 @@
-"""What tests, bench and chaos share: processes, waiting, load, hostile inputs."""
+"""Helpers of tests, bench and chaos: processes, waiting, load, hostile inputs."""

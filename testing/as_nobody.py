@@ -1,6 +1,6 @@
-"""`python -m testing.as_nobody URL`: verify a ledger as somebody who is not root, as root may write anywhere.
+"""`python -m testing.as_nobody URL`: verify a ledger without root's rights, as root may write anywhere.
 
-The exit code is 0 where it verifies, 1 where it does not, and 3 where it cannot be read.
+The exit code is 0 if it verifies, 1 if not, and 3 if it cannot be read.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Asking services: the documented REST, and the status that a gRPC call ends with."""
+"""Requests to services: the documented REST body, the status of a gRPC call, and raw connections."""
 
 import json
 import socket
@@ -14,14 +14,14 @@ BOTH = [("rest_ml", "/api/v1/predict"), ("rest_agent", "/api/v1/review")]
 
 
 def post(stack: Stack, where: tuple[str, str], body: Any, **options: Any) -> httpx.Response:
-    """Post a body, JSON unless it is bytes."""
+    """Post a body, as JSON unless it is bytes."""
     sent = {"content": body} if isinstance(body, bytes) else {"content": json.dumps(body)}
     headers = {"content-type": "application/json"} | options.pop("headers", {})
     return httpx.post(stack.url(where[0]) + where[1], headers=headers, timeout=START_SECONDS, **sent, **options)
 
 
 def code_of(call: Any, *arguments: Any, **named: Any) -> str:
-    """Name of the status that a call ends with."""
+    """Return the name of the status that a call ends with."""
     try:
         call(*arguments, timeout=START_SECONDS, **named)
     except grpc.RpcError as error:
@@ -31,7 +31,9 @@ def code_of(call: Any, *arguments: Any, **named: Any) -> str:
 
 
 def receive(connection: socket.socket, before: bytes = b"") -> bytes:
-    """Return what comes next on a connection; one that ends fails with what came `before`, instead of being read for ever."""
+    """Return the next bytes of a connection; if it has ended, fail with the bytes `before` instead of reading
+    indefinitely.
+    """
     content = connection.recv(65_536)
     assert content, f"the connection ended behind {before[-300:]!r}"
     return content

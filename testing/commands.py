@@ -1,4 +1,4 @@
-"""Running a command of ours in this process."""
+"""Run a command of ours in this process."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import vouch
 
 
 def ended(capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> str:
-    """Run a command; its sentence. It must exit with 2, and say it on one line behind its name."""
+    """Run a command that must fail with exit code 2 and one line of error; return that line."""
     module, _ = vouch.COMMANDS[command]
     main: Callable[[list[str]], int] = __import__(module, fromlist=["main"]).main
     code = main(list(arguments))

@@ -36,12 +36,12 @@ class LocalServices:
     apps: dict[str, FastAPI]
 
     def client(self, name: str) -> httpx.AsyncClient:
-        """A client of an app, `ml` or `agent`."""
+        """Return a client of an app, `ml` or `agent`."""
         transport = httpx.ASGITransport(self.apps[name], raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
     def server_of(self, service: ServiceDescriptor) -> Server:
-        """The server of a service."""
+        """Return the server of a service."""
         return self.scorer if service is scoring.SERVICE else self.agent
 
 
@@ -81,7 +81,7 @@ async def local_services(
 
 
 def bridge_app(name: str, **settings: str) -> FastAPI:
-    """An app of the bridge with settings of its own: its module, loaded once more."""
+    """Load the module of an app again, with settings of its own, and return the app."""
     known = importlib.util.find_spec(f"http_bridge.{name}")
     assert known is not None and known.loader is not None
     module = importlib.util.module_from_spec(known)

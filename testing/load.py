@@ -1,4 +1,4 @@
-"""Open-loop load: calls begin when they are due, whether or not earlier ones were answered, and nothing is forgotten."""
+"""Open-loop load: calls begin on schedule, whether or not earlier ones were answered, and all of them are counted."""
 
 import asyncio
 import time
@@ -13,15 +13,15 @@ from google.protobuf.message import Message
 _PATIENCE_SECONDS = 120.0
 _LONGEST_SLEEP, _SHORTEST_SLEEP = 0.05, 0.002
 at_once: int | None = None
-"""How many calls of a stream may be under way; None: any number. Tests set it, so that a machine that stands still for a while
-is not asked for everything at once afterwards, which would be an overload.
+"""Limit for concurrent calls of a stream; None: no limit. Tests set it, so that a machine that stalls is not sent all
+delayed calls at once afterwards, which would be an overload.
 """
 Call = Callable[[], Awaitable[Message]]
 
 
 @dataclass
 class Outcome:
-    """What became of every call: answers with their latencies, failures by code."""
+    """Outcomes of all calls: answers with their latencies, failures by code."""
 
     sent: int = 0
     answers: list[tuple[float, Message]] = field(default_factory=list)
@@ -30,11 +30,11 @@ class Outcome:
 
     @property
     def lost(self) -> int:
-        """Calls that were neither answered nor failed."""
+        """Return the number of calls that neither answered nor failed."""
         return self.sent - len(self.answers) - self.failures.total()
 
     def latency(self, share: float) -> float:
-        """A quantile of the seconds that answered calls took."""
+        """Return a quantile of the latencies of answered calls, in seconds."""
         times = sorted(seconds for seconds, _ in self.answers)
         return times[min(len(times) - 1, int(len(times) * share))] if times else float("nan")
 
@@ -51,9 +51,9 @@ async def _one(call: Call, outcome: Outcome) -> None:
 
 
 class Traffic:
-    """Calls at a rate, open loop, for as long as the block runs; at its end all of them have come to theirs.
+    """Calls at a rate, open loop, while the block runs; at its end it waits for all of them.
 
-    A scenario waits for answers, not for time: so it sees as many of them on any machine.
+    A scenario waits for a number of answers, not for time, so it sees as many of them on any machine.
     """
 
     def __init__(self, call: Call, rate: float) -> None:
@@ -62,17 +62,17 @@ class Traffic:
         self._running = (call, rate)
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Start the calls."""
         self._task = asyncio.create_task(stream(*self._running, self._until, self.outcome))
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """End, and wait for what is under way."""
+        """Stop, and wait for calls in flight."""
         self._until.set()
         await self._task
 
     async def answers(self, more: int) -> None:
-        """Wait until so many more calls were answered. Raises TimeoutError where they are not."""
+        """Wait until `more` further calls were answered. Raises TimeoutError."""
         wanted = len(self.outcome.answers) + more
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while len(self.outcome.answers) < wanted:
@@ -80,7 +80,7 @@ class Traffic:
 
 
 async def stream(call: Call, rate: float, until: asyncio.Event, outcome: Outcome | None = None) -> Outcome:
-    """Calls at a rate until told to end; then waits for all of them."""
+    """Send calls at a rate until `until` is set, then wait for all of them."""
     outcome, tasks, begun = outcome or Outcome(), set[asyncio.Task[None]](), time.perf_counter()
     while not until.is_set():
         while outcome.sent < (time.perf_counter() - begun) * rate and (at_once is None or len(tasks) < at_once):
@@ -95,14 +95,14 @@ async def stream(call: Call, rate: float, until: asyncio.Event, outcome: Outcome
 
 
 async def for_seconds(call: Call, rate: float, seconds: float) -> Outcome:
-    """Calls at a rate for some seconds."""
+    """Send calls at a rate for some seconds."""
     until = asyncio.Event()
     asyncio.get_running_loop().call_later(seconds, until.set)
     return await stream(call, rate, until)
 
 
 async def capacity(call: Call, concurrency: int, seconds: float) -> float:
-    """Answers a second when `concurrency` callers each ask, and again as soon as they are answered, for some seconds."""
+    """Return the answers per second of `concurrency` callers without pauses, measured for some seconds."""
     outcome, end = Outcome(), time.perf_counter() + seconds
 
     async def caller() -> None:
@@ -115,7 +115,7 @@ async def capacity(call: Call, concurrency: int, seconds: float) -> float:
 
 
 async def crowded(call: Call, callers: int, enough: int) -> Outcome:
-    """Callers who each ask again as soon as they are answered or refused, until so many answers and refusals have come."""
+    """Run callers without pauses until there are `enough` answers and as many refusals."""
     outcome = Outcome()
 
     async def caller() -> None:
@@ -129,7 +129,7 @@ async def crowded(call: Call, callers: int, enough: int) -> Outcome:
 
 
 async def in_turn(call: Call, number: int) -> Outcome:
-    """So many calls, one after another."""
+    """Send `number` calls, one after another."""
     outcome = Outcome()
     for _ in range(number):
         outcome.sent += 1
@@ -138,7 +138,7 @@ async def in_turn(call: Call, number: int) -> Outcome:
 
 
 async def until_answered(call: Call) -> None:
-    """Ask until somebody answers; raise TimeoutError where nobody does."""
+    """Call until there is an answer. Raises TimeoutError."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:
             try:

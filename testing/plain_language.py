@@ -1,7 +1,7 @@
-"""`python -m testing.plain_language`: phrases and names that this project does not use, with plain alternatives.
+"""`python -m testing.plain_language`: find phrases and names that this project avoids, and print plain alternatives.
 
-Prints `file:line: phrase -> alternative` and ends with 1 where one is found. `make check` runs it. A line that has to quote a
-phrase ends with the comment `plain: quoted`.
+Prints `file:line: phrase -> alternative` and exits with 1 if there is one. `make check` runs it. A line that must quote
+a phrase ends with the comment `plain: quoted`.
 """
 
 import re
@@ -39,7 +39,7 @@ PHRASES: Final[Mapping[str, str]] = {
     r"\bthe dialect\b": "REST JSON",
     r"\bsecond look\b|\bthird look\b|\bsecond looks\b": "blind review",
 }
-"""Regular expressions over prose and code, whatever the case, and what to write instead."""
+"""Regular expressions over prose and code, in any case, and what to write instead."""
 NAMES: Final[Mapping[str, str]] = {
     "told": "to_proto, export_records, a noun",
     "asked": "request, context",
@@ -60,7 +60,7 @@ NAMES: Final[Mapping[str, str]] = {
     "Door": "Transport",
     "Doors": "Transports",
 }
-"""Identifiers of Python, and what to call such a thing instead."""
+"""Python identifiers, and what to write instead."""
 SUFFIXES: Final = (".py", ".md", ".proto", ".lua", ".html", ".j2", ".yaml", ".yml", ".toml", ".ipynb")
 _EXEMPT: Final = ("generated/", "testing/plain_language.py", "CHANGELOG.md", "conformance/vectors", "bench/results/")
 _QUOTED: Final = "plain: quoted"
@@ -83,7 +83,7 @@ def found_in(name: str, text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def main() -> int:
-    """Check all files that git knows."""
+    """Check all files that git tracks."""
     known = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.split()
     files = [
         name for name in known if name.endswith(SUFFIXES) and not name.startswith(_EXEMPT) and Path(name).is_file()

@@ -1,4 +1,4 @@
-"""All doors for one order, and what they say to a body."""
+"""All transports for one order, and their answers to a body."""
 
 import json
 from typing import Any
@@ -15,10 +15,10 @@ JSON_TYPE = {"content-type": "application/json"}
 
 
 def answered(client: httpx.Client, stack: Stack, door: tuple[str, str], body: bytes, **headers: str) -> httpx.Response:
-    """What a door says to a body."""
+    """Return the answer of a transport to a body."""
     return client.post(stack.url(door[0]) + door[1], content=body, headers=JSON_TYPE | headers)
 
 
 def encoded(order: dict[str, Any]) -> bytes:
-    """A body in JSON, also where it holds what JSON has no word for."""
+    """Encode a body as JSON, also if it contains values that JSON has no syntax for."""
     return json.dumps(order).encode("utf-8", "surrogatepass")

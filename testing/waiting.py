@@ -1,4 +1,4 @@
-"""Free ports, room for files, and waiting for what takes a while."""
+"""Free ports, memory for files, and waiting for conditions."""
 
 import itertools
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 START_SECONDS = 120.0
 _ROOM_BYTES = 6 << 30
-# Below what Linux (32768) and the others give to outgoing connections: one of those could take a port before its server does.
+# Below the range of outgoing connections on Linux (32768) and elsewhere: one of them could take a port before its server.
 _FIRST_PORT, _PORTS_EACH, _WORKERS = 20_000, 1500, 8
 
 
 def _ports() -> Iterator[int]:
-    """The ports of this process, none twice before all were given: workers of one run have slices of their own."""
+    """Yield ports for this process, each once before any is repeated; workers of one run have separate ranges."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     begun = secrets.randbelow(_PORTS_EACH)
     for count in itertools.count(begun):
@@ -26,7 +26,7 @@ _next_ports = _ports()
 
 
 def roomy_memory() -> Path | None:
-    """A folder in memory, where tests write fast; None where there is little memory."""
+    """Return a folder in memory, for fast writes; None if memory is short."""
     folder = Path("/dev/shm")
     try:
         free, pages = os.statvfs(folder), os.sysconf("SC_AVPHYS_PAGES")
@@ -36,7 +36,7 @@ def roomy_memory() -> Path | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that nothing listens on now."""
     for port in itertools.islice(_next_ports, _PORTS_EACH):
         with socket.socket() as probe:
             try:
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS, what: str = "condition") -> float:
-    """Seconds until the condition holds; raises RuntimeError when it does not within the time."""
+    """Wait until a condition is true and return the seconds. Raises RuntimeError after the timeout."""
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
         if condition():

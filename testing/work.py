@@ -11,28 +11,28 @@ from typing import Any, Final
 _SCANS: Final = frozenset(
     {"count", "index", "remove", "find", "rfind", "split", "replace", "strip", "sort", "copy", "join"}
 )
-"""Methods of builtin types whose one call looks at all of the object, or may."""
+"""Methods of builtin types of which one call may scan the whole object."""
 _BYTES_PER_STEP: Final = 64
 _measured: contextvars.ContextVar["Work | None"] = contextvars.ContextVar("measured", default=None)
 
 
 @dataclass
 class Work:
-    """Calls of functions, in Python and in C. One that looks through a list counts as many as the list is long."""
+    """Calls of functions, in Python and in C. One that scans a list counts as many as the list is long."""
 
     steps: int = 0
     since_turn: int = 0
     longest_turn: int = 0
-    """The most steps without a turn of others."""
+    """The most steps between two turns of the event loop."""
 
     def turn(self) -> None:
-        """Note that others had their turn."""
+        """Note that the event loop ran other tasks."""
         self.longest_turn, self.since_turn = max(self.longest_turn, self.since_turn), 0
 
 
 @contextlib.contextmanager
 def measured() -> Iterator[Work]:
-    """Count what this task, and tasks that it starts, do in this thread."""
+    """Count the steps of this task, and of tasks that it starts, in this thread."""
     work = Work()
     token = _measured.set(work)
     before = sys.getprofile()

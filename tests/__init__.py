@@ -1,1 +1,1 @@
-"""Promises of the project, one a test, shown with the real parts."""
+"""Tests: each states one promise of the project, and checks it with real parts."""

@@ -1,1 +1,1 @@
-"""What the doors have to bear: idle and hostile callers, replicas that die or hang, new certificates, what documents tell."""
+"""Fault injection at the endpoints: idle and hostile clients, failing replicas, new certificates, fuzzed requests."""

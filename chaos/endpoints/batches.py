@@ -1,4 +1,6 @@
-"""Batches beside single reviews: hostile lines and large batches, through the bridge, delay single reviews but fail none."""
+"""Batches beside single reviews: hostile lines and large batches, through the bridge, delay single reviews but fail
+none.
+"""
 
 import asyncio
 import gzip
@@ -24,7 +26,7 @@ HOSTILE = {
     "many fields": (_JSON, json.dumps({f"k{number}": 0 for number in range(60_000)}).encode()),
     "a list of lists": (_JSON, b'{"transactions":[[' + b"[]," * 1_000_000 + b"[]]]}"),
 }
-"""Bodies that held a service for seconds, by what they are."""
+"""Bodies that once blocked a service for seconds, by name."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Beside:
 async def batches_beside_singles(
     folder: Path, models: Path, batches: int, orders: int, rounds: int, max_in_flight: int = 32
 ) -> Beside:
-    """Batches of so many orders at once, and hostile requests of every kind as many times, beside single reviews."""
+    """Send `batches` batches of `orders` orders, and `rounds` rounds of every hostile request, beside single reviews."""
     stack, found = Stack(folder, models, {"VOUCH_AGENT_MAX_IN_FLIGHT": str(max_in_flight)}), Beside()
     try:
         stack.start("ml", "agent", "rest_agent")

@@ -1,4 +1,4 @@
-"""Certificates of the edge and of the services behind it are replaced under load, where each call is a new connection."""
+"""Certificates of the edge and of the services behind it are replaced under load; each call opens a new connection."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,12 @@ from testing.servers.replicas import Replica, agent, envoy, running, scorer
 from testing.waiting import wait_for
 
 BETWEEN = 20
-"""So many calls are answered between one replacement and the next."""
+"""Calls that are answered between two replacements."""
 
 
 @dataclass(frozen=True)
 class Renewed:
-    """What became of the calls, and how often a new certificate was seen at all three."""
+    """Results of the calls, and how often all three servers showed the new certificate."""
 
     outcome: Outcome
     renewals: int
@@ -30,11 +30,11 @@ class Renewed:
 
 @contextlib.contextmanager
 def certified(folder: Path, models: Path, certificates: Certificates) -> Iterator[tuple[Replica, Replica, str]]:
-    """A scorer, an agent and the edge; each asks for TLS, and those behind the edge for a certificate."""
+    """Start a scorer, an agent and the edge with TLS; the services also require client certificates."""
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
     for one in (behind, front):
-        # The edge comes anew every second, so that it meets the new certificates.
+        # the edge reconnects every second, so that it meets the new certificates
         one.settings = {
             **one.settings, **certificates.settings(one.prefix, "CLIENT_CA"), f"{one.prefix}MAX_CONNECTION_AGE_SECONDS": "1"
         }  # fmt: skip
@@ -49,7 +49,7 @@ def certified(folder: Path, models: Path, certificates: Certificates) -> Iterato
 
 @contextlib.asynccontextmanager
 async def newcomers(address: str, ca: bytes) -> AsyncIterator[Call]:
-    """Reviews by callers who connect for one call each, and never ask twice."""
+    """Send reviews with a new connection for each call and without retries."""
     credentials = grpc.ssl_channel_credentials(ca)
     numbers = iter(range(1_000_000))
 
@@ -67,7 +67,7 @@ async def newcomers(address: str, ca: bytes) -> AsyncIterator[Call]:
 
 
 def _refused(certificates: Certificates, *replicas: Replica) -> Callable[[], bool]:
-    """Whether each has said that it does not take the pair; it looks when somebody connects."""
+    """Return whether each replica logged that it rejects the pair; a server reads the files when a client connects."""
 
     def refused() -> bool:
         shown = [certificates.shown(one.address) for one in replicas]
@@ -79,9 +79,9 @@ def _refused(certificates: Certificates, *replicas: Replica) -> Callable[[], boo
 async def renew_certificates(
     folder: Path, models: Path, renewals: int, rate: float, links: bool, between: int = BETWEEN
 ) -> Renewed:
-    """New certificates for everybody, again and again, and once a key that does not belong to its certificate.
+    """Replace all certificates repeatedly, and once a key by one of another certificate.
 
-    With `links` all files change at once, as Kubernetes does it; without, one after another, as certbot does.
+    With `links` all files change at once, as in Kubernetes; without, one after another, as with certbot.
     """
     certificates = Certificates(folder / "certificates", links)
     with certified(folder, models, certificates) as (behind, front, address):

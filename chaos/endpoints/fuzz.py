@@ -1,7 +1,6 @@
-"""Anything at all on the wire: messages of every shape, bytes that are none, connections that speak no HTTP/2.
+"""Fuzzing of the wire: messages of every shape, bytes that are no message, connections that are not HTTP/2.
 
-Whatever arrives, the answer is a status that tells the caller what is wrong; nothing is INTERNAL or UNKNOWN, nothing dies,
-nothing grows.
+Every answer is a status that names the error. None is INTERNAL or UNKNOWN, no process dies, and memory does not grow.
 """
 
 import asyncio
@@ -42,7 +41,7 @@ _VALUES: dict[int, st.SearchStrategy[Any]] = {
 
 @dataclass(frozen=True)
 class Fuzzed:
-    """Statuses of all calls, and what the servers held before and after."""
+    """Statuses of all calls, and the servers' memory before and after."""
 
     statuses: Counter[str]
     resident_before: int
@@ -51,7 +50,7 @@ class Fuzzed:
 
     @property
     def bad(self) -> dict[str, int]:
-        """Statuses that must not come."""
+        """Return the statuses that must not occur."""
         return {status: count for status, count in self.statuses.items() if status not in FINE}
 
 
@@ -61,7 +60,7 @@ def _is_map(field: Any) -> bool:
 
 @st.composite
 def messages_of(draw: Any, descriptor: Any, plain: bool = False) -> Any:
-    """A message with any fields set to any values of their types."""
+    """Draw a message with any fields set to any values of their types."""
     message = GetMessageClass(descriptor)()
     for field in descriptor.fields:
         if not draw(st.booleans()):
@@ -91,7 +90,7 @@ def _valid() -> Transaction:
 
 @st.composite
 def calls(draw: Any) -> tuple[str, bytes]:
-    """The path of a method and the bytes to send."""
+    """Draw the path of a method and the bytes to send."""
     method = draw(st.sampled_from(_METHODS))
     path = f"/{method.containing_service.full_name}/{method.name}"
     shape = draw(st.sampled_from(("message", "message", "valid", "bent", "bytes", "nowhere")))
@@ -122,7 +121,7 @@ def _garbage(port: int, content: bytes) -> None:
 
 
 async def fuzz(folder: Path, models: Path, cases: int) -> Fuzzed:
-    """Send `cases` calls, and a fiftieth as many connections of garbage, to a scorer and an agent."""
+    """Send `cases` calls, and a fiftieth as many connections with garbage, to a scorer and an agent."""
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
     with running(behind, front):
@@ -156,7 +155,7 @@ def _run(behind: Any, front: Any, cases: int) -> Fuzzed:
     def connect(server: Any, content: bytes, preface: bool) -> None:
         _garbage(server.port, (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if preface else b"") + content)
 
-    for _ in range(min(cases, 300)):  # what is allocated once is not growth
+    for _ in range(min(cases, 300)):  # one-time allocations are not growth
         calling["scorer"]("/vouch.v1.ScoringService/GetModelInfo", b"")
     before = behind.resident_bytes() + front.resident_bytes()
     send()

@@ -1,4 +1,4 @@
-"""Callers that wait, dribble or say nothing, through the edge: they take no place of those who work."""
+"""Idle, slow and silent clients at the edge: they take no capacity from active ones."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _HEAD = "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\
 
 @dataclass(frozen=True)
 class Idled:
-    """Reviews with nobody beside them, and beside the idle ones."""
+    """Reviews without idle clients, and reviews beside them."""
 
     alone: Outcome
     beside: Outcome
@@ -31,14 +31,14 @@ class Idled:
 
     @property
     def p99_ratio(self) -> float:
-        """p99 beside the idle ones against that alone."""
+        """Return p99 beside the idle clients divided by p99 alone."""
         return self.beside.latency(0.99) / self.alone.latency(0.99)
 
 
 async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seconds: float, reviews: int = 0) -> Idled:
-    """Reviews at a rate, first alone, then beside `idlers` clients of five kinds.
+    """Send reviews at a rate, first alone, then beside `idlers` clients of five kinds.
 
-    With `reviews` so many each time, one after another, each sent again where it is refused for now.
+    With `reviews`, send that many each time instead, one after another, and retry each that is refused for now.
     """
     retrying = Retrying()
 
@@ -62,7 +62,7 @@ async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seco
 
 @contextlib.asynccontextmanager
 async def idling(address: str, number: int) -> AsyncIterator[None]:
-    """So many idle clients, each begun: health watches, conversations of silence, and bodies that stop after some bytes."""
+    """Keep `number` idle clients connected: health watches, silent streams, and bodies that stop after some bytes."""
     async with contextlib.AsyncExitStack() as stack:
         for client in range(number):
             await _KINDS[client % KINDS](address, stack)

@@ -1,4 +1,4 @@
-"""Two scorers and two agents behind Envoy: one is killed and comes back, again and again; one hangs. No caller may notice."""
+"""Two scorers and two agents behind Envoy: one is killed and restarted repeatedly, and one hangs; no call may fail."""
 
 import asyncio
 import contextlib
@@ -24,13 +24,13 @@ from testing.servers.replicas import Replica, agent, envoy, running, scorer
 from testing.waiting import wait_for
 
 BETWEEN = 60
-"""So many calls are answered between a death and a birth, and after it."""
+"""Calls that are answered between a kill and the restart, and after it."""
 _PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Survived:
-    """What became of the calls, and how many decisions each review has in the ledger beyond one, or lacks."""
+    """Results of the calls, the reviews without a decision in the ledger, and the reviews with more than one."""
 
     outcome: Outcome
     kills: int
@@ -40,7 +40,7 @@ class Survived:
 
 @dataclass(frozen=True)
 class Hung:
-    """Seconds from the moment a replica hung until the rest of the calls was as fast as before; and the calls."""
+    """Seconds from the moment a replica hung until other calls were as fast as before, and the calls."""
 
     outcome: Outcome
     recovered_after: float
@@ -48,7 +48,7 @@ class Hung:
 
 @contextlib.contextmanager
 def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[list[Replica], list[Replica], str]]:
-    """Two scorers, two agents that ask both, one ledger, one edge."""
+    """Start two scorers, two agents that use both, one ledger and one edge."""
     scorers = [scorer(folder, models) for _ in range(2)]
     both = "ipv4:" + ",".join(one.address for one in scorers)
     agents = [agent(folder, both, ledger_url=ledger_url) for _ in range(2)]
@@ -57,7 +57,7 @@ def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[l
     settings = {
         "VOUCH_EDGE_SCORERS": ",".join(one.address for one in scorers),
         "VOUCH_EDGE_AGENTS": ",".join(one.address for one in agents),
-        "VOUCH_EDGE_WORKERS": "128",  # a place for every call, also where the machine stands still for a while
+        "VOUCH_EDGE_WORKERS": "128",  # room for every call, also while the machine stalls
     }
     with running(*scorers, *agents), envoy(folder / "envoy.log", **settings) as address:
         for one in scorers:
@@ -69,7 +69,7 @@ def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[l
 
 @contextlib.asynccontextmanager
 async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
-    """A score and a review by turns, through the edge, by the policy that clients are told to have."""
+    """Send a score and a review in turn through the edge, with the retry policy that clients are advised to use."""
     numbers = itertools.count()
     async with open_channel(address) as channel:
         scores, reviews = ScoringServiceStub(channel), AgentServiceStub(channel)
@@ -92,7 +92,7 @@ async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
 async def kill_replicas(
     folder: Path, models: Path, ledger_url: str, kills: int, rate: float, between: int = BETWEEN
 ) -> Survived:
-    """Scorers and agents by turns are killed with -9 and started again, under a steady rate of calls."""
+    """Kill scorers and agents in turn with -9 and restart them, under a steady rate of calls."""
     with two_of_each(folder, models, ledger_url) as (scorers, agents, address):
         victims = itertools.cycle([agents[0], scorers[0], agents[1], scorers[1]])
         async with mixed(address, 20) as call, Traffic(call, rate) as traffic:
@@ -111,7 +111,7 @@ async def kill_replicas(
 
 
 def _answers(replica: Replica) -> Callable[[], bool]:
-    """Whether calls have come to it since its start: then the edge has seen that it is well."""
+    """Return whether a replica has received calls since its start; then the edge has found it healthy."""
     methods = ("Review", "Predict")
     return lambda: any(replica.metric("grpc_server_handled_total", grpc_method=name) > 0 for name in methods)
 
@@ -135,9 +135,9 @@ async def hang_a_replica(
     between: int = BETWEEN,
     later: int = 0,
 ) -> Hung:
-    """An agent is stopped in the middle of its work, and is not there for as long as it takes.
+    """Stop an agent while it works, and resume it later.
 
-    That is for so many `seconds`, or, with `later`, until all calls that began before and so many later ones have ended.
+    It stays stopped for `seconds`, or, with `later`, until all earlier calls and that many later ones have ended.
     """
     with two_of_each(folder, models, ledger_url) as (_, agents, address):
         async with mixed(address, 20) as call:

@@ -1,4 +1,4 @@
-"""Both OpenAPI documents against the servers, by Schemathesis: what fits is taken, what does not is refused as they tell."""
+"""Schemathesis with both OpenAPI documents: valid requests are accepted, invalid ones are rejected as documented."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ CONFIG = ROOT / "testing" / "schemathesis.toml"
 
 @dataclass(frozen=True)
 class Checked:
-    """How many requests were made, and what was wrong with the answers, by check and operation."""
+    """The number of requests, and the failures by check and operation."""
 
     examples: int
     failures: list[str]
@@ -25,7 +25,7 @@ class Checked:
 def check_documents(
     stack: Stack, folder: Path, most: int, *options: str, doors: Sequence[str] = DOORS, config: Path = CONFIG
 ) -> Checked:
-    """Ask with up to `most` requests for each operation and phase; all checks."""
+    """Send up to `most` requests for each operation and phase, with all checks."""
     examples, failures, output = 0, list[str](), ""
     for door in doors:
         report = folder / f"{door}.json"
@@ -45,7 +45,7 @@ def check_documents(
 
 
 def check_all(folder: Path, models: Path, most: int) -> Checked:
-    """The same with servers of its own."""
+    """Start servers and check both documents."""
     stack = Stack(folder, models)
     try:
         stack.start("ml", "agent", *DOORS)

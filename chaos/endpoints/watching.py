@@ -1,4 +1,4 @@
-"""Watchers of cases at the edge, by gRPC and by server-sent events, beside reviews: they take no places of those."""
+"""Watchers of cases at the edge, by gRPC and by server-sent events, beside reviews: they take no capacity from reviews."""
 
 import asyncio
 import contextlib
@@ -20,23 +20,23 @@ from testing.inputs.orders import message
 from testing.servers.processes import Stack
 
 _ON_ONE_CONNECTION = 50
-"""Streams: the edge takes 100 of them on a connection of HTTP/2."""
+"""Streams on a connection: the edge accepts 100 on one of HTTP/2."""
 _REVIEWERS, _SECONDS, _PATIENCE = 4, 20.0, 180.0
 _WATCH = "/api/v1/cases/watch"
 
 
 @dataclass
 class WatchedEdge:
-    """What came of it: all but the first three must be 0."""
+    """Results. All counts but the first three must be 0."""
 
     watchers: int
     reviews: int = 0
     cases: int = 0
     """Cases that the reviews opened."""
     refused: int = 0
-    """Reviews that were not answered."""
+    """Reviews without an answer."""
     cut_off: int = 0
-    """Streams that ended, or were refused, while their watcher was there."""
+    """Streams that were refused, or ended before their watcher closed them."""
     missed: int = 0
     doubled: int = 0
 
@@ -50,7 +50,7 @@ class _Watcher:
     ended: bool = False
 
     async def watch_by_rpc(self, stub: CaseServiceStub) -> None:
-        """Until it is cancelled or cut off."""
+        """Watch until cancelled or disconnected."""
         with contextlib.suppress(grpc.aio.AioRpcError):
             call = stub.WatchCases(cases.WatchCasesRequest())
             async for change in call:
@@ -60,7 +60,7 @@ class _Watcher:
         self._end()
 
     async def watch_by_events(self, client: httpx.AsyncClient) -> None:
-        """Until it is cancelled or cut off."""
+        """Watch until cancelled or disconnected."""
         with contextlib.suppress(httpx.HTTPError):
             async with client.stream("GET", _WATCH) as answer:
                 event = ""
@@ -81,7 +81,7 @@ class _Watcher:
 async def watch_at_the_edge(
     folder: Path, models: Path, by_rpc: int, by_events: int, reviews: int, seconds: float = 0.0
 ) -> WatchedEdge:
-    """So many watchers of either kind, and so many reviews through the edge, each of which opens a case that all watchers see.
+    """Run watchers of both kinds, and reviews through the edge, each of which opens a case that all watchers see.
 
     The watchers stay for `seconds` at least.
     """
@@ -109,7 +109,7 @@ async def watch_at_the_edge(
 
 @contextlib.asynccontextmanager
 async def _watching(stack: Stack, by_rpc: int, by_events: int) -> AsyncIterator[list[_Watcher]]:
-    """Watchers for as long as the block runs."""
+    """Run watchers while the block runs."""
     options = (("grpc.use_local_subchannel_pool", 1),)
     limits, timeout = httpx.Limits(max_connections=None), httpx.Timeout(_SECONDS, read=_PATIENCE)
     async with contextlib.AsyncExitStack() as opened:
@@ -137,7 +137,7 @@ async def _watching(stack: Stack, by_rpc: int, by_events: int) -> AsyncIterator[
 
 
 async def _review(stack: Stack, number: int, result: WatchedEdge) -> set[str]:
-    """So many reviews by REST and by gRPC in turn; the cases that they opened."""
+    """Send reviews by REST and gRPC alternately, and return the cases that they opened."""
     opened, left = set[str](), list(range(number))
     async with (
         grpc.aio.insecure_channel(stack.address("edge"), (("grpc.enable_retries", 0),)) as channel,

@@ -1,1 +1,1 @@
-"""What the ledger promises under kills, erasures, backups and tampering."""
+"""Guarantees of the ledger under kills, erasures, backups and tampering."""

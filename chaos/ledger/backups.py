@@ -1,4 +1,4 @@
-"""Backups and restores under load, some of them killed with -9: what says that it is complete restores to a whole ledger."""
+"""Backups and restores under load, some killed with -9: each backup that reports success restores to a complete ledger."""
 
 import asyncio
 import contextlib
@@ -28,40 +28,42 @@ from testing.servers.replicas import running, scorer
 from testing.waiting import wait_for
 
 ANSWERS = 40
-"""Reviews between one backup and the next."""
+"""Reviews between two backups."""
 _PAGE = 1000
 _WORK_SECONDS, _COMMAND_SECONDS = 0.1, 2.0
-"""How long a copy takes with its check, and a whole command with its start, at most where they are to be killed."""
+"""Longest time of a copy with its check, and of a whole command with its start, for those that are killed."""
 
 
 @dataclass
 class BackedUp:
-    """What came of it. All from `unwanted` on must be 0, and `broken` empty."""
+    """Results. All counts from `unwanted` on must be 0, and `broken` empty."""
 
     outcome: Outcome = field(repr=False)
     retried: int = 0
-    """Refusals after which a review was sent again."""
+    """Refusals after which a review was retried."""
     complete: int = 0
     killed: int = 0
     restores_killed: int = 0
     unwanted: int = 0
-    """Restores over the ledger that serves which were not refused."""
+    """Restores over a ledger in use that were not refused."""
     failed: int = 0
-    """Backups and restores that ended with an error without being killed."""
+    """Backups and restores that failed without being killed."""
     missing: int = 0
-    """Reviews that were acknowledged before a complete backup began, and that what was restored from it lacks."""
+    """Reviews that were acknowledged before a complete backup began and are missing from its restored ledger."""
     lost: int = 0
-    """Reviews that the ledger itself lacks in the end."""
+    """Reviews that are missing from the ledger itself at the end."""
     broken: list[str] = field(default_factory=list)
-    """What verification says of restored ledgers."""
+    """Errors that verification found in restored ledgers."""
 
 
 async def back_up_under_load(
     folder: Path, models: Path, backups: int, rate: float, *, url: str = "", new_url: Callable[[], str] | None = None,
     agents: int = 1, between: int = ANSWERS,
 ) -> BackedUp:  # fmt: skip
-    """Take so many backups under reviews at a rate, and restore each. Before each one a backup, and a restore, is killed at a
-    random moment. `new_url` makes the database that is restored to; by default it is SQLite in the folder.
+    """Take `backups` backups under reviews at a rate, and restore each.
+
+    Before each, kill a backup and a restore at a random moment. `new_url` creates the database to restore to; the
+    default is SQLite in the folder.
     """
     url, chance = url or f"sqlite:///{folder / 'ledger.db'}", random.Random(1)
     behind = scorer(folder, models)
@@ -84,7 +86,7 @@ async def back_up_under_load(
                     result.killed += await _kill(
                         url, "backup", backup, _partial(backup), chance.uniform(0, _WORK_SECONDS)
                     )
-                if backup.exists():  # it was complete before it could be killed
+                if backup.exists():  # it was complete before the kill
                     await _check(result, backup, target, set(), chance)
                 before = _acknowledged(traffic.outcome)
                 if await _run(url, "backup", backup, force=True):
@@ -112,7 +114,7 @@ def _reviews(stub: AgentServiceStub, retrying: Retrying) -> Callable[[], Awaitab
 
 
 def _partial(backup: Path) -> Path:
-    """Where a backup is written before it is complete."""
+    """Return the path of a backup before it is complete."""
     return backup.with_name(f".{backup.name}.partial")
 
 
@@ -121,7 +123,7 @@ def _acknowledged(outcome: Outcome) -> set[str]:
 
 
 async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[str], chance: random.Random) -> None:
-    """Kill a restore at a random moment, restore again, and compare with what was acknowledged before the backup."""
+    """Kill a restore at a random moment, restore again, and compare with the reviews acknowledged before the backup."""
     path = path_of(target)
     begins, latest = (unfinished(path), _WORK_SECONDS) if path else (None, _COMMAND_SECONDS)
     result.restores_killed += await _kill(target, "restore", backup, begins, chance.uniform(0, latest))
@@ -134,7 +136,7 @@ async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[s
 
 
 def _read(url: str) -> tuple[set[str], str]:
-    """The reviews in a ledger, and what is wrong with it."""
+    """Return the reviews in a ledger, and the errors of its verification."""
     found = set[str]()
     with reading(url) as connection:
         position: int | None = 0
@@ -145,7 +147,9 @@ def _read(url: str) -> tuple[set[str], str]:
 
 
 async def _kill(url: str, action: str, backup: Path, begins: Path | None, after: float) -> bool:
-    """Start a command and kill it so many seconds after the file that it `begins` is there; whether it was still running."""
+    """Start a command, kill it `after` seconds after the file `begins` appears, and return whether it was still
+    running.
+    """
     process = _command(url, action, backup, force=True)
 
     def wait() -> None:
@@ -160,7 +164,7 @@ async def _kill(url: str, action: str, backup: Path, begins: Path | None, after:
 
 
 async def _run(url: str, action: str, backup: Path, *, force: bool) -> int:
-    """Run a command; its exit code."""
+    """Run a command and return its exit code."""
     return await asyncio.to_thread(_command(url, action, backup, force=force).wait)
 
 

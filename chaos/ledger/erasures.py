@@ -1,4 +1,4 @@
-"""Persons erased under load while somebody reads the ledger: pending until the reader ends, done then, and nothing is left."""
+"""Erasures under load beside readers of the ledger: pending until the readers end, then done, and nothing is left."""
 
 import asyncio
 import contextlib
@@ -36,24 +36,24 @@ _AMOUNT = 9_182_736.4554
 
 @dataclass
 class ErasedUnderLoad:
-    """What came of it: all from `failed` on must be 0, and `broken` empty."""
+    """Results. All counts from `failed` on must be 0, and `broken` empty."""
 
     persons: int
     found: int = 0
-    """Persons whose orders the files held before they were erased: must be all."""
+    """Persons whose orders were in the files before their erasure. Must be all."""
     reviews: int = 0
     retried: int = 0
-    """Refusals after which a review was sent again."""
+    """Refusals after which a review was retried."""
     failed: int = 0
-    """Reviews that no retry brought to an answer, or that failed otherwise."""
+    """Reviews that failed, also after retries."""
     early: int = 0
-    """Erasures that were called done while readers were open."""
+    """Erasures that were reported done while readers were open."""
     unfinished: int = 0
-    """Erasures that were pending long after the readers had ended."""
+    """Erasures that were still pending long after the readers had ended."""
     left: int = 0
-    """Files that hold something of an erased person."""
+    """Files that contain data of an erased person."""
     logged: int = 0
-    """Logs of agents that do."""
+    """Agents' logs that contain data of an erased person."""
     broken: str = ""
 
 
@@ -61,9 +61,9 @@ async def erase_under_load(
     folder: Path, models: Path, persons: int, readers: int, rate: float, *, url: str = "",
     files: Callable[[], list[Path]] | None = None, agents: int = 1, answers: int = ANSWERS,
 ) -> ErasedUnderLoad:  # fmt: skip
-    """Erase so many persons one after another, each while so many readers are open, under reviews at a rate.
+    """Erase `persons` persons, one after another, each beside `readers` open readers, under reviews at a rate.
 
-    `files` lists the files of the database at `url`; by default it is SQLite in the folder.
+    `files` lists the files of the database at `url`; the default is SQLite in the folder.
     """
     home = folder / "ledger"
     home.mkdir()
@@ -92,7 +92,7 @@ async def erase_under_load(
                     result.early += await shop.is_done()
                 result.unfinished += not await shop.until_done(mark)
                 await traffic.answers(answers)
-        # The agents still have the database open: what they hold in logs and shared memory counts too.
+        # The agents still have the database open: their logs and shared memory count too.
         result.left = len(await asyncio.to_thread(found_in, files(), patterns))
     with reading(url) as connection:
         result.broken = verify_ledger(connection, None).broken
@@ -104,7 +104,7 @@ async def erase_under_load(
 
 
 def _order_of(mark: str, number: int, amount: float) -> Transaction:
-    """An order of a person, whose ids can all be found again."""
+    """Return an order of a person with ids that can all be found again."""
     ids = {"user_id": mark, **{name: f"{mark}-{name}" for name in ("device_id", "card_id")}}
     order = message(transaction_id=f"{mark}-{number}", order_amount=amount, **ids)
     order.timestamp.GetCurrentTime()
@@ -113,7 +113,7 @@ def _order_of(mark: str, number: int, amount: float) -> Transaction:
 
 @contextlib.contextmanager
 def _reader(url: str) -> Iterator[None]:
-    """Somebody who reads the ledger as it is now, as a report or a backup does."""
+    """Read the ledger in a snapshot, as a report or a backup does."""
     engine = connect_reading(url)
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
@@ -125,7 +125,7 @@ def _reader(url: str) -> Iterator[None]:
 
 
 class _Shop:
-    """Calls agents in turn, and sends again what they refuse for now."""
+    """Calls agents in turn, and retries what they refuse for now."""
 
     def __init__(self, channels: list[grpc.aio.Channel]) -> None:
         self._stubs = itertools.cycle([AgentServiceStub(channel) for channel in channels])
@@ -135,7 +135,7 @@ class _Shop:
     @classmethod
     @contextlib.asynccontextmanager
     async def at(cls, fronts: list[Replica]) -> AsyncIterator["_Shop"]:
-        """A shop with a channel to each agent, without retries of their own."""
+        """Return a shop with a channel to each agent, without the channels' own retries."""
         options = (("grpc.enable_retries", 0),)
         async with contextlib.AsyncExitStack() as stack:
             channels = [
@@ -144,7 +144,7 @@ class _Shop:
             yield cls(channels)
 
     async def review(self, order: Transaction) -> pb.ReviewResponse:
-        """Have an order decided."""
+        """Submit an order for review."""
         request = pb.ReviewRequest(transaction=order)
         answer: pb.ReviewResponse = await self.retrying.send(
             lambda: next(self._stubs).Review(request, timeout=_SECONDS)
@@ -152,14 +152,14 @@ class _Shop:
         return answer
 
     async def review_another(self) -> pb.ReviewResponse:
-        """Have an order of somebody else decided."""
+        """Submit an order of another person for review."""
         number = next(self._numbers)
         order = message(transaction_id=f"other-order-{number}", user_id=f"other-user-{number % 50}")
         order.timestamp.GetCurrentTime()
         return await self.review(order)
 
     async def erase(self, user_id: str) -> bool:
-        """Erase a person; whether that is done in the files too."""
+        """Erase a person and return whether that is done in the files too."""
         request = privacy.ErasePersonRequest(user_id=user_id)
         answer: privacy.ErasePersonResponse = await Retrying().send(
             lambda: self._privacy.ErasePerson(request, timeout=_SECONDS)
@@ -167,12 +167,14 @@ class _Shop:
         return answer.progress.stage == privacy.ERASURE_STAGE_DONE
 
     async def is_done(self) -> bool:
-        """Whether all erasures are done in the files."""
+        """Return whether all erasures are done in the files."""
         answer = await self._privacy.GetErasureProgress(privacy.GetErasureProgressRequest(), timeout=_SECONDS)
         return bool(answer.progress.stage == privacy.ERASURE_STAGE_DONE)
 
     async def until_done(self, user_id: str) -> bool:
-        """Wait until all erasures are done in the files, which another call hastens; whether they are."""
+        """Wait until all erasures are done in the files, and return whether they are; each call triggers another
+        attempt.
+        """
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             if await self.erase(user_id) or await self.is_done():

@@ -1,4 +1,4 @@
-"""kill -9 of agents, and of PostgreSQL under them, while reviews run: whatever was acknowledged is kept, once, as answered."""
+"""kill -9 of agents, and of PostgreSQL, under reviews: each acknowledged answer is recorded once, as it was sent."""
 
 import asyncio
 import random
@@ -28,13 +28,13 @@ from testing.servers.replicas import agent as agent_replica
 from testing.waiting import wait_for
 
 ANSWERS = 60
-"""Between one kill and the next."""
+"""Answers between two kills."""
 _PAGE = 1000
 
 
 @dataclass(frozen=True)
 class LedgerResult:
-    """What callers were told, and how the ledger differs from it: all counts must be 0 but those of calls."""
+    """The acknowledged calls, and the differences of the ledger from them. All counts must be 0 but those of calls."""
 
     outcome: Outcome
     missing: int
@@ -44,9 +44,9 @@ class LedgerResult:
     other_answers: int
     broken: str
     completed: int
-    """Fields that memory filled in."""
+    """Fields that were completed from history."""
     other_history: int
-    """Decisions whose filled fields are not what a replay of the ledger says."""
+    """Decisions whose completed fields differ from a replay of the ledger."""
 
 
 async def kill_agents(
@@ -60,7 +60,7 @@ async def kill_agents(
     postgres: Postgres | None = None,
     between: int = ANSWERS,
 ) -> LedgerResult:
-    """Kill a random agent, or with `postgres` the database, again and again under load; then compare."""
+    """Kill a random agent, or with `postgres` the database, repeatedly under load; then compare."""
     url = url or f"sqlite:///{folder / 'ledger.db'}"
     _remember_all(url)
     behind = scorer(folder, models)
@@ -89,7 +89,7 @@ async def kill_agents(
 
 
 def _remember_all(url: str) -> None:
-    """Let memory know of all there was before: nothing."""
+    """Let the history window reach back to the beginning, since there were no earlier orders."""
     engine = open_engine(url)
     with writing(engine) as connection, connection.begin():
         connection.execute(MEMORY.update().values(since=0))
@@ -97,7 +97,7 @@ def _remember_all(url: str) -> None:
 
 
 def _raw(transaction_id: str, number: int) -> Transaction:
-    """An order of one of a few users and devices, without anything of their past."""
+    """Return an order of one of a few users and devices, without history fields."""
     raw = order(transaction_id)
     for name in NAMES:
         raw.ClearField(name)
@@ -123,7 +123,7 @@ def _kill(chance: random.Random, fronts: Sequence[Replica], postgres: Postgres |
 
 
 async def _asked_again(stub: AgentServiceStub, outcome: Outcome) -> int:
-    """How many of the last acknowledged orders get another answer when they are asked again."""
+    """Count the latest acknowledged orders that get another answer when they are sent again."""
     other = 0
     for _, answered in outcome.answers[-50:]:
         assert isinstance(answered, agent.ReviewResponse)

@@ -1,4 +1,4 @@
-"""Calls that are sent again when they are refused for now, as a client of ours does."""
+"""Calls that are retried when they are refused for now, as our client does."""
 
 import asyncio
 import time
@@ -14,13 +14,13 @@ Answer = TypeVar("Answer")
 
 
 class Retrying:
-    """Sends calls until they are answered, and counts how often that was not at once."""
+    """Retries calls until they are answered, and counts the retries."""
 
     def __init__(self) -> None:
         self.count = 0
 
     async def send(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return the answer. Raises AioRpcError for what no retry mends, or not in time."""
+        """Return the answer. Raises AioRpcError for errors that are not retryable, and after the deadline."""
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A ledger in the hands of somebody else: random tamperings, all of them found; untouched ledgers, none."""
+"""Random tampering with copies of ledgers: all of it is found, and untouched ledgers verify."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ ENTRIES = 60
 
 @dataclass(frozen=True)
 class Tampered:
-    """How many tamperings were not found, or named wrongly, and how many untouched ledgers were suspected."""
+    """Counts of tamperings that were missed or located wrongly, and of untouched ledgers that did not verify."""
 
     tamperings: int
     missed: int
@@ -29,7 +29,7 @@ class Tampered:
 
 
 async def tamper(folder: Path, times: int, ledgers: int) -> Tampered:
-    """Make ledgers, a quarter of them with erasures; tamper with copies of the first."""
+    """Make ledgers, a quarter of them with erasures, and tamper with copies of the first."""
     make_key(folder / "key.pem")
     suspected = 0
     for number in range(ledgers):

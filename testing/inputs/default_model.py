@@ -1,4 +1,4 @@
-"""The model that a user gets: `vouch generate` and `vouch train` without options, in a folder of their own."""
+"""The model of `vouch generate` and `vouch train` without options, in its own folder."""
 
 from pathlib import Path
 
@@ -10,7 +10,8 @@ _SECONDS = 1800.0
 def train_default(folder: Path) -> Path:
     """Generate the default dataset and train the default model on it.
 
-    Returns the folder of models, whose current model it is. Raises RuntimeError with what the command wrote.
+    Returns the folder of models, with that model as the current one. Raises RuntimeError with the output of a failed
+    command.
     """
     dataset, models = folder / "abuse_dataset_50000.csv", folder / "models"
     for command in (

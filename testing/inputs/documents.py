@@ -1,4 +1,4 @@
-"""What users read: the README and what stands in docs/."""
+"""The user documentation: the README and the pages in docs/."""
 
 from testing.servers.processes import ROOT
 

@@ -1,4 +1,4 @@
-"""A small foreign file and the mapping that reads it."""
+"""A small file with other column names, and the mapping that reads it."""
 
 FOREIGN = """order,placed,cents,dev,chargeback,v1,shop,card_ok,currency
 a,13/02/2025 10:00,1250,PC,N,0.5,x,yes,EUR

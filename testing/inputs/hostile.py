@@ -1,4 +1,4 @@
-"""What attackers and accidents send: one table of hostile inputs for all doors, and for every new one."""
+"""Hostile and accidental inputs: one table for all transports, and for every new one."""
 
 import json
 from collections.abc import Iterator
@@ -72,11 +72,11 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "time": (*TIMES, 0, 1.5, True, []),
     "enum": ("", "fridge", "UNSPECIFIED", -1, 99, 2**31, [], {}),
 }
-"""Values by kind of field, for a body in JSON: boundaries of every type, and what is none of it."""
+"""Values by kind of field, for a JSON body: boundaries of every type, and values of other types."""
 
 
 def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every field of an order with every hostile value of its kind, the other fields as they should be."""
+    """Yield every field of an order with every hostile value of its kind; the other fields are valid."""
     for name, field in FIELDS.items():
         for value in VALUES[field.kind]:
             yield name, ORDER | {name: value}
@@ -130,11 +130,11 @@ EXTRA_TYPES: Final[tuple[tuple[float | str, Any, Any], ...]] = (
     ("e5", REFUSED, "e5"),
     ("3\n4", REFUSED, "3\n4"),
 )
-"""An extra as it is sent, as a model reads it that wants a number, and as one does that wants a text; None is unknown."""
+"""An extra as sent, its value for a model that expects a number, and for one that expects text; None is unknown."""
 
 
 def extras() -> Iterator[dict[str, Any]]:
-    """What may stand in `extra`: every hostile name and value, and more pairs than there may be."""
+    """Yield values of `extra`: every hostile name and value, and more pairs than allowed."""
     yield from ({name: 1.5} for name in EXTRA_NAMES)
     yield from ({name: "five"} for name in EXTRA_NAMES)
     yield from ({"V1": value} for value in EXTRA_VALUES)
@@ -200,11 +200,11 @@ HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"te", b"\xff"),
     (b"accept", b"\xff"),
 )
-"""Headers that gRPC or HTTP cannot carry on. `httpx` sends them as they are."""
+"""Headers that gRPC or HTTP cannot forward. `httpx` sends them unchanged."""
 
 
 def messages() -> Iterator[tuple[str, Transaction]]:
-    """Every field with the boundaries of its wire type, as only a stub in another language can set them."""
+    """Yield every field with the boundaries of its wire type, as a stub in another language can set them."""
     base = Transaction(transaction_id="t", user_id="u", order_amount=10.0)
     base.timestamp.FromJsonString("2025-02-11T10:00:00Z")
     for descriptor in Transaction.DESCRIPTOR.fields:

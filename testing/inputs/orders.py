@@ -5,7 +5,7 @@ from typing import Any
 from contract.examples import DOCUMENTED_ORDER
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-DOCUMENTED: dict[str, Any] = dict(DOCUMENTED_ORDER)  # a test holds it against the README
+DOCUMENTED: dict[str, Any] = dict(DOCUMENTED_ORDER)  # a test compares it with the README
 
 ALL_DOCUMENTED: dict[str, Any] = {
     **DOCUMENTED,
@@ -44,7 +44,7 @@ ALL_DOCUMENTED: dict[str, Any] = {
 
 
 def message(**fields: Any) -> Transaction:
-    """The documented order as a message, with fields changed; None takes one away."""
+    """Return the documented order as a message, with fields changed; None clears a field."""
     values: dict[str, Any] = {key: value for key, value in DOCUMENTED.items() if key != "timestamp"}
     values |= fields
     order = Transaction(**{key: value for key, value in values.items() if value is not None})

@@ -1,4 +1,4 @@
-"""Decisions to keep in a ledger."""
+"""Decisions to record in a ledger."""
 
 import uuid
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _AT_ONCE = 2000
 def answer_for(
     transaction_id: str, decision: pb.Decision = pb.DECISION_REVIEW, score: float | None = 0.5
 ) -> pb.ReviewResponse:
-    """An answer as the decider makes it, before it is kept."""
+    """Return an answer as the decider makes it, before it is recorded."""
     answer = pb.ReviewResponse(
         transaction_id=transaction_id,
         decision=decision,
@@ -44,7 +44,7 @@ def answer_for(
 def keep(
     number: int | str, decision: pb.Decision = pb.DECISION_REVIEW, score: float | None = 0.5, **fields: Any
 ) -> RecordDecision:
-    """A decision on the order of a number, ready to be written."""
+    """Return a decision on the order of a number, ready to be written."""
     transaction_id = f"t{number}"
     return RecordDecision(
         message(transaction_id=transaction_id, **fields),
@@ -55,7 +55,7 @@ def keep(
 
 
 def fill(url: str, records: int, made: Callable[[int], RecordDecision]) -> None:
-    """Append so many decisions to a ledger, each made of its number."""
+    """Append `records` decisions to a ledger, each made from its number."""
     engine = open_engine(url)
     with writing(engine) as connection:
         for first in range(0, records, _AT_ONCE):

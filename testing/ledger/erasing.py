@@ -1,4 +1,4 @@
-"""A shop at a ledger, through the services' own calls; and what of a person is in the files of its database."""
+"""A shop on a ledger, through the services' own calls, and a search for a person's data in the database files."""
 
 import struct
 from collections.abc import Iterable
@@ -33,11 +33,11 @@ from testing.inputs.orders import message
 from testing.waiting import free_port
 
 _LARGE = 1 << 33
-"""Smaller numbers are in files by chance."""
+"""Smaller numbers occur in files by chance."""
 
 
 class _Context:
-    """As much of a call's context as services look at."""
+    """The part of a call's context that services read."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
@@ -53,13 +53,13 @@ class _Context:
 
 
 def call_by(name: str, request_id: str = "request") -> Call:
-    """A call of an administrator of this name."""
+    """Return a call of an administrator with this name."""
     context: Any = _Context(request_id)
     return Call(context, Caller(name, ADMIN))
 
 
 class Shop:
-    """The services of an agent on a ledger, without a scorer: every order goes to a person."""
+    """The services of an agent on a ledger, without a scorer: every order becomes a case."""
 
     def __init__(self, url: str) -> None:
         self.url, self.engine = url, open_engine(url)
@@ -74,7 +74,7 @@ class Shop:
         self.privacy = PrivacyService(self.ledger, self.work)
 
     async def review(self, order: Transaction, request_id: str = "request") -> pb.ReviewResponse:
-        """Have an order decided."""
+        """Submit an order for review."""
         return await self.agent.Review(pb.ReviewRequest(transaction=order), call_by("shop", request_id))
 
     async def erase(self, user_id: str) -> privacy.ErasePersonResponse:
@@ -100,14 +100,14 @@ class Shop:
         await self.outcomes.ReportOutcome(reported, call_by("shop"))
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop the background jobs and close the ledger."""
         await self._scoring.close()
         self.work.close()
         self.ledger.close()
 
 
 def marked_order(mark: str, number: int, amount: float) -> Transaction:
-    """An order whose texts can all be found again."""
+    """Return an order with texts that can all be found again."""
     order = message(transaction_id=f"{mark}-transaction-{number}", order_amount=amount)
     for field in Transaction.DESCRIPTOR.fields:
         if field.type == FieldDescriptor.TYPE_STRING and field.name != "transaction_id":
@@ -119,7 +119,7 @@ def marked_order(mark: str, number: int, amount: float) -> Transaction:
 
 
 def past_of(mark: str, times: Iterable[int], amount: float) -> pa.Table:
-    """Earlier orders of a person, for an import; times in seconds since 1970."""
+    """Return earlier orders of a person for an import; times in seconds since 1970."""
     at = list(times)
     return pa.table(
         {
@@ -138,7 +138,7 @@ def import_past(engine: sa.Engine, table: pa.Table) -> None:
 
 
 def patterns_of(value: object) -> set[bytes]:
-    """How a value may stand in the files of either database; nothing for what stands there by chance."""
+    """Return the encodings of a value in the files of either database; none for values that occur there by chance."""
     if isinstance(value, str):
         return {value.encode()} if len(value) > 8 else set()
     if isinstance(value, bytes):
@@ -152,7 +152,7 @@ def patterns_of(value: object) -> set[bytes]:
 
 
 def values_in(connection: Connection, columns: Iterable[sa.Column[Any]]) -> dict[str, set[bytes]]:
-    """By column, how its values may stand in files."""
+    """Return the encodings of the values in files, by column."""
     return {
         str(column): {
             pattern for value in connection.execute(sa.select(column)).scalars() for pattern in patterns_of(value)
@@ -162,7 +162,7 @@ def values_in(connection: Connection, columns: Iterable[sa.Column[Any]]) -> dict
 
 
 def found_in(files: Iterable[Path], patterns: Iterable[bytes]) -> dict[str, list[bytes]]:
-    """By file, which patterns it holds."""
+    """Return the patterns that each file contains."""
     wanted, found = sorted(patterns), dict[str, list[bytes]]()
     for path in files:
         content = path.read_bytes().strip(b"\0") if path.exists() else b""

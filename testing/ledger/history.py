@@ -1,4 +1,4 @@
-"""What a ledger's memory said, beside a replay of what the ledger holds."""
+"""The completed fields of a ledger's decisions, compared with a replay of the ledger."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from history.replay import Value
 
 
 def replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
-    """By decision of which the past was read: what was filled in, and what a replay in the ledger's order says."""
+    """Return, for each decision that read history, the completed fields and those of a replay in the ledger's order."""
     engine = open_engine(url)
     with engine.connect() as connection:
         rows: list[dict[str, Any]] = [row for piece in exported(connection) for row in piece]

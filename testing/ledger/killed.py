@@ -1,6 +1,6 @@
-"""`python -m testing.ledger.killed STEP backup|restore URL FILE`: a backup or a restore that is killed at its so-many-th step.
+"""`python -m testing.ledger.killed STEP backup|restore URL FILE`: run a backup or a restore and kill it at a step.
 
-Steps are what it does to files and to rows. The exit code is 0 where it came to its end before.
+Steps are its operations on files and rows. The exit code is 0 if it ended before that step.
 """
 
 import os
@@ -23,13 +23,13 @@ _STEPS = (
 
 
 def kill_at(step: int) -> None:
-    """Let this process kill itself before its so-many-th step."""
+    """Let this process kill itself before step number `step`."""
     count = 0
 
     def killing(original: Any) -> Any:
         def run(*arguments: Any, **options: Any) -> Any:
             nonlocal count
-            counts = arguments[-1] is ENTRIES or not isinstance(arguments[-1], sa.Table)  # of the tables one will do
+            counts = arguments[-1] is ENTRIES or not isinstance(arguments[-1], sa.Table)  # one of the tables is enough
             count += counts
             if counts and count == step:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -42,7 +42,7 @@ def kill_at(step: int) -> None:
 
 
 def main(step: str, action: str, url: str, file: str) -> None:
-    """Carry it out."""
+    """Run the backup or the restore."""
     kill_at(int(step))
     if action == "backup":
         back_up(url, Path(file), force=True)

@@ -1,4 +1,4 @@
-"""What somebody with a hand in the database could do to it, each with the number of the first entry that it spoils."""
+"""Tampering by somebody with write access to the database, each with the number of the first entry that it breaks."""
 
 import random
 import sqlite3
@@ -17,7 +17,7 @@ TAMPERINGS = (
 
 
 def tampered(path: Path, name: str, chance: random.Random) -> int:
-    """Do it to a ledger's file; the entry that must be named is returned."""
+    """Tamper with a ledger's file and return the entry that verification must name."""
     with closing(sqlite3.connect(path)) as connection:
         wanted = _tamper(connection, name, chance)
         connection.commit()
@@ -73,7 +73,7 @@ def _tamper(connection: sqlite3.Connection, name: str, chance: random.Random) ->
 
 
 def _first_lost(connection: sqlite3.Connection, chosen: int) -> int:
-    """With the entry of an erasure cut off, the orders that it erased are missing: the first of them is named."""
+    """Remove the entry of an erasure: the orders that it erased are now missing, and the first of them is named."""
     query = (
         "SELECT min(e.sequence) FROM entries e LEFT JOIN payloads p ON p.sequence = e.sequence "
         "WHERE p.sequence IS NULL AND e.kind = 1 AND NOT EXISTS (SELECT 1 FROM entries x WHERE x.kind = 2)"

@@ -1,4 +1,4 @@
-"""Ledgers with nothing in them: copies of one that was migrated once, since each migration takes a tenth of a second."""
+"""Empty ledgers, copied from one that was migrated once, since each migration takes a tenth of a second."""
 
 import contextlib
 import functools
@@ -18,7 +18,7 @@ _TEMPLATE = "ledger_template"
 
 
 class _Compiled(sa.util.LRUCache[Any, Any]):
-    """Compiled statements by database: an engine would compile all of its own, as each has a dialect of its own."""
+    """Compiled statements by database; by default each engine compiles its own, as each has its own SQL dialect object."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         return super().get((key[0].name, *key[1:]), default)
@@ -31,7 +31,7 @@ _compiled = _Compiled(2000)
 
 
 def compile_once() -> None:
-    """Let all engines of this process share what they compile."""
+    """Share compiled statements among all engines of this process."""
     sa.event.listen(sa.Engine, "engine_connect", _share)
 
 
@@ -40,7 +40,7 @@ def _share(connection: sa.Connection) -> None:
 
 
 def new_ledger(path: Path) -> str:
-    """The URL of a new ledger in a file of SQLite, as its first start leaves it: what holds a time or a key is its own."""
+    """Return the URL of a new SQLite ledger, equal to one after its first start: times and keys are its own."""
     path.write_bytes(_content())
     path.chmod(0o600)
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
@@ -58,7 +58,7 @@ def _content() -> bytes:
 
 
 def new_ledger_on(server: Postgres) -> str:
-    """The URL of a new ledger in a database of PostgreSQL, in the same way."""
+    """Return the URL of a new PostgreSQL ledger, made in the same way."""
     url = server.new_database(_TEMPLATE)
     with server.connect(name_of(url)) as connection:
         row = (int(time.time()), os.urandom(32))
@@ -68,7 +68,7 @@ def new_ledger_on(server: Postgres) -> str:
 
 
 def make_server_with_template(folder: Path) -> None:
-    """A server in a folder that others are copies of, with a ledger that was migrated."""
+    """Start a server in a folder that others are copies of, with a migrated ledger."""
     server = Postgres(folder, {})
     server.start()
     _make_template(server)
@@ -79,7 +79,7 @@ def _make_template(server: Postgres) -> None:
     url = server.new_database()
     open_engine(url).dispose()
     name = name_of(url)
-    with server.connect(name) as connection:  # no trace of its row, which a ledger has for itself
+    with server.connect(name) as connection:  # no trace of its row, which each ledger has for itself
         connection.execute("DELETE FROM memory")
         connection.execute("VACUUM FULL memory")
     with server.connect() as connection:

@@ -1,1 +1,1 @@
-"""Faults made by hand, to see that the tests find them."""
+"""Hand-made faults that the tests must find."""

@@ -1,4 +1,7 @@
-"""`make mutations`: put each fault into a copy of the project and see its tests fail; writes bench/results/mutations.json."""
+"""`make mutations`: put each fault into a copy of the project and check that its tests fail.
+
+Writes bench/results/mutations.json.
+"""
 
 import argparse
 import os
@@ -14,7 +17,7 @@ from testing.servers.launching import PYTHON
 
 
 def tests_pass(project: Path, tests: Sequence[str]) -> bool:
-    """Whether tests pass in a copy; raises RuntimeError where they did not run."""
+    """Return whether tests pass in a copy. Raises RuntimeError if they did not run."""
     command = [PYTHON, "-m", "pytest", "-x", "-q", "--no-header", *tests]
     environment = os.environ | {"PYTHONPATH": str(project)}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
@@ -25,7 +28,7 @@ def tests_pass(project: Path, tests: Sequence[str]) -> bool:
 
 
 def is_caught(project: Path, fault: Fault) -> bool:
-    """Whether a fault makes its tests fail."""
+    """Return whether a fault makes its tests fail."""
     path = project / fault.file
     whole = path.read_text()
     if whole.count(fault.text) != 1:
@@ -38,7 +41,7 @@ def is_caught(project: Path, fault: Fault) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try all faults; exit code 1 where one is not caught."""
+    """Try all faults; return exit code 1 if one is not caught."""
     parser = argparse.ArgumentParser(prog="python -m testing.mutations", description=__doc__)
     parser.add_argument("--topic", choices=sorted({fault.topic for fault in FAULTS}), help="only the faults of a topic")
     topic = parser.parse_args(arguments).topic

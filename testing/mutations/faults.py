@@ -1,4 +1,4 @@
-"""Twenty faults, five each in ledger, guard, policy and history, with the tests that have to find them."""
+"""Twenty faults, five each in ledger, guard, policy and history, with the tests that must find them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Fault:
-    """A text of a file that stands there once, what is put in its place, and the tests that have to fail then."""
+    """A text that occurs once in a file, its faulty replacement, and the tests that must fail with it."""
 
     topic: str
     what: str

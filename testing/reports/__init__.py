@@ -1,1 +1,1 @@
-"""What a run of the tests tells: CPU time, promises, results of benches."""
+"""Reports on the tests: CPU time, promises, results of benches."""

@@ -1,6 +1,6 @@
-"""`pytest -p testing.reports.cpu_times`: CPU seconds by file of tests, of the test process and of processes that it started.
+"""`pytest -p testing.reports.cpu_times`: CPU seconds by test file, of the test process and the processes it started.
 
-A fixture's work counts for the test that made or ended it. Servers that run on are counted when they end.
+A fixture counts for the test that set it up or tore it down. Servers that keep running are counted when they end.
 """
 
 import resource
@@ -33,7 +33,7 @@ _SPENT = pytest.StashKey[list[tuple[str, float]]]()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the figures of a worker to the process that reports."""
+    """Send the figures of a worker to the reporting process."""
     output: Any = getattr(session.config, "workeroutput", None)
     if output is not None:
         output[_NAME] = session.config.stash.get(_SPENT, [])
@@ -41,13 +41,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take the figures of a worker."""
+    """Receive the figures of a worker."""
     for file, seconds in getattr(node, "workeroutput", {}).get(_NAME, []):
         _by_file[file] = _by_file.get(file, 0.0) + seconds
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show the files that take most."""
+    """Print the files that take the most CPU time."""
     for file, seconds in config.stash.get(_SPENT, []):
         _by_file[file] = _by_file.get(file, 0.0) + seconds
     terminalreporter.section(f"CPU seconds: {sum(_by_file.values()):.1f}")

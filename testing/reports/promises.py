@@ -1,4 +1,4 @@
-"""`python -m testing.reports.promises [--since REVISION]`: what the tests promise, and what changed since a revision."""
+"""`python -m testing.reports.promises [--since REVISION]`: list the tests' promises, or what changed since a revision."""
 
 import argparse
 import ast
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from testing.servers.launching import ROOT
 
 Promises = Mapping[str, tuple[str, str]]
-"""By the promise: the file, and the test."""
+"""File and test, by promise."""
 
 
 def promises_of(files: Mapping[str, str]) -> Promises:
-    """The promises of files of tests, given by their path."""
+    """Return the promises of test files, given by path."""
     return {promise: (path, name) for path, source in sorted(files.items()) for name, promise in _in(source)}
 
 
@@ -24,12 +24,12 @@ def _in(source: str) -> Iterator[tuple[str, str]]:
 
 
 def files_now() -> dict[str, str]:
-    """All files of tests as they are."""
+    """Return all test files of the working tree."""
     return {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 def files_at(revision: str) -> dict[str, str]:
-    """All files of tests as a commit has them."""
+    """Return all test files of a commit."""
     names = _git("ls-tree", "-r", "--name-only", revision, "tests").split()
     return {
         name: _git("show", f"{revision}:{name}")
@@ -43,7 +43,7 @@ def _git(*arguments: str) -> str:
 
 
 def changes(before: Promises, after: Promises) -> list[str]:
-    """Lines of Markdown: promises that are told no more, those that are new, and those that moved to another file."""
+    """Return lines of Markdown: promises that are gone, new ones, and those that moved to another file."""
     lines = [f"{len(before)} promises before, {len(after)} after."]
     for title, sentences in (("Gone or told in other words", before.keys() - after), ("New", after.keys() - before)):
         where = before if sentences <= before.keys() else after

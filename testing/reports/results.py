@@ -1,4 +1,4 @@
-"""Results as files: {key: {"median", "min", "max", "unit"}}, with the machine they were measured on."""
+"""Results as files: {key: {"median", "min", "max", "unit"}}, with the machine that they were measured on."""
 
 import json
 import os
@@ -12,13 +12,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "bench" / "results"
 
 
 def entry(values: Sequence[float], unit: str) -> dict[str, Any]:
-    """Median, minimum and maximum of a figure."""
+    """Return the median, minimum and maximum of a figure."""
     rounded = [float(f"{value:.4g}") for value in (statistics.median(values), min(values), max(values))]
     return dict(zip(("median", "min", "max"), rounded, strict=True)) | {"unit": unit}
 
 
 def add(name: str, entries: Mapping[str, Mapping[str, Any]], *, short: bool = False) -> None:
-    """Write entries beside those that bench/results/<name>.json has, in place of those of the same names."""
+    """Merge entries into bench/results/<name>.json; entries of the same names are replaced."""
     if short:
         write(name, entries, short=True)
         return

@@ -1,4 +1,4 @@
-"""An authority and certificates of it, in files that are replaced as certificate managers do it."""
+"""A certificate authority and its certificates, in files that are replaced as certificate managers do."""
 
 import os
 import socket
@@ -10,7 +10,9 @@ from cryptography.x509 import load_der_x509_certificate
 
 
 class Certificates:
-    """A certificate and key for all servers. With `links` both files lead through a folder's link, as in Kubernetes."""
+    """A certificate and key for all servers. With `links` both files are links through a folder's link, as in
+    Kubernetes.
+    """
 
     def __init__(self, folder: Path, links: bool = False) -> None:
         self.folder, self.authority, self._links, self._versions = folder, trustme.CA(), links, 0
@@ -24,16 +26,16 @@ class Certificates:
 
     @property
     def ca(self) -> Path:
-        """The authority's own."""
+        """Return the path of the authority's certificate."""
         return self.folder / "ca.pem"
 
     @property
     def pair(self) -> tuple[Path, Path]:
-        """Certificate and key."""
+        """Return the paths of the certificate and the key."""
         return self.folder / "cert.pem", self.folder / "key.pem"
 
     def renew(self) -> int:
-        """Put a new pair in the old one's place, the key first; its serial number."""
+        """Replace the pair, the key first, and return the new serial number."""
         issued = self.authority.issue_cert("localhost", "127.0.0.1")
         certificate = issued.cert_chain_pems[0].bytes()
         self._put(key=issued.private_key_pem.bytes(), cert=certificate)
@@ -41,18 +43,18 @@ class Certificates:
         return self.serial
 
     def spoil(self) -> None:
-        """Put another's key beside the certificate: what cannot be used must change nothing."""
+        """Write a key that does not belong to the certificate: servers must keep the old pair."""
         certificate = self.pair[0].read_bytes()
         self._put(key=self.authority.issue_cert("localhost").private_key_pem.bytes(), cert=certificate)
 
     def settings(self, prefix: str, ca: str = "") -> dict[str, str]:
-        """Settings of a server or a client: the pair, and the authority where `ca` names its setting."""
+        """Return settings of a server or a client: the pair, and the authority if `ca` names its setting."""
         certificate, key = self.pair
         found = {f"{prefix}TLS_CERTIFICATE": str(certificate), f"{prefix}TLS_KEY": str(key)}
         return found | ({f"{prefix}TLS_{ca}": str(self.ca)} if ca else {})
 
     def shown(self, address: str) -> int:
-        """The serial number of the certificate that a server shows; 0 where it shows none."""
+        """Return the serial number of the certificate that a server shows; 0 if it shows none."""
         context = ssl.create_default_context(cafile=str(self.ca))
         context.set_alpn_protocols(["h2"])
         host, _, port = address.rpartition(":")
@@ -66,7 +68,7 @@ class Certificates:
             return 0
 
     def _put(self, **contents: bytes) -> None:
-        """Each file replaced by itself, or all by one link."""
+        """Replace each file by itself, or all at once by one link."""
         self._versions += 1
         version = self.folder / f"..{self._versions}" if self._links else self.folder
         version.mkdir(exist_ok=True)

@@ -1,4 +1,6 @@
-"""Clients as the contract's users have them: the client policy of `runtime.channels`, several replicas behind one name."""
+"""Clients as users of the contract have them: the client policy of `runtime.channels`, several replicas behind one
+name.
+"""
 
 import contextlib
 import uuid
@@ -22,13 +24,13 @@ SECONDS = 10.0
 
 
 def order(transaction_id: str = "chaos-1") -> Transaction:
-    """The documented order."""
+    """Return the documented order."""
     return message(transaction_id=transaction_id, user_id="chaos")
 
 
 @contextlib.asynccontextmanager
 async def predict(addresses: Sequence[str], seconds: float = SECONDS) -> AsyncIterator[Call]:
-    """Predict over all replicas, with the client policy."""
+    """Return a call of Predict to all replicas, with the client policy."""
     async with channel(addresses, SCORING) as connection:
         stub, request = ScoringServiceStub(connection), pb.PredictRequest(transaction=order())
         yield lambda: stub.Predict(request, timeout=seconds)
@@ -36,7 +38,7 @@ async def predict(addresses: Sequence[str], seconds: float = SECONDS) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def predict_batch(address: str, orders: Sequence[Transaction]) -> AsyncIterator[Call]:
-    """PredictBatch of the same orders, without retries."""
+    """Return a call of PredictBatch with copies of one order, without retries."""
     async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as connection:
         stub, request = ScoringServiceStub(connection), pb.PredictBatchRequest(transactions=orders)
         yield lambda: stub.PredictBatch(request, timeout=SECONDS)
@@ -44,7 +46,7 @@ async def predict_batch(address: str, orders: Sequence[Transaction]) -> AsyncIte
 
 @contextlib.asynccontextmanager
 async def review(address: str) -> AsyncIterator[Call]:
-    """Review, without retries; several connections, as several callers have."""
+    """Return a call of Review without retries, over several connections, as if by several callers."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with contextlib.AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address, options)) for _ in range(8)]
@@ -54,7 +56,7 @@ async def review(address: str) -> AsyncIterator[Call]:
         def call() -> Awaitable[Message]:
             nonlocal number
             number += 1
-            # Under ids of their own: the same order again would get the recorded answer.
+            # With new ids: the same order again would get the recorded answer.
             request = agent.ReviewRequest(transaction=order(f"{run}-{number}"))
             answer: Awaitable[Message] = stubs[number % len(stubs)].Review(request, timeout=SECONDS)
             return answer
@@ -63,5 +65,5 @@ async def review(address: str) -> AsyncIterator[Call]:
 
 
 def channel(addresses: Sequence[str], health_service: str = "") -> grpc.aio.Channel:
-    """One channel to several replicas."""
+    """Return one channel to several replicas."""
     return open_channel(f"ipv4:{','.join(addresses)}", health_service=health_service)

@@ -1,7 +1,8 @@
-"""`python -m testing.servers.fork_server SOCKET`: a process that has imported the libraries, and forks itself on request.
+"""`python -m testing.servers.fork_server SOCKET`: a process that has imported the libraries, and forks on request.
 
-Importing takes 0.5 to 0.7 s of CPU per service; a fork takes some milliseconds. A request is one JSON message with the three
-standard files beside it. The answer is the process id and, when the process has ended, its exit status and its CPU seconds.
+Importing takes 0.5 to 0.7 s of CPU per service; a fork takes some milliseconds. A request is one JSON message with the
+three standard files attached. The answer is the process id and, when the process has ended, its exit status and its CPU
+seconds.
 """
 
 import atexit
@@ -31,7 +32,7 @@ PRELOADED: Final = (
     "jinja2", "lightgbm", "protovalidate", "psycopg", "pyarrow.parquet", "rich.progress", "sklearn.isotonic", "sklearn.metrics",
     "sqlalchemy.dialects.postgresql.psycopg", "uvicorn.loops.uvloop", "uvicorn.main", "uvicorn.protocols.http.httptools_impl",
 )  # fmt: skip
-"""What services and commands import. Modules that read settings while they are imported do not belong here."""
+"""Modules that services and commands import. Modules that read settings at import time do not belong here."""
 LARGEST_REQUEST: Final = 1 << 20
 
 
@@ -47,7 +48,7 @@ class Request:
 
 
 def receive(connection: socket.socket) -> Request | None:
-    """Read one request; None where the caller hung up."""
+    """Read one request; return None if the caller has disconnected."""
     content, files, _, _ = socket.recv_fds(connection, LARGEST_REQUEST, 3)
     if not content:
         return None
@@ -74,7 +75,7 @@ def serve(path: str) -> Request:
     while True:
         for key, _ in selector.select():
             if key.fileobj is sys.stdin:
-                os._exit(0)  # whoever started this process has ended
+                os._exit(0)  # the process that started this one has ended
             if key.fileobj is wake:
                 with contextlib.suppress(BlockingIOError):
                     wake.recv(4096)
@@ -99,7 +100,7 @@ def serve(path: str) -> Request:
 
 
 def _report_ended(callers: dict[int, socket.socket]) -> None:
-    """Send the exit status and CPU seconds of each process that has ended to its caller."""
+    """Send the exit status and CPU seconds of each ended process to its caller."""
     while callers:
         pid, status, used = os.wait4(-1, os.WNOHANG)
         if not pid:
@@ -111,7 +112,7 @@ def _report_ended(callers: dict[int, socket.socket]) -> None:
 
 
 def become(request: Request) -> None:
-    """Take on what a new process of this program would have."""
+    """Set up this process as a new process of the program would be."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -139,7 +140,7 @@ def run(arguments: list[str]) -> None:
 
 
 def leave(code: int) -> None:
-    """Exit as the interpreter does, but for taking apart what is shared, which would copy it before."""
+    """Exit as the interpreter does, but without teardown of shared objects, which would copy their memory."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -150,9 +151,9 @@ def leave(code: int) -> None:
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
-    own_network(), own_lonely()  # kept, so that nothing that is forked makes them again
+    own_network(), own_lonely()  # referenced, so that no forked process creates them again
     gc.collect()
-    gc.freeze()  # so that collections in a forked process do not copy what it shares
+    gc.freeze()  # so that collections in a forked process do not copy shared memory
     found = serve(sys.argv[1])
     become(found)
     try:

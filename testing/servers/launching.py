@@ -1,4 +1,4 @@
-"""Python programs as processes: started anew, or, within a test run, forked from one process that has the libraries already."""
+"""Python programs as processes: started anew, or, in a test run, forked from one process that has the libraries loaded."""
 
 import contextlib
 import json
@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 _SOCKET: Final = "FORK_SERVER_SOCKET"
 _READ_AT_START: Final = ("PYTHON", "LD_", "MALLOC_", "OMP_", "GRPC_", "LANG", "LC_")
-"""Beginnings of variables that the interpreter or a library reads once, when it starts."""
+"""Prefixes of variables that the interpreter or a library reads once, at its start."""
 
 
 class Process(Protocol):
-    """What of `subprocess.Popen` is used here."""
+    """The part of `subprocess.Popen` that is used here."""
 
     pid: int
 
@@ -61,13 +61,13 @@ class Forked:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Exit code, or the negative number of the signal that ended it; None while it runs."""
+        """Return the exit code, or the negative number of the signal that ended it; None while it runs."""
         with contextlib.suppress(TimeoutError):
             return self.wait(0)
         return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; raises subprocess.TimeoutExpired after `timeout` seconds."""
+        """Wait for its end. Raises subprocess.TimeoutExpired after `timeout` seconds."""
         if self.returncode is None:
             self._connection.settimeout(timeout if timeout else None)
             flags = socket.MSG_DONTWAIT if timeout == 0 else 0
@@ -84,17 +84,17 @@ class Forked:
         return self.returncode
 
     def send_signal(self, sig: int) -> None:
-        """Send a signal where it still runs."""
+        """Send a signal if it still runs."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, sig)
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -112,7 +112,7 @@ def fork_server() -> Iterator[None]:
             yield
         finally:
             del os.environ[_SOCKET]
-            process.communicate()  # the end of its standard input ends it; what it forked goes on
+            process.communicate()  # end of standard input ends it; its forked processes keep running
 
 
 def _fork(
@@ -160,7 +160,7 @@ def _early(environment: Mapping[str, str]) -> dict[str, str]:
 def run(
     *command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, seconds: float = 600.0
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command of ours to its end, with everything it prints."""
+    """Run a command of ours to its end, and return everything it prints."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = launch([PYTHON, *command], cwd=cwd, env=env, stdout=output.fileno(), stderr=errors.fileno())
         try:

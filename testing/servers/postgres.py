@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own on a free port, or by a socket in its folder, from Debian's binaries."""
+"""A private PostgreSQL on a free port, or on a socket in its folder, from Debian's binaries."""
 
 import contextlib
 import os
@@ -18,19 +18,19 @@ _USER = "postgres"
 
 
 def binaries() -> Path | None:
-    """The folder of the newest PostgreSQL that is installed; None where there is none."""
+    """Return the folder of the newest installed PostgreSQL, or None."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     return folders[-1].parent if folders else None
 
 
 class Postgres:
-    """A server in a folder. PostgreSQL does not run as root: then it runs as the user that its package made."""
+    """A server in a folder. PostgreSQL refuses to run as root: then it runs as the user that its package created."""
 
     def __init__(
         self, folder: Path, settings: Mapping[str, str], *,
         like: Path | None = None, by_socket: bool = False,
     ) -> None:  # fmt: skip
-        """`like` is the folder of a server that has ended, whose databases this one begins with."""
+        """Prepare a server; `like` is the folder of a stopped server whose databases this one starts with."""
         bin_folder = binaries()
         assert bin_folder is not None
         self._bin, self._data, self.port, self._settings = bin_folder, folder / "data", 0, settings
@@ -40,7 +40,7 @@ class Postgres:
         if os.geteuid() == 0:
             owner = pwd.getpwnam(_USER)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-            for parent in folder.parents:  # pytest keeps its folders to itself
+            for parent in folder.parents:  # pytest's folders are private to their user
                 with contextlib.suppress(OSError):
                     parent.chmod(parent.stat().st_mode | 0o011)
             self._as = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
@@ -54,7 +54,9 @@ class Postgres:
         subprocess.run([*self._as, *command], check=True, capture_output=True, cwd="/")
 
     def start(self) -> None:
-        """Start, and wait until it answers. The first start chooses the port, and another one where it was taken since."""
+        """Start, and wait until it answers. The first start chooses the port, and a later one too if the port was taken
+        since.
+        """
         known = bool(self.port)
         while True:
             self.port = self.port if known else free_port()
@@ -87,16 +89,16 @@ class Postgres:
         return True
 
     def connect(self, database: str = _USER) -> "psycopg.Connection[tuple[object, ...]]":
-        """A connection that commits each statement."""
+        """Return a connection with autocommit."""
         where = f"host={self._socket or '127.0.0.1'} port={self.port} user={_USER} dbname={database}"
         return psycopg.connect(where, autocommit=True, connect_timeout=60)
 
     def new_database(self, template: str = "template0") -> str:
-        """The URL of a fresh database: empty, or a copy of another one."""
+        """Return the URL of a new database: empty, or a copy of another one."""
         name = f"ledger_{uuid.uuid4().hex[:12]}"
         if self._creating is None or self._creating.closed:
             self._creating = self.connect()
-        # By files: the other way writes all of it to the log too.
+        # By files: the other strategy also writes all of it to the log.
         # PostgreSQL 15 and later log each page by default, which takes three times as long.
         strategy = " STRATEGY FILE_COPY" if self._creating.info.server_version >= 150_000 else ""
         self._creating.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{strategy}'.encode())
@@ -105,7 +107,7 @@ class Postgres:
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def files(self, url: str) -> list[Path]:
-        """All files of a database, and those that all databases share: logs, and tables of the server."""
+        """Return all files of a database, and the shared ones: logs, and tables of the server."""
         with self.connect(name_of(url)) as connection:
             row = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
         assert row is not None
@@ -114,10 +116,10 @@ class Postgres:
         return [path for path in (*own.rglob("*"), *shared) if path.is_file()]
 
     def kill(self) -> None:
-        """Kill -9 of all its processes, and wait until none holds its memory: else it could not be started again."""
+        """Kill -9 all its processes, and wait until none holds its memory: else it could not start again."""
         assert self._process is not None
         self._disconnect()
-        self._process.send_signal(signal.SIGSTOP)  # so that it makes no other process meanwhile
+        self._process.send_signal(signal.SIGSTOP)  # so that it starts no other process meanwhile
         pids = [
             int(p) for p in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         ]
@@ -133,14 +135,14 @@ class Postgres:
             self._creating = None
 
     def end(self) -> None:
-        """End in order, so that its files can be copied."""
+        """Shut down cleanly, so that its files can be copied."""
         assert self._process is not None
         self._disconnect()
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
 
     def stop(self) -> None:
-        """Stop at once, without a checkpoint that nobody needs, and remove its files."""
+        """Stop at once, without a checkpoint, and remove its files."""
         self._disconnect()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGQUIT)
@@ -149,12 +151,12 @@ class Postgres:
 
 
 def name_of(url: str) -> str:
-    """The name of the database that a URL names."""
+    """Return the name of the database in a URL."""
     return url.rpartition("@")[2].partition("/")[2].partition("?")[0]
 
 
 def _lives(pid: int) -> bool:
-    """Whether a process is there, and not only its name: what ended and was not waited for has no command any more."""
+    """Return whether a process runs; one that has ended but was not waited for has no command line."""
     try:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:
@@ -163,7 +165,7 @@ def _lives(pid: int) -> bool:
 
 @contextlib.contextmanager
 def running(folder: Path, *, like: Path | None = None, by_socket: bool = False, **settings: str) -> Iterator[Postgres]:
-    """A server for as long as the block runs."""
+    """Run a server while the block runs."""
     server = Postgres(folder, settings, like=like, by_socket=by_socket)
     try:
         server.start()

@@ -1,4 +1,4 @@
-"""Real processes on free ports: started, waited for, stopped."""
+"""Real processes on free ports: start, wait, stop."""
 
 import contextlib
 import importlib
@@ -21,7 +21,7 @@ __all__ = ["PYTHON", "ROOT", "Ended", "Process", "Stack", "answers", "call", "la
 
 
 def answers(url: str, status: int = 200) -> Callable[[], bool]:
-    """Whether a URL answers with a status."""
+    """Return a function that checks whether a URL answers with a status."""
 
     def check() -> bool:
         try:
@@ -34,7 +34,7 @@ def answers(url: str, status: int = 200) -> Callable[[], bool]:
 
 @dataclass
 class Stack:
-    """The services on ports of their own. Each can be started and stopped alone."""
+    """The services on ports of their own. Each can be started and stopped separately."""
 
     folder: Path
     models: Path
@@ -47,15 +47,15 @@ class Stack:
             self.ports[name] = free_port()
 
     def address(self, name: str) -> str:
-        """Host and port of a service."""
+        """Return host and port of a service."""
         return f"127.0.0.1:{self.ports[name]}"
 
     def url(self, name: str) -> str:
-        """URL of an HTTP service."""
+        """Return the URL of an HTTP service."""
         return f"http://{self.address(name)}"
 
     def environment(self) -> dict[str, str]:
-        """What the processes get: nothing of the caller's own settings."""
+        """Return the environment of the processes, without the caller's own settings."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
         return clean | {
             "VOUCH_MODELS_DIR": str(self.models),
@@ -76,7 +76,7 @@ class Stack:
         }
 
     def command(self, name: str) -> list[str]:
-        """The command that starts a service."""
+        """Return the command that starts a service."""
         port = str(self.ports.get(name))
         uvicorn = [PYTHON, "-m", "uvicorn", "--log-level", "warning", "--port", port]
         moved = [f"--{key}={self.ports[value]}" for key, value in EDGE_OPTIONS.items()]
@@ -114,14 +114,14 @@ class Stack:
                 wait_for(lambda check=check: check() or self._one_ended(), what=f"health of {name}")  # type: ignore[misc]
 
     def _one_ended(self) -> bool:
-        """False; raises RuntimeError, with what it wrote, where a service that was started is no longer there."""
+        """Return False, or raise RuntimeError with the log of a started service that has ended."""
         for name, process in self.running.items():
             if process.poll() is not None:
                 raise RuntimeError(f"{name} ended with {process.returncode}:\n{self.log(name)[-2000:]}")
         return False
 
     def agent_is(self, status: str) -> Callable[[], bool]:
-        """Whether the agent's health says `status`."""
+        """Return whether the agent's health is `status`."""
 
         def check() -> bool:
             try:
@@ -133,17 +133,17 @@ class Stack:
         return check
 
     def stop(self, name: str, seconds: float = START_SECONDS) -> int:
-        """SIGTERM a service and give its exit code."""
+        """Send SIGTERM to a service and return its exit code."""
         process = self.running.pop(name)
         process.terminate()
         return process.wait(seconds)
 
     def log(self, name: str) -> str:
-        """What a service wrote."""
+        """Return the log of a service."""
         return (self.folder / f"{name}.log").read_text()
 
     def close(self) -> None:
-        """Terminate everything, then wait; kill what has not ended in time."""
+        """Terminate everything, wait, and kill what has not ended in time."""
         for process in self.running.values():
             process.terminate()
         for process in self.running.values():
@@ -167,7 +167,7 @@ EDGE_OPTIONS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that came to its end."""
+    """A command that has ended."""
 
     returncode: int
     stdout: str
@@ -175,7 +175,7 @@ class Ended:
 
 
 def call(command: str, *arguments: str) -> Ended:
-    """Run a `vouch` command in this process: what it says is the same, and its libraries are imported once."""
+    """Run a `vouch` command in this process: its output is the same, and its libraries are imported once."""
     output, error = io.StringIO(), io.StringIO()
     module = importlib.import_module(vouch.COMMANDS[command][0])
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

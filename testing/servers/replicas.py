@@ -1,4 +1,4 @@
-"""Real servers for experiments: started on free ports, watched through their metrics, killed, stopped."""
+"""Real servers for experiments: started on free ports, observed through their metrics, killed, stopped."""
 
 import asyncio
 import contextlib
@@ -35,12 +35,12 @@ class Replica:
 
     @property
     def address(self) -> str:
-        """Host and port."""
+        """Return host and port."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
-        """What it writes."""
+        """Return the path of its log."""
         return self.folder / f"{self.module}-{self.port}.log"
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class Replica:
             os.sched_setaffinity(self.process.pid, self.cores)
 
     def metric(self, name: str, **labels: str) -> float:
-        """A metric's value, summed over the labels not given; 0 where it is not shown or nobody answers."""
+        """Return a metric's value, summed over labels not given; 0 if the metric or the server is missing."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=2.0) as answer:
                 text = answer.read().decode()
@@ -79,18 +79,18 @@ class Replica:
         )
 
     def listening(self) -> bool:
-        """Whether it takes connections: a channel that was refused waits a second before it tries again."""
+        """Return whether it accepts connections: a channel that was refused waits a second before it tries again."""
         host, _, port = self.address.rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1.0):
             return True
         return False
 
     def serving(self) -> bool:
-        """Whether every worker has a model."""
+        """Return whether every worker has a model."""
         return self.metric("vouch_model_info") == self.workers
 
     def pids(self) -> list[int]:
-        """Processes of its workers."""
+        """Return the process ids of its workers."""
         assert self.process is not None
         if self.workers == 1:
             return [self.process.pid]
@@ -103,7 +103,7 @@ class Replica:
             yield from _children(child)
 
     def resident_bytes(self) -> int:
-        """Resident memory of all its processes."""
+        """Return the resident memory of all its processes."""
         assert self.process is not None
         total = 0
         for pid in {self.process.pid, *self.pids()}:
@@ -117,7 +117,7 @@ class Replica:
         self.process.send_signal(number)
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM and return the exit code."""
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(START_SECONDS)
@@ -132,7 +132,7 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def running(*replicas: Replica) -> Iterator[None]:
-    """Start all, stop all."""
+    """Start all; stop all at the end."""
     try:
         for replica in replicas:
             replica.start()
@@ -145,7 +145,7 @@ def running(*replicas: Replica) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def serving(*replicas: Replica) -> AsyncIterator[None]:
-    """Start scorers, wait until every worker of them has its model, stop them."""
+    """Start scorers, wait until every worker has its model, and stop them at the end."""
     with running(*replicas):
         for replica in replicas:
             await asyncio.to_thread(wait_for, replica.serving, what="all workers serving")
@@ -154,14 +154,14 @@ async def serving(*replicas: Replica) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def edge(folder: Path, behind: Replica, front: Replica) -> Iterator[str]:
-    """Envoy in front of a scorer and an agent; its address."""
+    """Run Envoy in front of a scorer and an agent; yield its address."""
     with envoy(folder / "envoy.log", f"--scorer={behind.port}", f"--agent={front.port}") as address:
         yield address
 
 
 @contextlib.contextmanager
 def envoy(log_file: Path, *options: str, **settings: str) -> Iterator[str]:
-    """Envoy with options and settings (VOUCH_EDGE_...) of its own, on a port that is free; its address."""
+    """Run Envoy with options and settings (VOUCH_EDGE_...) of its own, on a free port; yield its address."""
     port = free_port()
     command = [PYTHON, "envoy/run.py", f"--edge={port}", *options]
     with log_file.open("ab") as log:
@@ -174,13 +174,13 @@ def envoy(log_file: Path, *options: str, **settings: str) -> Iterator[str]:
 
 
 def scorer(folder: Path, models: Path, **rest: object) -> Replica:
-    """A scorer that serves the models of a folder."""
+    """Return a scorer that serves the models of a folder."""
     settings = {"VOUCH_MODELS_DIR": str(models), "OMP_NUM_THREADS": "1"}
     return Replica("ml_server", "VOUCH_ML_", folder, settings=settings, **rest)  # type: ignore[arg-type]
 
 
 def agent(folder: Path, scorer_address: str, ledger_url: str = "", **rest: object) -> Replica:
-    """An agent that asks a scorer."""
+    """Return an agent that uses a scorer."""
     path = folder / "chaos.db"
     own = f"sqlite:///{path}" if ledger_url or path.exists() else new_ledger(path)
     settings = {"VOUCH_AGENT_SCORER": scorer_address, "VOUCH_AGENT_LEDGER_URL": ledger_url or own}

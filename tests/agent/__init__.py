@@ -1,1 +1,1 @@
-"""The agent."""
+"""Tests of the agent."""

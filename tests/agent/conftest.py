@@ -1,4 +1,4 @@
-"""What tests of the agent share: ledgers on both databases."""
+"""Fixtures of the agent's tests: ledgers on both databases."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ compile_once()
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a ledger with nothing in it, once on each database."""
+    """Return the URL of an empty ledger, once on each database."""
     if request.param == "sqlite":
         return new_ledger(tmp_path / "ledger.db")
     return new_ledger_on(request.getfixturevalue("postgres"))
@@ -20,7 +20,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the first start of a ledger makes its tables, once on each database."""
+    """Return the URL of a database without tables, once on each database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     server: Postgres = request.getfixturevalue("postgres")
@@ -28,12 +28,12 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 TIMED = ("test_ledger_failures", "test_writes", "test_health", "test_overload", "test_scorer_failures")
-"""Files whose tests are about the limits themselves."""
+"""Test files about the limits themselves."""
 
 
 @pytest.fixture(autouse=True)
 def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let writes and locks take as long as they do on a machine with other work."""
+    """Widen the limits for writes and locks, for machines with other load."""
     if request.path.stem not in TIMED:
         monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 120.0)
         monkeypatch.setattr("agent_server.database.engine.BUSY_SECONDS", 60.0)

@@ -42,7 +42,7 @@ NAMES = ("ada", "bob", "eve")
 
 
 class _Context:
-    """The context of a call that has no deadline and no metadata."""
+    """The context of a call without deadline and metadata."""
 
     def invocation_metadata(self) -> tuple[()]:
         return ()
@@ -55,7 +55,7 @@ class _Context:
 
 
 class _Scorer:
-    """A scorer whose score says every count that memory filled in; away while it is told so."""
+    """A scorer whose score depends on every completed history count; `away` makes it unavailable."""
 
     def __init__(self) -> None:
         self.away = False
@@ -82,7 +82,7 @@ class _Scorer:
 
 
 class World:
-    """A ledger, its services, and people; everything that is drawn or timed is the same in each."""
+    """A ledger, its services, and reviewers; random draws and times are the same in every world."""
 
     def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         random.seed(7)  # ids
@@ -110,7 +110,7 @@ class World:
         return self.now
 
     async def ask(self, path: str, request: Message, name: str = "bob", role: str = REVIEWER) -> list[bytes]:
-        """Call an RPC as somebody: its answers, or its error, as bytes."""
+        """Call an RPC as a caller; return its answers, or its error, as bytes."""
         service, method = path.removeprefix("/vouch.v1.").split("/")
         context: Any = _Context()
         call = Call(context, Caller(name, role))
@@ -128,7 +128,7 @@ class World:
             return [f"{error.reason} {error.message} {error.metadata}".encode()]
 
     async def order(self, transaction_id: str, **fields: Any) -> None:
-        """The shop asks about an order, some of whose fields others share."""
+        """Submit an order that shares fields with others."""
         shared = {"user_id": "customer", "device_id": "device", "card_id": "card", "ip_address": "81.2.69.142"}
         order = Transaction(transaction_id=transaction_id, **({"order_amount": 50.0} | shared | fields))
         order.timestamp.seconds = BEGUN + self.now // 1000 % 1000
@@ -136,7 +136,7 @@ class World:
         await self.ask("/vouch.v1.AgentService/Review", pb.ReviewRequest(transaction=order), "shop", SHOP)
 
     async def held(self) -> None:
-        """An order that needs two people, as the policy would have it."""
+        """Record an order that needs two reviewers, as the policy would."""
         order = Transaction(transaction_id=ORDER, user_id="customer", order_amount=50.0)
         order.timestamp.seconds = BEGUN
         answer = answer_for(ORDER)
@@ -146,19 +146,19 @@ class World:
         await self.ledger.write(RecordDecision(order, answer, DecisionContext("shop", "", "d" * 64), opening))
 
     async def open_cases(self, transaction_id: str) -> list[str]:
-        """Ids of the open cases on an order."""
+        """Return the ids of the open cases on an order."""
         request = cases.ListCasesRequest(status=cases.CASE_STATUS_OPEN, page_size=100)
         (found,) = await self.ask("/vouch.v1.CaseService/ListCases", request, "auditor", AUDITOR)
         listed = cases.ListCasesResponse.FromString(found).cases
         return [case.case_id for case in listed if case.transaction_id == transaction_id]
 
     async def judge(self, name: str, verdict: pb.Decision, transaction_id: str = ORDER, *, drawn: bool = True) -> None:
-        """Claim the open case on an order, and decide it."""
+        """Claim the open case on an order and resolve it."""
         (case_id,) = await self.open_cases(transaction_id)
         await self.judge_case(name, case_id, verdict, drawn=drawn)
 
     async def judge_case(self, name: str, case_id: str, verdict: pb.Decision, *, drawn: bool) -> None:
-        """Claim a case, and decide it."""
+        """Claim a case and resolve it."""
         (claimed,) = await self.ask("/vouch.v1.CaseService/ClaimCase", cases.ClaimCaseRequest(case_id=case_id), name)
         self.cases._draws = lambda: drawn  # type: ignore[method-assign]
         token = cases.ClaimCaseResponse.FromString(claimed).token
@@ -169,7 +169,7 @@ class World:
         await self.ask("/vouch.v1.CaseService/ResolveCase", request, name)
 
     async def later(self) -> None:
-        """What comes after the hidden verdict: orders of the same customer, device, card and address, and the order again."""
+        """Submit, after the hidden verdict, orders of the same customer, device, card and address, and the order again."""
         await self.order("later-same")
         await self.order("later-other-user", user_id="neighbour")
         await self.order("later-card", user_id="third", device_id="other", ip_address="81.2.69.143")
@@ -188,7 +188,7 @@ class World:
 
 
 async def begin(world: World) -> None:
-    """Orders before, and people who have worked, so that second looks are opened."""
+    """Submit earlier orders, and let every reviewer work, so that blind reviews are opened."""
     for number, name in enumerate(NAMES):
         await world.order(f"early-{number}", user_id="somebody", device_id="elsewhere", card_id="another")
         for case_id in await world.open_cases(f"early-{number}"):
@@ -233,4 +233,4 @@ async def _held_third(world: World, first: pb.Decision) -> str:
 SCENES: dict[str, Callable[[World, pb.Decision], Awaitable[str]]] = {
     "drawn": _drawn, "held": _held, "third": _third, "held, third": _held_third,
 }  # fmt: skip
-"""How a look comes to be open, given the first verdict, and who has to judge."""
+"""Scenes with an open blind review, given the first verdict. Each returns the reviewer who has to judge."""

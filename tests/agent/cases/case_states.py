@@ -27,7 +27,7 @@ class UncertainScorer:
         return [PredictResponse(legitimacy_score=0.55, model_version="m") for _ in orders]
 
 
-# States: how a case comes to be in each.
+# States: functions that bring a case into each of them.
 async def _open(world: World) -> None:
     await world.open(0.5)
 
@@ -190,13 +190,13 @@ async def _decide_twice(world: World) -> None:
 
 
 async def _rescore(world: World) -> None:
-    """As the background task does: what it finds is what it scores."""
+    """Rescore as the background job does: score the unscored cases that it finds."""
     for case_id, row in await world.waiting():
         await world.ledger.write(rescored(POLICY, case_id, row, PredictResponse(legitimacy_score=0.95)))
 
 
 async def _rescore_late(world: World) -> None:
-    """A rescoring that read the case when it was opened, and writes only now."""
+    """Write a rescoring whose case was read when it was opened."""
     if world.unscored is not None:
         late = rescored(POLICY, world.case_id, world.unscored, PredictResponse(legitimacy_score=0.95))
         await world.ledger.write(late)
@@ -215,7 +215,7 @@ async def _erase(world: World) -> None:
 
 
 async def _expire(world: World) -> None:
-    """Time passes, until somebody else wants the case."""
+    """Let the claim expire, and let another reviewer claim the case."""
     world.now += LEASE + 1
     await world.claim("fay")
 

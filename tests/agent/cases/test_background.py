@@ -1,4 +1,4 @@
-"""What goes on behind the agent survives what fails: damaged records, a ledger that is away for a moment."""
+"""Background jobs of the agent survive failures: damaged records, a ledger that is unavailable for a moment."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from testing.ledger.decisions import keep
 
 
 class Scorer:
-    """Scores every order alike."""
+    """Gives every order the same score."""
 
     async def available(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     async def predict_many(self, orders: Sequence[Transaction]) -> list[PredictResponse]:
-        """Legitimate, all of them."""
+        """Score all orders as legitimate."""
         return [PredictResponse(legitimacy_score=0.95, model_version="m") for _ in orders]
 
 
@@ -55,7 +55,7 @@ async def test_a_damaged_record_keeps_no_other_from_its_score(ledger_url: str) -
 
 
 async def test_watchers_miss_nothing_when_reading_fails(ledger_url: str) -> None:
-    """A read of changes that fails in an unforeseen way is restarted behind the last change that was told."""
+    """If reading changes fails with an unexpected error, it restarts behind the last change that was sent."""
     ledger = Ledger(open_engine(ledger_url))
     feed, failures, read = CaseFeed(ledger), [LookupError, ValueError], ledger.read
 

@@ -1,4 +1,4 @@
-"""Blind looks: what whoever has to judge may see does not depend on what somebody else judged, by whatever call."""
+"""Blind reviews: no call shows a reviewer anything that depends on an earlier verdict on the order."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.agent.cases.blind_scenes import APPROVE, DENY, NAMES, ORDER, REVIEW, 
 
 
 class _Known:
-    """What exists in a world, to ask about."""
+    """The orders, the cases and the blind review of a world, for requests about them."""
 
     def __init__(self, orders: list[str], all_cases: list[cases.Case], look: str) -> None:
         self.orders, self.cases, self.look = orders, all_cases, look
@@ -67,7 +67,7 @@ ASKS: dict[str, Callable[[_Known], list[Message]]] = {
     "CaseService/ListCases": _lists,
     "CaseService/GetCase": _each_case(cases.GetCaseRequest),
     "CaseService/WatchCases": lambda known: [cases.WatchCasesRequest(cursor=number) for number in (1, 5, 9)],
-    # What changes something comes last, each as often as it takes to have it refused too.
+    # Calls that change something come last, and often enough to be refused too.
     "CaseService/CommentCase": _each_case(cases.CommentCaseRequest, text="looks odd"),
     "CaseService/ClaimNext": lambda known: [cases.ClaimNextRequest()],
     "CaseService/ClaimCase": _each_case(cases.ClaimCaseRequest),
@@ -84,17 +84,17 @@ ASKS: dict[str, Callable[[_Known], list[Message]]] = {
         for token in (1, 2)
     ],
 }
-"""What a reviewer asks, by RPC. The verdict on the look itself is the very last."""
+"""A reviewer's requests, by RPC. The verdict on the blind review itself is the very last."""
 
 
 def test_every_call_of_a_reviewer_is_asked() -> None:
-    """A new RPC that role `reviewer` may make fails here until it is asked in both worlds."""
+    """A new RPC that role `reviewer` may call fails here until both worlds call it."""
     allowed = {path.removeprefix("/vouch.v1.") for path, roles in ROLES.items() if REVIEWER in roles}
     assert ASKS.keys() == allowed
 
 
 async def _seen(world: World, scene: str, first: pb.Decision) -> dict[str, list[bytes]]:
-    """All answers that whoever has to judge gets, by call."""
+    """Return all answers to the reviewer who has to judge, by call."""
     viewer = await SCENES[scene](world, first)
     (listed,) = await world.ask(
         "/vouch.v1.CaseService/ListCases", cases.ListCasesRequest(page_size=1000), "auditor", AUDITOR
@@ -115,7 +115,7 @@ async def _seen(world: World, scene: str, first: pb.Decision) -> dict[str, list[
 
 @pytest.mark.parametrize("scene", list(SCENES))
 async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In two worlds that differ in nothing but the first verdict, every call of a reviewer is answered with the same bytes."""
+    """In two worlds that differ only in the first verdict, every call of a reviewer returns the same bytes."""
     answers_by_verdict = {}
     for first in (APPROVE, DENY):
         with monkeypatch.context() as patch:
@@ -135,7 +135,9 @@ async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monk
 async def test_a_verdict_counts_once_its_look_is_done(
     ledger_url: str, first: pb.Decision, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory counts a denied order as one until the second look is done, and a replay of the ledger agrees at every step."""
+    """History counts a denied order as one until the blind review is done, and a replay of the ledger agrees at every
+    step.
+    """
     world = World(ledger_url, monkeypatch)
     await begin(world)
     await world.order(ORDER)
@@ -154,7 +156,7 @@ async def test_a_verdict_counts_once_its_look_is_done(
 async def test_a_verdict_on_old_content_never_counts(
     third: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An order that came again while its verdict was hidden counts with its new content; a replay of the ledger agrees."""
+    """An order resubmitted while its verdict was hidden counts with its new content; a replay of the ledger agrees."""
     world = World(new_ledger(tmp_path / "ledger.db"), monkeypatch)
     await begin(world)
     await world.order(ORDER)
@@ -162,7 +164,7 @@ async def test_a_verdict_on_old_content_never_counts(
     (look,) = await world.open_cases(ORDER)
     await world.order(ORDER, order_amount=70.0)
     for case_id in await world.open_cases(ORDER):
-        if case_id != look:  # the new content went to a person too
+        if case_id != look:  # the new content became a case too
             await world.judge_case("eve", case_id, APPROVE, drawn=False)
     await world.judge("bob", APPROVE if third else DENY)
     if third:

@@ -1,4 +1,4 @@
-"""Second and third looks: who judges what when, what the order's decision is meanwhile, and what stays hidden."""
+"""Second and third reviews: who reviews what and when, which decision applies meanwhile, and what stays hidden."""
 
 import io
 import random
@@ -38,19 +38,19 @@ PEOPLE = ("ada", "bob", "eve")
 
 
 class _Call:
-    """As much of a call as a verdict needs."""
+    """The part of a call that a verdict reads."""
 
     request_id = "verdict"
 
 
 class _Desk:
-    """Reviewers at one ledger; each verdict a second after the one before."""
+    """Reviewers on one ledger; each verdict comes a second after the one before."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger, self.now = ledger, 1_000_000
 
     async def work(self) -> None:
-        """Let somebody else have had a case, so that there is somebody for second looks."""
+        """Let reviewers resolve a case each, so that a blind review has somebody to go to."""
         await self.ledger.write(keep("earlier"))
         for name in ("bob", "eve"):
             await self.judge(name, APPROVE, drawn=False)
@@ -58,7 +58,7 @@ class _Desk:
         await self.judge("ada", APPROVE, drawn=False)
 
     async def judge(self, name: str, verdict: pb.Decision, *, drawn: bool = True, note: str = "") -> str | None:
-        """Take the most urgent case and decide it; its id, or None where there is none for this reviewer."""
+        """Claim the most urgent case and resolve it; return its id, or None if there is none for this reviewer."""
         self.now += 1_000_000
         by = Reviewer(name, self.now)
         claimed = await self.ledger.write(Claim(by, LEASE))
@@ -69,20 +69,20 @@ class _Desk:
         return claimed.case_id
 
     async def decision(self, number: int | str = 1, *, blind: bool = False) -> tuple[pb.Decision, str]:
-        """The decision on an order and by whom it was made."""
+        """Return the decision on an order, and its maker."""
         record = await self.ledger.read(latest_record(f"t{number}", BLIND_VIEW if blind else FULL_VIEW))
         assert record is not None
         return record.answer.decision, record.caller
 
     async def seen(self, case_id: str, viewer: str | None) -> cases.GetCaseResponse:
-        """A case as somebody sees it."""
+        """Return a case as a reviewer sees it."""
         whole = await self.ledger.read(whole_case(case_id, viewer))
         assert whole is not None
         return whole
 
 
 def held(number: int) -> RecordDecision:
-    """A decision on an order that needs two reviewers."""
+    """Return a decision on an order that needs two reviewers."""
     opening = NewCase(f"{number:032x}", cases.CASE_REASON_UNCERTAIN, held=True)
     context = DecisionContext("shop", "", "d" * 64)
     return RecordDecision(message(transaction_id=f"t{number}"), answer_for(f"t{number}"), context, opening)
@@ -100,7 +100,9 @@ def held(number: int) -> RecordDecision:
 async def test_the_first_verdict_stands_until_a_third_look_says_otherwise(
     ledger_url: str, verdicts: Sequence[pb.Decision], decision: pb.Decision, by: str, confidence: float | None
 ) -> None:
-    """The first verdict decides at once; a second that agrees changes nothing; where it does not, the third look decides."""
+    """The first verdict applies at once; an equal second one changes nothing; after another one the third review
+    decides.
+    """
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     desk = _Desk(ledger)
@@ -125,7 +127,7 @@ async def test_the_first_verdict_stands_until_a_third_look_says_otherwise(
 
 
 async def test_nobody_judges_an_order_twice(ledger_url: str) -> None:
-    """Whoever judged an order is not given another look at it, and may not take it: somebody else has to."""
+    """A reviewer who judged an order is not given a blind review of it and cannot claim it; another reviewer can."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     await desk.work()
@@ -143,7 +145,7 @@ async def test_nobody_judges_an_order_twice(ledger_url: str) -> None:
 
 
 async def test_no_second_look_where_nobody_could_take_it(ledger_url: str) -> None:
-    """With one reviewer, or with reviewers without names, no second look is opened, however it is drawn."""
+    """With one reviewer, or with reviewers without names, no blind review is opened, even if it is drawn."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     for name in ("", "", "ada", "ada"):
@@ -154,7 +156,7 @@ async def test_no_second_look_where_nobody_could_take_it(ledger_url: str) -> Non
 
 
 async def test_a_second_look_is_blind(ledger_url: str) -> None:
-    """Until it is done others see neither verdict, note and reason of the first nor what is recommended, by whatever call."""
+    """Until the review is done, no call shows others the first verdict, its note and reason, or the recommendation."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     await desk.work()
@@ -204,7 +206,7 @@ async def test_a_second_look_is_blind(ledger_url: str) -> None:
     [([APPROVE, APPROVE], APPROVE, "bob"), ([APPROVE, DENY, DENY], DENY, "eve"), ([DENY, APPROVE, DENY], DENY, "eve")],
 )
 async def test_four_eyes(ledger_url: str, verdicts: Sequence[pb.Decision], decision: pb.Decision, by: str) -> None:
-    """A held order waits for two who agree, or for the third look: until then it is decided by nobody."""
+    """An order that needs two reviewers is decided by two equal verdicts or by the third review, and not before."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     await ledger.write(held(1))
@@ -218,7 +220,7 @@ async def test_four_eyes(ledger_url: str, verdicts: Sequence[pb.Decision], decis
 
 
 async def test_an_order_that_came_again_is_not_decided_by_an_old_look(ledger_url: str) -> None:
-    """Other content while a look is open: what was decided anew stays, whatever the look says of the old."""
+    """If other content is submitted during a blind review, the new decision stays, whatever the verdict on the old one."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     await desk.work()
@@ -232,7 +234,7 @@ async def test_an_order_that_came_again_is_not_decided_by_an_old_look(ledger_url
 
 
 async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: str) -> None:
-    """They are judged as any case, but there is no label of them, and auditors' lists leave them out; reviewers' do not."""
+    """Golden cases are resolved like others, but yield no label; auditors' lists omit them, reviewers' lists do not."""
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     desk = _Desk(ledger)
@@ -260,7 +262,7 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
 
 
 async def test_reviewers_are_measured(ledger_url: str) -> None:
-    """Pairs, overrides, time and errors as counted by hand; who errs far more often than the others stands out, nobody else."""
+    """Pairs, overrides, time and errors equal those counted by hand; only a reviewer with far more errors stands out."""
     ledger = Ledger(open_engine(ledger_url))
     desk, chance = _Desk(ledger), random.Random(5)
     context = DecisionContext("shop", "", "d" * 64)
@@ -287,7 +289,7 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_figures_of_reviewers_are_not_cut(terminal: bool) -> None:
-    """At 80 columns every figure is there whole: in a terminal one under the other, elsewhere in long lines."""
+    """At 80 columns every figure is complete: one below the other in a terminal, in long lines elsewhere."""
     rows = [["anna.[red]kowalska@shop.example", *(f"figure {number} of 1,000" for number in range(8))]]
     written = io.StringIO()
     show(Console(file=written, width=80, force_terminal=terminal, color_system=None), rows)

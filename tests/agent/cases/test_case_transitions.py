@@ -1,4 +1,4 @@
-"""Every state of a case with every event: what is allowed, and that no machine ever changes what a person decided."""
+"""Every state of a case with every event: the allowed ones, and that no machine changes a person's decision."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tests.agent.cases.case_states import EVENTS, STATES
 from tests.agent.cases.case_world import APPROVE, World
 
 AT_ONCE = 6
-"""States whose events happen at once: fewer pairs than a rescoring finds of unscored cases."""
+"""States whose events run concurrently: fewer pairs than the unscored cases that rescoring reads at once."""
 REFUSED = "x"
 TABLE = {
     # state: submit again, changed, claim, renew, release, decide, decide twice, rescore, late, golden, erase, expire
@@ -40,30 +40,30 @@ TABLE = {
     "erased":                   "RRxxxxxRRRRx",
     "erased, claimed":          "RRxxxxxRRRRx",
 }  # fmt: skip
-"""What the case is after the event: O open, C claimed, R resolved; x where the event is refused and changes nothing.
+"""State of the case after the event: O open, C claimed, R resolved; x if the event is refused and changes nothing.
 
-A golden case is closed when a real order comes with its id: that one is decided normally. An erasure closes a case: nothing is
-left to decide on.
+A real order with the id of a golden case closes that case and is decided normally. An erasure closes a case: nothing is
+left to decide.
 """
 
 
 def test_every_state_and_event_has_a_cell() -> None:
-    """A new state or event without its place in the table fails."""
+    """A new state or event without a cell in the table fails."""
     assert TABLE.keys() == STATES.keys()
     assert all(len(row) == len(EVENTS) for row in TABLE.values())
 
 
 async def test_no_machine_changes_what_a_person_decided(ledger_url: str) -> None:
-    """Each pair of state and event does what the table says; behind a person's revision of a content no machine makes one."""
+    """Each pair of state and event has the outcome in the table; no machine revises content that a person decided."""
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
-    for name in ("bob", "eve", "ada"):  # so that somebody else is there for second looks
+    for name in ("bob", "eve", "ada"):  # so that blind reviews have another reviewer to go to
         earlier = World(ledger, f"earlier-{name}")
         await earlier.open(0.5)
         await earlier.judge(name, APPROVE)
     wrong: list[str] = []
     places = list(enumerate(STATES))
-    for first in range(0, len(places), AT_ONCE):  # the events of some states at once: each has an order of its own
+    for first in range(0, len(places), AT_ONCE):  # the events of some states run concurrently, each with its own order
         happenings = [
             _pair(World(ledger, f"{place}-{column}"), state, column)
             for place, state in places[first : first + AT_ONCE]
@@ -78,7 +78,7 @@ async def test_no_machine_changes_what_a_person_decided(ledger_url: str) -> None
 
 
 async def _pair(world: World, state: str, column: int) -> list[str]:
-    """What is wrong when an event happens to a case in a state."""
+    """Return the errors when an event happens to a case in a state."""
     event, happen = list(EVENTS.items())[column]
     await STATES[state](world)
     before, status = await world.decisions(), await world.status()
@@ -100,7 +100,7 @@ async def _pair(world: World, state: str, column: int) -> list[str]:
 
 
 def _problems(before: list[tuple[bytes, int, bool]], after: list[tuple[bytes, int, bool]], event: str) -> list[str]:
-    """What must not be, whatever the pair."""
+    """Return the violations of rules that apply to every pair."""
     found = []
     judged = set[bytes]()
     for content, _, by_person in after:

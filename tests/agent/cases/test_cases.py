@@ -1,4 +1,4 @@
-"""Casework: claims that run out, tokens that fence, verdicts that are revisions, a queue in the right order."""
+"""Casework: expiring claims, fencing tokens, verdicts as revisions, and the order of the queue."""
 
 import asyncio
 import itertools
@@ -33,35 +33,37 @@ OPENED, CLAIMED, RELEASED, COMMENTED, RESOLVED, CLOSED = (
 
 
 class _Call:
-    """As much of a call as a verdict needs."""
+    """The part of a call that a verdict reads."""
 
     request_id = "verdict"
 
 
 def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_DENY, **details: str) -> Resolve:
-    """A verdict."""
+    """Return a verdict, ready to be written."""
     return Resolve(by, Verdict(claimed, verdict, VerdictDetails(**details)), _Call())  # type: ignore[arg-type]
 
 
 async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
-    """A case on the order of a number; its id."""
+    """Open a case on the order of a number; return its id."""
     return (await ledger.write(keep(number, **fields))).answer.case_id
 
 
 async def exported(ledger: Ledger, since: int = 0) -> list[cases.ExportLabelsResponse]:
-    """All labels."""
+    """Return all labels."""
     return await ledger.read(labelled(await ledger.read(known_labels(since))))
 
 
 async def history(ledger: Ledger, case_id: str) -> list[tuple[cases.CaseEventKind, str]]:
-    """What happened to a case, and who did it."""
+    """Return the events of a case, and who caused them."""
     whole = await ledger.read(whole_case(case_id))
     assert whole is not None and [event.number for event in whole.events] == list(range(1, len(whole.events) + 1))
     return [(event.kind, event.actor) for event in whole.events]
 
 
 async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
-    """Claimed, commented, resolved: a revision by a human in a chain that holds, which the order's next review gets back."""
+    """A case is claimed, commented and resolved: the chain has a revision by a human, and the order's next review gets
+    it.
+    """
     engine = open_engine(ledger_url)
     ledger, ada = Ledger(engine), Reviewer("ada", 1_000)
     case_id = await opened(ledger)
@@ -102,7 +104,7 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     ids=["renew", "release", "resolve"],
 )
 async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Reviewer, Claimed], Any]) -> None:
-    """A claim that ran out, was taken over, is another's, or of a case that is resolved: refused, and nothing changes."""
+    """A claim that expired, was taken over, belongs to another or is on a resolved case is refused and changes nothing."""
     ledger = Ledger(open_engine(ledger_url))
     case_id = await opened(ledger)
     ada, bob = Reviewer("ada", 0), Reviewer("bob", 10)
@@ -128,7 +130,7 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
 
 
 async def test_renewing_and_giving_back(ledger_url: str) -> None:
-    """A heartbeat keeps the claim and its token; a case that was given back is anybody's, at once."""
+    """A renewal keeps the claim and its token; a released case is available to others at once."""
     ledger = Ledger(open_engine(ledger_url))
     case_id = await opened(ledger)
     claimed = await ledger.write(Claim(Reviewer("ada", 0), LEASE, case_id))
@@ -143,7 +145,7 @@ async def test_renewing_and_giving_back(ledger_url: str) -> None:
 
 
 async def test_reviewers_racing_resolve_each_case_once(ledger_url: str) -> None:
-    """Eight reviewers over two agents, claims that run out: every case has one verdict, and a history in order."""
+    """Eight reviewers on two agents with expiring claims give every case one verdict and an ordered history."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
     wanted = {await opened(ledgers[0], number) for number in range(40)}
     clock, done = itertools.count(1), list[str]()
@@ -156,7 +158,7 @@ async def test_reviewers_racing_resolve_each_case_once(ledger_url: str) -> None:
                     return
                 await asyncio.sleep(0)
                 continue
-            for _ in range(chance.choice((0, 0, 5))):  # a slow one, whose claim may run out
+            for _ in range(chance.choice((0, 0, 5))):  # a slow reviewer, whose claim may expire
                 next(clock)
                 await asyncio.sleep(0)
             try:
@@ -170,13 +172,13 @@ async def test_reviewers_racing_resolve_each_case_once(ledger_url: str) -> None:
     for case_id in wanted:
         events = await history(ledgers[0], case_id)
         assert [kind for kind, _ in events].count(RESOLVED) == 1 and events[-1][0] == RESOLVED
-        assert events[-1][1] == events[-2][1] and events[-2][0] == CLAIMED  # who decided had the latest claim
+        assert events[-1][1] == events[-2][1] and events[-2][0] == CLAIMED  # the decider had the latest claim
     for ledger in ledgers:
         ledger.close()
 
 
 def test_urgency_is_loss_and_waiting() -> None:
-    """Whichever moment it is, the order is that of the formula; ten times the loss is worth 14 hours."""
+    """The order of the queue follows the formula at any time; ten times the loss is worth 14 hours of waiting."""
     hour = 3_600_000_000
     assert urgency(0, 0.0) == 0
     assert urgency(0, 1e6) < urgency(0, 10.0) < urgency(0, 0.0) < urgency(1, 0.0)
@@ -188,7 +190,7 @@ def test_urgency_is_loss_and_waiting() -> None:
 
 
 async def test_the_queue_is_in_order_and_pages_skip_nothing(ledger_url: str) -> None:
-    """By priority or newest first, with filters, page after page, while cases come and go."""
+    """Pages by priority or newest first, with filters, skip no case while cases are opened and resolved."""
     ledger = Ledger(open_engine(ledger_url))
     amounts = [5.0, 5000.0, 50.0, 0.5, 500.0]
     ids = [await opened(ledger, number, order_amount=amount) for number, amount in enumerate(amounts)]
@@ -214,13 +216,13 @@ async def test_the_queue_is_in_order_and_pages_skip_nothing(ledger_url: str) -> 
 
 @pytest.mark.parametrize("token", ["x", "1", "1-", "-", "1-zz", "9" * 19 + "-a", "1-a\n", "²-a"])
 def test_foreign_page_tokens_are_refused(token: str) -> None:
-    """A token that is none of ours is the caller's mistake, by name."""
+    """A page token that we did not issue is an error of the caller that names the field."""
     with pytest.raises(InvalidRequest, match="page_token"):
         place_of(token)
 
 
 async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
-    """Erasing a person empties notes and comments; the case stays, and can no longer be decided."""
+    """Erasing a person empties notes and comments; the case remains and can no longer be resolved."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 0)
     case_id = await opened(ledger, user_id="forget-me")
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
@@ -239,7 +241,7 @@ async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
 
 
 async def test_an_order_that_is_decided_without_a_reviewer_closes_its_case(ledger_url: str) -> None:
-    """Other content that is approved closes the open case: in its history nobody decided, and it is no label."""
+    """New content that is approved closes the open case: its history names no reviewer, and it is no label."""
     ledger = Ledger(open_engine(ledger_url))
     case_id = await opened(ledger)
     await ledger.write(keep(1, pb.DECISION_APPROVE, 0.9, order_amount=1.0))

@@ -1,4 +1,4 @@
-"""Claims by one clock, and cases that were given back: at two agents on one ledger."""
+"""Claims on one clock, and released cases, at two agents on one ledger."""
 
 import time
 from collections.abc import Callable
@@ -21,20 +21,20 @@ LEASE, PAUSE = 600_000_000, 1_800_000_000
 
 
 def call(name: str) -> Call:
-    """A call of a reviewer."""
+    """Return a call of a reviewer."""
     context: Any = None
     return Call(context, Caller(name, REVIEWER))
 
 
 class _Agent:
-    """An agent's CaseService, whose host's clock is wrong by some seconds."""
+    """The CaseService of an agent whose host's clock is off by some seconds."""
 
     def __init__(self, url: str, patch: pytest.MonkeyPatch, off_seconds: int) -> None:
         self.ledger, self._patch, self._off = Ledger(open_engine(url)), patch, off_seconds
         self.service = CaseService(self.ledger, CaseFeed(self.ledger))
 
     async def ask(self, method: str, request: Any, name: str) -> Any:
-        """Call a method while this agent's clock is the one that Python reads."""
+        """Call a method with this agent's clock as Python's clock."""
         right: Callable[[], int] = time.time_ns
         with self._patch.context() as patch:
             patch.setattr(time, "time_ns", lambda: right() + self._off * 1_000_000_000)
@@ -43,7 +43,9 @@ class _Agent:
 
 
 async def test_claims_end_by_one_clock(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agents an hour ahead and an hour behind take no claim early, keep none late, and renew and resolve their own."""
+    """Agents with clocks an hour fast and an hour slow take no claim early, keep none late, and renew and resolve their
+    own.
+    """
     right = _Agent(ledger_url, monkeypatch, 0)
     ahead, behind = _Agent(ledger_url, monkeypatch, HOUR), _Agent(ledger_url, monkeypatch, -HOUR)
     agents, ends = {"right": right, "ahead": ahead, "behind": behind}, []
@@ -53,7 +55,7 @@ async def test_claims_end_by_one_clock(ledger_url: str, monkeypatch: pytest.Monk
         assert claimed.HasField("case"), name
         for other in agents.values():
             assert not (await other.ask("ClaimNext", cases.ClaimNextRequest(), "thief")).HasField("case"), name
-        for other in agents.values():  # the reviewer's browser may be at any of them
+        for other in agents.values():  # the reviewer's browser may use any of them
             request = cases.RenewClaimRequest(case_id=claimed.case.case_id, token=claimed.token)
             ends.append((await other.ask("RenewClaim", request, name)).case.claimed_until.seconds)
     assert max(ends) - min(ends) < HOUR / 4
@@ -62,7 +64,7 @@ async def test_claims_end_by_one_clock(ledger_url: str, monkeypatch: pytest.Monk
 
 
 async def test_what_was_given_back_is_not_the_next_case(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At no agent, and not after a restart; others get it at once, and whoever gave it back may name it."""
+    """A released case is not offered to the same reviewer at any agent, also after a restart, but may be claimed by id."""
     first, second = _Agent(ledger_url, monkeypatch, 0), _Agent(ledger_url, monkeypatch, 0)
     for number, amount in ((1, 900.0), (2, 100.0)):
         await first.ledger.write(keep(number, order_amount=amount))
@@ -84,7 +86,9 @@ async def test_what_was_given_back_is_not_the_next_case(ledger_url: str, monkeyp
 
 
 async def test_it_comes_back_after_a_while(ledger_url: str) -> None:
-    """After the pause it is the next case again, and at once where there is none; a claim that ran out counts for nothing."""
+    """The released case is offered again after the pause, and at once if there is no other; an expired claim has no
+    pause.
+    """
     ledger = Ledger(open_engine(ledger_url))
     case_id = (await ledger.write(keep(1))).answer.case_id
     claimed = await ledger.write(Claim(Reviewer("ada", 0), LEASE, pause=PAUSE))

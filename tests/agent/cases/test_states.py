@@ -1,4 +1,4 @@
-"""The state machine of a case, walked pair by pair."""
+"""The state machine of a case, pair by pair."""
 
 import itertools
 
@@ -18,7 +18,7 @@ ALLOWED = {
     Event.DECIDE: {State.OPEN},
     Event.ERASE: WAITING,
 }
-"""States that allow an event, event by event: the same table as TRANSITIONS, read from the other side."""
+"""The states that allow each event: the same table as TRANSITIONS, by event."""
 LEADS_TO = {
     Event.CLAIM: State.CLAIMED, Event.RECLAIM: State.CLAIMED, Event.RENEW: State.CLAIMED, Event.RELEASE: State.OPEN,
     Event.RESOLVE: State.RESOLVED, Event.DECIDE: State.RESOLVED, Event.ERASE: State.RESOLVED,
@@ -27,7 +27,7 @@ LEADS_TO = {
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
 def test_every_pair_of_state_and_event(state: State, event: Event) -> None:
-    """Each event is allowed in its states and refused in all others; scores and revisions leave the state as it is."""
+    """Each event is allowed in its states and refused in all others; scores and revisions do not change the state."""
     expected = LEADS_TO.get(event, state) if state in ALLOWED[event] else None
     assert next_state(state, event) is expected
 
@@ -55,5 +55,5 @@ def test_a_resolved_case_stays_resolved() -> None:
     ],
 )  # fmt: skip
 def test_what_a_verdict_leads_to(round_: int, held: bool, drawn: bool, agrees: bool, expected: AfterVerdict) -> None:
-    """The verdict stands at once, waits for a second reviewer, or for a third, as documented."""
+    """A verdict applies at once, waits for a second reviewer, or for a third, as documented."""
     assert after_verdict(round_, held=held, drawn=drawn, agrees=agrees) == expected

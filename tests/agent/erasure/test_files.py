@@ -1,4 +1,4 @@
-"""Erasure: nothing of a person is left in any file of the database, and what is not yet removed is said."""
+"""Erasure leaves nothing of a person in any database file, and reports what is not yet removed."""
 
 import asyncio
 import contextlib
@@ -82,7 +82,7 @@ FATES: dict[str, dict[str, str]] = {
     "row_changes": dict.fromkeys(("number", "content", "hash"), KEPT),  # commitments, whose salts are replaced or deleted
     "proofs": dict.fromkeys(("writer", "content"), KEPT),
 }  # fmt: skip
-"""For every column, what an erasure does to it: whatever is not kept may hold something of a person."""
+"""The effect of an erasure on every column. A column that is not kept may contain data of a person."""
 PERSONAL = [METADATA.tables[table].c[name] for table, row in FATES.items() for name in row if row[name] != KEPT]
 UNSEARCHABLE = {
     "payloads.sequence", "payloads.memory_number", "folded.orders", "folded.amounts", "folded.first", "folded.last",
@@ -90,7 +90,7 @@ UNSEARCHABLE = {
     "golden_copies.sequence", "replaced_attempts.number", "replaced_attempts.at",
     "outcomes.kind", "outcomes.reported_by", "outcomes.abuse_type", "import_exclusions.user_id",
 }  # fmt: skip
-"""Columns of small numbers and codes, which are in files by chance, and one that is empty without an import."""
+"""Columns of small numbers and codes, which occur in files by chance, and one that is empty without an import."""
 FEW = 4
 MARK = "erasable-person-7f3a"
 NOW = 1_790_000_000
@@ -98,7 +98,7 @@ AMOUNT = 9_182_736.4554
 
 
 def test_every_column_has_a_fate() -> None:
-    """A new column has to say whether it can hold anything of a person, and its table has to be rewritten if so."""
+    """A new column must declare whether it may contain personal data, and its table must be rewritten if so."""
     assert {name: set(table.c.keys()) for name, table in METADATA.tables.items()} == {
         name: set(row) for name, row in FATES.items()
     }
@@ -110,7 +110,7 @@ Files = Callable[[], list[Path]]
 
 @pytest.fixture
 def files(request: pytest.FixtureRequest, ledger_url: str, tmp_path: Path) -> Files:
-    """All files of the database."""
+    """Return all files of the database."""
     if ledger_url.startswith("sqlite"):
         return lambda: sorted(tmp_path.iterdir())
     server: Postgres = request.getfixturevalue("postgres")
@@ -118,7 +118,7 @@ def files(request: pytest.FixtureRequest, ledger_url: str, tmp_path: Path) -> Fi
 
 
 async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
-    """Fill every column that may hold something of a person: a past that is folded, orders, revisions, casework, outcomes."""
+    """Fill every column that may contain personal data: compacted history, orders, revisions, casework, outcomes."""
     others = [NOW - LONGEST - number * DAY for number in range(10)]
     import_past(shop.engine, past_of("a-neighbour", others, 12.5))
     import_past(shop.engine, past_of(mark, [NOW - 2 * LONGEST - number * DAY for number in range(5)], amount))
@@ -136,7 +136,7 @@ async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
         if number < 3:
             await shop.judge(answer.case_id, ("ada", "bob")[number % 2], mark)
             await shop.report(order.transaction_id, mark)
-    for amount_now in (amount + 1000, amount + 2000):  # never decided, and replaced
+    for amount_now in (amount + 1000, amount + 2000):  # replaced before it was decided
         order = marked_order(mark, 99, amount_now)
         order.timestamp.FromSeconds(NOW + 99)
         await shop.ledger.write(RecordAttempt(order))
@@ -145,7 +145,7 @@ async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
 
 
 def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
-    """A golden order that was made from an order of the person."""
+    """Write a golden order that was made from an order of the person."""
 
     def write(group: LedgerTransaction) -> None:
         order = marked_order(mark, 100, AMOUNT)
@@ -159,7 +159,7 @@ def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
 
 
 def planted(shop: Shop) -> dict[str, set[bytes]]:
-    """What may be found of the person in files, by column."""
+    """Return the values of the person that occur in files, by column."""
     own = sa.select(METADATA.tables["payloads"].c.sequence)
     with shop.engine.connect() as connection:
         assert connection.execute(own).first() is not None
@@ -169,14 +169,16 @@ def planted(shop: Shop) -> dict[str, set[bytes]]:
 
 
 async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys: pytest.CaptureFixture[str]) -> None:
-    """What every personal column held before is in no file after: tables, indexes, statistics, logs. The chain still holds."""
+    """No value of a personal column is in any file afterwards: tables, indexes, statistics, logs. The chain still
+    verifies.
+    """
     shop = Shop(ledger_url)
     await plant(shop)
     before = planted(shop)
     with shop.engine.connect() as connection, connection.begin():
         connection.execute(
             sa.text("ANALYZE" if ledger_url.startswith("postgresql") else "SELECT 1")
-        )  # it keeps values too
+        )  # it stores values too
     answer = await shop.erase(MARK)
     assert (answer.decisions, answer.cases > 5, answer.outcomes) == (11, True, 3)
     assert answer.remembered_orders >= 6 and answer.folded_orders == 5
@@ -184,13 +186,13 @@ async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys
     assert found_in(files(), gone(before, planted(shop))) == {}
     with shop.engine.connect() as connection:
         assert not verify(rows_of(connection), end_of(connection), None).broken
-    assert MARK not in capsys.readouterr().out  # nor in what agents log
+    assert MARK not in capsys.readouterr().out  # nor in the agents' logs
     assert not (await shop.privacy.FindPerson(privacy.FindPersonRequest(user_id=MARK), call_by("admin"))).ByteSize()
     await shop.close()
 
 
 def gone(before: dict[str, set[bytes]], after: dict[str, set[bytes]]) -> set[bytes]:
-    """Some of what each column held and holds no more. What holds the person's id is found by that."""
+    """Return, by column, values that the ledger no longer contains. Values with the person's id are found by that."""
     removed = {name: patterns - after[name] for name, patterns in before.items()}
     assert {name for name, patterns in removed.items() if not patterns} == UNSEARCHABLE
     some = (sorted(pattern for pattern in one if MARK.encode() not in pattern)[:FEW] for one in removed.values())
@@ -199,7 +201,7 @@ def gone(before: dict[str, set[bytes]], after: dict[str, set[bytes]]) -> set[byt
 
 @contextlib.contextmanager
 def reader(shop: Shop) -> Iterator[None]:
-    """Somebody who reads the ledger as it is now: a report, a backup."""
+    """Read the ledger in a snapshot, as a report or a backup does."""
     with shop.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
@@ -208,7 +210,7 @@ def reader(shop: Shop) -> Iterator[None]:
 
 
 async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> None:
-    """While somebody reads an older state the answer says so and orders are decided; once they end it is finished."""
+    """While a reader has an older snapshot, the answer says so and orders are decided; afterwards the erasure finishes."""
     shop = Shop(ledger_url)
     await plant(shop)
     before = planted(shop)
@@ -219,11 +221,11 @@ async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> 
         state = await shop.work.finish(120)
         assert state.stage is Stage.TABLES and "have to end" in state.waiting_for
         assert (await shop.review(message(transaction_id="meanwhile"))).decision
-        again = await shop.erase(MARK)  # nothing is left to erase, and still pending
+        again = await shop.erase(MARK)  # nothing is left to erase, and it is still pending
         assert (again.decisions, again.progress.stage) == (0, privacy.ERASURE_STAGE_TABLES)
         pending = await shop.privacy.GetErasureProgress(privacy.GetErasureProgressRequest(), call_by("admin"))
         assert pending.progress.waiting_for == state.waiting_for
-    done = await shop.erase(MARK)  # again: it finishes what is pending
+    done = await shop.erase(MARK)  # again: it finishes pending work
     await shop.work.finish(120)
     assert done.decisions == 0
     assert found_in(files(), gone(before, planted(shop))) == {}
@@ -231,7 +233,9 @@ async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> 
 
 
 async def test_it_goes_on_after_a_restart(ledger_url: str, files: Files) -> None:
-    """What an agent leaves pending when it stops, half of a copy too, the next one finishes by itself."""
+    """An erasure that an agent leaves pending when it stops, even in the middle of a copy, is finished by the next
+    agent.
+    """
     shop = Shop(ledger_url)
     await plant(shop)
     before = planted(shop)
@@ -242,7 +246,7 @@ async def test_it_goes_on_after_a_restart(ledger_url: str, files: Files) -> None
             rewriting.copy(METADATA.tables["payloads"])
     await shop.close()
     following = Shop(ledger_url)
-    with writing(following.engine) as connection, connection.begin():  # the lease of who died ran out
+    with writing(following.engine) as connection, connection.begin():  # the lease of the dead agent expired
         connection.execute(METADATA.tables["erasure_progress"].update().values(leased_until=1))
     for _ in range(20):
         await following.work.run_once()
@@ -252,7 +256,7 @@ async def test_it_goes_on_after_a_restart(ledger_url: str, files: Files) -> None
 
 
 async def test_one_of_two_agents_does_the_work(ledger_url: str, files: Files) -> None:
-    """Two agents of a ledger: while one has the lease the other waits, and neither undoes what the other did."""
+    """Of two agents on a ledger, one has the lease and the other waits; neither undoes the other's work."""
     shop, other = Shop(ledger_url), Shop(ledger_url)
     await plant(shop)
     before = planted(shop)

@@ -1,4 +1,4 @@
-"""Erasures beside what else changes a ledger: backups, migrations, imports, golden orders, and what others have in it."""
+"""Erasures concurrent with backups, migrations, imports and golden orders, and with objects of others in the database."""
 
 import random
 import threading
@@ -80,7 +80,7 @@ def _holds(url: str) -> None:
 
 
 def test_views_of_others_do_not_hinder_sqlite_and_stay(tmp_path: Path) -> None:
-    """A view on a table, even one that is broken, means the same after an erasure as before, and the erasure is finished."""
+    """A view on a table, even a broken one, is unchanged by an erasure, and the erasure finishes."""
     url = new_ledger(tmp_path / "ledger.db")
     fill(url, 3, keep)
     engine = open_engine(url)
@@ -95,7 +95,7 @@ def test_views_of_others_do_not_hinder_sqlite_and_stay(tmp_path: Path) -> None:
 
 
 def test_triggers_of_others_stay(ledger_url: str) -> None:
-    """A trigger on a table fires after an erasure as it did before, once for each row."""
+    """A trigger on a table fires after an erasure as before, once for each row."""
     fill(ledger_url, 2, keep)
     engine = open_engine(ledger_url)
     _run(engine, *_MADE[engine.dialect.name])
@@ -109,7 +109,9 @@ def test_triggers_of_others_stay(ledger_url: str) -> None:
 
 
 def test_a_restore_over_a_ledger_removes_its_bytes_and_half_made_copies(postgres: Postgres, tmp_path: Path) -> None:
-    """PostgreSQL's files keep rows that a restore deletes, and copies that were under way: both are pending after it."""
+    """PostgreSQL's files contain rows that a restore deletes, and unfinished copies: both are pending after the
+    restore.
+    """
     other, url = new_ledger(tmp_path / "other.db"), postgres.new_database()
     fill(other, 2, keep)
     back_up(other, tmp_path / "backup.db", force=False)
@@ -130,7 +132,7 @@ def test_a_restore_over_a_ledger_removes_its_bytes_and_half_made_copies(postgres
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_backup_of_a_rewrite_that_is_under_way(ledger_url: str, tmp_path: Path, swapped: bool) -> None:
-    """It can be restored into either database, verifies, is written on, and the erasure is finished there."""
+    """A backup during a rewrite restores into either database, verifies, is writable, and the erasure finishes there."""
     fill(ledger_url, 7, keep)
     engine = open_engine(ledger_url)
     _request(engine)
@@ -154,7 +156,7 @@ def test_a_backup_of_a_rewrite_that_is_under_way(ledger_url: str, tmp_path: Path
 
 
 def test_tables_of_another_version_are_not_rewritten(ledger_url: str) -> None:
-    """A column that a later version adds, before a copy is begun or while one is there, is not lost: the work waits."""
+    """A column of a later version, added before or during a copy, is not lost: the rewrite waits."""
     fill(ledger_url, 2, keep)
     engine = open_engine(ledger_url)
     _request(engine)
@@ -175,7 +177,7 @@ def test_tables_of_another_version_are_not_rewritten(ledger_url: str) -> None:
 
 
 def test_a_migration_waits_for_a_write_that_is_under_way(postgres: Postgres) -> None:
-    """An agent of the version before writes while one of this version starts: neither begins anew after a deadlock."""
+    """An agent of the previous version writes while one of this version starts: neither restarts after a deadlock."""
     url = postgres.new_database()
     engine = connect(url)
     with writing(engine) as connection, connection.begin():
@@ -207,7 +209,7 @@ def test_a_migration_waits_for_a_write_that_is_under_way(postgres: Postgres) -> 
 
 
 class _Scorer:
-    """Scores golden orders so that they go to people, and has something happen meanwhile."""
+    """Gives golden orders a score between the thresholds, and runs a callback meanwhile."""
 
     def __init__(self, ledger: Ledger, erased: str) -> None:
         self._ledger, self._erased = ledger, erased
@@ -218,7 +220,7 @@ class _Scorer:
 
 
 async def test_no_golden_copy_is_made_of_an_order_that_is_erased_meanwhile(ledger_url: str) -> None:
-    """Erased between the drawing and the writing of a golden order: nothing like the order stays."""
+    """An order that is erased between drawing and writing its golden copy leaves no copy."""
     ledger = Ledger(open_engine(ledger_url))
     for erased, copies in (("anna", 0), ("nobody", 1)):
         await ledger.write(keep(1001, user_id="anna"))
@@ -235,7 +237,7 @@ async def test_no_golden_copy_is_made_of_an_order_that_is_erased_meanwhile(ledge
 async def test_an_agent_with_another_clock_keeps_an_import_from_bringing_a_person_back(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    """Whose clock is hours ahead or behind: an import that runs leaves the erased person out, and nothing is folded."""
+    """With a clock hours fast or slow, a running import leaves the erased person out, and nothing is compacted."""
     engine = open_engine(new_ledger_on(postgres))
     ledger, importing, right = Ledger(engine), Importing(engine), time.time
     importing.add(past_of("gone", range(1_700_000_000, 1_700_000_010), 5.0))
@@ -250,7 +252,7 @@ async def test_an_agent_with_another_clock_keeps_an_import_from_bringing_a_perso
 
 
 async def test_what_is_found_and_exported_of_a_person_is_what_is_erased(ledger_url: str) -> None:
-    """Contents of orders that were replaced before they were decided, by another account's too, are found and exported."""
+    """Contents of orders that were replaced before a decision, also by another account, are found, exported and erased."""
     ledger = Ledger(open_engine(ledger_url))
     for person, amount in (("anna", 7.0), ("anna", 8.0), ("bert", 9.0)):
         await ledger.write(RecordAttempt(message(transaction_id="shared", user_id=person, order_amount=amount)))

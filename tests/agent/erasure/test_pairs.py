@@ -1,4 +1,4 @@
-"""Erasure beside everything else that goes on in a ledger."""
+"""Erasure combined with every other operation on a ledger."""
 
 from pathlib import Path
 
@@ -36,13 +36,13 @@ NOW = 1_790_000_000
 
 
 class _Call:
-    """As much of a call as a verdict needs."""
+    """The part of a call that a verdict reads."""
 
     request_id = "verdict"
 
 
 async def test_no_number_that_stays_tells_the_amount(ledger_url: str) -> None:
-    """Two persons who differ in nothing but the amounts of their orders: once they are erased nothing tells them apart."""
+    """Two persons who differ only in the amounts of their orders are indistinguishable after their erasure."""
     ledger = Ledger(open_engine(ledger_url))
     for user, amount in (("u1", 12.5), ("u2", 98_765.43)):
         for score in (0.5, None):
@@ -68,7 +68,7 @@ async def test_no_number_that_stays_tells_the_amount(ledger_url: str) -> None:
 
 
 async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Found, exported and erased by RPC and by command, though there is no decision on an order of theirs."""
+    """A person without decisions, known from an import only, is found, exported and erased by RPC and by command."""
     shop = Shop(ledger_url)
     import_past(shop.engine, past_of("only-past", [NOW, NOW + 5], 5.5))
     admin, who = call_by("admin"), "only-past"
@@ -92,7 +92,9 @@ async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: 
 
 
 async def test_an_import_that_runs_does_not_bring_a_person_back(ledger_url: str) -> None:
-    """Erased between two pieces of an import: the rest of it leaves the person out, and says so; another import does not."""
+    """A person erased between two batches of an import is left out of the rest, which says so; another import adds
+    them.
+    """
     shop = Shop(ledger_url)
     importing = Importing(shop.engine)
     importing.add(past_of("gone", [NOW], 5.5))
@@ -103,14 +105,16 @@ async def test_an_import_that_runs_does_not_bring_a_person_back(ledger_url: str)
     assert (importing.erased, importing.new) == (2, 2)
     found = privacy.FindPersonRequest(user_id="gone")
     assert (await shop.privacy.FindPerson(found, call_by("admin"))).remembered_orders == 0
-    assert (await shop.work.progress()).stage is not Stage.DONE  # what named the person meanwhile is removed too
+    assert (
+        await shop.work.progress()
+    ).stage is not Stage.DONE  # events that named the person meanwhile are removed too
     import_past(shop.engine, past_of("gone", [NOW + 4], 5.5))
     assert (await shop.privacy.FindPerson(found, call_by("admin"))).remembered_orders == 1
     await shop.close()
 
 
 async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> None:
-    """Open, claimed and in their second look: nobody is given such a case, a verdict on it is refused."""
+    """Open, claimed or in blind review: no reviewer gets such a case, and a verdict on it is refused."""
     ledger = Ledger(open_engine(ledger_url))
     ada, bob = Reviewer("ada", 1_000_000), Reviewer("bob", 2_000_000)
     await ledger.write(keep("worked", user_id="else"))
@@ -139,14 +143,14 @@ async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> Non
 
 
 async def test_a_score_that_comes_late_does_not_bring_a_person_back(ledger_url: str) -> None:
-    """Erased between the reading and the writing of a score: the score is dropped, and nothing is appended."""
+    """A score whose order is erased before it is written is dropped, and nothing is appended."""
     ledger = Ledger(open_engine(ledger_url))
     await ledger.write(keep(1, score=None, user_id="gone"))
     ((case_id, row),) = await ledger.read(unscored_cases(10))
     late = rescored(Policy(0.7, 0.4), case_id, row, PredictResponse(legitimacy_score=0.9, model_version="m1"))
     await ledger.write(Erase(user_id="gone"))
     assert await ledger.write(late) is False
-    again = await ledger.write(keep(1, score=None, user_id="gone"))  # sent anew: a new order
+    again = await ledger.write(keep(1, score=None, user_id="gone"))  # submitted again: a new order
     assert not again.replayed and again.answer.revision == 1
     assert await ledger.write(late) is False
     with ledger._engine.connect() as connection:
@@ -155,7 +159,9 @@ async def test_a_score_that_comes_late_does_not_bring_a_person_back(ledger_url: 
 
 
 async def test_the_same_order_sent_again_is_a_new_one(ledger_url: str) -> None:
-    """After an erasure an order of the same id is decided anew, counts as the account's first, and can be erased again."""
+    """After an erasure, an order with the same id is decided anew, counts as the account's first, and can be erased
+    again.
+    """
     shop = Shop(ledger_url)
     order = message(transaction_id="again", user_id="gone", account_age_days=0)
     first = await shop.review(order)
@@ -171,7 +177,7 @@ async def test_the_same_order_sent_again_is_a_new_one(ledger_url: str) -> None:
 def test_an_interrupted_command_tells_and_a_later_one_finishes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """erase, status and scrub end with 3 and a sentence while a reader hinders them, and with 0 once it is gone."""
+    """erase, status and scrub exit with 3 and a message while a reader blocks them, and with 0 afterwards."""
     url = new_ledger(tmp_path / "ledger.db")
     engine = open_engine(url)
     with writing(engine) as connection, connection.begin():

@@ -1,4 +1,4 @@
-"""Tables that are rewritten while others use them: nothing is lost, and what hinders it is named."""
+"""Rewriting tables in use: nothing is lost, and obstacles are named."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def _schema(engine: sa.Engine) -> dict[str, Any]:
-    """Tables with their columns and indexes, in no order."""
+    """Return the tables with their columns and indexes, unordered."""
     found = sa.inspect(engine)
     return {
         table: (
@@ -51,8 +51,8 @@ def _schema(engine: sa.Engine) -> dict[str, Any]:
 
 
 def test_a_copy_follows_all_changes(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that are inserted, changed and deleted between any two slices of a copy are the same in the new table."""
-    monkeypatch.setattr("agent_server.privacy.rewriting.RENEWAL_SECONDS", -1.0)  # before each slice
+    """Rows inserted, changed and deleted between two steps of a copy are the same in the new table."""
+    monkeypatch.setattr("agent_server.privacy.rewriting.RENEWAL_SECONDS", -1.0)  # before each step
     engine = open_engine(ledger_url)
     schema = _schema(engine)
     for table in PERSONAL_TABLES:
@@ -113,7 +113,7 @@ def _value(column: sa.Column[Any], chance: random.Random) -> Any:
 
 
 def test_copies_that_page_splits_left_are_removed(tmp_path: Path) -> None:
-    """SQLite overwrites a row that is deleted, but not what splits of pages left of it; in the new table there is nothing."""
+    """SQLite overwrites a deleted row, but not the remains of page splits; the new table has none."""
     path = tmp_path / "ledger.db"
     engine = open_engine(new_ledger(path))
     for seed in range(2):
@@ -137,7 +137,7 @@ def test_copies_that_page_splits_left_are_removed(tmp_path: Path) -> None:
 
 
 def _as_user(postgres: Postgres, url: str, *statements: str) -> str:
-    """The URL of the same database for a user who owns its tables, and no more; with statements run by a superuser."""
+    """Return the URL of the same database for a user who owns only its tables, after statements run by a superuser."""
     name = name_of(url)
     role = f"shop_{name}"
     with postgres.connect(name) as connection:
@@ -147,7 +147,7 @@ def _as_user(postgres: Postgres, url: str, *statements: str) -> str:
 
 
 async def test_rights_that_are_missing_are_named(postgres: Postgres) -> None:
-    """A database user who may not rewrite statistics, or look at the log, is told what to grant; then it is finished."""
+    """A database user who may not rewrite statistics or read the log gets the grants to run; then the erasure finishes."""
     url = postgres.new_database()
     shop = Shop(_as_user(postgres, url))
     await shop.ledger.write(keep(1, user_id="gone"))
@@ -171,7 +171,9 @@ async def test_rights_that_are_missing_are_named(postgres: Postgres) -> None:
 
 
 async def test_what_others_own_in_the_database_stays(postgres: Postgres) -> None:
-    """Rights on tables stay; a view hinders the swap, and is named; a slot that keeps the log is a reason too."""
+    """Rights on tables stay; a view blocks the swap and is named; a replication slot that retains the log is a reason
+    too.
+    """
     url = new_ledger_on(postgres)
     shop, name = Shop(url), name_of(url)
     await shop.ledger.write(keep(1, user_id="gone"))
@@ -199,14 +201,14 @@ async def test_what_others_own_in_the_database_stays(postgres: Postgres) -> None
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call again until it is answered, as clients do: this machine may be busy."""
+    """Retry a call until it is answered, as clients do: the machine may be busy."""
     while True:
         with contextlib.suppress(Unavailable):
             return await call()
 
 
 async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None:
-    """Orders, verdicts and erasures of others while tables are rewritten again and again: all that was answered is there."""
+    """During repeated rewrites, orders, verdicts and erasures go on, and every acknowledged one is recorded."""
     shop, chance = Shop(ledger_url), random.Random(7)
     schema = _schema(shop.engine)
     for number in range(120):
@@ -253,7 +255,9 @@ async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None
 
 
 async def test_erasures_of_earlier_versions_are_finished(empty_url: str) -> None:
-    """A ledger of revision 0007 with an erasure: amounts that urgency tells are removed, and its tables are rewritten once."""
+    """A ledger of revision 0007 with an erasure loses amounts derivable from urgency, and its tables are rewritten
+    once.
+    """
     engine = connect(empty_url)
     with writing(engine) as connection, connection.begin():
         migrate(connection, "0007")

@@ -1,4 +1,4 @@
-"""Kappa, shares and the chance that one errs more than the others: against examples and simulations."""
+"""Kappa, shares and the test for a reviewer with more errors, against examples and simulations."""
 
 import random
 
@@ -8,7 +8,7 @@ from agent_server.feedback.agreement import chance_of_more, kappa, share
 
 
 def table(*counts: tuple[str, str, int]) -> list[tuple[str, str]]:
-    """Pairs by their counts."""
+    """Return pairs by their counts."""
     return [(first, second) for first, second, count in counts for _ in range(count)]
 
 
@@ -20,7 +20,7 @@ def test_kappa_by_hand() -> None:
 
 
 def test_kappa_at_the_edges() -> None:
-    """All agree on both words: 1. Nobody ever says anything else: it cannot be told. None at all: neither."""
+    """Kappa is 1 if all agree and both values occur, and undefined if only one occurs or without pairs."""
     sure = kappa(table(("y", "y", 5), ("n", "n", 5)))
     assert sure is not None and all(one == pytest.approx(1.0) for one in (sure.value, sure.low, sure.high))
     assert kappa(table(("y", "y", 5))) is None
@@ -28,7 +28,7 @@ def test_kappa_at_the_edges() -> None:
 
 
 def test_the_interval_covers() -> None:
-    """Of 400 simulated samples of 150 pairs, nineteen in twenty intervals hold the kappa that they were drawn with."""
+    """In 400 simulated samples of 150 pairs, about 95 % of the intervals contain the true kappa."""
     chance, covered = random.Random(1), 0
     for _ in range(400):
         pairs = []
@@ -45,14 +45,14 @@ def test_the_interval_covers() -> None:
 
 
 def test_shares() -> None:
-    """Wilson's interval of 3 in 10; none known is anything."""
+    """Wilson's interval of 3 in 10 matches; without trials the interval is 0 to 1."""
     found = share(3, 10)
     assert (round(found.low, 3), round(found.high, 3)) == (0.108, 0.603)
     assert share(0, 0).low == 0 and share(0, 0).high == 1
 
 
 def test_chance_of_more() -> None:
-    """Fisher's exact test of a lady tasting tea: all four of four right by 1 in 70; nothing wrong is certain."""
+    """Fisher's exact test of the lady tasting tea: four of four right has p = 1/70; without errors p is 1."""
     assert chance_of_more(4, 4, 0, 4) == pytest.approx(1 / 70)
     assert chance_of_more(3, 4, 1, 4) == pytest.approx(17 / 70)
     assert chance_of_more(0, 10, 0, 10) == 1

@@ -1,4 +1,4 @@
-"""Golden cases: real agent and scorer open them beside others, and no reviewer can tell them apart."""
+"""Golden cases: a real agent and scorer open them beside others, and no reviewer can distinguish them."""
 
 import random
 import re
@@ -52,7 +52,7 @@ from testing.waiting import wait_for
 
 
 async def open_golden_case(golden: GoldenCases, like: Transaction) -> Transaction | None:
-    """Open a golden case like an order; the golden order."""
+    """Open a golden case like an order; return the golden order."""
     ledger = golden._ledger
     if not await golden.open_like(like, "shop"):
         return None
@@ -61,14 +61,14 @@ async def open_golden_case(golden: GoldenCases, like: Transaction) -> Transactio
 
 
 def golden_cases(ledger: Ledger, seed: int = 1) -> GoldenCases:
-    """Golden cases of one order that goes to people."""
+    """Return golden cases of one order, which is scored between the thresholds."""
     scorer: Any = _Scorer()
     current = CurrentPolicy(Policy(0.7, 0.4, minimum_evidence=0))
     return GoldenCases(ledger, scorer, current, [GoldenOrder(message(), pb.DECISION_DENY)], 1.0, random.Random(seed))
 
 
 class _Scorer:
-    """Scores golden orders so that they go to people."""
+    """Gives every order a score between the thresholds, so that it becomes a case."""
 
     async def predict_many(self, orders: list[Transaction]) -> list[PredictResponse]:
         return [PredictResponse(legitimacy_score=0.55, model_version="m") for _ in orders]
@@ -76,7 +76,9 @@ class _Scorer:
 
 @pytest.mark.parametrize("claimed", [False, True])
 async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledger_url: str, claimed: bool) -> None:
-    """It is remembered, recorded as the first of its id and read by everybody; the golden one and its case are gone."""
+    """A real order is recorded as the first of its id and readable by all roles; the golden order and its case are
+    gone.
+    """
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     await ledger.write(keep("1001"))
@@ -119,7 +121,9 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
 
 
 async def test_a_golden_copy_goes_with_its_person(ledger_url: str) -> None:
-    """Erased with the customer whose order it is like, and with the one whose labelled order it is; nobody else's."""
+    """A golden copy is erased with the customer whose order it imitates, or whose labelled order it is, and with no
+    other.
+    """
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     for number, person in ((1001, "anna"), (1002, "bert")):
@@ -146,14 +150,16 @@ async def test_a_golden_copy_goes_with_its_person(ledger_url: str) -> None:
 
 
 class _Context:
-    """The context of a call that has no deadline and no metadata."""
+    """The context of a call without deadline and metadata."""
 
     def invocation_metadata(self) -> tuple[()]:
         return ()
 
 
 def test_a_disguise_holds_what_the_shop_sends_and_no_more() -> None:
-    """Fields that the shop's order lacks are left out; time, currency and ids are those of its kind; age stays as it was."""
+    """Fields that the shop's order lacks are cleared; time, currency and ids look like the shop's; the age is
+    unchanged.
+    """
     golden = message(
         transaction_id="golden-1", user_id="golden-user", device_id="d", currency="EUR", account_age_days=9,
         extra_texts={"shop": "x"},
@@ -173,7 +179,7 @@ def test_a_disguise_holds_what_the_shop_sends_and_no_more() -> None:
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path, table: pa.Table) -> None:
-    """A file that is missing, or has no labels, is told by the name of the setting."""
+    """A missing file, or one without labels, is an error that names the setting or the column."""
     with pytest.raises(LedgerError, match="VOUCH_AGENT_GOLDEN_ORDERS"):
         read_golden(tmp_path / "nothing.csv")
     pq.write_table(table.slice(0, 5).drop_columns(["is_abuse"]), tmp_path / "orders.parquet")
@@ -182,7 +188,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path, table: pa.Table) -> Non
 
 
 async def test_a_share_is_drawn(tmp_path: Path) -> None:
-    """One in fifty cases has a golden one beside it, at random; none without golden orders, or with a share of 0."""
+    """One in fifty cases gets a golden one, at random; none without golden orders, or with a share of 0."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     nobody: Any = None
     current: Any = CurrentPolicy(nobody)
@@ -196,7 +202,7 @@ async def test_a_share_is_drawn(tmp_path: Path) -> None:
 
 
 def test_reviewers_cannot_tell(models: Path, table: pa.Table, tmp_path: Path) -> None:
-    """An agent with golden orders opens a case beside each; by every call a reviewer sees two of one kind, an auditor which."""
+    """An agent opens a golden case beside each case; no call of a reviewer distinguishes them, but an auditor's does."""
     made = {name: new_key() for name in ("shop", "reviewer", "auditor")}
     (tmp_path / "keys").write_text("\n".join(f"{name}:{digest(key)}:{name}" for name, key in made.items()))
     pq.write_table(table.slice(0, 2000), tmp_path / "golden.parquet")
@@ -206,7 +212,9 @@ def test_reviewers_cannot_tell(models: Path, table: pa.Table, tmp_path: Path) ->
     front.settings = {**front.settings, **own, "VOUCH_AGENT_API_KEYS": str(tmp_path / "keys")}
     engine = open_engine(new_ledger(tmp_path / "chaos.db"))
     with engine.begin() as connection:
-        connection.execute(MEMORY.update().values(since=0))  # so that memory fills in what orders lack
+        connection.execute(
+            MEMORY.update().values(since=0)
+        )  # so that fields missing from orders are completed from history
     engine.dispose()
     as_shop, as_reviewer, as_auditor = (((("x-api-key", made[name]),)) for name in ("shop", "reviewer", "auditor"))
     with running(behind, front), grpc.insecure_channel(front.address) as channel:

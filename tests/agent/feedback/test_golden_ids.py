@@ -1,4 +1,4 @@
-"""Ids of golden orders: they look like the shop's, and hold nothing of a real one."""
+"""Ids of golden orders: they look like the shop's and contain nothing of a real one."""
 
 import random
 import re
@@ -34,14 +34,14 @@ ids = st.text(st.sampled_from("abcdefABCDXYZ0123456789_-:."), min_size=1, max_si
     ],
 )
 def test_ids_look_like_the_shops(text: str, pattern: str) -> None:
-    """What is constant in a shop's ids stays, and what counts or was drawn is drawn anew."""
+    """Constant parts of the shop's ids stay; counters and random parts are drawn anew."""
     made = {like_this(text, random.Random(seed)) for seed in range(50)}
     assert len(made) > 40 and all(re.fullmatch(pattern, one) for one in made), made
 
 
 @given(text=ids, seed=st.integers(0, 1000))
 def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) -> None:
-    """It is printable, not empty, and at most four characters longer than the one that it is like."""
+    """A generated id is printable, not empty, and at most four characters longer than its model."""
     made = like_this(text, random.Random(seed))
     assert 0 < len(made) <= len(text) + 4 and made.isprintable()
 
@@ -54,7 +54,7 @@ def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) ->
     ],
 )  # fmt: skip
 def test_nothing_of_a_real_id_is_kept(text: str) -> None:
-    """Every letter and digit is drawn anew, but for words that shops number their things with."""
+    """Every letter and digit is drawn anew, except common words in ids."""
     made = [like_this(text, random.Random(seed)) for seed in range(80)]
     unchanged = "".join(
         letter if all(len(one) > place and one[place] == letter for one in made) else " "
@@ -64,14 +64,14 @@ def test_nothing_of_a_real_id_is_kept(text: str) -> None:
 
 
 class _Same(random.Random):
-    """Chance that always draws the same."""
+    """A random generator that always draws the same."""
 
     def choice(self, seq: Any) -> Any:
         return seq[0]
 
 
 async def test_no_golden_order_takes_an_id_of_the_shop(tmp_path: Path) -> None:
-    """Of 10,000 possible ids 5,000 are taken: golden orders get others, of accounts and devices too; none where all are."""
+    """If 5,000 of 10,000 ids are taken, golden orders, accounts and devices get others; if all are taken, none is made."""
     url = new_ledger(tmp_path / "ledger.db")
     fill(url, 5000, lambda number: keep(f"{number:04}", pb.DECISION_APPROVE, 0.9, user_id=f"u{number:04}"))
     ledger = Ledger(open_engine(url))

@@ -1,4 +1,4 @@
-"""Labels as files: types come from the contract, whatever order comes first."""
+"""Labels as files: types come from the contract, not from the first order."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.agent.feedback.test_labels import decided, reported
 
 @pytest.fixture
 def empty(tmp_path: Path) -> str:
-    """A ledger without an entry."""
+    """Return the URL of an empty ledger."""
     return new_ledger(tmp_path / "ledger.db")
 
 
@@ -37,7 +37,7 @@ EXTRAS: list[tuple[dict[str, float], dict[str, str]]] = [
 async def test_types_come_from_the_contract(
     empty: str, tmp_path: Path, suffix: str, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever order comes first, each column of an export has the contract's type, and every value is read back."""
+    """For any order of the rows, each column of an export has the contract's type, and every value is read back."""
     ledger = Ledger(open_engine(empty))
     order_of_writing = [(first + step) % 4 for step in range(4)]
     for number in order_of_writing:
@@ -74,7 +74,7 @@ def test_an_export_of_memory_takes_the_same_orders(empty: str, tmp_path: Path) -
 
 
 def test_nothing_known_is_no_file(empty: str, tmp_path: Path) -> None:
-    """Without a label there is a sentence, exit code 1, and no file."""
+    """Without labels the export prints a message, exits with 1 and writes no file."""
     output = tmp_path / "labels.csv"
     done = call("labels", "--ledger", empty, "export", "--output", str(output))
     assert (done.returncode, output.exists()) == (1, False)

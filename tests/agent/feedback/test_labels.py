@@ -41,7 +41,7 @@ def decided(
     texts: Mapping[str, str] = MappingProxyType({}),
     **fields: Any,
 ) -> RecordDecision:
-    """A decision on an order with some extras, made so many days ago."""
+    """Return a decision on an order with extras, made `days_ago` days ago."""
     order = message(transaction_id=f"t{number}", **fields)
     order.extra_numbers.update(numbers)
     order.extra_texts.update(texts)
@@ -52,12 +52,12 @@ def decided(
 
 
 def reported(number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK, source: str = "bank") -> Report:
-    """A report on an order, made so many days ago."""
+    """Return a report on an order, made `days_ago` days ago."""
     return Report(outcomes.Outcome(transaction_id=f"t{number}", kind=kind, source=source), NOW - days_ago * DAY, "shop")
 
 
 async def judge(ledger: Ledger, number: int, days_ago: int, verdict: pb.Decision) -> None:
-    """An order that a person judged so many days ago."""
+    """Record an order that a person judged `days_ago` days ago."""
     ada = Reviewer("ada", NOW - days_ago * DAY)
     review = decided(number, days_ago, pb.DECISION_REVIEW)
     case_id = (await ledger.write(review)).answer.case_id
@@ -67,7 +67,7 @@ async def judge(ledger: Ledger, number: int, days_ago: int, verdict: pb.Decision
 
 
 async def test_one_age_for_labels_of_all_kinds(ledger_url: str) -> None:
-    """With an age no younger order has a label, whoever said what of it; without one every statement is a label."""
+    """With an age, no younger order has a label from any source; without one, every statement is a label."""
     ledger = Ledger(open_engine(ledger_url))
     for number, days_ago in enumerate((100, 61, 59, 1)):
         await ledger.write(decided(number, days_ago))
@@ -91,7 +91,9 @@ async def test_one_age_for_labels_of_all_kinds(ledger_url: str) -> None:
 
 
 async def _write_every_kind(url: str) -> None:
-    """Orders that were approved, denied, judged, reported twice, decided again, and several reports at one moment."""
+    """Write orders that were approved, denied, judged, reported twice, revised, and reported several times at one
+    moment.
+    """
     ledger = Ledger(open_engine(url))
     for number in range(60):
         decision = pb.DECISION_DENY if number % 10 == 9 else pb.DECISION_APPROVE
@@ -110,7 +112,7 @@ async def _write_every_kind(url: str) -> None:
 
 
 class _Counting:
-    """A connection that notes how many rows are in memory at once."""
+    """A connection that counts the rows in memory at once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self.most, self.read = connection, 0, 0
@@ -156,7 +158,7 @@ def _pages(connection: Any, size: int, **options: Any) -> list[list[Known]]:
 
 
 async def test_pages_are_the_labels(ledger_url: str) -> None:
-    """Pages of any size hold each label once, the latest word on its order, oldest first, as one page of all does."""
+    """Pages of any size contain each label once, the latest statement on its order, oldest first, like one page of all."""
     await _write_every_kind(ledger_url)
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
@@ -173,7 +175,7 @@ async def test_pages_are_the_labels(ledger_url: str) -> None:
 
 
 async def test_no_statement_after_a_moment_counts(ledger_url: str) -> None:
-    """What is said while pages are read changes none of them: each order is named once."""
+    """Statements made while pages are read change none of them: each order is listed once."""
     ledger = Ledger(open_engine(ledger_url))
     for number in range(4):
         await ledger.write(decided(number, 90))
@@ -191,7 +193,7 @@ async def test_no_statement_after_a_moment_counts(ledger_url: str) -> None:
 
 
 def test_a_page_does_not_read_the_ledger(tmp_path: Path) -> None:
-    """A page of labels reads some rows for each of its labels, in a ledger ten times as long as in a short one."""
+    """A page reads the same number of rows from a ledger ten times as long."""
     read = []
     for records in (300, 3000):
         url = new_ledger(tmp_path / f"{records}.db")
@@ -209,13 +211,13 @@ def test_a_page_does_not_read_the_ledger(tmp_path: Path) -> None:
 
 
 async def test_reviewers_are_counted_in_parts(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report on reviewers holds no more verdicts at once than a part, and says the same in parts of any size."""
+    """The report on reviewers has no more verdicts than one part in memory, and is the same for parts of any size."""
     ledger = Ledger(open_engine(ledger_url))
     for number in range(12):
         await judge(ledger, number, 5, pb.DECISION_DENY if number % 3 else pb.DECISION_APPROVE)
     ledger.close()
     engine = open_engine(ledger_url)
-    with engine.begin() as connection:  # second looks at some of them
+    with engine.begin() as connection:  # blind reviews of some of them
         rows = connection.execute(sa.select(CASES).order_by(CASES.c.case_id).limit(6)).all()
         for number, row in enumerate(rows):
             again = row._asdict() | {

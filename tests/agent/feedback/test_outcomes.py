@@ -1,4 +1,4 @@
-"""Outcomes and labels: reported once, the latest word counts, nothing of the erased is left."""
+"""Outcomes and labels: each is reported once, the latest statement counts, and erasure removes all."""
 
 from pathlib import Path
 
@@ -30,19 +30,19 @@ CHARGEBACK, GOOD = outcomes.OUTCOME_KIND_CHARGEBACK, outcomes.OUTCOME_KIND_CONFI
 
 
 def report(number: int, kind: outcomes.OutcomeKind = CHARGEBACK, now: int = 100, source: str = "bank") -> Report:
-    """A report on the order of a number."""
+    """Return a report on the order of a number."""
     outcome = outcomes.Outcome(transaction_id=f"t{number}", kind=kind, occurred_at=Timestamp(seconds=50), source=source)
     return Report(outcome, now, "shop")
 
 
 async def labels(ledger: Ledger, since: int = 0) -> list[tuple[str, bool, str]]:
-    """Order, label and source of all labels."""
+    """Return order, label and source of all labels."""
     found: list[cases.ExportLabelsResponse] = await ledger.read(labelled(await ledger.read(known_labels(since))))
     return [(label.transaction.transaction_id, label.is_abuse, label.source) for label in found]
 
 
 async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
-    """Reported twice, also by another: the first report stays. Another time, kind or source is another outcome."""
+    """A repeated report, also by another reporter, keeps the first; another time, kind or source is another outcome."""
     ledger = Ledger(open_engine(ledger_url))
     await ledger.write(keep(1, pb.DECISION_APPROVE, 0.9))
     first, again = [await ledger.write(report(1, now=now)) for now in (100, 200)]
@@ -59,7 +59,7 @@ async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
 
 
 async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
-    """Verdict, chargeback, confirmation: whoever speaks last; a decision of which nobody knows more is no label."""
+    """The latest of verdict, chargeback and confirmation is the label; a decision without any has none."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 10)
     case_id = (await ledger.write(keep(1))).answer.case_id
     await ledger.write(keep(2, pb.DECISION_DENY, 0.1))
@@ -79,7 +79,7 @@ async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
 
 
 async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
-    """Orders decided, outcomes reported by their truth, labels exported: a dataset that trains, without the denied."""
+    """Decided orders with outcomes yield labels that train a model; denied orders are left out."""
     url = new_ledger(tmp_path / "ledger.db")
     ledger, orders = Ledger(open_engine(url)), list(messages(table.slice(0, 400)))
     is_abuse = table.slice(0, 400).column("is_abuse").to_pylist()

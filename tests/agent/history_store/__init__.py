@@ -1,1 +1,1 @@
-"""Tests of history store."""
+"""Tests of the history store."""

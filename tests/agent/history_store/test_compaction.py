@@ -1,4 +1,4 @@
-"""Retention: what no window sees is folded into totals, and nobody's counts change by it."""
+"""Compaction: attempts outside all windows become totals, and no count changes."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ NOW = BEGUN + 1000 * DAY
 
 
 def rows_of(url: str, table: sa.Table) -> int:
-    """How many rows a table has."""
+    """Return the number of rows of a table."""
     engine = open_engine(url)
     with engine.connect() as connection:
         count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
@@ -30,7 +30,9 @@ def rows_of(url: str, table: sa.Table) -> int:
 
 
 async def test_folding_changes_no_count(ledger_url: str, tmp_path: Path) -> None:
-    """Two memories of one stream over 200 days, one folded ten times: the same values, to the bit, from fewer rows."""
+    """Two histories of one stream over 200 days, one compacted ten times, have equal values to the bit; one has fewer
+    rows.
+    """
     folded, whole = memory_of(ledger_url), memory_of(new_ledger(tmp_path / "whole.db"))
     chance, compared = random.Random(1), 0
     for number in range(300):
@@ -57,7 +59,7 @@ async def test_folding_changes_no_count(ledger_url: str, tmp_path: Path) -> None
 
 
 async def test_an_order_from_before_the_fold_knows_nothing(ledger_url: str) -> None:
-    """Later than the moment of the fold everything is known as ever; an order that is older itself gets no counts."""
+    """Orders later than the compaction get all counts; an older order gets none."""
     ledger = memory_of(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY + number * 20 * DAY, device_id="d", order_amount=10.0))
@@ -75,7 +77,7 @@ async def test_an_order_from_before_the_fold_knows_nothing(ledger_url: str) -> N
 
 
 async def test_a_clock_that_is_ahead_folds_nothing(ledger_url: str) -> None:
-    """A few orders from the future move nothing, and none moves it beyond the clock's own time."""
+    """Orders from the future compact nothing, and none moves the boundary past the present."""
     ledger = memory_of(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY))
@@ -89,7 +91,7 @@ async def test_a_clock_that_is_ahead_folds_nothing(ledger_url: str) -> None:
 
 
 async def test_an_erased_person_is_in_no_total(ledger_url: str) -> None:
-    """What was folded of a person goes with them; what was folded of others stays."""
+    """Erasing a person removes their part of the totals; those of others stay."""
     ledger = memory_of(ledger_url)
     for number in range(30):
         await review(
@@ -102,7 +104,7 @@ async def test_an_erased_person_is_in_no_total(ledger_url: str) -> None:
 
 
 async def test_an_import_is_not_folded_under_its_hands(ledger_url: str) -> None:
-    """While an import goes on nothing is folded; once its orders are, the same file again changes nothing and moves nothing."""
+    """Nothing is compacted during an import; afterwards, importing the same file again changes nothing."""
     past = pa.table(
         {
             "transaction_id": [f"p{number}" for number in range(40)],

@@ -1,4 +1,4 @@
-"""Memory: what the agent fills in is what the definitions say of the orders before it, whatever comes in which order."""
+"""History: the agent completes fields by the definitions, from the orders before, in any order of arrival."""
 
 import asyncio
 import random
@@ -31,13 +31,13 @@ APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIE
 
 
 class _Call:
-    """As much of a call as a verdict needs."""
+    """The part of a call that a verdict reads."""
 
     request_id = "verdict"
 
 
 def order(number: int | str, at: int, user: str = "u", **fields: Any) -> Transaction:
-    """A raw order: nothing of the past."""
+    """Return an order without history fields."""
     made = Transaction(transaction_id=f"t{number}", user_id=user, **fields)
     made.timestamp.seconds = at
     if not made.HasField("account_created_date"):
@@ -46,7 +46,7 @@ def order(number: int | str, at: int, user: str = "u", **fields: Any) -> Transac
 
 
 def memory_of(url: str, since: int = BEGUN) -> Ledger:
-    """A ledger whose memory began then."""
+    """Return a ledger whose history began at a moment."""
     engine = open_engine(url)
     with engine.begin() as connection:
         connection.execute(MEMORY.update().values(since=since))
@@ -54,7 +54,7 @@ def memory_of(url: str, since: int = BEGUN) -> Ledger:
 
 
 async def recall(ledger: Ledger, transaction: Transaction) -> HistoryFeatures:
-    """What memory knows of an order."""
+    """Record an attempt and return its history features."""
     recalled = await ledger.write(RecordAttempt(transaction))
     assert isinstance(recalled, HistoryFeatures)
     return recalled
@@ -63,7 +63,7 @@ async def recall(ledger: Ledger, transaction: Transaction) -> HistoryFeatures:
 async def keep(
     ledger: Ledger, transaction: Transaction, recalled: HistoryFeatures, decision: pb.Decision = APPROVE
 ) -> RecordedDecision:
-    """Keep a decision on it."""
+    """Record a decision on an order."""
     answer = answer_for(transaction.transaction_id, decision)
     answer.completed_fields.extend(to_proto(recalled.values))
     context = DecisionContext("shop", "", "", recalled.position)
@@ -72,14 +72,14 @@ async def keep(
 
 
 async def review(ledger: Ledger, transaction: Transaction, decision: pb.Decision = APPROVE) -> dict[str, Value]:
-    """RecordAttempt and keep."""
+    """Record an attempt and a decision."""
     recalled = await recall(ledger, transaction)
     await keep(ledger, transaction, recalled, decision)
     return recalled.values
 
 
 async def test_a_raw_order_is_filled(ledger_url: str) -> None:
-    """Counts, mean, cards, devices and addresses of what came before, by the definitions; the answer and the record say so."""
+    """Counts, mean, cards, devices and addresses are completed by the definitions, in the answer and in the record."""
     ledger = memory_of(ledger_url)
     at = BEGUN + 40 * DAY
     fields: dict[str, Any] = {"device_id": "d", "ip_address": "1.2.3.4", "card_id": "c", "order_amount": 10.0}
@@ -93,7 +93,7 @@ async def test_a_raw_order_is_filled(ledger_url: str) -> None:
 
 
 async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
-    """An account with orders of 1970 and of 9999: no number of days is above what the contract takes, so that it is scored."""
+    """For an account with orders of 1970 and 9999, no number of days exceeds the contract's maximum, so it is scored."""
     ledger = memory_of(ledger_url, since=0)
     latest = 253_402_300_799
     orders = [order(number, at, order_amount=1e9, device_id="d") for number, at in enumerate((1, latest - 60, latest))]
@@ -109,7 +109,7 @@ async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
 
 
 async def test_what_the_shop_says_wins(ledger_url: str) -> None:
-    """Fields that the order has are left alone; zero and false are values too."""
+    """Fields that the order has are unchanged; zero and false are values too."""
     ledger = memory_of(ledger_url)
     await review(ledger, order(1, BEGUN + DAY))
     given = order(2, BEGUN + DAY + 1, orders_last_24h=0, new_device=False, payment_attempts_24h=7)
@@ -120,7 +120,7 @@ async def test_what_the_shop_says_wins(ledger_url: str) -> None:
 
 
 async def test_a_young_memory_says_nothing(ledger_url: str) -> None:
-    """A window that reaches back behind memory's beginning is left open, and so is the life of an older account."""
+    """A window that begins before the history, and the lifetime counts of an older account, are not completed."""
     ledger = memory_of(ledger_url)
     old = order(1, BEGUN + DAY - 1, device_id="d")
     old.account_created_date.seconds = BEGUN - 1
@@ -136,7 +136,7 @@ async def test_a_young_memory_says_nothing(ledger_url: str) -> None:
 
 
 async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> None:
-    """The same order again gets its answer; asked again before that it is the same attempt; other content replaces."""
+    """The same order again gets its answer; before the decision it is the same attempt; other content replaces it."""
     ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
     first = order(1, at, order_amount=10.0)
     recalled = await recall(ledger, first)
@@ -154,7 +154,7 @@ async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> 
 
 
 async def test_a_denial_takes_an_order_out(ledger_url: str) -> None:
-    """By the policy at once, by a verdict from then on; approved by a person it is an order again."""
+    """A denied order does not count: by the policy at once, by a verdict from then on; approved by a person it counts."""
     ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
     await review(ledger, order(1, at), DENY)
     assert (await recall(ledger, order(2, at + 1))).values["orders_last_24h"] == 0
@@ -166,12 +166,12 @@ async def test_a_denial_takes_an_order_out(ledger_url: str) -> None:
     assert claimed is not None
     await ledger.write(Resolve(by, Verdict(claimed, DENY), _Call()))  # type: ignore[arg-type]
     found = (await recall(ledger, order(5, at + 4, "v"))).values
-    assert (found["orders_last_24h"], found["payment_attempts_24h"]) == (1, 3)  # t4 alone is one now
+    assert (found["orders_last_24h"], found["payment_attempts_24h"]) == (1, 3)  # only t4 is left
     ledger.close()
 
 
 async def test_of_two_at_once_one_sees_the_other(ledger_url: str) -> None:
-    """Two agents, many orders of one device at the same second: each number of accounts comes once."""
+    """Of many concurrent orders of one device on two agents, each gets another number of accounts."""
     ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
     at = BEGUN + 40 * DAY
     orders = [order(number, at, f"u{number}", device_id="shared") for number in range(40)]
@@ -182,7 +182,7 @@ async def test_of_two_at_once_one_sees_the_other(ledger_url: str) -> None:
 
 
 async def test_forgetting_a_person_forgets_their_past(ledger_url: str) -> None:
-    """What was erased is seen by nobody; the numbers of attempts stay, so that none is given twice."""
+    """Erased attempts are not counted; attempt numbers are never reused."""
     engine = open_engine(ledger_url)
     ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
     await review(ledger, order(1, at, "gone", device_id="d", card_id="c", order_amount=5.0))
@@ -201,7 +201,9 @@ async def test_forgetting_a_person_forgets_their_past(ledger_url: str) -> None:
 
 
 async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> None:
-    """Orders that are late, simultaneous, repeated, revised, denied, of hot keys and of none, by some agents at once."""
+    """Return orders that are late, simultaneous, repeated, revised, denied, with hot keys and without, for several
+    agents.
+    """
     sent: list[Transaction] = []
     clock = BEGUN + 31 * DAY
 
@@ -228,7 +230,7 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
         sent.append(made)
         ledger = chance.choice(ledgers)
         recalled = await ledger.write(RecordAttempt(made))
-        if isinstance(recalled, HistoryFeatures) and chance.random() < 0.95:  # else whoever asked was killed
+        if isinstance(recalled, HistoryFeatures) and chance.random() < 0.95:  # else the caller was killed
             await keep(ledger, made, recalled, chance.choice((APPROVE, APPROVE, DENY, REVIEW)))
         if chance.random() < 0.2:
             by = Reviewer(chance.choice(("ada", "bob")), 1_000)
@@ -246,7 +248,7 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
 
 
 async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) -> None:
-    """A reviewer resolves the case of content that was replaced meanwhile: who comes next sees neither of the two before."""
+    """If a reviewer resolves a case with replaced content, the next order counts neither of the two contents twice."""
     ledger, at, by = memory_of(ledger_url), BEGUN + 40 * DAY, Reviewer("ada", 1_000)
     contents = [order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0)]
     await keep(ledger, contents[0], await recall(ledger, contents[0]), REVIEW)
@@ -262,7 +264,7 @@ async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) 
 
 
 async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
-    """Two contents of one order are under way at once: the third replaces both, in memory and in the replay."""
+    """A third content of an order replaces two concurrent ones, in history and in the replay."""
     ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
     first, second, third = (order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0))
     early = await recall(ledger, first)
@@ -275,7 +277,7 @@ async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
-    """Two agents at once, whatever the stream: every value that was filled in is, to the bit, what the ledger says it was."""
+    """With two agents and any stream, every completed value equals a replay of the ledger, to the bit."""
     ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
     await _stream(ledgers, random.Random(seed), 120)
     for ledger in ledgers:

@@ -1,4 +1,6 @@
-"""Links: which accounts share a device, an address or a card with an order's, and what a reviewer may see of their orders."""
+"""Links: which accounts share a device, an address or a card with an order, and what a reviewer may see of their
+orders.
+"""
 
 import asyncio
 
@@ -17,7 +19,7 @@ AT = BEGUN + 40 * DAY
 
 
 async def test_accounts_are_linked_two_steps_far(ledger_url: str) -> None:
-    """By device, address and card; the third step is not told, nor is who shares nothing."""
+    """Accounts linked in one or two steps by device, address or card are listed; others are not."""
     ledger = memory_of(ledger_url)
     await review(ledger, order(1, AT, "own", device_id="d1"))
     await review(ledger, order(2, AT + 1, "near", device_id="d1", card_id="c1"), DENY)
@@ -41,7 +43,7 @@ async def test_accounts_are_linked_two_steps_far(ledger_url: str) -> None:
 
 
 async def test_an_erased_person_is_linked_to_nobody(ledger_url: str) -> None:
-    """Neither as an account nor by an order."""
+    """An erased person is not linked, neither as an account nor by an order."""
     ledger = memory_of(ledger_url)
     await review(ledger, order(1, AT, "stays", device_id="d"))
     await review(ledger, order(2, AT, "gone", device_id="d"))
@@ -53,7 +55,7 @@ async def test_an_erased_person_is_linked_to_nobody(ledger_url: str) -> None:
 
 
 async def test_a_crowded_key_is_told_in_part(ledger_url: str) -> None:
-    """A device of hundreds of accounts: so many are told as a page can bear, and that there are more."""
+    """A device with hundreds of accounts: a page lists as many as fit, and says that there are more."""
     ledger = memory_of(ledger_url)
     orders = (order(number, AT + number, f"u{number}", device_id="d") for number in range(450))
     await asyncio.gather(*(review(ledger, one) for one in orders))
@@ -65,7 +67,7 @@ async def test_a_crowded_key_is_told_in_part(ledger_url: str) -> None:
 
 
 async def test_a_place_in_the_chain_is_verified(ledger_url: str) -> None:
-    """What was written holds; a changed answer, a changed entry and a cut behind it do not, each in words."""
+    """An untouched record verifies; a changed answer, a changed entry and a truncated chain do not, each with a reason."""
     ledger = memory_of(ledger_url)
     for number in range(4):
         await review(ledger, order(number, AT + number))
@@ -87,7 +89,7 @@ async def test_a_place_in_the_chain_is_verified(ledger_url: str) -> None:
 
 
 async def test_decisions_newest_first_and_by_model(ledger_url: str) -> None:
-    """Pages lead from the newest to the oldest; of a model that none rests on there are none."""
+    """Pages lead from the newest to the oldest decision; for a model without decisions there are none."""
     ledger = memory_of(ledger_url)
     for number in range(7):
         await review(ledger, order(number, AT + number))

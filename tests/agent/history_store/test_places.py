@@ -1,6 +1,6 @@
-"""One order counts once: whatever contents of it arrive at once, are decided or are not, and in whichever order.
+"""One order counts once, whichever of its contents arrive concurrently or are decided, in any order.
 
-What is expected is counted from what was sent alone: neither the ledger's numbers nor the replay are looked at for it.
+The expected counts come only from the orders sent, not from the ledger's numbers or the replay.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ NOW = BEGUN + 1000 * DAY
 
 
 def contents(name: str, amounts: Sequence[float], user: str = "u") -> list[Transaction]:
-    """One order with several amounts."""
+    """Return one order with several amounts."""
     return [order(name, AT, user, order_amount=amount, device_id=f"d-{name}-{amount}") for amount in amounts]
 
 
 async def decided(ledger: Ledger, sent: Transaction, decision: Any = APPROVE) -> None:
-    """What an agent does with an order: recall, and keep a decision unless there is one."""
+    """Process an order as an agent does: record the attempt, and a decision unless there is one."""
     recalled = await ledger.write(RecordAttempt(sent))
     if isinstance(recalled, HistoryFeatures):
         await asyncio.sleep(0)
@@ -63,14 +63,14 @@ async def decided(ledger: Ledger, sent: Transaction, decision: Any = APPROVE) ->
 
 
 async def seen(ledger: Ledger, name: str = "probe", user: str = "u") -> tuple[Any, ...]:
-    """What the account's next order is told: orders, attempts before it, and their mean amount."""
+    """Return the history of the account's next order: orders, attempts before it, and their mean amount."""
     values = (await recall(ledger, order(name, AT + 1, user))).values
     assert values["orders_last_24h"] == values["orders_last_7d"] == values["total_orders_lifetime"]
     return values["orders_last_24h"], int(values["payment_attempts_24h"]) - 1, values["avg_order_value"]
 
 
 async def latest_amount(ledger: Ledger, name: str) -> float:
-    """The amount of the latest decision on an order."""
+    """Return the amount of the latest decision on an order."""
     record = await ledger.read(latest_record(f"t{name}"))
     assert record is not None
     return record.transaction.order_amount
@@ -78,7 +78,9 @@ async def latest_amount(ledger: Ledger, name: str) -> float:
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8, 24])
 async def test_contents_that_come_at_once_count_once(ledger_url: str, count: int) -> None:
-    """Eight contents of one order at once, on two agents: the account has one order, with the content decided last."""
+    """After eight concurrent contents of one order on two agents, the account has one order, with the last decided
+    content.
+    """
     ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
     sent = contents("same", [20.0 + number for number in range(count)])
     await asyncio.gather(*(decided(ledgers[place % 2], one) for place, one in enumerate(sent)))
@@ -89,7 +91,7 @@ async def test_contents_that_come_at_once_count_once(ledger_url: str, count: int
 
 
 async def test_contents_of_one_write_are_entered_one_after_another(ledger_url: str) -> None:
-    """Three contents that one transaction of the ledger enters: who is entered behind them sees the third, and it alone."""
+    """Of three contents in one transaction, only the third counts for later orders."""
     engine = open_engine(ledger_url)
     memory_of(ledger_url).close()
     recalls = [RecordAttempt(one) for one in (*contents("same", [10.0, 20.0, 30.0]), order("probe", AT + 1))]
@@ -105,7 +107,7 @@ async def test_contents_of_one_write_are_entered_one_after_another(ledger_url: s
 
 
 async def test_a_content_that_was_never_decided_is_replaced(ledger_url: str) -> None:
-    """Whoever asked was killed, and the order comes again with other content: it counts once, and so does a third content."""
+    """After the caller was killed, the order is submitted with other content, twice: it counts once."""
     ledger = memory_of(ledger_url)
     first, second, third = contents("same", [10.0, 20.0, 30.0])
     await recall(ledger, first)
@@ -119,7 +121,7 @@ async def test_a_content_that_was_never_decided_is_replaced(ledger_url: str) -> 
 
 
 async def test_other_users_and_times_are_other_content_too(ledger_url: str) -> None:
-    """The order is found by its id alone: another account or another time in it leaves nothing behind at the first."""
+    """The order is found by its id alone: another account or time in it leaves nothing behind at the first."""
     ledger = memory_of(ledger_url)
     await recall(ledger, order("same", AT, "u", order_amount=10.0))
     await recall(ledger, order("same", AT - 5, "v", order_amount=10.0))
@@ -129,7 +131,7 @@ async def test_other_users_and_times_are_other_content_too(ledger_url: str) -> N
 
 
 async def test_a_late_decision_gets_its_place_back(ledger_url: str) -> None:
-    """A content that was replaced while it waited is decided last: it is what the order is, approved or denied."""
+    """Replaced content that is decided last is the content of the order, approved or denied."""
     for decision, wanted in ((APPROVE, (1, 1, 10.0)), (DENY, (0, 1, 0.0))):
         user = f"u{decision}"
         ledger = memory_of(ledger_url)
@@ -143,7 +145,7 @@ async def test_a_late_decision_gets_its_place_back(ledger_url: str) -> None:
 
 
 async def test_a_verdict_on_an_older_content_is_the_orders(ledger_url: str) -> None:
-    """A reviewer denies the case of the first content after the second was approved: the order is denied."""
+    """If a reviewer denies the first content after the second was approved, the order counts as denied."""
     ledger, by = memory_of(ledger_url), Reviewer("ada", 1_000)
     first, second = contents("same", [10.0, 20.0])
     await review(ledger, first, REVIEW)
@@ -156,15 +158,16 @@ async def test_a_verdict_on_an_older_content_is_the_orders(ledger_url: str) -> N
     assert (values["orders_last_24h"], values["payment_attempts_24h"]) == (
         1,
         3,
-    )  # the probe before it alone is an order
+    )  # only the probe before it is an order
     ledger.close()
     assert all(completed == known for completed, known in replayed(ledger_url))
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_whatever_comes_orders_are_counted_by_their_ids(ledger_url: str, tmp_path: Path, seed: int) -> None:
-    """Thirty orders with up to five contents each, in bursts on two agents, some never decided: thirty orders; the export
-    computes to what was filled in, and folding everything leaves the totals as they were.
+    """Thirty orders with up to five contents each, in bursts on two agents, some undecided, count as thirty orders.
+
+    The export computes the same completed values, and compaction keeps the totals.
     """
     chance = random.Random(seed)
     ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
@@ -199,7 +202,7 @@ async def test_whatever_comes_orders_are_counted_by_their_ids(ledger_url: str, t
 
 
 def _computed_from_the_export(url: str, folder: Path) -> None:
-    """`vouch history export` and `compute` give what was filled in, decision by decision."""
+    """Check that `vouch history export` and `compute` give the completed values of each decision."""
     export, output = folder / "export.parquet", folder / "filled.parquet"
     assert call("history", "export", "--ledger", url, "--output", str(export)).returncode == 0
     done = call("history", "compute", str(export), "--output", str(output))
@@ -211,7 +214,7 @@ def _computed_from_the_export(url: str, folder: Path) -> None:
 
 
 async def _folds_to_the_same(url: str, orders: int) -> None:
-    """All attempts become totals of as many orders, and nothing of replaced ones is left."""
+    """Check that compaction turns attempts into totals of as many orders, without replaced ones."""
     ledger = memory_of(url)
     later = (order(f"later-{number}", AT + 400 * DAY, "later") for number in range(400))
     await asyncio.gather(*(recall(ledger, one) for one in later))  # most of the latest orders: the present is far ahead
@@ -223,7 +226,7 @@ async def _folds_to_the_same(url: str, orders: int) -> None:
 
 
 async def test_an_order_that_is_folded_is_not_counted_again(ledger_url: str) -> None:
-    """Its id comes again with other content after a hundred days: the account still has one order of that id."""
+    """An id submitted again with other content after a hundred days still counts as one order."""
     ledger = memory_of(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY + number * 20 * DAY, device_id="d", order_amount=10.0))
@@ -235,7 +238,7 @@ async def test_an_order_that_is_folded_is_not_counted_again(ledger_url: str) -> 
 
 
 async def test_an_imported_order_is_not_counted_again(ledger_url: str) -> None:
-    """It is asked about with other content than it was imported with: one order, the first attempt of an import too."""
+    """An imported order submitted with other content counts once, as does the first attempt of an import."""
     ledger = memory_of(ledger_url, AT + DAY)
     past = pa.table(
         {
@@ -260,7 +263,7 @@ async def test_an_imported_order_is_not_counted_again(ledger_url: str) -> None:
 
 
 async def test_erasing_a_person_erases_what_was_replaced(ledger_url: str) -> None:
-    """A content that was replaced undecided is personal too; what the person sends meanwhile does not bring it back."""
+    """Replaced, undecided content is erased too; orders that the person sends meanwhile do not bring it back."""
     ledger = memory_of(ledger_url)
     first, second = contents("same", [10.0, 20.0])
     early = await recall(ledger, first)
@@ -271,7 +274,7 @@ async def test_erasing_a_person_erases_what_was_replaced(ledger_url: str) -> Non
     left = await ledger.read(lambda rows: rows.execute(sa.select(REPLACED_ATTEMPTS)).all())
     assert [row.amount for row in left] == [10_000]
     assert await seen(ledger) == (0, 0, 0.0)
-    await keep(ledger, first, early)  # it was under way
+    await keep(ledger, first, early)  # it was in progress
     await ledger.write(Erase(user_id="u"))
     assert await seen(ledger, "probe-2") == (0, 0, 0.0)
     ledger.close()
