@@ -1,4 +1,4 @@
-"""What tests share: one dataset, one model, one running stack."""
+"""Fixtures of all tests: one dataset, one model, one running stack."""
 
 import contextlib
 import fcntl
@@ -32,29 +32,29 @@ _WITH_PROCESSES = {
     "bench", "chaos", "console", "doors", "edge", "erasure", "listeners", "services", "test_dataset.py", "test_packages.py",
     "test_recipes.py", "test_stream.py", "test_typescript.py", "test_weights.py",
 }  # fmt: skip
-"""What `--fast` leaves out, as it mostly starts processes or takes long; elsewhere it skips a test as soon as it starts one."""
-# How long an example takes is the machine's affair; what it gives is ours.
+"""Tests that `--fast` skips, since most start processes or are slow; other tests are skipped once they start one."""
+# The time of an example depends on the machine, so it has no limit.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
-# Two test processes on two cores: threads of OpenMP that wait for one another by spinning would slow all down.
+# Two test processes on two cores: OpenMP threads that spin while they wait for one another would slow down everything.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-# Every call by httpx makes a context for TLS, 60 ms of reading certificates, also where it only asks loopback: one will do.
+# Every httpx client creates a TLS context, 60 ms of reading certificates, also for loopback: share one.
 _transport: Any = importlib.import_module("httpx._transports.default")
 _transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
-# A call that says nothing of its timeout would give up after 5 s: on a busy machine that is no fault of a service.
+# The default timeout of 5 s is too short on a busy machine.
 _waiting: Any = importlib.import_module("httpx._config").DEFAULT_TIMEOUT_CONFIG
 _waiting.connect = _waiting.read = _waiting.write = _waiting.pool = START_SECONDS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--fast` is what `make test-fast` runs."""
+    """Add `--fast`, which `make test-fast` uses."""
     parser.addoption("--fast", action="store_true", help="only tests that start no process")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests must not depend on the settings of whoever runs them. Their processes are forked from one, for all workers."""
+    """Clear the caller's settings from the environment, and fork the tests' processes from one, for all workers."""
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
     if hasattr(config, "workerinput") or config.option.collectonly:
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     opened = contextlib.ExitStack()
     config.add_cleanup(opened.close)
     if config.option.basetemp is None and (folder := roomy_memory()):
-        # Thousands of commits need not wait for a disk. Removed at the end, as memory is not where to keep things.
+        # Thousands of commits need not wait for a disk. Removed at the end, to free the memory.
         temporary = opened.enter_context(tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder))
         config.option.basetemp = str(Path(temporary) / "base")
     if not config.option.fast:
@@ -84,7 +84,7 @@ def no_processes(pytestconfig: pytest.Config) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Files that start servers come first, in random order too: at the end no core then waits for the longest."""
+    """Run files that start servers first, also in random order, so that no core waits for the longest at the end."""
     if config.option.fast:
         config.hook.pytest_deselected(items=[item for item in items if _WITH_PROCESSES & {*item.path.parts}])
         items[:] = [item for item in items if not _WITH_PROCESSES & {*item.path.parts}]
@@ -92,21 +92,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported and collected out of garbage collection: each would visit all of it, 15 CPU seconds in total."""
+    """Exclude imported and collected objects from garbage collection: visiting them takes 15 CPU seconds in total."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    """One client, so that a connection that was dropped shows."""
+    """Return one client, so that dropped connections are noticed."""
     with httpx.Client(timeout=START_SECONDS) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all of pytest's worker processes share."""
+    """Return a folder that all worker processes of pytest share."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     folder.mkdir(exist_ok=True)
@@ -115,7 +115,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One process at a time: the others wait, and find the work done."""
+    """Let one process run the block at a time: the others wait, and find the work done."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -123,7 +123,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def dataset(shared: Path) -> Path:
-    """A labelled dataset, made by the command."""
+    """Return a labelled dataset, made by the command."""
     path = shared / "orders.csv"
     with alone(shared):
         if not path.exists():
@@ -134,7 +134,7 @@ def dataset(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def few(dataset: Path, shared: Path) -> Path:
-    """The first 600 orders of the dataset: reading all of it takes longer than most of what is done with some."""
+    """Return the first 600 orders of the dataset: reading all of it takes longer than most uses of a few."""
     path = shared / "few.csv"
     with alone(shared):
         if not path.exists():
@@ -145,13 +145,13 @@ def few(dataset: Path, shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def table(dataset: Path) -> pa.Table:
-    """The dataset as a table."""
+    """Return the dataset as a table."""
     return read_table(dataset)
 
 
 @pytest.fixture(scope="session")
 def models(dataset: Path, shared: Path) -> Path:
-    """A folder of models with one in it, made by the command; of fewer rounds than are best, which take a third of the time."""
+    """Return a folder with one model, trained by the command with fewer rounds, in a third of the time."""
     folder = shared / "models"
     with alone(shared):
         if not (folder / "current").exists():
@@ -163,13 +163,13 @@ def models(dataset: Path, shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def model(models: Path) -> Bundle:
-    """The model, loaded as serving loads it."""
+    """Return the model, loaded as in serving."""
     return load(models)
 
 
 @pytest.fixture(scope="session")
 def small_models(table: pa.Table, shared: Path) -> Path:
-    """Folders `tables` and `trees`, each of models with a small one of that form in it, which loads quickly."""
+    """Return a folder with `tables` and `trees`, each with a small model of that form, which loads quickly."""
     from ml_server.training.parameters import Parameters
     from ml_server.training.train import train
 
@@ -185,9 +185,9 @@ def small_models(table: pa.Table, shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(shared: Path) -> Iterator[Postgres]:
-    """A PostgreSQL of our own. Its vacuum would visit hundreds of databases, one after another, all the time.
+    """Run a private PostgreSQL, without autovacuum: it would visit hundreds of databases in turn all the time.
 
-    Each worker has one, as tests kill it, keep its log from ending, and search the files that its databases share.
+    Each worker has one, as tests kill it, block its log, and search the files that its databases share.
     """
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
@@ -196,7 +196,7 @@ def postgres(shared: Path) -> Iterator[Postgres]:
     with alone(origin):
         if not (origin / "made").exists():
             from testing.ledger.templates import (
-                make_server_with_template,  # not in the process that only hands out tests
+                make_server_with_template,  # not in the process that only distributes tests
             )
 
             make_server_with_template(origin)
@@ -210,7 +210,7 @@ def postgres(shared: Path) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def stack(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All services, running."""
+    """Run all services."""
     services = Stack(tmp_path_factory.mktemp("stack"), models)
     try:
         services.start("ml", "agent", "rest_ml", "rest_agent", "edge")

@@ -1,4 +1,4 @@
-"""Every bench in its short form, so that none can break unseen; their figures mean nothing here and are not written."""
+"""Every bench in its short form, so that a broken one is noticed; figures are neither meaningful nor written."""
 
 import importlib
 import os
@@ -25,20 +25,20 @@ OPTIONS = {
 
 
 def _benches() -> set[str]:
-    """Every module below `bench` that is a program."""
+    """Yield every module below `bench` that is a program."""
     names = (one.name for one in pkgutil.walk_packages(bench.__path__, "bench."))
     sources = {name: Path(importlib.util.find_spec(name).origin).read_text() for name in names}  # type: ignore[union-attr, arg-type]
     return {name for name, source in sources.items() if '__name__ == "__main__"' in source}
 
 
 def test_every_bench_is_in_the_tables() -> None:
-    """A new bench has to be run here in its short form."""
+    """A new bench must be run here in its short form."""
     assert _benches() == NEEDS_A_MODEL | OWN_DATA | NO_BENCHES
 
 
 @pytest.mark.parametrize("name", sorted(NEEDS_A_MODEL | OWN_DATA))
 def test_short_form(name: str, models: Path) -> None:
-    """The bench runs to its end with small counts, ends with 0, and leaves the measured results as they are."""
+    """The bench runs with small counts, exits with 0, and leaves the measured results unchanged."""
     if name == "bench.serving" and (load.missing() or len(os.sched_getaffinity(0)) < 2):
         pytest.skip("h2load, wrk or a second core is missing")
     before = {path: path.read_bytes() for path in FOLDER.iterdir()}

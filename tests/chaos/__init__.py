@@ -1,1 +1,1 @@
-"""What `make chaos` does with full counts, here with few: real processes killed, swapped, drained, flooded, fuzzed."""
+"""The scenarios of `make chaos` with small counts: real processes killed, swapped, drained, flooded, fuzzed."""

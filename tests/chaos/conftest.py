@@ -1,12 +1,14 @@
-"""What tests of chaos share."""
+"""Fixtures of the chaos tests."""
 
 import pytest
 
 PLACES = 6
-"""Below the edge's places for reviews of one worker."""
+"""Below the edge's limit for reviews of one worker."""
 
 
 @pytest.fixture(autouse=True)
 def _no_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream of calls falls behind its rate where the machine is slow: refusals for that are no failures of ours."""
+    """Limit the calls in flight: on a slow machine a stream falls behind its rate, and refusals for that are no
+    failures.
+    """
     monkeypatch.setattr("testing.load.at_once", PLACES)

@@ -1,4 +1,4 @@
-"""Reviewers race for cases over two agents, one of which is killed."""
+"""Reviewers race for cases on two agents, one of which is killed."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from chaos.casework import race
 
 
 async def test_each_case_is_resolved_once(tmp_path: Path) -> None:
-    """No case is lost or decided twice, none by a forged token or a claim that ran out, and all events are in order."""
+    """Each case is resolved once, none by a forged token or an expired claim, and all events are in order."""
     result = await race(tmp_path, 40)
     bad = ("unresolved", "resolved_twice", "forged_accepted", "late_accepted", "other_verdict", "disorder")
     assert {name: getattr(result, name) for name in bad} == dict.fromkeys(bad, 0)

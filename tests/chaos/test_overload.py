@@ -1,4 +1,4 @@
-"""More calls than there are places for."""
+"""More calls than the concurrency limit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ def _holds(overload: Overloaded) -> None:
     assert set(overload.flood.failures) <= {
         "RESOURCE_EXHAUSTED",
         "UNAVAILABLE",
-    }  # the other one: a connection came too slowly
+    }  # the other status: a connection was too slow
     of_overload = [error for error in overload.flood.errors if error.code() == StatusCode.RESOURCE_EXHAUSTED]
     assert replace(overload, flood=Outcome(errors=of_overload)).with_retry_info == refused > 0
     assert len(overload.flood.answers) >= ENOUGH  # how many, and how fast, are figures of `make chaos`
@@ -28,11 +28,13 @@ def _holds(overload: Overloaded) -> None:
 
 @pytest.mark.envoy
 async def test_overload_is_refused_at_once(models: Path, tmp_path: Path) -> None:
-    """Ten callers for each place: the edge refuses with RESOURCE_EXHAUSTED and RetryInfo; after that all is well."""
+    """With ten callers per unit of the limit, the edge refuses with RESOURCE_EXHAUSTED and RetryInfo, and then
+    recovers.
+    """
     _holds(await overload_reviews(tmp_path, models, 0.0, crowd=Crowd(80, ENOUGH)))
 
 
 @pytest.mark.envoy
 async def test_overload_of_batches_is_refused_at_once(models: Path, tmp_path: Path) -> None:
-    """Ten callers with batches for each place: the same."""
+    """The same with batches."""
     _holds(await overload_batches(tmp_path, models, 0.0, Crowd(40, ENOUGH)))

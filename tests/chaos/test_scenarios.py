@@ -7,11 +7,11 @@ import chaos.__main__ as program
 
 TESTS = Path(__file__).parents[1]
 SAME_AS = {"check_all": "check_documents"}
-"""Scenarios that only start servers for another one, which tests run on servers of theirs."""
+"""Scenarios that only start servers for another one, which tests run on their own servers."""
 
 
 def _imported(source: str, package: str) -> set[str]:
-    """Names that a module imports from modules of a package."""
+    """Return the names that a module imports from modules of a package."""
     return {
         name.name
         for node in ast.walk(ast.parse(source))

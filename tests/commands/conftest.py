@@ -1,4 +1,4 @@
-"""What tests of commands share."""
+"""Fixtures of the commands' tests."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def trained(small_models: Path, tmp_path: Path) -> Path:
-    """A folder of models of one's own, to be damaged."""
+    """Return a private folder of models, to be damaged."""
     version = (small_models / "tables" / "current").resolve()
     shutil.copytree(version, tmp_path / "models" / version.name)
     (tmp_path / "models" / "current").symlink_to(version.name)

@@ -1,4 +1,4 @@
-"""Every command against broken inputs: exit code 2 and one sentence that names the file, never a traceback."""
+"""Every command with broken inputs: exit code 2 and one line that names the file, never a traceback."""
 
 import gzip
 from pathlib import Path
@@ -75,7 +75,7 @@ MAPPINGS: dict[str, str] = {
 def test_files(
     name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is empty, cut, mistyped, compressed wrongly or none at all, to every command that reads one."""
+    """An empty, truncated, misnamed, wrongly compressed or missing file, for every command that reads one."""
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", new_ledger(tmp_path / "ledger.db"))
     path = tmp_path / name
     if name in FILES:
@@ -104,7 +104,7 @@ def test_files(
 
 @pytest.mark.parametrize("name", MAPPINGS)
 def test_mappings(name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mapping that is no YAML, of wrong shape, or does not fit the file."""
+    """A mapping that is not YAML, has a wrong shape, or does not fit the file."""
     (tmp_path / "m.yaml").write_text(MAPPINGS[name])
     (tmp_path / "foreign.csv").write_text(FOREIGN)
     given = ["--mapping", str(tmp_path / "m.yaml"), "--models-dir", str(trained)]
@@ -132,7 +132,7 @@ def test_foreign_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     [(b"nonsense\n", "line 1"), (b"\xff\xfe", "cannot be read"), (b"a:" + b"0" * 64 + b"\na:" + b"0" * 64, "twice")],
 )
 def test_keys(content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A damaged file of keys, a bad name, a name taken or missing; before and behind the action."""
+    """A damaged key file, a bad name, an existing or missing name; with options before and after the action."""
     file = tmp_path / "keys"
     file.write_bytes(content)
     for arguments in (
@@ -170,6 +170,6 @@ def test_keys(content: bytes, words: str, tmp_path: Path, capsys: pytest.Capture
 def test_settings(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An address or a number that cannot be is told before anything starts, with the variable's name."""
+    """An invalid address or number is reported before anything starts, with the variable's name."""
     monkeypatch.setenv(variable, value)
     assert variable in ended(capsys, "up")

@@ -1,4 +1,4 @@
-"""Damaged models, and versions that are none."""
+"""Damaged models, and names that are no version."""
 
 import json
 import os
@@ -21,7 +21,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_models(damage: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Damaged metadata: the list shows the other versions and names this one; it is neither promoted nor used."""
+    """A model with damaged metadata is named in the list beside the others; it is neither promoted nor used."""
     version = (trained / "current").resolve()
     shutil.copytree(version, trained / "good")
     DAMAGES[damage](version)
@@ -37,7 +37,7 @@ def test_models(damage: str, trained: Path, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize("version", ["current", ".", "..", "../models", "none", "", "a/b", "x" * 100])
 def test_no_version_is_promoted_that_is_none(version: str, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`current` and other names that are no version are refused, and what serves stays what it is."""
+    """`current` and other names that are no version are refused, and the served model stays."""
     before = os.readlink(trained / "current")
     ended(capsys, "models", "--models-dir", str(trained), "promote", version)
     assert os.readlink(trained / "current") == before
@@ -45,7 +45,7 @@ def test_no_version_is_promoted_that_is_none(version: str, trained: Path, capsys
 
 
 def test_a_current_that_is_a_folder_stays(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where somebody made `current` a folder, promoting says so and touches nothing."""
+    """If `current` is a folder, promoting reports it and changes nothing."""
     version = os.readlink(trained / "current")
     (trained / "current").unlink()
     (trained / "current").mkdir()
@@ -57,7 +57,7 @@ def test_a_current_that_is_a_folder_stays(trained: Path, capsys: pytest.CaptureF
 def test_a_model_is_not_praised_for_what_it_was_fitted_on(
     models: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`vouch evaluate` on the training file measures the held-out part and says so; the regret is that of training."""
+    """`vouch evaluate` on the training file measures the held-out part and says so; the regret equals that of training."""
     from ml_server.commands.evaluate import main
 
     assert main(["--dataset", str(dataset), "--models-dir", str(models)]) == 0

@@ -1,4 +1,4 @@
-"""Foreign data through a mapping."""
+"""Files with other columns, read through a mapping."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from testing.servers.processes import call
 
 
 def mapped(tmp_path: Path, mapping: str = MAPPING, data: str = FOREIGN) -> tuple[pa.Table, Report]:
-    """The foreign data through a mapping."""
+    """Return the foreign data, read through a mapping."""
     (tmp_path / "m.yaml").write_text(mapping)
     (tmp_path / "d.csv").write_text(data)
     report = Report()
@@ -24,7 +24,7 @@ def mapped(tmp_path: Path, mapping: str = MAPPING, data: str = FOREIGN) -> tuple
 
 
 def test_foreign_columns_become_fields(tmp_path: Path) -> None:
-    """Names, units, dates, values and labels are mapped; what cannot be read is unknown, and counted by column."""
+    """Names, units, dates, values and labels are mapped; unreadable values are unknown, and counted by column."""
     table, report = mapped(tmp_path)
     rows = table.to_pydict()
     assert rows["order_amount"] == [12.5, 999.0, None]
@@ -57,7 +57,7 @@ def test_foreign_columns_become_fields(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_mappings_are_named(tmp_path: Path, change: tuple[str, str], words: str) -> None:
-    """A mapping that cannot be used is an error that names the entry."""
+    """An invalid mapping is an error that names the entry."""
     with pytest.raises(MappingError) as caught:
         mapped(tmp_path, MAPPING.replace(*change, 1))
     assert words in str(caught.value)
@@ -80,7 +80,7 @@ def test_unusable_foreign_data_is_named(tmp_path: Path, change: tuple[str, str],
 
 
 def test_foreign_data_trains_and_scores(table: pa.Table, tmp_path: Path) -> None:
-    """A foreign file with an extra column that tells trains by its mapping, uses the column, and is scored by it."""
+    """A foreign file with an informative extra column trains by its mapping, uses the column, and is scored by it."""
     frame = table.slice(0, 1000).to_pandas()
     rng = np.random.default_rng(0)
     foreign = pd.DataFrame(
@@ -111,7 +111,7 @@ def test_foreign_data_trains_and_scores(table: pa.Table, tmp_path: Path) -> None
 
 
 def read(tmp_path: Path, mapping: str, data: str) -> tuple[pd.DataFrame, str]:
-    """A file read in pieces through a mapping, and what was said of it."""
+    """Read a file in batches through a mapping; return the table and the report."""
     (tmp_path / "m.yaml").write_text(mapping)
     (tmp_path / "d.csv").write_text(data)
     report = Report()
@@ -141,7 +141,9 @@ ROWS = """placed,price,bill,ship,opened,dev,bad,Price (2),kind
 
 
 def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
-    """Equal columns, days between times (whole for a count, with fractions for an extra), money of both conventions."""
+    """Equal columns, days between times (whole for a count, fractional for an extra), and money in both notations are
+    read.
+    """
     table, lines = read(tmp_path, DERIVED, ROWS)
     assert table.order_amount.tolist() == [1234.56, 1234.0, 12.5]
     assert table.billing_shipping_match.tolist() == [True, False, None]
@@ -177,7 +179,7 @@ def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_mapped_so_is_said_with_a_way_out(tmp_path: Path, change: tuple[str, str], words: str) -> None:
-    """Repeated ids, wrong formats, values that are no value of a field, derived fields of the wrong kind."""
+    """Repeated ids, wrong formats, unknown values and derived fields of a wrong type are reported with advice."""
     data = ROWS.replace("A,,soon", "A,c,soon")
     if not words:
         assert read(tmp_path, DERIVED.replace(*change, 1), data)[0].transaction_id.is_unique
@@ -196,14 +198,14 @@ def test_what_cannot_be_mapped_so_is_said_with_a_way_out(tmp_path: Path, change:
     ],
 )  # fmt: skip
 def test_money(text: str, by_point: float | None, by_comma: float | None) -> None:
-    """Amounts with currencies, groups of thousands and either decimal sign; what is none is unknown."""
+    """Amounts with currencies, thousands separators and either decimal sign are read; anything else is unknown."""
     for decimal, wanted in ((".", by_point), (",", by_comma)):
         read = money(text, decimal)
         assert read == wanted or (wanted is None and np.isnan(read)), (text, decimal)
 
 
 def test_numbers_of_seconds_are_no_dates_by_themselves(tmp_path: Path) -> None:
-    """A column of numbers as a time needs its unit; a fraction of labels in the first rows is no error."""
+    """A column of numbers as a time needs its unit; a fractional label in the first rows is no error."""
     frame = pd.DataFrame({"t": [1735689600000, 1735689601000], "bad": [0, 0]})
     for options, fine in (("t", False), ("{from: t, unit: ms}", True)):
         (tmp_path / "m.yaml").write_text(f"columns: {{timestamp: {options}}}\nlabel: {{from: bad, abuse: 1}}\n")

@@ -1,4 +1,4 @@
-"""`vouch mapping suggest`: guesses that can be used, and that nothing in a file can bend."""
+"""`vouch mapping suggest`: usable guesses, which no content of a file can break."""
 
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from testing.servers.processes import call
 
 
 def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
-    """Names, date formats, units, money, label and extras are guessed with reasons and examples; the mapping reads the file."""
+    """Names, date formats, units, money, label and extras are guessed with reasons and examples; the mapping reads the
+    file.
+    """
     rows, rng = 400, np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -74,7 +76,7 @@ def test_our_own_columns_are_found(table: pa.Table) -> None:
 
 @pytest.mark.parametrize("text", [*TEXTS, "a: b", "# c", "{x}", "- y", "\u20ac\U0001f600", "7", "no", "'", '"', "\\"])
 def test_nothing_in_a_file_bends_the_mapping(text: str, tmp_path: Path) -> None:
-    """Hostile names and values stay one line of YAML that reads back as it is, with nothing that a terminal obeys."""
+    """Hostile names and values stay one line of YAML that reads back unchanged, without control characters."""
     assert yaml.safe_load(f"{{a: {quoted(text)}}}") == {"a": text}
     frame = pd.DataFrame({"when": ["2025-01-01", "2025-01-02", "2025-01-03"], text or "x": ["a", text, text]})
     mapping_text = written(suggest(frame), text, len(frame))

@@ -23,7 +23,7 @@ from testing.servers.processes import call
 
 
 def part(dataset: Path, folder: Path, rows: int) -> Path:
-    """A file of the dataset's first rows."""
+    """Return a file of the dataset's first rows."""
     path = folder / "part.csv"
     with dataset.open() as lines:
         path.write_text("".join(itertools.islice(lines, rows + 1)))
@@ -31,7 +31,7 @@ def part(dataset: Path, folder: Path, rows: int) -> Path:
 
 
 def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_path: Path) -> None:
-    """`vouch score` gives every order, in order, the score that the service would give, as CSV and Parquet."""
+    """`vouch score` gives every order the score of the service, in order, as CSV and Parquet."""
     scorer, some = Scorer(load(models)), part(dataset, tmp_path, 3000)
     wanted = [scorer.predict(order).legitimacy_score for order in messages(read_table(dataset).slice(0, 200))]
     for name in ("scores.csv", "scores.parquet"):
@@ -45,7 +45,7 @@ def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_p
 
 
 def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path: Path) -> None:
-    """Figures with intervals, the exact limit beside them, kinds, costs, and a complete page."""
+    """The output has figures with intervals, the exact limit, kinds of abuse, costs, and a complete page."""
     page = tmp_path / "report.html"
     some = part(dataset, tmp_path, 2000)
     arguments = ["--dataset", str(some), "--models-dir", str(models), "--report", str(page)]
@@ -71,7 +71,7 @@ def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path:
 
 
 def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_path: Path) -> None:
-    """A second model is kept beside the first; promoting makes it current; a broken one is refused."""
+    """A second model is stored beside the first; promoting makes it current; a broken one is refused."""
     folder = tmp_path / "models"
     shutil.copytree(small_models / "tables", folder, symlinks=True)
     first = (folder / "current").resolve().name
@@ -92,7 +92,7 @@ def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_p
 
 
 def test_thresholds_cost_what_they_cost() -> None:
-    """A hand-made case costs what one adds up by hand, and the cheapest thresholds cost no more than the documented."""
+    """A hand-made case has the cost summed by hand, and the cheapest thresholds cost no more than the documented ones."""
     scores, abuse = np.array([0.9, 0.8, 0.5, 0.1, 0.2]), np.array([0.0, 1, 0, 1, 0])
     amounts = np.array([10.0, 100, 10, 50, 10])
     prices = Prices(missed_share=1.0, denied_customer=20, review=3, review_catches=1.0)
@@ -113,7 +113,7 @@ def test_prevalence_moves_the_odds(table: pa.Table) -> None:
 
 
 def test_soft_weights_sum_to_the_label(table: pa.Table) -> None:
-    """Each row's class weights sum to 1, and those of abuse to the soft label; training on it works."""
+    """Each row's class weights sum to 1, and those of abuse to the soft label; training on them works."""
     from ml_server.model.log_odds import LogOdds
 
     classes = LogOdds(("legitimate", "fake_account", "payment_fraud"))

@@ -1,4 +1,4 @@
-"""What the command line and the settings say to a name that they do not know, and what they call themselves."""
+"""Unknown names of commands and settings, and the names in usage lines."""
 
 import importlib
 import pkgutil
@@ -23,7 +23,7 @@ from testing.servers.processes import run
 
 
 def _all_settings() -> set[type[Settings]]:
-    """Every settings class of every service and command."""
+    """Return every settings class of every service and command."""
     packages: tuple[ModuleType, ...] = (agent_server, console, http_bridge, ml_server, runtime, stack)
     for package in packages:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -38,7 +38,7 @@ def _all_settings() -> set[type[Settings]]:
 
 
 def test_every_prefix_is_known() -> None:
-    """A settings class with a prefix that the check of names does not know would have its variables refused elsewhere."""
+    """A settings class whose prefix the check of names does not know would have its variables refused elsewhere."""
     assert {one.prefix for one in _all_settings()} - {Settings.prefix} == set(PREFIXES)
 
 
@@ -55,7 +55,7 @@ def test_every_prefix_is_known() -> None:
     ],
 )
 def test_an_unknown_setting_stops_the_start(variable: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelt variable is refused with the nearest known one, also where the misspelling is in its prefix."""
+    """A misspelt variable is refused with the nearest known one, also if its prefix is misspelt."""
     monkeypatch.setenv(variable, "1")
     with pytest.raises(SettingsError) as caught:
         AgentSettings.read()
@@ -64,7 +64,7 @@ def test_an_unknown_setting_stops_the_start(variable: str, wanted: str, monkeypa
 
 
 def test_settings_of_others_are_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service reads past the variables of other services, whose names it does not know."""
+    """A service ignores the variables of other services, whose names it does not know."""
     monkeypatch.setenv("VOUCH_AGENT_LEDGR", "1")
     monkeypatch.setenv("VOUCH_PORT_ENVOY", "1")
     monkeypatch.setenv("VOUCH_LOAD_API_KEY", "1")
@@ -86,7 +86,7 @@ def _vouch(
 def test_an_unknown_command_names_the_nearest(
     word: str, wanted: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line with the nearest command, and exit code 2."""
+    """The error is one line with the nearest command, and exit code 2."""
     code, out, error = _vouch(monkeypatch, capsys, word)
     assert (code, out, error.count("\n")) == (2, "", 1)
     assert ("did you mean" in error, wanted in error) == (bool(wanted), True)
@@ -102,7 +102,7 @@ def test_the_version_is_told(option: str, monkeypatch: pytest.MonkeyPatch, capsy
 def test_usage_names_the_command(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The usage line of every command says what was typed."""
+    """The usage line of every command has the command as typed."""
     with pytest.raises(SystemExit):
         _vouch(monkeypatch, capsys, name, "--help")
     assert capsys.readouterr().out.startswith(f"usage: vouch {name} ")
@@ -110,13 +110,13 @@ def test_usage_names_the_command(
 
 @pytest.mark.parametrize("script", ["test_api.py", "test_review_transactions.py"])
 def test_usage_names_the_documented_file(script: str) -> None:
-    """The workshop's files name themselves."""
+    """The workshop's files have their own names in their usage lines."""
     assert run(script, "--help").stdout.startswith(f"usage: {script} ")
 
 
 @pytest.mark.parametrize("option", ["--insecur", "--i", "--work=2"])
 def test_servers_refuse_shortened_options(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A server that is started with a misspelt `--insecure` ends with 2 instead of opening itself to the network."""
+    """A server that is started with a misspelt `--insecure` exits with 2 instead of opening itself to the network."""
 
     async def serve(settings: MlSettings, worker: bool) -> None:
         pytest.fail(f"served with insecure={settings.insecure}")

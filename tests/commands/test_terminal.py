@@ -1,4 +1,4 @@
-"""What commands show: nothing strange, and no fault where nobody reads."""
+"""Output of commands: no control characters, and no error when a pipe is closed."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ from testing.waiting import START_SECONDS
 
 
 def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
-    """`| head` closes the pipe: no traceback, whatever the command was about to say."""
+    """When `| head` closes the pipe there is no traceback, for any output."""
     small = tmp_path / "small.csv"
     pa_csv.write_csv(read_table(dataset).slice(0, 500), small)
     unreached = ["--api-url", "http://127.0.0.1:9", "--rate", "50", "--duration", "1", "--retries", "0", "--dataset"]
@@ -35,7 +35,7 @@ def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_strange_reaches_the_terminal() -> None:
-    """What a stranger wrote is shown with escapes, as one line, and plain text as it is."""
+    """Foreign text is printed with escapes, on one line, and plain text unchanged."""
     for text in TEXTS:
         assert plain(text).isprintable()
     assert plain("order 2024/0001, \u00e9\u4e2d\U0001f600") == "order 2024/0001, \u00e9\u4e2d\U0001f600"
@@ -43,7 +43,7 @@ def test_nothing_strange_reaches_the_terminal() -> None:
 
 
 def test_values_of_a_dataset_reach_the_terminal_plain(stack: object, dataset: Path, tmp_path: Path) -> None:
-    """Escape sequences in ids of a file are shown as text by the load test and the review zone."""
+    """Escape sequences in ids of a file are printed as text by the load test and in the review zone."""
     table = read_table(dataset).slice(0, 300)
     names = [f"\x1b]52;c;aGk=\x07{number}" for number in range(300)]
     place = table.column_names.index("transaction_id")
@@ -57,7 +57,7 @@ def test_values_of_a_dataset_reach_the_terminal_plain(stack: object, dataset: Pa
 
 
 def test_equal_ids_are_found(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`vouch validate` counts rows that repeat an id, and passes a file without any."""
+    """`vouch validate` counts rows that repeat an id, and accepts a file without any."""
     from data_gen.commands.validate import main
 
     table = read_table(dataset).slice(0, 800)

@@ -92,9 +92,7 @@ async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: 
 
 
 async def test_an_import_that_runs_does_not_bring_a_person_back(ledger_url: str) -> None:
-    """A person erased between two batches of an import is left out of the rest, which says so; another import adds
-    them.
-    """
+    """A person erased between two batches of an import is left out of the rest; a later import may add them."""
     shop = Shop(ledger_url)
     importing = Importing(shop.engine)
     importing.add(past_of("gone", [NOW], 5.5))

@@ -248,7 +248,7 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
 
 
 async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) -> None:
-    """If a reviewer resolves a case with replaced content, the next order counts neither of the two contents twice."""
+    """A verdict on replaced content adds no order: a third content counts neither of the two before."""
     ledger, at, by = memory_of(ledger_url), BEGUN + 40 * DAY, Reviewer("ada", 1_000)
     contents = [order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0)]
     await keep(ledger, contents[0], await recall(ledger, contents[0]), REVIEW)

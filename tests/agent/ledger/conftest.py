@@ -1,4 +1,4 @@
-"""A ledger that the tests of tampering share."""
+"""Fixtures of the ledger's tests."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from testing.ledger.whole_ledger import write_whole_ledger
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a signed ledger and its key."""
+    """Return a folder with a signed ledger and its key."""
     folder = tmp_path_factory.mktemp("tampering")
     make_key(folder / "key.pem")
     asyncio.run(write_whole_ledger(new_ledger(folder / "ledger.db"), folder / "key.pem"))

@@ -1,4 +1,4 @@
-"""Tamper evidence: what was changed is found, and named; what was erased is no tampering."""
+"""Tamper evidence: changes are found and named; erasures are not tampering."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ ENTRIES = 40
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a signed ledger of forty decisions, some of a person who was erased, and its key."""
+    """Return a folder with a signed ledger of forty decisions, some of an erased person, and its key."""
     folder = tmp_path_factory.mktemp("audit")
     make_key(folder / "key.pem")
 
@@ -46,7 +46,7 @@ def _verified(folder: Path, *more: str) -> int:
 
 
 def test_an_untouched_ledger_holds(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All entries hold, also after an erasure; without a key it is said what that does not prove."""
+    """All entries verify, also after an erasure; without a key the output says what it does not prove."""
     assert _verified(written) == 0
     assert "40 entries hold; its end is signed" in capsys.readouterr().out
     assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify"]) == 0
@@ -57,7 +57,7 @@ def test_an_untouched_ledger_holds(written: Path, capsys: pytest.CaptureFixture[
 def test_each_kind_of_tampering_is_found(
     name: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Edits of any column, deletions, swaps, insertions and cuts: exit code 1, and the first bad entry named right."""
+    """Edits of any column, deletions, swaps, insertions and truncation exit with 1 and name the first bad entry."""
     chance = random.Random(name)
     for turn in range(3):
         copy = tmp_path / str(turn)
@@ -68,7 +68,7 @@ def test_each_kind_of_tampering_is_found(
 
 
 def test_a_chain_made_anew_is_not_the_signed_one(written: Path, tmp_path: Path) -> None:
-    """Who can compute hashes but has no key can rewrite the chain: its end is not signed then."""
+    """A chain rewritten without the key verifies by its hashes, but its head is not signed."""
     shutil.copytree(written, tmp_path / "copy")
     with closing(sqlite3.connect(tmp_path / "copy" / "ledger.db")) as connection:
         connection.execute("UPDATE head SET sequence = 39, hash = (SELECT hash FROM entries WHERE sequence = 39)")
@@ -81,7 +81,7 @@ def test_a_chain_made_anew_is_not_the_signed_one(written: Path, tmp_path: Path) 
 def test_exports_verify_by_themselves(
     ending: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An export holds all entries and the signed end; one with a byte changed does not hold."""
+    """An export has all entries and the signed head; one with a changed byte does not verify."""
     url, path = f"sqlite:///{written / 'ledger.db'}", tmp_path / f"export.{ending}"
     assert main(["--ledger", url, "export", "--output", str(path)]) == 0
     assert _verified(written, str(path)) == 0
@@ -106,14 +106,14 @@ _BROKEN: dict[str, Callable[[Path], object]] = {
 def test_files_that_are_no_exports_are_named(
     ending: str, broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no export is one sentence and exit code 2."""
+    """A file that is no export is one line of error and exit code 2."""
     path = tmp_path / f"export.{ending}"
     _BROKEN[broken](path)
     assert path.name in ended(capsys, "audit", "verify", str(path))
 
 
 def test_keys_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A key is not overwritten, its private half is its owner's alone, and what is no key is named."""
+    """A key is not overwritten, its private half is readable by its owner only, and a file that is no key is named."""
     make_key(tmp_path / "key.pem")
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
     assert (

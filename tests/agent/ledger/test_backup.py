@@ -1,4 +1,4 @@
-"""Backups: taken while agents write, restored into either database, and never half in place."""
+"""Backups: taken while agents write, restored into either database, and never left half restored."""
 
 import asyncio
 import signal
@@ -54,7 +54,7 @@ async def write_new_decisions(url: str, numbers: range, key: Path | None = None)
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a backup is restored to."""
+    """Return the URL to restore a backup to."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'restored.db'}"
     server: Postgres = request.getfixturevalue("postgres")
@@ -62,8 +62,8 @@ def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_a_backup_holds_all_and_comes_back_in_either_database(ledger_url: str, other_url: str, tmp_path: Path) -> None:
-    """Every row of every table, the signature and the chain: in the backup, and in what is restored from it, whichever
-    database either is; and the restored ledger is written on.
+    """The backup and the restored ledger have every row of every table, the signature and the chain, on either
+    database; the restored ledger accepts writes.
     """
     make_key(tmp_path / "key.pem")
     asyncio.run(write_whole_ledger(ledger_url, tmp_path / "key.pem"))
@@ -93,7 +93,7 @@ def test_a_backup_holds_all_and_comes_back_in_either_database(ledger_url: str, o
 
 
 async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -> None:
-    """Five backups while two ledgers write: each verifies, holds all that was acknowledged before it, and holds up nobody."""
+    """Five backups while two ledgers write: each verifies, has all writes acknowledged before it, and blocks no write."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
     await ledgers[0].write(keep("first"))
     acknowledged, stopping, more = [1], asyncio.Event(), asyncio.Event()
@@ -125,14 +125,16 @@ async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -
 
 
 def _killed_at(step: int, action: str, url: str, backup: Path) -> bool:
-    """Back up or restore in a process that is killed at its so-many-th step; whether it came so far."""
+    """Back up or restore in a process that is killed at a step; return whether it got that far."""
     done = run("-m", "testing.ledger.killed", str(step), action, url, str(backup))
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 
 
 def test_kill_while_backing_up(ledger_url: str, tmp_path: Path) -> None:
-    """Killed at any step, a backup is either not there or whole, an older one of the name is whole, and the next works."""
+    """Killed at any step, a backup is missing or complete, an older one of that name stays complete, and the next
+    works.
+    """
     asyncio.run(write_new_decisions(ledger_url, range(3)))
     backup, steps = tmp_path / "backup.db", 0
     back_up(ledger_url, backup, force=False)
@@ -146,8 +148,9 @@ def test_kill_while_backing_up(ledger_url: str, tmp_path: Path) -> None:
 
 
 def test_kill_while_restoring(ledger_url: str, tmp_path: Path) -> None:
-    """Killed at any step, the ledger is the old one or the new one, or is refused with a sentence that says what to do:
-    no agent begins a new one in its place. The same restore again brings back all.
+    """Killed at any step, a restore leaves the old or the new ledger, or one that is refused with advice.
+
+    No agent creates a new ledger in its place, and the same restore again completes.
     """
     asyncio.run(write_new_decisions(ledger_url, range(3)))
     backup, steps, refused = tmp_path / "backup.db", 0, list[str]()
@@ -178,7 +181,7 @@ async def write_decisions(ledger: Ledger, numbers: range) -> None:
 
 
 def test_a_ledger_of_an_older_version_is_backed_up(tmp_path: Path) -> None:
-    """Before an update: the copy is of the version that it was, and is brought up to date where an agent starts on it."""
+    """A backup has the version of its ledger; an agent that starts on the restored one migrates it."""
     url, backup = f"sqlite:///{tmp_path / 'old.db'}", tmp_path / "backup.db"
     engine = connect(url)
     with writing(engine) as connection, connection.begin():
@@ -191,7 +194,7 @@ def test_a_ledger_of_an_older_version_is_backed_up(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_refused(ledger_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is overwritten without --force, no ledger in use is replaced, and what is no backup is named."""
+    """Nothing is overwritten without --force, no ledger in use is replaced, and a file that is no backup is named."""
     asyncio.run(write_new_decisions(ledger_url, range(2)))
     backup, given = tmp_path / "backup.db", ("ledger", "--ledger", ledger_url)
     assert main(["--ledger", ledger_url, "backup", str(backup)]) == 0

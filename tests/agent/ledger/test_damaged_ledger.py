@@ -36,7 +36,8 @@ def _serve(url: str) -> None:
 
 
 def test_a_backup_beside_another_log_does_not_serve(tmp_path: Path) -> None:
-    """An older file that was copied over a ledger whose agent was killed: SQLite would write the killed one's log into it.
+    """An older file copied over the ledger of a killed agent does not serve: SQLite would write the old log into it.
+
     The agent refuses to serve, says what to do, and changes neither; the command restores it.
     """
     path, url = tmp_path / "ledger.db", new_ledger(tmp_path / "ledger.db")
@@ -50,7 +51,7 @@ def test_a_backup_beside_another_log_does_not_serve(tmp_path: Path) -> None:
     asyncio.run(write_decisions(ledger, range(200, 260)))
     killed = tmp_path / "killed"
     killed.mkdir()
-    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):  # what kill -9 leaves
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):  # the files that kill -9 leaves
         shutil.copyfile(tmp_path / name, killed / name)
     ledger.close()
     shutil.copyfile(backup, killed / "ledger.db")
@@ -84,7 +85,7 @@ def _overwrite(path: Path, place: int) -> None:
 
 @pytest.mark.parametrize("name", _DAMAGE)
 def test_a_damaged_file_does_not_serve(name: str, tmp_path: Path) -> None:
-    """Whatever is wrong with a ledger's file, the agent ends with a sentence that names the restore, and makes no new one."""
+    """With any damage to a ledger's file the agent exits, names the restore command, and creates no new file."""
     path, url = tmp_path / "ledger.db", new_ledger(tmp_path / "ledger.db")
     asyncio.run(write_new_decisions(url, range(60)))
     if name == "a log without its ledger":
@@ -101,7 +102,7 @@ def test_a_damaged_file_does_not_serve(name: str, tmp_path: Path) -> None:
     "UPDATE entries SET decision = 1 WHERE sequence = 3",
 ])  # fmt: skip
 def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url: str) -> None:
-    """An end that the entries do not have, or entries that the end does not name, stop the start on either database."""
+    """On either database, a head that the entries lack, or entries after the head, stop the start."""
     asyncio.run(write_new_decisions(ledger_url, range(3)))
     check_ledger(ledger_url, Unsigned())
     engine = connect(ledger_url)
@@ -113,7 +114,7 @@ def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url
 
 
 def test_a_large_file_is_checked_for_so_long_only(tmp_path: Path) -> None:
-    """A check that does not finish in its time does not hold up the start; without a limit it finishes."""
+    """A check that exceeds its time limit does not delay the start; without a limit it finishes."""
     asyncio.run(write_new_decisions(new_ledger(tmp_path / "ledger.db"), range(100)))
     assert copies.damage_of(tmp_path / "ledger.db", None) == ""
     assert copies.damage_of(tmp_path / "ledger.db", 60) == ""
@@ -121,7 +122,7 @@ def test_a_large_file_is_checked_for_so_long_only(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_is_signed_serves_with_its_key_only(ledger_url: str, tmp_path: Path) -> None:
-    """Another key, or none, is refused at the start with what to do; a backup needs no key."""
+    """Another key, or none, is refused at the start with advice; a backup needs no key."""
     for name in ("one.pem", "two.pem"):
         make_key(tmp_path / name)
     asyncio.run(write_new_decisions(ledger_url, range(2), tmp_path / "one.pem"))

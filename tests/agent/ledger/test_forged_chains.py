@@ -1,4 +1,4 @@
-"""Chains that somebody with write access computed anew: signatures and recorded heads detect them."""
+"""Forged chains: signatures and recorded heads detect a chain that was recomputed with write access."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ from testing.ledger.whole_ledger import verified_ledger
 
 
 def _compute_anew(connection: sqlite3.Connection) -> None:
-    """What somebody does who can write to the database and knows the format: both chains anew, up to the head."""
+    """Recompute both chains up to the head, as somebody with write access can."""
     before = GENESIS
     columns = "sequence, kind, entry_id, at, decision, facts, commitment"
     for row in connection.execute(f"SELECT {columns} FROM entries ORDER BY sequence").fetchall():
@@ -67,8 +67,9 @@ _FORGERIES = {"a flipped decision": _flip, "a forged erasure": _forge_an_erasure
 
 @pytest.mark.parametrize("name", _FORGERIES)
 def test_a_chain_that_was_computed_anew(name: str, written: Path, tmp_path: Path) -> None:
-    """Whoever can write to the database can compute a chain anew. Without a key nothing shows; the signature does not fit,
-    no agent with the key appends to it, and an end that was kept elsewhere finds what was before it without a key too.
+    """A recomputed chain verifies without a key, but its signature is wrong, and no agent with the key appends to it.
+
+    A head that was recorded elsewhere detects changes before it, also without a key.
     """
     copy = tmp_path / "copy.db"
     shutil.copyfile(written / "ledger.db", copy)
@@ -90,7 +91,7 @@ def test_a_chain_that_was_computed_anew(name: str, written: Path, tmp_path: Path
 
 
 async def test_an_end_that_was_kept_holds_later(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The end that verification prints is one that the ledger had, whatever is appended; another one it never had."""
+    """The head that verification prints stays valid after appends; a head that the ledger never had is refused."""
     ledger = Ledger(open_engine(ledger_url))
     audit = ["--ledger", ledger_url, "verify"]
     assert main(audit) == 0
@@ -113,7 +114,7 @@ def _printed_end(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 async def test_a_key_is_taken_up_once_and_stays(ledger_url: str, tmp_path: Path) -> None:
-    """A ledger without signatures is signed by `vouch audit sign`; from then on nobody appends without that key."""
+    """`vouch audit sign` signs a ledger without signatures; from then on nobody appends without that key."""
     first, second = tmp_path / "one.pem", tmp_path / "two.pem"
     make_key(first)
     make_key(second)
@@ -121,7 +122,7 @@ async def test_a_key_is_taken_up_once_and_stays(ledger_url: str, tmp_path: Path)
     await ledger.write(keep(1))
     ledger.close()
     keyed = Ledger(open_engine(ledger_url), Signing(first))
-    with pytest.raises(Unavailable):  # it may have been anybody who wrote what is there
+    with pytest.raises(Unavailable):  # anybody may have written the existing entries
         await keyed.write(keep(2))
     assert await asyncio.to_thread(main, ["--ledger", ledger_url, "sign", "--key", str(first)]) == 0
     await keyed.write(keep(2))
@@ -151,7 +152,9 @@ def _group(url: str) -> None:
 
 
 async def test_rows_are_inserted_by_the_group(ledger_url: str) -> None:
-    """A statement that would insert a row past the commitments is refused; one that changes several rows covers them all."""
+    """A statement that would insert a row without a commitment is refused; one that changes several rows covers them
+    all.
+    """
     ledger = Ledger(open_engine(ledger_url))
     for number in range(5):
         await ledger.write(keep(number))
@@ -168,5 +171,5 @@ async def test_rows_are_inserted_by_the_group(ledger_url: str) -> None:
 
 
 def test_hashes_of_the_second_chain_are_as_documented() -> None:
-    """SHA-256 over the hash before, the number as eight bytes, and the content."""
+    """The hash is SHA-256 over the previous hash, the number as eight bytes, and the content."""
     assert link_hash(GENESIS, 1, b"abc") == hashlib.sha256(GENESIS + struct.pack(">q", 1) + b"abc").digest()

@@ -1,4 +1,4 @@
-"""The ledger: kept once, read back as it was, on SQLite and on PostgreSQL."""
+"""The ledger: decisions are recorded once and read back unchanged, on SQLite and on PostgreSQL."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from testing.ledger.decisions import keep
 
 
 async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
-    """What was written is read back as it was: decision, record, case; also by another process's connection."""
+    """A decision, its record and its case are read back unchanged, also by another process's connection."""
     ledger = Ledger(open_engine(ledger_url))
     recorded = await asyncio.gather(*(ledger.write(keep(number)) for number in range(7)))
     record = await ledger.read(latest_record("t3"))
@@ -48,7 +48,7 @@ async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
 
 
 async def test_the_same_order_gets_the_same_answer(ledger_url: str) -> None:
-    """The same content is answered with the recorded bytes; other content is a revision that names the one before."""
+    """The same content gets the recorded bytes; other content is a revision that names the previous one."""
     ledger = Ledger(open_engine(ledger_url))
     first = await ledger.write(keep(1))
     again = await ledger.write(keep(1))
@@ -57,7 +57,7 @@ async def test_the_same_order_gets_the_same_answer(ledger_url: str) -> None:
     other = await ledger.write(keep(1, pb.DECISION_APPROVE, order_amount=5.0))
     assert (other.replayed, other.answer.revision) == (False, 2)
     assert other.answer.replaces_decision_id == first.answer.decision_id
-    late = await ledger.write(keep(1))  # a retry that was on its way for long
+    late = await ledger.write(keep(1))  # a retry that was delayed for long
     assert late.answer.SerializeToString() == first.answer.SerializeToString()
     record = await ledger.read(latest_record("t1"))
     assert record is not None
@@ -69,7 +69,7 @@ async def test_the_same_order_gets_the_same_answer(ledger_url: str) -> None:
 
 
 async def test_duplicates_through_two_agents_are_one_decision(ledger_url: str) -> None:
-    """Two hundred calls with one order, half through each of two ledgers at once: one record, one case, equal bytes."""
+    """Two hundred concurrent calls with one order, through two ledgers, give one record, one case and equal bytes."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
     recorded: list[RecordedDecision] = await asyncio.gather(
         *(ledgers[number % 2].write(keep("same")) for number in range(200))
@@ -99,7 +99,7 @@ async def test_pages_skip_nothing_while_others_write(ledger_url: str) -> None:
 
 
 async def test_decisions_are_listed_by_what_is_known_of_them(ledger_url: str) -> None:
-    """By transaction, user, time and decision, all revisions."""
+    """Decisions are listed by transaction, user, time and decision, with all revisions."""
     ledger = Ledger(open_engine(ledger_url))
     for number in range(6):
         decision = pb.DECISION_DENY if number % 2 else pb.DECISION_APPROVE
@@ -121,7 +121,7 @@ async def test_decisions_are_listed_by_what_is_known_of_them(ledger_url: str) ->
 
 
 async def test_one_bad_write_does_not_undo_its_neighbours(ledger_url: str) -> None:
-    """In a group commit a write that breaks a rule of the tables fails alone."""
+    """In a group commit, a write that violates a constraint fails alone."""
     ledger = Ledger(open_engine(ledger_url))
     writes = [keep(1), keep(2), keep(3), keep(4)]
     writes[2]._answer.decision_id = writes[0]._answer.decision_id
@@ -133,14 +133,14 @@ async def test_one_bad_write_does_not_undo_its_neighbours(ledger_url: str) -> No
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/ledger.db", "no url", "nosuch://user:hunter2@host/db"])
 def test_a_ledger_that_cannot_be_opened_says_so(url: str) -> None:
-    """A wrong URL is an error that names the setting, and never the password in it."""
+    """A wrong URL is an error that names the setting and never contains the password."""
     with pytest.raises(LedgerError, match="VOUCH_AGENT_LEDGER_URL") as caught:
         open_engine(url)
     assert "hunter2" not in str(caught.value)
 
 
 def test_many_open_a_fresh_ledger_at_once(empty_url: str) -> None:
-    """Eight openings of a database that is empty yet: all get it, none finds half of it; the tables are the schema's."""
+    """Eight concurrent openings of an empty database all succeed, and the tables are the schema's."""
     with ThreadPoolExecutor(8) as pool:
         engines = list(pool.map(open_engine, [empty_url] * 8))
     found = sa.inspect(engines[0])
@@ -155,7 +155,7 @@ def test_many_open_a_fresh_ledger_at_once(empty_url: str) -> None:
 def test_a_copied_ledger_is_as_a_first_start_leaves_it(
     ledger_url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """What the other tests begin with has the tables and rows of a new ledger, a time of its own and a key of its own."""
+    """A copy has the tables and rows of a new ledger, and its own times and keys."""
     sqlite = ledger_url.startswith("sqlite")
     other = f"sqlite:///{tmp_path / 'new.db'}" if sqlite else request.getfixturevalue("postgres").new_database()
     found = []
@@ -180,7 +180,7 @@ def test_a_copied_ledger_is_as_a_first_start_leaves_it(
 
 
 def test_a_ledger_of_a_newer_program_is_refused(ledger_url: str) -> None:
-    """An older program does not touch tables that it does not know, and says what to do."""
+    """An older program does not touch tables of a newer version, and says what to do."""
     engine = open_engine(ledger_url)
     with writing(engine) as connection, connection.begin():
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
@@ -190,7 +190,7 @@ def test_a_ledger_of_a_newer_program_is_refused(ledger_url: str) -> None:
 
 
 def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
-    """Orders are personal: the ledger's files are their owner's alone, also one that was made readable by all."""
+    """The ledger's files are readable by their owner only, also if they were readable by all before."""
     path = tmp_path / "ledger.db"
     open_engine(f"sqlite:///{path}").dispose()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -203,10 +203,10 @@ def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
 
 
 async def test_only_who_writes_is_ended_when_it_hangs(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL ends the writer's connection that does nothing in the middle of a write; who reads may pause."""
+    """PostgreSQL ends the writer's connection if it idles within a transaction; readers may idle."""
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite has no server that could end a connection")
-    monkeypatch.undo()  # the limit as it is without the patience of these tests
+    monkeypatch.undo()  # the limit without the wider one of these tests
     engine, query = open_engine(ledger_url), sa.text("SHOW idle_in_transaction_session_timeout")
     ledger = Ledger(engine)
     assert await ledger.write(lambda group: group.execute(query).scalar_one()) == "1s"

@@ -1,4 +1,4 @@
-"""A ledger that cannot be written: what is answered is what is kept."""
+"""A ledger that cannot be written: every acknowledged write is recorded, and no other."""
 
 import asyncio
 import contextlib
@@ -32,13 +32,13 @@ def _names(folder: Path) -> list[str]:
 
 
 async def _answered(ledger: Ledger, numbers: Iterable[int]) -> list[str]:
-    """Write decisions at once; ids of the orders that were answered as kept."""
+    """Write decisions concurrently; return the ids of the acknowledged orders."""
     results = await asyncio.gather(*(ledger.write(keep(number)) for number in numbers), return_exceptions=True)
     return [f"t{number}" for number, result in zip(numbers, results, strict=True) if not isinstance(result, Exception)]
 
 
 async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -> None:
-    """Groups that do not fit any more are answered "not kept" and are not there; with room again, all goes on."""
+    """Groups that no longer fit on the disk fail and are not recorded; with free space, writes succeed again."""
     engine = open_engine(new_ledger(tmp_path / "ledger.db"))
     pages = [90]
 
@@ -47,11 +47,11 @@ async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -
 
     sa.event.listen(engine, "checkout", limit)
     ledger, answered = Ledger(engine), list[str]()
-    for first in range(0, 600, 20):  # groups of different sizes, of which some are cut off in their middle
+    for first in range(0, 600, 20):  # groups of different sizes, some cut off in the middle
         answered += await _answered(ledger, range(first, first + 20))
     assert 0 < len(answered) < 600
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as file:
-        pages[0] = file.execute("PRAGMA page_count").fetchone()[0]  # what is left may be too little for a group only
+        pages[0] = file.execute("PRAGMA page_count").fetchone()[0]  # the rest may be too little for a group only
     assert not await ledger.available()
     assert _kept(tmp_path) == answered
     pages[0] = 100_000
@@ -65,7 +65,7 @@ async def test_what_is_answered_is_what_is_kept_on_a_full_disk(tmp_path: Path) -
 
 
 async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
-    """Two hundred reviews that arrive at once are a few commits, not one each."""
+    """Two hundred concurrent reviews are a few commits, not one each."""
     engine = open_engine(new_ledger(tmp_path / "ledger.db"))
     commits = list[str]()
     sa.event.listen(engine, "commit", lambda connection: commits.append("commit"))
@@ -78,7 +78,7 @@ async def test_a_group_is_one_transaction(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [("ledger.db",), ("ledger.db", "ledger.db-wal", "ledger.db-shm"), ("ledger.db-wal",)])
 async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
-    """Once its file is gone, no decision is acknowledged, and health says so; put back, it is written again."""
+    """After its file is deleted, no decision is acknowledged and health reports it; with the file back, writes succeed."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
     for name in names:
@@ -94,7 +94,7 @@ async def test_a_deleted_ledger_takes_nothing(tmp_path: Path, names: tuple[str, 
 
 
 async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
-    """Another file under the ledger's name is not the ledger: nothing is acknowledged."""
+    """With another file under the ledger's name, nothing is acknowledged."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     await _answered(ledger, [1])
     (tmp_path / "copy.db").write_bytes((tmp_path / "ledger.db").read_bytes())
@@ -105,12 +105,12 @@ async def test_a_replaced_ledger_takes_nothing(tmp_path: Path) -> None:
 
 
 async def test_reading_makes_no_ledger(tmp_path: Path) -> None:
-    """While the file is away, reads are refused and leave nothing where it was; back again, all goes on as before."""
+    """While the file is missing, reads fail and create nothing; with the file back, they succeed."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     assert await _answered(ledger, range(3)) == ["t0", "t1", "t2"]
     (tmp_path / "ledger.db").rename(tmp_path / "elsewhere.db")
     before = _names(tmp_path)
-    ledger._engine.dispose()  # readers have to open the file anew
+    ledger._engine.dispose()  # readers must open the file again
     with pytest.raises(Unavailable):
         await ledger.read(lambda connection: connection.execute(sa.text("SELECT 1")).scalar())
     assert _names(tmp_path) == before
@@ -122,7 +122,7 @@ async def test_reading_makes_no_ledger(tmp_path: Path) -> None:
 
 
 async def test_a_locked_ledger_is_told_in_time(tmp_path: Path) -> None:
-    """Somebody else holds the lock for longer than a caller waits: not kept, and once the lock is free all goes on."""
+    """If the lock is held for longer than the write timeout, the write fails; once it is free, writes succeed."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -135,7 +135,9 @@ async def test_a_locked_ledger_is_told_in_time(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postgres) -> None:
-    """PostgreSQL is killed between and during groups: what was answered is there, and it recovers by itself."""
+    """After PostgreSQL is killed between and during groups, every acknowledged write is there, and it recovers by
+    itself.
+    """
     url = new_ledger_on(postgres)
     ledger, answered = Ledger(open_engine(url)), list[str]()
     for turn in range(2):
@@ -153,11 +155,11 @@ async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postg
     ledger.close()
     assert recorded >= set(answered)
     assert len(answered) >= 40
-    gc.collect()  # connections that died while they were made are told here, not in the test after this one
+    gc.collect()  # connections that died while they were opened are reported here, not in the next test
 
 
 async def test_one_line_tells_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """However many writes fail, the log says once which error it was and of which service, and once that it is over."""
+    """However many writes fail, the log names the error and the service once, and the recovery once."""
     logging.configure("test")
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:

@@ -1,4 +1,4 @@
-"""Migrations: a ledger of version 0.1 is carried over with all it holds."""
+"""Migrations: a ledger of version 0.1 keeps all its content."""
 
 import ast
 import asyncio
@@ -26,14 +26,14 @@ from testing.ledger.decisions import answer_for, keep
 
 
 def test_the_newest_revision_is_the_programs() -> None:
-    """The program knows the newest migration in its folder."""
+    """The program's newest revision is the newest migration in its folder."""
     config = Config()
     config.set_main_option("script_location", "agent_server.ledger:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
 
 
 def test_migrations_use_no_code_of_the_program() -> None:
-    """They import what is frozen for them and the wire format, and nothing that may change under them."""
+    """Migrations import only what is frozen for them and the wire format, and nothing that may change."""
     folder = Path(agent_server.ledger.migrations.__file__).parent
     files = sorted(folder.rglob("*.py"))
     assert len(files) > len(list((folder / "versions").glob("m*.py"))) >= 7
@@ -56,7 +56,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 def _old_ledger(url: str, number: int) -> list[pb.ReviewResponse]:
-    """A ledger as version 0.1 left it: its tables, and no number of a revision."""
+    """Make a ledger as version 0.1 left it: its tables, and no revision number."""
     engine, answers = connect(url), []
     with writing(engine) as connection, connection.begin():
         migrate(connection, "0001")
@@ -89,7 +89,9 @@ def _old_ledger(url: str, number: int) -> list[pb.ReviewResponse]:
 
 
 async def test_version_0_1_is_carried_over(empty_url: str) -> None:
-    """Decisions with orders, revisions and cases are there, the chain holds, the ledger goes on; two start at once."""
+    """Decisions with orders, revisions and cases are kept, the chain verifies, and writes go on; two agents may start
+    at once.
+    """
     answers = await asyncio.to_thread(_old_ledger, empty_url, 9)
     with ThreadPoolExecutor(2) as pool:
         engines = list(pool.map(open_engine, [empty_url] * 2))
@@ -119,7 +121,7 @@ async def test_version_0_1_is_carried_over(empty_url: str) -> None:
 
 
 def test_an_empty_0_1_ledger_is_carried_over(tmp_path: Path) -> None:
-    """Tables without rows are no obstacle."""
+    """Empty tables are migrated too."""
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     _old_ledger(url, 0)
     open_engine(url).dispose()
@@ -127,8 +129,9 @@ def test_an_empty_0_1_ledger_is_carried_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_rows_of_an_older_ledger_are_committed_to(signed: bool, empty_url: str, tmp_path: Path) -> None:
-    """Cases, events and outcomes that were there before 0008 are under the second chain after it; its end is signed where the
-    ledger was, by the same key and no other, and without the key nothing changes.
+    """Cases, events and outcomes from before 0008 are in the second chain after it.
+
+    Its head is signed if the ledger was, by the same key only; without the key nothing changes.
     """
     for name in ("one.pem", "two.pem"):
         make_key(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Reads: each sees one state of the database, whatever is written meanwhile, and none can write."""
+"""Reads: each sees one state of the database, despite concurrent writes, and none can write."""
 
 import ast
 import asyncio
@@ -33,14 +33,14 @@ OPENS_CONNECTIONS = {
     "agent_server/database/copies.py": {"_opened"},
     "agent_server/privacy/log.py": {"_checkpoints"},
 }  # fmt: skip
-"""The functions that may open a connection to a database, by file. A new way to read belongs behind `snapshot`."""
+"""The functions that may open a database connection, by file. New code that reads uses `snapshot`."""
 _OPENING = {"connect", "raw_connection", "create_engine", "create_async_engine"}
 _NOT_DATABASES = {"socket", "asyncio", "grpc"}
 READS = 50
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Calls that open connections, each with the function around it."""
+    """Yield the calls that open connections, each with its enclosing function."""
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -53,7 +53,7 @@ def _calls(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def test_no_read_goes_around_the_snapshot() -> None:
-    """Connections are opened in the listed functions only: a read that opens one of its own would compare two states."""
+    """Only the listed functions open connections: a read with its own connection would compare two states."""
     found = [
         (str(path.relative_to(ROOT)), function, call)
         for package in PACKAGES
@@ -90,7 +90,7 @@ class Interrupted:
 
 @pytest.fixture
 def interrupted(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupted]:
-    """Somebody who writes between any two statements of whoever reads this ledger by `reading`."""
+    """Write between any two statements of reads of this ledger by `reading`."""
     somebody = Interrupted(ledger_url)
     original = engines.connect_reading
 
@@ -105,7 +105,7 @@ def interrupted(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
 
 
 async def test_verifying_while_others_write_raises_no_alarm(ledger_url: str) -> None:
-    """Fifty verifications of the newest entry, with a decision written between any two statements: none finds a fault."""
+    """Fifty verifications of the newest entry, with a decision written between any two statements, find no fault."""
     somebody, engine = await asyncio.to_thread(Interrupted, ledger_url), open_engine(ledger_url)
     ledger = Ledger(engine)
     await ledger.write(keep("first"))
@@ -124,7 +124,7 @@ async def test_verifying_while_others_write_raises_no_alarm(ledger_url: str) -> 
 def test_the_whole_ledger_verifies_while_others_write(
     ledger_url: str, interrupted: Interrupted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`vouch audit verify` and exports, with decisions written between their statements: ten of each, and all hold."""
+    """Ten runs each of `vouch audit verify` and of exports, with decisions written between statements, all verify."""
     asyncio.run(interrupted._ledger.write(keep("first")))
     for turn in range(10):
         before = interrupted.written
@@ -136,7 +136,7 @@ def test_the_whole_ledger_verifies_while_others_write(
 
 
 async def test_two_statements_of_a_read_see_one_state(ledger_url: str) -> None:
-    """A read counts twice, and somebody writes in between: both counts are the same, and nothing can be written by a read."""
+    """Two counts of one read are equal despite a write between them, and a read cannot write."""
     ledger, other = Ledger(open_engine(ledger_url)), Ledger(open_engine(ledger_url))
     loop = asyncio.get_running_loop()
     number = sa.select(sa.func.count()).select_from(ENTRIES)
@@ -150,7 +150,7 @@ async def test_two_statements_of_a_read_see_one_state(ledger_url: str) -> None:
     with pytest.raises(Unavailable):
         await ledger.read(lambda connection: connection.execute(HEAD.update().values(sequence=0)))
     assert await ledger.read(latest_record("tbetween-0")) is not None
-    await ledger.write(keep("after"))  # connections that read go back to the pool as they were
+    await ledger.write(keep("after"))  # connections of reads return to the pool unchanged
     assert await ledger.available(0)
     ledger.close()
     other.close()
@@ -164,7 +164,7 @@ async def test_two_statements_of_a_read_see_one_state(ledger_url: str) -> None:
 def test_commands_that_read_make_and_change_nothing(
     action: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a mistyped path they end with 2, name it, and leave no file; on an older or newer ledger they migrate nothing."""
+    """On a mistyped path reading commands exit with 2, name it and create no file; they never migrate another version."""
     folder, policy = tmp_path / "work", tmp_path / "policy.yaml"
     folder.mkdir()
     policy.write_text("minimum_evidence: 3\n")
@@ -190,8 +190,10 @@ def test_commands_that_read_make_and_change_nothing(
 
 
 def test_a_ledger_is_read_without_any_right_to_write() -> None:
-    """An auditor who may only read the folder and the file verifies a ledger that rests, and leaves nothing there."""
-    with tempfile.TemporaryDirectory(prefix="vouch-read-only-") as name:  # pytest's own folders let nobody else in
+    """An auditor with read-only access to folder and file verifies a ledger that is not in use, and leaves no file."""
+    with tempfile.TemporaryDirectory(
+        prefix="vouch-read-only-"
+    ) as name:  # pytest's own folders are closed to other users
         folder, path = Path(name), Path(name) / "ledger.db"
         ledger = Ledger(open_engine(new_ledger(path)))
         asyncio.run(ledger.write(keep(1)))
@@ -205,12 +207,12 @@ def test_a_ledger_is_read_without_any_right_to_write() -> None:
 
 
 def _verified_by_nobody(url: str) -> int:
-    """Verify in a process that is not root, as root may write anywhere; its exit code."""
+    """Verify in a process without root's rights, as root may write anywhere; return its exit code."""
     return run("-m", "testing.as_nobody", url).returncode
 
 
 def test_migrations_have_no_time_limit(ledger_url: str) -> None:
-    """PostgreSQL ends no index of a large ledger, and no wait for whoever makes it, as it ends other statements."""
+    """PostgreSQL's timeouts end neither an index of a large ledger nor the agents that wait for it."""
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite has no time limit for statements")
     limit, limits = sa.text("SHOW statement_timeout"), list[str]()

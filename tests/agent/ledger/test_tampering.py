@@ -1,4 +1,4 @@
-"""Tampering with any column of any table: found by `vouch audit verify`, or listed as not protected, with the reason."""
+"""Tampering with any column of any table is found by `vouch audit verify`, or listed as unprotected, with a reason."""
 
 import shutil
 import sqlite3
@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "ledger.md"
 
 
 def _other(value: Any, column: sa.Column[Any]) -> list[Any]:
-    """Values that an edit may leave in a column."""
+    """Return other values that an edit may leave in a column."""
     empty: list[Any] = [None] if column.nullable and value is not None else []
     if isinstance(value, bytes):
         return [bytes([value[0] ^ 1, *value[1:]]) if value else b"x", b"" if value else b"y", "text"]
@@ -35,7 +35,7 @@ def _other(value: Any, column: sa.Column[Any]) -> list[Any]:
 
 
 def _edits(connection: sqlite3.Connection) -> Iterator[tuple[str, str, tuple[Any, ...], bool]]:
-    """Every edit of one row of each table: its name, the statement, its values, and whether it has to be found."""
+    """Yield every edit of one row of each table: name, statement, values, and whether it must be found."""
     for name, table in METADATA.tables.items():
         found = name not in NOT_PROTECTED
         columns = list(table.columns)
@@ -47,7 +47,7 @@ def _edits(connection: sqlite3.Connection) -> Iterator[tuple[str, str, tuple[Any
         where = tuple(row[column.name] for column in table.primary_key)
         for column in columns:
             if name == "head" and column.name == "id":
-                continue  # nobody reads the number of the only row
+                continue  # nothing reads the number of the only row
             with_value = next((dict(zip(row, one, strict=True)) for one in rows if one[columns.index(column)]), row)
             here = tuple(with_value[part.name] for part in table.primary_key)
             for value in _other(with_value[column.name], column):
@@ -69,8 +69,10 @@ def _inserted(value: Any, column: sa.Column[Any]) -> Any:
 
 
 def test_every_edit_is_found_or_listed(written: Path, tmp_path: Path) -> None:
-    """Each column changed, a row of each table deleted and inserted, and each table emptied: found, unless its table is
-    listed as not protected. A new table or column that is neither fails here.
+    """Each changed column, each deleted or inserted row and each emptied table is found, unless the table is listed as
+    unprotected.
+
+    A new table or column that is neither fails here.
     """
     assert {*METADATA.tables, "alembic_version"} >= set(NOT_PROTECTED), "a listed table is none of the ledger's"
     assert not verified_ledger(written / "ledger.db", written / "key.pem").broken

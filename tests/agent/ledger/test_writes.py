@@ -1,4 +1,4 @@
-"""Writes whose caller has gone, exceptions of their own, and reads that wait for no export."""
+"""Writes of callers that disconnected, separate exceptions, and reads that do not wait for exports."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from testing.ledger.decisions import keep
 
 
 class BlockedWrite:
-    """A write that holds the writer until it is opened."""
+    """A write that blocks the writer until it is released."""
 
     def __init__(self) -> None:
         self.begun, self.opened = threading.Event(), threading.Event()
@@ -28,7 +28,7 @@ class BlockedWrite:
 
 
 async def held(ledger: Ledger) -> tuple[BlockedWrite, "asyncio.Task[None]"]:
-    """A ledger whose writer is busy."""
+    """Block the writer of a ledger."""
     gate = BlockedWrite()
     task = asyncio.create_task(ledger.write(gate))
     await asyncio.to_thread(gate.begun.wait, 60)
@@ -36,7 +36,7 @@ async def held(ledger: Ledger) -> tuple[BlockedWrite, "asyncio.Task[None]"]:
 
 
 async def test_a_write_whose_caller_has_gone_is_not_begun(ledger_url: str) -> None:
-    """Of writes that wait, one that was cancelled is never run; the others are; one that has begun is committed."""
+    """A waiting write that was cancelled never runs, and the others do; one that has begun is committed."""
     ledger = Ledger(open_engine(ledger_url))
     gate, busy = await held(ledger)
     gone, stays = (asyncio.create_task(ledger.write(keep(name))) for name in ("gone", "stays"))
@@ -47,14 +47,14 @@ async def test_a_write_whose_caller_has_gone_is_not_begun(ledger_url: str) -> No
     gate.opened.set()
     assert (await stays).answer.transaction_id == "tstays"
     assert await ledger.read(latest_record("tgone")) is None
-    assert (await ledger.write(keep("gone"))).replayed is False  # its caller comes again, and is decided once
+    assert (await ledger.write(keep("gone"))).replayed is False  # its caller retries, and gets one decision
     ledger.close()
 
 
 async def test_a_write_that_was_given_up_is_not_recorded_later(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is told that nothing was recorded in time finds nothing recorded afterwards."""
+    """A write that timed out for its caller is not recorded afterwards."""
     monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 0.05)
     ledger = Ledger(open_engine(ledger_url))
     gate = BlockedWrite()
@@ -71,7 +71,7 @@ async def test_a_write_that_was_given_up_is_not_recorded_later(
 
 
 async def test_each_caller_gets_an_exception_of_its_own(ledger_url: str) -> None:
-    """A failed group fails all of its callers, each with an exception that is nobody else's."""
+    """A failed group fails all of its callers, each with its own exception object."""
     ledger = Ledger(open_engine(ledger_url))
     gate, busy = await held(ledger)
 
@@ -89,7 +89,7 @@ async def test_each_caller_gets_an_exception_of_its_own(ledger_url: str) -> None
 
 
 async def test_the_writer_outlives_whatever_goes_wrong(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure where none was foreseen costs the writes of one group, not the ledger's only writer."""
+    """An unexpected failure fails the writes of one group, not the ledger's only writer."""
     ledger = Ledger(open_engine(ledger_url))
     answer, failures = ledger._answer, [LookupError]
 
@@ -110,7 +110,7 @@ async def test_the_writer_outlives_whatever_goes_wrong(ledger_url: str, monkeypa
 
 
 async def test_exports_hold_up_no_read_of_a_decision(ledger_url: str) -> None:
-    """While every thread of maintenance hangs in an export, decisions are read as ever."""
+    """While every maintenance thread is blocked by an export, decisions are still read."""
     ledger = Ledger(open_engine(ledger_url))
     await ledger.write(keep("read"))
     begun, opened = threading.Semaphore(0), threading.Event()

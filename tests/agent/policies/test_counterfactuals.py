@@ -1,4 +1,4 @@
-"""Counterfactuals: each change that is told does what it says, and no smaller one does."""
+"""Counterfactuals: each listed change gets the stated score and an approval, and no smaller one does."""
 
 import itertools
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ BY_HAND: tuple[Mapping[str, Any], ...] = (
     {"avs_result": 1},
     {"billing_shipping_match": True, "shipping_country": None},
 )
-"""What can be settled, written out once more: None stands for the country of the bill."""
+"""The changes that a customer can make, written out again; None stands for the billing country."""
 
 
 def settled(order: Transaction, *changes: Mapping[str, Any]) -> Transaction:
-    """The order with changes made by hand."""
+    """Return the order with changes made by hand."""
     other = Transaction()
     other.CopyFrom(order)
     for name, value in itertools.chain.from_iterable(change.items() for change in changes):
@@ -47,7 +47,7 @@ def settled(order: Transaction, *changes: Mapping[str, Any]) -> Transaction:
 def counterfactuals_of(
     scorer: Scorer, order: Transaction, policy: Policy = POLICY
 ) -> tuple[pb.ReviewResponse, list[pb.Counterfactual]]:
-    """An answer, and what would change it."""
+    """Return an answer and its counterfactuals."""
     answer, _ = decide(policy, order, scorer.predict(order, FULL))
     changed = variants(order)
     predictions = scorer.predict_batch([variant.order for variant in changed]) if changed else []
@@ -55,7 +55,7 @@ def counterfactuals_of(
 
 
 def applied(order: Transaction, counterfactual: pb.Counterfactual) -> Transaction:
-    """The order after the change that is told, read as a file would be."""
+    """Return the order after a counterfactual, parsed as from a file."""
     other = Transaction()
     other.CopyFrom(order)
     for change in counterfactual.changes:
@@ -68,7 +68,7 @@ def applied(order: Transaction, counterfactual: pb.Counterfactual) -> Transactio
 
 
 def test_each_change_does_what_it_says_and_none_is_smaller(model: Bundle, table: pa.Table) -> None:
-    """Applied and asked again, the score is the stated one and the order is approved; brute force finds nothing smaller."""
+    """Applied and scored again, each change has the stated score and is approved; brute force finds no smaller one."""
     scorer, reviewed, stated = Scorer(model), 0, 0
     for order in messages(table.slice(0, ORDERS)):
         if not POLICY.deny_up_to < scorer.score(order) < POLICY.approve_from:
@@ -96,7 +96,7 @@ def test_each_change_does_what_it_says_and_none_is_smaller(model: Bundle, table:
 
 
 def test_what_is_told_reads_well() -> None:
-    """A sentence with both scores; unknown values have nothing in front of the arrow."""
+    """A sentence has both scores; an unknown value has nothing before the arrow."""
     order = message(payment_method=PaymentMethod.PAYMENT_METHOD_PAYPAL, billing_country="DE", shipping_country="FR")
     names = [{change.field for change in variant.changes} for variant in variants(order)]
     assert {"shipping_country", "billing_shipping_match"} in names
@@ -106,7 +106,9 @@ def test_what_is_told_reads_well() -> None:
 
 
 def test_a_golden_order(model: Bundle) -> None:
-    """Of a fixed order the changes stand in order: fewest first, then the best score; with rules that never approve, none."""
+    """The changes of a fixed order are sorted by their number, then by score; with rules that never approve there are
+    none.
+    """
     order = message(
         order_amount=80.0, account_age_days=200, email_domain="gmail.com", phone_verified=None, new_device=True
     )

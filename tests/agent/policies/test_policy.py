@@ -25,7 +25,7 @@ shares = st.floats(0, 1)
 
 
 def decided(policy: Policy, score: float) -> pb.Decision:
-    """What a policy makes of the documented order with a score."""
+    """Apply a policy to the documented order with a score."""
     return policy.evaluate(message(), PredictResponse(legitimacy_score=score)).decision
 
 
@@ -42,7 +42,7 @@ def decided(policy: Policy, score: float) -> pb.Decision:
     ],
 )
 def test_thresholds_are_inclusive(score: float, decision: pb.Decision) -> None:
-    """A score on a threshold is decided by it; only what lies strictly between is reviewed."""
+    """A score equal to a threshold is decided by it; only scores strictly between are reviewed."""
     assert decided(POLICY, score) == decision
 
 
@@ -59,7 +59,7 @@ def test_a_better_score_never_fares_worse(low: float, high: float, first: float,
 
 @pytest.mark.parametrize(("approve", "deny"), [(0.4, 0.7), (0.5, 0.5), (1.1, 0.4), (0.7, -0.1)])
 def test_senseless_thresholds_are_refused(approve: float, deny: float) -> None:
-    """Deny must lie below approve, both within 0..1."""
+    """The deny threshold must be below the approve threshold, both within 0..1."""
     with pytest.raises(ValueError, match="deny < approve"):
         Policy(approve, deny)
 
@@ -94,7 +94,7 @@ def test_evidence_covers_all_groups_and_names_values(model: Bundle) -> None:
 
 
 def test_evidence_sums_to_the_score(model: Bundle) -> None:
-    """The groups' contributions and the base value are the raw score: nothing is left out."""
+    """The contributions of the groups and the base value sum to the raw score."""
     prediction = Scorer(model).predict(message(), FULL)
     total = sum(each.contribution for each in analyse(prediction).evidence)
     explanation = prediction.explanation
@@ -125,15 +125,15 @@ def test_clear_scores_are_decided_by_the_model(model: Bundle, score: float, deci
     assert f"{score:.3f}" in review.reasoning
 
 
-# -- evidence that a decision by score needs
+# -- minimum evidence
 
 
 @pytest.mark.parametrize("known", range(6))
 def test_silence_is_no_evidence(known: int) -> None:
-    """With fewer informative fields than the minimum a good score is a review, and the reasoning names what is missing."""
+    """With too few informative fields a good score is reviewed, and the reasoning names the missing ones."""
     fields = ("account_age_days", "email_domain", "phone_verified", "order_amount", "new_device")
     order = message(**dict.fromkeys(fields[known:]))
-    order.currency, order.device_id, order.card_bin = "EUR", "device", "424242"  # say nothing by themselves
+    order.currency, order.device_id, order.card_bin = "EUR", "device", "424242"  # not informative by themselves
     verdict = POLICY.evaluate(order, PredictResponse(legitimacy_score=0.99))
     if known >= 4:
         assert (verdict.decision, verdict.analysis) == (pb.DECISION_APPROVE, None)
@@ -149,7 +149,7 @@ def test_silence_is_no_evidence(known: int) -> None:
 
 
 def test_too_little_is_known_for_the_agent_too() -> None:
-    """An agent that may decide still approves and denies nothing of which too little is known."""
+    """An agent that may decide neither approves nor denies an order with too few informative fields."""
     bold, bare = Policy(0.7, 0.4, agent_decides=True), message(account_age_days=None, email_domain=None)
     for score in (0.1, 0.45, 0.65, 0.99):
         assert bold.evaluate(bare, PredictResponse(legitimacy_score=score)).decision == pb.DECISION_REVIEW
@@ -159,7 +159,7 @@ def test_too_little_is_known_for_the_agent_too() -> None:
 
 @given(st.sets(st.sampled_from(INFORMATIVE)))
 def test_taking_fields_away_never_brings_an_approval(present: set[str]) -> None:
-    """Whichever fields are left of the documented order, too few of them are never approved, at any score."""
+    """For any subset of the documented fields, too few informative ones are never approved, at any score."""
     order = message(**{name: None for name in DOCUMENTED if name in INFORMATIVE and name not in present})
     known = sum(order.HasField(name) for name in INFORMATIVE)
     for score in (0.7, 0.9, 1.0):
@@ -168,7 +168,7 @@ def test_taking_fields_away_never_brings_an_approval(present: set[str]) -> None:
 
 
 def test_two_reviewers_from_the_amount_on() -> None:
-    """An order of just the amount needs two who agree, so does one of unknown amount, and one a cent below does not."""
+    """An order at the amount needs two reviewers, and so does one of unknown amount; a cent below needs one."""
     policy = Policy(approve_from=0.7, deny_up_to=0.4, two_from=500.0)
     needs = [policy.needs_two(message(order_amount=amount)) for amount in (499.99, 500.0, 500.01)]
     assert needs == [False, True, True]

@@ -1,4 +1,4 @@
-"""Policies from files: rules that match, mistakes that are named, and swaps while the agent serves."""
+"""Policies from files: rules that match, and reloading while the agent serves."""
 
 from pathlib import Path
 
@@ -66,25 +66,25 @@ rules:
 
 
 def policy_in(folder: Path, text: str) -> Policy:
-    """The policy that a file with this text has."""
+    """Write a policy file with this text and read it."""
     (folder / "devices.txt").write_text("# seen before\ndev-1  # twice\ndev-2\n")
     (folder / "policy.yaml").write_text(text)
     return read_policy(folder / "policy.yaml", DEFAULTS)[0]
 
 
 def scored(score: float, **types: float) -> PredictResponse:
-    """A score."""
+    """Return a prediction with a score."""
     return PredictResponse(legitimacy_score=score, abuse_type_scores=AbuseTypeScores(**types))
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Policy:
-    """A policy with everything."""
+    """Return a policy with every kind of setting and rule."""
     return policy_in(tmp_path, WHOLE)
 
 
 def test_what_concerns_reviewers(tmp_path: Path) -> None:
-    """Due time, amount for two reviewers and budget are read, stand in the version, and change the digest."""
+    """Due time, amount for two reviewers and budget are read, are part of the version, and change the digest."""
     policy = policy_in(tmp_path, "due_within: 8h\ntwo_reviewers: {from: 1000}\nreview_budget: {per_day: 200}\n")
     assert (policy.due_seconds, policy.two_from, policy.reviews_a_day) == (8 * 3600, 1000, 200)
     assert all(part in policy.version for part in ("due=28800s", "two>=1000", "reviews=200/d"))
@@ -98,7 +98,7 @@ def test_what_concerns_reviewers(tmp_path: Path) -> None:
 
 
 def test_the_first_rule_that_matches_decides_and_is_named(whole: Policy) -> None:
-    """A rule decides whatever the score; the maker is the policy, and the answer names the rule and its reason."""
+    """A rule decides at any score; the decision maker is the policy, and the answer names the rule and its reason."""
     answer, _ = decide(whole, message(device_id="dev-1", order_amount=50), scored(0.99))
     assert (answer.decision, answer.decision_maker) == (pb.DECISION_DENY, pb.DECISION_MAKER_POLICY)
     assert [(rule.name, rule.effect, rule.shadow) for rule in answer.matched_rules] == [
@@ -113,7 +113,7 @@ def test_the_first_rule_that_matches_decides_and_is_named(whole: Policy) -> None
 
 
 def test_a_rule_can_set_thresholds(whole: Policy) -> None:
-    """The score decides by the rule's own thresholds; the one that it leaves out is the policy's."""
+    """The rule's thresholds replace the policy's; one that it omits is the policy's."""
     order = message(user_id="somebody", order_amount=600, account_age_days=300)
     assert decide(whole, order, scored(0.9))[0].decision == pb.DECISION_APPROVE
     strict, _ = decide(whole, order, scored(0.9, payment_fraud=0.21))
@@ -124,7 +124,7 @@ def test_a_rule_can_set_thresholds(whole: Policy) -> None:
 
 
 def test_a_rule_in_the_shadow_is_named_and_not_applied(whole: Policy) -> None:
-    """It stands behind the one that was applied, and changes nothing."""
+    """A shadow rule is listed after the applied rule and changes nothing."""
     order = message(user_id="somebody", order_amount=600, account_age_days=300)
     order.timestamp.FromJsonString("2025-02-11T03:00:00Z")
     answer, _ = decide(whole, order, scored(0.9))
@@ -133,7 +133,7 @@ def test_a_rule_in_the_shadow_is_named_and_not_applied(whole: Policy) -> None:
 
 
 def test_a_rule_ends_when_it_says(whole: Policy) -> None:
-    """`until` is the first moment at which it no longer matches."""
+    """`until` is the first moment at which the rule no longer matches."""
     order = message(user_id="somebody", order_amount=600, account_age_days=300, promo_code_used=True)
     midnight = 1_798_675_200_000_000  # 2026-12-31
     assert decide(whole, order, scored(0.9), midnight - 1)[0].matched_rules
@@ -153,7 +153,7 @@ def test_a_rule_ends_when_it_says(whole: Policy) -> None:
     ],
 )
 def test_what_is_unknown_does_not_match(tmp_path: Path, when: str, matches: bool) -> None:
-    """Neither a condition nor its contrary holds for an unknown value; texts are compared as they are normalised."""
+    """Neither a condition nor its negation is true for an unknown value; texts are compared in normalised form."""
     policy = policy_in(tmp_path, f'rules: [{{name: a, when: "{when}", then: deny, reason: r}}]')
     order = message(
         vpn_proxy_detected=None,
@@ -167,7 +167,7 @@ def test_what_is_unknown_does_not_match(tmp_path: Path, when: str, matches: bool
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_rules_asked_together_match_as_each_alone(data: st.DataObject) -> None:
-    """Whatever is known of an order, a hundred rules match as one after another would."""
+    """For any known fields, a hundred rules evaluated together match like one after another."""
     language, lists = Language(["seen"]), {"seen": frozenset({"dev-1"})}
     parts = st.sampled_from(
         [
@@ -200,7 +200,7 @@ def test_rules_asked_together_match_as_each_alone(data: st.DataObject) -> None:
 
 
 def test_an_unscored_order_meets_rules_that_ask_for_no_score(tmp_path: Path) -> None:
-    """A rule on the score does not match where there is none; others do."""
+    """A rule on the score does not match an order without one; others do."""
     rules = "rules:\n- {name: a, when: score < 0.9, then: approve, reason: r}\n"
     rules += "- {name: b, when: order.order_amount > 1, then: deny, reason: r}\n"
     answer, _ = decide(policy_in(tmp_path, rules), message(), None)
@@ -208,7 +208,7 @@ def test_an_unscored_order_meets_rules_that_ask_for_no_score(tmp_path: Path) -> 
 
 
 def test_a_change_of_a_file_or_of_its_lists_is_taken(tmp_path: Path) -> None:
-    """Both are read again when they change; what changed has another digest, and an unchanged file is not read."""
+    """A changed file or list is read again and has another digest; an unchanged file is not read."""
     first = policy_in(tmp_path, WHOLE)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     assert watched.policy.digest == first.digest
@@ -230,7 +230,7 @@ def test_a_change_of_a_file_or_of_its_lists_is_taken(tmp_path: Path) -> None:
     "hostile", ["user-123\0x", "user-123\0", "\0", "user-123 ", "USER-123", "user-123\u200b", "x" * 128]
 )
 def test_no_text_passes_for_another(tmp_path: Path, hostile: str) -> None:
-    """A name with something behind it, an end of text above all, is neither that name nor in a list with it."""
+    """A name with a suffix, such as a line break, neither equals that name nor is in a list with it."""
     rules = "- {name: same, when: order.user_id == 'user-123', then: approve, reason: r}\n"
     rules += "- {name: listed, when: order.user_id in lists.trusted, then: approve, reason: r}\n"
     text = WHOLE.split("rules:", maxsplit=1)[0] + "rules:\n" + rules
@@ -240,7 +240,7 @@ def test_no_text_passes_for_another(tmp_path: Path, hostile: str) -> None:
 
 
 def test_hostile_texts_are_compared_as_they_are(tmp_path: Path) -> None:
-    """Every text of the shared table, in every text field: rules on it neither fail nor take it for another."""
+    """Every text of the shared table, in every text field: rules on it neither fail nor match another text."""
     fields = [
         name for name, field in FIELDS.items() if field.kind == "text" and name not in ("transaction_id", "currency")
     ]
@@ -259,7 +259,7 @@ def test_hostile_texts_are_compared_as_they_are(tmp_path: Path) -> None:
 
 
 def test_what_is_nested_to_the_limit_is_asked_alone(tmp_path: Path) -> None:
-    """Conditions that CEL takes alone and not together match as ever, however often they are asked."""
+    """Conditions that CEL accepts separately but not combined match as before, however often they are evaluated."""
     texts = ["(" * depth + "score < 0.5" + ")" * depth for depth in range(1, 100)]
     language, taken = Language(), list[str]()
     for text in texts:
@@ -279,7 +279,7 @@ def test_what_is_nested_to_the_limit_is_asked_alone(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_the_policy_of_the_settings(tmp_path: Path) -> None:
-    """Thresholds and all stay as the settings have them; a policy without rules says so in its version."""
+    """An empty file keeps the thresholds and all else of the settings; a policy without rules says so in its version."""
     policy = policy_in(tmp_path, "")
     assert (policy.approve_from, policy.deny_up_to, policy.version) == (0.7, 0.4, DEFAULTS.version)
     with_rules = policy_in(tmp_path, WHOLE)
@@ -287,7 +287,7 @@ def test_an_empty_file_is_the_policy_of_the_settings(tmp_path: Path) -> None:
 
 
 def test_the_documented_policy_is_one(tmp_path: Path) -> None:
-    """The example of docs/policy.md can be used as it is written."""
+    """The example in docs/policy.md is a valid policy."""
     (tmp_path / "blocked_devices.txt").write_text("dev-1\n")
     policy = policy_in(tmp_path, DOCUMENTED)
     assert policy.rules is not None and [rule.name for rule in policy.rules.rules] == [

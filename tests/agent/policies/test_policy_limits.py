@@ -1,4 +1,4 @@
-"""Conditions that take long or fail: refused when they are read where they must be, and else without harm to anything else."""
+"""Conditions that are slow or fail: refused when the policy is read, or without effect on anything else."""
 
 import logging
 from datetime import UTC, datetime
@@ -27,24 +27,24 @@ GOOD = PredictResponse(legitimacy_score=0.9)
 
 
 def numbers(count: int, start: int = 0) -> str:
-    """A list of numbers as a condition writes it."""
+    """Return a list of numbers as a condition writes it."""
     return f"[{','.join(map(str, range(start, start + count)))}]"
 
 
 def rule(name: str, when: str, then: str = "deny", more: str = "") -> str:
-    """A rule as a file has it."""
+    """Return a rule as a file has it."""
     return f"  - name: {name}\n    when: |\n      {when}\n    then: {then}\n    reason: r\n{more}"
 
 
 def policy_of(folder: Path, *rules: str, failures: RuleFailures | None = None) -> Policy:
-    """The policy of a file with some rules."""
+    """Return the policy of a file with some rules."""
     path = folder / "policy.yaml"
     path.write_text("rules:\n" + "".join(rules))
     return read_policy(path, DEFAULTS, (failures or RuleFailures()).record)[0]
 
 
 def nested(*lengths: int) -> str:
-    """A condition with loops inside loops, which all take all of their turns."""
+    """Return a condition with nested loops that run to their end."""
     text = "order.account_age_days >= 0"
     for depth, length in enumerate(lengths):
         text = f"{numbers(length)}.all(v{depth}, {text})"
@@ -52,13 +52,13 @@ def nested(*lengths: int) -> str:
 
 
 def evaluate(condition: Condition, **values: Any) -> bool | None:
-    """What a condition says of some values."""
+    """Evaluate a condition for some values."""
     known = {f"order.{name}": value for name, value in values.items()}
     return condition.answer(Language().activation(known))
 
 
 def test_rules_that_are_fine_alone_are_fine_together(tmp_path: Path) -> None:
-    """Sixteen rules of 700 numbers each: joined or not, each of them is evaluated for every order."""
+    """Sixteen rules of 700 numbers each are evaluated for every order, combined or not."""
     rules = [rule(f"r{k}", f"{numbers(700, 1000)}.exists(x, x == order.account_age_days + {k})") for k in range(16)]
     policy = policy_of(tmp_path, *rules)
     for _ in range(3 * OFTEN):
@@ -87,7 +87,7 @@ def test_rules_that_are_fine_alone_are_fine_together(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, when: str, words: str) -> None:
-    """A condition that takes too long for some order, or fails for all, is refused when it is read: with its rule's name."""
+    """A condition that is too slow for some order, or fails for all, is refused when it is read, with its rule's name."""
     with pytest.raises(PolicyError) as caught:
         policy_of(tmp_path, rule("fine", "order.new_device"), rule("bomb", when))
     assert "rule bomb: " in str(caught.value) and words in str(caught.value)
@@ -107,12 +107,12 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, when: str, words: s
     ],
 )  # fmt: skip
 def test_what_can_be_evaluated_for_some_order_is_taken(tmp_path: Path, when: str) -> None:
-    """Conversions, look-ups and divisions that work for some orders serve, and so do long lists and patterns."""
+    """Conversions, look-ups and divisions that work for some orders are accepted, and so are long lists and patterns."""
     assert policy_of(tmp_path, rule("r", when)).rules
 
 
 def test_all_rules_together_are_bounded(tmp_path: Path) -> None:
-    """However many rules there are, the steps of an order are bounded; the complaint names the rule that is too much."""
+    """For any number of rules the steps of an order are limited; the error names the rule that exceeds the limit."""
     long = nested(40, 30)
     with pytest.raises(
         PolicyError, match=r"with rule r\d+ the rules take up to [\d,]+ steps for one order, at most 500,000"
@@ -121,7 +121,7 @@ def test_all_rules_together_are_bounded(tmp_path: Path) -> None:
 
 
 def test_the_limit_of_iterations_is_that_of_the_library() -> None:
-    """9,999 turns are evaluated; at 10,000 CEL gives up, and so such a condition is refused."""
+    """9,999 iterations are evaluated; at 10,000 CEL gives up, and so such a condition is refused."""
     language = Language()
     most = language.compile(nested(100, 99))
     assert most.cost.iterations == MOST_ITERATIONS - 1 and evaluate(most, account_age_days=1) is True
@@ -135,7 +135,7 @@ def test_the_limit_of_iterations_is_that_of_the_library() -> None:
 @settings(max_examples=60)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=3), st.sampled_from(["all", "exists", "map", "filter"]))
 def test_the_count_of_turns_is_a_bound(lengths: list[int], outer: str) -> None:
-    """It is what loops inside loops come to, and whatever stays below the limit is evaluated."""
+    """The computed number of iterations covers nested loops, and any condition below the limit is evaluated."""
     size = ".size() > 0" if outer in ("map", "filter") else ""
     program = Language()._environment.compile(f"{numbers(7)}.{outer}(z, {nested(*lengths)}){size}")
     turns = 0
@@ -148,7 +148,9 @@ def test_the_count_of_turns_is_a_bound(lengths: list[int], outer: str) -> None:
 
 
 def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:
-    """It does not match, its name is told, and the rules around it decide this order and the next: alone and asked together."""
+    """A failing rule does not match and is named in the log; other rules decide this order and the next, combined or
+    not.
+    """
     noted: list[tuple[str, str]] = []
     path = tmp_path / "policy.yaml"
     path.write_text(
@@ -175,13 +177,13 @@ def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:
 
 
 def test_what_is_unknown_is_no_failure(tmp_path: Path) -> None:
-    """A rule on a field that an order lacks does not match, and nobody is told."""
+    """A rule on a field that an order lacks does not match, and is not reported as a failure."""
     policy = policy_of(tmp_path, rule("r", "order.session_duration_seconds < 5 || int(order.card_bin) > 5"))
     assert policy.evaluate(message(), GOOD).failed == ()
 
 
 def test_limits_that_the_library_reaches_are_failures_too() -> None:
-    """An error that CEL raises instead of giving it is a failure of the condition, not of the call."""
+    """An error that CEL raises instead of returning it is a failure of the condition, not of the call."""
     condition = Language().compile("order.new_device")
     broken = Condition(**{**vars(condition), "program": _GivingUp()})
     with pytest.raises(ConditionFailed):
@@ -190,15 +192,15 @@ def test_limits_that_the_library_reaches_are_failures_too() -> None:
 
 
 class _GivingUp:
-    """A program that is beyond CEL's limits."""
+    """A program that exceeds CEL's limits."""
 
     def eval(self, activation: Any) -> Any:
-        """Give up."""
+        """Raise."""
         raise RuntimeError("INTERNAL: Iteration budget exceeded [INTERNAL]")
 
 
 def test_failures_are_counted_logged_and_forgotten(caplog: pytest.LogCaptureFixture) -> None:
-    """Each counts, a rule is logged once a minute, and after ten minutes without a failure it is well again."""
+    """Each failure counts, a rule is logged once a minute, and after ten minutes without failures it is healthy again."""
     now = [0.0]
     failures = RuleFailures(lambda: now[0])
     before = FAILURES.labels("fails")._value.get()
@@ -215,10 +217,10 @@ def test_failures_are_counted_logged_and_forgotten(caplog: pytest.LogCaptureFixt
 
 
 def test_labels_of_metrics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy that is swapped for ever adds no labels without end."""
+    """Repeated policy swaps do not grow the labels of metrics without limit."""
     monkeypatch.setattr(
         "agent_server.policies.failures._labels", set[str]()
-    )  # not those that other tests have used or need
+    )  # labels that other tests do not use or need
     FAILURES.clear()
     failures = RuleFailures()
     for number in range(2 * MOST_NAMED):
@@ -228,7 +230,7 @@ def test_labels_of_metrics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_times_far_away_are_only_failures(tmp_path: Path) -> None:
-    """Arithmetic that leaves the years that CEL knows does not match, and nothing is raised."""
+    """Arithmetic beyond CEL's range of years does not match, and nothing is raised."""
     policy = policy_of(tmp_path, rule("later", "order.timestamp + duration('8766000h') > order.timestamp"))
     order = message()
     order.timestamp.FromDatetime(datetime(9999, 1, 1, tzinfo=UTC))

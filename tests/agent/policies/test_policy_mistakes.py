@@ -78,7 +78,7 @@ BROKEN: list[tuple[str, int, int, str]] = [
 
 @pytest.mark.parametrize(("text", "line", "column", "named"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
 def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: int, column: int, named: str) -> None:
-    """Each mistake is told with line, column and the name in question; the policy before it serves on."""
+    """Each mistake is reported with line, column and the name in question; the previous policy stays in force."""
     policy_in(tmp_path, WHOLE)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     before = watched.policy
@@ -100,7 +100,7 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: in
     ],
 )
 def test_files_that_are_no_policy_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
-    """Bytes that are no text, a file that is too large, one that is not there: a sentence with its name."""
+    """Bytes that are not text, a file that is too large and a missing one are errors that name the file."""
     path = tmp_path / "policy.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -124,13 +124,13 @@ CONDITIONS = (
 
 @pytest.mark.parametrize("when", CONDITIONS)
 def test_a_condition_that_some_order_meets_is_taken(tmp_path: Path, when: str) -> None:
-    """No condition is called impossible that some order meets."""
+    """No condition is refused as unsatisfiable if some order satisfies it."""
     text = WHOLE.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
     assert policy_in(tmp_path, text).rules is not None
 
 
 def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
-    """A policy that was refused for a list that is not there is taken once the list is, though its own file stays."""
+    """A policy that was refused for a missing list is accepted once the list exists, though its own file is unchanged."""
     policy_in(tmp_path, WHOLE)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     (tmp_path / "policy.yaml").write_text(WHOLE.replace("devices.txt", "later.txt"))
@@ -141,7 +141,7 @@ def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
 
 
 def test_a_comment_names_nothing(tmp_path: Path) -> None:
-    """A field, a number or a quote in a comment of a condition changes nothing."""
+    """A field, a number or a quote in a comment of a condition has no effect."""
     when = "|\n    score < 0.5 // not 'order.device_id\n      // || score > 2, and not order.payment_method == 'cash'\n"
     policy = policy_in(tmp_path, f"rules:\n- name: a\n  when: {when}  then: deny\n  reason: r\n")
     assert decide(policy, message(device_id=None), scored(0.3))[0].matched_rules

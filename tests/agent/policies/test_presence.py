@@ -1,4 +1,4 @@
-"""`has()` in conditions of a policy: whether a field is known, whatever its value."""
+"""`has()` in conditions of a policy: whether a field is known, for any value."""
 
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,14 @@ _VALUES: dict[str, list[Any]] = {
 
 
 def bare() -> Transaction:
-    """An order of the required fields alone."""
+    """Return an order with the required fields only."""
     order = Transaction(transaction_id="t", user_id="u")
     order.timestamp.FromJsonString("2026-03-01T10:00:00Z")
     return order
 
 
 def with_values(field: Field) -> list[Transaction]:
-    """The bare order with each of some values in a field; those that are zero or false among them."""
+    """Yield the order with each of some values in a field, zero or false among them."""
     if field.kind == "time":
         order = bare()
         getattr(order, field.name).FromJsonString("1970-01-01T00:00:00Z")
@@ -43,7 +43,7 @@ def with_values(field: Field) -> list[Transaction]:
 
 
 def holds(text: str, order: Transaction, prediction: PredictResponse | None = SCORED) -> bool:
-    """Whether a condition holds for an order."""
+    """Return whether a condition is true for an order."""
     language = Language(["names"])
     condition = language.compile(text)
     facts = facts_for([condition], {"names": frozenset(["DE"])})
@@ -52,7 +52,7 @@ def holds(text: str, order: Transaction, prediction: PredictResponse | None = SC
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
 def test_has_is_presence_for_every_field(field: Field) -> None:
-    """Every field of the contract can be asked for: true with any value, also with 0 and false, and false without one."""
+    """`has()` of every field of the contract is true with any value, also 0 and false, and false without one."""
     has = f"has(order.{field.name})"
     for order in with_values(field):
         assert holds(has, order) and not holds(f"!{has}", order)
@@ -62,7 +62,7 @@ def test_has_is_presence_for_every_field(field: Field) -> None:
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name.startswith("abuse.")])
 def test_has_of_a_probability_says_whether_there_is_a_score(name: str) -> None:
-    """A rule can ask whether the order was scored."""
+    """A rule can test whether the order was scored."""
     assert holds(f"has({name})", bare()) and not holds(f"!has({name})", bare())
     assert not holds(f"has({name})", bare(), None) and holds(f"!has({name})", bare(), None)
 
@@ -84,7 +84,7 @@ def test_has_of_a_probability_says_whether_there_is_a_score(name: str) -> None:
     ],
 )
 def test_has_inside_conditions(text: str, phone: bool | None, matches: bool) -> None:
-    """It goes together with everything else that conditions can say, however it is written."""
+    """`has()` combines with everything else that conditions allow, in any notation."""
     order = bare()
     if phone is not None:
         order.phone_verified = phone
@@ -106,7 +106,7 @@ def test_has_inside_conditions(text: str, phone: bool | None, matches: bool) -> 
     ],
 )
 def test_what_has_cannot_take_is_refused(text: str, column: int, words: str) -> None:
-    """It takes one field; a typo is named with the nearest field, and places behind it are those of the text."""
+    """`has()` takes one field; a typo is reported with the nearest field, and positions after it are those of the text."""
     with pytest.raises(ConditionError) as caught:
         Language(["names"]).compile(text)
     assert words in caught.value.message
@@ -131,7 +131,7 @@ def test_what_has_cannot_take_is_refused(text: str, column: int, words: str) -> 
     ],
 )
 def test_what_no_order_can_meet_is_known(text: str, possible: bool) -> None:
-    """The check for conditions that can never hold knows that fields can be unknown, and which cannot."""
+    """The check for unsatisfiable conditions knows which fields can be unknown."""
     language = Language(["names"])
     assert is_satisfiable(language, language.compile(text)) == possible
 
@@ -145,7 +145,7 @@ rules:
 
 
 def test_rules_of_a_policy_use_it(tmp_path: Path) -> None:
-    """Alone and asked together, applied and in the shadow: the unknown has a rule of its own."""
+    """Rules with `has()` match unknown fields, combined and separately, applied and in the shadow."""
     path = tmp_path / "policy.yaml"
     path.write_text(RULES)
     policy, _ = read_policy(path, Policy(0.7, 0.4))

@@ -1,4 +1,4 @@
-"""Orders that are let through at random: as many as said, drawn by a key, and weighted when they are learned from."""
+"""Randomised approvals: the share is as configured, drawn by a key, and weighted in training."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ rules:
 
 
 def policy(folder: Path, key: bytes = b"a key of our own") -> Policy:
-    """A policy with randomised approvals."""
+    """Return a policy with randomised approvals."""
     (folder / "policy.yaml").write_text(TEXT)
     return read_policy(folder / "policy.yaml", Policy(0.7, 0.4, randomising_key=key))[0]
 
 
 def let_through(policy: Policy, number: int, score: float = 0.1, amount: float = 100.0, device: str = "d") -> bool:
-    """Whether an order is approved; one that was drawn says with which probability, and who decided."""
+    """Return whether an order is approved; a drawn one has its probability and its decision maker."""
     order = message(transaction_id=f"t{number}", order_amount=amount, device_id=device)
     answer, _ = decide(policy, order, PredictResponse(legitimacy_score=score))
     drawn = answer.HasField("randomised_probability")
@@ -47,7 +47,7 @@ def let_through(policy: Policy, number: int, score: float = 0.1, amount: float =
 
 
 def test_the_share_is_drawn_by_the_key(tmp_path: Path) -> None:
-    """Within six standard deviations of the share; the same again; by another key others."""
+    """The share is within six standard deviations; the same key draws the same orders, another key others."""
     own, other = policy(tmp_path), policy(tmp_path, b"another key, not ours")
     drawn = [let_through(own, number) for number in range(ORDERS)]
     deviation = (ORDERS * SHARE * (1 - SHARE)) ** 0.5
@@ -59,7 +59,7 @@ def test_the_share_is_drawn_by_the_key(tmp_path: Path) -> None:
 
 
 def test_only_what_the_score_denies_is_drawn(tmp_path: Path) -> None:
-    """Never what a rule denies, what is reviewed, what was not scored, or what is worth more than the limit."""
+    """Never drawn: what a rule denies, what is reviewed, what has no score, and what exceeds the amount limit."""
     own = policy(tmp_path)
     hit = next(number for number in range(ORDERS) if let_through(own, number))
     assert let_through(own, hit, amount=200.0) and not let_through(own, hit, amount=200.01)
@@ -70,7 +70,7 @@ def test_only_what_the_score_denies_is_drawn(tmp_path: Path) -> None:
 
 
 def test_it_needs_a_key_and_a_limit(tmp_path: Path) -> None:
-    """Without a key anybody could tell which orders are let through; without a limit the loss has none."""
+    """A key is required, else anybody could predict the draws; a limit is required, else the loss is unlimited."""
     with pytest.raises(PolicyError, match=r"policy.yaml:1:23: .*VOUCH_AGENT_RANDOMISING_KEY"):
         policy(tmp_path, b"")
     (tmp_path / "policy.yaml").write_text("randomised_approvals: {share: 0.05}\n")
@@ -79,7 +79,7 @@ def test_it_needs_a_key_and_a_limit(tmp_path: Path) -> None:
 
 
 async def test_the_probability_is_kept_and_weighs_the_label(ledger_url: str) -> None:
-    """It stands in the record, in the answer as it is given again, and its inverse is the label's weight."""
+    """The probability is in the record and in the repeated answer, and its inverse is the label's weight."""
     ledger = Ledger(open_engine(ledger_url))
     answer = answer_for("t1", pb.DECISION_APPROVE, 0.1)
     answer.randomised_probability = SHARE

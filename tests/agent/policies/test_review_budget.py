@@ -1,4 +1,4 @@
-"""The budget of reviews: the band narrows by what mistakes cost, and the queue never takes more than a day's people can do."""
+"""The review budget: the band narrows by the cost of mistakes, and no more orders become cases than people can review."""
 
 import random
 import time
@@ -34,14 +34,14 @@ INFINITE = float("inf")
     ],
 )
 def test_the_cheaper_mistake(amount: float, score: float, decision: pb.Decision, cost: float) -> None:
-    """Approving loses P(abuse) times the amount, denying P(honest) times a customer; of both the cheaper is taken."""
+    """Approving costs P(abuse) times the amount, denying P(honest) times a customer; the cheaper one is taken."""
     chosen, found = cheaper_mistake(message(order_amount=amount), score)
     assert chosen == decision and found == pytest.approx(cost)
 
 
 @given(st.floats(0, 3), st.floats(0, 3))
 def test_the_more_is_spent_the_less_is_reviewed(one: float, other: float) -> None:
-    """All up to four fifths, none from the whole budget on, and never more when more was spent."""
+    """All are reviewed up to four fifths of the budget, none at the whole budget, and never more when more was spent."""
     low, high = sorted((one, other))
     assert 1 >= share_reviewed(low) >= share_reviewed(high) >= 0
     assert share_reviewed(0.8) == 1 and share_reviewed(1.0) == 0
@@ -49,7 +49,7 @@ def test_the_more_is_spent_the_less_is_reviewed(one: float, other: float) -> Non
 
 @given(costs=st.lists(st.floats(0, 1e6), min_size=1, max_size=200), spent=st.floats(0, 2))
 def test_the_bar_lets_the_dearest_through(costs: list[float], spent: float) -> None:
-    """The orders that reach the bar are the dearest, and about the share that is to be reviewed."""
+    """The orders that reach the bar are the most expensive ones, about as many as should be reviewed."""
     ordered = sorted(costs)
     bar = min_cost_for(ordered, spent)
     over = sum(cost >= bar for cost in ordered)
@@ -60,7 +60,7 @@ def test_the_bar_lets_the_dearest_through(costs: list[float], spent: float) -> N
 
 
 def test_an_order_below_the_bar_is_decided_on_the_cheaper_side() -> None:
-    """Maker policy, a sentence that says why; nothing else about the order changes what is not between the thresholds."""
+    """The maker is the policy, with a reason; orders outside the band are unaffected."""
     order = message(order_amount=30.0)
     spared, _ = decide(POLICY, order, PredictResponse(legitimacy_score=0.6), 0, INFINITE)
     assert (spared.decision, spared.decision_maker) == (pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY)
@@ -74,7 +74,7 @@ def test_an_order_below_the_bar_is_decided_on_the_cheaper_side() -> None:
 
 
 def test_a_flood_does_not_flood_the_queue() -> None:
-    """3,000 orders between the thresholds and a budget of 100: at most 100 go to people, those that cost most among them."""
+    """Of 3,000 orders in the band with a budget of 100, at most 100 are reviewed, the most expensive among them."""
     budget, chance = ReviewBudget(), random.Random(2)
     reviewed, spared = list[float](), list[float]()
     for number in range(3000):
@@ -93,7 +93,7 @@ def test_a_flood_does_not_flood_the_queue() -> None:
 
 
 async def test_what_is_spent_is_read_from_the_ledger(ledger_url: str) -> None:
-    """Cases of the last day count; older ones, golden ones and closed ones of other kinds do as they should."""
+    """Cases of the last day count; older, golden and closed ones count as documented."""
     ledger = Ledger(open_engine(ledger_url))
     for number in range(5):
         await ledger.write(keep(number))

@@ -1,4 +1,4 @@
-"""Orders of which too little is known: no score decides them, in either direction, whatever else the policy says."""
+"""Sparse orders: with too few known fields no score decides in either direction, whatever else the policy says."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,12 +36,12 @@ shares = st.floats(0, 1)
 
 
 def scored(score: float) -> PredictResponse:
-    """A score without reasons."""
+    """Return a score without reasons."""
     return PredictResponse(legitimacy_score=score)
 
 
 def order_with(names: set[str], hour: int = 12) -> Transaction:
-    """An order placed at an hour of a day, with values in some fields."""
+    """Return an order placed at an hour of a day, with values in some fields."""
     order = Transaction(transaction_id="t", user_id="u")
     order.timestamp.FromJsonString(f"2026-03-01T{hour:02d}:00:00Z")
     for name in names - set(REQUIRED):
@@ -60,7 +60,9 @@ uninformative = st.sets(st.sampled_from([name for name in FIELDS if name not in 
 def test_no_score_decides_a_sparse_order(
     known: set[str], others: set[str], hour: int, score: float, one: float, two: float, decides: bool, spent: bool
 ) -> None:
-    """For any score, thresholds, hour and budget, with an agent that may decide and a lot for all denied: a person decides."""
+    """For any score, thresholds, hour and budget, with an agent that may decide and randomised approvals, a person
+    decides.
+    """
     if one == two:
         return
     everybody = Randomised(1.0, 1e9, b"0123456789abcdef")
@@ -79,7 +81,7 @@ def test_no_score_decides_a_sparse_order(
 
 @given(st.sets(st.sampled_from(INFORMATIVE)), st.integers(0, len(INFORMATIVE)), shares)
 def test_the_minimum_decides_which_orders_are_sparse(known: set[str], minimum: int, score: float) -> None:
-    """With at least as many informative fields as the policy asks for the thresholds decide; with fewer they never do."""
+    """With at least the minimum of informative fields the thresholds decide; with fewer they never do."""
     policy = Policy(0.7, 0.4, minimum_evidence=minimum)
     decided = policy.evaluate(order_with(known), scored(score)).decision != pb.DECISION_REVIEW
     assert decided == (len(known) >= minimum and (score >= 0.7 or score <= 0.4))
@@ -87,7 +89,7 @@ def test_the_minimum_decides_which_orders_are_sparse(known: set[str], minimum: i
 
 @pytest.mark.parametrize("hour", [3, 12])
 def test_three_required_fields_are_reviewed_at_any_hour(model: Bundle, hour: int) -> None:
-    """What the real model says of an order without any informative field decides nothing, by day and by night."""
+    """The real model's score of an order without informative fields decides nothing, by day and by night."""
     order = order_with(set(), hour)
     answer, _ = decide(DEFAULT, order, Scorer(model).predict(order, FULL))
     assert answer.decision == pb.DECISION_REVIEW
@@ -95,7 +97,7 @@ def test_three_required_fields_are_reviewed_at_any_hour(model: Bundle, hour: int
 
 
 def test_the_documented_order_is_still_decided() -> None:
-    """Five informative fields are enough: the order of the README is approved and denied by its score as ever."""
+    """Five informative fields are enough: the README's order is approved and denied by its score."""
     for score, decision in ((0.4, pb.DECISION_DENY), (0.7, pb.DECISION_APPROVE)):
         verdict = DEFAULT.evaluate(message(), scored(score))
         assert (verdict.decision, verdict.maker) == (decision, pb.DECISION_MAKER_ML_MODEL)
@@ -118,7 +120,7 @@ rules:
     ],
 )
 def test_rules_of_the_shop_win(tmp_path: Path, effect: str, mode: str, decision: pb.Decision) -> None:
-    """A rule that says deny or approve decides sparse orders too; its thresholds and its shadow do not."""
+    """A rule that says deny or approve also decides sparse orders; thresholds of a rule and shadow rules do not."""
     path = tmp_path / "policy.yaml"
     path.write_text(RULES % (effect, mode))
     policy, _ = read_policy(path, DEFAULT)
@@ -126,7 +128,7 @@ def test_rules_of_the_shop_win(tmp_path: Path, effect: str, mode: str, decision:
 
 
 def test_a_policy_test_counts_them_as_reviews() -> None:
-    """`vouch policy test` says of sparse orders what would be decided: reviews."""
+    """`vouch policy test` counts sparse orders as reviews."""
     tally = Tally()
     for score in (0.0, 0.2, 0.4, 0.55, 0.9):
         tally.add(DEFAULT, Judged(order_with({"phone_verified"}), scored(score), 0), Prices())
@@ -134,7 +136,7 @@ def test_a_policy_test_counts_them_as_reviews() -> None:
 
 
 def test_counterfactuals_of_a_sparse_order_hold() -> None:
-    """What would change the answer is told only where the changed order has enough fields for the thresholds."""
+    """Counterfactuals are listed only if the changed order has enough fields for the thresholds."""
     for known, approved in (({"order_amount"}, False), ({"order_amount", "ip_country"}, True)):
         order = order_with(known)
         answer, _ = decide(DEFAULT, order, scored(0.2))
@@ -144,7 +146,7 @@ def test_counterfactuals_of_a_sparse_order_hold() -> None:
 
 
 def test_sparse_orders_leave_the_budget_of_the_others_alone() -> None:
-    """They are no measure of what mistakes cost between the thresholds, and go to people when nothing of the budget is left."""
+    """Sparse orders do not affect the costs in the band, and are reviewed even when the budget is spent."""
     policy = Policy(0.7, 0.4, reviews_a_day=1)
     budget = ReviewBudget()
     order = order_with({"order_amount"})

@@ -1,1 +1,1 @@
-"""Tests of services."""
+"""Tests of the agent's services."""

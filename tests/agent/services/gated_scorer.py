@@ -28,11 +28,11 @@ from testing.inputs.orders import message
 from testing.ledger.templates import new_ledger
 
 TIMEOUT = 0.3
-"""Of the scorer, in seconds. What has to be late waits for a closed gate, so that no speed of a machine matters."""
+"""The scorer's timeout, in seconds. Late calls wait for a closed gate, so that the machine's speed does not matter."""
 
 
 class GatedScorer(ScoringService):
-    """A scorer that answers only while its gate is open, and counts the calls under way."""
+    """A scorer that answers only while its gate is open, and counts the calls in flight."""
 
     def __init__(self, model: Bundle) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class GatedScorer(ScoringService):
 
 
 class _NoContext:
-    """The context of a call without deadline or metadata."""
+    """The context of a call without deadline and metadata."""
 
     def invocation_metadata(self) -> tuple[()]:
         return ()
@@ -69,20 +69,20 @@ class _NoContext:
 
 
 def new_call() -> Call:
-    """A call from nobody."""
+    """Return a call without a caller."""
     context: Any = _NoContext()
     return Call(context)
 
 
 class Services:
-    """A gated scorer and an agent on top of it, in one process."""
+    """A gated scorer and an agent that uses it, in one process."""
 
     def __init__(self, scorer: GatedScorer, scorer_server: Server, agent: Server, client: ScoringClient, url: str):
         self.scorer, self.scorer_server, self.agent, self.client, self.url = scorer, scorer_server, agent, client, url
         self._number = 0
 
     async def review(self, **fields: Any) -> str:
-        """Review a new order; the status."""
+        """Review a new order and return the status."""
         self._number += 1
         stub: Any = self.agent.stub(AGENT)
         order = message(transaction_id=f"order-{self._number}", **fields)
@@ -93,7 +93,7 @@ class Services:
         return "OK"
 
     def records(self) -> list[pb.DecisionRecord]:
-        """All decisions of the ledger."""
+        """Return all decisions of the ledger."""
         engine = open_engine(self.url)
         with engine.connect() as connection:
             found, after = list[pb.DecisionRecord](), 0
@@ -111,7 +111,7 @@ class Services:
 async def serve(
     model: Bundle, folder: Path, wire: bool, of_agent: Mapping[str, Any] = MappingProxyType({}), **of_scorer: Any
 ) -> AsyncIterator[Services]:
-    """The agent reaches its scorer in this process, as in `vouch serve`, or over a connection."""
+    """Run both; the agent reaches its scorer in process, as in `vouch serve`, or over a connection."""
     scorer, url = GatedScorer(model), new_ledger(folder / "ledger.db")
     ml = MlSettings.read(listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0, drain_seconds=0.0, **of_scorer)
     settings = AgentSettings.read(
@@ -129,5 +129,5 @@ async def serve(
 
 
 async def count_statuses(*calls: Awaitable[str]) -> Counter[str]:
-    """How often each status was the answer."""
+    """Count the statuses of the answers."""
     return Counter(await asyncio.gather(*calls))

@@ -1,4 +1,4 @@
-"""The scorer away: nothing is approved unseen, nobody waits, and what was decided without a score is scored later."""
+"""An unavailable scorer: nothing is approved without a score, no call waits, and cases are rescored later."""
 
 import asyncio
 from pathlib import Path
@@ -36,7 +36,7 @@ SCORING = DESCRIPTOR.services_by_name["ScoringService"]
 
 
 class _Context:
-    """The context of a call that has no deadline and no metadata."""
+    """The context of a call without deadline and metadata."""
 
     def invocation_metadata(self) -> tuple[()]:
         return ()
@@ -46,19 +46,19 @@ class _Context:
 
 
 def a_call() -> Call:
-    """A call from nobody."""
+    """Return a call without a caller."""
     context: Any = _Context()
     return Call(context)
 
 
 def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review") -> tuple[Decider, Ledger]:
-    """A decider and its ledger."""
+    """Return a decider and its ledger."""
     ledger = Ledger(open_engine(new_ledger(folder / "ledger.db")))
     return Decider(scoring, CurrentPolicy(Policy(0.7, 0.4, unscored=unscored)), ledger), ledger
 
 
 async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
-    """Without a scorer: review with a case by default, deny where the setting says so, an error where it says that."""
+    """Without a scorer an order becomes a case by default, is denied, or is an error, as the setting says."""
     scoring = ScoringClient.reaching(f"127.0.0.1:{free_port()}", 2.0)
     for unscored, decision in (("review", pb.DECISION_REVIEW), ("deny", pb.DECISION_DENY)):
         (tmp_path / unscored).mkdir()
@@ -75,7 +75,7 @@ async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
 
 
 async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, tmp_path: Path) -> None:
-    """The score is shown; what policy now decides is closed by a revision, but for a case that a person has."""
+    """Rescored cases show the score; a decision by the policy closes the case by a revision, unless a person has it."""
     port = free_port()
     scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=2, pause=0.0))
     deciding, ledger = decider(tmp_path, scoring)
@@ -128,7 +128,7 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
 async def test_refusals_of_the_scorer_hold_nobody_up(
     model: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Orders that a strict scorer refuses stay without a score and do not keep later ones from theirs."""
+    """Orders that a strict scorer refuses stay without a score and do not block the scores of later ones."""
     monkeypatch.setattr("agent_server.cases.rescoring.AT_ONCE", 2)
     port = free_port()
     scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=1, pause=0.0))
@@ -151,7 +151,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
         assert len(await ledger.read(unscored_cases(10))) == 2
         refused = message(transaction_id="late")
         refused.extra_numbers["nobody_reads_this"] = 1.0
-        together = [deciding.decide(refused, a_call()) for _ in range(5)]  # the first alone, the others gathered
+        together = [deciding.decide(refused, a_call()) for _ in range(5)]  # the first alone, the others in a batch
         answers = await asyncio.gather(*together, return_exceptions=True)
     assert {str(answer) for answer in answers} == {
         f"invalid request: transaction.extra_numbers[nobody_reads_this]: model {model.version} reads no such extra: "
@@ -162,7 +162,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
 
 
 async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_path: Path) -> None:
-    """A payload that cannot be read is passed over, and the cases behind it are scored."""
+    """A payload that cannot be read is skipped, and the cases after it are scored."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     for number in range(2):
         await ledger.write(keep(number, score=None))
@@ -181,7 +181,7 @@ async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_
 
 
 def test_the_breaker_lets_one_try() -> None:
-    """Open after failures in a row; then one call in each pause; closed again by the first that succeeds."""
+    """The breaker opens after failures in a row, then passes one call per pause, and closes after the first success."""
     moment = 0.0
     breaker = Breaker(most=3, pause=1.0, clock=lambda: moment)
     for _ in range(2):

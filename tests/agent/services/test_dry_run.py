@@ -1,4 +1,4 @@
-"""Dry runs: decided as usual, and nothing is left behind."""
+"""Dry runs: the same decision as a review, and nothing is recorded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ ONCE = ("decision_id", "decided_at", "case_id", "revision")
 
 
 def order(number: int, **fields: Any) -> Transaction:
-    """An order of one customer, without the fields that history fills in."""
+    """Return an order of one customer, without the fields that are completed from history."""
     return message(
         transaction_id=f"t{number}", user_id="u", device_id="dev_1", ip_address="81.2.69.142", currency="USD", **fields
     )
@@ -34,7 +34,7 @@ def order(number: int, **fields: Any) -> Transaction:
 
 @asynccontextmanager
 async def agent(folder: Path, models: Path, **settings: Any) -> AsyncIterator[AgentServiceStub]:
-    """A scorer and an agent that has known all orders for long."""
+    """Run a scorer and an agent whose history began long ago."""
     scorer, address = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     url = new_ledger(folder / "ledger.db")
     engine = open_engine(url)
@@ -52,12 +52,12 @@ async def agent(folder: Path, models: Path, **settings: Any) -> AsyncIterator[Ag
         stub = AgentServiceStub(channel)
         async with asyncio.timeout(60):
             while not (await stub.GetAgentInfo(pb.GetAgentInfoRequest())).scorer_available:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)  # no event says it
+                await asyncio.sleep(0.02)  # no event reports it
         yield stub
 
 
 def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table that decisions write."""
+    """Return every row of every table that decisions write."""
     engine = open_engine(f"sqlite:///{folder / 'ledger.db'}")
     with engine.connect() as connection:
         found = {
@@ -69,7 +69,9 @@ def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def test_a_dry_run_answers_as_a_review_would_and_records_nothing(models: Path, tmp_path: Path) -> None:
-    """Approved, denied and reviewed orders with a past: the same answer but for ids, and no row of any table changes."""
+    """Approved, denied and reviewed orders with history get the same answer but for ids, and no row of any table
+    changes.
+    """
     async with agent(tmp_path, models) as stub:
         for number in range(3):
             await stub.Review(pb.ReviewRequest(transaction=order(number)))

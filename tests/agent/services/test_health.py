@@ -1,4 +1,4 @@
-"""Health: it serves exactly while a review could be recorded, and finding out leaves nothing."""
+"""Health: an agent is healthy exactly while a review could be recorded, and the check leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -40,11 +40,11 @@ NOT_NEEDED = {
     "outcomes": "only reports of outcomes write to it",
     "golden_copies": "only golden cases write to it",
 }
-"""Tables without which reviews go on, each with the reason."""
+"""Tables that reviews do not need, each with the reason."""
 
 
 def test_every_table_is_listed() -> None:
-    """A new table is one that a review needs, or one that it does not need, with the reason."""
+    """A new table is listed as needed by a review, or as not needed with the reason."""
     assert {*WRITTEN, *READ, *NOT_NEEDED} == set(METADATA.tables)
 
 
@@ -64,7 +64,7 @@ def _run(engine: Engine, *statements: str) -> None:
 
 @contextlib.contextmanager
 def _renamed(engine: Engine, table: str) -> Iterator[None]:
-    """The table is gone."""
+    """Rename a table, so that it is missing."""
     _run(engine, f"ALTER TABLE {table} RENAME TO hidden")
     yield
     _run(engine, f"ALTER TABLE hidden RENAME TO {table}")
@@ -72,7 +72,7 @@ def _renamed(engine: Engine, table: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _read_only(engine: Engine, table: str) -> Iterator[None]:
-    """Nothing can be written to the table."""
+    """Make a table read-only."""
     if engine.dialect.name == "sqlite":
         names = {
             f"no_{action}": f"BEFORE {action} ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END" for action in _ACTIONS
@@ -89,8 +89,9 @@ def _read_only(engine: Engine, table: str) -> Iterator[None]:
 
 
 async def test_a_proof_needs_what_a_review_needs_and_leaves_nothing(ledger_url: str) -> None:
-    """Without each table that a review reads or writes, and with each that nobody can write to, the ledger is unavailable;
-    with it back, it is available. Twenty proofs leave no row but the process's own, and the chain as it was.
+    """Without a table that a review reads or writes, or with a read-only one, the ledger is unavailable.
+
+    With it back, it is available. Twenty checks leave no row but the process's own, and the chain unchanged.
     """
     ledger = Ledger(open_engine(ledger_url), proof=WriteProbe(remembers=True))
     engine = connect(ledger_url)
@@ -119,7 +120,7 @@ async def test_a_proof_needs_what_a_review_needs_and_leaves_nothing(ledger_url: 
 
 
 async def test_a_locked_table_is_unavailable(ledger_url: str) -> None:
-    """On PostgreSQL somebody may lock one table alone: each that a review writes to makes the ledger unavailable."""
+    """On PostgreSQL, a lock on any table that a review writes makes the ledger unavailable."""
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite locks the whole database")
     ledger = Ledger(open_engine(ledger_url), proof=WriteProbe(remembers=True))
@@ -134,7 +135,7 @@ async def test_a_locked_table_is_unavailable(ledger_url: str) -> None:
 
 
 async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) -> None:
-    """Where nothing is remembered, the tables of attempts may be missing, and nothing else may."""
+    """Without history, the tables of attempts may be missing, and no others."""
     url = new_ledger(tmp_path / "ledger.db")
     ledger, engine = Ledger(open_engine(url), proof=WriteProbe(remembers=False)), connect(url)
     for table in ("attempts", "folded", "folded_devices"):
@@ -147,7 +148,7 @@ async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) 
 
 
 async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
-    """A proof is believed for a while, but not past a write that failed."""
+    """The result of a check is cached, but not beyond a failed write."""
     url = new_ledger(tmp_path / "ledger.db")
     ledger, engine = Ledger(open_engine(url), proof=WriteProbe(remembers=True)), connect(url)
     assert await ledger.available(1000)
@@ -163,7 +164,7 @@ async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", ["cases", "attempts"])
 async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent's health turns to NOT_SERVING when a table is gone that only some reviews need, and back when it returns."""
+    """The agent is NOT_SERVING while a table is missing that only some reviews need, and SERVING again afterwards."""
     monkeypatch.setattr("agent_server.running.HEALTH_SECONDS", 0.1)
     url = new_ledger(tmp_path / "ledger.db")
     settings = AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url, scorer="127.0.0.1:1")
@@ -190,8 +191,9 @@ async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: py
 
 
 async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path) -> None:
-    """While somebody holds SQLite's lock the first write waits for it, and those after it do not: five tries of a client wait
-    once. Reads go on, and the first write behind the lock is recorded.
+    """While SQLite is locked, the first write waits and later ones fail at once: five tries of a client wait once.
+
+    Reads go on, and the first write is recorded after the lock.
     """
     url = new_ledger(tmp_path / "ledger.db")
     ledger, waited = Ledger(open_engine(url)), list[float]()
@@ -225,7 +227,7 @@ async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path
 
 
 async def test_a_client_of_a_locked_ledger_hears_before_its_deadline(tmp_path: Path) -> None:
-    """A client with five seconds that retries by our policy gets UNAVAILABLE, not DEADLINE_EXCEEDED."""
+    """A client with a deadline of five seconds and our retry policy gets UNAVAILABLE, not DEADLINE_EXCEEDED."""
     from runtime.client.channels import options
 
     url = new_ledger(tmp_path / "ledger.db")

@@ -1,4 +1,4 @@
-"""Callers without a key: the local user, calls passed on from elsewhere, certificates, and calls that no role may make."""
+"""Callers without a key: the local user, forwarded calls, certificates, and calls that no role may make."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,7 +39,7 @@ ELSEWHERE = "10.9.8.7"
 
 @asynccontextmanager
 async def servers(folder: Path, **more: Any) -> AsyncIterator[dict[str, str]]:
-    """A real agent and a real scorer in this process; their addresses by path of method."""
+    """Run a real agent and a real scorer in this process; yield their addresses by method path."""
     agent, scorer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     agent_settings = AgentSettings.read(
         listen=agent, metrics_listen="", scorer="127.0.0.1:1", ledger_url=new_ledger(folder / "ledger.db"),
@@ -58,7 +58,7 @@ async def servers(folder: Path, **more: Any) -> AsyncIterator[dict[str, str]]:
 async def code_of(
     channel: grpc.aio.Channel, path: str, method: MethodDescriptor, metadata: tuple[tuple[str, str], ...]
 ) -> grpc.StatusCode:
-    """The status of an empty request; OK as soon as a stream sends something or is open for a moment."""
+    """Return the status of an empty request; OK once a stream sends something or stays open for a moment."""
     request, answer = GetMessageClass(method.input_type)(), GetMessageClass(method.output_type)
     call = channel.unary_stream if method.server_streaming else channel.unary_unary
     under_way: Any = call(path, type(request).SerializeToString, answer.FromString)(
@@ -78,7 +78,7 @@ async def code_of(
 
 @pytest.mark.parametrize("forwarded", [ELSEWHERE, f"127.0.0.1, {ELSEWHERE}", f"{ELSEWHERE}, 127.0.0.1", "unknown", ""])
 async def test_calls_passed_on_from_elsewhere_need_a_key(tmp_path: Path, forwarded: str) -> None:
-    """Every call of both services is UNAUTHENTICATED where a proxy names an address beyond this machine."""
+    """Every call of both services is UNAUTHENTICATED if a proxy forwards it from an address beyond this machine."""
     metadata = (("x-forwarded-for", forwarded),)
     methods = AGENT_METHODS | SCORER_METHODS
     async with servers(tmp_path) as addresses:
@@ -88,20 +88,20 @@ async def test_calls_passed_on_from_elsewhere_need_a_key(tmp_path: Path, forward
 
 
 async def test_local_calls_through_a_proxy_need_none(tmp_path: Path) -> None:
-    """On a laptop the edge names loopback addresses only, and its caller is the local user."""
+    """If the edge forwards loopback addresses only, its caller is the local user."""
     methods = AGENT_METHODS | SCORER_METHODS
     refusals = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
     async with servers(tmp_path) as addresses:
         for path, method in methods.items():
             if method.name == "WatchCases":
-                continue  # opens, and waits for news
+                continue  # opens, and waits for changes
             async with grpc.aio.insecure_channel(addresses[path]) as channel:
                 code = await code_of(channel, path, method, (("x-forwarded-for", "127.0.0.1, ::1"),))
                 assert code not in refusals, path
 
 
 async def test_insecure_callers_from_elsewhere_get_the_least_role(tmp_path: Path) -> None:
-    """With --insecure a caller from another machine is a shop, whatever the call: nobody erases persons by it."""
+    """With --insecure a caller from another machine has the role shop, for every call, and may not erase persons."""
     forwarded, path = (("x-forwarded-for", ELSEWHERE),), "/vouch.v1.AgentService/GetAgentInfo"
     async with servers(tmp_path, insecure=True) as addresses, grpc.aio.insecure_channel(addresses[path]) as channel:
         info = await AgentServiceStub(channel).GetAgentInfo(pb.GetAgentInfoRequest(), metadata=forwarded, timeout=30)
@@ -120,7 +120,7 @@ async def test_insecure_callers_from_elsewhere_get_the_least_role(tmp_path: Path
     ],
 )  # fmt: skip
 def test_peers_of_this_machine(peer: str, local: bool) -> None:
-    """Without keys a peer on this machine is the local user; one from elsewhere is refused, or a shop with --insecure."""
+    """Without keys a peer on this machine is the local user; another is refused, or a shop with --insecure."""
     context = SimpleNamespace(peer=lambda: peer, invocation_metadata=lambda: ())
     if local:
         assert Authenticator().caller_of({}, context) == LOCAL_USER
@@ -131,7 +131,7 @@ def test_peers_of_this_machine(peer: str, local: bool) -> None:
 
 
 async def test_certificates_get_mapped_roles(tmp_path: Path) -> None:
-    """A caller with a certificate and no key has the role that its name is mapped to; without a mapping, a shop's."""
+    """A caller with a certificate and no key has the role that its name maps to; without a mapping, a shop's."""
     authority = trustme.CA()
     own = authority.issue_cert("127.0.0.1", "localhost")
     own.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -164,18 +164,18 @@ async def test_certificates_get_mapped_roles(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a", "a=king", "=shop", "a=shop,a=admin", "a=shop;b=admin", ","])
 def test_wrong_certificate_roles_are_refused(text: str) -> None:
-    """A mapping that cannot be read is refused, and the wrong entry is named."""
+    """An invalid mapping is refused, and the wrong entry is named."""
     with pytest.raises(SecurityError, match="role"):
         read_certificate_roles(text)
 
 
 def test_every_scorer_rpc_has_its_roles() -> None:
-    """No RPC of the scorer is left out of its table, and none stands there that does not exist."""
+    """Every RPC of the scorer is in its roles table, and the table has no others."""
     assert SCORER_ROLES.keys() == SCORER_METHODS.keys()
 
 
 @pytest.mark.parametrize("role", ["shop", "reviewer", "auditor", "admin", "shop, and reads cases", ""])
 def test_a_call_without_a_row_is_open_to_nobody(role: str) -> None:
-    """Fail closed: what the roles table does not name is refused, for an admin too."""
+    """An RPC that is not in the roles table is denied, also for an admin."""
     with pytest.raises(Forbidden):
         _authorise(Caller("x", role), ())

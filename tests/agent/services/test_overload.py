@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("wide_limits")
 
 @pytest.mark.parametrize("wire", [False, True])
 async def test_a_flood_leaves_no_decision_without_a_score(wire: bool, model: Bundle, tmp_path: Path) -> None:
-    """Far more reviews than are answered in time: each refusal is RESOURCE_EXHAUSTED, and every decision has its score."""
+    """With more reviews than can be answered, refusals are RESOURCE_EXHAUSTED, and every decision has its score."""
     async with serve(model, tmp_path, wire, max_in_flight=4) as here:
         stuck = await count_statuses(*(here.review() for _ in range(300)))
         assert stuck == {"RESOURCE_EXHAUSTED": 300}
@@ -33,7 +33,7 @@ async def test_a_flood_leaves_no_decision_without_a_score(wire: bool, model: Bun
         here.scorer.gate.set()
         decided = 0
         async with asyncio.timeout(120):
-            while decided < 100:  # as clients do: those that are refused come again
+            while decided < 100:  # as clients do: refused calls are retried
                 codes = await count_statuses(*(here.review() for _ in range(100)))
                 assert set(codes) <= {"OK", "RESOURCE_EXHAUSTED"}
                 decided += codes["OK"]
@@ -43,7 +43,7 @@ async def test_a_flood_leaves_no_decision_without_a_score(wire: bool, model: Bun
 
 
 async def test_rescoring_gives_way_to_overload(model: Bundle, tmp_path: Path) -> None:
-    """Cases without a score wait while the scorer takes no batches, and are scored once it does."""
+    """Cases without a score wait while the scorer accepts no batches, and are scored once it does."""
     async with serve(model, tmp_path, wire=False) as here:
         here.scorer.gate.set()
         here.scorer._batches = here.scorer._max_batches
@@ -56,13 +56,13 @@ async def test_rescoring_gives_way_to_overload(model: Bundle, tmp_path: Path) ->
         assert len(await ledger.read(unscored_cases(10))) == 5
         here.scorer._batches = 0
         async with asyncio.timeout(60):
-            while await ledger.read(unscored_cases(10)):  # the agent's own rescoring is at work too
+            while await ledger.read(unscored_cases(10)):  # the agent's own rescoring runs too
                 await rescoring.score_next()
         ledger.close()
 
 
 async def test_two_replicas_work_at_the_same_time(model: Bundle) -> None:
-    """One agent has calls under way at both of its scorers."""
+    """One agent has calls in flight at both of its scorers."""
     scorers = [GatedScorer(model) for _ in range(2)]
     settings = MlSettings.read(listen="127.0.0.1:0", metrics_listen="", lame_duck_seconds=0.0)
     async with contextlib.AsyncExitStack() as stack:
@@ -86,7 +86,7 @@ async def test_two_replicas_work_at_the_same_time(model: Bundle) -> None:
 
 
 async def test_one_slow_call_delays_no_other_order(model: Bundle, tmp_path: Path) -> None:
-    """While one call hangs, the reviews that come meanwhile are decided, with their scores."""
+    """While one call hangs, other reviews are decided, with their scores."""
     async with serve(model, tmp_path, wire=False) as here:
         here.client._timeout = 60.0
         slow = asyncio.create_task(here.review())

@@ -1,4 +1,4 @@
-"""No answer of a list is larger than a page may be, whatever the ledger holds, and pages together hold everything once."""
+"""No answer with a list exceeds the size limit of a page, for any ledger, and the pages contain everything once."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -35,23 +35,23 @@ from tests.agent.history_store.test_history import BEGUN, memory_of, order, revi
 
 LARGE_ORDERS, LARGE_NOTES, CASES_KEPT, EVENTS, OUTCOMES_KEPT = 14, 80, 2500, 100, 12_000
 FRAME: Final = 4096
-"""Bytes of an answer beside its lists."""
+"""Bytes of an answer besides its lists."""
 LARGE_TEXT = "\U0001f600" * 4096
 LARGE_EXTRAS: Final = {f"V{n}": "\U0001f600" * 256 for n in range(256)}
 PAGED: Final = {"ListDecisions", "ListCases", "ListOutcomes"}
 CUT: Final = {"GetLinks", "GetCase", "ListReviewers"}
-"""Lists without pages: they say when they are cut."""
+"""Lists without pages: they say when they are truncated."""
 BOUNDED: Final = {
     "Review": "one order", "GetDecision": "one order", "ClaimCase": "one case", "ClaimNext": "one case",
     "GetAgentInfo": "the rules of one policy", "Predict": "one order", "PredictBatch": "the orders of the request",
     "GetModelInfo": "one model", "GetModelReport": "one model", "ExportPerson": "a stream of orders",
     "ExportLabels": "a stream of orders", "WatchCases": "a stream of cases",
 }  # fmt: skip
-"""RPCs whose answers hold lists that do not grow with the ledger."""
+"""RPCs with lists that do not grow with the ledger."""
 
 
 def holds_a_list(method: MethodDescriptor) -> bool:
-    """Whether an answer holds a list, at its top or deeper."""
+    """Return whether an answer has a list, at any depth."""
     return _repeats(method.output_type, set())
 
 
@@ -66,7 +66,7 @@ def _repeats(descriptor: Any, seen: set[str]) -> bool:
 
 
 def test_every_list_has_a_row() -> None:
-    """An RPC that is new and answers with a list belongs into one of the tables."""
+    """A new RPC with a list in its answer belongs in one of the tables."""
     services = (scoring.SERVICE, deciding.AGENT, deciding.CASES, deciding.OUTCOMES, deciding.PRIVACY)
     listing = {method.name for service in services for method in service.methods if holds_a_list(method)}
     assert listing <= PAGED | CUT | set(BOUNDED), listing - PAGED - CUT - set(BOUNDED)
@@ -84,14 +84,14 @@ class Services:
 
 
 def call() -> Call:
-    """A call of nobody in particular, who may do everything."""
+    """Return a call with all rights."""
     context: Any = LocalContext(60.0, ())
     return Call(context)
 
 
 @pytest.fixture
 async def services(ledger_url: str) -> AsyncIterator[Services]:
-    """A ledger with large orders of one account, many cases with notes, a case with comments, an order with outcomes."""
+    """Return services of a ledger with large orders of one account, many cases, comments and outcomes."""
 
     def made(number: int) -> Any:
         extras: dict[str, Any] = {"extra_texts": LARGE_EXTRAS} if number < LARGE_ORDERS else {}
@@ -118,7 +118,7 @@ async def services(ledger_url: str) -> AsyncIterator[Services]:
 
 
 async def paged(method: Any, request: Any, entries: Callable[[Any], list[Any]]) -> tuple[list[Any], int]:
-    """All entries of a list, and over how many pages; no page is too large."""
+    """Return all entries of a list and the number of its pages; check the size of each."""
     found, pages = list[Any](), 0
     while True:
         answer = await method(request, call())
@@ -131,7 +131,7 @@ async def paged(method: Any, request: Any, entries: Callable[[Any], list[Any]]) 
 
 
 async def test_no_page_is_too_large(services: Services) -> None:
-    """Pages of 1,000 end early where what they hold is large, and skip and repeat nothing; a cut answer says so."""
+    """Pages of 1,000 end early if their entries are large, and skip and repeat nothing; a truncated answer says so."""
     for newest_first in (False, True):
         wanted = pb.ListDecisionsRequest(page_size=1000, newest_first=newest_first)
         found, pages = await paged(
@@ -164,7 +164,7 @@ async def test_no_page_is_too_large(services: Services) -> None:
 
 
 async def test_links_are_cut(ledger_url: str) -> None:
-    """Orders of one account that are large together: those that fit, the latest first, and the answer says that it is cut."""
+    """Of large orders of one account the latest that fit are listed, and the answer says that it is truncated."""
     ledger, unused = memory_of(ledger_url), None
     for number in range(LARGE_ORDERS):
         await review(ledger, order(number, BEGUN + number, "one", extra_texts=LARGE_EXTRAS))
@@ -177,7 +177,7 @@ async def test_links_are_cut(ledger_url: str) -> None:
 
 
 def test_clients_take_what_servers_send() -> None:
-    """Our channels, and those of the client library, take the largest answer that a server sends, whatever its settings say."""
+    """Our channels, and those of the client library, accept the largest answer of a server, for any setting."""
     for settings in (
         MlSettings.read(),
         AgentSettings.read(max_message_bytes=64 << 20),

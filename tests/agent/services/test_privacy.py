@@ -1,4 +1,4 @@
-"""Telling and forgetting: all that is kept of a person, and nothing of them left."""
+"""Export and erasure of personal data: all records of a person are exported, and nothing is left after an erasure."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ async def _written(url: str, persons: int = 40) -> Ledger:
 
 
 async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """find, export and erase by command beside an agent that runs: the chain holds, and the decisions stay."""
+    """find, export and erase run by command beside an agent: the chain verifies, and the decisions remain."""
     ledger = await _written(ledger_url)
     person = ["--ledger", ledger_url]
     assert main([*person, "find", "--user", CANARY]) == 0
@@ -62,7 +62,7 @@ async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.Ca
 
 
 async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An export holds the comments on a person's cases and the outcomes of the orders; after an erasure neither is there."""
+    """An export has the comments on a person's cases and the outcomes of the orders; an erasure removes both."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 5)
     recorded = await ledger.write(keep(1, **PERSONAL))
     await ledger.write(Comment(ada, recorded.answer.case_id, "called back"))
@@ -79,7 +79,7 @@ async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsy
 
 
 async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
-    """After an erasure no byte of the person is in the database, its log or its free pages; of the others all is."""
+    """After an erasure no byte of the person is in the database, its log or its free pages; all others' data is."""
     path = tmp_path / "ledger.db"
     ledger = await _written(new_ledger(path), persons=200)
     await ledger.write(keep("kept", user_id="somebody", device_id="kept-device"))
@@ -96,7 +96,7 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
 
 
 async def test_what_is_old_expires(ledger_url: str) -> None:
-    """Orders of decisions of some age are erased for all; younger ones stay."""
+    """Orders of decisions beyond the age limit are erased for everybody; later ones stay."""
     ledger = await _written(ledger_url, persons=16)
     assert main(["--ledger", ledger_url, "expire", "--older-than", "400d"]) == 1
     assert main(["--ledger", ledger_url, "expire", "--older-than", "0d"]) == 0
@@ -110,7 +110,7 @@ async def test_what_is_old_expires(ledger_url: str) -> None:
 
 @pytest.mark.parametrize("arguments", [["find"], ["expire"], ["expire", "--older-than", "soon"], ["forget"]])
 def test_wrong_options_are_refused(arguments: list[str], tmp_path: Path) -> None:
-    """A missing or wrong option ends with 2 and touches nothing."""
+    """A missing or wrong option exits with 2 and changes nothing."""
     with pytest.raises(SystemExit) as caught:
         main(["--ledger", f"sqlite:///{tmp_path / 'ledger.db'}", *arguments])
     assert caught.value.code == 2
@@ -118,7 +118,7 @@ def test_wrong_options_are_refused(arguments: list[str], tmp_path: Path) -> None
 
 
 def test_a_ledger_that_is_away_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A URL that leads nowhere is one sentence and exit code 2."""
+    """A URL without a database is one line of error and exit code 2."""
     assert "VOUCH_AGENT_LEDGER_URL" in ended(
         capsys, "privacy", "--ledger", "sqlite:////no/where/x.db", "find", "--user", "u"
     )

@@ -1,4 +1,4 @@
-"""Orders that go to the scorer in batches: each keeps its own deadline and error, and a slow call holds up only its own."""
+"""Orders sent to the scorer in batches: each keeps its deadline and error, and a slow call delays only its own orders."""
 
 import asyncio
 from collections.abc import Sequence
@@ -44,31 +44,31 @@ class Scorer:
         ]  # fmt: skip
 
     def open(self) -> None:
-        """Let everything through from now on."""
+        """Open all gates from now on."""
         self._opened = True
         for gate in self.gates:
             gate.set()
 
     async def called(self, times: int) -> None:
-        """Wait for so many calls."""
+        """Wait until there were `count` calls."""
         async with asyncio.timeout(60):
             while len(self.calls) < times:  # noqa: ASYNC110  no event tells it
                 await asyncio.sleep(0.001)
 
 
 def ask(batcher: RequestBatcher, request_id: str, seconds: float = 60.0) -> "asyncio.Task[PredictResponse]":
-    """Ask for the score of an order."""
+    """Request the score of an order."""
     return asyncio.create_task(batcher.predict(message(), request_id, seconds))
 
 
 async def settle() -> None:
-    """Let all tasks run until they wait."""
+    """Run all tasks until they wait."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def test_the_first_goes_alone_and_the_others_together() -> None:
-    """One call, then all that came meanwhile in one call, in order; each order gets its own answer or error."""
+    """The first order is sent alone, and those that arrive meanwhile in one batch; each gets its own answer or error."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
     waiting = [ask(batcher, name) for name in ("a", "b", "bad", "c")]
@@ -82,7 +82,7 @@ async def test_the_first_goes_alone_and_the_others_together() -> None:
 
 
 async def test_a_slow_call_holds_up_only_its_own() -> None:
-    """While one call hangs, orders that come meanwhile are answered, whether few or many."""
+    """While one call hangs, orders that arrive meanwhile are answered, few or many."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=2)
     slow = ask(batcher, "slow")
@@ -97,7 +97,7 @@ async def test_a_slow_call_holds_up_only_its_own() -> None:
 
 
 async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
-    """However many orders come, no more than the bound are under way; what waits goes in as few calls as can be."""
+    """The number of calls in flight is limited for any number of orders; waiting orders share as few calls as possible."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=3)
     waiting = [ask(batcher, str(number)) for number in range(1000)]
@@ -113,7 +113,7 @@ async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
 
 
 async def test_nobody_finds_out_after_another_that_the_scorer_is_unavailable() -> None:
-    """A call that reaches nobody fails those too who wait for the next one, and each gets an exception of its own."""
+    """A call that cannot connect also fails the orders waiting for the next one, each with its own exception."""
     calls, go = [], asyncio.Event()
 
     async def unreachable(batch: Sequence[PendingRequest]) -> Sequence[PredictResponse | Exception]:
@@ -133,7 +133,7 @@ async def test_nobody_finds_out_after_another_that_the_scorer_is_unavailable() -
 
 
 async def test_each_keeps_its_deadline() -> None:
-    """An order whose time is over is told so and not sent; the others are answered."""
+    """An order past its deadline fails and is not sent; the others are answered."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
     first, late, patient = ask(batcher, "first"), ask(batcher, "late", 0.01), ask(batcher, "patient")
@@ -145,7 +145,7 @@ async def test_each_keeps_its_deadline() -> None:
 
 
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
-    """A cancelled order is left out; a call that fails as a whole fails its own orders, and the next one goes on."""
+    """A cancelled order is left out; a call that fails as a whole fails its own orders, and the next one succeeds."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
     first, gone, stays = (ask(batcher, name) for name in ("first", "gone", "stays"))
@@ -166,7 +166,7 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
 
 @pytest.mark.parametrize("dies", ["cancelled", "short", "exits"])
 async def test_orders_of_a_batch_that_dies_do_not_hang(dies: str) -> None:
-    """When a batch's task dies in whatever way, its orders fail at once, and the orders behind are scored."""
+    """If the task of a batch dies, its orders fail at once, and the waiting orders are scored."""
     scorer = Scorer()
 
     async def mortal(batch: Sequence[PendingRequest]) -> Sequence[PredictResponse | Exception]:
@@ -189,7 +189,7 @@ async def test_orders_of_a_batch_that_dies_do_not_hang(dies: str) -> None:
 
 
 async def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An order that finds too many waiting is refused at once; the others are answered."""
+    """An order that finds a full queue is refused at once; the others are answered."""
     monkeypatch.setattr(gathering, "MOST_PENDING", 3)
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)

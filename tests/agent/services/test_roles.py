@@ -1,4 +1,4 @@
-"""Roles: what the holder of a key may do, and what a caller is told who may not."""
+"""Roles: what the holder of a key may do, and the error for other calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -31,13 +31,13 @@ NAMES = ("shop", "reviewer", "auditor", "admin", "")
 
 
 def test_every_rpc_has_its_roles() -> None:
-    """No RPC of the agent's services is left out of the table, and none stands there that does not exist."""
+    """Every RPC of the agent's services is in the roles table, and the table has no others."""
     assert ROLES.keys() == METHODS.keys()
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> dict[str, str]:
-    """A key of each role, and one of version 0.1 that has none."""
+    """Return a key of each role, and one of version 0.1 without a role."""
     made = {name: new_key() for name in NAMES}
     lines = [f"{name or 'old'}:{digest(key)}" + (f":{name}" if name else "") for name, key in made.items()]
     (tmp_path / "keys").write_text("\n".join(lines))
@@ -46,7 +46,7 @@ def keys(tmp_path: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def agent(folder: Path) -> AsyncIterator[str]:
-    """A real agent in this process, without a scorer; its address."""
+    """Run a real agent in this process, without a scorer; yield its address."""
     address = f"127.0.0.1:{free_port()}"
     settings = AgentSettings.read(
         listen=address, metrics_listen="", scorer="127.0.0.1:1", ledger_url=new_ledger(folder / "ledger.db"),
@@ -62,14 +62,14 @@ async def agent(folder: Path) -> AsyncIterator[str]:
 
 @contextmanager
 def refused(code: grpc.StatusCode) -> Iterator[None]:
-    """A call inside ends with this status."""
+    """Check that the block fails with a status."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         yield
     assert caught.value.code() == code, caught.value.details()
 
 
 async def _status(channel: grpc.aio.Channel, path: str, key: str) -> tuple[grpc.StatusCode, Any]:
-    """What an empty request is answered with: whoever may call is told that it is empty, or gets an answer."""
+    """Return the status of an empty request: a permitted caller gets an error about the request, or an answer."""
     method = METHODS[path]
     request = GetMessageClass(method.input_type)()
     read = GetMessageClass(method.output_type).FromString
@@ -89,7 +89,9 @@ async def _status(channel: grpc.aio.Channel, path: str, key: str) -> tuple[grpc.
 
 
 async def test_each_role_may_do_what_the_table_says(keys: dict[str, str], tmp_path: Path) -> None:
-    """Every RPC with every role: PERMISSION_DENIED that names the role it needs, or never that."""
+    """Every RPC is called with every role: others get PERMISSION_DENIED that names the required role, permitted ones
+    never.
+    """
     async with agent(tmp_path) as address, grpc.aio.insecure_channel(address) as channel:
         await channel.channel_ready()
         for path, allowed in ROLES.items():
@@ -102,7 +104,7 @@ async def test_each_role_may_do_what_the_table_says(keys: dict[str, str], tmp_pa
 
 
 def test_keys_get_roles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A key is made with a role, a shop's by default; it can be given another; a role that is none is refused."""
+    """A key is made with a role, by default shop; its role can be changed; an unknown role is refused."""
     file = ("--file", str(tmp_path / "keys"))
     for arguments in (("add", "a"), ("add", "b", "--role", "auditor"), ("role", "a", "admin")):
         assert call("keys", *arguments, *file).returncode == 0

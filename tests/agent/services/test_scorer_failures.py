@@ -1,4 +1,4 @@
-"""Failures of calls to the scorer: what counts as one, and what a review does without advice."""
+"""Failed calls to the scorer: which count as failures, and reviews without counterfactuals."""
 
 import asyncio
 from pathlib import Path
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("wide_limits")
 
 @pytest.mark.parametrize("wire", [False, True])
 async def test_a_dead_scorer_is_decided_without(wire: bool, model: Bundle, tmp_path: Path) -> None:
-    """Where the scorer hangs and its health does not say that it serves, orders go to people without a score."""
+    """If the scorer hangs and its health is not SERVING, orders become cases without a score."""
     async with serve(model, tmp_path, wire) as here:
         await here.scorer_server.set_serving(False)
         codes = await count_statuses(*(here.review() for _ in range(20)))
@@ -30,7 +30,7 @@ async def test_a_dead_scorer_is_decided_without(wire: bool, model: Bundle, tmp_p
 
 
 async def test_a_scorer_without_a_model_is_decided_without(model: Bundle, tmp_path: Path) -> None:
-    """A scorer that refuses for want of a model is unavailable, not overloaded."""
+    """A scorer that refuses for lack of a model is unavailable, not overloaded."""
     async with serve(model, tmp_path, wire=False) as here:
         here.scorer.gate.set()
         here.scorer._scorer = None
@@ -39,7 +39,7 @@ async def test_a_scorer_without_a_model_is_decided_without(model: Bundle, tmp_pa
 
 
 async def test_advice_neither_takes_the_place_of_orders_nor_counts(model: Bundle, tmp_path: Path) -> None:
-    """Refused, late or broken advice leaves the review as it is, the breaker closed, and few calls under way."""
+    """Refused, late or broken advice leaves the review unchanged, the breaker closed, and few calls in flight."""
     async with serve(model, tmp_path, wire=False) as here:
         orders = [message(transaction_id=f"a{number}") for number in range(3)]
         late = [asyncio.create_task(here.client.advise(orders, 0.05)) for _ in range(20)]
@@ -49,7 +49,7 @@ async def test_advice_neither_takes_the_place_of_orders_nor_counts(model: Bundle
         assert here.scorer.called <= 20
         assert here.client.breaker._failures == 0
         here.scorer.gate.set()
-        here.scorer._batches = here.scorer._max_batches  # as if all places were taken
+        here.scorer._batches = here.scorer._max_batches  # as if the scorer were at its limit
         with pytest.raises(Overloaded):
             await here.client.advise(orders, 60)
         with pytest.raises(Overloaded):
@@ -60,7 +60,7 @@ async def test_advice_neither_takes_the_place_of_orders_nor_counts(model: Bundle
 
 
 class Blip:
-    """A scorer that nobody reaches."""
+    """A scorer that cannot be reached."""
 
     def __init__(self) -> None:
         self.calls, self.code = 0, grpc.StatusCode.UNAVAILABLE
@@ -80,7 +80,7 @@ class Blip:
 
 
 async def test_a_failed_call_counts_once() -> None:
-    """However many orders wait for a call, its failure is one; the breaker opens after that many calls, not orders."""
+    """A failed call is one failure, however many orders wait for it; the breaker opens after its limit of calls."""
     blip = Blip()
     client = ScoringClient(blip, None, 2.0, breaker=Breaker(most=5))
     outcomes = await asyncio.gather(
@@ -99,7 +99,7 @@ async def test_a_failed_call_counts_once() -> None:
 
 
 async def test_refusals_are_no_failures() -> None:
-    """RESOURCE_EXHAUSTED is Overloaded for each order, and closes the breaker: somebody is there."""
+    """RESOURCE_EXHAUSTED raises Overloaded for each order, and closes the breaker, since the scorer is up."""
     blip = Blip()
     client = ScoringClient(blip, None, 2.0, breaker=Breaker(most=1, pause=0.0))
     with pytest.raises(Unavailable):
@@ -112,7 +112,7 @@ async def test_refusals_are_no_failures() -> None:
 
 
 async def test_a_review_goes_without_advice_where_there_is_no_room(model: Bundle, tmp_path: Path) -> None:
-    """An order for people is decided with its score, and without counterfactuals, while the scorer takes no batches."""
+    """While the scorer accepts no batches, an order is reviewed with its score and without counterfactuals."""
     between = {"deny_threshold": 0.0, "approve_threshold": 1.0}
     async with serve(model, tmp_path, wire=False, of_agent=between) as here:
         here.scorer.gate.set()

@@ -6,7 +6,9 @@ from chaos.endpoints.batches import HOSTILE, batches_beside_singles
 
 
 async def test_batches_fail_no_single_review(models: Path, tmp_path: Path) -> None:
-    """Two batches and every hostile body beside single reviews, where the agent has four places: nobody is refused wrongly."""
+    """Two batches and every hostile body beside single reviews, with an agent limited to four: no call is refused
+    wrongly.
+    """
     found = await batches_beside_singles(tmp_path, models, batches=2, orders=70, rounds=1, max_in_flight=4)
     assert set(found.singles) == {200}
     assert found.batched == {200: 140}

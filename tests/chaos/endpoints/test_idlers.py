@@ -1,4 +1,4 @@
-"""Idle callers beside those who work."""
+"""Idle clients beside active ones."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from chaos.endpoints.idlers import idle_beside
 
 @pytest.mark.envoy
 async def test_idle_callers_take_no_place(models: Path, tmp_path: Path) -> None:
-    """Beside 100 callers that watch, converse in silence or dribble, every review through the edge is answered."""
+    """Beside 100 clients that watch, stay silent or send slowly, every review through the edge is answered."""
     idled = await idle_beside(tmp_path, models, idlers=100, rate=0.0, seconds=0.0, reviews=20)
     assert (len(idled.alone.answers), idled.alone.failures) == (20, {})
     assert (len(idled.beside.answers), idled.beside.failures) == (20, {})

@@ -1,4 +1,4 @@
-"""Replicas behind the edge: one dies, one hangs, and no caller notices."""
+"""Replicas behind the edge: one is killed, one hangs, and no call fails."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from testing.servers.postgres import Postgres
 
 @pytest.mark.envoy
 async def test_a_killed_replica_fails_no_call(models: Path, tmp_path: Path, postgres: Postgres) -> None:
-    """Kill -9 of an agent and of a scorer under load: every call is answered, every review is kept once."""
+    """After kill -9 of an agent and of a scorer under load, every call is answered and every review is recorded once."""
     survived = await kill_replicas(tmp_path, models, new_ledger_on(postgres), kills=2, rate=20, between=10)
     assert survived.outcome.sent >= 50 and survived.kills == 2
     assert (dict(survived.outcome.failures), survived.outcome.lost) == ({}, 0), survived.outcome.errors[:3]
@@ -20,7 +20,7 @@ async def test_a_killed_replica_fails_no_call(models: Path, tmp_path: Path, post
 
 @pytest.mark.envoy
 async def test_a_hanging_replica_fails_no_call(models: Path, tmp_path: Path) -> None:
-    """SIGSTOP of an agent: what it had is answered by the other, and what comes later does not go to it."""
+    """After SIGSTOP of an agent, the other one answers its calls and all later ones."""
     hung = await hang_a_replica(tmp_path, models, f"sqlite:///{tmp_path / 'ledger.db'}", rate=20, between=10, later=30)
     assert hung.outcome.sent >= 50
     assert (dict(hung.outcome.failures), hung.outcome.lost) == ({}, 0), hung.outcome.errors[:3]

@@ -16,7 +16,9 @@ def _holds(backed: BackedUp, backups: int) -> None:
 
 
 async def test_complete_backups_restore_all_that_was_acknowledged(models: Path, tmp_path: Path) -> None:
-    """Whatever was killed before, a backup under load restores to a ledger that verifies and lacks no acknowledged review."""
+    """A backup under load restores to a ledger that verifies and has every acknowledged review, whatever was killed
+    before.
+    """
     _holds(await back_up_under_load(tmp_path, models, backups=2, rate=40, between=BETWEEN), 2)
 
 

@@ -1,4 +1,4 @@
-"""Persons erased under load, while somebody reads the ledger."""
+"""Persons erased under load, beside readers of the ledger."""
 
 from pathlib import Path
 
@@ -16,7 +16,9 @@ def _holds(erased: ErasedUnderLoad) -> None:
 
 
 async def test_persons_are_erased_beside_readers_and_reviews(models: Path, tmp_path: Path) -> None:
-    """While readers are open the answer is pending and reviews go on; after them it is done, and no file holds the person."""
+    """While readers are open the erasure is pending and reviews go on; afterwards it is done, and no file has the
+    person.
+    """
     _holds(await erase_under_load(tmp_path, models, persons=1, readers=2, rate=20, answers=ANSWERS))
 
 

@@ -23,7 +23,7 @@ def _holds(result: LedgerResult) -> None:
 
 
 async def test_killed_agents_lose_nothing_that_was_acknowledged(models: Path, tmp_path: Path) -> None:
-    """Kill -9 of the agent under load: each answer is kept, once, as answered; memory is what a replay says."""
+    """After kill -9 of the agent under load, each answer is recorded once, as sent; history equals a replay."""
     _holds(await kill_agents(tmp_path, models, kills=1, rate=30, between=BETWEEN))
 
 
