@@ -1,4 +1,4 @@
-"""A console over real services, and a real browser where there is one."""
+"""A console in front of real services, and a real browser if one is installed."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,13 +26,13 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 def key_of(name: str) -> str:
-    """The key of somebody."""
+    """Return the key of a person."""
     return f"vouch_key_of_{name}"
 
 
 @dataclass
 class Desk:
-    """Services with keys, and the console in front of them."""
+    """Services with keys, and a console in front of them."""
 
     stack: Stack
     sent: int = 0
@@ -40,11 +40,11 @@ class Desk:
 
     @property
     def url(self) -> str:
-        """Where the console is."""
+        """Return the URL of the console."""
         return self.stack.url("console")
 
     def order(self, **fields: Any) -> pb.ReviewResponse:
-        """A shop's order, which a person has to decide."""
+        """Submit an order that becomes a case."""
         self.sent += 1
         own = {"transaction_id": f"order-{self.sent}", "user_id": f"u-{self.sent % 7}", "device_id": "dev-1"}
         given = own | {name: ALL_DOCUMENTED[name] for name in ("email_domain", "billing_country", "currency")} | fields
@@ -56,7 +56,7 @@ class Desk:
         return answer
 
     def client(self) -> httpx.Client:
-        """A browser without scripts: it keeps cookies and says where its changes come from."""
+        """Return a client without scripts: it keeps cookies and sends the origin of its changes."""
         self.clients.append(
             httpx.Client(base_url=f"{self.url}/console", headers={"origin": self.url}, timeout=START_SECONDS)
         )
@@ -71,7 +71,7 @@ class Desk:
         wait_for(lambda: client.get("/queue").status_code == 200, what="the queue")
 
     def restart(self, service: str, **settings: str) -> None:
-        """Another agent, or console, in the old one's place."""
+        """Replace the agent or the console by a new process."""
         self.stack.stop(service, START_SECONDS)
         self.stack.settings = {**self.stack.settings, **settings}
         self.stack.start(service)
@@ -85,7 +85,7 @@ class Desk:
         self.stack.close()
 
     def signed_in(self, name: str) -> httpx.Client:
-        """Somebody who signed in."""
+        """Return a client that has signed in."""
         client = self.client()
         answer = client.post("/sign-in", data={"key": key_of(name)})
         assert answer.status_code == 303, answer.text
@@ -94,7 +94,7 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Desk]:
-    """One for all tests of the console, in New York: times must not depend on the server's zone."""
+    """Run one desk for all tests of the console, in New York: times must not depend on the server's zone."""
     folder = tmp_path_factory.mktemp("console")
     keys = folder / "keys"
     keys.write_text("".join(f"{name}:{digest(key_of(name))}:{role}\n" for name, role in PEOPLE.items()))
@@ -112,10 +112,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Des
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window; not for the session: while it is open, this thread can run no other event loop."""
+    """Run headless Chromium; not per session: while it is open, this thread can run no other event loop."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
-    expect.set_options(timeout=START_SECONDS * 1000)  # what is waited for is the event, however slow the machine
+    expect.set_options(timeout=START_SECONDS * 1000)  # tests wait for events, however slow the machine
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
@@ -124,34 +124,36 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """A page whose every complaint is heard: errors, refused scripts, dialogs, requests to elsewhere."""
+    """A page whose errors, refused scripts, dialogs and requests to other hosts are recorded."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
 
     def error(self, error: Error) -> None:
-        """A script that broke."""
+        """Record an error of a script."""
         self.complaints.append(f"error {error}")
 
     def dialog(self, dialog: Dialog) -> None:
-        """A box that no page of ours opens."""
+        """Record a dialog, which no page of ours opens."""
         self.complaints.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
     def record_message(self, message: ConsoleMessage) -> None:
-        """What the browser complains of, refused scripts and styles too. A page that was refused is no fault."""
+        """Record warnings and errors of the browser, also about refused scripts and styles, but not about refused
+        pages.
+        """
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
 
     def record_request(self, request: Request) -> None:
-        """Requests to elsewhere."""
+        """Record a request to another host."""
         if "127.0.0.1" not in request.url and not request.url.startswith(("about:", "blob:")):
             self.complaints.append(f"asked {request.url}")
 
     def sign_in(self, url: str, name: str) -> None:
-        """As a person does."""
+        """Sign in as a person does."""
         self.page.goto(f"{url}/console/")
-        expect(self.page.locator("input[name=key]")).to_be_focused()  # what is typed before goes nowhere
+        expect(self.page.locator("input[name=key]")).to_be_focused()  # input before that is lost
         self.page.keyboard.type(key_of(name))
         self.page.keyboard.press("Enter")
         self.page.wait_for_url("**/console/queue")
@@ -159,7 +161,7 @@ class Watched:
 
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
-    """Opens pages of their own, each with its own cookies; closed at the end."""
+    """Return a function that opens a page with its own cookies; close all pages at the end."""
     contexts = []
 
     def opened(**options: Any) -> Watched:

@@ -1,4 +1,4 @@
-"""The console in a real browser: a shift by keyboard, races, a restart, hostile text, and what keeps people out."""
+"""The console in a real browser: a shift by keyboard, races, a restart, hostile text, and accessibility."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ HOSTILE = (
     "x" * 128,
     "\u2066\u2067\u2068 a" + "<style>*{display:none}</style>",
 )
-"""Several to a text, since each text has a page to be opened; what only works at a beginning stands there."""
+"""Several per text, since each text needs a page; payloads that only work at the start of a text come first."""
 WIDTHS = (1280, 320)
 PAGES = ("queue", "queue?status=any", "decisions", "overview", "policy", "model", "reviewers")
 
@@ -28,24 +28,24 @@ WEIGHT = (
     "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     ".reduce((sum, one) => sum + one.decodedBodySize, 0)"
 )
-"""Bytes of a page with all its parts."""
+"""Size limit of a page with all its parts, in bytes."""
 
 
 def next_case(page: Page) -> str:
-    """Press n: the address of the case that opens."""
+    """Press n and return the address of the case that opens."""
     press(page, "n")
     page.wait_for_url("**/console/cases/**")
     return page.url
 
 
 def press(page: Page, key: str) -> None:
-    """Press a key once the page hears keys."""
+    """Press a key once the page handles keys."""
     expect(page.locator("html[data-keys]")).to_be_attached()
     page.keyboard.press(key)
 
 
 def decide(page: Page, key: str) -> str:
-    """Read the case that is open, say something about it, decide it by a key: its address, which the page then leaves."""
+    """Comment on the open case and resolve it by a key; return its address, which the page then leaves."""
     case = page.url
     expect(page.locator("svg.waterfall")).to_be_visible()
     press(page, "c")
@@ -60,7 +60,9 @@ def decide(page: Page, key: str) -> str:
 
 
 def test_a_shift_by_keyboard(desk: Desk, look: Look) -> None:
-    """Five cases claimed, read, resolved; one given back, one taken over from a claim that ran out; the agent restarts."""
+    """Five cases are claimed, read and resolved; one is released, one taken over after its claim expired; the agent
+    restarts.
+    """
     for _ in range(6):
         desk.order(order_amount=1e7)
     ada, ben = look(), look()
@@ -98,7 +100,7 @@ def _taken(page: Page) -> bool:
 
 
 def test_two_browsers_race_for_one_case(desk: Desk, look: Look) -> None:
-    """One of two gets it; the other one is told who has it, and nothing is lost."""
+    """One of two browsers gets the case; the other is shown the holder, and no input is lost."""
     desk.order(transaction_id="raced", order_amount=1e6)
     ada, ben = look(), look()
     ada.sign_in(desk.url, "ada")
@@ -118,7 +120,7 @@ def test_two_browsers_race_for_one_case(desk: Desk, look: Look) -> None:
 
 
 def test_a_verdict_can_be_taken_back(desk: Desk, look: Look) -> None:
-    """Z within the time sends nothing; a page that is left sends what was decided."""
+    """Z within the undo window sends nothing; leaving the page sends the verdict."""
     desk.restart("console", VOUCH_CONSOLE_UNDO_SECONDS="60")
     desk.order(order_amount=4e7)
     ada = look()
@@ -144,7 +146,7 @@ def _text(page: Page, url: str) -> str:
 
 
 def test_the_queue_follows_without_jumping(desk: Desk, look: Look) -> None:
-    """A new case appears by itself; under a pointer the list stays, and a button offers the change."""
+    """A new case appears by itself; under a pointer the list stays, and a button offers the update."""
     ada = look()
     ada.sign_in(desk.url, "ada")
     page = ada.page
@@ -161,8 +163,9 @@ def test_the_queue_follows_without_jumping(desk: Desk, look: Look) -> None:
 
 
 def test_hostile_text_is_only_text(desk: Desk, look: Look) -> None:
-    """Scripts, markup, styles, bidi marks and endless words in every text field: nothing runs, and nothing breaks the page,
-    on a desk and on a phone. Pages weigh at most 150 kB with all their parts, which come from here.
+    """Scripts, markup, styles, bidi marks and long words in every text field neither run nor break the page.
+
+    On a desktop and on a phone. Pages weigh at most 150 kB with all their parts, all from this server.
     """
     for number, text in enumerate(HOSTILE):
         desk.order(
@@ -190,7 +193,7 @@ def test_hostile_text_is_only_text(desk: Desk, look: Look) -> None:
             _fits(page)
             assert _scripts(page) == 0
             page.locator("#note").fill("".join(HOSTILE))
-            press(page, "Escape")  # before the page hears keys, it would stay in the note, and the next key with it
+            press(page, "Escape")  # before the page handles keys, it would stay in the note, and the next key with it
             press(page, "r")
             page.wait_for_url("**/console/queue")
     for path in PAGES:
@@ -213,9 +216,9 @@ def _fits(page: Page) -> None:
 
 
 def test_nobody_is_kept_out(desk: Desk, look: Look) -> None:
-    """Axe finds no violation on any page, in both themes, on a desk and on a phone."""
+    """Axe finds no violation on any page, in both themes, on a desktop and on a phone."""
     desk.order()
-    boss = look(reduced_motion="reduce")  # or axe sees colours between those of two themes
+    boss = look(reduced_motion="reduce")  # else axe sees colours halfway between two themes
     boss.page.goto(f"{desk.url}/console/sign-in")
     found = _violations(boss.page, "sign-in")
     boss.sign_in(desk.url, "boss")
@@ -240,7 +243,9 @@ _COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 def _violations(page: Page, name: str) -> dict[str, list[str]]:
-    """What axe says of a page: every rule in each theme and in each width, those about colours in all four of them."""
+    """Return axe's violations of a page: all rules once per theme and per width, those about colours in all four
+    combinations.
+    """
     found = {}
     page.evaluate(Axe().axe_script)
     seen: tuple[tuple[Literal["light", "dark"], int, list[str] | None], ...] = (

@@ -1,4 +1,4 @@
-"""Nobody gets in without a session, and nothing changes but from a page of the person's own."""
+"""Access to the console: no page without a session, and no change except from the person's own pages."""
 
 import os
 from pathlib import Path
@@ -28,12 +28,12 @@ OPEN = ("/console/health", "/console/sign-in", "/console/static")
 
 
 def with_ids(path: str) -> str:
-    """A path with something in the place of its parts, below /console."""
+    """Return a path below /console with values for its parameters."""
     return path.replace("{case_id}", "x").replace("{transaction_id:path}", "x/y").removeprefix("/console")
 
 
 def test_every_route_is_in_the_tables() -> None:
-    """A route that is added without saying who may use it fails here."""
+    """A new route without its row in the access tables fails here."""
     read, changed, is_open = set(), set(), set()
     for route in ROUTES:
         assert isinstance(route, Route | Mount)
@@ -48,14 +48,14 @@ def test_every_route_is_in_the_tables() -> None:
 
 @pytest.mark.parametrize("path", READ)
 def test_pages_need_a_session(desk: Desk, path: str) -> None:
-    """Without one, every page leads to the sign-in."""
+    """Without a session every page redirects to the sign-in."""
     answer = desk.client().get(with_ids(path))
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in")
 
 
 @pytest.mark.parametrize("path", CHANGED)
 def test_changes_need_a_session_its_token_and_our_origin(desk: Desk, path: str) -> None:
-    """Without a session, with another's token, without one, from elsewhere, or without an origin nothing is changed."""
+    """Without a session, its own token or our origin, nothing is changed."""
     assert desk.client().post(with_ids(path)).headers["location"] == "/console/sign-in"
     ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
     for token in ("", csrf(ben), "é\0", "x" * 200):
@@ -75,13 +75,13 @@ def test_changes_need_a_session_its_token_and_our_origin(desk: Desk, path: str) 
 
 
 def csrf(client: httpx.Client) -> str:
-    """The token of somebody's pages."""
+    """Return the token in a person's pages."""
     return client.get("/queue").text.partition('name="csrf" value="')[2].partition('"')[0]
 
 
 @pytest.mark.parametrize("key", [key_of("shop"), "", "nobody's", "\0", "x" * 5000, "é"])
 def test_who_may_not_review_does_not_sign_in(desk: Desk, key: str) -> None:
-    """A shop's key gets the same answer as one that nobody knows, and no session."""
+    """A shop's key gets the same answer as an unknown one, and no session."""
     client = desk.client()
     answer = client.post("/sign-in", data={"key": key})
     assert answer.status_code == 403
@@ -90,7 +90,7 @@ def test_who_may_not_review_does_not_sign_in(desk: Desk, key: str) -> None:
 
 
 def test_signing_in_and_out(desk: Desk) -> None:
-    """The cookie is for this console alone and no script sees it; signed out, the pages are closed again."""
+    """The cookie is for this console only and hidden from scripts; after signing out the pages are closed again."""
     client = desk.client()
     set_cookie = client.post("/sign-in", data={"key": key_of("ada")}).headers["set-cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/console"} <= set(set_cookie.split("; "))
@@ -102,7 +102,7 @@ def test_signing_in_and_out(desk: Desk) -> None:
 
 
 def test_every_answer_is_strict(desk: Desk) -> None:
-    """Pages, refusals and scripts carry the policy that lets nothing run but our own files."""
+    """Pages, refusals and scripts have a policy under which only our own files run."""
     ada = desk.signed_in("ada")
     for path in ("/queue", "/cases/none", "/nothing", "/static/console.js", "/sign-in"):
         answer = ada.get(path)
@@ -112,13 +112,13 @@ def test_every_answer_is_strict(desk: Desk) -> None:
 
 
 def test_a_large_form_is_refused(desk: Desk) -> None:
-    """More than a form holds is answered without being read to its end."""
+    """A body above the limit of a form is refused without being read to its end."""
     ada = desk.signed_in("ada")
     assert ada.post("/next", data={"csrf": csrf(ada), "note": "x" * 100_000}).status_code == 413
 
 
 def test_roles_hold_behind_the_pages(desk: Desk) -> None:
-    """An auditor reads and does not decide; a reviewer does not see how the others decide."""
+    """An auditor can read and not decide; a reviewer does not see the others' statistics."""
     desk.order()
     auditor, ada = desk.signed_in("aud"), desk.signed_in("ada")
     assert "Next case" not in auditor.get("/queue").text
@@ -128,12 +128,12 @@ def test_roles_hold_behind_the_pages(desk: Desk) -> None:
 
 
 def sessions(now: list[float], secret: str | None = "s") -> Sessions:
-    """Sessions by a clock of ours."""
+    """Return sessions with a clock of the test."""
     return Sessions(secret, 60, 600, lambda: now[0])
 
 
 def test_sessions_end() -> None:
-    """An idle session ends, and so does one that is kept alive for too long."""
+    """An idle session ends, and so does one that is kept alive beyond the limit."""
     now = [1000.0]
     box = sessions(now)
     value = box.sealed(box.begin("k", "ada", "reviewer"))
@@ -149,7 +149,7 @@ def test_sessions_end() -> None:
 
 
 def test_signing_out_ends_every_copy_of_the_cookie(desk: Desk) -> None:
-    """A cookie that was copied before its person signed out opens no page and changes nothing, while others stay signed in."""
+    """After its person signed out, a copied cookie opens no page and changes nothing; other sessions stay signed in."""
     ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
     copied, token = dict(ada.cookies), csrf(ada)
     thief = desk.client()
@@ -165,7 +165,7 @@ def test_signing_out_ends_every_copy_of_the_cookie(desk: Desk) -> None:
 
 
 def test_signing_out_survives_a_restart_and_reaches_other_consoles(tmp_path: Path) -> None:
-    """Consoles that share a key and a file share ended sessions, also ones that start later; expired ids are forgotten."""
+    """Consoles that share a key and a file share ended sessions, also after a restart; expired ids are removed."""
     now, path = [1000.0], tmp_path / "signed_out"
 
     def console() -> Sessions:
@@ -187,7 +187,7 @@ def test_signing_out_survives_a_restart_and_reaches_other_consoles(tmp_path: Pat
 
 
 def test_a_removed_file_of_ended_sessions_stops_nobody(tmp_path: Path) -> None:
-    """Where the file is removed while the console serves, ended sessions stay ended, and the next one makes it again."""
+    """If the file is removed while the console serves, ended sessions stay ended, and the next one recreates it."""
     path = tmp_path / "signed_out"
     box = Sessions("s", 60, 600, lambda: 1000.0, SignedOutSessions(path, lambda: 1000.0))
     ended, other = box.begin("k", "ada", "reviewer"), box.begin("k", "ben", "reviewer")
@@ -202,7 +202,7 @@ def test_a_removed_file_of_ended_sessions_stops_nobody(tmp_path: Path) -> None:
 
 
 def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
-    """A folder or a FIFO in the file's place is an error at the start, not a wait without end."""
+    """A folder or a FIFO in place of the file is an error at the start, not an endless wait."""
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, tmp_path / "none" / "file"):
         with pytest.raises(OSError, match=r".+"):
@@ -210,7 +210,7 @@ def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_a_cookie_of_somebody_elses_making_is_none() -> None:
-    """Changed, foreign or nonsensical values open no session."""
+    """Changed, forged and malformed cookie values open no session."""
     now = [0.0]
     box = sessions(now)
     value = box.sealed(box.begin("k", "ada", "reviewer"))
@@ -227,7 +227,7 @@ def test_a_cookie_of_somebody_elses_making_is_none() -> None:
 
 
 def test_few_claims_are_kept() -> None:
-    """A session stays small enough for a cookie, whoever claims without end."""
+    """A session stays small enough for a cookie, however many cases are claimed."""
     now = [0.0]
     box = sessions(now)
     session = box.begin("k" * 60, "ada", "reviewer")
@@ -238,7 +238,7 @@ def test_few_claims_are_kept() -> None:
 
 
 def test_without_keys_the_console_serves_this_machine_only(tmp_path: Path, models: Path) -> None:
-    """Where nobody is asked for a key, a foreign name, or an edge that asks for somebody elsewhere, gets no session."""
+    """Without keys, another host name (DNS rebinding), or an edge forwarding a remote caller, gets no session."""
     stack = Stack(tmp_path, models)
     stack.start("agent", "console")
     try:

@@ -22,7 +22,7 @@ def _encodable(text: str) -> str:
 
 @pytest.mark.parametrize("path", _PATHS)
 def test_hostile_paths(desk: Desk, path: str) -> None:
-    """Whatever stands in the place of an id."""
+    """Every hostile value as an id in a path gets an answer below 500."""
     boss = desk.signed_in("boss")
     token = csrf(boss)
     for text in TEXTS:
@@ -38,7 +38,7 @@ def test_hostile_paths(desk: Desk, path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in READ if "{" not in path and not path.endswith("changes")])
 def test_hostile_filters(desk: Desk, path: str) -> None:
-    """Whatever a filter says."""
+    """Every hostile value as a filter gets an answer below 500."""
     boss = desk.signed_in("boss")
     for text in TEXTS:
         answer = boss.get(path.removeprefix("/console"), params=dict.fromkeys(FILTERS, text))
@@ -47,7 +47,7 @@ def test_hostile_filters(desk: Desk, path: str) -> None:
 
 
 def test_hostile_forms(desk: Desk) -> None:
-    """Whatever a form says: the case is decided only where its fields are what they should be, and its text stays text."""
+    """A hostile form decides a case only if its fields are valid, and its text stays text."""
     boss = desk.signed_in("boss")
     for text in TEXTS:
         desk.order()
@@ -64,7 +64,7 @@ def test_hostile_forms(desk: Desk) -> None:
 
 
 def test_what_is_no_form(desk: Desk) -> None:
-    """Bodies of other kinds, broken encodings and fields without end are refused like a form without a token."""
+    """Other content types, broken encodings and endless fields are refused like a form without a token."""
     boss = desk.signed_in("boss")
     for body, kind in (
         (b'{"csrf": 1}', "application/json"), (b"\xff\xfe", "application/x-www-form-urlencoded"), (b"%%%=%", "text/plain"),

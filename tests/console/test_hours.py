@@ -1,4 +1,4 @@
-"""Times on the console's pages: bars on whole hours, and texts without a zone are UTC whatever the server's zone."""
+"""Times on the console's pages: bars on whole hours, and texts without a zone are UTC in any server zone."""
 
 import datetime as dt
 import re
@@ -14,7 +14,7 @@ TIMES = st.floats(1.5e9, 2.0e9)
 
 @given(TIMES, st.sampled_from(sorted(BAR_SECONDS)), st.lists(st.floats(-100, 200 * 3600), max_size=20))
 def test_each_decision_is_in_the_bar_of_its_hour(now: float, hours: int, ages: list[float]) -> None:
-    """A decision is counted in the bar whose label is its hour, and one of the future or of before the first bar in none."""
+    """A decision counts in the bar of its hour; one in the future or before the first bar counts in none."""
     decisions = [(now - age, "deny") for age in ages]
     bars = bars_of(decisions, now, hours)
     length = BAR_SECONDS[hours]
@@ -27,7 +27,7 @@ def test_each_decision_is_in_the_bar_of_its_hour(now: float, hours: int, ages: l
 
 
 def test_times_without_a_zone_are_utc(desk: Desk) -> None:
-    """The console runs in New York; an order of now is found from an hour ago in UTC, and not from an hour ahead."""
+    """With the console in New York, a current order is found from an hour ago in UTC, and not from an hour ahead."""
     assert desk.stack.settings["TZ"] == "America/New_York"
     order, ada = desk.order().transaction_id, desk.signed_in("ada")
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""The pages without a script: everything can be done by links and forms; what they compute adds up."""
+"""The pages without scripts: everything works by links and forms, and computed numbers add up."""
 
 import os
 import re
@@ -19,14 +19,14 @@ from tests.console.test_gate import csrf
 
 
 def opened(client: httpx.Client) -> str:
-    """Claim the next case: the path of its page below /console."""
+    """Claim the next case; return the path of its page below /console."""
     answer = client.post("/next", data={"csrf": csrf(client)})
     assert answer.status_code == 303, answer.text
     return answer.headers["location"].removeprefix("/console")
 
 
 def test_a_case_without_a_script(desk: Desk) -> None:
-    """Claimed, read, commented, resolved; and the decision says who it was."""
+    """A case is claimed, read, commented and resolved, and the decision names the reviewer."""
     desk.order(order_amount=1e6)  # the most urgent one: other tests leave cases whose ids are no plain text
     ada = desk.signed_in("ada")
     path = opened(ada)
@@ -49,7 +49,7 @@ def test_a_case_without_a_script(desk: Desk) -> None:
 
 
 def test_a_lost_claim_keeps_the_note(desk: Desk) -> None:
-    """Who resolves without holding the case is told, and what was typed is still there."""
+    """A reviewer who resolves a case without holding it gets an error, and the input is still there."""
     desk.order()
     ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
     path = opened(ada)
@@ -65,7 +65,7 @@ def test_a_lost_claim_keeps_the_note(desk: Desk) -> None:
 
 
 def test_filters_are_in_the_address(desk: Desk) -> None:
-    """Status, reason, order and whose: each makes its own list, and the page says what was chosen."""
+    """Status, reason, order and reviewer each filter the list, and the page shows the chosen filters."""
     desk.order()
     ada = desk.signed_in("ada")
     assert "Nobody" not in ada.get("/queue?status=open").text
@@ -80,7 +80,7 @@ def test_filters_are_in_the_address(desk: Desk) -> None:
 
 
 def test_pages_of_the_team(desk: Desk) -> None:
-    """Overview, policy, model and reviewers show what the services say."""
+    """Overview, policy, model and reviewers show the services' data."""
     desk.order()
     boss = desk.signed_in("boss")
     assert "sent to a person" in boss.get("/overview").text
@@ -93,7 +93,7 @@ def test_pages_of_the_team(desk: Desk) -> None:
     st.lists(st.floats(-8, 8), min_size=1, max_size=5), st.floats(1e-6, 1 - 1e-6),
 )  # fmt: skip
 def test_a_waterfall_adds_up(contributions: list[float], score: float) -> None:
-    """The steps lead to the score's log-odds, whatever the groups say, and no bar leaves the plot."""
+    """The steps add up to the score's log-odds for any groups, and no bar leaves the plot."""
     evidence = [pb.Evidence(group=number + 1, contribution=one) for number, one in enumerate(contributions)]  # type: ignore[arg-type]
     steps = waterfall(evidence, score)
     assert abs(sum(step.contribution for step in steps) - logit(score)) < 1e-9
@@ -102,7 +102,7 @@ def test_a_waterfall_adds_up(contributions: list[float], score: float) -> None:
 
 
 def test_every_field_of_the_contract_is_shown() -> None:
-    """A field that is added to the contract stands on the page, if nowhere else then under Also; absent is unknown."""
+    """A new field of the contract is shown, by default under Also; an absent one is unknown."""
     lines = [
         line
         for group in grouped(message(extra_texts={"shelf": "b"}), {"orders_last_24h": "3"}).values()
@@ -117,12 +117,12 @@ def test_every_field_of_the_contract_is_shown() -> None:
 
 
 def test_lengths_of_time() -> None:
-    """Two units at most."""
+    """Durations have two units at most."""
     assert [span(seconds) for seconds in (0, 59, 60, 3725, 90_000)] == ["0 s", "59 s", "1 min", "1 h 2 min", "1 d 1 h"]
 
 
 def test_a_case_shows_who_shares_its_keys(desk: Desk) -> None:
-    """The graph and the list name another customer of the same device, and lead to their decisions."""
+    """The graph and the list name another customer with the same device, and link to their decisions."""
     desk.order(user_id="neighbour", device_id="their-device", transaction_id="theirs")
     case_id = desk.order(user_id="own", device_id="their-device", transaction_id="ours").case_id
     page = desk.signed_in("ada").get(f"/cases/{case_id}").text
@@ -132,7 +132,7 @@ def test_a_case_shows_who_shares_its_keys(desk: Desk) -> None:
 
 
 def test_a_decision_is_verified_in_the_chain(desk: Desk) -> None:
-    """Asked for, the page says that the entry is what was written, and its hash."""
+    """On request the page says that the entry is unchanged, and shows its hash."""
     desk.order(transaction_id="verified")
     client = desk.signed_in("ada")
     assert "is what was written" not in client.get("/decisions/verified").text
@@ -141,7 +141,7 @@ def test_a_decision_is_verified_in_the_chain(desk: Desk) -> None:
 
 
 def test_the_model_shows_all_that_it_learned(desk: Desk) -> None:
-    """A curve and a table for every feature, pairs, calibration, costs and versions, for a reviewer too."""
+    """A curve and a table for every feature, pairs, calibration, costs and versions are shown, also to a reviewer."""
     page = desk.signed_in("ada").get("/model").text
     assert page.count('<path class="curve"') > 30 and page.count('<svg class="heat"') == 6
     assert "What was stated, and what was observed" in page and "Mean cost of an order" in page
@@ -149,7 +149,7 @@ def test_the_model_shows_all_that_it_learned(desk: Desk) -> None:
 
 
 def test_a_taken_port_is_told(desk: Desk) -> None:
-    """A sentence that names the address and what to set, exit code 2."""
+    """One line names the address and the setting, with exit code 2."""
     address = desk.stack.address("console")
     done = run("-m", "console", env=os.environ | {"VOUCH_CONSOLE_LISTEN": address})
     assert done.returncode == 2 and address in done.stderr and "VOUCH_CONSOLE_LISTEN" in done.stderr, done.stderr

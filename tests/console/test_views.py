@@ -1,4 +1,4 @@
-"""Plots: places and shapes that say what the numbers say, whatever the names."""
+"""Plots: positions and shapes that match the numbers, for any names."""
 
 from console.views.graph import MOST_ROWS, WIDE, WIDTH, graph_of, shortened
 from console.views.shapes import HEIGHT, LEVELS, MOST_CELLS, heat_of, line_of, ranges, shape_of
@@ -7,7 +7,7 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 
 
 def links(near: int, far: int) -> pb.GetLinksResponse:
-    """An account with a device of so many others, the first of which has a card of so many."""
+    """Return the links of an account: a device with other accounts, the first of which has a card with others."""
     found = pb.GetLinksResponse(accounts=[pb.LinkedAccount(user_id="own")])
     found.accounts.extend(pb.LinkedAccount(user_id=f"near{n}", step=1, orders=2, denied=n % 2) for n in range(near))
     found.accounts.extend(pb.LinkedAccount(user_id=f"far{n}", step=2) for n in range(far))
@@ -18,7 +18,7 @@ def links(near: int, far: int) -> pb.GetLinksResponse:
 
 
 def test_a_graph_is_drawn_from_left_to_right() -> None:
-    """Accounts and keys stand in columns by their distance, each edge between neighbours, all within the plot."""
+    """Accounts and keys are in columns by their distance, each edge connects neighbours, and all is within the plot."""
     graph = graph_of(links(3, 2))
     columns = {node.whole: node.x for node in graph.nodes}
     assert columns["own"] < columns["d"] < columns["near0"] == columns["near2"] < columns["c"] < columns["far1"]
@@ -28,19 +28,19 @@ def test_a_graph_is_drawn_from_left_to_right() -> None:
 
 
 def test_a_crowd_is_not_drawn_whole() -> None:
-    """A column holds so many, and the rest is counted."""
+    """A column has a limit, and the rest is counted."""
     graph = graph_of(links(50, 0))
     assert len(graph.nodes) == 1 + 1 + MOST_ROWS and graph.left_out == 50 - MOST_ROWS
 
 
 def test_names_are_cut_and_print() -> None:
-    """Long names end in an ellipsis; what would turn or break the line is shown as unprintable."""
+    """Long names end in an ellipsis; control and bidi characters are shown as unprintable."""
     assert shortened("a" * 30, 5) == "aaaa\N{HORIZONTAL ELLIPSIS}"
     assert shortened("a\N{RIGHT-TO-LEFT OVERRIDE}b\n", 9) == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
 
 
 def test_an_effect_is_a_path_of_steps() -> None:
-    """One step a range, the highest on top, the line of no effect where zero is; the table says the same."""
+    """One step per range, the highest on top, and a line at zero; the table has the same values."""
     shape = shape_of(scoring.FeatureEffect(feature="f", unknown=-1.0, thresholds=[1.0, 5.0], effect=[1.0, 0.0, -1.0]))
     assert shape.path.count("H") == 3 and shape.path.startswith("M 0.0 0.0") and shape.path.endswith("H 240.0")
     assert shape.zero == HEIGHT / 2
@@ -48,7 +48,7 @@ def test_an_effect_is_a_path_of_steps() -> None:
 
 
 def test_a_fine_grid_is_averaged() -> None:
-    """Sixty by two ranges become twelve rows whose means are the grid's, the strongest in the darkest shade."""
+    """Sixty by two ranges become twelve rows with the grid's means, the strongest in the darkest shade."""
     grid = [float(row) * (1 if column else -1) for row in range(60) for column in range(2)]
     pair = scoring.PairEffect(
         first="a", second="b", first_thresholds=list(range(59)), second_thresholds=[0.5], effect=grid

@@ -1,1 +1,1 @@
-"""The contract."""
+"""Tests of the contract."""

@@ -1,4 +1,4 @@
-"""Internet addresses in the contract: IPv4 and IPv6 as they are written, or with a masked end, at every door."""
+"""IP addresses in the contract: IPv4 and IPv6 as written, or with a masked end, over every transport."""
 
 import ipaddress
 import re
@@ -33,12 +33,12 @@ written = st.one_of(
 
 
 def accepted(address: str) -> bool:
-    """Whether an order with the address breaks no rule."""
+    """Return whether an order with the address is valid."""
     return not violations(message(ip_address=address))
 
 
 def is_address(text: str) -> bool:
-    """Whether Python takes it for one."""
+    """Return whether Python accepts it as an address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -50,7 +50,7 @@ def is_address(text: str) -> bool:
 @example("1::2::3")
 @given(written)
 def test_what_is_written_out_is_an_address(text: str) -> None:
-    """Without masks, exactly what Python's own library takes for an address is accepted."""
+    """Without masks, exactly the addresses that Python's library accepts are valid."""
     assert accepted(text) == is_address(text)
 
 
@@ -59,7 +59,7 @@ def test_what_is_written_out_is_an_address(text: str) -> None:
     ["81.7.xxx.xxx", "81.7.x.x", "81.7.3.xxx", "81.xxx.xxx.xxx", "2001:db8:xxxx::", "2001:db8:1:2:xxxx:xxxx:xxxx:xxxx"],
 )
 def test_masked_ends_are_accepted(text: str) -> None:
-    """Whole octets or groups at the end can be written as x."""
+    """Whole octets or groups at the end may be written as x."""
     assert accepted(text)
 
 
@@ -67,7 +67,7 @@ def test_masked_ends_are_accepted(text: str) -> None:
     "text", ["xxx.xxx.3.4", "81.7.xxx.3", "81.7.3.4x", "81.7.xxx", "x", "81.7.xxxx.xxxx", "81.7.XXX.XXX"]
 )
 def test_other_masks_are_refused_in_words(text: str) -> None:
-    """The complaint says what is wanted, and holds no pattern."""
+    """The error says what is expected, and contains no pattern."""
     [(field, text_of_error)] = violations(message(ip_address=text))
     assert (field, text_of_error) == (
         "ip_address",
@@ -77,7 +77,7 @@ def test_other_masks_are_refused_in_words(text: str) -> None:
 
 @given(st.one_of(written, st.sampled_from([*ADDRESSES.values(), "81.7.xxx.xxx"])))
 def test_all_doors_agree(text: str) -> None:
-    """protovalidate, the compiled rules and the pattern of the OpenAPI schema say the same of an address."""
+    """protovalidate, the compiled rules and the pattern of the OpenAPI schema agree on each address."""
     order = message(ip_address=text)
     valid = not protovalidate.collect_violations(order)
     assert accepting(Transaction.DESCRIPTOR)(order) == valid

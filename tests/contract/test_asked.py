@@ -1,4 +1,4 @@
-"""Small bodies of REST: what OpenAPI tells of them is what the contract's rules say, and numbers are read as in orders."""
+"""Small REST bodies: OpenAPI states the contract's rules for them, and numbers are read as in orders."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from http_bridge.json.request_schemas import asked_schema
 
 
 def test_the_schema_has_the_contracts_rules() -> None:
-    """Bounds, patterns, the values that an enum may have here, and what must be there."""
+    """Bounds, patterns, allowed enum values and required fields are in the schema."""
     resolve = asked_schema(cases.ResolveCaseRequest.DESCRIPTOR, without=("case_id",))
     properties: dict[str, Any] = resolve["properties"]
     assert resolve["required"] == ["verdict", "token"] and not resolve["additionalProperties"]
@@ -37,7 +37,7 @@ def test_whole_numbers_are_read_as_in_orders(written: str, read: int) -> None:
     "written", ["7.5", '"x"', '"7.0"', "true", "1e30", "9223372036854775808", "[7]", '"9223372036854775808"']
 )
 def test_what_is_no_whole_number_is_refused(written: str) -> None:
-    """Fractions, words, and what 64 bits do not hold name the field."""
+    """The error of fractions, words and numbers beyond 64 bits names the field."""
     with pytest.raises(ValidationError) as caught:
         read_into(cases.RenewClaimRequest(), f'{{"token": {written}}}'.encode())
     assert json.loads(caught.value.json(include_context=False))[0]["loc"] == ["token"]

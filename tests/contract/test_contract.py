@@ -1,4 +1,4 @@
-"""The contract and what is generated from it."""
+"""The contract and the code generated from it."""
 
 import json
 import pickle
@@ -34,7 +34,7 @@ def test_messages_pickle() -> None:
 
 
 def test_only_three_fields_are_required() -> None:
-    """Every field but the three required ones knows absent from zero."""
+    """Every field but the three required ones distinguishes absent from zero."""
     for field in transaction_pb2.Transaction.DESCRIPTOR.fields:
         assert field.has_presence or field.name in (*REQUIRED, *EXTRAS), field.name
     assert len(FIELDS) == 45
@@ -42,7 +42,7 @@ def test_only_three_fields_are_required() -> None:
 
 
 def test_every_part_is_described() -> None:
-    """Every message, field, enum value and RPC of the contract has a comment that REST's docs can show."""
+    """Every message, field, enum value and RPC of the contract has a comment for REST's docs."""
     for module in (*SERVICES, transaction_pb2, error_reason_pb2, ledger_entry_pb2):
         for entry in module.DESCRIPTOR.message_types_by_name.values():
             assert description(entry.full_name), entry.full_name
@@ -57,7 +57,7 @@ _REASON = re.compile(r"((?:  //[^\n]*\n)+)  ERROR_REASON_(\w+) = (\d+);")
 
 
 def test_error_reasons_are_told_as_the_table_has_them() -> None:
-    """The comment of each reason names the table's status, and shows an ErrorInfo whose metadata the table allows."""
+    """The comment of each reason names the table's status, and has an ErrorInfo with metadata that the table allows."""
     text = (ROOT / "protos/vouch/v1/error_reason.proto").read_text()
     documented = {name: comment for comment, name, number in _REASON.findall(text) if number != "0"}
     assert documented.keys() == {reason_name(reason) for reason in STATUSES}
@@ -71,7 +71,7 @@ def test_error_reasons_are_told_as_the_table_has_them() -> None:
 
 
 def test_a_good_order_passes() -> None:
-    """The documented order breaks no rule."""
+    """The documented order is valid."""
     check(scoring_service_pb2.PredictRequest(transaction=message()))
 
 

@@ -12,7 +12,7 @@ GOOD = "t1,2025-02-11 10:00:00,u1,12.5,mobile,true,2,false\n"
 
 
 def write(folder: Path, text: str) -> Path:
-    """A CSV with this text."""
+    """Write a CSV file with this text."""
     path = folder / "orders.csv"
     path.write_text(text)
     return path
@@ -39,7 +39,7 @@ def write(folder: Path, text: str) -> Path:
     ],
 )
 def test_errors_name_the_place(tmp_path: Path, text: str, words: str) -> None:
-    """What is wrong with a file is told with file, row and column."""
+    """An error in a file is reported with file, row and column."""
     path = write(tmp_path, text)
     with pytest.raises(TableError) as caught:
         read_table(path)
@@ -48,13 +48,13 @@ def test_errors_name_the_place(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    """A file that is not there is an error with its name."""
+    """A missing file is an error with its name."""
     with pytest.raises(TableError, match=r"nowhere\.csv: there is no such file"):
         read_table(Path("nowhere.csv"))
 
 
 def test_a_broken_parquet_is_named(tmp_path: Path) -> None:
-    """Bytes that are no Parquet are an error with the file's name."""
+    """Bytes that are not Parquet are an error with the file's name."""
     path = tmp_path / "broken.parquet"
     path.write_bytes(b"PAR1 but no more")
     with pytest.raises(TableError, match=r"broken\.parquet"):
@@ -62,7 +62,7 @@ def test_a_broken_parquet_is_named(tmp_path: Path) -> None:
 
 
 def test_pandas_files_are_read(tmp_path: Path) -> None:
-    """What pandas writes (True, 3.0 for a whole number beside an absent one, ISO times) is read for what it means."""
+    """Files from pandas are read as intended: True, 3.0 for a whole number in a column with gaps, ISO times."""
     text = HEADER + "t1,2025-02-11T10:00:00Z,u1,12.5,mobile,True,2.0,False\nt2,2025-02-11,u1,,,False,,True\n"
     table = read_table(write(tmp_path, text))
     assert table.column("cards_used_30d").to_pylist() == [2.0, None]

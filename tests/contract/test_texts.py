@@ -1,4 +1,4 @@
-"""One spelling: the same value, however it is written, is the same to the model in training and in serving."""
+"""Normalisation: all spellings of a value are the same to the model, in training and in serving."""
 
 import pyarrow as pa
 import pytest
@@ -33,7 +33,9 @@ DISGUISES = (
 
 @pytest.mark.parametrize("text", DISGUISES)
 def test_a_disguised_domain_is_known(text: str, model: Bundle) -> None:
-    """Case, spaces, dots, a name before @, wide and invisible letters: the list knows it, and the score is the same."""
+    """Case, spaces, dots, a name before @, wide and invisible letters: the list matches the domain, and the score is
+    equal.
+    """
     assert mail_domain(text) == "tempmail.net"
     assert mail_kind(mail_domain(text)) == DISPOSABLE
     scorer = Scorer(model)
@@ -42,7 +44,7 @@ def test_a_disguised_domain_is_known(text: str, model: Bundle) -> None:
 
 
 def test_international_names_have_one_form() -> None:
-    """Letters and A-label of the same name are equal; what is no name stays what it is."""
+    """Unicode and A-label of a name are equal; a text that is no name is unchanged."""
     assert mail_domain("M\u00dcLLER.de") == mail_domain("xn--mller-kva.de") == "xn--mller-kva.de"
     assert mail_domain("\u00e4" * 300) == "\u00e4" * 300
     assert code(" us\n") == "US"
@@ -50,7 +52,7 @@ def test_international_names_have_one_form() -> None:
 
 
 def test_nothing_left_is_unknown(model: Bundle) -> None:
-    """A domain of spaces or of an @ alone says as much as no domain."""
+    """A domain of spaces or of an @ alone equals an absent one."""
     scorer = Scorer(model)
     unknown = scorer.predict(message(email_domain=None)).legitimacy_score
     assert {scorer.predict(message(email_domain=text)).legitimacy_score for text in (" ", "@", "...")} == {unknown}
@@ -62,14 +64,14 @@ _texts = st.text(max_size=30) | st.sampled_from((*DISGUISES, *TEXTS, "us", "US "
 
 @given(_texts)
 def test_normalising_twice_changes_nothing(text: str) -> None:
-    """For any text, the normalised one is its own normal form."""
+    """Normalising a normalised text changes nothing, for any text."""
     for normalise in NORMALISED.values():
         assert normalise(normalise(text)) == normalise(text)
 
 
 @given(st.lists(st.fixed_dictionaries({name: st.none() | _texts for name in NORMALISED}), min_size=1, max_size=5))
 def test_tables_and_messages_normalise_alike(rows: list[dict[str, str | None]]) -> None:
-    """The same texts as a table's columns and as messages give the same features, to the bit."""
+    """The same texts as columns and as messages give the same features, to the bit."""
     table = pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in NORMALISED})
     by_columns = FEATURES.matrix(TableColumns(table))
     for place, row in enumerate(rows):

@@ -1,1 +1,1 @@
-"""The doors: REST, Envoy and gRPC, and what they have in common."""
+"""Tests of the edge (Envoy)."""

@@ -1,4 +1,4 @@
-"""Edges with settings of their own before the services of the session, and edges with nobody behind."""
+"""Edges with their own settings before the services of the session, and edges without services."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ _BEHIND = {
 
 
 def answers_anything(url: str) -> bool:
-    """Whether an edge answers."""
+    """Return whether an edge answers."""
     with contextlib.suppress(httpx.HTTPError):
         return httpx.get(f"{url}/nothing", headers={"host": "localhost"}).status_code == 404
     return False
@@ -31,7 +31,7 @@ def answers_anything(url: str) -> bool:
 
 @pytest.fixture
 def open_edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
-    """Opens an edge before the services of the session with settings (VOUCH_... or EdgeSettings' names); gives its URL."""
+    """Return a function that starts an edge before the session's services with settings; it returns the URL."""
     ports = [f"--{option}={stack.ports[name]}" for option, name in _BEHIND.items()]
     with contextlib.ExitStack() as opened:
 
@@ -48,7 +48,7 @@ def open_edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture(scope="module")
 def standalone_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an edge with nobody behind it."""
+    """Run an edge without services; yield its URL."""
     assert not [name for name in os.environ if name.startswith("VOUCH_")]
     nobody = [f"--{name}=1" for name in _BEHIND]
     with envoy(tmp_path_factory.mktemp("lonely") / "log", *nobody) as address:

@@ -1,4 +1,4 @@
-"""Whom the edge lets in: nobody from elsewhere without keys, and to PrivacyService nobody unless a setting says so."""
+"""Admission at the edge: no remote caller without keys, and no PrivacyService unless a setting allows it."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ PRIVATE = ["/v1/privacy:find", "/v1/privacy:export", "/v1/privacy:erase", "/v1/p
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.1", "::", "2001:db8::1"])
 def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """TLS or none: the edge starts only where services have keys or somebody wants it open; certificates are no keys."""
+    """With or without TLS, the edge starts only if services have keys or a setting opens it; certificates are no keys."""
     monkeypatch.setenv("VOUCH_EDGE_ADDRESS", address)
     for variables in (TLS, {"VOUCH_EDGE_INSECURE": "true"}, TLS | {"VOUCH_AGENT_TLS_CLIENT_CA": "ca.pem"}):
         with monkeypatch.context() as told_so:
@@ -51,7 +51,7 @@ def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyP
 
 
 def test_the_command_says_so() -> None:
-    """`envoy/run.py` and `vouch up` end with 2 and a sentence, before anything listens."""
+    """`envoy/run.py` and `vouch up` exit with 2 and a message, before anything listens."""
     environment = os.environ | TLS | {"VOUCH_EDGE_ADDRESS": "0.0.0.0", "PATH": ""}
     for command in (["envoy/run.py"], ["vouch.py", "up"]):
         done = run(*command, cwd=ROOT, env=environment)
@@ -60,7 +60,7 @@ def test_the_command_says_so() -> None:
 
 
 def privacy_calls(address: str) -> dict[str, str]:
-    """The status of each call of PrivacyService; nothing is kept of this person."""
+    """Return the status of each call of PrivacyService, for a person without records."""
     with grpc.insecure_channel(address) as channel:
         stub: Any = PrivacyServiceStub(channel)
         return {
@@ -73,7 +73,7 @@ def privacy_calls(address: str) -> dict[str, str]:
 
 @pytest.mark.envoy
 def test_privacy_is_not_routed(stack: Stack) -> None:
-    """Neither as gRPC nor as JSON, with any method or key."""
+    """PrivacyService is not routed, as gRPC or as JSON, with any method or key."""
     assert set(privacy_calls(stack.address("edge")).values()) == {"UNIMPLEMENTED"}
     for path in PRIVATE:
         for method in ("POST", "GET"):
@@ -83,7 +83,7 @@ def test_privacy_is_not_routed(stack: Stack) -> None:
 
 @pytest.mark.envoy
 def test_a_setting_routes_privacy(open_edge: Open) -> None:
-    """With VOUCH_EDGE_PRIVACY the service answers, each of its calls and paths."""
+    """With VOUCH_EDGE_PRIVACY the service answers on all of its calls and paths."""
     url = open_edge(PRIVACY="true")
     assert "UNIMPLEMENTED" not in privacy_calls(url.removeprefix("http://")).values()
     for path in PRIVATE:
@@ -93,7 +93,7 @@ def test_a_setting_routes_privacy(open_edge: Open) -> None:
 
 
 def test_the_own_key_of_the_bridge_is_for_this_machine() -> None:
-    """A caller that shows no key gets the bridge's own only from loopback, and not through somebody who forwards."""
+    """A caller without a key gets the bridge's own key only from loopback, and not through a forwarding proxy."""
     from pydantic import SecretStr
 
     from http_bridge.middleware.access import Gate

@@ -1,4 +1,4 @@
-"""Dry runs at the edge's canonical JSON: one that would be lost is refused, so that no order is recorded by mistake."""
+"""Dry runs in the edge's canonical JSON: one that would be lost is refused, so that no order is recorded by mistake."""
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ PATH = "/v1/transactions:review"
 
 @pytest.mark.parametrize("name", ["dry_run", "dryRun"])
 def test_a_dry_run_that_would_be_lost_is_refused(standalone_edge: str, name: str) -> None:
-    """In the body, where the transcoder drops it, and twice in the query, where the last counts: 400 that names the field."""
+    """`dry_run` in the body, which the transcoder drops, or twice in the query, is 400 and names the field."""
     with httpx.Client(base_url=standalone_edge, headers=JSON_TYPE | {"host": "localhost"}) as client:
         lost = [
             client.post(PATH, content=encoded(ORDER | {name: True})),

@@ -1,4 +1,4 @@
-"""The edge: the same answers as behind it."""
+"""The edge: the same answers as from the services behind it."""
 
 import json
 from pathlib import Path
@@ -32,14 +32,14 @@ def test_bridge_edge_and_grpc_agree(stack: Stack) -> None:
 
 
 def test_many_orders_agree_through_the_edge(stack: Stack, few: Path) -> None:
-    """Thirty real rows, every enum and time in them, score alike as gRPC and as canonical JSON."""
+    """Thirty real rows, with every enum and time, get the same score as gRPC and as canonical JSON."""
     number, worst = compare(read_orders(few)[:30], stack.address("edge"))
     assert number == 30
     assert worst < 1e-12
 
 
 def test_the_edge_speaks_every_language(stack: Stack) -> None:
-    """Envoy: review and info as JSON, REST's paths, gRPC-Web, health and reflection over gRPC."""
+    """Envoy serves review and info as JSON, REST's paths, gRPC-Web, health and reflection over gRPC."""
     url = stack.url("edge")
     body = json_format.MessageToDict(message(), preserving_proto_field_name=True)
     review = httpx.post(f"{url}/v1/transactions:review", json=body).json()

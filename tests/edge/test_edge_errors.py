@@ -1,4 +1,4 @@
-"""What the edge says itself: reasons of the contract, by the one table, to callers of JSON and gRPC; nothing of its inside."""
+"""Errors of the edge itself: the contract's reasons, from one table, for JSON and gRPC callers, without internals."""
 
 import base64
 import re
@@ -30,7 +30,7 @@ JSON, REVIEW = {"content-type": "application/json"}, "/v1/transactions:review"
 
 
 def up(address: str) -> bool:
-    """Whether the edge answers."""
+    """Return whether the edge answers."""
     try:
         httpx.get(f"http://{address}/nothing")
     except httpx.HTTPError:
@@ -40,7 +40,7 @@ def up(address: str) -> bool:
 
 @pytest.fixture(scope="module")
 def standalone_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An edge with nobody behind it."""
+    """Run an edge without services; yield its address."""
     nobody = [f"--{name}=1" for name in ("scorer", "agent", "bridge-ml", "bridge-agent", "console")]
     with envoy(tmp_path_factory.mktemp("lonely") / "log", *nobody) as address:
         wait_for(lambda: up(address), what="the edge")
@@ -49,14 +49,14 @@ def standalone_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An edge that lets one request a second of each key through."""
+    """Run an edge that allows one request per second and key."""
     with envoy(tmp_path_factory.mktemp("strict") / "log", "--scorer=1", **LIMITED) as address:
         wait_for(lambda: up(address), what="the edge")
         yield address
 
 
 def test_the_configuration_has_our_details() -> None:
-    """What Envoy is told to send to gRPC's callers is what the services send."""
+    """The details that Envoy sends to gRPC callers equal those of the services."""
     text = (ROOT / "envoy" / "envoy.yaml").read_text()
     found = [
         status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
@@ -79,7 +79,7 @@ def test_the_configuration_has_our_details() -> None:
     ],
 )  # fmt: skip
 def test_json_callers_get_a_reason(standalone_edge: str, reason: str, status: int, request_: dict[str, Any]) -> None:
-    """google.rpc.Status with the code of the table, one ErrorInfo of ours, and no word of addresses or resets."""
+    """The body is google.rpc.Status with the table's code, one ErrorInfo of ours, and no addresses or resets."""
     answer = httpx.request(**request_ | {"url": f"http://{standalone_edge}{request_['url']}"}, timeout=20)
     assert answer.status_code == status and answer.headers["content-type"] == "application/json"
     rpc_status = json_format.Parse(answer.text, status_pb2.Status())
@@ -92,7 +92,7 @@ def test_json_callers_get_a_reason(standalone_edge: str, reason: str, status: in
 
 @pytest.mark.envoy
 def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> None:
-    """JSON and gRPC: OVERLOADED with RetryInfo of a second, the other key's calls go on."""
+    """JSON and gRPC callers get OVERLOADED with a RetryInfo of a second, while another key's calls succeed."""
     with httpx.Client(base_url=f"http://{strict}", headers={"x-api-key": "first"}) as client:
         refused = until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
     rpc_status = json_format.Parse(refused.text, status_pb2.Status())
@@ -116,7 +116,7 @@ def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> No
 
 
 def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    """The first answer that is one of those wanted."""
+    """Repeat a call until its answer is wanted; return it."""
     answers: list[Any] = []
 
     def found() -> bool:
@@ -129,7 +129,7 @@ def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
 
 @pytest.mark.envoy
 def test_pages_and_rest_learn_nothing_of_the_inside(standalone_edge: str) -> None:
-    """The console's and REST's paths with nobody behind: a sentence, 503."""
+    """Without services, the console's and REST's paths get 503 and one line."""
     page = httpx.get(f"http://{standalone_edge}/console/")
     assert (page.status_code, page.text) == (503, "a service behind is away: try again\n")
     rest = httpx.get(f"http://{standalone_edge}/api/v1/health")
@@ -148,7 +148,7 @@ def test_pages_and_rest_learn_nothing_of_the_inside(standalone_edge: str) -> Non
 def test_errors_under_api_are_those_of_rest(
     standalone_edge: str, headers: dict[str, str], status: int, reason: str
 ) -> None:
-    """What the edge says itself under /api has detail, reason and request id, as what the bridge says."""
+    """Errors of the edge under /api have detail, reason and request id, like those of the bridge."""
     sent = headers | {"x-request-id": "my-id_1.2"}
     answer = httpx.post(f"http://{standalone_edge}/api/v1/review", content=b"{}", headers=sent, timeout=20)
     assert answer.status_code == status

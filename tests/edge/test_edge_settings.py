@@ -1,4 +1,4 @@
-"""The edge's settings: limits by key, pages of named origins, logs without anything personal, many addresses."""
+"""The edge's settings: limits by key, allowed origins, logs without personal data, several addresses."""
 
 import contextlib
 import json
@@ -29,14 +29,14 @@ LIMITED, PAGES = {"RATE_LIMIT": "1", "ADDRESS_RATE_LIMIT": "0"}, {"ORIGINS": "ht
     ],
 )  # fmt: skip
 def test_settings_that_let_too_many_in_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """Beyond loopback without TLS, any origin, no address: told by the setting's name."""
+    """A remote address without TLS, any origin, or no address is refused with the setting's name."""
     monkeypatch.setenv(f"VOUCH_EDGE_{name}", value)
     with pytest.raises(SettingsError, match=f"VOUCH_EDGE_{name}"):
         EdgeSettings.read()
 
 
 def test_places_grow_with_what_is_behind() -> None:
-    """Two addresses of four workers take eight times what one process takes; retries are not bounded by a trifle."""
+    """Two addresses of four workers get eight times the limit of one process; retries are not limited below need."""
     config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
     before = {
         each["name"]: each["circuit_breakers"]["thresholds"][0]["max_requests"]
@@ -56,7 +56,7 @@ Open = Callable[[dict[str, str]], tuple[str, Path]]
 
 @pytest.fixture
 def edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
-    """Opens another edge, with settings of its own, before the same services; gives its URL and what it writes."""
+    """Return a function that starts another edge before the same services; it returns the URL and the log."""
     names = {"scorer": "ml", "agent": "agent", "bridge-ml": "rest_ml", "bridge-agent": "rest_agent"}
     ports = [f"--{option}={stack.address(name).rpartition(':')[2]}" for option, name in names.items()]
     with contextlib.ExitStack() as opened:
@@ -72,7 +72,7 @@ def edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.mark.envoy
 def test_one_key_does_not_use_up_anothers_calls(edge: Open) -> None:
-    """Over the limit 429 in the words of each door, with a time to come again; another key is served meanwhile."""
+    """Over the limit each transport answers 429 in its format, with a time to retry; another key is served meanwhile."""
     url, _ = edge(LIMITED)
     with httpx.Client(timeout=20) as client:
 
@@ -93,7 +93,7 @@ def test_one_key_does_not_use_up_anothers_calls(edge: Open) -> None:
 
 @pytest.mark.envoy
 def test_pages_of_named_origins_may_ask(edge: Open) -> None:
-    """Their browser is told so, also for gRPC-Web; one of another origin is not."""
+    """Browsers on pages of allowed origins may call, also by gRPC-Web; those of other origins may not."""
     url, _ = edge(PAGES)
     question = {
         "access-control-request-method": "POST",
@@ -116,7 +116,7 @@ def test_pages_of_named_origins_may_ask(edge: Open) -> None:
 
 @pytest.mark.envoy
 def test_the_access_log_holds_nothing_personal(edge: Open) -> None:
-    """A line of JSON for each request, with its id and status; no id of an order, no key, no address."""
+    """Each request has one JSON line with its id and status, and no order id, key or address."""
     url, log = edge({"ACCESS_LOG": "true"})
     headers = JSON_TYPE | {"x-api-key": "CANARY-KEY", "x-request-id": "seen-7", "user-agent": "CANARY-AGENT"}
     with httpx.Client(timeout=20) as client:
@@ -130,7 +130,7 @@ def test_the_access_log_holds_nothing_personal(edge: Open) -> None:
 
 
 def test_headers_for_browsers_come_with_tls() -> None:
-    """Behind its own certificate every answer says that it is to be read as what it is, and asked for by TLS only."""
+    """With its own certificate, every answer has nosniff and HSTS headers."""
     config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
     apply_settings(config, EdgeSettings(tls_certificate=Path("c"), tls_key=Path("k")))
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]

@@ -1,4 +1,4 @@
-"""TLS at the edge and behind it: who does not belong does not come in, and nobody is trusted by chance."""
+"""TLS at the edge and behind it: other authorities' certificates are rejected on both sides."""
 
 import os
 import ssl
@@ -19,19 +19,19 @@ pytestmark = pytest.mark.envoy
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """Our authority, and certificates of it."""
+    """Return our authority, and its certificates."""
     return Certificates(tmp_path_factory.mktemp("ours") / "certificates")
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """Another authority, whose certificates bear the same names."""
+    """Return another authority, whose certificates have the same names."""
     return Certificates(tmp_path_factory.mktemp("theirs") / "certificates")
 
 
 @pytest.fixture(scope="module")
 def behind(ours: Certificates, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
-    """A scorer with a certificate of ours that asks callers for one."""
+    """Run a scorer with our certificate that requires client certificates."""
     replica = scorer(tmp_path_factory.mktemp("behind"), models)
     replica.settings = {**replica.settings, **ours.settings("VOUCH_ML_", "CLIENT_CA")}
     with running(replica):
@@ -40,7 +40,7 @@ def behind(ours: Certificates, models: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_plain_http_at_a_tls_port_gets_no_answer(ours: Certificates, stack: Stack, tmp_path: Path) -> None:
-    """The edge with a certificate of its own: HTTPS is answered, plain HTTP is cut off without a word of HTTP."""
+    """An edge with a certificate answers HTTPS and closes plain HTTP without an HTTP answer."""
     ports = (f"--bridge-agent={stack.ports['rest_agent']}", f"--agent={stack.ports['agent']}")
     with envoy(tmp_path / "envoy.log", *ports, **ours.settings("VOUCH_EDGE_")) as address:
         wait_for(lambda: ours.shown(address) == ours.serial, what="the edge")
@@ -55,7 +55,7 @@ def test_plain_http_at_a_tls_port_gets_no_answer(ours: Certificates, stack: Stac
 def test_the_edge_trusts_no_service_of_another_authority(
     ours: Certificates, theirs: Certificates, behind: Replica, tmp_path: Path
 ) -> None:
-    """A scorer that shows a certificate of ours: the edge that expects theirs gives it no order, and answers 503."""
+    """An edge that expects the other authority sends no order to a scorer with our certificate, and answers 503."""
     statuses = {}
     for name, ca, shows, wanted in (
         ("right", ours, ours, 200),
@@ -79,7 +79,7 @@ def _asked(address: str) -> int | None:
 def test_the_agent_trusts_no_scorer_of_another_authority(
     ours: Certificates, theirs: Certificates, behind: Replica, tmp_path: Path
 ) -> None:
-    """An agent that expects a scorer of theirs asks ours for nothing: it is not available, and no order is scored."""
+    """An agent that expects the other authority finds our scorer unavailable, and no order is scored."""
     unscored = {}
     for name, ca in (("right", ours), ("wrong", theirs)):
         front = agent(tmp_path, behind.address, f"sqlite:///{tmp_path / name}.db")
@@ -92,7 +92,7 @@ def test_the_agent_trusts_no_scorer_of_another_authority(
 
 
 def _unscored(address: str) -> bool | None:
-    """Whether an order was decided without a score; None where it was not decided."""
+    """Return whether an order was decided without a score; None if it was not decided."""
     try:
         answer = httpx.post(f"http://{address}/v1/transactions:review", json=ORDER, timeout=20)
     except httpx.ConnectError:
@@ -102,7 +102,7 @@ def _unscored(address: str) -> bool | None:
 
 @pytest.mark.parametrize("place", ["", "SERVICES_"])
 def test_a_pair_that_cannot_be_used_stops_the_edge(place: str, ours: Certificates, theirs: Certificates) -> None:
-    """A key of another certificate, and a file that is not there: exit code 2 with its name."""
+    """A key of another certificate, or a missing file, is exit code 2 with its name."""
     prefix = f"VOUCH_EDGE_{place}"
     ca = {"VOUCH_EDGE_SERVICES_TLS_CA": str(ours.ca)}
     wrong = ours.settings(prefix) | ca | {f"{prefix}TLS_KEY": str(theirs.pair[1])}

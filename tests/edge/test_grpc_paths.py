@@ -1,4 +1,4 @@
-"""What is no call of the contract on a path of gRPC: the edge answers by itself, and nobody behind waits for the rest."""
+"""Requests on gRPC paths that are no call of the contract: the edge answers itself, and no service waits for the rest."""
 
 import base64
 import re
@@ -23,12 +23,12 @@ MESSAGE = pb.PredictRequest(transaction=message()).SerializeToString()
 
 
 def framed(content: bytes, length: int | None = None, flag: int = 0) -> bytes:
-    """A message as gRPC sends it, or with a length or flag that is not its own."""
+    """Return a message as gRPC frames it, or with a wrong length or flag."""
     return bytes([flag]) + (len(content) if length is None else length).to_bytes(4, "big") + content
 
 
 def test_the_edge_says_what_the_services_say() -> None:
-    """The details that frames.lua holds are those of InvalidRequest."""
+    """The details in frames.lua equal those of InvalidRequest."""
     (encoded,) = re.findall(r'local DETAILS = "(\S+)"', (ROOT / "envoy" / "frames.lua").read_text())
     assert status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4))) == MALFORMED
 
@@ -44,10 +44,10 @@ def test_the_edge_says_what_the_services_say() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("path", [PREDICT, "/vouch.v1.CaseService/WatchCases", "/grpc.health.v1.Health/Check"])
 def test_only_grpc_is_taken_on_its_paths(standalone_edge: str, path: str, method: str, kind: str, status: int) -> None:
-    """JSON and other methods get 415 and 405 with a reason, though nobody is behind that could be asked."""
+    """JSON and other methods get 415 and 405 with a reason, without a service."""
     headers = {"content-type": kind} if kind else {}
     answer = httpx.request(method, standalone_edge + path, content=b"{}" if method != "HEAD" else None, headers=headers)
-    if kind == "application/grpc":  # its clients look at this status alone
+    if kind == "application/grpc":  # its clients read this status only
         assert answer.headers["grpc-status"] not in ("0", "14")
         return
     assert answer.status_code == status
@@ -73,7 +73,7 @@ BROKEN = {
 @pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web+proto", "application/grpc"])
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_message_is_refused_at_once(standalone_edge: str, kind: str, body: bytes) -> None:
-    """INVALID_ARGUMENT with the details of the contract, in trailers that stand in front."""
+    """Bytes that are no message get INVALID_ARGUMENT with the contract's details, in a trailers-only answer."""
     answer = httpx.post(standalone_edge + PREDICT, content=body, headers={"content-type": kind, "te": "trailers"})
     assert (answer.status_code, answer.headers["grpc-status"]) == (200, "3")
     assert answer.headers["content-type"].startswith(kind.partition("+")[0])
@@ -82,7 +82,7 @@ def test_what_is_no_message_is_refused_at_once(standalone_edge: str, kind: str, 
 
 
 def test_grpc_web_text_is_held_to_the_same(standalone_edge: str) -> None:
-    """Base64 of half a message, and what is no base64."""
+    """Base64 of half a message, and text that is not base64, are refused too."""
     headers = {"content-type": "application/grpc-web-text"}
     half = httpx.post(standalone_edge + PREDICT, content=base64.b64encode(framed(MESSAGE)[:-3]), headers=headers)
     assert half.headers["grpc-status"] == "3"
@@ -91,7 +91,7 @@ def test_grpc_web_text_is_held_to_the_same(standalone_edge: str) -> None:
 
 
 def test_what_is_a_message_goes_through(stack: Stack) -> None:
-    """Empty messages, and batches that are larger than what the edge holds of one connection."""
+    """Empty messages, and batches larger than the edge's buffer of a connection, pass."""
     with grpc.insecure_channel(stack.address("edge")) as channel:
         stub: Any = ScoringServiceStub(channel)
         assert stub.GetModelInfo(pb.GetModelInfoRequest(), timeout=60).n_features > 40

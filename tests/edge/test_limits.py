@@ -1,4 +1,4 @@
-"""The rate limit: invented keys give nobody more than an address has, and a key has one limit at all addresses."""
+"""The rate limit: invented keys get no more than their address, and a key has one limit for all addresses."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -20,11 +20,13 @@ KEYS: dict[str, Headers] = {
     "both anew": lambda number: {"x-api-key": f"a{number}", "authorization": f"Bearer b{number}"},
 }
 MOST = 2000
-"""Requests after which a caller who was never refused has no limit: twice as many as a slow machine sends in its seconds."""
+"""Requests after which a caller that was never refused has no limit: twice as many as a slow machine sends in that
+time.
+"""
 
 
 def first_refused(client: httpx.Client, path: str, headers: Headers) -> httpx.Response | None:
-    """The first answer that is 429, of at most MOST."""
+    """Return the first 429 among at most MOST answers."""
     for number in range(MOST):
         answer = client.post(path, content=b"{", headers=JSON_TYPE | headers(number))
         if answer.status_code == 429:
@@ -35,7 +37,7 @@ def first_refused(client: httpx.Client, path: str, headers: Headers) -> httpx.Re
 
 @pytest.mark.parametrize("headers", KEYS.values(), ids=KEYS)
 def test_invented_keys_are_limited_by_address(open_edge: Open, headers: Headers) -> None:
-    """Whatever one address shows, it is refused, by each door; a time to come again is told."""
+    """Invented keys from one address are refused on each transport, with a time to retry."""
     with httpx.Client(base_url=open_edge(RATE_LIMIT="1"), timeout=20) as client:
         for path in ("/api/v1/review", "/v1/transactions:review"):
             refused = first_refused(client, path, headers)
@@ -43,13 +45,13 @@ def test_invented_keys_are_limited_by_address(open_edge: Open, headers: Headers)
 
 
 def addresses() -> Iterator[str]:
-    """Addresses of callers behind a proxy, each of another network."""
+    """Yield addresses of callers behind a proxy, each in another network."""
     for number in count():
         yield f"198.51.{number // 250 % 250}.{number % 250}"
 
 
 def test_a_key_has_one_limit_at_all_addresses(open_edge: Open) -> None:
-    """Behind a trusted proxy, a key from a fresh address each time is refused; other keys of fresh addresses are not."""
+    """Behind a trusted proxy, a key is refused from ever new addresses; other keys from new addresses are not."""
     found = addresses()
     with httpx.Client(base_url=open_edge(RATE_LIMIT="1", TRUSTED_PROXIES="1"), timeout=20) as client:
 
@@ -64,7 +66,7 @@ def test_a_key_has_one_limit_at_all_addresses(open_edge: Open) -> None:
 
 
 def test_one_network_of_ipv6_is_one_address(open_edge: Open) -> None:
-    """Whoever has a network of IPv6 has 2^64 addresses: they count as one."""
+    """All addresses of an IPv6 network count as one."""
     with httpx.Client(base_url=open_edge(RATE_LIMIT="1", TRUSTED_PROXIES="1"), timeout=20) as client:
 
         def walking(number: int) -> dict[str, str]:
@@ -74,7 +76,7 @@ def test_one_network_of_ipv6_is_one_address(open_edge: Open) -> None:
 
 
 def test_forwarded_addresses_are_believed_of_trusted_proxies_only(open_edge: Open) -> None:
-    """Without a trusted proxy, whoever invents addresses is limited by its own."""
+    """Without a trusted proxy, a caller that invents forwarded addresses is limited by its own."""
     found = addresses()
     with httpx.Client(base_url=open_edge(RATE_LIMIT="1"), timeout=20) as client:
         refused = first_refused(client, "/api/v1/review", lambda _: {"x-forwarded-for": next(found)})

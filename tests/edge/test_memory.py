@@ -1,4 +1,4 @@
-"""The edge's memory: requests that never end are dropped before they take all of it, and others are answered meanwhile."""
+"""The edge's memory: endless requests are dropped before they take all of it, and others are answered meanwhile."""
 
 import contextlib
 import select
@@ -17,16 +17,16 @@ from tests.edge.conftest import answers_anything
 pytestmark = pytest.mark.envoy
 MIB = 1 << 20
 UNFINISHED = 3 * MIB
-"""Bytes of a request that the edge keeps while it waits for the rest."""
+"""Bytes of a request that the edge buffers while it waits for the rest."""
 MOST = 100
-"""Requests that together are more than twice the memory that the edge may have."""
+"""Requests that need more than twice the memory limit of the edge."""
 _SERVICES = ("scorer", "agent", "bridge-ml", "bridge-agent", "console")
 _RESET = 3
 
 
 @pytest.fixture
 def small_edge(tmp_path: Path) -> Iterator[str]:
-    """The address of an edge with nobody behind it, with little memory and much patience."""
+    """Run an edge without services, with little memory and long timeouts; yield its address."""
     variables = {"VOUCH_EDGE_MAX_MEMORY_MIB": "128", "VOUCH_WEB_BODY_SECONDS": "600"}
     with envoy(tmp_path / "log", *(f"--{name}=1" for name in _SERVICES), **variables) as address:
         wait_for(lambda: answers_anything(f"http://{address}"), what="the edge")
@@ -34,18 +34,18 @@ def small_edge(tmp_path: Path) -> Iterator[str]:
 
 
 def connect(address: str) -> socket.socket:
-    """A connection to the edge."""
+    """Connect to the edge."""
     host, _, port = address.rpartition(":")
     return socket.create_connection((host, int(port)), 60)
 
 
 def is_readable(connection: socket.socket) -> bool:
-    """Whether the edge has said something, or closed."""
+    """Return whether the edge has sent something, or closed."""
     return bool(select.select([connection], [], [], 0)[0])
 
 
 def is_refused_at_once(address: str) -> bool:
-    """Whether a new request is told that there is no memory for it, or is not even taken."""
+    """Return whether a new request is refused for lack of memory, or its connection is not accepted."""
     try:
         return httpx.get(f"http://{address}/nothing", headers={"host": "localhost"}, timeout=60).status_code == 503
     except httpx.TimeoutException:
@@ -55,7 +55,7 @@ def is_refused_at_once(address: str) -> bool:
 
 
 def received(connection: socket.socket) -> bytes:
-    """What the edge has said by now."""
+    """Return the bytes that the edge has sent so far."""
     received_bytes = b""
     while is_readable(connection) and (new := connection.recv(MIB)):
         received_bytes += new
@@ -63,17 +63,17 @@ def received(connection: socket.socket) -> bytes:
 
 
 def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
-    """A frame of HTTP/2."""
+    """Return an HTTP/2 frame."""
     return struct.pack(">I", len(content))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
 
 
 def literal(name: bytes, value: bytes) -> bytes:
-    """A header of HTTP/2 as it is."""
+    """Return an HTTP/2 header as a literal."""
     return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
 def kinds(content: bytes) -> set[int]:
-    """Kinds of the whole frames in what the edge sent."""
+    """Return the types of the complete frames that the edge sent."""
     found, place = set(), 0
     while place + 9 <= len(content):
         found.add(content[place + 3])
@@ -104,23 +104,23 @@ def test_streams_that_hold_most_are_reset(small_edge: str) -> None:
             received_bytes += received(connection)
             return _RESET in kinds(received_bytes)
 
-        wait_for(is_reset, what="a reset")  # memory is looked at now and then; it stays taken meanwhile
+        wait_for(is_reset, what="a reset")  # memory is checked at intervals; it stays in use meanwhile
         wait_for(lambda: answers_anything(f"http://{small_edge}"), what="an answer to another caller")
 
 
 def test_connections_are_refused_while_memory_is_short(small_edge: str) -> None:
-    """Of many large unfinished requests of HTTP/1 some are refused; once they are gone everybody is answered."""
+    """Of many large unfinished HTTP/1 requests some are refused; once they have ended everybody is answered."""
     head = b"POST /api/v1/review HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with contextlib.ExitStack() as opened:
         connections: list[socket.socket] = []
 
         def is_refused() -> bool:
-            """Whether an unfinished request was, or a new one is."""
+            """Return whether an unfinished or a new request was refused."""
             return any(is_readable(connection) for connection in connections) or is_refused_at_once(small_edge)
 
         with contextlib.suppress(ConnectionError):  # that is a refusal as well
             while len(connections) < MOST and not any(is_readable(connection) for connection in connections):
                 connections.append(opened.enter_context(connect(small_edge)))
                 connections[-1].sendall(head + b"content-length: %d\r\n\r\n" % (4 * MIB) + b" " * UNFINISHED)
-        wait_for(is_refused, what="a refusal")  # memory is looked at now and then; it stays taken meanwhile
+        wait_for(is_refused, what="a refusal")  # memory is checked at intervals; it stays in use meanwhile
     wait_for(lambda: answers_anything(f"http://{small_edge}"), what="an answer after that")

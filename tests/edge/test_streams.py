@@ -1,4 +1,4 @@
-"""Streams at the edge and at the bridge: they last, and take no place of other calls."""
+"""Streams at the edge and at the bridge: they have no timeout, and take no capacity from other calls."""
 
 import contextlib
 import copy
@@ -34,19 +34,21 @@ CONSOLE_STREAMS = {"/console/queue/changes"}
 
 
 def configuration(**settings: Any) -> Any:
-    """The edge's configuration as it is with settings."""
+    """Return the edge's configuration with settings."""
     return apply_settings(yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text()), EdgeSettings(**settings))
 
 
 def routes_of(config: Any) -> list[dict[str, Any]]:
-    """The edge's routes."""
+    """Return the edge's routes."""
     manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     routes: list[dict[str, Any]] = manager["route_config"]["virtual_hosts"][0]["routes"]
     return routes
 
 
 def test_every_stream_of_the_contract_has_its_route() -> None:
-    """No timeout and a cluster of streams, also with PrivacyService; without its row each is found missing."""
+    """Each stream has a route without a timeout and with the cluster of streams, also with PrivacyService; a missing
+    one is found.
+    """
     config = configuration(privacy=True)
     assert misrouted_streams(config, CONTRACT) == []
     paths = [f"/{method.containing_service.full_name}/{method.name}" for method in streams(CONTRACT)]
@@ -63,12 +65,12 @@ def test_every_stream_of_the_contract_has_its_route() -> None:
 
 
 def test_no_call_of_the_contract_sends_a_stream() -> None:
-    """The edge takes one message of a call (frames.lua); a stream of requests would need another rule."""
+    """The edge accepts one message per call (frames.lua); streaming requests would need another rule."""
     assert not [method.full_name for service in CONTRACT for method in service.methods if method.client_streaming]
 
 
 def test_every_stream_of_rest_and_console_has_its_route() -> None:
-    """Server-sent events: an exact path, no timeout, and a cluster that no other call uses."""
+    """Server-sent events have an exact path, no timeout, and a cluster that no other call uses."""
     paths = set(CONSOLE_STREAMS)
     for app in (agent_rest.app, scorer_rest.app):
         for route in app.routes:
@@ -86,7 +88,7 @@ def test_every_stream_of_rest_and_console_has_its_route() -> None:
 
 @contextlib.contextmanager
 def watching(url: str, number: int) -> Iterator[None]:
-    """So many watchers, each of whom has heard something."""
+    """Run watchers, each of which has received something."""
     with contextlib.ExitStack() as opened:
         limits = httpx.Limits(max_connections=None)
         client = opened.enter_context(httpx.Client(timeout=120, limits=limits))
@@ -99,14 +101,14 @@ def watching(url: str, number: int) -> Iterator[None]:
 
 @pytest.mark.envoy
 def test_watchers_take_no_places_of_reviews(stack: Stack) -> None:
-    """Beside more watchers than the edge sends reviews at once, every review through the edge is answered."""
+    """Beside more watchers than the edge's limit for reviews, every review through the edge is answered."""
     with watching(stack.url("edge"), 24):
         for _ in range(10):
             assert post(stack, ("edge", "/api/v1/review"), ORDER).status_code == 200
 
 
 def test_watchers_take_no_connection_of_reviews(stack: Stack) -> None:
-    """Beside more watchers than the agent takes calls on one connection, the bridge answers every review."""
+    """Beside more watchers than the agent's streams per connection, the bridge answers every review."""
     assert STREAMS_PER_CONNECTION < 100
     with watching(stack.url("rest_agent"), 110):
         for _ in range(5):

@@ -1,1 +1,1 @@
-"""The generator."""
+"""Tests of the generator."""

@@ -1,4 +1,4 @@
-"""The posterior of a row, multiplied and summed by hand."""
+"""The posterior of a row, multiplied and summed by brute force."""
 
 import itertools
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from data_gen.output.plan import Plan
 def abuse_by_hand(
     network: Network, plan: Plan, codes: Mapping[str, Codes], times: NDArray[np.int64], row: int
 ) -> float:
-    """P(abuse) of a row: every factor of every pattern, summed over all values of what does not show."""
+    """Return P(abuse) of a row: every factor of every pattern, summed over all values of hidden nodes."""
     hidden, weights = sorted(network.hidden), []
     shown = {name: values[row : row + 1] for name, values in codes.items()}
-    cells = []  # of each node, for all values of what does not show: its configuration and its value
+    cells = []  # of each node, for all values of hidden nodes: its configuration and its value
     for values in itertools.product(*(range(domain_of(name).size) for name in hidden)):
         one = shown | {name: np.array([value]) for name, value in zip(hidden, values, strict=True)}
         cells.append([

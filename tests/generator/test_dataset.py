@@ -1,4 +1,4 @@
-"""Files: the same bytes, complete or not there, audited, described, and open to one's own patterns."""
+"""Dataset files: reproducible bytes, complete or absent, audited, described, and extensible by own patterns."""
 
 import functools
 import json
@@ -33,7 +33,7 @@ SMALL_SIZE, SMALL_CHUNK = 1200, 210  # six chunks
 
 
 def test_the_bytes_are_pinned(tmp_path: Path) -> None:
-    """A file of more than one chunk, made by two workers, has the bytes that it had in earlier versions."""
+    """A file of more than one chunk, made by two workers, has the same bytes as in earlier versions."""
     plan = make_plan(SIZE, DEFAULT_RATIOS, PATTERNS)
     assert len(plan.chunks) == 2
     write_dataset(RowGenerator(plan, 42), plan, tmp_path / "rows.csv", 2)
@@ -58,7 +58,7 @@ def test_workers_do_not_change_the_bytes(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_million_rows_are_calibrated() -> None:
-    """Over 1M rows the abuse in 50 bins is what the stated probabilities say: chi-square p > 0.001."""
+    """Over 1M rows the abuse in 50 bins matches the stated probabilities: chi-square p > 0.001."""
     from scipy.stats import chi2
 
     plan = make_plan(1_000_000, DEFAULT_RATIOS, PATTERNS)
@@ -75,7 +75,7 @@ def test_a_million_rows_are_calibrated() -> None:
 
 
 def test_the_manifest_says_what_made_the_file(tmp_path: Path) -> None:
-    """Seed, arguments, pattern digest, counts, audit, and the digest of the bytes that are there."""
+    """The manifest has seed, arguments, pattern digest, counts, audit, and the digest of the file's bytes."""
     path = tmp_path / "orders.parquet"
     done = call("generate", "--size", "8000", "--output", str(path), "--days", "30", "--end-date", "2024-06-01")
     assert done.returncode == 0, done.stderr
@@ -105,7 +105,7 @@ def _sample(**replaced: object) -> Sample:
 
 
 def test_default_data_passes_the_audit() -> None:
-    """The default mix lies within all four limits."""
+    """The default mix is within all four limits."""
     found = audit(_sample())
     assert found is not None
     assert [check.name for check in difficulty(found, DEFAULT_RATIOS) if not check.passed] == []
@@ -125,7 +125,7 @@ def test_default_data_passes_the_audit() -> None:
     ],
 )
 def test_easy_data_is_refused(replaced: dict[str, object], failed: str, named: str) -> None:
-    """Data that gives the label away fails the audit, and the column is named."""
+    """Data that reveals the label fails the audit, and the column is named."""
     found = audit(_sample(**replaced))
     assert found is not None
     checks = {check.name: check for check in difficulty(found, DEFAULT_RATIOS)}
@@ -134,7 +134,7 @@ def test_easy_data_is_refused(replaced: dict[str, object], failed: str, named: s
 
 
 def test_auc_is_that_of_scikit_learn() -> None:
-    """Our area under the curve, ties included, is the known one."""
+    """Our area under the curve equals scikit-learn's, ties included."""
     from sklearn.metrics import roc_auc_score
 
     rng = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def test_auc_is_that_of_scikit_learn() -> None:
 
 
 def test_validate_reads_foreign_files(dataset: Path, tmp_path: Path) -> None:
-    """`vouch validate` runs on files without labels and without the newer columns, and fails easy ones by name."""
+    """`vouch validate` accepts files without labels and without the newer columns, and fails too easy ones by name."""
     table = read_table(dataset).slice(0, 6000)
     plain = table.drop_columns(["is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier", "promo_code_used"])
     pa_csv.write_csv(plain, tmp_path / "plain.csv")
@@ -187,7 +187,7 @@ def test_own_patterns_are_added(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_patterns_are_named(tmp_path: Path, text: str, words: str) -> None:
-    """A wrong file of patterns is exit code 2 with the node or the file named, and nothing is written."""
+    """A wrong patterns file is exit code 2 with the node or the file named, and nothing is written."""
     (tmp_path / "mine.py").write_text(text)
     arguments = ["--size", "100", "--output", str(tmp_path / "rows.csv"), "--patterns", str(tmp_path / "mine.py")]
     done = call("generate", *arguments)
@@ -198,7 +198,7 @@ def test_wrong_patterns_are_named(tmp_path: Path, text: str, words: str) -> None
 
 
 def test_the_report_is_one_complete_page(tmp_path: Path) -> None:
-    """The report holds class mix, audit, every column and sample rows, and fetches nothing."""
+    """The report has class mix, audit, every column and sample rows, and loads nothing."""
     page = tmp_path / "report.html"
     arguments = ["--size", "6000", "--output", str(tmp_path / "rows.csv"), "--report", str(page)]
     done = call("generate", *arguments)
@@ -213,7 +213,7 @@ def test_the_report_is_one_complete_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
-    """Stopped by any signal, nothing stands under the final name; where the signal can be heard, nothing at all."""
+    """After any signal no file has the final name; after one that can be handled, no file is left at all."""
     folder, log = tmp_path / "files", tmp_path / "log"
     folder.mkdir()
     options = ["--size", "10000000", "--workers", "2", "--output", str(folder / "x.parquet")]
@@ -233,7 +233,7 @@ def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, number: signal.Signal
 
 
 def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
-    """When the system refuses to write more, exit code 2 with file and cause, and nothing is left."""
+    """If the disk is full, exit code 2 with file and cause, and nothing is left."""
     output, (soft, hard) = tmp_path / "x.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN  # as in every Python program
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))

@@ -1,4 +1,4 @@
-"""The generator: exact counts, the same bytes, checks that can fail, errors that name what is wrong."""
+"""The generator: exact counts, reproducible bytes, checks that can fail, and errors that name the cause."""
 
 from pathlib import Path
 
@@ -29,14 +29,14 @@ from testing.servers.processes import call, run
 
 
 def make(size: int, seed: int = 42) -> pa.Table:
-    """A table of `size` rows."""
+    """Return a table of `size` rows."""
     plan = make_plan(size, DEFAULT_RATIOS, PATTERNS)
     return pa.Table.from_batches(list(batches(RowGenerator(plan, seed), plan)))
 
 
 @pytest.fixture(scope="module")
 def rows() -> pa.Table:
-    """Thirty thousand rows."""
+    """Return thirty thousand rows."""
     return make(30_000)
 
 
@@ -47,7 +47,7 @@ def test_columns_are_those_of_the_contract(rows: pa.Table) -> None:
 
 
 def test_classes_are_exact_to_the_row(rows: pa.Table) -> None:
-    """Families have exactly the shares asked for."""
+    """Families have exactly the requested shares."""
     kinds = rows.column("abuse_type").to_pandas().value_counts().to_dict()
     assert kinds == {abuse_type: round(30_000 * share) for abuse_type, share in DEFAULT_RATIOS.items()}
 
@@ -65,7 +65,7 @@ def test_counts_always_add_up(size: int, parts: list[int]) -> None:
 
 
 def test_identifiers_are_unique_and_rows_ordered(rows: pa.Table) -> None:
-    """No transaction id stands twice, and time never runs backwards."""
+    """Transaction ids are unique, and times never decrease."""
     assert len(set(rows.column("transaction_id").to_pylist())) == rows.num_rows
     times = rows.column("timestamp").cast(pa.int64()).to_numpy()
     assert (np.diff(times) >= 0).all()
@@ -94,7 +94,7 @@ def test_rows_are_consistent(rows: pa.Table) -> None:
 
 
 def test_disposable_domains_are_on_the_kept_list() -> None:
-    """Throw-away domains come from the kept list, but for the two documented ones."""
+    """Disposable domains come from the list, except the two documented ones."""
     assert set(DISPOSABLE_MAIL) - set(blocklist) <= {"tempmail.net", "throwaway.email"}
 
 
@@ -118,7 +118,7 @@ def test_quantising_keeps_all_quanta(parts: list[float]) -> None:
     ],
 )
 def test_distributions_sum_to_one(distribution: object) -> None:
-    """Every number distribution puts all its mass on the bins, tails included."""
+    """Every number distribution has all its mass in the bins, tails included."""
     assert distribution.pmf(counts(12), {}).sum() == pytest.approx(1)  # type: ignore[attr-defined]
 
 
@@ -148,7 +148,7 @@ def test_conditions_choose_the_branch() -> None:
     ],
 )  # fmt: skip
 def test_wrong_declarations_name_the_node(nodes: dict[str, object], words: str) -> None:
-    """A declaration that makes no sense is refused with the node's name."""
+    """An invalid declaration is refused with the node's name."""
     with pytest.raises(PatternError, match=words.replace("(", "\\(")):
         Network([LEGITIMATE.but("wrong", **nodes)])  # type: ignore[arg-type]
 
@@ -161,7 +161,7 @@ def test_a_good_file_passes_all_checks(rows: pa.Table) -> None:
 
 
 def summary_of(table: pa.Table) -> Summary:
-    """A table's summary."""
+    """Return a table's summary."""
     summary = Summary()
     for batch in table.to_batches():
         summary.add(batch)
@@ -179,7 +179,7 @@ def summary_of(table: pa.Table) -> Summary:
     ],
 )
 def test_each_check_can_fail(rows: pa.Table, column: str, spoil: object, check: str) -> None:
-    """A spoiled column fails the check that is there for it, by name."""
+    """A spoiled column fails its check, by name."""
     place = rows.column_names.index(column)
     values = spoil(rows.column(column).to_pylist())  # type: ignore[operator]
     field = pa.field(column, rows.schema.field(column).type)
@@ -189,7 +189,7 @@ def test_each_check_can_fail(rows: pa.Table, column: str, spoil: object, check: 
 
 
 def test_parquet_and_csv_say_the_same(tmp_path: Path) -> None:
-    """Both formats hold the same rows, readable by the one reader."""
+    """Both formats have the same rows, as read by the one reader."""
     from contract.tables import read_table
 
     for name in ("a.csv", "a.parquet", "a.csv.gz", "a.csv.zst"):
@@ -214,7 +214,7 @@ def test_parquet_and_csv_say_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_bad_arguments_are_clear_errors(tmp_path: Path, arguments: list[str], words: str) -> None:
-    """A bad argument is exit code 2, a sentence that says what is wrong, and no file."""
+    """A bad argument is exit code 2, one line of error, and no file."""
     done = run("-m", "data_gen", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert words in done.stderr
@@ -232,7 +232,7 @@ def test_the_default_name_holds_the_size(tmp_path: Path) -> None:
 
 
 def test_bins_find_their_values() -> None:
-    """A value is in the bin whose edges enclose it, and outside is an error."""
+    """A value is in the bin whose edges enclose it; one outside is an error."""
     bins = Bins((0, 1, 5, 10))
     assert [bins.code(value) for value in (0, 1, 4, 9)] == [0, 1, 1, 2]
     with pytest.raises(ValueError, match="outside"):

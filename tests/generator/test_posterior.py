@@ -1,4 +1,4 @@
-"""The exact probability of abuse: it is what the rows show, and what brute force finds."""
+"""The exact probability of abuse: it matches observed rates and brute force."""
 
 import itertools
 
@@ -18,7 +18,7 @@ from tests.generator.by_hand import abuse_by_hand
 
 
 def test_stated_probabilities_are_observed_rates() -> None:
-    """In ten bins of 60,000 rows the observed abuse lies within sampling error of the stated probability."""
+    """In ten bins of 60,000 rows the observed abuse is within sampling error of the stated probability."""
     plan = make_plan(60_000, DEFAULT_RATIOS, PATTERNS)
     generator = RowGenerator(plan, 5)
     rows = make_rows(generator.network, generator.posterior, plan.chunks[0], 5)
@@ -31,7 +31,7 @@ def test_stated_probabilities_are_observed_rates() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_brute_force_agrees(seed: int) -> None:
-    """Multiplying every factor by hand, summing over the home country row by row, gives the same to 1e-9."""
+    """Multiplying every factor, summed over the home country row by row, gives the same to 1e-9."""
     plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
     generator = RowGenerator(plan, seed)
     network = generator.network
@@ -45,7 +45,7 @@ def test_brute_force_agrees(seed: int) -> None:
 
 
 def test_every_node_is_drawn_from_its_table() -> None:
-    """Over many draws, each node's frequencies are those of its table."""
+    """Over many draws, each node's frequencies match its table."""
     plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
     network = RowGenerator(plan, 1).network
     rows = 40_000
@@ -62,7 +62,7 @@ def test_every_node_is_drawn_from_its_table() -> None:
 
 
 def test_hours_follow_the_week() -> None:
-    """Times of a pattern are spread over the hours of the week as its weights say."""
+    """Times of a pattern follow its weights for the hours of the week."""
     week = PATTERNS[0].week
     timeline = Timeline(week, 0, 28 * 86_400)
     times = timeline.times_at(RawNumbers(np.random.SeedSequence(1)).up_to(timeline.total, 200_000))

@@ -1,4 +1,4 @@
-"""A stream: everybody comes back as themselves, rows follow their patterns all the same, and the past is counted."""
+"""Streams: customers return with their own data, rows follow their patterns, and history is counted."""
 
 import itertools
 from pathlib import Path
@@ -34,7 +34,7 @@ SIZE, CHUNK = 40_000, 15_000
 
 @pytest.fixture(scope="module")
 def stream() -> pa.Table:
-    """Forty thousand orders in three chunks."""
+    """Return forty thousand orders in three chunks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("data_gen.stream.generator.CHUNK_ROWS", CHUNK)
         generator = StreamGenerator(make_plan(SIZE, DEFAULT_RATIOS, PATTERNS), 3)
@@ -44,13 +44,13 @@ def stream() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def frame(stream: pa.Table) -> pd.DataFrame:
-    """The same in pandas."""
+    """Return the same in pandas."""
     found: pd.DataFrame = stream.to_pandas()
     return found
 
 
 def test_classes_are_exact_to_the_row(frame: pd.DataFrame) -> None:
-    """A stream has exactly the shares asked for, in the order of time."""
+    """A stream has exactly the requested shares, ordered by time."""
     kinds = frame["abuse_type"].value_counts().to_dict()
     assert kinds == {abuse_type: round(SIZE * DEFAULT_RATIOS[abuse_type]) for abuse_type in ALL_TYPES}
     assert frame["timestamp"].is_monotonic_increasing
@@ -58,7 +58,7 @@ def test_classes_are_exact_to_the_row(frame: pd.DataFrame) -> None:
 
 
 def test_nothing_contradicts_anything(frame: pd.DataFrame) -> None:
-    """An account has one opening and one mail domain, a device one kind, a token one card; ages are those of accounts."""
+    """An account has one opening and one mail domain, a device one kind, a token one card; ages match their accounts."""
     for of, columns in {
         "user_id": ("account_created_date", "email_domain"),
         "device_id": ("device_type",),
@@ -75,7 +75,7 @@ def test_nothing_contradicts_anything(frame: pd.DataFrame) -> None:
 
 
 def test_the_past_is_what_the_definitions_count(stream: pa.Table) -> None:
-    """The remembered columns are, to the bit, what `vouch history compute` finds in the file without them."""
+    """The history columns equal, to the bit, what `vouch history compute` finds in the file without them."""
     plain = pa.table(
         {name: column.combine_chunks() for name, column in zip(stream.column_names, stream.columns, strict=True)}
     )
@@ -89,17 +89,17 @@ def test_the_past_is_what_the_definitions_count(stream: pa.Table) -> None:
 
 
 def test_rows_alone_follow_their_patterns(frame: pd.DataFrame) -> None:
-    """In ten bins the observed abuse lies within sampling error of the stated probability, although rows share numbers."""
+    """In ten bins the observed abuse is within sampling error of the stated probability, although rows share entities."""
     stated, truth = frame["abuse_confidence"].to_numpy(), frame["is_abuse"].to_numpy()
     for group in np.array_split(np.argsort(stated), 10):
         expected, variance = stated[group].sum(), (stated[group] * (1 - stated[group])).sum()
-        # Orders of one customer are alike: about five of them say as much as one.
+        # Orders of one customer are alike: about five of them carry as much information as one.
         assert abs(truth[group].sum() - expected) < 4.5 * np.sqrt(variance * 5) + 1
 
 
 @pytest.mark.parametrize("abuse_type", ["legitimate", "account_takeover", "payment_fraud", "fake_account"])
 def test_ages_and_hours_are_those_of_the_pattern(frame: pd.DataFrame, abuse_type: str) -> None:
-    """Who comes back was chosen by the age of the row and not the other way round: bands of age and hours keep their shares."""
+    """The age of a row determines who returns, not the reverse: bands of age and hours keep their shares."""
     members = [pattern for pattern in PATTERNS if pattern.abuse_type == abuse_type]
     rows = frame[frame["abuse_type"] == abuse_type]
     wanted = np.sum(
@@ -120,7 +120,9 @@ def test_ages_and_hours_are_those_of_the_pattern(frame: pd.DataFrame, abuse_type
 
 
 def test_everybody_comes_back(frame: pd.DataFrame) -> None:
-    """Customers order again, takeovers happen to customers' accounts, fakes share devices, stolen cards are walked through."""
+    """Customers order again, takeovers hit customers' accounts, fakes share devices, and stolen cards are tried in
+    series.
+    """
     honest, orders = frame[frame["abuse_type"] == "legitimate"], frame.groupby("user_id").size()
     assert honest.groupby("user_id").size().mean() > 3
     taken = frame[frame["abuse_type"] == "account_takeover"]
@@ -135,7 +137,7 @@ def test_everybody_comes_back(frame: pd.DataFrame) -> None:
 
 
 def test_a_row_alone_is_summed_by_brute_force() -> None:
-    """Summing over home and device by hand, row by row, gives the stated posterior to 1e-9."""
+    """Summing over home and device row by row gives the stated posterior to 1e-9."""
     plan = make_plan(1000, DEFAULT_RATIOS, PATTERNS)
     network = standalone_network(PATTERNS)
     posterior = Posterior(network, np.array(plan.counts) / plan.rows, plan.start, plan.end)
@@ -164,7 +166,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("size", [1, 2, 40])
 def test_small_streams(size: int) -> None:
-    """A stream of a few orders has just as many."""
+    """A stream of a few orders has exactly that many."""
     generator = StreamGenerator(make_plan(size, DEFAULT_RATIOS, PATTERNS, days=1), 1)
     assert sum(generator(chunk).num_rows for chunk in generator.plan.chunks) == size
 
@@ -178,13 +180,13 @@ def test_small_streams(size: int) -> None:
     ],
 )
 def test_what_a_stream_cannot_draw_is_named(pattern: object, named: str) -> None:
-    """A pattern of one's own whose columns depend on what a stream counts is refused by name."""
+    """An own pattern whose columns depend on counts of the stream is refused by name."""
     with pytest.raises(PatternError, match=named):
         standalone_network((*PATTERNS, pattern))  # type: ignore[arg-type]
 
 
 def test_owners_have_numbers_of_their_own() -> None:
-    """A number depends on seed, owner and purpose, and over owners numbers are even."""
+    """A number depends on seed, owner and purpose, and is uniform over owners."""
     owners = np.arange(100_000)
     first, other = HashRandom(1).sixteen(owners, "a"), HashRandom(1).sixteen(owners, "b")
     assert (first == HashRandom(1).sixteen(owners, "a")).all()
@@ -197,7 +199,7 @@ def test_owners_have_numbers_of_their_own() -> None:
 @pytest.mark.parametrize("size", [1, 2, 300])
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_report_draws_every_column(size: int, stream: bool, tmp_path: Path) -> None:
-    """`--report` takes columns of texts, plain or coded, and columns without any value, of a file of any size."""
+    """`--report` accepts text columns, plain or coded, and columns without values, in files of any size."""
     arguments = ["--size", str(size), "--output", str(tmp_path / "s.csv"), "--report", str(tmp_path / "s.html")]
     done = call("generate", *arguments, "--no-validate", *(["--stream"] if stream else []))
     assert done.returncode == 0, done.stderr

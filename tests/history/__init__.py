@@ -1,1 +1,1 @@
-"""Tests of history."""
+"""Tests of the history definitions."""

@@ -1,4 +1,4 @@
-"""Tests of history use the agent's ledgers."""
+"""Fixtures of the history tests: the agent's ledgers."""
 
 from tests.agent.conftest import ledger_url, patient
 

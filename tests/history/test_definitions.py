@@ -1,4 +1,4 @@
-"""The definitions: replay by hand, columns equal to the replay, and what the contract says of each field."""
+"""The definitions: a replay by hand, columns equal to the replay, and agreement with the contract."""
 
 import re
 from typing import Any
@@ -32,13 +32,13 @@ NOON = 1_700_000_000
 
 
 def attempt(number: int, at: int, user: str = "u", amount: float | None = 10.0, **texts: str) -> Attempt:
-    """An attempt of a user."""
+    """Return an attempt of a user."""
     keys = {"user_id": user, "device_id": None, "ip_address": None, "card_id": None} | texts
     return Attempt(number, at, keys, amount_units(amount))
 
 
 def last(*attempts: Attempt) -> dict[str, Any]:
-    """What the last of some attempts finds."""
+    """Return the values of the last of some attempts."""
     replay = Replay()
     for one in attempts:
         replay.add(one)
@@ -46,7 +46,7 @@ def last(*attempts: Attempt) -> dict[str, Any]:
 
 
 def test_each_field_is_one_of_the_contract() -> None:
-    """Names, keys and other fields exist, none is declared twice, and the fields hold what is computed."""
+    """Names, keys and other fields exist, none is declared twice, and the fields fit the computed values."""
     assert len(set(NAMES)) == len(NAMES)
     for definition in DEFINITIONS:
         kind = "flag" if definition.name == "new_device" else "number" if "avg" in definition.name else "count"
@@ -55,7 +55,7 @@ def test_each_field_is_one_of_the_contract() -> None:
 
 
 def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None:
-    """Replay and columns stop at the largest number of days that the contract takes."""
+    """Replay and columns stop at the largest number of days that the contract accepts."""
     field: Any = Transaction.DESCRIPTOR.fields_by_name["days_since_account_first_purchase"]
     rule = rules_of(field)
     assert rule.bounds["lte"] == MOST_DAYS
@@ -67,7 +67,7 @@ def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None
 
 
 def test_the_docs_list_the_definitions() -> None:
-    """The table of docs/history.md is made of them."""
+    """The table of docs/history.md is generated from the definitions."""
     assert documented() in (ROOT / "docs" / "history.md").read_text()
 
 
@@ -85,7 +85,7 @@ def test_the_contract_says_what_the_definitions_say() -> None:
 
 
 def test_windows_by_hand() -> None:
-    """What is a second too old is out, what is exactly as old as the window is in; the order itself is no earlier order."""
+    """An attempt a second older than the window is out, one exactly as old is in; the order itself is not counted."""
     old, edge, new = attempt(1, NOON - DAY - 1), attempt(2, NOON - DAY), attempt(3, NOON - 1)
     found = last(old, edge, new, attempt(4, NOON))
     assert (found["orders_last_24h"], found["orders_last_7d"], found["total_orders_lifetime"]) == (2, 3, 3)
@@ -99,7 +99,7 @@ def test_windows_by_hand() -> None:
 
 
 def test_order_and_time() -> None:
-    """Orders of one second see those before them, not those behind; a late one sees only what is older by its own time."""
+    """Orders of one second see those before them, not those after; a late one sees only those older by its own time."""
     assert last(attempt(1, NOON), attempt(2, NOON))["orders_last_24h"] == 1
     late = last(attempt(1, NOON), attempt(2, NOON - 5), attempt(3, NOON - 5))
     assert late["orders_last_24h"] == 1
@@ -107,7 +107,7 @@ def test_order_and_time() -> None:
 
 
 def test_denied_and_replaced() -> None:
-    """A denied attempt is an attempt and no order, from the denial on; one that was replaced is neither."""
+    """A denied attempt counts as an attempt and not as an order, from the denial on; a replaced one counts as neither."""
     replay = Replay()
     replay.add(attempt(1, NOON, amount=100.0))
     replay.add(attempt(2, NOON + 1, amount=20.0))
@@ -124,7 +124,7 @@ def test_denied_and_replaced() -> None:
 
 
 def test_devices_addresses_and_cards() -> None:
-    """Different accounts and cards are counted once each; a device is new to an account until it was seen there."""
+    """Different accounts and cards are counted once each; a device is new to an account until seen there."""
     texts: Any = {"device_id": "d", "ip_address": "1.2.3.4"}
     seen = [attempt(at, NOON + at, f"u{at % 3}", card_id=f"c{at % 2}", **texts) for at in range(1, 8)]
     found = last(*seen)
@@ -135,7 +135,7 @@ def test_devices_addresses_and_cards() -> None:
 
 
 def test_a_hot_key_saturates() -> None:
-    """Of a key the latest thousand attempts are looked at."""
+    """Of a key the latest thousand attempts are read."""
     replay = Replay()
     for number in range(1, 1502):
         replay.add(attempt(number, NOON + number))
@@ -145,7 +145,7 @@ def test_a_hot_key_saturates() -> None:
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=NAMES)
 def test_what_memory_cannot_know_stays_unknown(definition: Any) -> None:
-    """A window that reaches back behind memory's beginning, an older account, a missing key: unknown."""
+    """A window that begins before the history, an older account and a missing key are unknown."""
     texts = {"user_id": "u", "device_id": "d", "ip_address": "i", "card_id": "c"}
     reach = definition.window or 0
     assert is_known(definition, NOON + reach, NOON, NOON, texts)
@@ -172,7 +172,7 @@ names = st.sampled_from(["a", "b", "c", ""])
     )
 )  # fmt: skip
 def test_columns_equal_the_replay(rows: list[Any]) -> None:
-    """Every value of every row to the bit, over keys that are hot, absent or alone, equal times, denied rows."""
+    """Every value of every row is equal to the bit, with hot, absent and single keys, equal times, and denied rows."""
     at, number, replay, wanted = NOON, 0, Replay(), list[dict[str, Any]]()
     times: list[int] = []
     for gap, user, device, address, card, amount, counts in rows:
@@ -190,7 +190,7 @@ def test_columns_equal_the_replay(rows: list[Any]) -> None:
 
 
 def test_columns_saturate_as_the_replay_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a small bound in place of a thousand, both look at the same latest attempts."""
+    """With a small limit in place of a thousand, both read the same latest attempts."""
     import history.columns
     import history.replay
 
@@ -216,7 +216,7 @@ def test_columns_saturate_as_the_replay_does(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def computed(times: list[int], rows: list[Any]) -> dict[str, Any]:
-    """The columns' values."""
+    """Return the values of the columns."""
     texts = {
         name: codes(pa.array([row[place] for row in rows], pa.string()))
         for place, name in enumerate(("user_id", "device_id", "ip_address", "card_id"), 1)

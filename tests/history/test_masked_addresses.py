@@ -1,4 +1,4 @@
-"""Masked addresses: they are of too many people to count or link anybody by, online, offline, imported and exported."""
+"""Masked addresses belong to too many people for counts or links: online, offline, imported and exported."""
 
 import datetime as dt
 import ipaddress
@@ -25,7 +25,7 @@ FULL = ("81.7.3.10", "81.7.0.100", "2001:db8::1", "2001:db8:85a3:8d3:0:0:0:1", "
 
 @pytest.mark.parametrize("address", MASKED)
 def test_a_masked_address_is_nobodys(address: str) -> None:
-    """By x, by zeros at the end of IPv4, and by zeros behind the network's half of IPv6."""
+    """Masks are x, zeros at the end of IPv4, and zeros after the network part of IPv6."""
     assert key_text("ip_address", address) is None
     assert key_text("device_id", address) == address
 
@@ -39,7 +39,7 @@ def test_only_masks_are_left_out(address: ipaddress.IPv4Address | ipaddress.IPv6
 
 
 async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:
-    """Six honest orders from one masked network: each is told nothing of the address, and all the rest as ever."""
+    """Six honest orders from one masked network get no counts of the address, and all other counts as usual."""
     ledger = memory_of(ledger_url)
     fields: dict[str, Any] = {"card_id": "c", "order_amount": 20.0}
     for n in range(6):
@@ -55,7 +55,7 @@ async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:
 
 
 async def test_a_masked_address_links_nobody(ledger_url: str) -> None:
-    """Neither accounts nor orders nor links; the full address beside it does, and a device links as ever."""
+    """A masked address links no accounts or orders; the full address beside it does, and a device links as usual."""
     ledger = memory_of(ledger_url)
     await review(ledger, order(1, AT, "own", device_id="d1", ip_address="81.7.xxx.xxx"))
     await review(ledger, order(2, AT + 1, "stranger", device_id="d2", ip_address="81.7.xxx.xxx"))
@@ -70,7 +70,7 @@ async def test_a_masked_address_links_nobody(ledger_url: str) -> None:
 
 
 async def test_imported_orders_agree(ledger_url: str) -> None:
-    """An imported past and a table's columns leave out the same addresses as the agent."""
+    """Imported history and the columns of a table leave out the same addresses as the agent."""
     rows = [(f"t{address}{n}", f"u{n}", AT + n, address) for address in (*MASKED, *FULL) for n in range(3)]
     times = pa.array(
         [dt.datetime.fromtimestamp(row[2], dt.UTC).replace(tzinfo=None) for row in rows], pa.timestamp("s")
@@ -97,7 +97,7 @@ async def test_imported_orders_agree(ledger_url: str) -> None:
 
 
 def test_all_other_keys_are_kept_as_they_are() -> None:
-    """What is empty or unknown is no key; nothing else is looked into."""
+    """Empty and unknown values are no key; all other keys are unchanged."""
     for name in NEEDED:
         assert key_text(name, "") is None and key_text(name, None) is None
         assert key_text(name, "a") == "a"

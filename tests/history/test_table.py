@@ -1,4 +1,4 @@
-"""Tables: the commands fill in what memory would have, as the agent does, in any order, and leave alone what is there."""
+"""Tables: the commands complete fields as the agent does, for rows in any order, and keep existing values."""
 
 import datetime as dt
 import random
@@ -25,7 +25,7 @@ BEGUN = dt.datetime(2025, 1, 1)
 
 
 def orders(count: int, seed: int = 1) -> pa.Table:
-    """Raw orders over 60 days, in no order, with some cells empty."""
+    """Return orders without history over 60 days, unordered, with some cells empty."""
     chance = random.Random(seed)
     rows: list[dict[str, Any]] = []
     for number in range(count):
@@ -53,7 +53,7 @@ def orders(count: int, seed: int = 1) -> pa.Table:
 
 
 def by_hand(table: pa.Table) -> dict[str, dict[str, Any]]:
-    """What a replay in the order of time knows of each order."""
+    """Return the values of a replay in the order of time, by order."""
     replay, found = Replay(), {}
     rows = sorted(table.to_pylist(), key=lambda row: row["timestamp"])  # stable: the file's order at equal times
     since = int(rows[0]["timestamp"].replace(tzinfo=dt.UTC).timestamp())
@@ -72,14 +72,14 @@ def by_hand(table: pa.Table) -> dict[str, dict[str, Any]]:
 
 
 def history_columns(table: pa.Table) -> dict[str, dict[str, Any]]:
-    """What stands in a table's columns."""
+    """Return the values in a table's columns."""
     return {
         row["transaction_id"]: {name: row[name] for name in NAMES if row[name] is not None} for row in table.to_pylist()
     }
 
 
 def test_a_table_is_filled_as_a_replay_says() -> None:
-    """Every value of a shuffled table to the bit, nothing where memory would not know."""
+    """Every value of a shuffled table equals the replay to the bit, and is absent where history is unknown."""
     table = orders(800)
     found = history_columns(with_history(table))
     assert found == by_hand(table)
@@ -99,7 +99,7 @@ def test_what_is_there_stays() -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_the_command_writes_every_column(tmp_path: Path, suffix: str) -> None:
-    """Columns of others are carried along as texts; what is written is read again as it was computed."""
+    """Other columns are carried along as text; the output reads back as computed."""
     table = orders(300).append_column("shop_note", pa.array([f"n{place}" for place in range(300)]))
     source, output = tmp_path / "orders.parquet", tmp_path / f"filled.{suffix}"
     pq.write_table(table, source)
@@ -112,7 +112,7 @@ def test_the_command_writes_every_column(tmp_path: Path, suffix: str) -> None:
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
-    """A missing file, one without the needed columns, an output of another kind: told, and nothing is written."""
+    """A missing file, one without the needed columns, or an output of another kind is an error, and nothing is written."""
     (tmp_path / "bad.csv").write_text("user_id,amount\nu,1\n")
     pq.write_table(orders(5), tmp_path / "good.parquet")
     for name, output in (("nothing.csv", "o.csv"), ("bad.csv", "o.csv"), ("good.parquet", "o.xlsx")):
@@ -122,7 +122,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """History imported, then orders one by one: each is filled as the whole table says; importing again changes nothing."""
+    """After an import each single order gets the values of the whole table; importing again changes nothing."""
     table = orders(400, seed=4).sort_by("timestamp")
     pq.write_table(table.slice(0, 300), tmp_path / "past.parquet")
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", ledger_url)
@@ -139,7 +139,7 @@ async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, m
 
 
 async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: Path) -> None:
-    """Denied, revised and repeated orders of a ledger, exported: computed from the file alone is what the agent filled in."""
+    """Denied, revised and repeated orders of a ledger, exported and computed from the file, have the agent's values."""
     ledger, answered = Ledger(open_engine(ledger_url)), {}
     await ledger.write(lambda group: group.execute(MEMORY.update().values(since=0)))
     for order in messages(orders(200, seed=6).sort_by("timestamp")):
@@ -158,7 +158,7 @@ async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: 
     "numbers", ["1,1,1,9,0,false", ",1,1,,0,false", "2,1,1,,0,true", "1,1,1,,,", "1,1,1,x,0,false"]
 )
 def test_an_export_that_does_not_fit_together_is_refused(tmp_path: Path, numbers: str) -> None:
-    """Attempts that were replaced or read without being there, numbers that are missing: told, and nothing is written."""
+    """Attempts that were replaced or read but are missing, or missing numbers, are an error, and nothing is written."""
     names = "transaction_id,timestamp,user_id,memory_number,memory_read,memory_kept,memory_replaces,memory_since,denied"
     (tmp_path / "bad.csv").write_text(f"{names}\nt,2026-11-25 10:00:00,u,{numbers}\n")
     done = call("history", "compute", str(tmp_path / "bad.csv"), "--output", str(tmp_path / "out.csv"))
@@ -167,7 +167,7 @@ def test_an_export_that_does_not_fit_together_is_refused(tmp_path: Path, numbers
 
 
 def test_a_ledger_without_orders_has_nothing_to_export(tmp_path: Path) -> None:
-    """It says so, and writes no file; a ledger that is not there is refused, and not made."""
+    """An empty ledger is reported, without a file; a missing ledger is refused, and not created."""
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     arguments = ("history", "export", "--ledger", url, "--output", str(tmp_path / "e.csv"))
     done = call(*arguments)

@@ -1,4 +1,4 @@
-"""Every HTTP listener of ours in a table, with real processes behind it: once as they are, and once with short deadlines."""
+"""A table of all HTTP listeners, with real processes: once with default deadlines, and once with short ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _STYLE = "/console/static/console.css"
 
 @dataclass(frozen=True)
 class Listener:
-    """An HTTP listener: the paths of a request that it answers, of one with a body, and of one whose answer is large."""
+    """An HTTP listener, with the paths of a plain request, of one with a body, and of one with a large answer."""
 
     path: str
     posts_to: str
@@ -42,13 +42,13 @@ LISTENERS: Mapping[str, Listener] = {
     "edge": Listener("/api/v1/health", "/v1/transactions:review", _STYLE),
     "edge_metrics": Listener("/ready", "/ready", "/stats/prometheus"),
 }
-"""All HTTP listeners; a test finds those that are missing. `alone` is REST as `uvicorn http_bridge.agent:app` serves it."""
+"""All HTTP listeners; a test finds missing ones. `alone` is REST as `uvicorn http_bridge.agent:app` serves it."""
 NOT_HTTP = ("ml", "agent")
-"""gRPC's own."""
+"""The gRPC listeners."""
 
 
 class Served:
-    """`vouch serve`, REST of its own under uvicorn, and the edge: all listeners there are."""
+    """`vouch serve`, REST of its own under uvicorn, and the edge: all listeners."""
 
     def __init__(self, folder: Path, models: Path, settings: Mapping[str, str]) -> None:
         (folder / "alone").mkdir()
@@ -80,13 +80,13 @@ class Served:
         self.alone.close()
 
     def pids(self) -> dict[int, str]:
-        """The processes, by what was started."""
+        """Return the processes, by command."""
         running = {process.pid: name for name, process in self.stack.running.items()}
         return running | {process.pid: "alone" for process in self.alone.running.values()}
 
 
 def served(folder: Path, models: Path, settings: Mapping[str, str]) -> Iterator[Served]:
-    """All listeners, running."""
+    """Run all listeners."""
     running = Served(folder, models, settings)
     try:
         running.start()
@@ -97,11 +97,11 @@ def served(folder: Path, models: Path, settings: Mapping[str, str]) -> Iterator[
 
 @pytest.fixture(scope="package")
 def short(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """All listeners with short deadlines."""
+    """Run all listeners with short deadlines."""
     yield from served(tmp_path_factory.mktemp("short"), models, SHORT)
 
 
 @pytest.fixture(scope="package")
 def usual(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """All listeners as they are by default."""
+    """Run all listeners with default deadlines."""
     yield from served(tmp_path_factory.mktemp("usual"), models, {})

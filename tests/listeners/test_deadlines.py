@@ -1,4 +1,4 @@
-"""Connections of every HTTP listener: what does not send a request in time is closed, and who is slow within it is served."""
+"""Deadlines of every HTTP listener: incomplete requests are closed, and slow clients within the deadlines are served."""
 
 import contextlib
 import itertools
@@ -15,28 +15,28 @@ from tests.listeners.conftest import LISTENERS, NOT_HTTP, Listener, Served
 
 pytestmark = pytest.mark.envoy
 WIDE_SECONDS = 60.0
-"""For the closing that is waited for: far more than the short deadlines, less than any default of a library."""
+"""Timeout for the close, in seconds: far above the short deadlines, below any default of a library."""
 PAUSE_SECONDS = 0.05
 
 
 def head(listener: Listener, method: str, path: str, *lines: str) -> bytes:
-    """A request's headers."""
+    """Return a request's headers."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 def post_head(listener: Listener, length: int) -> bytes:
-    """The headers of a POST with a body of so many bytes."""
+    """Return the headers of a POST with a body of `length` bytes."""
     lines = (f"Content-Type: {listener.kind}", f"Content-Length: {length}", "Origin: http://localhost")
     return head(listener, "POST", listener.posts_to, *lines)
 
 
 def connect(served: Served, name: str) -> socket.socket:
-    """A connection to a listener."""
+    """Connect to a listener."""
     return socket.create_connection(("127.0.0.1", served.ports[name]), timeout=WIDE_SECONDS)
 
 
 def is_closed(connection: socket.socket, dribble: Iterable[bytes] = ()) -> bool:
-    """Whether the other side closes, while we send a byte now and then; what it says before is read."""
+    """Return whether the other side closes, while bytes are sent at intervals; its answer before that is read."""
     until, rest = time.monotonic() + WIDE_SECONDS, iter(dribble)
     connection.settimeout(PAUSE_SECONDS)
     while time.monotonic() < until:
@@ -53,12 +53,12 @@ def is_closed(connection: socket.socket, dribble: Iterable[bytes] = ()) -> bool:
 
 
 def every_byte(of: bytes) -> Iterator[bytes]:
-    """A byte at a time."""
+    """Yield the bytes one by one."""
     return (bytes([byte]) for byte in of)
 
 
 def at_all(*checks: Callable[[Served, str], None], served: Served) -> None:
-    """Make checks of all listeners at the same time: most of each is waiting. Whatever fails is told together."""
+    """Check all listeners concurrently, since most of the time is waiting, and report all failures together."""
     tasks = [(check, name) for check in checks for name in LISTENERS]
     with ThreadPoolExecutor(len(tasks)) as pool:
         running = {f"{check.__name__} at {name}": pool.submit(check, served, name) for check, name in tasks}
@@ -66,13 +66,13 @@ def at_all(*checks: Callable[[Served, str], None], served: Served) -> None:
 
 
 def silence(short: Served, name: str) -> None:
-    """A connection that says nothing."""
+    """Send nothing."""
     with connect(short, name) as connection:
         assert is_closed(connection)
 
 
 def dribbling_headers(short: Served, name: str) -> None:
-    """A byte now and then, without end: no byte moves the deadline."""
+    """Send endless headers slowly: no byte extends the deadline."""
     endless = itertools.chain(
         every_byte(head(LISTENERS[name], "GET", LISTENERS[name].path)[:-2]), every_byte(b"X: y\r\n" * 10_000)
     )
@@ -81,21 +81,21 @@ def dribbling_headers(short: Served, name: str) -> None:
 
 
 def a_dribbling_body(short: Served, name: str) -> None:
-    """A body without end to a path that takes it."""
+    """Send an endless body slowly, to a path that reads it."""
     with connect(short, name) as connection:
         connection.sendall(post_head(LISTENERS[name], 1_000_000))
         assert is_closed(connection, itertools.repeat(b" ", 1_000_000))
 
 
 def a_dribbling_body_that_nobody_reads(short: Served, name: str) -> None:
-    """A body without end behind a GET."""
+    """Send an endless body slowly, after a GET."""
     with connect(short, name) as connection:
         connection.sendall(head(LISTENERS[name], "GET", LISTENERS[name].path, "Content-Length: 1000000"))
         assert is_closed(connection, itertools.repeat(b" ", 1_000_000))
 
 
 def a_body_that_stops(short: Served, name: str) -> None:
-    """Half a body, and then nothing."""
+    """Send half a body, and then nothing."""
     listener = LISTENERS[name]
     with connect(short, name) as connection:
         connection.sendall(post_head(listener, 2 * len(listener.body)) + listener.body)
@@ -103,7 +103,7 @@ def a_body_that_stops(short: Served, name: str) -> None:
 
 
 def dribbling_chunks(short: Served, name: str) -> None:
-    """A body without end in chunks."""
+    """Send an endless body in chunks."""
     listener = LISTENERS[name]
     lines = (f"Content-Type: {listener.kind}", "Transfer-Encoding: chunked", "Origin: http://localhost")
     with connect(short, name) as connection:
@@ -112,18 +112,18 @@ def dribbling_chunks(short: Served, name: str) -> None:
 
 
 def rest_after_an_answer(short: Served, name: str, dribble: bytes = b"") -> None:
-    """Kept alive after an answer, and then nothing."""
+    """Keep the connection open after an answer, and send nothing."""
     with answered(short, name) as connection:
         assert is_closed(connection, every_byte(dribble))
 
 
 def rest_in_the_next_request(short: Served, name: str) -> None:
-    """Kept alive after an answer, and then the beginning of another request."""
+    """Keep the connection open after an answer, and send the beginning of another request."""
     rest_after_an_answer(short, name, b"GET /")
 
 
 def test_what_comes_to_no_end_is_closed(short: Served) -> None:
-    """Silence, and headers, bodies and chunks that stop or dribble, before an answer and behind one, at every listener."""
+    """Silent, stopped and slow headers, bodies and chunks, before and after an answer, are closed at every listener."""
     at_all(
         silence, dribbling_headers, a_dribbling_body, a_dribbling_body_that_nobody_reads, a_body_that_stops, dribbling_chunks,
         rest_after_an_answer, rest_in_the_next_request, served=short,
@@ -131,7 +131,7 @@ def test_what_comes_to_no_end_is_closed(short: Served) -> None:
 
 
 def answered(served: Served, name: str) -> socket.socket:
-    """A connection on which a request was answered; asked again where a deadline was shorter than this machine is quick."""
+    """Return a connection with one answered request; retry if the deadline was too short for this machine."""
     until = time.monotonic() + WIDE_SECONDS
     while time.monotonic() < until:
         connection = connect(served, name)
@@ -144,7 +144,7 @@ def answered(served: Served, name: str) -> socket.socket:
 
 
 def taking_no_answer(short: Served, name: str) -> None:
-    """Send requests without end and read nothing; large answers fill what lies between us after few of them."""
+    """Send requests without end and read nothing; a few large answers fill the buffers in between."""
     request = head(LISTENERS[name], "GET", LISTENERS[name].much) * 10
     with socket.socket() as connection:
         for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -158,18 +158,18 @@ def taking_no_answer(short: Served, name: str) -> None:
                 rest = rest[connection.send(rest) :] or request
             except TimeoutError:
                 continue
-            except OSError:  # closed: it has not read what we sent, so its system resets the connection
+            except OSError:  # closed: it has not read our data, so its system resets the connection
                 return
     raise AssertionError("still open")
 
 
 def test_who_takes_no_answer_is_closed(short: Served) -> None:
-    """Requests without end whose answers are not read: the sender cannot go on for ever, nor hold the connection."""
+    """A client that does not read its answers is closed: it can neither send nor hold the connection indefinitely."""
     at_all(taking_no_answer, served=short)
 
 
 def slow_client(usual: Served, name: str) -> None:
-    """A request in many parts with pauses, one connection kept for several requests: each is answered."""
+    """Send requests in many parts with pauses, several per connection, and check each answer."""
     listener = LISTENERS[name]
     with connect(usual, name) as connection:
         for _ in range(2):
@@ -187,12 +187,12 @@ def slow_client(usual: Served, name: str) -> None:
 
 
 def test_slow_clients_are_served(usual: Served) -> None:
-    """A request in many parts with pauses, one connection kept for several requests: each is answered."""
+    """Requests in many parts with pauses, several per connection, are answered."""
     at_all(slow_client, served=usual)
 
 
 def answer(connection: socket.socket) -> bytes:
-    """A whole answer."""
+    """Read a complete answer."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += receive(connection, received)
@@ -205,7 +205,7 @@ def answer(connection: socket.socket) -> bytes:
 
 
 def listening(pid: int) -> set[int]:
-    """Ports at which a process listens."""
+    """Return the ports at which a process listens."""
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""File descriptors: more connections than a process can open lock nobody out, and a call opens no file that it need not."""
+"""File descriptors: more connections than a process can open block no caller, and calls open no unneeded files."""
 
 import http.client
 import importlib.metadata
@@ -32,7 +32,7 @@ os.execv(sys.argv[1], sys.argv[1:])"""
 
 
 def status(port: int) -> int:
-    """What health answers; 0 for nothing."""
+    """Return the status of health; 0 without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", "/docs")
@@ -45,7 +45,7 @@ def status(port: int) -> int:
 
 @pytest.mark.parametrize("protocol", ["httptools", "h11"])
 def test_more_connections_than_files_lock_nobody_out(tmp_path: Path, protocol: str) -> None:
-    """Silent connections beyond the limit of files: others are answered beside them, and after them as before."""
+    """With silent connections beyond the limit of files, others are answered meanwhile and afterwards."""
     port = free_port()
     limited = [PYTHON, "-c", _LIMITED.format(files=FILES), PYTHON, "-m", "uvicorn", "http_bridge.agent:app"]
     command = [*limited, "--port", str(port), "--log-level", "warning", "--http", protocol]
@@ -70,14 +70,14 @@ def test_more_connections_than_files_lock_nobody_out(tmp_path: Path, protocol: s
 
 
 def test_the_bound_of_connections_leaves_files() -> None:
-    """Four listeners of one process leave files for all else."""
+    """The connection limits of four listeners in one process leave files for everything else."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert most_connections(10) == 10
     assert 4 * most_connections(1_000_000) < files
 
 
 async def test_a_call_reads_no_package_metadata(tmp_path: Path) -> None:
-    """GetAgentInfo opens none of the files in which packages say their versions, and looks for none."""
+    """GetAgentInfo neither opens nor searches for the files with packages' versions."""
     settings = AgentSettings.read(listen="127.0.0.1:0", ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}")
     ledger, scoring = Ledger(open_engine(settings.ledger_url)), scoring_client(settings)
     service = AgentService(Decider(scoring, CurrentPolicy(policy_of(settings)), ledger), ledger, scoring, Jobs())
@@ -87,7 +87,7 @@ async def test_a_call_reads_no_package_metadata(tmp_path: Path) -> None:
         if event == "open" and ".dist-info" in str(arguments[0]):
             opened[watched[0]] += 1
 
-    sys.addaudithook(count)  # there is no way to take it off
+    sys.addaudithook(count)  # it cannot be removed
     try:
         call: Any = SimpleNamespace(caller=NOBODY)
         watched[0] = 1

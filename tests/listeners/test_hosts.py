@@ -1,4 +1,4 @@
-"""The Host rule: without keys, every route of every HTTP listener answers its own names only (DNS rebinding)."""
+"""Host checks: without keys, every route of every HTTP listener answers its own names only (DNS rebinding)."""
 
 import http.client
 import socket
@@ -39,7 +39,7 @@ OWN = [
 
 
 def exchange(port: int, sent: bytes) -> tuple[int, bytes]:
-    """The status of an answer, and its headers and body; 0 where the connection is closed without one."""
+    """Return status, headers and body of an answer; status 0 if the connection is closed without one."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(sent)
         answer = http.client.HTTPResponse(connection, method=sent.split(b" ", 1)[0].decode())
@@ -51,7 +51,7 @@ def exchange(port: int, sent: bytes) -> tuple[int, bytes]:
 
 
 def request(method: str, path: str, *hosts: str, body: bytes = b"", **headers: str) -> bytes:
-    """A request that names hosts, as many as are given."""
+    """Return a request with the given Host headers."""
     lines = [f"{method} {path} HTTP/1.1", *(f"Host: {host}" for host in hosts), "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if method not in ("GET", "HEAD"):
@@ -60,7 +60,7 @@ def request(method: str, path: str, *hosts: str, body: bytes = b"", **headers: s
 
 
 def paths_of(routes: Any) -> set[str]:
-    """A path for each route, with something in the place of parameters."""
+    """Yield a path for each route, with values for its parameters."""
     found = set()
     for route in routes:
         if isinstance(route, Mount):
@@ -71,7 +71,7 @@ def paths_of(routes: Any) -> set[str]:
 
 
 def app_paths(app: FastAPI) -> set[str]:
-    """The paths of a REST app: all that it routes."""
+    """Return the paths of a REST app."""
     return {
         path
         for path in paths_of(app.routes) | {getattr(one, "path", "") for one in app.routes}
@@ -94,13 +94,13 @@ ROUTED = {
 
 @pytest.fixture(params=LISTENERS)
 def name(request: pytest.FixtureRequest) -> str:
-    """The name of a listener; one without its routes here fails."""
+    """Yield the names of the listeners; one without its routes here fails."""
     found: str = request.param
     return found
 
 
 def test_every_route_refuses_a_foreign_host(usual: Served, name: str) -> None:
-    """GET and POST, pages and files, with a made-up key and without: 421, or 403, with a sentence."""
+    """GET and POST, pages and files, with an invented key and without, get 421 or 403 with one line."""
     port = usual.ports[name]
     assert {LISTENERS[name].path, "/docs", "/openapi.json", "/static-offline-docs"} & ROUTED[name]
     for path in sorted(ROUTED[name]):
@@ -112,7 +112,7 @@ def test_every_route_refuses_a_foreign_host(usual: Served, name: str) -> None:
 
 
 def test_foreign_hosts_are_refused(usual: Served, name: str) -> None:
-    """However they are written; what is no host at all may also be 400."""
+    """Other hosts are refused in any notation; a text that is no host may also get 400."""
     port = usual.ports[name]
     for host in FOREIGN:
         status, _ = exchange(port, request("GET", LISTENERS[name].path, host.format(port=port)))
@@ -120,7 +120,7 @@ def test_foreign_hosts_are_refused(usual: Served, name: str) -> None:
 
 
 def test_one_host_it_must_be(usual: Served, name: str) -> None:
-    """None and two are refused, also where both are our own."""
+    """None or two hosts are refused, also if both are our own."""
     for hosts in ((), ("localhost", "evil.example"), ("evil.example", "localhost"), ("localhost", "localhost")):
         status, _ = exchange(usual.ports[name], request("GET", LISTENERS[name].path, *hosts))
         assert status in (*REFUSED, 400), hosts
@@ -129,14 +129,14 @@ def test_one_host_it_must_be(usual: Served, name: str) -> None:
 
 
 def test_own_hosts_are_answered(usual: Served, name: str) -> None:
-    """Names and addresses of loopback, with any port."""
+    """Names and addresses of loopback are accepted, with any port."""
     port = usual.ports[name]
     for host in OWN:
         assert exchange(port, request("GET", LISTENERS[name].path, host.format(port=port)))[0] == 200, host
 
 
 def test_grpc_web_of_a_foreign_host_is_refused(usual: Served) -> None:
-    """A re-bound page that speaks gRPC-Web to the edge gets PERMISSION_DENIED; so does gRPC with a foreign authority."""
+    """gRPC-Web from a rebound page gets PERMISSION_DENIED at the edge, and so does gRPC with another authority."""
     port = usual.ports["edge"]
     for path in ("/vouch.v1.CaseService/ListCases", "/grpc.health.v1.Health/Check"):
         frame = request("POST", path, f"evil.example:{port}", body=b"\0" * 5, x_grpc_web="1")
@@ -150,7 +150,7 @@ def test_grpc_web_of_a_foreign_host_is_refused(usual: Served) -> None:
 
 @pytest.fixture(scope="module")
 def named(usual: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
-    """REST alone and an edge that are told of further hosts; ports by name."""
+    """Run REST alone and an edge with further hosts allowed; yield the ports by name."""
     folder = tmp_path_factory.mktemp("named")
     variables = {"VOUCH_WEB_ALLOWED_HOSTS": "Shop.example, [2001:db8::1],10.9.8.7"}
     alone = Stack(folder, folder, variables)
@@ -166,7 +166,7 @@ def named(usual: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 
 def listens(port: int) -> bool:
-    """Whether somebody takes connections."""
+    """Return whether a port accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except OSError:
@@ -175,7 +175,7 @@ def listens(port: int) -> bool:
 
 
 def test_a_setting_names_further_hosts(named: dict[str, int]) -> None:
-    """VOUCH_WEB_ALLOWED_HOSTS: those names, in any case and with any port, and no others."""
+    """VOUCH_WEB_ALLOWED_HOSTS allows those names, in any case and with any port, and no others."""
     for path, port in (("/docs", named["alone"]), ("/v1/agent", named["edge"])):
         for host in (
             "shop.example",
@@ -191,7 +191,7 @@ def test_a_setting_names_further_hosts(named: dict[str, int]) -> None:
 
 
 def test_with_keys_hosts_are_free(tmp_path: Any) -> None:
-    """Where the bridge asks for keys, a page has none: other names are answered, and 401 without a key."""
+    """If the bridge requires keys, other host names are accepted, and get 401 without a key: a page has none."""
     keys = tmp_path / "keys"
     keys.write_text(f"shop:{digest('vouch_key')}:shop\n")
     alone = Stack(tmp_path, tmp_path, {"VOUCH_HTTP_API_KEYS": str(keys)})
@@ -207,7 +207,9 @@ def test_with_keys_hosts_are_free(tmp_path: Any) -> None:
 
 
 def test_the_own_address_is_answered() -> None:
-    """What a connection came in at: probes of orchestrators name it, and no page can have it as its name."""
+    """The address of the connection itself is accepted: orchestrators' probes use it, and no page can have it as its
+    name.
+    """
     assert is_allowed_host(["10.1.2.3:8001"], (), "10.1.2.3")
     assert is_allowed_host(["[2001:db8::7]:8001"], (), "2001:db8::7")
     assert not is_allowed_host(["10.1.2.4"], (), "10.1.2.3") and not is_allowed_host(

@@ -1,1 +1,1 @@
-"""The model."""
+"""Tests of the model."""

@@ -23,7 +23,7 @@ from testing.inputs.orders import message
 
 
 def test_the_example_is_explained_as_documented(model: Bundle) -> None:
-    """The documented order is called disposable mail by a reason in words."""
+    """A reason of the documented order names its disposable mail domain."""
     response = Scorer(model).predict(message(), FULL)
     assert "e-mail domain tempmail.net is a disposable one" in [reason.sentence for reason in response.reasons]
     assert response.legitimacy_score < 0.4
@@ -45,7 +45,7 @@ def test_contributions_add_up(table: pa.Table, model: Bundle) -> None:
 
 
 def test_packed_explanations_are_the_message(model: Bundle) -> None:
-    """What is packed as bytes is the message with each number under its name, also where numbers are 0."""
+    """The packed bytes equal the message with each number under its name, also for numbers of 0."""
     features = model.features.features
     numbers = [0.0, *np.random.default_rng(0).normal(size=len(features))]
     groups = dict.fromkeys((feature.group for feature in features), 0.0)
@@ -84,7 +84,7 @@ def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> Non
 
 
 def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
-    """What the features earn for one class is its score less the base, by one and by many alike."""
+    """The features' contributions to a class sum to its score less the base, for one order and for many."""
     matrix = model.features.matrix(TableColumns(table.slice(0, 300)))
     scores = model.form.scores(matrix)
     for place in range(model.form.classes):
@@ -98,7 +98,7 @@ def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
 
 
 def test_average_earnings_are_nothing(table: pa.Table) -> None:
-    """On the rows that say what is average, each feature's earnings have the mean zero: they are distances from it."""
+    """On the background rows each feature's contributions have mean zero: they are differences from the average."""
     small = table.slice(0, 1000)
     trained = train(small, Parameters(form=TABLES, rounds=8, sparse_copies=0.0, folds=2, bags=1))
     form, features = trained.bundle.form, trained.bundle.features
@@ -115,7 +115,9 @@ _scores = st.lists(st.floats(-40, 40), min_size=5, max_size=5)
 @given(_scores, _scores)
 @settings(max_examples=30)
 def test_slopes_are_the_integral_of_the_shares(base: list[float], scores: list[float]) -> None:
-    """Each slope times its step is within 1e-6 of the integral by ten thousand panels, also at extreme scores; they sum up."""
+    """Each slope times its step is within 1e-6 of the integral by ten thousand panels, also at extreme scores; they sum
+    up.
+    """
     log_odds = LogOdds(ALL_TYPES)
     start, step = np.array(base), np.array(scores) - np.array(base)
     way = start + ((np.arange(10_000) + 0.5) / 10_000)[:, None] * step
@@ -141,7 +143,7 @@ def test_raw_scores_are_alike_in_both_forms(scores: list[float]) -> None:
 
 
 def test_an_order_without_optional_fields_is_scored(model: Bundle) -> None:
-    """Nothing but the three required fields still gets a probability near the base rate."""
+    """An order with only the three required fields gets a probability near the base rate."""
     bare = message(account_age_days=None, email_domain=None, phone_verified=None, order_amount=None, new_device=None)
     score = Scorer(model).predict(bare).legitimacy_score
     assert 0.5 < score < 0.95

@@ -1,4 +1,4 @@
-"""Features: equal in columns and messages, told in words."""
+"""Features: equal for columns and messages, and explained in words."""
 
 import re
 from string import Formatter
@@ -17,7 +17,7 @@ from ml_server.training.field_dropout import drop_fields
 
 
 def test_columns_and_messages_give_the_same_features(table: pa.Table, model: Bundle) -> None:
-    """Three thousand rows with fields knocked out, through both ways: equal to the last bit."""
+    """Three thousand rows with fields removed give equal features both ways, to the last bit."""
     sparse = drop_fields(table.slice(0, 3000), np.random.default_rng(1))
     by_columns = model.features.matrix(TableColumns(sparse))
     by_message = np.array([model.features.vector(order) for order in messages(sparse)])
@@ -25,7 +25,7 @@ def test_columns_and_messages_give_the_same_features(table: pa.Table, model: Bun
 
 
 def test_every_feature_explains_itself(table: pa.Table, model: Bundle) -> None:
-    """Every feature has a sentence for every value it takes, with nothing left to fill in."""
+    """Every feature has a complete sentence for every value it takes."""
     for order in messages(table.slice(0, 200)):
         fields = {descriptor.name: value for descriptor, value in order.ListFields()}
         for feature, value in zip(model.features.features, model.features.vector(order), strict=True):
@@ -36,11 +36,11 @@ def test_every_feature_explains_itself(table: pa.Table, model: Bundle) -> None:
 
 
 ORDINALS = {"hour_of_day", "day_of_week"}
-"""Features whose number counts nothing."""
+"""Features whose number is not a count."""
 
 
 def test_numbers_agree_with_their_words() -> None:
-    """One is followed by a singular, any other number by a plural: in every sentence that counts something."""
+    """One is followed by a singular, any other number by a plural, in every sentence with a count."""
     counted = 0
     for feature in declare({}):
         templates = [feature.sentence] if isinstance(feature.sentence, str) else feature.sentence.values()
@@ -76,19 +76,19 @@ def test_numbers_agree_with_their_words() -> None:
     ],
 )
 def test_sentences_of_counts(name: str, number: int, sentence: str) -> None:
-    """They read as they are spoken."""
+    """Sentences with counts are natural English."""
     fields = dict.fromkeys((each for each in FIELDS if FIELDS[each].kind == "count"), number)
     [feature] = [one for one in declare({}) if one.name == name]
     assert feature.explain(float(number), fields) == sentence
 
 
 def test_mail_domains_are_told_apart() -> None:
-    """Free, private and throw-away domains are known; a subdomain is its domain."""
+    """Free, private and disposable domains are known; a subdomain is its domain."""
     assert [mail_kind(name) for name in ("gmail.com", "kestrel-software.io")] == [FREE, PRIVATE]
     assert [mail_kind(name) for name in ("tempmail.net", "x.mailinator.com")] == [DISPOSABLE] * 2
 
 
 def test_scripts_are_told_from_browsers() -> None:
-    """User agents of scripts are bots, those of people are not."""
+    """User agents of scripts are bots, those of browsers are not."""
     assert is_bot("python-requests/2.32.3") == is_bot("Mozilla/5.0 HeadlessChrome/131.0") == 1
     assert is_bot("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0") == 0

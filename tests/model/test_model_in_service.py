@@ -1,4 +1,4 @@
-"""The model in service: it leaves with its last user, its metrics count each order, and a challenger harms no answer."""
+"""The model in service: freed with its last user, with exact metrics, and unaffected by a failing challenger."""
 
 import asyncio
 import gc
@@ -29,12 +29,12 @@ SWAPS = 4
 
 @pytest.fixture(scope="module", params=[TABLES, TREES])
 def small(request: pytest.FixtureRequest, small_models: Path) -> Bundle:
-    """A small model of either form."""
+    """Return a small model of either form."""
     return load(small_models / request.param)
 
 
 def test_a_model_that_is_swapped_out_is_freed_at_once(small: Bundle) -> None:
-    """After many swaps one reader and one model are alive: nothing of a model refers to itself, so no collection is needed."""
+    """After many swaps one reader and one model are alive: models have no reference cycles, so no collection is needed."""
     service, order = ScoringService(), message()
     living: list[weakref.ref[object]] = []
     gc.collect()
@@ -56,7 +56,7 @@ def test_a_model_that_is_swapped_out_is_freed_at_once(small: Bundle) -> None:
 
 
 def test_swaps_of_a_process_leave_one_reader(small_models: Path) -> None:
-    """What a swap spared the collector does not keep the model that it replaced."""
+    """Objects frozen by a swap do not keep the replaced model alive."""
     living: list[weakref.ref[object]] = []
     service = ScoringService()
     for _ in range(2):
@@ -67,7 +67,7 @@ def test_swaps_of_a_process_leave_one_reader(small_models: Path) -> None:
 
 
 def test_garbage_that_was_spared_is_collected_later() -> None:
-    """Settling again finds cycles that were alive when it was called before."""
+    """Freezing again finds cycles that were alive at the previous call."""
 
     class Node:
         other: object
@@ -101,7 +101,7 @@ def _total(metric: object, suffix: str) -> float:
 
 
 class _Names(tuple[str, ...]):
-    """Names of extras during whose hashing another thread takes over: between reading a count and writing it back."""
+    """Names of extras that yield to another thread while hashed: between reading a count and writing it back."""
 
     def __hash__(self) -> int:
         time.sleep(0)
@@ -109,7 +109,7 @@ class _Names(tuple[str, ...]):
 
 
 def test_no_order_is_lost_between_threads() -> None:
-    """Orders counted by several threads while others bring metrics up to date are all counted, once."""
+    """Orders counted by several threads while others update the metrics are all counted, once."""
     metrics, threads, orders = ScoreMetrics(), 4, 500
     before = _total(ORDERS, "_total"), _total(SCORES, "_count"), UNKNOWN.labels("order_amount")._value.get()
     bit = 1 << OPTIONAL.index("order_amount")
@@ -138,7 +138,9 @@ def test_no_order_is_lost_between_threads() -> None:
 
 
 def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    """The answer of the model in service is given; the failure is counted for each order and logged once, without the order."""
+    """The answer of the model in service is returned; the failure is counted per order and logged once, without the
+    order.
+    """
     service = ScoringService()
     service.serve(small)
     service.challenge(small.named("broken"))
@@ -163,7 +165,7 @@ def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys:
 
 
 def test_a_reader_holds_no_reader(small: Bundle) -> None:
-    """The names of a compiled reader do not lead back to it."""
+    """The names of a compiled reader do not refer back to it."""
     reader = compiled_reader(small.features, small.form)
     assert reader not in reader.__globals__.values()
     assert reader(message()) is not None

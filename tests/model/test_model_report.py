@@ -1,4 +1,4 @@
-"""The report of a model: its effects are the model's own, to the last bit that a person could see."""
+"""The report of a model: its effects are the model's own, to visible precision."""
 
 import shutil
 from pathlib import Path
@@ -13,14 +13,14 @@ from ml_server.serving.model_report import MOST_PAIRS, ModelReports
 
 @pytest.fixture
 def terms(models: Path) -> Terms:
-    """The tables of the model that tests serve."""
+    """Return the tables of the model that tests serve."""
     learned = load(models).learned
     assert isinstance(learned, Terms)
     return learned
 
 
 def test_effects_are_the_models(models: Path, terms: Terms) -> None:
-    """Each curve at a value is what the feature's own table says there, weighted as at an average order."""
+    """Each curve equals the feature's own table, weighted as at an average order."""
     bundle = load(models)
     report, slopes = ModelReports(models).of(bundle), bundle.log_odds.slopes(terms.base.tolist(), terms.base.tolist())
     names, compared = list(bundle.features.names), 0
@@ -39,7 +39,7 @@ def test_effects_are_the_models(models: Path, terms: Terms) -> None:
 
 
 def test_pairs_have_their_whole_grid(models: Path) -> None:
-    """The strongest pairs, each with a value for every range of both."""
+    """The strongest pairs have a value for every range of both."""
     report = ModelReports(models).of(load(models))
     assert 0 < len(report.pairs) <= MOST_PAIRS
     for pair in report.pairs:
@@ -47,7 +47,7 @@ def test_pairs_have_their_whole_grid(models: Path) -> None:
 
 
 def test_curves_and_versions_are_told(models: Path) -> None:
-    """Calibration counts every held-out order; costs rise with nobody's approval; the current version is marked."""
+    """Calibration counts every held-out order; costs rise when nothing is approved; the current version is marked."""
     bundle = load(models)
     report = ModelReports(models).of(bundle)
     assert sum(point.rows for point in report.calibration) == bundle.metadata.metrics["rows"]
@@ -58,14 +58,14 @@ def test_curves_and_versions_are_told(models: Path) -> None:
 
 
 def test_a_broken_version_beside_it_is_left_out(models: Path, tmp_path: Path) -> None:
-    """A folder whose metadata is none does not hide the report."""
+    """A folder with invalid metadata does not hide the report."""
     (tmp_path / "20200101").mkdir()
     (tmp_path / "20200101" / "metadata.json").write_text('{"model_version": 3')
     assert not ModelReports(tmp_path).of(load(models)).versions
 
 
 def test_a_report_follows_the_model_and_the_folder(models: Path, tmp_path: Path) -> None:
-    """Asked again it is equal; another model, or a version that came, shows at once."""
+    """A repeated report is equal; another model, or a new version, shows at once."""
     shutil.copytree(models, tmp_path / "models", symlinks=True)
     reports, bundle = ModelReports(tmp_path / "models"), load(models)
     first = reports.of(bundle)

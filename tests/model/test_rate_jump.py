@@ -1,4 +1,4 @@
-"""Training warns where the labels of the newest rows are of another kind than those before."""
+"""Training warns if the newest rows have another rate of abuse than earlier ones."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from ml_server.training.train import train
 
 
 def orders(is_abuse: np.ndarray) -> pa.Table:
-    """Orders an hour apart."""
+    """Return orders an hour apart."""
     start = np.datetime64("2026-01-01T00:00:00", "s")
     return pa.table({
         "transaction_id": [f"t{row}" for row in range(len(is_abuse))],
@@ -22,13 +22,13 @@ def orders(is_abuse: np.ndarray) -> pa.Table:
 
 
 def labels(before: tuple[int, float], newest: tuple[int, float]) -> np.ndarray:
-    """Labels of rows in two parts, each of a size and with a share of abuse."""
+    """Return labels of two parts, each with a size and a share of abuse."""
     rng = np.random.default_rng(1)
     return np.concatenate([rng.permutation(np.arange(rows) < round(rows * rate)) for rows, rate in (before, newest)])
 
 
 def test_young_orders_that_are_all_abuse_are_told() -> None:
-    """Labels of which the young ones are chargebacks alone: a sentence with both shares, the rows and what to do."""
+    """If the newest labels are chargebacks only, a warning has both shares, the rows and advice."""
     warning = rate_jump(orders(labels((201, 17 / 201), (10, 1.0))))
     assert warning is not None
     assert "the newest 10 of 211 rows, from 2026-01-09 on, are 100.0% abuse, those before 8.5%" in warning
@@ -40,14 +40,14 @@ def test_young_orders_that_are_all_abuse_are_told() -> None:
     [((9000, 0.02), (1000, 0.08)), ((9000, 0.25), (1000, 0.6)), ((9000, 0.1), (1000, 0.0)), ((800, 0.05), (200, 0.5))],
 )
 def test_a_jump_of_either_kind_is_told(before: tuple[int, float], newest: tuple[int, float]) -> None:
-    """More abuse at the end of time, or less."""
+    """The warning covers more abuse at the end, and less."""
     assert rate_jump(orders(labels(before, newest))) is not None
 
 
 @pytest.mark.parametrize("rows", [200, 1000, 20_000])
 @pytest.mark.parametrize("rate", [0.005, 0.05, 0.25, 0.5])
 def test_no_jump_is_no_warning(rows: int, rate: float) -> None:
-    """Labels in random order, and those that become a little more of abuse over time, are taken without a word."""
+    """Labels in random order, and a slight increase of abuse over time, give no warning."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         assert rate_jump(orders(rng.random(rows) < rate)) is None
@@ -56,7 +56,7 @@ def test_no_jump_is_no_warning(rows: int, rate: float) -> None:
 
 
 def test_training_warns() -> None:
-    """The warning is among the lines of training, and training goes on."""
+    """The warning is among the lines of training, and training continues."""
     lines: list[str] = []
 
     class Told:

@@ -1,4 +1,4 @@
-"""The compiled reader: what it reads is what the operations say, and what it lets through the contract accepts."""
+"""The compiled reader: it reads what the operations compute, and accepts what the contract accepts."""
 
 import math
 from types import SimpleNamespace
@@ -58,7 +58,7 @@ _NAMES = st.sampled_from(["score", "hour_of_day", "shop", "product-line", "other
 
 @st.composite
 def _orders(draw: st.DrawFn) -> Transaction:
-    """Orders with any of their fields, mostly of the contract, at the boundaries and beyond."""
+    """Return a strategy for orders with any fields, mostly valid, at the boundaries and beyond."""
     order = Transaction(transaction_id="t", user_id="u", timestamp=Timestamp(seconds=1_739_268_000))
     for name in draw(st.lists(st.sampled_from(list(FIELDS)), max_size=12, unique=True)):
         value = draw(_VALUES[FIELDS[name].kind])
@@ -75,20 +75,20 @@ def _orders(draw: st.DrawFn) -> Transaction:
 
 @pytest.fixture(scope="module")
 def features() -> FeatureSet:
-    """Features with extras, one of them called as a feature of ours."""
+    """Return features with extras, one of them named like a feature of ours."""
     ranks = {"DE": 0.1, "US": 0.3, "gmail.com": 0.2, "": 0.15}
     return FeatureSet(dict.fromkeys((*RANKED, *_EXTRA.categorical), ranks), _EXTRA)
 
 
 @pytest.fixture(scope="module")
 def thresholds(model: Bundle, features: FeatureSet) -> Thresholds:
-    """Those of a trained model, and some for the extras."""
+    """Return thresholds of a trained model, and some for the extras."""
     return (*model.form.thresholds, *[(-math.inf, 0.0, 0.12, 0.25, 40.0)] * len(_EXTRA.names))
 
 
 @pytest.fixture(scope="module")
 def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
-    """A reader that gives each bin for itself."""
+    """Return a reader that returns each bin separately."""
     alone = [[number] for number in range(len(thresholds))]
     return compiled_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
 
@@ -98,7 +98,7 @@ def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
 def test_what_is_read_is_what_the_operations_say(
     order: Transaction, features: FeatureSet, thresholds: Thresholds, read: Reader
 ) -> None:
-    """Nothing that protovalidate refuses is read; of all else bins, absent fields and unknown extras are equal to the bit."""
+    """Nothing that protovalidate refuses is read; else bins, absent fields and unknown extras are equal to the bit."""
     reading = read(order)
     refused = validator().collect_violations(order)
     if reading is None:
@@ -113,14 +113,14 @@ def test_what_is_read_is_what_the_operations_say(
 
 
 def test_ordinary_orders_are_read(table: pa.Table, model: Bundle) -> None:
-    """Generated orders, whole and with fields knocked out, all go the fast way, and to the same numbers."""
+    """Generated orders, complete and with fields removed, all take the fast path and give the same numbers."""
     scorer = Scorer(model)
     for order in messages(drop_fields(table.slice(0, 1500), np.random.default_rng(2))):
         assert scorer.read_accepted(order) == scorer.read(order)
 
 
 def test_what_is_remembered_of_texts_is_bounded(read: Reader) -> None:
-    """A flood of different domains, each seen once, is read right and leaves no more behind than is remembered."""
+    """A flood of different domains, each seen once, is read correctly and leaves no more behind than the cache's limit."""
     order = Transaction(transaction_id="t", user_id="u", timestamp=Timestamp(seconds=1))
     for number in range(9000):
         order.email_domain = f"d{number}.example"

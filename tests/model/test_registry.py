@@ -1,4 +1,4 @@
-"""Models on disk: whole, proven, and nobody to be known by them."""
+"""Models on disk: complete, verified, and without personal data."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from ml_server.serving.scorer import Scorer
 
 @pytest.mark.parametrize("spoil", ["score", "curve"])
 def test_a_model_that_scores_otherwise_is_refused(model: Bundle, spoil: str) -> None:
-    """Recorded examples: a model whose tables or curve are not those of its training does not serve."""
+    """A model whose tables or curve differ from training fails its recorded examples and does not serve."""
     check(model, Scorer(model).score)
     if spoil == "curve":
         other = replace(
@@ -30,7 +30,7 @@ def test_a_model_that_scores_otherwise_is_refused(model: Bundle, spoil: str) -> 
 
 
 def test_examples_hold_nothing_personal(model: Bundle) -> None:
-    """What is recorded with a model names no person, device, address or card."""
+    """The examples recorded with a model contain no person, device, address or card."""
     text = json.dumps(model.golden_examples)
     assert len(model.golden_examples) >= 20
     for name in ("device_id", "ip_address", "card_bin", "user_agent"):
@@ -42,7 +42,7 @@ def test_examples_hold_nothing_personal(model: Bundle) -> None:
 
 
 def test_a_changed_byte_is_refused_by_name(models: Path, tmp_path: Path) -> None:
-    """Any file of a model with one byte changed, missing or added: refusal to load, naming the file."""
+    """A model with a changed byte, or a missing or additional file, is not loaded, and the error names the file."""
     source = (models / "current").resolve()
     for path in sorted(source.iterdir()):
         copy = tmp_path / path.name / "models"
@@ -60,14 +60,14 @@ def test_a_changed_byte_is_refused_by_name(models: Path, tmp_path: Path) -> None
 
 
 def test_no_model_is_a_clear_error(tmp_path: Path) -> None:
-    """A folder without a model says what to run."""
+    """The error for a folder without a model says what to run."""
     assert versions(tmp_path) == []
     with pytest.raises(ArtifactError, match="vouch train"):
         load(tmp_path)
 
 
 def test_metadata_says_where_the_model_comes_from(models: Path) -> None:
-    """The metadata holds figures, data, libraries and the digest of every file."""
+    """The metadata has figures, data, libraries and the digest of every file."""
     metadata = json.loads((models / "current" / "metadata.json").read_text())
     assert metadata["dataset"]["rows"] == 20_000
     assert metadata["metrics"]["roc_auc"] > 0.9

@@ -1,4 +1,4 @@
-"""Text columns: what they tell is learned, and values that training did not see have the mean."""
+"""Text columns: informative values are learned, and values that training did not see get the mean."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ EXTRA = Extra(numeric=("weight",), categorical=("kind",))
 
 
 def shop(values: int, share: float, rows: int, seed: int = 1, *, tells: bool = True) -> pa.Table:
-    """Orders with a column `kind` of so many values; where it `tells`, each value is of abuse alone or of honest orders alone.
+    """Return orders with a column `kind` of `values` values; if it `tells`, each value has one label only.
 
-    Every value has about the same number of rows of its label, so that none is too rare to be learned.
+    Every value has about the same number of rows per label, so that none is too rare to be learned.
     """
     rng = np.random.default_rng(seed)
     is_abuse = rng.permutation(np.arange(rows) < round(rows * share))
@@ -43,12 +43,12 @@ def shop(values: int, share: float, rows: int, seed: int = 1, *, tells: bool = T
 
 
 def fitted(table: pa.Table, form: str = TABLES, rounds: int = 30, bags: int | None = None) -> Trained:
-    """A model of few rounds."""
+    """Return a model of few rounds."""
     return train(table, Parameters(form=form, rounds=rounds, bags=bags), EXTRA)
 
 
 def with_kind(table: pa.Table, kind: str | None) -> pa.Table:
-    """The table with one text in all rows."""
+    """Return the table with one text in all rows."""
     place = table.column_names.index("kind")
     return table.set_column(place, "kind", pa.array([kind] * table.num_rows, pa.string()))
 
@@ -63,7 +63,7 @@ def with_kind(table: pa.Table, kind: str | None) -> pa.Table:
     ],
 )  # fmt: skip
 def test_a_column_that_tells_the_label_is_learned(values: int, share: float, rows: int, form: str) -> None:
-    """Where each value with ten rows or more is of one label alone, the model ranks every abuse before every honest order."""
+    """If each value with ten rows or more has one label, the model ranks every abuse before every honest order."""
     trained = fitted(shop(values, share, rows), form)
     assert trained.bundle.metadata.metrics["roc_auc"] == 1.0
 
@@ -71,13 +71,13 @@ def test_a_column_that_tells_the_label_is_learned(values: int, share: float, row
 @pytest.mark.parametrize("form", [TABLES, TREES])
 @pytest.mark.parametrize(("values", "share", "rows"), [(2, 0.5, 400), (3, 0.2, 1000), (20, 0.05, 2000)])
 def test_unseen_and_empty_values_have_the_mean(values: int, share: float, rows: int, form: str) -> None:
-    """Orders whose only telling text is unseen or empty are as probable to be abuse as the average order."""
+    """Orders whose only informative text is unseen or empty are as probable to be abuse as the average order."""
     table = shop(values, share, rows)
     model = fitted(table, form, rounds=40, bags=1).bundle
     some = table.slice(0, 400)
     for kind in ("never seen", None):
         stated = float(1 - legitimacy(model, with_kind(some, kind)).mean())
-        # What a model that knows nothing of the column can know of the mean: abuse orders of the sample of copies.
+        # The mean that a model without the column can know: abuse orders of the sample of copies.
         noise = 4 / np.sqrt(share * (1 - share) * min(rows, 2000))
         assert abs(_log_odds(stated) - _log_odds(share)) < noise, (kind, stated)
 
@@ -87,7 +87,7 @@ def _log_odds(probability: float) -> float:
 
 
 def test_an_unseen_value_lies_between_the_known_ones() -> None:
-    """An unseen value is not read as any value that training saw, the next worse one least of all."""
+    """An unseen value is not read as any value that training saw, in particular not the next worse one."""
     table = shop(2, 0.2, 1000)
     model = fitted(table).bundle
     one = table.slice(0, 1)
@@ -116,7 +116,7 @@ def test_served_equals_trained_to_the_bit(form: str) -> None:
 
 
 def test_a_rate_and_the_same_rate_out_of_fold_share_a_bin() -> None:
-    """A cut lies between two rates, so that a rate which moves a little stays in its bin; the mean has one of its own."""
+    """A cut lies between two rates, so that a rate which changes slightly stays in its bin; the mean has its own bin."""
     mean, rates = 0.2, np.repeat([0.05, 0.1, 0.4, 0.8], 50)
     cuts = rate_cuts(rates, (np.arange(200) % 3 == 0).astype(float), 64, mean)
     for moved in (rates * 0.99, rates * 1.01, rates + 0.01):

@@ -35,7 +35,9 @@ _LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0], dtype=float)
 
 
 def test_terms_are_the_trees(table: pa.Table, models: Path, model: Bundle) -> None:
-    """Serving's tables and the notebook's LightGBM model give the same scores, for one order, for many, and sparse ones."""
+    """Serving's tables and the notebook's LightGBM model give the same scores, for one order, for many, and sparse
+    ones.
+    """
     import joblib
 
     folder = models / "current"
@@ -47,7 +49,7 @@ def test_terms_are_the_trees(table: pa.Table, models: Path, model: Bundle) -> No
 
 
 def test_bags_collapse_exactly() -> None:
-    """One model merged of several gives the mean of their raw scores for every value, unknown and far ones too."""
+    """A model merged from several gives the mean of their raw scores for every value, also unknown and extreme ones."""
     import lightgbm as lgb
 
     rng = np.random.default_rng(0)
@@ -67,7 +69,7 @@ def test_bags_collapse_exactly() -> None:
 
 
 def test_all_rows_are_fitted(table: pa.Table) -> None:
-    """The served model is fitted on the newest rows too: their labels change it, and not its rounds or calibration."""
+    """The served model is fitted on the newest rows too: their labels change it, but not its rounds or calibration."""
     small, parameters = table.slice(0, 1000).sort_by("timestamp"), Parameters(form="tables", rounds=3, folds=2, bags=1)
     plain = small.drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
     turned = pc.if_else(pa.array(np.arange(1000) >= 900), pc.invert(plain["is_abuse"]), plain["is_abuse"])
@@ -78,7 +80,7 @@ def test_all_rows_are_fitted(table: pa.Table) -> None:
 
 
 def test_folds_are_parts_of_time_with_both_labels() -> None:
-    """Folds follow one another in time; where one would hold one label alone, all are dealt out instead."""
+    """Folds follow one another in time; if one would have one label only, rows are assigned to folds in turn instead."""
     even = np.arange(100) % 4 == 0
     assert folds_in_time(even.astype(float), 4).tolist() == np.repeat(np.arange(4), 25).tolist()
     late = (np.arange(100) >= 90).astype(float)
@@ -87,14 +89,14 @@ def test_folds_are_parts_of_time_with_both_labels() -> None:
 
 
 def test_one_bad_part_of_time_does_not_stop_the_others() -> None:
-    """Rounds are those of the typical fold."""
+    """The number of rounds is that of the typical fold."""
     good = np.concatenate([np.linspace(1, 0.5, 80), np.linspace(0.5, 0.6, 20)])
     bad = np.concatenate([[1.0, 0.9], np.linspace(0.9, 9, 98)])
     assert int(typical(np.stack([good, good, bad], axis=1).tolist()).argmin()) in (79, 80)
 
 
 def test_rare_and_unseen_texts_have_the_mean() -> None:
-    """A text with few rows, or none, is read as the mean rate, alike for a table and a message; an absent one is unknown."""
+    """A text with few rows, or none, is read as the mean rate, for a table and for a message; an absent one is unknown."""
     ranking = ranking_of(TableColumns(pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})), "shop", _LABELS, at_least=5)
     operation = Ranked("shop", ranking)
     shown = operation.column(TableColumns(pa.table({"shop": ["a", "b", "new", None]}))).tolist()
@@ -108,7 +110,7 @@ def test_rare_and_unseen_texts_have_the_mean() -> None:
 
 
 def test_what_is_too_rare_is_told() -> None:
-    """Each text column says how many of its values have too few rows for a rate of their own."""
+    """Each text column reports how many of its values have too few rows for a rate of their own."""
     orders = pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})
     fitted = Preprocessor(extra_categorical=("shop",)).fit(orders, _LABELS)
     assert list(fitted.told(orders)) == [
@@ -117,7 +119,7 @@ def test_what_is_too_rare_is_told() -> None:
 
 
 def test_rates_are_out_of_fold() -> None:
-    """What a row of a rare text is fitted on does not hold the labels of its own fold."""
+    """The rate that a row of a rare text is fitted on excludes the labels of its own fold."""
     columns = TableColumns(pa.table({"shop": ["a"] * 40}))
     folds, is_abuse = np.arange(40) // 10, (np.arange(40) < 10).astype(float)
     rates = out_of_fold(columns, "shop", is_abuse, folds, at_least=5, counted=40)
@@ -126,7 +128,7 @@ def test_rates_are_out_of_fold() -> None:
 
 
 def test_deeper_trees_are_refused() -> None:
-    """Trees that ask for three features on one way are no tables of two: an error, not a wrong score."""
+    """Trees that need three features on one path do not fit tables of two: an error, not a wrong score."""
     import lightgbm as lgb
 
     rng = np.random.default_rng(0)
@@ -157,7 +159,7 @@ def test_training_is_reproducible(table: pa.Table) -> None:
 
 
 def test_training_without_types_works(table: pa.Table) -> None:
-    """A file that only says abuse or not trains a model of two classes."""
+    """A file with only abuse or not trains a model of two classes."""
     plain = table.slice(0, 1500).drop_columns(["abuse_type", "abuse_confidence", "difficulty_tier"])
     trained = train(plain, Parameters(form="tables", rounds=10, folds=2, bags=1))
     assert trained.bundle.log_odds.classes == ("legitimate", "abuse")
@@ -173,14 +175,14 @@ def test_training_without_types_works(table: pa.Table) -> None:
     ],
 )
 def test_unusable_tables_are_refused(table: pa.Table, spoil: object, words: str) -> None:
-    """A table that no model can be trained on is an error that says why."""
+    """A table that no model can be trained on is an error with the reason."""
     with pytest.raises(TrainingError, match=words):
         train(spoil(table.slice(0, 2000)), Parameters(form="tables", rounds=5))  # type: ignore[operator]
 
 
 @given(st.lists(st.floats(-8, 8), min_size=2, max_size=12, unique=True), st.floats(-40, 40), st.floats(-40, 40))
 def test_calibration_never_turns_an_order_around(points: list[float], low: float, high: float) -> None:
-    """A higher raw score never gets a lower probability, and one and many agree."""
+    """A higher raw score never gets a lower probability, for one order and for many."""
     raw = tuple(sorted(points))
     if any(b - a < 1e-6 for a, b in itertools.pairwise(raw)):
         return
@@ -193,7 +195,7 @@ def test_calibration_never_turns_an_order_around(points: list[float], low: float
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.floats(-4, 4))
 @settings(max_examples=25)
 def test_calibration_makes_no_ties(seed: int, abuse: int, bend: float) -> None:
-    """Whatever the scores and however few the frauds, no piece is flatter than LEAST_SLOPE."""
+    """For any scores and few frauds, no segment is flatter than LEAST_SLOPE."""
     rng = np.random.default_rng(seed)
     legitimate = np.ones(6000)
     legitimate[:abuse] = 0
@@ -204,7 +206,7 @@ def test_calibration_makes_no_ties(seed: int, abuse: int, bend: float) -> None:
 
 
 def test_calibration_mends_wrong_probabilities() -> None:
-    """Scores that are twice too sure are probabilities after calibration."""
+    """Scores that are twice too confident are probabilities after calibration."""
     rng = np.random.default_rng(0)
     true = rng.normal(0, 2, 40_000)
     outcome = (rng.random(40_000) < 1 / (1 + np.exp(-true))).astype(float)
@@ -216,7 +218,7 @@ def test_calibration_mends_wrong_probabilities() -> None:
 
 
 def test_an_extra_may_be_named_like_a_feature() -> None:
-    """A shop's own column called as a feature of ours is read beside it, under a name of its own."""
+    """A shop's own column with the name of a feature is read beside it, under its own name."""
     features = FeatureSet({name: {} for name in RANKED}, Extra(("hour_of_day",)))
     assert features.names.count("hour_of_day") == 1 and features.names[-1] == "extra_hour_of_day"
     order = Transaction(extra_numbers={"hour_of_day": 77.0})

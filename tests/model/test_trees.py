@@ -36,7 +36,7 @@ def _values(seed: int, rows: int) -> Floats:
 
 @functools.cache
 def _booster(classes: int) -> lgb.Booster:
-    """Trees over questions of several kinds; some split the same feature twice, some are one leaf alone."""
+    """Return trees over questions of several kinds; some split the same feature twice, some are a single leaf."""
     values = _values(1, 4000)
     known = np.nan_to_num(values)
     kinds = ((known[:, 0] * known[:, 1] * known[:, 2] > 0.1).astype(int) + (known[:, 3] > 1)) % classes
@@ -56,7 +56,9 @@ def _probes() -> Floats:
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_forest_is_its_trees(classes: int) -> None:
-    """A walk over bins gives LightGBM's scores, for one row to the bit as for many, also unknown and far values."""
+    """The walk over bins gives LightGBM's scores, for one row to the bit as for many, also for unknown and extreme
+    values.
+    """
     booster = _booster(classes)
     forest, values = Forest(forest_of(booster, classes, _FEATURES)), _probes()
     scores = forest.scores(values)
@@ -66,7 +68,7 @@ def test_a_forest_is_its_trees(classes: int) -> None:
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_contributions_are_shapley_values(classes: int) -> None:
-    """The products over ways give what TreeSHAP, LightGBM's own recursion, gives for each class, and the same base."""
+    """The products over paths give the values of TreeSHAP, LightGBM's recursion, for each class, and the same base."""
     booster = _booster(classes)
     forest, values = Forest(forest_of(booster, classes, _FEATURES)), _probes()
     wanted = np.asarray(booster.predict(values, pred_contrib=True)).reshape(len(values), -1, _FEATURES + 1)
@@ -77,7 +79,7 @@ def test_contributions_are_shapley_values(classes: int) -> None:
 
 
 def test_trees_are_text() -> None:
-    """Trees come back from their JSON as they were, byte for byte."""
+    """Trees read back from their JSON are equal, byte for byte."""
     trees = forest_of(_booster(4), 4, _FEATURES)
     content = trees.dump()
     again = Trees.parse(content)
@@ -99,7 +101,7 @@ def test_trees_are_text() -> None:
     ],
 )
 def test_broken_trees_are_refused(name: str, value: float) -> None:
-    """No array can lead a walk out of the nodes or around in them: it is refused before it is walked."""
+    """An array that would lead a walk out of the nodes or into a cycle is refused before it is walked."""
     trees = forest_of(_booster(4), 4, _FEATURES)
     broken = getattr(trees, name).copy()
     broken[0 if name != "value" else -1] = value
@@ -110,7 +112,7 @@ def test_broken_trees_are_refused(name: str, value: float) -> None:
 
 
 def _three_way(rows: int) -> pa.Table:
-    """Orders whose abuse is a matter of three fields at once: no table of two can tell."""
+    """Return orders whose abuse depends on three fields at once, which no table of two can represent."""
     rng = np.random.default_rng(5)
     amounts, ages, counts = (rng.integers(1, 1000, rows) for _ in range(3))
     rates = np.array([0.05, 0.6, 0.5, 0.1, 0.4, 0.15, 0.1, 0.9])
@@ -129,7 +131,7 @@ def _three_way(rows: int) -> pa.Table:
 
 
 def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
-    """Without an option trees are taken where they gain enough on two folds, and are served, explained and checked."""
+    """Without an option trees are chosen if they gain enough on two folds, and are served, explained and checked."""
     table, lines = _three_way(3000), list[str]()
 
     class Told:
@@ -173,15 +175,15 @@ _ENOUGH, _NOISE = (0.02, 0.006, 0.03), (0.0023, 0.0001, 0.0043)
     [
         (_ENOUGH, [_ENOUGH, _ENOUGH], True),
         (_ENOUGH, [_ENOUGH, _NOISE, _ENOUGH], True),
-        (_NOISE, [_NOISE, _NOISE], False),  # what generated data gives: more than noise, and worth nothing
-        ((0.077, 0.07, 0.08), [(0.077, 0.07, 0.08)], False),  # one fold alone
+        (_NOISE, [_NOISE, _NOISE], False),  # with generated data: more than noise, but without value
+        ((0.077, 0.07, 0.08), [(0.077, 0.07, 0.08)], False),  # one fold only
         (_ENOUGH, [_ENOUGH, _NOISE], False),
         (_NOISE, [_ENOUGH, _ENOUGH], False),
         ((0.006, 0.005, 0.007), [_ENOUGH, _ENOUGH], False),
     ],
 )
 def test_trees_are_taken_for_a_certain_gain_alone(overall: Interval, by_fold: list[Interval], taken: bool) -> None:
-    """Trees need a low end above 0.005 overall and on two folds; the lines say gain, folds, costs and the choice."""
+    """Trees need a lower bound above 0.005 overall and on two folds; the lines state gain, folds, costs and the choice."""
     gain = Gain(overall, by_fold)
     assert gain.is_worth_it == taken
     figures, costs, form = gain.lines(Costs(100.0, 3000.0))

@@ -25,14 +25,14 @@ RNG_SEED = 3
 
 
 def drawn(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores, labels and whole weights from 1 to 4."""
+    """Return scores, labels and whole weights from 1 to 4."""
     rng = np.random.default_rng(RNG_SEED)
     scores = rng.random(rows)
     return scores, (rng.random(rows) > scores).astype(float), rng.integers(1, 5, rows)
 
 
 def test_figures_count_a_row_as_often_as_its_weight() -> None:
-    """Weights give what rows that are repeated so often give, in figures and in costs."""
+    """Figures and costs with weights equal those of rows repeated as often."""
     scores, abuse, weights = drawn()
     many = [np.repeat(values, weights) for values in (scores, abuse)]
     weighted, repeated = figures(scores, abuse, weights.astype(float)), figures(*many)
@@ -46,7 +46,7 @@ def test_figures_count_a_row_as_often_as_its_weight() -> None:
 
 
 def test_calibration_counts_a_row_as_often_as_its_weight() -> None:
-    """The curve of weighted rows is that of repeated ones, up to the pull towards what was stated."""
+    """The curve of weighted rows equals that of repeated ones, up to the pull towards the stated rate."""
     scores, abuse, weights = drawn(10_000)
     raw, folds = 2 * np.log(scores / (1 - scores)), np.arange(len(scores)) % 5
     weighted = fit_calibration(raw, 1 - abuse, folds, weights / weights.mean())
@@ -58,7 +58,7 @@ def test_calibration_counts_a_row_as_often_as_its_weight() -> None:
 
 
 def test_an_interval_tells_better_from_noise() -> None:
-    """A model that knows more is better in both figures; one beside itself is neither."""
+    """A model that knows more is better in both figures; one compared with itself is neither."""
     scores, abuse, weights = drawn()
     blurred = np.clip(1 - scores + np.random.default_rng(0).normal(0, 0.3, len(scores)), 0.01, 0.99)
     assert log_loss_interval(1 - scores, blurred, abuse, weights.astype(float))[2] < 0
@@ -67,7 +67,7 @@ def test_an_interval_tells_better_from_noise() -> None:
 
 
 def test_weights_move_a_model_to_the_share_that_they_tell(table: pa.Table) -> None:
-    """Where abuse counts threefold, the stated share of abuse is that of the weighted rows; a bad weight is refused."""
+    """If abuse counts threefold, the stated share of abuse is that of the weighted rows; a bad weight is refused."""
     part = table.slice(0, 2000)
     abuse = np.array(part["is_abuse"].to_pylist())
     weighted = part.append_column(LABEL_WEIGHT, pa.array(np.where(abuse, 3.0, 1.0)))
@@ -84,7 +84,7 @@ def test_weights_move_a_model_to_the_share_that_they_tell(table: pa.Table) -> No
 
 
 def test_tables_are_joined_with_their_weights(table: pa.Table) -> None:
-    """Each keeps its own weights, times that of its file; a column that only one has is unknown in the other."""
+    """Each table keeps its weights, times that of its file; a column that only one has is unknown in the other."""
     first = table.slice(0, 5).append_column(LABEL_WEIGHT, pa.array([2.0, 2.0, None, 2.0, 2.0]))
     joined = together([first, table.slice(5, 5).drop_columns(["device_id"])], [0.5, 3.0])
     assert joined[LABEL_WEIGHT].to_pylist() == [1.0, 1.0, 0.5, 1.0, 1.0] + [3.0] * 5
@@ -92,7 +92,7 @@ def test_tables_are_joined_with_their_weights(table: pa.Table) -> None:
 
 
 def test_train_joins_datasets_and_challenges(table: pa.Table, tmp_path: Path) -> None:
-    """Two files, a weight each; the new model stands beside the current one, and is not promoted unless told."""
+    """With two files, a weight each, the new model is stored beside the current one, and is promoted only on request."""
     for name, part in (("one", table.slice(0, 400)), ("two", table.slice(400, 400))):
         pq.write_table(part, tmp_path / f"{name}.parquet")
     models = ("--models-dir", str(tmp_path / "models"), "--form", "tables", "--rounds", "2")

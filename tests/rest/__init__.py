@@ -1,1 +1,1 @@
-"""Tests of rest."""
+"""Tests of REST."""

@@ -1,4 +1,4 @@
-"""Limits of batches: what one request may hold, when its lines are answered, and how batches share the places of a service."""
+"""Limits of batches: the size of a request, when its lines are answered, and how batches share a service's limit."""
 
 import asyncio
 import gzip
@@ -20,12 +20,12 @@ LINES = {"content-type": "application/x-ndjson"}
 
 
 def orders(name: str, count: int) -> list[dict[str, Any]]:
-    """Orders of their own."""
+    """Return orders with their own ids."""
     return [ORDER | {"transaction_id": f"{name}-{n}", "user_id": f"{name}-{n}"} for n in range(count)]
 
 
 def lines(many: list[dict[str, Any]]) -> bytes:
-    """They as lines."""
+    """Return the orders as lines."""
     return b"".join(json.dumps(one).encode() + b"\n" for one in many)
 
 
@@ -49,8 +49,9 @@ def lines(many: list[dict[str, Any]]) -> bytes:
 async def test_a_request_ends_at_its_limits(
     tmp_path: Path, content: bytes, answered: int | None, status: int | None, words: str
 ) -> None:  # fmt: skip
-    """Lines, blank ones too, bytes and refusals are bounded, plain and packed; the last line says which bound, and those
-    before are answered.
+    """Lines, also blank ones, bytes and refusals are limited, plain and packed.
+
+    The last line names the limit, and the lines before it are answered.
     """
     limits = {"max_lines": "10", "max_lines_bytes": "4000", "max_refused_lines": "8"}
     async with local_services(tmp_path / "none", tmp_path, bridge=limits) as here, here.client("agent") as client:
@@ -68,7 +69,7 @@ async def test_a_request_ends_at_its_limits(
 
 
 class Trickle:
-    """A caller that sends parts when it is told to, and notes what it hears meanwhile."""
+    """A caller that sends parts on request, and records the answers meanwhile."""
 
     def __init__(self) -> None:
         self.parts: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
@@ -76,19 +77,19 @@ class Trickle:
         self._news = asyncio.Condition()
 
     async def receive(self) -> dict[str, Any]:
-        """See ASGI."""
+        """Receive, as in ASGI."""
         body, more = await self.parts.get()
         return {"type": "http.request", "body": body, "more_body": more}
 
     async def send(self, message: Any) -> None:
-        """See ASGI."""
+        """Send, as in ASGI."""
         self.status = message.get("status", self.status)
         self.received += [json.loads(line) for line in message.get("body", b"").splitlines()]
         async with self._news:
             self._news.notify_all()
 
     async def hears(self, count: int) -> None:
-        """Wait until so many lines were heard."""
+        """Wait until `count` lines have arrived."""
         async with self._news, asyncio.timeout(60):
             await self._news.wait_for(lambda: len(self.received) >= count)
 
@@ -103,7 +104,7 @@ class Trickle:
 
 
 async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -> None:
-    """A producer that waits for each answer gets it; half a line waits for its other half."""
+    """A client that waits for each answer gets it; half a line waits for its other half."""
     async with local_services(tmp_path / "none", tmp_path) as here:
         caller = Trickle()
         asking = asyncio.create_task(caller.ask(here))
@@ -118,7 +119,7 @@ async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -
 
 
 async def test_lines_before_a_pause_are_answered(tmp_path: Path) -> None:
-    """A pause that is too long ends the request with 408 in its last line, behind the answers to all lines before it."""
+    """Too long a pause ends the request with 408 in its last line, after the answers to all lines before it."""
     async with local_services(tmp_path / "none", tmp_path, bridge={"body_seconds": "0.3"}) as here:
         caller = Trickle()
         caller.parts.put_nowait((lines(orders("paused", 3)) + b'{"transaction_id": "half', True))
@@ -131,7 +132,7 @@ async def test_lines_before_a_pause_are_answered(tmp_path: Path) -> None:
 
 
 async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
-    """Two large batches and single reviews beside them, where the agent has two places: nobody is refused."""
+    """Two large batches and single reviews, with an agent limited to two calls: none is refused."""
     async with (
         local_services(tmp_path / "none", tmp_path, agent={"max_in_flight": 2}) as here,
         here.client("agent") as client,
@@ -160,7 +161,7 @@ async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
 
 
 async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Path) -> None:
-    """Five batches where the scorer has room for one: all orders are scored."""
+    """Five batches with a scorer limited to one: all orders are scored."""
     async with local_services(models, tmp_path, ml={"max_batches": 1}) as here, here.client("ml") as client:
         scorer: Any = here.scorer
         await asyncio.to_thread(wait_for, lambda: scorer._services[SERVICE].version, what="the model")
@@ -174,7 +175,7 @@ async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Pa
 
 
 async def taken_apart(body: bytes) -> list[bytes]:
-    """The elements of a list."""
+    """Return the elements of a list."""
     return [element async for element in elements(body, "transactions", 5, 1000)]
 
 
@@ -189,7 +190,7 @@ async def taken_apart(body: bytes) -> list[bytes]:
     ],
 )
 async def test_a_list_is_taken_apart(body: bytes, found: list[bytes]) -> None:
-    """Elements as they are written, whatever stands in texts."""
+    """Elements are split as written, for any content of texts."""
     assert await taken_apart(body) == found
 
 
@@ -210,6 +211,6 @@ async def test_a_list_is_taken_apart(body: bytes, found: list[bytes]) -> None:
     ],
 )
 async def test_what_is_no_list_says_why(body: bytes, words: str) -> None:
-    """A sentence that names what is wrong."""
+    """The error is one line that names what is wrong."""
     with pytest.raises(NotAList, match=words):
         await taken_apart(body)

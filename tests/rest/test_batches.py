@@ -1,4 +1,4 @@
-"""Many orders in one call: each gets what a call of its own would, in lists and in lines, plain and packed."""
+"""Many orders in one call, as lists and lines, plain and packed: each gets the answer of a single call."""
 
 import gzip
 import json
@@ -21,17 +21,17 @@ BAD: list[dict[str, Any]] = [{"order_amount": -1}, {"colour": "blue"}, {"cards_u
 
 
 def orders(name: str, count: int = 5) -> list[dict[str, Any]]:
-    """Orders of a batch."""
+    """Return the orders of a batch."""
     return [hostile.ORDER | {"transaction_id": f"{name}-{n}", "user_id": f"{name}-{n}"} for n in range(count)]
 
 
 def lines(many: list[dict[str, Any]]) -> bytes:
-    """They as lines."""
+    """Return the orders as lines."""
     return b"".join(encoded(one) + b"\n" for one in many)
 
 
 def without_ids(result: Any) -> Any:
-    """An answer without what no two calls share."""
+    """Return an answer without the fields that differ between any two calls."""
     ignored = {"decision_id", "decided_at", "case_id", "transaction_id", "timestamp", "prediction_id"}
     if isinstance(result, dict):
         return {name: without_ids(value) for name, value in result.items() if name not in ignored}
@@ -40,7 +40,7 @@ def without_ids(result: Any) -> Any:
 
 @pytest.mark.parametrize("door", DOORS, ids="".join)
 def test_a_batch_answers_as_single_calls_do(client: httpx.Client, stack: Stack, door: tuple[str, str]) -> None:
-    """Good and bad orders, as a list and as lines: status, result and detail of each are those of its own call."""
+    """Good and bad orders, as a list and as lines, have the status, result and detail of single calls."""
     url = stack.url(door[0]) + door[1]
     name = f"batch-{door[0]}{door[1][-6:]}"
     many = [one | BAD[place] if place < len(BAD) else one for place, one in enumerate(orders(name, 8))]
@@ -61,7 +61,7 @@ def test_a_batch_answers_as_single_calls_do(client: httpx.Client, stack: Stack, 
 
 
 def test_packed_bodies_are_read(client: httpx.Client, stack: Stack) -> None:
-    """Gzip, of one order and of lines, gives the same answer; another packing is refused, and what is none is told."""
+    """Gzip, of one order and of lines, gives the same answer; other encodings are refused, and so are invalid bytes."""
     url, order = stack.url("rest_ml") + "/api/v1/predict", encoded(hostile.ORDER)
     packed = JSON_TYPE | {"content-encoding": "gzip"}
     plain = client.post(url, content=order, headers=JSON_TYPE)
@@ -78,7 +78,7 @@ def test_packed_bodies_are_read(client: httpx.Client, stack: Stack) -> None:
 
 
 def test_a_bomb_does_not_unpack(client: httpx.Client, stack: Stack) -> None:
-    """A body of a gigabyte in a megabyte, also as one line, ends at the bound."""
+    """A body of a gigabyte in a megabyte, also as one line, ends at the limit."""
     bomb = gzip.compress(b" " * (32 << 20))
     packed = {"content-encoding": "gzip"}
     for path, headers, times in (
@@ -92,7 +92,7 @@ def test_a_bomb_does_not_unpack(client: httpx.Client, stack: Stack) -> None:
 
 
 def test_lines_are_answered_while_they_arrive(stack: Stack) -> None:
-    """The first results are there before the last line is sent: nobody has to keep a whole file."""
+    """The first results arrive before the last line is sent, so that no side buffers a whole file."""
     host, _, port = stack.address("rest_ml").partition(":")
     first, last = orders("arriving", 64), orders("arriving-last", 1)
 
@@ -113,7 +113,7 @@ def test_lines_are_answered_while_they_arrive(stack: Stack) -> None:
 
 
 def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:
-    """No list, too long a list, other names beside it: 422 that says what is wanted; an empty one has no results."""
+    """A body without a list, with too long a list or with other names is 422 with advice; an empty list has no results."""
     url = stack.url("rest_agent") + "/api/v1/review:batch"
     for body in (
         b"[]",
@@ -138,7 +138,7 @@ def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:
 
 
 def test_the_same_order_twice_is_one_decision(client: httpx.Client, stack: Stack) -> None:
-    """In one batch too: the second is the first one's record."""
+    """Within one batch too, the second is a replay of the first one's record."""
     one = orders("twice", 1)[0]
     results = client.post(stack.url("rest_agent") + "/api/v1/review:batch", json={"transactions": [one, one]}).json()[
         "results"
@@ -147,7 +147,9 @@ def test_the_same_order_twice_is_one_decision(client: httpx.Client, stack: Stack
 
 
 def test_a_caller_says_how_long_it_waits(client: httpx.Client, stack: Stack) -> None:
-    """In seconds or in gRPC's words: past it 504, unreadable 422 with the header's name, long enough an answer."""
+    """The deadline is in seconds or in gRPC's notation: past it 504, unreadable 422 with the header's name, else an
+    answer.
+    """
     url, order = stack.url("rest_agent") + "/api/v1/review", encoded(hostile.ORDER)
     for name, text, status in (
         ("x-request-timeout", "0", 504), ("x-request-timeout", "0.000001", 504), ("grpc-timeout", "1n", 504),

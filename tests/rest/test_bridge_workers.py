@@ -1,4 +1,4 @@
-"""The bridge: several workers of one door, what they count together, and how health calls a door that is starting."""
+"""The bridge: several workers of one app, their common metrics, and the health of an app that is starting."""
 
 import os
 import re
@@ -21,7 +21,7 @@ FAMILY = "http_server_request_duration_seconds"
 
 @contextmanager
 def door(stack: Stack, log: Path, *options: str, **settings: str) -> Iterator[str]:
-    """The agent's REST as uvicorn starts it; its address."""
+    """Run the agent's REST as uvicorn starts it; yield its address."""
     port = str(free_port())
     environment = stack.environment() | {"VOUCH_HTTP_AGENT": stack.address("agent")} | settings
     command = [PYTHON, "-m", "uvicorn", "http_bridge.agent:app", "--port", port, *options]
@@ -36,7 +36,7 @@ def door(stack: Stack, log: Path, *options: str, **settings: str) -> Iterator[st
 
 
 def counted(url: str, route: str) -> dict[str, float]:
-    """How many requests of a route are counted, by status."""
+    """Return how many requests of a route are counted, by status."""
     families = {each.name: each for each in text_string_to_metric_families(httpx.get(f"{url}/metrics").text)}
     return {
         sample.labels["http_response_status_code"]: sample.value
@@ -46,12 +46,12 @@ def counted(url: str, route: str) -> dict[str, float]:
 
 
 def test_workers_count_together_and_are_replaced(stack: Stack, tmp_path: Path) -> None:
-    """Two workers: what either answered is in the sums, also after one was killed, and the door goes on with two."""
+    """The sums include the answers of both workers, also after one was killed, and the app continues with two."""
     counts, log = tmp_path / "counts", tmp_path / "log"
     counts.mkdir()
     with door(stack, log, "--workers", "2", PROMETHEUS_MULTIPROC_DIR=str(counts)) as url:
         wait_for(lambda: log.read_text().count("Started server process") == 2, what="both")
-        for number in range(20):  # each a connection of its own, so that either is asked
+        for number in range(20):  # each with a new connection, so that both are used
             order = ORDER | ({"transaction_id": f"workers-{number}"} if number % 4 else {"currency": "euro"})
             assert httpx.post(f"{url}/api/v1/review", json=order).status_code == (200 if number % 4 else 422)
         wait_for(lambda: counted(url, "/api/v1/review") == {"200": 15, "422": 5}, what="the sums")
@@ -65,7 +65,7 @@ def test_workers_count_together_and_are_replaced(stack: Stack, tmp_path: Path) -
 
 
 def test_metrics_hold_nothing_of_callers_and_need_a_key(stack: Stack, tmp_path: Path) -> None:
-    """Paths, methods, keys and orders of any spelling become fixed words; with keys, metrics are for who shows one."""
+    """Paths, methods, keys and orders of any spelling become fixed words; with keys, metrics require one."""
     with door(stack, tmp_path / "log") as url:
         httpx.post(f"{url}/api/v1/review", json=ORDER | {"transaction_id": "CANARY-1"}, headers={"x-api-key": "CANARY"})
         httpx.request("PURGE", f"{url}/api/v1/review")
@@ -82,7 +82,7 @@ def test_metrics_hold_nothing_of_callers_and_need_a_key(stack: Stack, tmp_path: 
 
 
 def test_one_of_several_alone_shows_no_metrics(stack: Stack, tmp_path: Path) -> None:
-    """Workers that share no folder refuse to show the counts of one as those of all, and say what to do."""
+    """Workers without a common folder refuse to show the counts of one as those of all, and say what to do."""
     with door(stack, tmp_path / "log", "--workers", "2") as url:
         answer = httpx.get(f"{url}/metrics")
         assert answer.status_code == 503 and "PROMETHEUS_MULTIPROC_DIR" in answer.text
@@ -90,7 +90,7 @@ def test_one_of_several_alone_shows_no_metrics(stack: Stack, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("otherwise", ["unhealthy", "degraded"])
 def test_starting_is_not_for_ever(otherwise: str) -> None:
-    """Starting until all was well once, for a minute at most; what was well and is not is not starting."""
+    """An app is starting until it was healthy once, for a minute at most; later failures are no starting."""
     now = 0.0
     condition = Condition(lambda: now)
     assert condition.word(False, otherwise) == "starting"

@@ -1,4 +1,4 @@
-"""A ledger that somebody else has locked: every door says so once it is known, and nobody on the way asks again."""
+"""A ledger locked by another process: every transport reports it once it is known, and no layer retries."""
 
 import asyncio
 import sqlite3
@@ -40,7 +40,7 @@ BATCH: Final = "POST /api/v1/review:batch"
 
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncIterator[Any]:
-    """An agent without a scorer, in this process."""
+    """Run an agent without a scorer, in this process."""
     settings = AgentSettings.read(
         listen="127.0.0.1:0", metrics_listen="", ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}",
         scorer=f"127.0.0.1:{free_port()}",
@@ -51,19 +51,19 @@ async def agent(tmp_path: Path) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """What locks its ledger: `BEGIN IMMEDIATE`."""
+    """Return a function that locks the ledger: `BEGIN IMMEDIATE`."""
     connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
     yield connection
     connection.close()
 
 
 def refusals_of(server: Any) -> int:
-    """How many calls the server has answered with UNAVAILABLE."""
+    """Return how many calls the server has answered with UNAVAILABLE."""
     return sum(int(counted._codes[grpc.StatusCode.UNAVAILABLE]._value.get()) for counted in server.guard._metrics)
 
 
 async def test_rest_tells_of_a_locked_ledger_once_it_is_known(agent: Any, lock: sqlite3.Connection) -> None:
-    """Every route that writes answers 503 with LEDGER_UNAVAILABLE after one attempt; those that read answer as ever."""
+    """Every route that writes answers 503 with LEDGER_UNAVAILABLE after one attempt; routes that read answer as usual."""
     app = bridge_app("agent", agent=f"127.0.0.1:{agent.port}", timeout_seconds="60")
     routes = [row.removeprefix("agent ") for row in REST if row.startswith("agent ")]
     assert {row for row in routes if row.startswith("POST")} == {*WRITES, BATCH}
@@ -94,7 +94,7 @@ async def test_rest_tells_of_a_locked_ledger_once_it_is_known(agent: Any, lock: 
 
 
 async def test_grpc_tells_of_it_too(agent: Any, lock: sqlite3.Connection) -> None:
-    """A client that retries what is UNAVAILABLE has asked once when it is told; so has the console, which has its channel."""
+    """A client that retries UNAVAILABLE makes one call; so does the console, which shares its channel settings."""
     async with open_channel(f"127.0.0.1:{agent.port}") as channel, asyncio.timeout(SECONDS):
         stub = AgentServiceStub(channel)
         lock.execute("BEGIN IMMEDIATE")
@@ -107,8 +107,10 @@ async def test_grpc_tells_of_it_too(agent: Any, lock: sqlite3.Connection) -> Non
 
 @pytest.mark.envoy
 async def test_the_edge_tells_of_it_too(agent: Any, lock: sqlite3.Connection, tmp_path: Path) -> None:
-    """Canonical JSON and gRPC through Envoy: 503 and UNAVAILABLE. The attempt that waited for the lock is the only one of its
-    call; those after it are refused at once, so that the edge may repeat them a few times.
+    """Canonical JSON and gRPC through Envoy get 503 and UNAVAILABLE.
+
+    The attempt that waited for the lock is the only one of its call; later ones are refused at once, so that the edge
+    may repeat them a few times.
     """
     with envoy(tmp_path / "envoy.log", f"--agent={agent.port}") as address:
         async with httpx.AsyncClient(base_url=f"http://{address}", timeout=SECONDS) as client:

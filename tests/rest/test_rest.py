@@ -19,7 +19,7 @@ from testing.servers.processes import Stack
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_documented_curl_works(stack: Stack) -> None:
-    """The documented curl command gives 200 on both services, with the documented fields."""
+    """The documented curl command gets 200 on both services, with the documented fields."""
     answered = {
         "/api/v1/predict": "transaction_id legitimacy_score prediction confidence model_version abuse_type_scores reasons",
         "/api/v1/review": "transaction_id decision legitimacy_score decision_maker reasoning ml_prediction agent_analysis "
@@ -37,7 +37,7 @@ def test_the_documented_curl_works(stack: Stack) -> None:
 
 @pytest.mark.parametrize("where", BOTH)
 def test_all_documented_fields_are_taken(stack: Stack, where: tuple[str, str]) -> None:
-    """A body with all 38 documented fields works as it stands."""
+    """A body with all 38 documented fields works unchanged."""
     assert post(stack, where, ALL_DOCUMENTED).status_code == 200
 
 
@@ -60,7 +60,7 @@ def test_health_and_info(stack: Stack) -> None:
 
 
 def test_docs_describe_every_field(stack: Stack) -> None:
-    """Both /docs load nothing from elsewhere; OpenAPI describes every field of Transaction and shows the example."""
+    """Both /docs load nothing from other hosts; OpenAPI describes every field of Transaction and shows the example."""
     for service, path in BOTH:
         page = httpx.get(stack.url(service) + "/docs")
         assert page.status_code == 200
@@ -131,7 +131,7 @@ def test_bad_fields_are_named(stack: Stack, where: tuple[str, str], changed: dic
     ],
 )
 def test_bad_bodies_are_client_errors(stack: Stack, where: tuple[str, str], body: bytes, status: int) -> None:
-    """What is no JSON object, or far too large, is a 4xx with a detail."""
+    """A body that is no JSON object, or far too large, is a 4xx with a detail."""
     answer = post(stack, where, body)
     assert answer.status_code == status
     assert answer.json()["detail"]
@@ -147,7 +147,7 @@ def test_wrong_method_path_and_type(stack: Stack, where: tuple[str, str]) -> Non
 
 
 def test_null_means_unknown(stack: Stack) -> None:
-    """A field that is null scores like a field that is left out."""
+    """A null field scores like an absent one."""
     without = {key: value for key, value in DOCUMENTED.items() if key != "email_domain"}
     scores = [
         post(stack, BOTH[0], body).json()["legitimacy_score"]
@@ -157,14 +157,14 @@ def test_null_means_unknown(stack: Stack) -> None:
 
 
 def test_times_are_read_alike(stack: Stack) -> None:
-    """A naive time is UTC; the same moment written otherwise gives the same score."""
+    """A naive time is UTC; the same moment in another notation gives the same score."""
     written = ("2025-02-11T10:00:00", "2025-02-11 10:00:00", "2025-02-11T10:00:00Z", "2025-02-11T12:00:00+02:00")
     scores = {post(stack, BOTH[0], DOCUMENTED | {"timestamp": time}).json()["legitimacy_score"] for time in written}
     assert len(scores) == 1
 
 
 def test_explanations_are_a_choice(stack: Stack) -> None:
-    """none, reasons, full, and true and false as before: the score is the same, and only what was asked for is there."""
+    """With none, reasons, full, true and false the score is the same, and only the requested parts are present."""
 
     def explained(word: str) -> dict[str, Any]:
         answer: dict[str, Any] = post(stack, BOTH[0], DOCUMENTED, params={"explain": word}).json()
@@ -183,7 +183,7 @@ def test_explanations_are_a_choice(stack: Stack) -> None:
 
 @pytest.fixture(scope="module")
 def in_review(stack: Stack, table: pa.Table) -> dict[str, Any]:
-    """The answer for an order between the thresholds."""
+    """Return the answer for an order between the thresholds."""
     for order in table.slice(0, 400).drop_columns(list(LABELS)).to_pylist():
         answer: dict[str, Any] = post(stack, BOTH[1], as_body(order)).json()
         if 0.4 < answer["legitimacy_score"] < 0.7:
@@ -192,7 +192,7 @@ def in_review(stack: Stack, table: pa.Table) -> dict[str, Any]:
 
 
 def test_the_review_zone_opens_a_case(stack: Stack, in_review: dict[str, Any]) -> None:
-    """Between the thresholds: review, evidence in five groups, and a case that can be read with order and decision."""
+    """Between the thresholds: review, evidence in five groups, and a case that has the order and the decision."""
     assert (in_review["decision"], in_review["decision_maker"]) == ("review", "review_required")
     groups = {each["group"] for each in in_review["agent_analysis"]["evidence"]}
     assert groups == {"account", "authentication", "payment", "behaviour", "network"}
@@ -217,7 +217,7 @@ def test_what_is_not_there_is_404(stack: Stack) -> None:
 
 
 def test_a_repeated_review_is_the_recorded_one(stack: Stack) -> None:
-    """The same body again, through each door: the same answer byte for byte, with the header vouch-replayed; lists show one."""
+    """The same body again, over each transport, gets the same bytes with the header vouch-replayed; lists show one."""
     body = DOCUMENTED | {"transaction_id": "asked-twice"}
     first, again = (post(stack, BOTH[1], body) for _ in range(2))
     assert first.headers.get("vouch-replayed") is None

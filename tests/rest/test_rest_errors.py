@@ -1,4 +1,4 @@
-"""Errors of REST: each carries its reason and request id, and no route answers a query that it does not understand."""
+"""Errors of REST: each has its reason and request id, and no route ignores a query parameter that it does not know."""
 
 import functools
 from collections.abc import AsyncIterator
@@ -24,24 +24,24 @@ JSON_TYPE = {"content-type": "application/json"}
 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[LocalServices]:
-    """Real services without a model."""
+    """Run real services without a model."""
     async with local_services(tmp_path / "none", tmp_path) as found:
         yield found
 
 
 @functools.cache
 def app_of(name: str) -> FastAPI:
-    """An app with nothing behind it."""
+    """Return an app without services."""
     return bridge_app(name)
 
 
 def with_ids(path: str) -> str:
-    """A path with something in its places."""
+    """Return a path with values for its parameters."""
     return path.replace("{transaction_id:path}", "t").replace("{case_id}", "c")
 
 
 def known_at(app: FastAPI, method: str, path: str) -> list[str]:
-    """Parameters that a route takes in its query."""
+    """Return the query parameters of a route."""
     route = next(
         one for one in app.routes if isinstance(one, Route) and one.path == path and method in (one.methods or ())
     )
@@ -49,7 +49,7 @@ def known_at(app: FastAPI, method: str, path: str) -> list[str]:
 
 
 def check_error(answer: httpx.Response, status: int) -> Any:
-    """The detail of an error that is as every error is."""
+    """Check the common parts of an error and return its detail."""
     assert answer.status_code == status, answer.text
     body = answer.json()
     assert set(body) == {"detail", "reason", "request_id"}, body
@@ -60,7 +60,7 @@ def check_error(answer: httpx.Response, status: int) -> Any:
 
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 async def test_no_route_drops_a_parameter(row: list[str]) -> None:
-    """A parameter that a route does not know, also beside known ones, and one that stands there twice: 422 that names it."""
+    """An unknown parameter, also beside known ones, and a repeated one are 422 and named."""
     name, method, path = row
     app = app_of(name)
     known = known_at(app, method, path)
@@ -77,7 +77,7 @@ async def test_no_route_drops_a_parameter(row: list[str]) -> None:
 
 
 async def test_what_may_be_meant_is_told(here: LocalServices) -> None:
-    """The near ones are suggested; where none is near, all are listed; a path without parameters says so."""
+    """Similar parameters are suggested; without any, all are listed; a path without parameters says so."""
     async with here.client("agent") as client:
         for path, meant in (
             ("decisions?user=u-9", "did you mean user_id?"),
@@ -98,7 +98,7 @@ async def test_what_may_be_meant_is_told(here: LocalServices) -> None:
 
 
 async def test_every_error_carries_its_reason(here: LocalServices, tmp_path: Path) -> None:
-    """Whatever refuses a request, the body has detail, reason and request id, and 422 FastAPI's list."""
+    """Whatever refuses a request, the body has detail, reason and request id, and for 422 FastAPI's list."""
 
     def fail(*given: Any, **named: Any) -> None:
         raise ZeroDivisionError

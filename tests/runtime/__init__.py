@@ -1,1 +1,1 @@
-"""The chassis."""
+"""Tests of the runtime."""

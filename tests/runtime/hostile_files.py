@@ -33,12 +33,12 @@ def _socket(path: Path) -> None:
 
 
 def _pipe(path: Path) -> None:
-    path.symlink_to(f"/dev/fd/{os.pipe()[0]}")  # as /dev/stdin of a process that is piped to; stays open
+    path.symlink_to(f"/dev/fd/{os.pipe()[0]}")  # as /dev/stdin of a process in a pipeline; stays open
 
 
 def _too_large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(3 << 30)  # of which the disk has nothing
+        file.truncate(3 << 30)  # sparse: the disk stores nothing
 
 
 HOSTILE: dict[str, Callable[[Path], object]] = {
@@ -58,19 +58,19 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 }
 
 
-# -- what reads
+# -- files that can be used
 
 
 @dataclass(frozen=True)
 class Good:
-    """Files that can be used, for the settings beside the one that is tried."""
+    """Valid files for all settings but the tested one."""
 
     folder: Path
     models: Path
     certificates: Certificates
 
     def model(self) -> Path:
-        """A copy of the model that may be damaged."""
+        """Return a copy of the model that may be damaged."""
         target = self.folder / "models"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(self.models, target, symlinks=True)
@@ -78,7 +78,7 @@ class Good:
 
 
 def in_time(read: Callable[[], object]) -> object:
-    """What a call gives or raises; that it hangs is a failure, with a thread that nobody waits for."""
+    """Return the result or the exception of a call; fail if it hangs, and leave its thread behind."""
     outcome: list[object] = []
 
     def run() -> None:

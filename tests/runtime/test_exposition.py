@@ -1,4 +1,4 @@
-"""The port with the metrics of all workers, while workers come and go."""
+"""The metrics port of all workers, while workers come and go."""
 
 import threading
 from pathlib import Path
@@ -11,7 +11,7 @@ from runtime.web.exposition import Exposition
 
 @pytest.mark.parametrize("content", [b"", b"\x10", b"\x40\x00\x00\x00\x00\x00\x00\x00\xff"])
 def test_a_file_that_is_only_just_made_is_no_fault(tmp_path: Path, content: bytes) -> None:
-    """A worker's file that is empty or half written is read again once it is whole or gone: never a 500."""
+    """A worker's file that is empty or half written is read again once it is complete or gone: never a 500."""
     (tmp_path / "counter_1.db").write_bytes(content)
     shown = Exposition("127.0.0.1:0", str(tmp_path))
     try:

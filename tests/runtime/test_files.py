@@ -1,4 +1,4 @@
-"""Files that are written whole: on disk before their name leads to them."""
+"""Atomic file writes: the content is on disk before the name refers to it."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from runtime.process.files import OutputError, atomic_write
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is synced and renamed, in order, by name."""
+    """Record syncs and renames, in order, by name."""
     found: list[str] = []
     sync, replace = os.fsync, os.replace
 
@@ -32,7 +32,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells the names of open files")
 def test_a_renamed_file_is_on_disk_first(tmp_path: Path, steps: list[str]) -> None:
-    """The content is synced, then renamed, then the folder's names are synced; a failure leaves the old file."""
+    """The content is synced, then renamed, then the folder is synced; a failure leaves the old file."""
     path = tmp_path / "keys"
     with atomic_write(path) as partial:
         partial.write_text("new")
@@ -45,7 +45,7 @@ def test_a_renamed_file_is_on_disk_first(tmp_path: Path, steps: list[str]) -> No
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells the names of open files")
 def test_a_saved_model_is_on_disk_first(model: Bundle, tmp_path: Path, steps: list[str]) -> None:
-    """Every file of a model and its folder are synced before the version's name leads there, and then the names."""
+    """Every file of a model and its folder are synced before the version's name refers to it, and then the names."""
     saved = save(tmp_path / "models", model)
     renamed = steps.index(f"rename to {saved.name}")
     files = {f"sync {path.name}" for path in saved.iterdir()}

@@ -24,7 +24,7 @@ from testing.waiting import START_SECONDS, free_port
 
 
 def test_keys_are_hashed_named_and_replaced_without_a_restart(tmp_path: Path) -> None:
-    """Keys are shown once and kept as digests; adding and removing one counts for a process that runs."""
+    """Keys are shown once and stored as digests; adding and removing one applies to a running process."""
     path = tmp_path / "keys"
     made = [run("-m", "vouch", "keys", "--file", str(path), "add", name) for name in ("shop", "ops")]
     shop, ops = (done.stdout.strip() for done in made)
@@ -47,7 +47,7 @@ def test_keys_are_hashed_named_and_replaced_without_a_restart(tmp_path: Path) ->
 
 @pytest.mark.parametrize("text", ["name", "a:b", f"a:{'0' * 64}\na:{'1' * 64}", "\0"])
 def test_broken_key_files_are_refused(text: str, tmp_path: Path) -> None:
-    """A file of keys that cannot be used names its line, and stops the start."""
+    """An unusable key file stops the start, and the error names the line."""
     path = tmp_path / "keys"
     path.write_text(text)
     with pytest.raises(SecurityError, match="line"):
@@ -55,7 +55,7 @@ def test_broken_key_files_are_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_only_loopback_is_open_to_anybody() -> None:
-    """Beyond loopback a server needs keys or client certificates, or somebody's word."""
+    """Beyond loopback a server needs keys, client certificates or an explicit setting."""
     for host in ("127.0.0.1", "localhost", "[::1]", "127.9.9.9"):
         assert is_loopback(host)
         require_loopback(f"{host}:1", guarded=False, insecure=False, variable="V")
@@ -68,7 +68,7 @@ def test_only_loopback_is_open_to_anybody() -> None:
 
 @pytest.mark.parametrize("module", ["ml_server", "agent_server"])
 def test_an_open_server_does_not_start(module: str, models: Path, tmp_path: Path) -> None:
-    """A server told to listen on all addresses without keys exits with 2 and says what to do."""
+    """A server on all addresses without keys exits with 2 and says what to do."""
     stack = Stack(tmp_path, models)
     variable = {"ml_server": "VOUCH_ML_LISTEN", "agent_server": "VOUCH_AGENT_LISTEN"}[module]
     done = run("-m", module, env=stack.environment() | {variable: f"0.0.0.0:{free_port()}"})
@@ -78,7 +78,7 @@ def test_an_open_server_does_not_start(module: str, models: Path, tmp_path: Path
 
 
 def test_every_entry_asks_for_a_key(models: Path, tmp_path: Path) -> None:
-    """With keys set, scorer, agent and both bridges refuse who has none, and work end to end for who has one."""
+    """With keys set, scorer, agent and both bridges refuse callers without one, and work end to end with one."""
     key, own, path = new_key(), new_key(), tmp_path / "keys"
     path.write_text(f"shop:{digest(key)}\nown:{digest(own)}\n")
     names = {f"VOUCH_{service}_API_KEYS": str(path) for service in ("ML", "AGENT", "HTTP")}

@@ -1,4 +1,4 @@
-"""API keys of our clients: never sent to another machine in plain text, and sent by TLS where it is set."""
+"""API keys of our clients: never sent to another machine in plain text, and sent by TLS if it is set."""
 
 import re
 from collections.abc import Callable
@@ -30,14 +30,14 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("target", HERE)
 def test_targets_on_this_machine(target: str) -> None:
-    """A key may travel in plain text to loopback and to a socket file."""
+    """A key may be sent in plain text to loopback and to a socket file."""
     assert is_loopback_target(target)
     require_encryption(target, encrypted=False, advice="")
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)
 def test_targets_elsewhere(target: str) -> None:
-    """A key may travel to any other name or address by TLS alone."""
+    """A key may be sent to any other name or address by TLS only."""
     assert not is_loopback_target(target)
     require_encryption(target, encrypted=True, advice="")
     with pytest.raises(SecurityError, match=re.escape(target)):
@@ -73,7 +73,7 @@ def test_commands_refuse_plain_text(
 def test_rest_clients_refuse_plain_text(
     main: Callable[..., int], few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The load tester, its review zone and the conformance run refuse an http address of another machine beside a key."""
+    """The load tester, its review zone and the conformance run refuse an http address of another machine with a key."""
     monkeypatch.setenv("VOUCH_LOAD_API_KEY", "vouch_secret")
     url = "http://10.9.8.7:8001"
     arguments = ["--target", url, "--key", "k"] if main is conformance else ["--api-url", url, "--dataset", str(few)]
@@ -82,7 +82,7 @@ def test_rest_clients_refuse_plain_text(
 
 
 def test_the_client_library_refuses_plain_text() -> None:
-    """`vouch_client.connect` sends a key to another machine by TLS alone, unless it is told otherwise."""
+    """`vouch_client.connect` sends a key to another machine by TLS only, unless told otherwise by an option."""
     for target in ELSEWHERE:
         if "http" in target.lower() or target.startswith("ipv4"):
             continue  # not targets of this function
@@ -98,7 +98,7 @@ def test_the_client_library_refuses_plain_text() -> None:
 
 
 def test_commands_reach_an_agent_by_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`vouch cases` works through TLS with the agent's CA, and says that it cannot reach the agent without it."""
+    """`vouch cases` works through TLS with the agent's CA, and reports that it cannot reach the agent without it."""
     authority = trustme.CA()
     own = authority.issue_cert("127.0.0.1", "localhost")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

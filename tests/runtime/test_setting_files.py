@@ -1,4 +1,4 @@
-"""Files that settings name: what is no regular file of a sensible size is refused at once, at the start and while serving."""
+"""Files named by settings: anything but a regular file of sensible size is refused at the start."""
 
 import asyncio
 import importlib
@@ -38,7 +38,7 @@ from testing.servers.processes import ROOT
 from tests.runtime.hostile_files import DEFAULTS, HOSTILE, Good, in_time
 
 BASES = {Settings, ServerSettings, FrontSettings}
-"""Classes that are only inherited from."""
+"""Base classes, which are only inherited from."""
 PACKAGES = ("agent_server", "ml_server", "http_bridge", "console", "stack", "load_test", "conformance", "runtime")
 Read = Callable[[Path, Good], object]
 
@@ -127,9 +127,9 @@ ROWS: dict[str, tuple[Read, type[Exception]]] = {
         for name in ("tls_certificate", "tls_key", "services_tls_ca", "services_tls_certificate", "services_tls_key")
     },
 }  # fmt: skip
-"""How production code reads each, and how it refuses what it cannot use."""
+"""How production code reads each file, and its error for an unusable one."""
 ONLY_COMMANDS = {"VOUCH_CLIENT_TLS_CA", "VOUCH_CLIENT_TLS_CERTIFICATE", "VOUCH_CLIENT_TLS_KEY"}
-"""Read by a command that a person waits for, through the same helper."""
+"""Read by interactive commands, through the same helper."""
 EMPTY_IS_VALID = {
     "VOUCH_ML_API_KEYS",
     "VOUCH_AGENT_API_KEYS",
@@ -138,7 +138,7 @@ EMPTY_IS_VALID = {
     "a list of a policy",
     "VOUCH_CONSOLE_SIGNED_OUT_FILE",
 }
-"""At the start: no key lets nobody in, an empty policy changes nothing, an empty list holds nobody."""
+"""At the start, no key admits nobody, an empty policy changes nothing, and an empty list has nobody."""
 
 
 def _settings() -> Iterator[type[Settings]]:
@@ -170,7 +170,7 @@ def test_every_setting_of_a_file_has_a_row() -> None:
 def test_hostile_files_are_refused_at_the_start(
     kind: str, tables_model: Path, certificates: Certificates, tmp_path: Path
 ) -> None:
-    """Each setting's own error, naming the file, without waiting and without reading what has no end."""
+    """Each setting raises its own error, with the file's name, without blocking or reading endlessly."""
     wrong = dict[str, object]()
     for number, (name, (read, refusal)) in enumerate(ROWS.items()):
         folder = tmp_path / str(number)
@@ -180,7 +180,7 @@ def test_hostile_files_are_refused_at_the_start(
         good = Good(folder, tables_model, certificates)
         outcome = in_time(partial(read, path, good))
         valid = (kind == "empty" and name in EMPTY_IS_VALID) or (kind, name) == (
-            "dangling link", "VOUCH_CONSOLE_SIGNED_OUT_FILE",  # it is made where it is missing
+            "dangling link", "VOUCH_CONSOLE_SIGNED_OUT_FILE",  # it is created if it is missing
         )  # fmt: skip
         if isinstance(outcome, Exception) != (not valid) or not (valid or isinstance(outcome, refusal)):
             wrong[name] = outcome

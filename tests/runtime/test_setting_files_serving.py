@@ -26,11 +26,11 @@ class Keys:
         self._keys = ApiKeys(self.path)
 
     def look(self) -> None:
-        """Look for changes, as a thread does twice a second."""
+        """Check for changes, as a thread does twice a second."""
         self._keys.look()
 
     def works(self) -> bool:
-        """Whether the key is known."""
+        """Return whether the key is known."""
         return self._keys.holder_of(self._key) is not None
 
 
@@ -45,11 +45,11 @@ class ListOfPolicy:
         self._digest = self._policy.policy.digest
 
     def look(self) -> None:
-        """Look for changes, as the agent does every second."""
+        """Check for changes, as the agent does every second."""
         self._policy.look()
 
     def works(self) -> bool:
-        """Whether the list is what it was."""
+        """Return whether the list is unchanged."""
         return self._policy.policy.digest == self._digest
 
 
@@ -71,11 +71,11 @@ class ServerCertificate:
         self._replaced, self._taken = Replaced(ServerFiles(self.path, key)), list[object]()
 
     def look(self) -> None:
-        """Look for changes, as gRPC does for each connection."""
+        """Check for changes, as gRPC does for each connection."""
         self._taken.append(self._replaced())
 
     def works(self) -> bool:
-        """Whether none was taken but those that can be used."""
+        """Return whether only usable certificates were loaded."""
         return self._replaced.first is not None and all(one is None for one in self._taken[:2])
 
 
@@ -84,7 +84,7 @@ class ServerCertificate:
 def test_hostile_files_change_nothing_while_serving(
     what: Any, kind: str, tables_model: Path, certificates: Certificates, tmp_path: Path
 ) -> None:
-    """What was read last stays in force, and the file that is put back later is read again."""
+    """The last valid content stays in force, and a valid file put back later is read again."""
     one = what(tmp_path, Good(tmp_path, tables_model, certificates))
     content = one.path.read_bytes()
     one.path.unlink()
@@ -99,7 +99,7 @@ def test_hostile_files_change_nothing_while_serving(
 
 
 def test_an_emptied_file_of_keys_revokes_only_on_purpose(tmp_path: Path) -> None:
-    """A file without keys keeps the last ones; `vouch keys remove` of the last key takes it away."""
+    """A file without keys keeps the last ones; `vouch keys remove` of the last key revokes it."""
     from runtime.keys_command import main
 
     path = tmp_path / "keys"
@@ -120,7 +120,7 @@ def test_an_emptied_file_of_keys_revokes_only_on_purpose(tmp_path: Path) -> None
 
 
 def test_a_change_while_keys_are_read_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys that change between the look at the file and its reading, at the start too, are read the next time."""
+    """Keys that change between the check of the file and its reading, also at the start, are read the next time."""
     path, read = tmp_path / "keys", read_file
     path.write_text(f"old:{'0' * 64}:shop\n")
 
@@ -137,7 +137,7 @@ def test_a_change_while_keys_are_read_is_seen(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_limit_holds_for_files_without_a_size(tmp_path: Path) -> None:
-    """A file that tells no size, as those of /proc, is read up to the limit and not further."""
+    """A file without a size, like those of /proc, is read up to the limit and not further."""
     assert len(read_file(Path("/proc/self/status"), 1 << 20)) > 100
     with pytest.raises(UnusableFile, match="larger than 1 KiB"):
         read_file(Path("/proc/self/smaps"), 1 << 10)

@@ -1,4 +1,4 @@
-"""A stop signal ends a process whatever hangs in it: a thread, the event loop, a job that will not end."""
+"""A stop signal ends a process even if a thread, the event loop or a job hangs."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ Server(uvicorn.Config(agent.app, port=0, log_level="warning")).run()
 
 
 def ends(program: str, folder: Path, number: int = signal.SIGTERM) -> tuple[int, str]:
-    """Exit code and log of a program that is stopped once it is ready."""
+    """Return exit code and log of a program that is stopped once it is ready."""
     log, output, script = folder / "log", folder / "output", folder / "program.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{program}")
     environment = os.environ | {
@@ -97,7 +97,7 @@ def ends(program: str, folder: Path, number: int = signal.SIGTERM) -> tuple[int,
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("hangs", HANGS)
 def test_a_server_ends(hangs: str, tmp_path: Path) -> None:
-    """SIGTERM ends a server: with 0 in order, and with 1 and the place of each thread where something hangs."""
+    """SIGTERM ends a server with 0, or, if something hangs, with 1 and the stack of each thread."""
     body = "\n".join(f"    {line}" for line in HANGS[hangs].strip("\n").splitlines())
     code, log = ends(SERVER.replace("{hang}", body), tmp_path)
     assert code == (0 if hangs == "nothing" else 1), log
@@ -107,6 +107,6 @@ def test_a_server_ends(hangs: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", [CONSOLE, REST], ids=["console", "rest"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_doors_end(program: str, number: int, tmp_path: Path) -> None:
-    """Console and REST end too while a thread of theirs hangs."""
+    """Console and REST end too while one of their threads hangs."""
     code, log = ends(program, tmp_path, number)
-    assert code in (1, -number), log  # uvicorn ends by the signal itself where it can
+    assert code in (1, -number), log  # uvicorn ends by the signal itself if it can

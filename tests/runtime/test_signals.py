@@ -1,4 +1,4 @@
-"""Signals, workers, and the port that they share."""
+"""Signals, workers, and their shared port."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ INFO = pb.GetModelInfoRequest()
 
 
 def test_a_second_sigterm_is_now(models: Path, tmp_path: Path) -> None:
-    """The first SIGTERM drains for as long as calls run; a second one ends it at once, with exit code 0."""
+    """The first SIGTERM drains running calls; a second one ends the server at once, with exit code 0."""
     replica = scorer(tmp_path, models)
     replica.settings = dict(replica.settings) | {"VOUCH_ML_LAME_DUCK_SECONDS": "60"}
     with running(replica):
@@ -29,11 +29,11 @@ def test_a_second_sigterm_is_now(models: Path, tmp_path: Path) -> None:
         with grpc.insecure_channel(replica.address) as channel:  # a lame duck still answers
             assert code_of(ScoringServiceStub(channel).GetModelInfo, INFO) == "OK"
         replica.process.send_signal(signal.SIGTERM)
-        assert replica.process.wait(START_SECONDS) == 0  # far less than it would have waited
+        assert replica.process.wait(START_SECONDS) == 0  # far below the drain time
 
 
 def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -> None:
-    """Kill -9 of the supervisor: its workers drain and end by themselves."""
+    """After kill -9 of the supervisor, its workers drain and end by themselves."""
     replica = scorer(tmp_path, models, workers=2)
     replica.start()
     try:
@@ -48,7 +48,7 @@ def test_workers_do_not_outlive_their_supervisor(models: Path, tmp_path: Path) -
 
 
 def test_a_sigterm_to_the_whole_group_drains(models: Path, tmp_path: Path) -> None:
-    """Service managers signal every process of a service: supervisor and workers still end in order, exit code 0."""
+    """If a service manager signals all processes, supervisor and workers still end in order, with exit code 0."""
     replica = scorer(tmp_path, models, workers=2)
     replica.own_group = True
     replica.start()

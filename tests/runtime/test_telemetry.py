@@ -1,4 +1,4 @@
-"""Logs and metrics: what they tell, and what they never hold."""
+"""Logs and metrics: their content, and what they never contain."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from testing.waiting import START_SECONDS, free_port, wait_for
 
 
 def test_nothing_personal_in_logs_and_metrics(models: Path, tmp_path: Path) -> None:
-    """A canary in every text of an order, also in one that fails, is in no log line, no metric, no error of ours."""
+    """A canary in every text of an order, also of a failing one, is in no log line, no metric, and no error of ours."""
     canary = "CANARY7f3a"
     settings = {"VOUCH_ML_LOG_EVERY": "1", "VOUCH_AGENT_LOG_EVERY": "1"}
     ports = {"VOUCH_ML_METRICS_LISTEN": free_port(), "VOUCH_AGENT_METRICS_LISTEN": free_port()}
@@ -85,7 +85,7 @@ def test_metrics_have_the_names_that_grpc_users_know(models: Path, tmp_path: Pat
 
 
 def test_request_ids_lead_through_all_logs(models: Path, tmp_path: Path) -> None:
-    """The id that a caller sends stands in the answer's headers and in the log of each service on the way."""
+    """The caller's request id is in the answer's headers and in the log of each service involved."""
     stack = Stack(tmp_path, models, settings={"VOUCH_ML_LOG_EVERY": "1", "VOUCH_AGENT_LOG_EVERY": "1"})
     body = {"transaction_id": "t", "user_id": "u", "timestamp": "2025-02-11T10:00:00"}
     try:

@@ -1,1 +1,1 @@
-"""Running services."""
+"""Tests of running services."""

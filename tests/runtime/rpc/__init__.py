@@ -1,1 +1,1 @@
-"""Tests of rpc."""
+"""Tests of RPC."""

@@ -1,4 +1,4 @@
-"""Deadlines, and bounds that keep one caller from taking what belongs to all."""
+"""Deadlines, and limits that keep one caller from taking everybody's capacity."""
 
 import asyncio
 import signal
@@ -23,18 +23,18 @@ from testing.servers.processes import Stack
 from testing.servers.replicas import running, scorer
 from testing.waiting import START_SECONDS, free_port, wait_for
 
-# -- bounds, deadlines, signals
+# -- limits, deadlines, signals
 
 
 def test_a_passed_deadline_does_no_work(models: Path, tmp_path: Path) -> None:
-    """A call whose deadline is over is not scored; the count of scored orders shows it."""
+    """A call whose deadline has passed is not scored; the count of scored orders shows it."""
     replica = scorer(tmp_path, models)
     with running(replica):
         wait_for(replica.serving, what="the scorer")
         with grpc.insecure_channel(replica.address) as channel:
             stub = ScoringServiceStub(channel)
             assert code_of(stub.Predict, pb.PredictRequest(transaction=message())) == "OK"
-            replica.signal(signal.SIGSTOP)  # what arrives now is read when its deadline is over
+            replica.signal(signal.SIGSTOP)  # calls that arrive now are read after their deadline
             calls = [stub.Predict.future(pb.PredictRequest(transaction=message()), timeout=0.3) for _ in range(5)]
             assert {call.exception().code().name for call in calls} == {"DEADLINE_EXCEEDED"}
             replica.signal(signal.SIGCONT)
@@ -45,7 +45,7 @@ def test_a_passed_deadline_does_no_work(models: Path, tmp_path: Path) -> None:
 
 
 async def test_more_batches_than_are_soon_done_are_refused(model: Bundle) -> None:
-    """Over the bound of batches: Overloaded at once, bad ones and good ones alike, while accepted ones are answered."""
+    """Above the limit of batches, good and bad ones get Overloaded at once, while accepted ones are answered."""
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(Scorer):
@@ -72,7 +72,7 @@ async def test_more_batches_than_are_soon_done_are_refused(model: Bundle) -> Non
 
 
 def test_rest_tells_when_to_come_again(models: Path, tmp_path: Path) -> None:
-    """An agent with no room answers REST with 429 and Retry-After; the log says how many were refused."""
+    """REST answers for an agent at its limit with 429 and Retry-After; the log has the number of refusals."""
     metrics = f"127.0.0.1:{free_port()}"
     settings = {
         "VOUCH_AGENT_SCORER_TIMEOUT_SECONDS": "60",

@@ -1,4 +1,4 @@
-"""ConcurrencyLimit of calls: those that wait leave the queue in peace, whatever happens at once."""
+"""ConcurrencyLimit of calls: waiting calls leave the queue correctly in any interleaving."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from runtime.rpc.concurrency import CallLimit
 
 
 async def test_a_call_is_cancelled_while_a_place_becomes_free() -> None:
-    """A waiting call that is cancelled in the moment in which a place is given back ends as cancelled and takes none."""
+    """A waiting call that is cancelled while capacity is released ends as cancelled and takes none."""
     places = CallLimit(2, taken=1)
     waiting = asyncio.create_task(places.wait())
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What gRPC's core is told, and how its threads stand."""
+"""Settings of gRPC's core, and the priority of its threads."""
 
 import os
 import subprocess
@@ -37,14 +37,14 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("module", ["ml_server.__main__", "agent_server.__main__", "http_bridge.ml"])
 def test_grpc_is_told_before_it_is_loaded(module: str) -> None:
-    """Its core reads the experiments once, when it is loaded; the user's own choice stands."""
+    """The core reads its experiments once, when it is loaded; a value set by the user is kept."""
     assert f"grpc with {EXPERIMENTS}" in run("-c", _FIRST.format(module=module)).stdout
     chosen = run("-c", _FIRST.format(module=module), env=os.environ | {"GRPC_EXPERIMENTS": ""})
     assert "grpc with \n" in chosen.stdout
 
 
 def test_grpc_knows_its_experiments() -> None:
-    """The pinned gRPC knows the names; of others it tells."""
+    """The pinned gRPC accepts the names; it reports unknown ones."""
     script = "import runtime, grpc; grpc.insecure_channel('127.0.0.1:1').close()"
     assert "Unknown experiment" not in run("-c", script).stderr
     done = run("-c", script, env=os.environ | {"GRPC_EXPERIMENTS": "no_such_thing"})
@@ -53,6 +53,6 @@ def test_grpc_knows_its_experiments() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
 def test_threads_of_grpc_give_way() -> None:
-    """They have a lower priority, and Python's threads keep theirs."""
+    """gRPC's threads have a lower priority, and Python's threads keep theirs."""
     done = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split() == ["True", "True", "True"], done.stderr

@@ -1,4 +1,4 @@
-"""What the guard lets through, and what callers are told where it does not."""
+"""Calls that the guard admits, and the errors of others."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -17,17 +17,17 @@ PATH: Final = f"/{METHOD.containing_service.full_name}/{METHOD.name}"
 
 
 class Known(Authenticator):
-    """Takes everybody for a shop."""
+    """Treats every caller as a shop."""
 
     def caller_of(self, headers: Any, context: Any) -> Caller:
-        """A shop, whoever it is."""
+        """Return a shop for any key."""
         return Caller("somebody", "shop")
 
 
 async def refused(
     behaviour: Callable[[Any, Any], Awaitable[Any]], roles: dict[str, tuple[str, ...]], seconds: float = 60.0
 ) -> tuple[grpc.StatusCode, str]:
-    """The code and the message of a call that is refused."""
+    """Return the code and the message of a refused call."""
     guard = Guard(max_in_flight=1, roles=roles, authenticator=Known())
     context: Any = LocalContext(seconds, ())
     with pytest.raises(grpc.aio.AbortError) as caught:
@@ -38,7 +38,7 @@ async def refused(
 
 
 async def not_reached(request: Any, call: Any) -> Any:
-    """Fail where it is called."""
+    """Fail if called."""
     raise AssertionError("the call was worked on")
 
 
@@ -50,13 +50,13 @@ async def test_no_work_begins_after_the_deadline() -> None:
 
 @pytest.mark.parametrize("roles", [{}, {PATH: ()}, {PATH: ("admin",)}])
 async def test_a_call_is_closed_to_roles_without_a_row(roles: dict[str, tuple[str, ...]]) -> None:
-    """PERMISSION_DENIED where the table of roles has no row for the call, an empty one, or one without the caller's role."""
+    """PERMISSION_DENIED if the roles table has no row for the call, an empty one, or one without the caller's role."""
     code, _ = await refused(not_reached, roles)
     assert code == grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_unknown_exceptions_tell_nothing() -> None:
-    """An exception that is none of ours is INTERNAL with a constant text: what it says may be personal."""
+    """An exception that is none of ours is INTERNAL with a constant text, since its message may be personal."""
 
     async def breaks(request: Any, call: Any) -> Any:
         raise KeyError("ada@example.com")

@@ -1,4 +1,4 @@
-"""Background jobs: none dies silently, each failure is logged, counted and followed by a restart, and health names it."""
+"""Background jobs: each failure is logged, counted and followed by a restart, and health names the job."""
 
 import ast
 import asyncio
@@ -64,11 +64,11 @@ ALLOWED = {
     ("stack/up.py", "_run"): "prints once that all is healthy",
     ("load_test/sending.py", "run"): "in a TaskGroup",
 }
-"""Who starts a task, a thread or a timer outside the supervisor, and why nothing is lost there."""
+"""Places that start a task, a thread or a timer outside the supervisor, and why no failure is lost there."""
 
 
 def _started() -> Iterator[tuple[str, str]]:
-    """File and function of each place in production code that starts something of its own."""
+    """Return file and function of each place in production code that starts one."""
     for package in PRODUCTION:
         for path in sorted((ROOT / package).rglob("*.py")):
             yield from _in(ast.parse(path.read_text()), str(path.relative_to(ROOT)), ())
@@ -86,27 +86,27 @@ def _in(node: ast.AST, path: str, names: tuple[str, ...]) -> Iterator[tuple[str,
 
 
 def test_nothing_runs_outside_the_supervisor() -> None:
-    """Production code starts a task, a thread or a timer only through Jobs, or where the table says who awaits it."""
+    """Production code starts a task, a thread or a timer only through Jobs, or where the table names its awaiter."""
     found = set(_started())
     assert sorted(found - ALLOWED.keys()) == [], "add a job to Jobs, or say in ALLOWED who awaits this"
     assert sorted(ALLOWED.keys() - found) == [], "these start nothing any more"
 
 
 class Time:
-    """A clock that moves when somebody sleeps."""
+    """A clock that advances when somebody sleeps."""
 
     def __init__(self) -> None:
         self.now, self.slept = 0.0, list[float]()
 
     async def sleep(self, seconds: float) -> None:
-        """Move the clock."""
+        """Advance the clock."""
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)
 
 
 def supervised(time: Time) -> Jobs:
-    """Jobs on a clock of their own."""
+    """Return jobs with their own clock."""
     return Jobs(clock=lambda: time.now, sleep=time.sleep)
 
 
@@ -118,7 +118,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_failing_job_is_logged_counted_and_restarted() -> None:
-    """Pauses double up to a bound, health names the job from the third failure on, and a success ends that."""
+    """Pauses double up to a limit, health names the job from the third failure on, and a success ends that."""
     time, outcomes = Time(), [*[ValueError("u-1 of a person")] * 12, None]
     rounds, seen = iter(outcomes), list[int]()
 
@@ -149,7 +149,7 @@ async def test_a_failing_job_is_logged_counted_and_restarted() -> None:
 
 
 async def test_an_endless_job_recovers_by_running() -> None:
-    """A job without rounds is restarted when it fails; once it has run for a while it counts as well."""
+    """A job without rounds is restarted when it fails; after running for a while it counts as healthy."""
     time, starts = Time(), list[float]()
 
     async def work() -> None:
@@ -169,7 +169,7 @@ async def test_an_endless_job_recovers_by_running() -> None:
 
 
 async def test_a_cancelled_part_is_a_failure_of_the_job() -> None:
-    """Where what a job waits for is cancelled by others, the job goes on; where the supervisor closes, it ends."""
+    """If a job's awaited part is cancelled by others, the job goes on; if the supervisor closes, it ends."""
     time, starts, ended = Time(), list[int](), list[str]()
 
     async def work() -> None:
@@ -193,7 +193,7 @@ async def test_a_cancelled_part_is_a_failure_of_the_job() -> None:
 
 
 async def test_a_job_says_when_its_next_round_is() -> None:
-    """What a round returns is the pause before the next; None is the job's own."""
+    """A round returns the pause before the next; None is the job's own interval."""
     time, pauses = Time(), iter([0.0, None, 3.0])
 
     async def work() -> float | None:
@@ -209,7 +209,7 @@ async def test_a_job_says_when_its_next_round_is() -> None:
 
 
 async def test_health_names_a_job_that_keeps_failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GetAgentInfo, gRPC's health and REST's tell which one it is; the services go on serving."""
+    """GetAgentInfo, gRPC's health and REST's name the job; the services go on serving."""
     monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 0.01)
     settings = AgentSettings.read(
         listen="127.0.0.1:0", metrics_listen="", scorer=f"127.0.0.1:{free_port()}", lame_duck_seconds=0.0,

@@ -30,13 +30,13 @@ INFO = pb.GetModelInfoRequest()
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """A certificate authority for one test."""
+    """Return a certificate authority for one test."""
     return trustme.CA()
 
 
 @pytest.fixture
 def certified(authority: trustme.CA, models: Path, tmp_path: Path) -> Iterator[tuple[Replica, Path]]:
-    """A scorer that asks its callers for a certificate, and the folder with the files."""
+    """Run a scorer that requires client certificates; yield it and the folder with the files."""
     served = authority.issue_cert("127.0.0.1", "localhost")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     served.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -53,7 +53,7 @@ def certified(authority: trustme.CA, models: Path, tmp_path: Path) -> Iterator[t
 
 
 def test_mutual_tls(authority: trustme.CA, certified: tuple[Replica, Path]) -> None:
-    """With a client CA, a caller needs TLS and a certificate of that CA; the agent gets through with its settings."""
+    """With a client CA, a caller needs TLS and a certificate of that CA; the agent connects with its settings."""
     replica, folder = certified
     ca = (folder / "ca.pem").read_bytes()
     mine = authority.issue_cert("caller")
@@ -84,7 +84,7 @@ def test_mutual_tls(authority: trustme.CA, certified: tuple[Replica, Path]) -> N
 
 @pytest.mark.parametrize("missing", ["VOUCH_ML_TLS_KEY", "VOUCH_ML_TLS_CERTIFICATE"])
 def test_half_a_pair_stops_the_start(missing: str, models: Path, tmp_path: Path) -> None:
-    """A certificate without its key, or a file that is none, is exit code 2 with a sentence."""
+    """A certificate without its key, or a file that is none, is exit code 2 with one line."""
     (tmp_path / "x.pem").write_text("no certificate")
     both = dict.fromkeys(("VOUCH_ML_TLS_KEY", "VOUCH_ML_TLS_CERTIFICATE"), str(tmp_path / "x.pem"))
     stack = Stack(tmp_path, models, settings={name: value for name, value in both.items() if name != missing})
@@ -95,8 +95,8 @@ def test_half_a_pair_stops_the_start(missing: str, models: Path, tmp_path: Path)
 
 
 def test_a_pair_of_no_use_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many connect meanwhile; the next good one is taken at once, and the one after it too."""
-    monkeypatch.setattr(tls, "_log", get_logger())  # one that is bound to no settings of before
+    """An unusable pair is logged once, however many connect; the next valid ones are loaded at once."""
+    monkeypatch.setattr(tls, "_log", get_logger())  # a logger without earlier settings
     certificates = Certificates(tmp_path / "certificates")
     watched = Replaced(ServerFiles(*certificates.pair))
     assert watched() is None

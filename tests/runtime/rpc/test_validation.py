@@ -1,4 +1,4 @@
-"""The contract's rules, compiled and in protovalidate's words."""
+"""The contract's rules, compiled, with the error texts of protovalidate."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
 
 
 def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
-    """A thousand orders, whole and documented, need no second look; so do the other requests of the contract."""
+    """A thousand orders, complete and documented, pass without protovalidate, and so do other requests of the contract."""
     from contract.messages import messages
 
     accepts = rules.message_predicate(Transaction.DESCRIPTOR)
@@ -53,7 +53,7 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
     ],
 )
 def test_what_is_refused_names_its_field(spoiled: dict[str, Any]) -> None:
-    """What the conditions do not accept is worded by protovalidate, with the field's path."""
+    """The error of a refused message is protovalidate's, with the field's path."""
     order = pb.PredictRequest(transaction=message())
     for name, value in spoiled.items():
         setattr(order.transaction, name, value)
