@@ -1,4 +1,4 @@
-"""What is shipped: wheels that hold all they need, and examples that do what they say."""
+"""Distributions: wheels with all they need, and working examples."""
 
 import json
 import os
@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "examples"
 
 
 def built(project: Path, folder: Path) -> Path:
-    """The wheel of a project, made by its own build backend."""
+    """Return the wheel of a project, made by its own build backend."""
     done = run("-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder), cwd=project)
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
@@ -27,7 +27,7 @@ def built(project: Path, folder: Path) -> Path:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """Python of a new environment that has what the project depends on, and nothing of the project."""
+    """Return Python of a new environment with the project's dependencies, but not the project."""
     venv.create(tmp_path / "venv", symlinks=True)
     site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
     for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     files = [module.__file__ for module in (agent_server, stack, vouch)]
     print(json.dumps({"usage": run_command("--help"), "help": help_texts, "files": files}))
 """
-"""What the wheel has to be good for; in one process, since each takes a second of imports."""
+"""The commands that must work from the wheel; in one process, since each takes a second of imports."""
 
 
 def install(wheel: Path, python: Path) -> None:
@@ -85,7 +85,7 @@ def install(wheel: Path, python: Path) -> None:
 
 
 def ran(python: Path, folder: Path, *arguments: str) -> str:
-    """What a command of the environment prints, in a folder that is not the project's."""
+    """Return the output of a command of the environment, run in a folder outside the project."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VOUCH_", "PYTHON"))}
     done = subprocess.run(
         [str(python), *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=240, check=False
@@ -95,7 +95,9 @@ def ran(python: Path, folder: Path, *arguments: str) -> str:
 
 
 def test_the_wheel_is_a_working_vouch(tmp_path: Path, bare: Path) -> None:
-    """Installed where the project is not: every command says what it takes, data is made, a model is trained and scores."""
+    """Installed outside the project, every command prints its usage, data is generated, and a model is trained and
+    scores.
+    """
     install(built(ROOT, tmp_path / "dist"), bare)
     (tmp_path / "use.py").write_text(USE)
     report = json.loads(ran(bare, tmp_path, "use.py").splitlines()[-1])
@@ -107,7 +109,9 @@ def test_the_wheel_is_a_working_vouch(tmp_path: Path, bare: Path) -> None:
 
 
 def test_the_client_is_a_wheel_of_its_own(tmp_path: Path, bare: Path, stack: Stack) -> None:
-    """Stubs and policy without a server: the examples run with it against a real edge, synchronously and with asyncio."""
+    """The examples run with the client's wheel, without server code, against a real edge, synchronously and with
+    asyncio.
+    """
     wheel = built(ROOT / "clients", tmp_path / "dist")
     with zipfile.ZipFile(wheel) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {
@@ -123,7 +127,7 @@ def test_the_client_is_a_wheel_of_its_own(tmp_path: Path, bare: Path, stack: Sta
 
 
 def test_a_call_by_reflection_alone(stack: Stack, tmp_path: Path) -> None:
-    """The edge tells what it takes, and an order is decided without a stub."""
+    """By the edge's reflection, an order is decided without a stub."""
     done = run(str(EXAMPLES / "by_reflection.py"), stack.address("edge"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     output = done.stdout
@@ -131,7 +135,7 @@ def test_a_call_by_reflection_alone(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_the_notebook_runs(tmp_path: Path) -> None:
-    """Cell by cell as they stand, but with fewer orders and rounds, in a folder of its own: data, model, figures, scores."""
+    """All cells run unchanged, but with fewer orders and rounds, in a separate folder: data, model, figures, scores."""
     cells = json.loads((EXAMPLES / "train_and_score.ipynb").read_text())["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert len(code) >= 4

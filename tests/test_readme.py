@@ -1,4 +1,4 @@
-"""The README and the documents stay true."""
+"""The README and the documentation match the program."""
 
 import json
 import re
@@ -28,7 +28,7 @@ DOCS = {document.name: text for document, text in DOCUMENTS.items()}
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_curl_command_works(stack: Stack) -> None:
-    """Each curl example of the documents, run as it stands but for the ports, answers 200."""
+    """Each curl example of the documentation, with only the ports changed, gets 200."""
     commands = re.findall(r"^curl .*?(?=\n(?!  ))", TEXT.replace("\\\n", ""), re.MULTILINE | re.DOTALL)
     assert len(commands) >= 2
     for command in commands:
@@ -46,20 +46,20 @@ def test_every_curl_command_works(stack: Stack) -> None:
 
 
 def test_the_python_example_works(stack: Stack) -> None:
-    """The gRPC example runs as it stands but for the port."""
+    """The gRPC example runs with only the port changed."""
     code = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0].replace("localhost:50052", stack.address("agent"))
     exec(compile(code, "docs/api.md", "exec"), {})
 
 
 def test_every_column_is_told() -> None:
-    """All columns of files stand in docs/data.md."""
+    """All columns of files are in docs/data.md."""
     words = set(re.findall(r"\w+", DOCS["data.md"]))
     assert set(FILE_SCHEMA.names) <= words
     assert f"The {len(FILE_SCHEMA)} columns" in DOCS["data.md"]
 
 
 def test_every_setting_is_told() -> None:
-    """All settings stand in docs/settings.md, and no document names one that does not exist."""
+    """All settings are in docs/settings.md, and no page names one that does not exist."""
     known = {"VOUCH_MODELS_DIR", LOAD_KEY}
     for settings in (
         AgentSettings, ClientSettings, ConsoleSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings,
@@ -71,20 +71,20 @@ def test_every_setting_is_told() -> None:
 
 
 def test_the_documented_errors_are_those_of_the_table() -> None:
-    """docs/api.md tells each reason with its status in gRPC and in REST as the table of statuses has it."""
+    """docs/api.md has each reason with the statuses in gRPC and REST of the table."""
     rows = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \| (\d+) \|", DOCS["api.md"], re.MULTILINE)
     assert rows == [(reason_name(reason), status.code.name, str(status.http)) for reason, status in STATUSES.items()]
 
 
 def test_the_documented_order_is_the_contracts() -> None:
-    """Each body that the documents send by curl is the order of contract/examples.py."""
+    """Each body in a curl example is the order of contract/examples.py."""
     bodies = re.findall(r"-d '(.*?)'", TEXT)
     assert len(bodies) >= 2
     assert all(json.loads(body) == DOCUMENTED_ORDER for body in bodies)
 
 
 def test_every_command_exists() -> None:
-    """Each `vouch` command that the documents name is a command, and each make target is a target."""
+    """Each `vouch` command and each make target in the documentation exists."""
     makefile = (ROOT / "Makefile").read_text()
     assert set(re.findall(r"\.venv/bin/vouch ([a-z-]+)", TEXT)) <= vouch.COMMANDS.keys()
     for target in set(re.findall(r"\bmake ([a-z-]+)", TEXT)) - {"sure"}:
@@ -92,7 +92,7 @@ def test_every_command_exists() -> None:
 
 
 def test_every_link_and_file_is_there() -> None:
-    """Each link of a document leads to a file, and each file of ours that one names is there, or made by a recipe."""
+    """Each link leads to a file, and each file of ours that a page names exists, or is made by a recipe."""
     made = set(re.findall(r"^--- /dev/null\n\+\+\+ b/(\S+)$", DOCS["recipes.md"], re.MULTILINE))
     for document, text in DOCUMENTS.items():
         for link in re.findall(r"\]\(([^)#:]+)\)", text):

@@ -1,4 +1,4 @@
-"""docs/recipes.md stays true: each recipe is carried out, as it is written, in a copy of the project."""
+"""docs/recipes.md works: each recipe is run, as written, in a copy of the project."""
 
 import multiprocessing
 import os
@@ -22,9 +22,9 @@ TABLE = {
 }
 BLOCK = re.compile(r"^```(diff|bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GIT = shutil.which("git")
-# What a diff hangs on is the text around its lines: their numbers move as the project grows.
+# A diff is located by the text around its lines: their numbers change as the project grows.
 COMMANDS = {"diff": ["git", "apply", "--unidiff-zero", "-C1", "-"], "bash": ["bash", "-e", "-s"]}
-# Most of the time of a check goes into importing these: done once, in a process that all checks are forked off.
+# Most of the time of a check is importing these: done once, in a process that all checks are forked from.
 FOREIGN = [
     "fastapi_offline",
     "grpc.aio",
@@ -48,20 +48,20 @@ assert data_gen.__file__.startswith(os.getcwd())
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project, with the environment of this process as its .venv."""
+    """Copy the project, with the environment of this process as its .venv."""
     return copy_project(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def forks() -> ForkServerContext:
-    """Processes that have the foreign packages from the start."""
+    """Run processes with the third-party packages loaded."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(FOREIGN)
     return context
 
 
 def carried_out(kind: str, block: str, project: Path) -> tuple[int, str]:
-    """Exit code and output of a diff that is applied, or of commands that are run."""
+    """Return exit code and output of applying a diff, or of running commands."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VOUCH_", "GIT_"))}
     done = subprocess.run(
         COMMANDS[kind],
@@ -77,7 +77,7 @@ def carried_out(kind: str, block: str, project: Path) -> tuple[int, str]:
 
 
 def checked(block: str, project: Path, forks: ForkServerContext) -> tuple[int | None, str]:
-    """Exit code and output of a check."""
+    """Return exit code and output of a check."""
     script = project / "check.py"
     script.write_text(PRELUDE.format(project=str(project)) + block)
     process = forks.Process(target=runpy.run_path, args=(str(script),))
@@ -89,7 +89,7 @@ def checked(block: str, project: Path, forks: ForkServerContext) -> tuple[int | 
 @pytest.mark.skipif(GIT is None or not (ROOT / ".git").exists(), reason="the project is not kept by git here")
 @pytest.mark.parametrize("title", RECIPES)
 def test_the_recipe_works(title: str, project: Path, forks: ForkServerContext) -> None:
-    """Its diffs apply, its commands run, and its check holds."""
+    """The diffs apply, the commands run, and the check passes."""
     blocks = BLOCK.findall(RECIPES[title])
     assert [kind for kind, _ in blocks if kind != "bash"] == ["diff", "python"]
     for kind, block in blocks:
@@ -98,7 +98,7 @@ def test_the_recipe_works(title: str, project: Path, forks: ForkServerContext) -
 
 
 def test_each_recipe_names_the_files_it_touches() -> None:
-    """The table names, for each recipe, just the files that its diffs change or make."""
+    """The table names, for each recipe, exactly the files that its diffs change or create."""
     assert [title.casefold() for title in RECIPES] == [title.casefold() for title in TABLE]
     for (title, steps), named in zip(RECIPES.items(), TABLE.values(), strict=True):
         assert named == set(re.findall(r"^\+\+\+ b/(\S+)$", steps, re.MULTILINE)), title

@@ -1,4 +1,4 @@
-"""The example in TypeScript: generated from the contract, type-checked, and asking the edge as a browser does."""
+"""The TypeScript example: generated from the contract, type-checked, and calling the edge as a browser does."""
 
 import hashlib
 import shutil
@@ -11,7 +11,7 @@ from testing.servers.processes import ROOT, Stack
 
 HOME = ROOT / "examples" / "typescript"
 _KEPT = ROOT / ".tools" / "typescript"
-"""Packages that were installed, by the digest of their lock: `npm ci` unpacks 155 MB."""
+"""Installed packages, by the digest of their lock: `npm ci` unpacks 155 MB."""
 
 
 def npm(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -22,7 +22,7 @@ def npm(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """The example with its packages, beside the contract's descriptors, and nothing else of the project."""
+    """Return the example with its packages and the contract's descriptors, and nothing else of the project."""
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
     folder = tmp_path / "examples" / "typescript"
@@ -43,7 +43,7 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.mark.envoy
 def test_the_example_in_typescript(example: Path, stack: Stack) -> None:
-    """`npm ci`, `npm run build` and `npm start` as documented: a decision, and what is wrong with which field."""
+    """`npm ci`, `npm run build` and `npm start` work as documented: a decision, and errors by field."""
     built = npm(example, "run", "build")
     assert built.returncode == 0, built.stdout + built.stderr
     done = npm(example, "start", "--silent", "--", stack.url("edge"))
@@ -54,7 +54,7 @@ def test_the_example_in_typescript(example: Path, stack: Stack) -> None:
 
 
 def test_the_lock_names_hashes_and_no_host() -> None:
-    """What is installed is what was locked, wherever it comes from."""
+    """The lock has a hash for each package, and no host."""
     lock = (HOME / "package-lock.json").read_text()
     assert lock.count('"integrity": "sha512-') > 15
     assert "://" not in lock and '"resolved"' not in lock

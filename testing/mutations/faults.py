@@ -74,7 +74,7 @@ FAULTS: Final = [
         "agent_server/ledger/writer.py",
         _LEDGER,
         (
-            "a write is recorded although its caller was told that it was not",
+            "a write is recorded although its caller got an error",
             "waiting = [one for one in waiting if not one[2].done()]",
             "waiting = list(waiting)",
         ),
@@ -119,7 +119,7 @@ FAULTS: Final = [
         ("the denial threshold is exclusive", "if score <= deny_up_to:", "if score < deny_up_to:"),
         ("the approval threshold is exclusive", "elif score >= approve_from:", "elif score > approve_from:"),
         (
-            "one field more is needed than is told",
+            "one field more is needed than documented",
             "if known >= self.minimum_evidence:",
             "if known > self.minimum_evidence:",
         ),

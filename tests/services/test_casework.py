@@ -1,4 +1,4 @@
-"""Cases through all doors: the queue, claims, verdicts; hostile bodies; the terminal."""
+"""Cases over all transports: the queue, claims, verdicts; hostile bodies; the terminal."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 def cases_of(stack: Stack, bodies: Iterable[dict[str, Any]], most: int) -> list[tuple[dict[str, Any], str]]:
-    """Review orders under new ids until so many went to a person; each of those with the id of its case."""
+    """Review orders with new ids until `most` became cases; return each with the id of its case."""
     found: list[tuple[dict[str, Any], str]] = []
     for body in bodies:
         new = f"casework-{next(_numbers)}"
@@ -36,7 +36,7 @@ def cases_of(stack: Stack, bodies: Iterable[dict[str, Any]], most: int) -> list[
 
 
 def between(stack: Stack, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of orders whose score lies between the thresholds."""
+    """Return the orders with a score between the thresholds."""
     answer = post(stack, ("rest_ml", f"{BOTH[0][1]}:batch"), {"transactions": bodies}).json()
     scores = [result["result"]["legitimacy_score"] for result in answer["results"]]
     return [body for body, score in zip(bodies, scores, strict=True) if DENY_UP_TO < score < APPROVE_FROM]
@@ -44,23 +44,23 @@ def between(stack: Stack, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def uncertain(stack: Stack, few: Path) -> list[dict[str, Any]]:
-    """Orders that go to a person."""
+    """Return orders that become cases."""
     return [body for body, _ in cases_of(stack, between(stack, [order.body for order in read_orders(few)]), 12)]
 
 
 @pytest.fixture
 def open_cases(stack: Stack, uncertain: list[dict[str, Any]]) -> list[str]:
-    """Ids of new cases: whoever works off the queue of the shared services has had none of them yet."""
+    """Return the ids of new cases, which no other test has claimed."""
     return [case_id for _, case_id in cases_of(stack, uncertain, 8)]
 
 
 def step(client: httpx.Client, stack: Stack, path: str, **body: Any) -> httpx.Response:
-    """One step of casework over REST."""
+    """Send one request of casework over REST."""
     return client.post(f"{stack.url('rest_agent')}/api/v1/cases/{path}", json=body, headers=_JSON)
 
 
 def test_a_case_over_rest(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
-    """Claimed, renewed, commented and denied; the decision then says that a human made it, and the history tells all."""
+    """A case is claimed, renewed, commented and denied; the decision names a human, and the history has every event."""
     case_id = open_cases[0]
     claimed = step(client, stack, f"{case_id}/claim").json()
     assert claimed["case"]["status"] == "claimed" and claimed["token"] == 1
@@ -79,7 +79,7 @@ def test_a_case_over_rest(client: httpx.Client, stack: Stack, open_cases: list[s
 
 
 def test_a_case_through_envoy(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
-    """The same steps in canonical JSON at the edge; labels come as a stream."""
+    """The same requests work as canonical JSON at the edge; labels come as a stream."""
     case_id, edge = open_cases[1], stack.url("edge")
     claimed = client.post(f"{edge}/v1/cases/{case_id}:claim", json={}).json()
     token = claimed["token"]
@@ -96,7 +96,9 @@ def test_a_case_through_envoy(client: httpx.Client, stack: Stack, open_cases: li
 
 
 def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
-    """The most urgent first, page after page; the next one to claim is the first that is open and was not given back."""
+    """Pages are sorted by priority; the next case to claim is the first that is open and was not released by the
+    caller.
+    """
     url, found, token = f"{stack.url('rest_agent')}/api/v1/cases", [], ""
     while True:
         query: dict[str, str | int] = {"status": "open", "order": "priority", "page_size": 3, "page_token": token}
@@ -119,12 +121,12 @@ def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, o
 
 
 def _was_released(client: httpx.Client, url: str) -> bool:
-    """Whether somebody gave a case back: here all reviewers are one, who has no name."""
+    """Return whether a case was released: here all reviewers are one, without a name."""
     return "released" in [event["kind"] for event in client.get(url).json()["events"]]
 
 
 def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
-    """By REST and at the edge: the same report twice is one outcome, the latest is the label; unknown orders are 404."""
+    """By REST and at the edge, a repeated report is one outcome, the latest is the label, and unknown orders are 404."""
     rest, edge = f"{stack.url('rest_agent')}/api/v1/outcomes", f"{stack.url('edge')}/v1/outcomes"
     order = post(stack, BOTH[1], DOCUMENTED | {"transaction_id": "outcome/1"}).json()["transaction_id"]
     bad = {"transaction_id": order, "kind": "chargeback", "occurred_at": "2025-03-20T08:00:00", "source": "bank"}
@@ -145,7 +147,7 @@ def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
 
 
 def test_outcomes_come_from_a_file(stack: Stack, tmp_path: Path) -> None:
-    """Each line is reported once; what is wrong is told by its line, never raw; a bad file is a sentence."""
+    """Each line is reported once; an error names its line, never raw; a bad file is one line of error."""
     for number in range(3):
         assert post(stack, BOTH[1], DOCUMENTED | {"transaction_id": f"file-{number}"}).status_code == 200
     file, env = tmp_path / "outcomes.csv", stack.environment() | {"VOUCH_CLIENT_AGENT": stack.address("agent")}
@@ -201,7 +203,7 @@ HOSTILE: tuple[bytes, ...] = (
 
 
 def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
-    """Every step with bodies of the wrong kind, to cases that are there or not: 4xx with a sentence, and nothing moves."""
+    """Every request with wrong bodies, to existing and missing cases, is a 4xx with a message, and nothing changes."""
     case_id, base, calls = open_cases[2], f"{stack.url('rest_agent')}/api/v1/cases", 0
     before = client.get(f"{base}/{case_id}").json()
     paths = [
@@ -225,7 +227,7 @@ def test_hostile_bodies_of_casework(client: httpx.Client, stack: Stack, open_cas
 
 
 def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> None:
-    """`vouch cases` from list to verdict; a hostile comment does not reach the terminal raw; errors are a sentence."""
+    """`vouch cases` works from list to verdict; a hostile comment is escaped in the terminal; errors are one line."""
     case_id = open_cases[3]
     with_agent = stack.environment() | {"VOUCH_CLIENT_AGENT": stack.address("agent")}
 

@@ -1,4 +1,4 @@
-"""`vouch demo`: a model and a dataset, all services, a stream of orders, an end."""
+"""`vouch demo`: a model and a dataset, all services, a stream of orders, and a clean end."""
 
 import signal
 from pathlib import Path
@@ -13,7 +13,7 @@ SERVICES = ("ml", "agent", "bridge_ml", "bridge_agent", "console", "envoy")
 
 
 def demonstrated(folder: Path, models: Path, dataset: Path) -> dict[str, str]:
-    """What a demo needs: a small dataset in its folder; its environment."""
+    """Return the environment of a demo, with a small dataset in its folder."""
     rows = dataset.read_text().splitlines(keepends=True)[:601]
     (folder / "abuse_dataset_5000_v2.csv").write_text("".join(rows))
     return moved(models)
@@ -21,7 +21,9 @@ def demonstrated(folder: Path, models: Path, dataset: Path) -> dict[str, str]:
 
 @pytest.mark.envoy
 def test_the_demo_shows_decisions(models: Path, dataset: Path, tmp_path: Path) -> None:
-    """Orders of both classes are streamed and none fails, what services say is in the named log alone, and all ends with 0."""
+    """Orders of both classes are streamed without failures, services' output is in the named log only, and all exit
+    with 0.
+    """
     environment = demonstrated(tmp_path, models, dataset)
     done = run("-m", "vouch", "demo", "--seconds", "2", cwd=tmp_path, env=environment, seconds=4 * START_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -43,7 +45,7 @@ def test_the_demo_shows_decisions(models: Path, dataset: Path, tmp_path: Path) -
 
 @pytest.mark.envoy
 def test_a_demo_that_is_terminated_leaves_nothing(models: Path, dataset: Path, tmp_path: Path) -> None:
-    """SIGTERM while its services start: it ends, and every service with it."""
+    """After SIGTERM while its services start, it ends, and every service with it."""
     environment = demonstrated(tmp_path, models, dataset)
     process = launch([PYTHON, "-m", "vouch", "demo", "--seconds", "3600"], cwd=tmp_path, env=environment)
     log = tmp_path / "vouch_demo.log"
@@ -58,7 +60,7 @@ def test_a_demo_that_is_terminated_leaves_nothing(models: Path, dataset: Path, t
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
 def test_a_demo_of_no_length_is_refused(seconds: str) -> None:
-    """Exit code 2 and the option's name, before anything starts."""
+    """The error is exit code 2 with the option's name, before anything starts."""
     with pytest.raises(SystemExit) as caught:
         call("demo", "--seconds", seconds)
     assert caught.value.code == 2

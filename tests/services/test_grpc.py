@@ -24,7 +24,7 @@ from testing.waiting import START_SECONDS
 
 
 def test_reflection_lists_the_services(stack: Stack) -> None:
-    """Both servers tell their services by reflection and health by service name."""
+    """Both servers list their services by reflection, and health by service name."""
     wanted = {"ml": "vouch.v1.ScoringService", "agent": "vouch.v1.AgentService"}
     for name, service in wanted.items():
         with grpc.insecure_channel(stack.address(name)) as channel:
@@ -46,7 +46,7 @@ def test_reflection_lists_the_services(stack: Stack) -> None:
     ],
 )
 def test_grpc_errors_carry_details(stack: Stack, changed: dict[str, Any], field: str) -> None:
-    """INVALID_ARGUMENT carries one ErrorInfo of domain vouch and the violations by field, from both services."""
+    """INVALID_ARGUMENT has one ErrorInfo of domain vouch and the violations by field, from both services."""
     order = message(**changed)
     with grpc.insecure_channel(stack.address("ml")) as ml, grpc.insecure_channel(stack.address("agent")) as decider:
         calls: list[Any] = [
@@ -73,7 +73,7 @@ def test_a_missing_transaction_is_named(stack: Stack) -> None:
 
 
 def test_a_huge_message_is_refused(stack: Stack) -> None:
-    """Ten megabytes over gRPC are refused by size, and the server goes on."""
+    """Ten megabytes over gRPC are refused by size, and the server continues."""
     with grpc.insecure_channel(stack.address("ml")) as channel:
         stub = ScoringServiceStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
@@ -93,7 +93,7 @@ def batch(stack: Stack, orders: list[Any], **options: Any) -> scoring.PredictBat
 
 
 def test_a_batch_is_scored_like_its_orders(stack: Stack, table: Any) -> None:
-    """A batch of sparse and full orders gets, in order, what each alone gets, with and without reasons."""
+    """Sparse and full orders of a batch get, in order, the answers of single calls, with and without reasons."""
     orders = [message(), *messages(table.slice(0, 60)), message(new_device=None)]
     with grpc.insecure_channel(stack.address("ml")) as channel:
         alone = [
@@ -109,7 +109,7 @@ def test_a_batch_is_scored_like_its_orders(stack: Stack, table: Any) -> None:
 
 
 def test_levels_of_explanation(stack: Stack) -> None:
-    """A level says how much is explained, alone as in a batch; one that does not exist is refused by name."""
+    """The level sets how much is explained, alone and in a batch; an unknown level is refused by name."""
     with grpc.insecure_channel(stack.address("ml")) as channel:
         predict = ScoringServiceStub(channel).Predict
         for level, reasons, contributions in (
@@ -129,7 +129,7 @@ def test_levels_of_explanation(stack: Stack) -> None:
 
 
 def test_a_bad_order_of_a_batch_fails_as_chosen(stack: Stack) -> None:
-    """A bad order fails the call, named by its index, or alone in its place; none and too many are refused."""
+    """A bad order fails the call, named by its index, or only itself; an empty and a too large batch are refused."""
     orders = [message(), message(order_amount=-1.0), message()]
     with pytest.raises(grpc.RpcError) as caught:
         batch(stack, orders)
@@ -146,7 +146,7 @@ def test_a_bad_order_of_a_batch_fails_as_chosen(stack: Stack) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, 2**63 - 1, 253_402_300_800])
 def test_moments_that_cannot_be_are_refused(stack: Stack, seconds: int) -> None:
-    """A moment in a request that no ledger could hold is INVALID_ARGUMENT, wherever it stands: fuzzing found an INTERNAL."""
+    """A timestamp beyond the ledger's range is INVALID_ARGUMENT in every request: fuzzing found an INTERNAL."""
     moment = Timestamp(seconds=seconds)
     with grpc.insecure_channel(stack.address("agent")) as channel:
         calls: list[Callable[[], object]] = [

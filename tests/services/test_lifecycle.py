@@ -1,4 +1,4 @@
-"""Starting, failing and stopping: any order, a scorer that goes away, signals, taken ports."""
+"""Starting, failing and stopping: in any order, without a scorer, by signals, with taken ports."""
 
 import datetime as dt
 import io
@@ -23,13 +23,15 @@ from testing.waiting import START_SECONDS, free_port, wait_for
 
 
 def review(stack: Stack, transaction_id: str = "test-001") -> httpx.Response:
-    """Post the documented order to the agent, under an id."""
+    """Post the documented order to the agent, with a new id."""
     url = stack.url("rest_agent") + "/api/v1/review"
     return httpx.post(url, json=DOCUMENTED | {"transaction_id": transaction_id}, timeout=START_SECONDS)
 
 
 def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
-    """Bridge first, then agent, then scorer: no score until it is there, a clear health, recovery without a restart."""
+    """Bridge first, then agent, then scorer: no score until it runs, a clear health status, and recovery without a
+    restart.
+    """
     stack = Stack(tmp_path, models)
     try:
         stack.start("rest_agent", "rest_ml")
@@ -55,7 +57,7 @@ def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_model_the_scorer_waits_for_one(models: Path, tmp_path: Path) -> None:
-    """A scorer without a model says unhealthy and what to run, and serves as soon as there is one."""
+    """A scorer without a model is unhealthy and says what to run, and serves as soon as there is one."""
     empty = tmp_path / "models"
     stack = Stack(tmp_path, empty)
     try:
@@ -73,7 +75,7 @@ def test_without_a_model_the_scorer_waits_for_one(models: Path, tmp_path: Path) 
 
 
 def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> None:
-    """A review that waits for its score when SIGTERM comes is still kept and answered; then the agent exits with 0."""
+    """A review that waits for its score at SIGTERM is still recorded and answered; then the agent exits with 0."""
     metrics = f"127.0.0.1:{free_port()}"
     settings = {"VOUCH_AGENT_METRICS_LISTEN": metrics, "VOUCH_AGENT_SCORER_TIMEOUT_SECONDS": "60"}
     stack = Stack(tmp_path, models, settings=settings)
@@ -105,7 +107,7 @@ def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> Non
 
 
 def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
-    """Under load the scorer drains: calls end well or were never begun, at most one failure a client, exit code 0."""
+    """Under load the scorer drains: calls succeed or never began, with at most one failure per client, and exit code 0."""
     stack = Stack(tmp_path, models)
     codes: list[grpc.StatusCode] = []
     stopping = threading.Event()
@@ -133,7 +135,7 @@ def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
         assert stack.stop("ml") == 0
         for each in clients:
             each.join()
-        # CANCELLED is what gRPC tells of a call that reached the socket and was never handed to the server.
+        # gRPC reports CANCELLED for a call that reached the socket and was never passed to the server
         assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         assert len(codes) - codes.count(grpc.StatusCode.OK) == len(clients)
     finally:
@@ -156,13 +158,13 @@ def test_a_taken_port_is_named(module: str, models: Path, tmp_path: Path) -> Non
 
 
 def test_vouch_up_names_a_taken_port() -> None:
-    """`vouch up` with a port taken starts nothing, exits with 2 and names the port."""
+    """If a port is taken, `vouch up` starts nothing, exits with 2 and names the port."""
     with socket.socket() as taken:
         try:
             taken.bind(("127.0.0.1", 50051))
             taken.listen()
         except OSError:
-            pass  # then somebody else has taken it: as good
+            pass  # then another process has taken it: as good
         done = run("-m", "vouch", "up")
     assert done.returncode == 2
     assert "port 50051 (for ml) is taken" in done.stderr
@@ -177,7 +179,7 @@ def test_wrong_settings_stop_the_start(models: Path, tmp_path: Path) -> None:
 
 
 def test_thresholds_are_settable(models: Path, tmp_path: Path) -> None:
-    """With other thresholds the same order gets another decision, and the policy says so."""
+    """With other thresholds the same order gets another decision, and the policy has them."""
     settings = {"VOUCH_AGENT_DENY_THRESHOLD": "0.0001", "VOUCH_AGENT_APPROVE_THRESHOLD": "0.001"}
     stack = Stack(tmp_path, models, settings=settings)
     try:
@@ -197,11 +199,11 @@ def test_a_broken_envoy_is_not_ours() -> None:
 
 
 def test_a_signal_while_a_line_is_printed_ends_vouch_up() -> None:
-    """Honcho's handler of signals prints too: where it interrupts a print, it loses its line and goes on."""
+    """Honcho's signal handler prints too: if it interrupts a print, its line is lost and it continues."""
     handled: list[str] = []
 
     class Interrupted(io.RawIOBase):
-        """Where a signal comes while it is written to."""
+        """A file in which a signal arrives during a write."""
 
         def writable(self) -> bool:
             return True

@@ -10,7 +10,9 @@ from testing.waiting import START_SECONDS, wait_for
 
 
 def test_the_load_test_counts_by_class(stack: Stack, few: Path) -> None:
-    """The documented load test streams both classes, prints decisions, precision, recall and percentiles, exit 0."""
+    """The documented load test streams both classes and prints decisions, precision, recall and percentiles, exit code
+    0.
+    """
     arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(few)]
     done = run("test_api.py", *arguments, "--rate", "40", "--duration", "2")
     assert done.returncode == 0, done.stderr
@@ -20,7 +22,7 @@ def test_the_load_test_counts_by_class(stack: Stack, few: Path) -> None:
 
 
 def test_ctrl_c_still_prints_the_summary(stack: Stack, few: Path, tmp_path: Path) -> None:
-    """Interrupted, the load test shows one line a request and the summary, exit 0."""
+    """Interrupted, the load test prints one line per request and the summary, with exit code 0."""
     command = [PYTHON, "test_api.py", "--api-url", stack.url("rest_agent"), "--dataset", str(few), "--rate", "5"]
     output = tmp_path / "output"
     with output.open("wb") as written:
@@ -34,7 +36,7 @@ def test_ctrl_c_still_prints_the_summary(stack: Stack, few: Path, tmp_path: Path
 
 
 def test_load_tests_take_files_without_the_newer_columns(stack: Stack, few: Path, tmp_path: Path) -> None:
-    """A file with the documented columns only works, and no label is ever sent."""
+    """A file with only the documented columns works, and no label is ever sent."""
     from contract.fields import LABELS
     from load_test.orders import read_orders
 
@@ -72,14 +74,14 @@ def test_load_tests_take_files_without_the_newer_columns(stack: Stack, few: Path
     ],
 )
 def test_load_test_options_are_checked(arguments: list[str], words: str) -> None:
-    """A bad option is exit code 2 and a sentence that names it."""
+    """A bad option is exit code 2 and one line that names it."""
     done = run("test_api.py", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
 
 
 def test_an_absent_service_is_told(few: Path) -> None:
-    """Nothing listening: the load test says so for each request and exits with 1."""
+    """If nothing listens, the load test reports it for each request and exits with 1."""
     arguments = ["--api-url", "http://127.0.0.1:9", "--dataset", str(few)]
     done = run("test_api.py", *arguments, "--rate", "10", "--duration", "0.5", "--retries", "0")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Memory through the doors: raw orders get the fields that the shop left out, over REST, and the record tells them."""
+"""History over REST: orders without history fields are completed, and the record has the completed fields."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ RAW = {
 
 
 def test_a_raw_order_is_completed(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past orders are imported; two raw orders later the answer says what memory filled in, and so does the record."""
+    """After an import of past orders, the second of two orders has completed fields in the answer and in the record."""
     stack = Stack(tmp_path, models)
     past = pa.table(
         {

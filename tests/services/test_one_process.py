@@ -1,4 +1,4 @@
-"""`vouch serve`: one process that answers as the separate ones do, behind the same guard."""
+"""`vouch serve`: one process with the answers of separate ones, behind the same guard."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from testing.waiting import START_SECONDS, free_port, wait_for
 
 @pytest.fixture(scope="module")
 def one(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything in one process."""
+    """Run everything in one process."""
     with_metrics = {"VOUCH_ML_METRICS_LISTEN": f"127.0.0.1:{free_port()}"}
     started = Stack(tmp_path_factory.mktemp("one"), models, with_metrics)
     started.start("one")
@@ -32,13 +32,13 @@ def one(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
 
 
 def known(answer: httpx.Response) -> tuple[int, Any]:
-    """Status and body, without what is new with each answer."""
+    """Return status and body, without the fields that differ in each answer."""
     new = r'"(decision_id|case_id|timestamp|decided_at|replaces_decision_id|revision|request_id)":("[^"]*"|null|\d+)'
     return answer.status_code, re.sub(new, "", answer.text)
 
 
 def test_it_answers_as_the_separate_ones(stack: Stack, one: Stack, client: httpx.Client) -> None:
-    """Hostile values of every field, whole bodies that are no order, and paths: the same status and the same bytes."""
+    """Hostile values of every field, invalid bodies, and paths get the same status and the same bytes."""
     bodies = [encoded(order) for _, order in hostile.bodies()][::9] + list(hostile.WHOLE_BODIES)
     json = {"content-type": "application/json"}
     requests = [("POST", *where, body) for body in bodies for where in BOTH]
@@ -57,7 +57,7 @@ def test_it_answers_as_the_separate_ones(stack: Stack, one: Stack, client: httpx
 
 
 def test_a_review_is_kept_and_replayed(one: Stack) -> None:
-    """A decision is kept, read back by id, and the same order gets it again with the header that says so."""
+    """A decision is recorded, read back by id, and replayed for the same order with the header for that."""
     order = DOCUMENTED | {"transaction_id": "one/1"}
     first, again = (post(one, BOTH[1], order) for _ in range(2))
     assert first.status_code == 200 and first.content == again.content
@@ -74,7 +74,7 @@ def test_grpc_is_there_too(one: Stack) -> None:
 
 
 def test_the_console_is_there_too(one: Stack) -> None:
-    """Its pages show what this process decided, and health as in a process of its own."""
+    """The console's pages show this process's decisions, and its health is that of a separate process."""
     assert post(one, BOTH[1], DOCUMENTED | {"transaction_id": "on-a-page"}).status_code == 200
     with httpx.Client(base_url=one.url("console"), timeout=START_SECONDS) as client:
         assert client.get("/console/health").json() == {"status": "healthy"}
@@ -84,7 +84,7 @@ def test_the_console_is_there_too(one: Stack) -> None:
 
 
 def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
-    """A file instead of a port, which a console of its own can take, ends the start with the setting's name."""
+    """A file instead of a port, which a separate console accepts, ends the start with the setting's name."""
     stack = Stack(tmp_path, models, {"VOUCH_CONSOLE_LISTEN": f"unix:{tmp_path}/console"})
     stack.start("one")
     assert stack.running["one"].wait(START_SECONDS) == 2
@@ -92,7 +92,7 @@ def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
 
 
 def test_what_takes_no_wire_is_counted(one: Stack) -> None:
-    """Calls between the parts of the process stand in the same metrics as those of the wire."""
+    """In-process calls are counted in the same metrics as network calls."""
     metrics = f"http://{one.settings['VOUCH_ML_METRICS_LISTEN']}/metrics"
     counted = re.compile(r'grpc_server_handled_total\{grpc_code="OK",grpc_method="Review",[^}]*\} (\d+)')
 
@@ -106,7 +106,7 @@ def test_what_takes_no_wire_is_counted(one: Stack) -> None:
 
 
 def test_keys_and_roles_hold_without_a_wire(models: Path, tmp_path: Path) -> None:
-    """With keys, nobody is let in without one, a reviewer scores nothing, and a shop reviews; a signal ends it with 0."""
+    """With keys, callers without one are refused, a reviewer cannot score, and a shop can review; SIGTERM exits with 0."""
     keys = {name: new_key() for name in ("shop", "reviewer")}
     file = tmp_path / "keys"
     file.write_text("".join(f"{name}:{digest(key)}:{name}\n" for name, key in keys.items()))
@@ -129,7 +129,7 @@ def test_keys_and_roles_hold_without_a_wire(models: Path, tmp_path: Path) -> Non
 
 
 def test_a_taken_port_is_told(one: Stack, models: Path, tmp_path: Path) -> None:
-    """A second one on the same ports ends at once with a sentence for each."""
+    """A second process on the same ports ends at once with one line for each."""
     second = Stack(tmp_path, models)
     second.ports.update(one.ports)
     second.start("one")

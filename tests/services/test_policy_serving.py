@@ -1,4 +1,4 @@
-"""A policy in a real agent: taken while it serves, refused where it is broken, told through every door."""
+"""A policy in a real agent: reloaded while it serves, rejected if broken, and reported over every transport."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +15,12 @@ from testing.servers.processes import Stack, call
 from testing.waiting import wait_for
 
 SWAPS, SEEN_BROKEN = 6, 2
-"""Before so many swaps it is waited until the agent has refused the broken file; before others it may never see it."""
+"""The first swaps wait until the agent has rejected the broken file; for later ones it may never see it."""
 
 
 @pytest.fixture(scope="module")
 def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A scorer and an agent with a policy from a file."""
+    """Run a scorer and an agent with a policy from a file."""
     folder = tmp_path_factory.mktemp("policed")
     running = Stack(folder, models, settings={"VOUCH_AGENT_POLICY": str(folder / "policy.yaml")})
     (folder / "policy.yaml").write_text(denying_from(1000))
@@ -33,13 +33,13 @@ def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 async def test_swaps_under_load_lose_nothing(models: Path, tmp_path: Path) -> None:
-    """Calls go on while the file changes; none fails, and each answer does what the policy that it names says."""
+    """While the file changes no call fails, and each answer follows the policy that it names."""
     swapped = await swap_policies(tmp_path, models, SWAPS, SEEN_BROKEN, pause=0.02)
     assert (swapped.served, swapped.wrong, swapped.refused) == (SWAPS, 0, SEEN_BROKEN)
 
 
 def test_rules_and_changes_are_told_over_rest(policed: Stack, few: Path) -> None:
-    """REST names the rules that matched, and what would have an order approved."""
+    """REST returns the rules that matched, and the changes that would get an approval."""
     ruled, changes = list[Any](), list[Any]()
     for number, order in enumerate(read_orders(few)):
         answer = post(policed, BOTH[1], order.body | {"transaction_id": f"told-{number}"}).json()
@@ -55,7 +55,7 @@ def test_rules_and_changes_are_told_over_rest(policed: Stack, few: Path) -> None
 def test_the_command_checks_shows_and_tests(
     policed: Stack, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Check names the place of a mistake; test compares with today's policy on a dataset and on the ledger."""
+    """`check` reports the place of a mistake; `test` compares with the current policy on a dataset and on the ledger."""
     path = tmp_path / "new.yaml"
     path.write_text("rules:\n- name: big\n  when: order.order_amont > 5\n  then: deny\n  reason: r\n")
     refused = call("policy", "check", str(path))
@@ -87,12 +87,12 @@ rules:
 
 
 def test_a_failing_rule_is_told_and_stops_nothing(policed: Stack) -> None:
-    """An order for which a rule cannot be evaluated is decided by the others; health and the agent name the rule."""
+    """If a rule cannot be evaluated for an order, the others decide it; health and the agent name the rule."""
     url = policed.url("rest_agent")
     swap(policed.folder / "policy.yaml", FAILING)
     wait_for(lambda: "rules=2@" in httpx.get(f"{url}/api/v1/agent/info").json()["policy_version"], what="the policy")
     assert httpx.get(f"{url}/api/v1/health").json()["status"] == "healthy"
-    for number in range(20):  # until rules are asked together
+    for number in range(20):  # until rules are evaluated together
         order = DOCUMENTED | {"transaction_id": f"odd-{number}"}
         answer = post(policed, BOTH[1], order).json()
         assert (answer["decision"], answer["matched_rules"][0]["name"]) == ("review", "all-others")
@@ -108,7 +108,7 @@ def test_a_failing_rule_is_told_and_stops_nothing(policed: Stack) -> None:
 
 
 def swap(path: Path, text: str) -> None:
-    """Put another file there in one step."""
+    """Replace a file in one step."""
     new = path.with_suffix(".new")
     new.write_text(text)
     new.rename(path)

@@ -1,4 +1,4 @@
-"""The documented production setup, from start to first decision; and what ends it."""
+"""The documented production setup, from start to first decision, and the ways it ends."""
 
 import os
 import pty
@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 
 
 def moved(models: Path) -> dict[str, str]:
-    """An environment for `vouch up` on ports of its own."""
+    """Return an environment for `vouch up` with its own ports."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
     ports = {name: str(free_port()) for name in ("ML", "AGENT", "BRIDGE_ML", "BRIDGE_AGENT", "EDGE", "CONSOLE")}
     return clean | {
@@ -44,7 +44,7 @@ def moved(models: Path) -> dict[str, str]:
 
 
 def descendants(pid: int) -> set[int]:
-    """All processes below one."""
+    """Return all descendants of a process."""
     found: set[int] = set()
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         found |= {int(child)} | descendants(int(child))
@@ -52,15 +52,16 @@ def descendants(pid: int) -> set[int]:
 
 
 def gone(pids: set[int]) -> bool:
-    """Whether all have ended."""
+    """Return whether all have ended."""
     return not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
 
 
 @pytest.mark.envoy
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
-    """The documented lines with keys, TLS and two workers, run by bash as they stand: `vouch up` comes up, and decides; the
-    window is closed, and it ends with every service.
+    """The documented commands with keys, TLS and two workers run in bash unchanged, and `vouch up` makes a decision.
+
+    When the terminal is closed, it ends with every service.
     """
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
@@ -84,7 +85,7 @@ def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
 
 @contextmanager
 def on_a_terminal(*command: str, env: dict[str, str], cwd: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """A process with a terminal of its own, and the terminal's other end."""
+    """Start a process with its own terminal; yield it and the terminal's other end."""
     leading, following = pty.openpty()
     process = subprocess.Popen(
         [PYTHON, "-c", _LEAD, *command], env=env, cwd=cwd, stdin=following, stdout=following, stderr=following,
@@ -103,7 +104,7 @@ _LEAD = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); o
 
 
 def read_until(leading: int, *words: str) -> str:
-    """What a terminal shows until all of some words are there."""
+    """Read a terminal's output until all of some words are there."""
     shown = ""
     while not all(each in shown for each in words):
         shown += os.read(leading, 65_536).decode(errors="replace")
@@ -112,7 +113,7 @@ def read_until(leading: int, *words: str) -> str:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_ends_with_its_terminal_and_reloads_without(workers: str, models: Path, tmp_path: Path) -> None:
-    """SIGHUP is "read again" while the terminal is there, and the end once it is closed."""
+    """SIGHUP reloads while the terminal is open, and ends the server once it is closed."""
     environment = moved(models) | {"VOUCH_ML_WORKERS": workers}
     with on_a_terminal(PYTHON, "-m", "ml_server", env=environment, cwd=ROOT) as (process, leading):
         for _ in range(int(workers)):
@@ -124,7 +125,7 @@ def test_a_server_ends_with_its_terminal_and_reloads_without(workers: str, model
 
 
 def test_a_log_that_nobody_reads_fails_no_request(models: Path, tmp_path: Path) -> None:
-    """The reader of a service's log is gone: errors that would be logged are answered all the same."""
+    """If the reader of a service's log is gone, errors that would be logged are still answered."""
     stack = Stack(tmp_path, models, settings={"VOUCH_ML_LOG_EVERY": "1", "VOUCH_AGENT_LOG_EVERY": "1"})
     try:
         for name in ("ml", "agent", "rest_ml", "rest_agent"):
@@ -146,7 +147,9 @@ def test_a_log_that_nobody_reads_fails_no_request(models: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/ledger.db", "postgresql://127.0.0.1:1/none"])
 def test_workers_with_an_unusable_ledger_end(url: str, models: Path, tmp_path: Path) -> None:
-    """`agent_server --workers 2` that can never start says why once and exits with 2, instead of trying for ever."""
+    """`agent_server --workers 2` that can never start reports why once and exits with 2, instead of trying
+    indefinitely.
+    """
     stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_LEDGER_URL": url})
     done = run("-m", "agent_server", "--workers", "2", env=stack.environment())
     assert done.returncode == 2
@@ -155,7 +158,7 @@ def test_workers_with_an_unusable_ledger_end(url: str, models: Path, tmp_path: P
 
 
 def test_four_workers_on_a_fresh_ledger(models: Path, tmp_path: Path) -> None:
-    """Four processes make the same new database at once: all of them start, at the first try."""
+    """Four processes that create the same database at once all start, at the first try."""
     replica = Replica(
         "agent_server", "VOUCH_AGENT_", tmp_path, workers=4,
         settings={"VOUCH_AGENT_LEDGER_URL": f"sqlite:///{tmp_path / 'new.db'}"},
@@ -166,7 +169,7 @@ def test_four_workers_on_a_fresh_ledger(models: Path, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_served_is_replaced_at_once(models: Path, tmp_path: Path) -> None:
-    """However young: one that listened is replaced without a pause, each time; one that never did waits longer each time."""
+    """A worker that has listened is replaced without a pause, each time; one that never did waits longer each time."""
     replica = scorer(tmp_path, models, workers=2)
     with running(replica):
         for _ in range(5):
@@ -179,7 +182,7 @@ def test_a_worker_that_served_is_replaced_at_once(models: Path, tmp_path: Path) 
 
 
 def test_health_tells_of_a_ledger_that_takes_no_writes(models: Path, tmp_path: Path) -> None:
-    """The disk is full: reviews are 503, health is degraded by REST and by gRPC; with room again both recover."""
+    """On a full disk reviews are 503 and health is degraded by REST and by gRPC; with space again both recover."""
     stack = Stack(tmp_path, models)
     path = tmp_path / "ledger.db"
     try:
@@ -199,7 +202,7 @@ def test_health_tells_of_a_ledger_that_takes_no_writes(models: Path, tmp_path: P
 
 
 def test_health_needs_no_key(models: Path, tmp_path: Path) -> None:
-    """With keys on agent and scorer, and a bridge that has none of its own, health still tells the truth."""
+    """With keys on agent and scorer, and a bridge without its own key, health is still correct."""
     key = run("-m", "vouch", "keys", "add", "agent", "--file", str(tmp_path / "keys")).stdout.strip()
     settings = {f"VOUCH_{name}_API_KEYS": str(tmp_path / "keys") for name in ("ML", "AGENT")}
     stack = Stack(tmp_path, models, settings=settings | {"VOUCH_AGENT_SCORER_API_KEY": key})
@@ -218,7 +221,7 @@ def test_health_needs_no_key(models: Path, tmp_path: Path) -> None:
 
 
 def test_access_logs_hold_no_ids(models: Path, tmp_path: Path) -> None:
-    """Uvicorn's access log, as the README starts it, names routes and not what callers wrote."""
+    """Uvicorn's access log, started as in the README, has routes and no caller's input."""
     stack = Stack(tmp_path, models)
     port = str(stack.ports["rest_agent"])
     log = tmp_path / "access.log"
@@ -240,7 +243,7 @@ def test_access_logs_hold_no_ids(models: Path, tmp_path: Path) -> None:
 
 
 def test_too_many_watch(models: Path, tmp_path: Path) -> None:
-    """Health watchers have so many places; the next is told RESOURCE_EXHAUSTED, and checks go on."""
+    """Health watchers have a limit; above it one gets RESOURCE_EXHAUSTED, and checks continue."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 

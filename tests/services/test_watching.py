@@ -1,4 +1,4 @@
-"""Watching cases: over gRPC with places of its own, as server-sent events, through Envoy, and from a cursor."""
+"""Watching cases: over gRPC with its own limit, as server-sent events, through Envoy, and from a cursor."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from testing.waiting import START_SECONDS, free_port, wait_for
 
 @pytest.fixture(scope="module")
 def open_case(stack: Stack, few: Path) -> str:
-    """Id of a case."""
+    """Open a case and return its id."""
     for number, order in enumerate(read_orders(few)):
         answer = post(stack, BOTH[1], order.body | {"transaction_id": f"watching-{number}"}).json()
         if answer["decision"] == "review":
@@ -32,14 +32,14 @@ def open_case(stack: Stack, few: Path) -> str:
 
 
 def claim_and_release(stack: Stack, case_id: str) -> None:
-    """Two changes."""
+    """Make two changes."""
     url = f"{stack.url('rest_agent')}/api/v1/cases/{case_id}"
     token = httpx.post(f"{url}/claim", json={}).json()["token"]
     assert httpx.post(f"{url}/release", json={"token": token}).status_code == 200
 
 
 def test_server_sent_events(stack: Stack, open_case: str) -> None:
-    """What happens is an event with its number and the case; who comes back with the number gets what came after it."""
+    """Each change is an event with its cursor and the case; a client that reconnects with it gets the later ones."""
     url = f"{stack.url('rest_agent')}/api/v1/cases/watch"
     with httpx.stream("GET", url, timeout=START_SECONDS) as watching:
         assert watching.headers["content-type"].startswith("text/event-stream")
@@ -65,13 +65,13 @@ def test_server_sent_events(stack: Stack, open_case: str) -> None:
 
 @pytest.mark.parametrize("query", ["cursor=-1", "cursor=x", "cursor=99999999999999999999", "cursor=99999999999"])
 def test_a_cursor_that_is_none_is_refused(stack: Stack, query: str) -> None:
-    """422, and no stream."""
+    """The error is 422, without a stream."""
     answer = httpx.get(f"{stack.url('rest_agent')}/api/v1/cases/watch?{query}", timeout=START_SECONDS)
     assert answer.status_code == 422 and "cursor" in answer.text
 
 
 def test_through_envoy(stack: Stack, open_case: str) -> None:
-    """GRPC and canonical JSON: the list's cursor leads to what happened since."""
+    """Over gRPC and canonical JSON, the list's cursor leads to all later changes."""
     edge = stack.url("edge")
     cursor = int(httpx.get(f"{edge}/v1/cases?page_size=1").json()["cursor"])
     claim_and_release(stack, open_case)
@@ -90,7 +90,7 @@ def test_through_envoy(stack: Stack, open_case: str) -> None:
 
 
 def test_watchers_take_no_places_of_others(tmp_path: Path) -> None:
-    """Over their bound they are refused at once; other calls and other streams are answered beside them."""
+    """Above their limit watchers are refused at once; other calls and other streams are answered meanwhile."""
     replica = agent(tmp_path, f"127.0.0.1:{free_port()}")
     replica.settings = {**replica.settings, "VOUCH_AGENT_MAX_WATCHERS": "3", "VOUCH_AGENT_MAX_STREAMS": "1"}
     with running(replica), grpc.insecure_channel(replica.address) as channel:
@@ -119,7 +119,7 @@ def test_watchers_take_no_places_of_others(tmp_path: Path) -> None:
 
 
 def test_a_watcher_does_not_keep_a_server_from_stopping(models: Path, tmp_path: Path) -> None:
-    """SIGTERM ends agent, bridge and the one process with watchers connected, without waiting for their grace."""
+    """SIGTERM ends agent, bridge and the single process with watchers connected, without waiting for the grace period."""
     for names in (("agent", "rest_agent"), ("one",)):
         stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_DRAIN_SECONDS": "90"})
         url = f"{stack.url('rest_agent')}/api/v1/cases/watch"
@@ -146,7 +146,7 @@ def test_a_watcher_does_not_keep_a_server_from_stopping(models: Path, tmp_path: 
 
 
 async def test_who_goes_away_gives_up_the_place_at_once() -> None:
-    """A caller that leaves while nothing happens ends the stream behind: nobody waits there any more."""
+    """A caller that disconnects while nothing happens ends the stream behind it and releases its capacity."""
     ended = asyncio.Event()
 
     async def changes() -> AsyncIterator[cases.WatchCasesResponse]:

@@ -1,1 +1,1 @@
-"""Tests of transports."""
+"""Tests of all transports."""

@@ -1,4 +1,4 @@
-"""Doors: nobody is disturbed, no page writes, ids and errors are told alike."""
+"""All transports: bad clients do not affect others, pages cannot write, ids and errors are handled alike."""
 
 import socket
 from typing import Any
@@ -11,7 +11,7 @@ from testing.transports import EDGE, JSON_TYPE, REST, answered, encoded
 
 
 def _exchange(stack: Stack, *requests: bytes) -> bytes:
-    """Send requests over one connection, one after another, until the other side has nothing more to say."""
+    """Send requests over one connection, one after another, and return all answers."""
     host, _, port = stack.address("rest_agent").partition(":")
     received = b""
     with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -33,7 +33,7 @@ def _whole(received: bytes) -> bool:
 
 
 def test_a_connection_outlives_an_error(stack: Stack) -> None:
-    """After what was a 500, the same connection answers the next request: an edge shares it among callers."""
+    """After an error, the same connection answers the next request: an edge shares connections among callers."""
 
     def request(**changed: Any) -> bytes:
         body = encoded(hostile.ORDER | changed)
@@ -48,7 +48,7 @@ def test_a_connection_outlives_an_error(stack: Stack) -> None:
 
 
 def test_one_bad_client_disturbs_nobody(stack: Stack) -> None:
-    """Through the edge: of the good requests among bad ones, none fails."""
+    """Through the edge, no good request among bad ones fails."""
     with httpx.Client(base_url=stack.url("edge"), timeout=20) as good, httpx.Client(timeout=20) as bad:
         codes = set()
         for _ in range(40):
@@ -59,7 +59,7 @@ def test_one_bad_client_disturbs_nobody(stack: Stack) -> None:
 
 
 def test_a_web_page_writes_no_decisions(client: httpx.Client, stack: Stack) -> None:
-    """What a page may send to another origin unasked is refused: other content types, foreign origins, bent names."""
+    """What a page may send without a preflight is refused: other content types, other origins, DNS rebinding."""
     order = encoded(hostile.ORDER | {"transaction_id": "from-a-web-page"})
     for door in (REST[1], EDGE[1], ("edge", "/api/v1/review")):
         url = stack.url(door[0]) + door[1]
@@ -94,7 +94,7 @@ def test_a_web_page_writes_no_decisions(client: httpx.Client, stack: Stack) -> N
 
 
 def test_ids_with_slashes_are_found_again(client: httpx.Client, stack: Stack) -> None:
-    """An id like 2024/0001 is reviewed and fetched, through each door, written out or as %2F."""
+    """An id like 2024/0001 is reviewed and fetched over each transport, as is or with %2F."""
     order = encoded(hostile.ORDER | {"transaction_id": "2024/0001"})
     assert answered(client, stack, REST[1], order).status_code == 200
     for path in ("2024/0001", "2024%2F0001"):
@@ -109,7 +109,9 @@ def test_ids_with_slashes_are_found_again(client: httpx.Client, stack: Stack) ->
 
 
 def test_the_edge_answers_in_json(client: httpx.Client, stack: Stack) -> None:
-    """Unknown paths, methods and parameters, and bodies Envoy cannot read: a status with a sentence, no value of the order."""
+    """Unknown paths, methods and parameters, and unreadable bodies, get a status and a message without values of the
+    order.
+    """
     url = stack.url("edge")
     assert client.get(f"{url}/v1/nothing").status_code == 404
     assert client.get(f"{url}/v1/agent?colour=blue").status_code == 400
@@ -128,7 +130,7 @@ def test_the_edge_answers_in_json(client: httpx.Client, stack: Stack) -> None:
 
 
 def test_request_ids_go_through_the_edge(client: httpx.Client, stack: Stack) -> None:
-    """The edge keeps the caller's request id, makes one where there is none, and answers with it."""
+    """The edge keeps the caller's request id, creates one if there is none, and returns it."""
     for path in ("/v1/transactions:predict", "/api/v1/predict"):
         order = encoded(hostile.ORDER)
         given_id = client.post(stack.url("edge") + path, content=order, headers=JSON_TYPE | {"x-request-id": "trace-7"})
@@ -137,7 +139,7 @@ def test_request_ids_go_through_the_edge(client: httpx.Client, stack: Stack) -> 
 
 
 def test_openapi_tells_keys_and_errors(client: httpx.Client, stack: Stack) -> None:
-    """/docs has its Authorize button, and every operation tells the errors that it can give."""
+    """/docs has its Authorize button, and every operation lists its errors."""
     for service, path in REST:
         document = client.get(stack.url(service) + "/openapi.json").json()
         assert set(document["components"]["securitySchemes"]) == {"x-api-key", "bearer"}

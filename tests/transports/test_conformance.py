@@ -1,4 +1,4 @@
-"""Conformance: the vectors at the three doors of real services, with and without keys, through the edge and beside it."""
+"""Conformance: the vectors on three transports of real services, with and without keys, through the edge and directly."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from testing.waiting import wait_for
 
 @pytest.fixture(scope="module")
 def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Services that ask for keys."""
+    """Run services with keys."""
     folder = tmp_path_factory.mktemp("guarded")
     lines = [f"{name}:{digest(f'vouch_key_of_{name}')}:{name}" for name in ("shop", "reviewer", "admin")]
     (folder / "keys").write_text("\n".join(lines))
@@ -41,7 +41,7 @@ def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @contextlib.contextmanager
 def beside_the_edge(stack: Stack, canonical: str = "edge") -> Iterator[list[Transport]]:
-    """GRPC at scorer and agent, canonical JSON at the edge, REST at both bridges."""
+    """Yield gRPC at scorer and agent, canonical JSON at the edge, and REST at both bridges."""
     with contextlib.ExitStack() as opened:
         scorer, agent = (opened.enter_context(grpc.insecure_channel(stack.address(name))) for name in ("ml", "agent"))
         urls = [stack.url(name) for name in (canonical, "rest_ml", "rest_agent")]
@@ -49,7 +49,9 @@ def beside_the_edge(stack: Stack, canonical: str = "edge") -> Iterator[list[Tran
 
 
 def test_the_file_is_what_the_contract_says() -> None:
-    """Made anew it is the same; at least 200 vectors, of every call; each excuse has its reason."""
+    """Generated anew, the file is the same; it has at least 200 vectors, of every call, and each exception has its
+    reason.
+    """
     made = vectors()
     assert PATH.read_text() == dump(made) and len(made) >= 200
     assert {vector.call for vector in made} == set(CALLS)
@@ -58,14 +60,14 @@ def test_the_file_is_what_the_contract_says() -> None:
 
 
 def cases(stack: Stack) -> set[str]:
-    """Ids of all cases."""
+    """Return the ids of all cases."""
     with grpc.insecure_channel(stack.address("agent")) as channel:
         listed = CaseServiceStub(channel).ListCases(ListCasesRequest(page_size=1000), timeout=20)
     return {one.case_id for one in listed.cases}
 
 
 def test_all_doors_say_the_same(stack: Stack) -> None:
-    """The command, at an edge: every vector as it should be, at all three doors, and the queue of cases is as it was."""
+    """At an edge, the command passes every vector on all three transports and leaves the queue of cases unchanged."""
     before = cases(stack)
     done = call("conformance", "--target", stack.url("edge"))
     assert done.returncode == 0, done.stdout
@@ -74,7 +76,7 @@ def test_all_doors_say_the_same(stack: Stack) -> None:
 
 
 def test_cases_are_left_behind_where_that_is_asked_for(stack: Stack, tmp_path: Path) -> None:
-    """A run that is told to open cases opens some."""
+    """A run with the option to open cases opens some."""
     before, path = cases(stack), tmp_path / "vectors.json"
     path.write_text(
         dump([vector for vector in read() if vector.call == "review" and vector.code == "OK" and not vector.when])
@@ -85,7 +87,7 @@ def test_cases_are_left_behind_where_that_is_asked_for(stack: Stack, tmp_path: P
 
 
 def test_the_services_themselves_say_the_same(stack: Stack) -> None:
-    """Beside the edge: gRPC at scorer and agent, REST at both bridges."""
+    """Without the edge, gRPC at scorer and agent and REST at both bridges pass too."""
     with beside_the_edge(stack) as doors:
         results = list(run(read(), [door for door in doors if door.name != JSON]))
     assert [(result.vector.name, result.problems) for result in results if result.problems] == []
@@ -93,7 +95,7 @@ def test_the_services_themselves_say_the_same(stack: Stack) -> None:
 
 
 def test_keys_and_roles_at_all_doors(guarded: Stack, tmp_path: Path) -> None:
-    """Without a key 401, with a wrong one 401, beyond the role 403, and with the right one all else, everywhere."""
+    """Without a key 401, with a wrong one 401, beyond the role 403, and else the usual answer, everywhere."""
     path = tmp_path / "vectors.json"
     path.write_text(dump([vector for at, vector in enumerate(read()) if vector.key != "own" or at % 5 == 0]))
     arguments = ("--vectors", str(path), "--key", "vouch_key_of_admin", "--reviewer-key", "vouch_key_of_reviewer")
@@ -107,7 +109,7 @@ def test_keys_and_roles_at_all_doors(guarded: Stack, tmp_path: Path) -> None:
 
 
 def test_degraded_is_alike_too(models: Path, tmp_path: Path) -> None:
-    """While the scorer is away: a score is refused, a review goes to a person, and asked again it is the record."""
+    """While the scorer is unavailable, a score is refused, and a review becomes a case and is replayed when repeated."""
     stack = Stack(tmp_path, models, {})
     try:
         stack.start("ml", "agent", "rest_ml", "rest_agent", "edge")
@@ -120,7 +122,7 @@ def test_degraded_is_alike_too(models: Path, tmp_path: Path) -> None:
 
 
 def test_a_deployment_that_is_none_is_told(tmp_path: Path) -> None:
-    """Nobody there, no URL, no file of vectors: a sentence and exit code 2."""
+    """Without a service, a URL or a vectors file the command prints one line and exits with 2."""
     for arguments in (
         ("--target", "http://127.0.0.1:1"),
         ("--target", "nowhere"),
@@ -133,14 +135,14 @@ def test_a_deployment_that_is_none_is_told(tmp_path: Path) -> None:
 
 
 def test_a_door_that_lies_is_found(stack: Stack) -> None:
-    """Another status, another score, another field: each is told by its door."""
+    """Another status, another score and another field are each reported with the transport."""
     with beside_the_edge(stack, canonical="rest_agent") as doors:  # enums, errors and paths are others there
         wrong = [result for result in run(read()[::4], doors) if result.problems]
     assert len(wrong) > 25 and all(problem.startswith("json: ") for result in wrong for problem in result.problems)
 
 
 def test_documents_have_the_table_of_statuses() -> None:
-    """Each code with its status at both doors of HTTP stands in docs/api.md."""
+    """Each code with its status on both HTTP transports is in docs/api.md."""
     text = Path("docs/api.md").read_text()
     for code in sorted(HTTP_STATUS, key=lambda one: one.name):
         assert f"| {code.name} | {EDGE_STATUS[code]} | {HTTP_STATUS[code]} |" in text, code

@@ -1,4 +1,4 @@
-"""/docs in a real browser: it shows, loads nothing from elsewhere, and "try it out" gets an answer."""
+"""/docs in a real browser: it renders, loads nothing from other hosts, and "try it out" gets an answer."""
 
 import shutil
 
@@ -11,7 +11,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 def tried(page: Page, path: str) -> str:
-    """The status that the page shows once an operation was executed as it stands."""
+    """Execute an operation unchanged and return the status that the page shows."""
     operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']")).first
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
@@ -19,15 +19,13 @@ def tried(page: Page, path: str) -> str:
     status = operation.locator(".live-responses-table tbody .response-col_status").first
     status.wait_for()
     shown_status = status.inner_text().split()[0]
-    operation.locator(
-        ".opblock-summary-control"
-    ).click()  # closed again: the page renders all that is open at each step
+    operation.locator(".opblock-summary-control").click()  # closed again: the page renders all open parts at each step
     return shown_status
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
 def test_every_page_of_docs_can_be_tried(stack: Stack) -> None:
-    """The documented examples are answered 200, as single orders and as lists; no error, nothing from another host."""
+    """The documented examples get 200, as single orders and as lists; no error, nothing from another host."""
     hosts, errors = set[str](), list[str]()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

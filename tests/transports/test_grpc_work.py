@@ -1,6 +1,7 @@
-"""gRPC: work grows in proportion to what a caller sends, and without a key not even that.
+"""Work per gRPC call grows at most in proportion to its size, and is constant without a key.
 
-Work is counted in calls, so that these tests say the same on every machine; see testing/work.py. Every RPC has its row.
+Work is counted in calls, so that these tests are independent of the machine; see testing/work.py. Every RPC has its
+row.
 """
 
 import importlib
@@ -25,7 +26,7 @@ from tests.transports.work_limits import LARGE, MAX_DIFFERENCE, SMALL, Body, ass
 
 
 def varint(number: int) -> bytes:
-    """A number as protobuf writes it."""
+    """Return a number in protobuf's encoding."""
     written = bytearray()
     while number > 127:
         written.append(number & 127 | 128)
@@ -34,12 +35,12 @@ def varint(number: int) -> bytes:
 
 
 def delimited(field: int, content: bytes) -> bytes:
-    """A field of bytes."""
+    """Return a field of bytes."""
     return varint(field << 3 | 2) + varint(len(content)) + content
 
 
 def nested(depth: int) -> bytes:
-    """A message in a message and so on."""
+    """Return messages nested to a depth."""
     content = b""
     for _ in range(depth):
         content = delimited(1, content)
@@ -62,7 +63,7 @@ SERVICES: Final = (scoring.SERVICE, deciding.AGENT, deciding.CASES, deciding.OUT
 
 
 def test_every_service_has_a_row() -> None:
-    """A service that is new in the contract belongs into the table."""
+    """A new service of the contract belongs in the table."""
     modules = [
         importlib.import_module(f"generated.vouch.v1.{module.name}") for module in pkgutil.iter_modules(v1.__path__)
     ]
@@ -76,12 +77,12 @@ def test_every_service_has_a_row() -> None:
 
 
 def methods() -> list[tuple[Any, MethodDescriptor]]:
-    """Every RPC that our servers have, with its service."""
+    """Return every RPC of our servers, with its service."""
     return [(service, method) for service in SERVICES for method in service.methods]
 
 
 async def call(server: Any, service: Any, method: MethodDescriptor, content: bytes) -> tuple[str, Work]:
-    """Call a server's handler with bytes, as gRPC does; the code it ends with, and the work."""
+    """Call a server's handler with bytes, as gRPC does; return the final code and the work."""
     generic = handlers(service, server._services[service], server.guard)
     details: Any = SimpleNamespace(method=f"/{service.full_name}/{method.name}", invocation_metadata=())
     handler: Any = generic.service(details)
@@ -102,10 +103,10 @@ async def call(server: Any, service: Any, method: MethodDescriptor, content: byt
 
 
 async def test_grpc_does_no_more_than_in_proportion(transports: LocalServices) -> None:
-    """Hostile bytes at every RPC of the contract: linear work."""
+    """Hostile bytes at every RPC of the contract cause linear work."""
     for service, method in methods():
         if method.name == "WatchCases":
-            continue  # an accepted one waits for news
+            continue  # an accepted one waits for changes
         for shape, content in MESSAGES.items():
             await assert_linear(
                 f"{method.full_name}: {shape}", calling(transports.server_of(service), service, method, content)
@@ -113,12 +114,12 @@ async def test_grpc_does_no_more_than_in_proportion(transports: LocalServices) -
 
 
 def calling(server: Any, service: Any, method: MethodDescriptor, content: Body) -> Callable[[int], Any]:
-    """Call an RPC with a message of some size."""
+    """Return a function that calls an RPC with a message of some size."""
     return lambda n: call(server, service, method, content(n))
 
 
 async def test_grpc_reads_no_bytes_before_the_key(tmp_path: Path) -> None:
-    """Without a known key every RPC is UNAUTHENTICATED after the same work, however large the message is."""
+    """Without a known key every RPC is UNAUTHENTICATED after the same work, for any size of the message."""
     keys = tmp_path / "keys"
     keys.write_text(f"shop:{digest(new_key())}:shop\n")
     async with local_services(tmp_path / "none", tmp_path, agent={"api_keys": keys}, ml={"api_keys": keys}) as found:

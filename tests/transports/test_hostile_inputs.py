@@ -1,4 +1,4 @@
-"""Hostile input through all doors: a 4xx that names what is wrong, the same at each, and nobody else is disturbed."""
+"""Hostile input over all transports: a 4xx that names the error, the same on each, and no effect on others."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ KNOWN_DIFFERENCES = {
     "syntax": "JSON; Envoy also takes single quotes, bare keys, a trailing comma, and zeros in front",
     "keys": "the same one twice is refused; Envoy takes the last of a required field, and the one that is not null",
 }
-"""Where the bridge (first) and Envoy's canonical JSON differ. The README lists the same."""
+"""Differences between the bridge (first) and Envoy's canonical JSON. The README has the same list."""
 
 
 VerdictDetails = tuple[str, Any, httpx.Response, httpx.Response | None]
@@ -36,9 +36,10 @@ VerdictDetails = tuple[str, Any, httpx.Response, httpx.Response | None]
 
 @pytest.fixture(scope="module")
 def answers(client: httpx.Client, stack: Stack) -> list[VerdictDetails]:
-    """Every hostile value of every field, and what REST says to it, and Envoy to each third of them.
+    """Send every hostile value of every field to REST, and each third of them to Envoy; return the answers.
 
-    Envoy reads all fields of a kind alike: each value meets it in a third of the fields, each field with a third of its values.
+    Envoy reads all fields of a kind alike: each value is sent in a third of the fields, and each field with a third of
+    its values.
     """
     numbers = {field: number for number, field in enumerate(FIELDS)}
     found: list[VerdictDetails] = []
@@ -50,10 +51,10 @@ def answers(client: httpx.Client, stack: Stack) -> list[VerdictDetails]:
 
 
 def test_every_hostile_value_of_every_field(answers: list[VerdictDetails]) -> None:
-    """Boundaries of each type in each field, by REST and by Envoy: 200, or 4xx that names the field; never a 5xx."""
+    """Boundaries of each type in each field, by REST and by Envoy, get 200, or a 4xx that names the field; never a 5xx."""
     wrong, by_edge = [], set()
     for field, value, bridge, edge in answers:
-        # A list or an object in a field's place Envoy tells without the field's name.
+        # Envoy reports a list or an object in place of a field without the field's name.
         named = "transaction" if isinstance(value, list | dict) else field
         by_edge |= {field} if edge is not None else set()
         for answer, refusal, name in ((bridge, 422, field), (edge, 400, named)):
@@ -66,7 +67,7 @@ def test_every_hostile_value_of_every_field(answers: list[VerdictDetails]) -> No
 
 
 def test_doors_agree_where_they_can(answers: list[VerdictDetails]) -> None:
-    """The same body is accepted by both doors with the same score, or by neither; what differs is on the list."""
+    """A body is accepted by both transports with the same score, or by neither; differences are listed."""
     differ = []
     for field, value, bridge, edge in answers:
         kind = FIELDS[field].kind
@@ -82,7 +83,7 @@ def test_doors_agree_where_they_can(answers: list[VerdictDetails]) -> None:
 
 
 def test_every_hostile_extra(client: httpx.Client, stack: Stack) -> None:
-    """Hostile names, values and numbers of extras: 200, or 4xx that names `extra`; REST and Envoy agree."""
+    """Hostile names, values and numbers of extras get 200, or a 4xx that names `extra`; REST and Envoy agree."""
     wrong = []
     for extra in hostile.extras():
         split: dict[str, dict[str, Any]] = {"extra_numbers": {}, "extra_texts": {}}
@@ -95,7 +96,7 @@ def test_every_hostile_extra(client: httpx.Client, stack: Stack) -> None:
         fine = bridge.status_code == 200 or (
             refused and any(word in bridge.text for word in ("extra", "JSON", "more than 1000"))
         )
-        as_number = next(iter(extra.values())) in ("five", *hostile.WRONG_KINDS)  # Envoy reads numbers out of texts
+        as_number = next(iter(extra.values())) in ("five", *hostile.WRONG_KINDS)  # Envoy reads numbers from texts
         agrees = edge.status_code == (200 if bridge.is_success else 400) or as_number
         if not fine or not agrees or decider.status_code != bridge.status_code:
             wrong.append(
@@ -106,7 +107,7 @@ def test_every_hostile_extra(client: httpx.Client, stack: Stack) -> None:
 
 @pytest.mark.parametrize("door", [*REST, *EDGE])
 def test_whole_bodies_that_are_no_order(client: httpx.Client, stack: Stack, door: tuple[str, str]) -> None:
-    """No JSON, no object, nested, huge, with a key twice: 4xx with a sentence, and the next order is answered."""
+    """No JSON, no object, nested, huge, or with a key twice: a 4xx with a message, and the next order is answered."""
     for body in hostile.WHOLE_BODIES:
         if b"somebody else" in body and door in EDGE[:2]:
             continue  # KNOWN_DIFFERENCES: keys
@@ -120,7 +121,7 @@ def test_whole_bodies_that_are_no_order(client: httpx.Client, stack: Stack, door
 
 @pytest.mark.parametrize("door", [*REST, EDGE[0], EDGE[2]])
 def test_headers_that_nobody_can_carry_on(stack: Stack, door: tuple[str, str]) -> None:
-    """Keys, ids and others with tabs, bytes that are no ASCII, 20 kB: never a 5xx, and never a 429."""
+    """Keys, ids and other headers with tabs, bytes beyond ASCII, or 20 kB never cause a 5xx or a 429."""
     for name, value in hostile.HEADERS:
         headers = [(name, value), (b"content-type", b"application/json")]
         content = encoded(hostile.ORDER)
@@ -133,13 +134,13 @@ def test_headers_that_nobody_can_carry_on(stack: Stack, door: tuple[str, str]) -
 
 
 def test_nothing_on_the_wire_is_internal(stack: Stack) -> None:
-    """Every field with the boundaries of its wire type, by the scorer or the agent: OK, or INVALID_ARGUMENT that names it."""
+    """Every field with the boundaries of its wire type is OK, or INVALID_ARGUMENT that names it, at scorer or agent."""
     with grpc.insecure_channel(stack.address("ml")) as ml, grpc.insecure_channel(stack.address("agent")) as decider:
         predict, review = ScoringServiceStub(ml).Predict, AgentServiceStub(decider).Review
         number = 0
         for field, order in hostile.messages():
             number += 1
-            if number % 2:  # both hold an order to the same rules: each value is for one of them, by turns
+            if number % 2:  # both apply the same rules to an order: each value is sent to one of them, in turn
                 future: Any = predict.future(scoring.PredictRequest(transaction=order, explain=True), timeout=20)
             else:
                 future = review.future(agent.ReviewRequest(transaction=order), timeout=20)
@@ -163,7 +164,7 @@ _any_body = st.dictionaries(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changed=_any_body)
 def test_no_body_whatsoever_is_a_fault_of_ours(client: httpx.Client, stack: Stack, changed: dict[str, Any]) -> None:
-    """Whatever is put over an order, each door says 200 or 4xx, and the two REST doors say the same."""
+    """Any value merged into an order gets 200 or a 4xx on each transport, and the two REST apps agree."""
     body = encoded(hostile.ORDER | changed)
     codes = [answered(client, stack, door, body).status_code for door in (*REST, EDGE[0])]
     assert all(code == 200 or 400 <= code < 500 for code in codes)
@@ -171,7 +172,9 @@ def test_no_body_whatsoever_is_a_fault_of_ours(client: httpx.Client, stack: Stac
 
 
 def test_many_violations_make_a_small_error(stack: Stack) -> None:
-    """A batch of 4,096 bad orders: INVALID_ARGUMENT with 20 violations and the number of the others, by gRPC and Envoy."""
+    """A batch of 4,096 bad orders is INVALID_ARGUMENT with 20 violations and the number of the others, by gRPC and
+    Envoy.
+    """
     bad = [message(order_amount=-1.0, currency="x", cards_used_30d=-1, device_type=42) for _ in range(4096)]
     request = scoring.PredictBatchRequest(transactions=bad)
     for address in (stack.address("ml"), stack.address("edge")):
@@ -189,7 +192,9 @@ def test_many_violations_make_a_small_error(stack: Stack) -> None:
 
 
 def test_a_list_of_millions_is_not_even_parsed(stack: Stack) -> None:
-    """Two bytes an entry: two million orders in four megabytes are refused by their number; garbage is refused as garbage."""
+    """Two million empty orders in four megabytes are refused by their number before parsing; garbage is refused as
+    such.
+    """
     with grpc.insecure_channel(stack.address("ml")) as channel:
         call: Any = channel.unary_unary("/vouch.v1.ScoringService/PredictBatch")
         for content, words in (

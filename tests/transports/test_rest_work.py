@@ -1,6 +1,7 @@
-"""REST: work grows in proportion to what a caller sends, and without a key not even that.
+"""Work per REST request grows at most in proportion to its size, and is constant without a key.
 
-Work is counted in calls, so that these tests say the same on every machine; see testing/work.py. Every route has its row.
+Work is counted in calls, so that these tests are independent of the machine; see testing/work.py. Every route has its
+row.
 """
 
 import asyncio
@@ -33,11 +34,11 @@ from tests.transports.work_limits import (
 )
 
 WITHOUT: Final = ("/docs/oauth2-redirect",)
-"""A page that asks us nothing."""
+"""A page that sends us nothing."""
 
 
 def routes_of(app: FastAPI) -> set[str]:
-    """Method and path of every route."""
+    """Return method and path of every route."""
     return {
         f"{method} {route.path}"
         for route in app.routes
@@ -47,7 +48,7 @@ def routes_of(app: FastAPI) -> set[str]:
 
 
 def test_every_route_has_a_row() -> None:
-    """A route that is new belongs into the table."""
+    """A new route belongs in the table."""
     for name in ("ml", "agent"):
         app = bridge_app(name)
         assert {f"{name} {route}" for route in routes_of(app)} == {row for row in REST if row.startswith(f"{name} ")}
@@ -57,7 +58,7 @@ def test_every_route_has_a_row() -> None:
 async def call_app(
     app: FastAPI, method: str, path: str, body: bytes = b"", query: bytes = b"", headers: list[tuple[bytes, bytes]] = []  # noqa: B006
 ) -> tuple[int, Work, int]:  # fmt: skip
-    """Ask an app in this process; its status, the work that it took, and how often the body was asked for."""
+    """Call an app in this process; return its status, the work, and how often the body was read."""
     parts = [body[start : start + 65_536] for start in range(0, len(body), 65_536)] or [b""]
     body_reads, status = 0, 0
 
@@ -86,7 +87,7 @@ async def call_app(
 
 @contextlib.contextmanager
 def _turns_of_the_loop(work: Work) -> Iterator[None]:
-    """Note each time that the loop looks for what others wait for: then whoever is ready has a turn."""
+    """Record each pass of the event loop, in which other ready tasks run."""
     loop: Any = asyncio.get_running_loop()
     selector = loop._selector
     select = selector.select
@@ -108,7 +109,7 @@ Shape = tuple[str, Callable[[int], dict[str, Any]]]
 
 
 def shapes(reads: str) -> list[Shape]:
-    """What is sent to a route, by size."""
+    """Return the requests for a route, by size."""
 
     def sent(name: str, part: str, made: Callable[[int], Any], *headers: tuple[bytes, bytes]) -> Shape:
         return name, lambda n: {part: made(n), **({"headers": list(headers)} if headers else {})}
@@ -124,27 +125,27 @@ def shapes(reads: str) -> list[Shape]:
 
 
 def packed(made: Body) -> Body:
-    """A body in gzip."""
+    """Return a body compressed with gzip."""
     return lambda n: gzip.compress(made(n))
 
 
 async def test_rest_does_no_more_than_in_proportion(transports: LocalServices) -> None:
-    """Hostile bodies, lines, queries and headers at every route of both apps: linear work, in slices."""
+    """Hostile bodies, lines, queries and headers at every route of both apps cause linear work, in slices."""
     for row, reads in REST.items():
         name, method, path = row.split(" ")
         if path.endswith("/watch"):
-            continue  # a stream; its query is looked at like all others
+            continue  # a stream; its query is parsed like all others
         for shape, made in shapes(reads):
             await assert_linear(f"{row}: {shape}", calling(transports.apps[name], method, path, made))
 
 
 def calling(app: FastAPI, method: str, path: str, made: Callable[[int], dict[str, Any]]) -> Callable[[int], Any]:
-    """Ask a route with a request of some size."""
+    """Return a function that calls a route with a request of some size."""
     return lambda n: call_app(app, method, path, **made(n))
 
 
 async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
-    """Without a known key every route answers 401 after the same work, however large the body is, and reads none of it."""
+    """Without a known key every route answers 401 after the same work, for any size of the body, and reads none of it."""
     keys = tmp_path / "keys"
     keys.write_text(f"shop:{digest(new_key())}:shop\n")
     for name in ("ml", "agent"):

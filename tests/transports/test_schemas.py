@@ -1,4 +1,4 @@
-"""REST does what its OpenAPI documents say."""
+"""REST conforms to its OpenAPI documents."""
 
 from pathlib import Path
 
@@ -12,13 +12,14 @@ SHORTER = """
 include-path = ["/api/v1/predict:batch", "/api/v1/review:batch"]
 phases.coverage.enabled = false
 """
-"""Values of every field, for `make chaos` in lists of orders too; here only in single ones, whose schema is the same."""
+"""Values of every field; `make chaos` also tries them in lists of orders, here only in single ones of the same schema.
+"""
 
 
 @pytest.mark.parametrize("door", ["rest_ml", "rest_agent"])
 def test_answers_are_as_documented(door: str, stack: Stack, tmp_path: Path) -> None:
-    """Requests that fit the document and that do not: no 5xx, no status, header or body that it does not tell."""
-    # Watching, of which each answer takes seconds, and ways through several operations are for `make chaos`.
+    """Valid and invalid requests get no 5xx and no undocumented status, header or body."""
+    # Watching, of which each answer takes seconds, and sequences of several operations are for `make chaos`.
     options = ("--exclude-path", "/api/v1/cases/watch", "--phases", "coverage,fuzzing", "--seed", "1")
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.read_text() + SHORTER)

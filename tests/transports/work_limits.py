@@ -8,10 +8,10 @@ from testing.inputs.hostile import ORDER
 from testing.work import Work
 
 SMALL, LARGE = 200, 2000
-"""Parts of a hostile request: ten times as many may make ten times the work, and not more."""
+"""Parts of a hostile request: ten times as many may cause ten times the work, and not more."""
 TOLERANCE, ALLOWANCE = 12, 20_000
 LONGEST_TURN = 20_000
-"""Steps without a turn of others, at most: some milliseconds."""
+"""Limit of steps between two passes of the event loop: some milliseconds."""
 Body = Callable[[int], bytes]
 
 
@@ -86,17 +86,19 @@ REST: Final[Mapping[str, str]] = {
 
 
 async def assert_linear(name: str, asks: Callable[[int], Any]) -> None:
-    """Ten times the size makes no more than ten times the work, and others have their turn."""
-    await asks(1)  # what is made once is made now
+    """Check that ten times the size causes at most ten times the work, and that the event loop runs other tasks
+    meanwhile.
+    """
+    await asks(1)  # let one-time work happen now
     small, large = (await asks(SMALL))[1], (await asks(LARGE))[1]
     assert large.steps <= TOLERANCE * small.steps + ALLOWANCE, (name, small, large)
     assert large.longest_turn <= LONGEST_TURN, (name, small, large)
 
 
 MAX_DIFFERENCE: Final = 100
-"""Steps by which equal requests may differ: once a second a key file is looked at, or a line of the log is written."""
+"""Steps by which equal requests may differ: once a second a key file is checked, or a line of the log is written."""
 
 
 def spread(works: Sequence[Work]) -> int:
-    """By how many steps the most and the least work differ."""
+    """Return the difference between the most and the least work."""
     return max(work.steps for work in works) - min(work.steps for work in works)

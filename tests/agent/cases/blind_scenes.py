@@ -68,7 +68,7 @@ class _Scorer:
 
     async def predict_many(self, orders: Iterable[Transaction], **_: Any) -> list[PredictResponse]:
         if self.away:
-            raise Unavailable("the scorer is away", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE)
+            raise Unavailable("the scorer is unavailable", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE)
         return [PredictResponse(legitimacy_score=self._score(order), model_version="m1") for order in orders]
 
     async def advise(self, orders: Iterable[Transaction], seconds: float) -> list[PredictResponse]:

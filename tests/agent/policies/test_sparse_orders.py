@@ -158,19 +158,19 @@ def test_sparse_orders_leave_the_budget_of_the_others_alone() -> None:
 
 
 class _Scorer:
-    """A scorer that is back and finds every order abusive."""
+    """A scorer that is available again and scores every order as abuse."""
 
     async def available(self) -> bool:
-        """Whether it serves."""
+        """Return True."""
         return True
 
     async def predict_many(self, orders: Sequence[Transaction]) -> list[PredictResponse | None]:
-        """A low score for each."""
+        """Give each order a low score."""
         return [scored(0.1) for _ in orders]
 
 
 async def test_a_score_that_comes_later_denies_no_sparse_order(ledger_url: str) -> None:
-    """What was decided without a score stays with people when the score comes: of the documented order enough is known."""
+    """Orders decided without a score keep their case when the score comes, except those with enough known fields."""
     ledger = Ledger(open_engine(ledger_url))
     sparse: dict[str, Any] = {name: None for name in DOCUMENTED if name in INFORMATIVE and name != "new_device"}
     await ledger.write(keep("sparse", score=None, **sparse))

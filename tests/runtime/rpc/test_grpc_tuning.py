@@ -53,6 +53,6 @@ def test_grpc_knows_its_experiments() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
 def test_threads_of_grpc_give_way() -> None:
-    """gRPC's threads have a lower priority, and Python's threads keep theirs."""
+    """Threads of gRPC have a lower priority, and Python's threads keep theirs."""
     done = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split() == ["True", "True", "True"], done.stderr

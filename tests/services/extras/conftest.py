@@ -18,7 +18,7 @@ ROWS, ORDERS = 1000, 40
 
 @pytest.fixture(scope="module")
 def foreign(table: pa.Table, shared: Path) -> Path:
-    """A folder with a file that has twenty more columns, its mapping, a model that reads them, and its scores."""
+    """Return a folder with a file of twenty extra columns, its mapping, a model that reads them, and its scores."""
     folder = shared / "foreign"
     with alone(shared):
         if not (folder / "scores.parquet").exists():

@@ -1,4 +1,4 @@
-"""Extras in files and in the scorer itself: types, unknown names, and what is refused."""
+"""Extras in files and in the scorer: types, unknown names, and refused files."""
 
 import asyncio
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.services.extras.conftest import first_orders
 
 
 def test_a_file_with_the_other_type_gets_the_same_scores(foreign: Path, tmp_path: Path) -> None:
-    """`vouch score` reads a column of texts as numbers and one of numbers as texts, and gives the scores of the doors."""
+    """`vouch score` reads a text column as numbers and a number column as texts, with the scores of the services."""
     scorer = Scorer(load(foreign / "models"))
     common = ("--mapping", str(foreign / "mapping.yaml"), "--models-dir", str(foreign / "models"))
     frame = pd.read_parquet(foreign / "orders.parquet").head(len(hostile.EXTRA_TYPES))
@@ -50,7 +50,7 @@ def test_a_file_with_the_other_type_gets_the_same_scores(foreign: Path, tmp_path
 
 
 def test_what_is_unknown_is_counted_and_explained(foreign: Path) -> None:
-    """An extra that is missing is counted by its name; names with dots are told in reasons as they are."""
+    """A missing extra is counted by its name; names with dots are unchanged in reasons."""
     metrics = ScoreMetrics()
     service = ScoringService(metrics)
     service.serve(load(foreign / "models"))
@@ -85,7 +85,7 @@ def test_strict_servers_refuse_what_no_model_reads(foreign: Path) -> None:
 
 
 def test_files_that_do_not_fit_the_model_are_refused(foreign: Path, tmp_path: Path) -> None:
-    """A mapping without the model's extras, and a table that has almost none of its columns: a sentence that names them."""
+    """A mapping without the model's extras, or a table with almost none of its columns, is an error that names them."""
     known = ["--models-dir", str(foreign / "models"), "--output", str(tmp_path / "s.csv")]
     (tmp_path / "less.yaml").write_text((foreign / "mapping.yaml").read_text().replace('"v1", ', ""))
     done = call("score", str(foreign / "orders.parquet"), "--mapping", str(tmp_path / "less.yaml"), *known)

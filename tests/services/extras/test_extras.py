@@ -1,4 +1,4 @@
-"""Extras, fields of a shop beside the contract's: every transport gives a model with twenty of them the same scores."""
+"""Extras, a shop's fields beyond the contract: every transport gives a model with twenty of them the same scores."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ from tests.services.extras.conftest import NUMBERS, ORDERS, TEXTS, first_orders
 
 @pytest.fixture(scope="module")
 def shop(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A scorer, an agent and their REST that serve that model."""
+    """Run a scorer, an agent and their REST with that model."""
     running = Stack(tmp_path_factory.mktemp("stack"), foreign / "models")
     try:
         running.start("ml", "agent", "rest_ml", "rest_agent")
@@ -68,7 +68,7 @@ def test_every_door_gives_the_same_score(foreign: Path, shop: Stack) -> None:
 
 
 def test_what_a_model_needs_and_does_not_get_is_said(shop: Stack) -> None:
-    """Extras that the model reads and the order lacks are named in the answer; others are left aside."""
+    """Extras that the model reads and the order lacks are named in the answer; others are ignored."""
     order = message()
     order.extra_numbers["v3"] = 1.0
     order.extra_texts["v4"] = " "
@@ -79,7 +79,7 @@ def test_what_a_model_needs_and_does_not_get_is_said(shop: Stack) -> None:
 
 
 def _as_sent(name: str, value: float | str) -> Transaction:
-    """An order with one extra, in the map of its JSON type as REST and gRPC clients send it."""
+    """Return an order with one extra, in the map of its JSON type as REST and gRPC clients send it."""
     order = message(transaction_id=f"order-{uuid.uuid4().hex}")
     if isinstance(value, str):
         order.extra_texts[name] = value
@@ -89,7 +89,7 @@ def _as_sent(name: str, value: float | str) -> Transaction:
 
 
 def _cases() -> Iterator[tuple[str, float | str, Transaction | None]]:
-    """An extra's name, the value that is sent, and the order that says the same in the type which the model wants."""
+    """Yield an extra's name, the value sent, and the order with the equal value in the type that the model expects."""
     for value, number, text in hostile.EXTRA_TYPES:
         for name, wanted in (("v4", number), ("shop", text)):
             if wanted == hostile.REFUSED:
@@ -99,7 +99,7 @@ def _cases() -> Iterator[tuple[str, float | str, Transaction | None]]:
 
 
 def _grpc(call: Callable[[], Any], field: str) -> float | str:
-    """A score, or the name of the field that is refused with the type that it wants."""
+    """Return a score, or the name of the refused field after checking the expected type in the error."""
     try:
         return float(call().legitimacy_score)
     except grpc.RpcError as error:
@@ -123,7 +123,9 @@ def _refused(words: str, field: str) -> str:
 
 
 def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, shop: Stack) -> None:
-    """At every door, alone and in batches, `3` and `"3"` get one score; what cannot be read is refused by name and type."""
+    """On every transport, alone and in batches, `3` and `"3"` get one score; unreadable values are refused by name and
+    type.
+    """
     differ = []
     scorer = Scorer(load(foreign / "models"))
     predict, review = shop.url("rest_ml") + "/api/v1/predict", shop.url("rest_agent") + "/api/v1/review"
@@ -187,7 +189,7 @@ def test_extras_that_cannot_be(shop: Stack, extra: object, words: str) -> None:
      ({f"v{number}": 1.0 for number in range(257)}, {})],
 )  # fmt: skip
 def test_grpc_refuses_the_same(shop: Stack, numbers: dict[str, float], texts: dict[str, str]) -> None:
-    """The contract's rules of extras hold for gRPC: INVALID_ARGUMENT that names the map."""
+    """The contract's rules for extras apply to gRPC: INVALID_ARGUMENT that names the map."""
     order = message()
     order.extra_numbers.update(numbers)
     order.extra_texts.update(texts)
@@ -202,7 +204,7 @@ def test_grpc_refuses_the_same(shop: Stack, numbers: dict[str, float], texts: di
 
 
 def test_the_load_test_sends_what_the_model_reads(foreign: Path, shop: Stack, tmp_path: Path) -> None:
-    """Columns that the model reads go along in `extra`; other columns do not."""
+    """Columns that the model reads are sent in `extra`; other columns are not."""
     frame = pd.read_parquet(foreign / "orders.parquet").head(50)
     renamed = frame.rename(columns={"id": "transaction_id", "when": "timestamp", "amount": "order_amount"})
     renamed.assign(user_id="u", colour="red", is_abuse=frame.bad == 1).to_parquet(tmp_path / "orders.parquet")
