@@ -60,7 +60,7 @@ def test_hostile_forms(desk: Desk) -> None:
         page = boss.get(claimed)
         assert page.status_code == 200
         assert "<script>alert" not in page.text
-        assert 'class="badge claimed"' not in page.text, "it was given back"
+        assert 'class="badge claimed"' not in page.text, "the case was released"
 
 
 def test_what_is_no_form(desk: Desk) -> None:

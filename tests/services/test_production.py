@@ -214,7 +214,7 @@ def test_health_needs_no_key(models: Path, tmp_path: Path) -> None:
         answer = httpx.post(f"{url}/api/v1/review", json=ORDER, headers={"x-api-key": key})
         assert answer.status_code == 200
         stack.stop("ml")
-        wait_for(stack.agent_is("degraded"), what="a health that tells of the scorer")
+        wait_for(stack.agent_is("degraded"), what="a health that names the scorer")
         assert httpx.get(f"{url}/api/v1/health").json()["ledger_available"]
     finally:
         stack.close()

@@ -51,7 +51,7 @@ ALLOWED = {
     (
         "agent_server/scoring/request_batcher.py",
         "RequestBatcher._start",
-    ): "_batch_done sees its end and fails whoever still waits",
+    ): "_batch_done fails the orders that still wait when it ends",
     ("agent_server/ledger/writer.py", "Ledger.__init__"): "the writer's thread catches and reports every failure",
     ("ml_server/serving/service.py", "ScoringService.PredictBatch"): "awaited by the call",
     ("http_bridge/batches.py", "each"): "gathered by the call",
@@ -59,7 +59,7 @@ ALLOWED = {
     ("agent_server/privacy/background.py", "ErasureWork._run"): "awaited by the job `erasure`, which tries again",
     ("runtime/web/connections.py", "_BoundedConnection"): "timers that close a connection",
     ("runtime/web/exposition.py", "Exposition.__init__"): "serves metrics: where it ends, Prometheus misses its target",
-    ("agent_server/scoring/client.py", "ScoringClient._is_alive"): "awaited by all who ask",
+    ("agent_server/scoring/client.py", "ScoringClient._is_alive"): "awaited by all callers",
     ("stack/serve.py", "_serve_http"): "awaited on leaving; if it ends earlier, the process stops",
     ("stack/up.py", "_run"): "prints once that all is healthy",
     ("load_test/sending.py", "run"): "in a TaskGroup",
