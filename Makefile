@@ -1,11 +1,11 @@
-# `make demo` and `make test` need nothing but Python >= 3.11 and make; everything else comes into .tools and .venv.
+# `make demo` and `make test` need only Python >= 3.11 and make; everything else is installed into .tools and .venv.
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
 SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
-# A server's start is mostly imports: 0.9 s with bytecode, 2.4 s without. So it is kept, also where the user's shell says no.
+# Starting a server is mostly imports: 0.9 s with bytecode, 2.4 s without. So bytecode is written even if the shell disables it.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos mutations format setup demo up test test-fast coverage check protos lock clean
@@ -32,7 +32,7 @@ up: setup  ## start everything in this terminal
 protos: setup  ## regenerate generated/ from protos/
 	@$(RUN)python protos/generate.py
 
-check: setup  ## everything that needs no running server
+check: setup  ## static checks: format, lint, types, imports, contract, Envoy
 	@$(RUN)ruff format --quiet --check $(SOURCES)
 	@$(RUN)ruff check --quiet $(SOURCES)
 	@$(RUN)mypy $(SOURCES)
@@ -41,60 +41,60 @@ check: setup  ## everything that needs no running server
 	@$(RUN)python protos/lint.py
 	@$(RUN)python envoy/check.py
 
-format: setup  ## format and mend what can be mended
+format: setup  ## format the code and apply automatic fixes
 	@$(RUN)ruff format --quiet $(SOURCES)
 	@$(RUN)ruff check --quiet --fix $(SOURCES)
 
-test: setup  ## the checks and the tests, beside one another
+test: setup  ## checks and tests, in parallel
 	@$(MAKE) --no-print-directory check > .check.log 2>&1 & checks=$$!; \
 	$(RUN)pytest; tests=$$?; wait $$checks; checked=$$?; cat .check.log; \
 	test $$tests = 0 && test $$checked = 0
 
-test-fast: setup  ## the tests that start no process
+test-fast: setup  ## only tests that start no processes
 	@$(RUN)pytest --fast
 
-coverage: setup  ## the tests, and which lines and branches they reach, in all processes
+coverage: setup  ## tests with line and branch coverage of all processes
 	@$(RUN)coverage erase
 	@$(RUN)coverage run -m pytest
 	@$(RUN)coverage combine --quiet
 	@$(RUN)coverage report
 
-mutations: setup  ## twenty faults made by hand: does a test find each
+mutations: setup  ## inject twenty faults by hand, and check that tests find each
 	@$(RUN)python -m testing.mutations
 
-bench: setup  ## serving against its baselines; needs h2load, wrk and two cores
+bench: setup  ## compare serving with its baselines; needs h2load, wrk and two cores
 	@$(RUN)python -m bench.serving
 
-bench-generate: setup  ## how fast rows are made
+bench-generate: setup  ## speed of the generator
 	@$(RUN)python -m bench.generate
 
-bench-ledger: setup  ## what a durable review costs
+bench-ledger: setup  ## cost of a durable review
 	@$(RUN)python -m bench.ledger
 
-bench-model: setup  ## how fast features and model are
+bench-model: setup  ## speed of features and model
 	@$(RUN)python -m bench.model
 
-bench-policy: setup  ## what a rule costs
+bench-policy: setup  ## cost of a policy rule
 	@$(RUN)python -m bench.policy
 
-bench-loop: setup  ## does what comes back make the next model better
+bench-loop: setup  ## effect of feedback on the next model
 	@$(RUN)python -m bench.feedback_loop --seeds 2
 	@$(RUN)python -m bench.reviewers
 
-bench-history: setup  ## what memory costs and gives, and how fast a table gets its past
+bench-history: setup  ## cost and benefit of history, speed of computing it for a table
 	@$(RUN)python -m bench.memory.costs && $(RUN)python -m bench.memory.stream
 
-bench-real: setup  ## the model beside its peers on real orders; needs PyPI
+bench-real: setup  ## compare the model with others on real data; needs PyPI
 	@$(RUN)python -m bench.real
 
-chaos: setup  ## full counts of what must not fall over
+chaos: setup  ## chaos tests with full counts
 	@$(RUN)python -m chaos
 
-lock: | $(filter .tools/%,$(UV))  ## pin what pyproject.toml allows
+lock: | $(filter .tools/%,$(UV))  ## pin the dependencies of pyproject.toml
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
 	@echo uv | $(UV) pip compile - --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements-uv.lock
 
-clean:  ## remove what was made, but not data, models and ledgers
+clean:  ## remove build files, but not data, models and ledgers
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""The documented look at the review zone: `python test_review_transactions.py`. See load_test."""
+"""The documented listing of the review zone: `python test_review_transactions.py`. See load_test."""
 
 from load_test.review_zone import main
 

@@ -1,4 +1,4 @@
-"""The command line: `vouch COMMAND`. Each command is a package's own; this file only knows where it lives."""
+"""The command line `vouch COMMAND`: maps each command to the module that implements it."""
 
 import difflib
 import importlib
@@ -9,33 +9,33 @@ from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "generate": ("data_gen.commands.generate", "write a labelled synthetic dataset"),
-    "validate": ("data_gen.commands.validate", "check any file of orders"),
+    "validate": ("data_gen.commands.validate", "validate a file of orders"),
     "train": ("ml_server.commands.train", "train a model from a dataset"),
     "evaluate": ("ml_server.commands.evaluate", "measure a model on a labelled dataset"),
     "models": ("ml_server.commands.models", "list, compare and promote models"),
-    "mapping": ("ml_server.commands.mapping", "guess a mapping for a file of your own"),
+    "mapping": ("ml_server.commands.mapping", "suggest a mapping for your own file"),
     "score": ("ml_server.commands.score", "score every order of a file"),
-    "audit": ("agent_server.commands.audit", "verify or export the ledger, make a key that signs it"),
+    "audit": ("agent_server.commands.audit", "verify or export the ledger, create its signing key"),
     "ledger": ("agent_server.commands.ledger", "back up, check and restore the ledger"),
-    "privacy": ("agent_server.commands.privacy", "find, export, erase or expire what is kept of persons"),
-    "policy": ("agent_server.commands.policy", "check a policy, show it, test what it would have done"),
-    "cases": ("agent_server.commands.cases", "work off the queue of cases in a terminal"),
-    "reviewers": ("agent_server.commands.reviewers", "how well people judge"),
-    "history": ("stack.history", "the past of orders for a table, or for the agent's memory"),
-    "outcomes": ("agent_server.commands.outcomes", "report what became of orders, from a file"),
-    "labels": ("agent_server.commands.labels", "export what is known of orders as a dataset to train on"),
-    "keys": ("runtime.keys_command", "make, list and remove API keys"),
-    "up": ("stack.up", "start every service in this terminal"),
+    "privacy": ("agent_server.commands.privacy", "find, export, erase or expire personal data"),
+    "policy": ("agent_server.commands.policy", "check, show or backtest a policy"),
+    "cases": ("agent_server.commands.cases", "review cases in a terminal"),
+    "reviewers": ("agent_server.commands.reviewers", "report the accuracy of reviewers"),
+    "history": ("stack.history", "compute, import or export history"),
+    "outcomes": ("agent_server.commands.outcomes", "report outcomes of orders from a file"),
+    "labels": ("agent_server.commands.labels", "export labels as a training dataset"),
+    "keys": ("runtime.keys_command", "create, list and remove API keys"),
+    "up": ("stack.up", "start all services in this terminal"),
     "serve": ("stack.serve", "serve everything in one process, without the edge"),
-    "conformance": ("conformance.command", "whether a deployment says the same at every door"),
-    "demo": ("stack.demo", "start everything, stream labelled orders, show what was decided"),
-    "load": ("load_test.cli", "send a stream of labelled orders (test_api.py)"),
+    "conformance": ("conformance.command", "check that all transports of a deployment agree"),
+    "demo": ("stack.demo", "start everything, send labelled orders, show the decisions"),
+    "load": ("load_test.cli", "send labelled orders to an agent (test_api.py)"),
     "review-zone": ("load_test.review_zone", "show orders between the thresholds (test_review_transactions.py)"),
 }
 
 
 def usage() -> str:
-    """What commands there are."""
+    """Return the list of commands."""
     lines = [f"  {name:12} {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [

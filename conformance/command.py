@@ -17,7 +17,7 @@ from conformance.vector import DOORS, PATH, read
 from runtime.access.loopback import require_encryption
 from runtime.process.commands import command
 from runtime.process.terminal import plain
-from stack.ports import ports
+from stack.ports import read_ports
 
 
 class ConformanceError(ValueError):
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all alike, 1 something is not, 2 it could not run."""
     options = parser().parse_args(arguments)
-    target = options.target or f"http://127.0.0.1:{ports()['envoy']}"
+    target = options.target or f"http://127.0.0.1:{read_ports()['envoy']}"
     try:
         vectors = read(options.vectors)
     except (OSError, ValueError, KeyError, TypeError) as error:

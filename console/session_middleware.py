@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,8 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from console.services import Refused, Services
 from console.sessions import COOKIE, REVIEWING, Session, Sessions
 from generated.vouch.v1 import agent_service_pb2 as pb
-from runtime.access.forwarding import is_local_caller
-from runtime.access.hosts import is_allowed_host
+from runtime.web.request_origin import host_headers, is_allowed_host, is_local_caller, is_same_origin
 
 ROOT: Final = "/console"
 SIGN_IN: Final = f"{ROOT}/sign-in"
@@ -93,7 +91,7 @@ class Gate:
             if session is None and not request.url.path.startswith(OPEN):
                 return RedirectResponse(SIGN_IN, 303)
             return None
-        if not _same_origin(request):
+        if not is_same_origin(request.headers.get("origin", ""), request.headers.get("host")):
             return PlainTextResponse("This change did not come from a page of this console.", 403)
         try:
             async with asyncio.timeout(self._body_seconds):
@@ -138,15 +136,9 @@ def secure(request: Request) -> bool:
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
 
 
-def _same_origin(request: Request) -> bool:
-    match = re.fullmatch(r"https?://([^/]+)", request.headers.get("origin", ""))
-    return bool(match) and match[1] == request.headers.get("host")  # type: ignore[index]
-
-
 def _is_here(request: Request) -> bool:
-    """Whether the caller is this machine, and asked it by a name of its own: a foreign name can be bent to this address."""
-    peer = request.client.host if request.client else ""
-    return is_local_caller(peer, request.scope["headers"]) and is_allowed_host(request.headers.getlist("host"), ())
+    """Return whether the caller is on this machine and names it by a loopback name (no DNS rebinding)."""
+    return is_local_caller(request.scope) and is_allowed_host(host_headers(request.scope), ())
 
 
 def _content(session: Session) -> tuple[Any, ...]:

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
-from runtime.access.tls import FrontSettings
+from runtime.access.tls import UpstreamTlsSettings
 from runtime.settings import Address, Target
 
 
-class ConsoleSettings(FrontSettings):
+class ConsoleSettings(UpstreamTlsSettings):
     """Where it listens, whom it asks, and how long people stay signed in."""
 
     prefix: ClassVar[str] = "VOUCH_CONSOLE_"

@@ -1,4 +1,4 @@
-"""Have Envoy check its configuration with each setting of the edge alone, with all together, and with all but one."""
+"""Validate the Envoy configuration with each edge setting alone, with all settings, and with all but one."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
 
 
 def combinations() -> Iterator[tuple[str, dict[str, str]]]:
-    """Names and settings: none, each part, all of them, and all without one."""
+    """Yield names and settings: none, each part, all of them, and all without one."""
     everything = {name: value for part in PARTS.values() for name, value in part.items()}
     yield "none", {}
     yield "all", everything
@@ -50,24 +50,24 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def render(folder: str, parts: Mapping[str, str]) -> str:
-    """Return the edge's configuration with these settings. Raises ValueError where a stream has no route of its own."""
+    """Return the edge configuration with these settings. Raise ValueError if a stream has no route of its own."""
     given = {key.lower(): f"{folder}/{value}" if value.endswith(".pem") else value for key, value in parts.items()}
     settings = EdgeSettings.read(**given)
     config = configuration({}, settings, WebSettings())
     services = [each for each in contract_services() if settings.privacy or each.name != "PrivacyService"]
     if misrouted := misrouted_streams(yaml.safe_load(config), services):
-        raise ValueError(f"{misrouted[0]} needs a route of its own, without a timeout, to a cluster of streams")
+        raise ValueError(f"{misrouted[0]} needs its own route without a timeout, to a cluster for streams")
     return config
 
 
 def problem(config: str) -> str:
-    """Return what Envoy says against a configuration; nothing where it takes it."""
+    """Return Envoy's error for a configuration; empty if it is valid."""
     done = subprocess.run(arguments(config, check=True), capture_output=True, text=True, timeout=60, check=False)
     return "" if done.returncode == 0 else done.stderr
 
 
 def contract_services() -> Iterator[ServiceDescriptor]:
-    """The services of the contract."""
+    """Yield the services of the contract."""
     pool, files = DescriptorPool(), FileDescriptorSet.FromString(CONTRACT.read_bytes()).file
     for file in files:
         pool.Add(file)
@@ -76,7 +76,7 @@ def contract_services() -> Iterator[ServiceDescriptor]:
 
 
 def main() -> int:
-    """Check all; return the exit code: 0 all are well, 1 some are not."""
+    """Check all; return the exit code: 0 if all are valid, 1 otherwise."""
     for name in [name for name in os.environ if name.startswith("VOUCH_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="vouch-edge-") as folder, ThreadPoolExecutor() as pool:
@@ -90,7 +90,7 @@ def main() -> int:
     for name, text in zip(names, found, strict=True):
         if text:
             print(f"edge, {name}: {text}", file=sys.stderr)
-    print(f"edge: Envoy takes {found.count('')} of {len(found)} combinations of settings")
+    print(f"edge: Envoy accepts {found.count('')} of {len(found)} combinations of settings")
     return 0 if not any(found) else 1
 
 

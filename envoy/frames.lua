@@ -1,8 +1,8 @@
--- A call of the contract sends one message, with its length in front. Of a body that is anything else the services would wait
--- for the rest, which does not come: it is refused here, in the words that they have for a request that breaks a rule.
+-- A call of the contract sends one length-prefixed message. For any other body the services would wait for data that never
+-- arrives, so it is refused here with the error for an invalid request.
 
-local MESSAGE = "invalid request: body: is not one gRPC message with its length in front"
-local DETAILS = "CAMSR2ludmFsaWQgcmVxdWVzdDogYm9keTogaXMgbm90IG9uZSBnUlBDIG1lc3NhZ2Ugd2l0aCBpdHMgbGVuZ3RoIGluIGZyb250GlMKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SJwoPSU5WQUxJRF9SRVFVRVNUEgV2b3VjaBoNCgVmaWVsZBIEYm9keRpnCil0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuQmFkUmVxdWVzdBI6CjgKBGJvZHkSMGlzIG5vdCBvbmUgZ1JQQyBtZXNzYWdlIHdpdGggaXRzIGxlbmd0aCBpbiBmcm9udA"
+local MESSAGE = "invalid request: body: is not exactly one length-prefixed gRPC message"
+local DETAILS = "CAMSRmludmFsaWQgcmVxdWVzdDogYm9keTogaXMgbm90IGV4YWN0bHkgb25lIGxlbmd0aC1wcmVmaXhlZCBnUlBDIG1lc3NhZ2UaUwoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLkVycm9ySW5mbxInCg9JTlZBTElEX1JFUVVFU1QSBXZvdWNoGg0KBWZpZWxkEgRib2R5GmYKKXR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5CYWRSZXF1ZXN0EjkKNwoEYm9keRIvaXMgbm90IGV4YWN0bHkgb25lIGxlbmd0aC1wcmVmaXhlZCBnUlBDIG1lc3NhZ2U"
 
 local function is_one_message(body)
   if not body or body:length() < 5 then
@@ -12,8 +12,8 @@ local function is_one_message(body)
   return flag <= 1 and body:length() == 5 + ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- In canonical JSON the body of a review is the order, and the transcoder drops what an order has no field for: `dry_run` there
--- would be lost, and the order recorded. Of two in the query it takes the last.
+-- In canonical JSON the body of a review is the order, and the transcoder drops unknown fields: `dry_run` in the body would be
+-- lost, and the order recorded. Of two query parameters the transcoder takes the last.
 local function is_lost_dry_run(path, body)
   local query = path:match("^/v1/transactions:review%??(.*)$")
   if not query then
@@ -23,9 +23,9 @@ local function is_lost_dry_run(path, body)
   return given > 1 or (body and body:getBytes(0, body:length()):find('"dry_?[rR]un"%s*:') ~= nil)
 end
 
-local DRY_RUN = '{"code":3,"message":"invalid request: dry_run: give it once, in the query: ?dry_run=true","details":[' ..
+local DRY_RUN = '{"code":3,"message":"invalid request: dry_run: set it once, in the query: ?dry_run=true","details":[' ..
   '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_REQUEST","domain":"vouch","metadata":{"field":"dry_run"}},' ..
-  '{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{"field":"dry_run","description":"give it once, in the query: ?dry_run=true"}]}]}'
+  '{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{"field":"dry_run","description":"set it once, in the query: ?dry_run=true"}]}]}'
 
 function envoy_on_request(handle)
   local headers = handle:headers()

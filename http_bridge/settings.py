@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
-from runtime.access.tls import FrontSettings
+from runtime.access.tls import UpstreamTlsSettings
 from runtime.settings import Target
 
 
-class HttpSettings(FrontSettings):
+class HttpSettings(UpstreamTlsSettings):
     """Where the services behind are, and how long to wait for them."""
 
     prefix: ClassVar[str] = "VOUCH_HTTP_"

@@ -1,1 +1,1 @@
-"""Labelled traffic for a running agent: an open-loop load test, and a look at the orders between the thresholds."""
+"""Labelled traffic for a running agent: an open-loop load test, and a listing of orders between the thresholds."""

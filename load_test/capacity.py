@@ -1,4 +1,4 @@
-"""How many orders a second a deployment answers right now, so that a load can be chosen that it carries."""
+"""Measurement of the current capacity of a deployment in orders per second, to choose a load it can handle."""
 
 import asyncio
 import itertools
@@ -9,34 +9,34 @@ from dataclasses import replace
 import httpx
 
 from load_test.keys import key_headers
+from load_test.open_loop import send
 from load_test.orders import Order
-from load_test.sending import send
 
 CALLERS = 4
 RETRIES = 5
 
 
 async def measure_capacity(url: str, orders: Sequence[Order], seconds: float, run: str) -> float:
-    """Answered orders a second, with a few callers that each wait for their answer.
+    """Return the answered orders per second of CALLERS sequential callers.
 
-    `run` goes into the transaction ids: an order that was decided before would be answered from the ledger, which is
-    faster. Raises RuntimeError where nothing is answered.
+    `run` becomes part of the transaction ids: a decided order would be answered from the ledger, which is faster. Raise
+    RuntimeError if no order is answered.
     """
     numbered = enumerate(itertools.cycle(orders))
     answered, error = 0, ""
     async with httpx.AsyncClient(timeout=30.0, headers=key_headers(url)) as client:
-        begun = time.monotonic()
+        started = time.monotonic()
 
-        async def ask(orders: Iterator[tuple[int, Order]]) -> None:
+        async def send_orders(orders: Iterator[tuple[int, Order]]) -> None:
             nonlocal answered, error
-            while time.monotonic() - begun < seconds:
+            while time.monotonic() - started < seconds:
                 number, order = next(orders)
                 own = replace(order, body=order.body | {"transaction_id": f"{run}-{number}"})
                 outcome = await send(client, url, own, time.monotonic(), RETRIES)
                 answered += not outcome.error
                 error = outcome.error or error
 
-        await asyncio.gather(*(ask(numbered) for _ in range(CALLERS)))
+        await asyncio.gather(*(send_orders(numbered) for _ in range(CALLERS)))
         if not answered:
             raise RuntimeError(f"no order was answered: {error}")
-        return answered / (time.monotonic() - begun)
+        return answered / (time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""`vouch load`, documented as `python test_api.py`: stream labelled orders at an agent and count what it decides."""
+"""`vouch load`, documented as `python test_api.py`: send labelled orders to an agent and count its decisions."""
 
 import argparse
 import asyncio
@@ -10,26 +10,26 @@ from pathlib import Path
 
 from contract.tables import TableError
 from load_test.display import display_for
-from load_test.extras import model_extras
+from load_test.extras import fetch_model_extras
+from load_test.open_loop import run
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
-from load_test.sending import run
-from runtime.process.commands import command, program
+from runtime.process.commands import command, program_name
 from runtime.process.terminal import plain
 
-PROGRAM = program("vouch load", "test_api.py")
+PROGRAM = program_name("vouch load", "test_api.py")
 DEFAULT_URL, DEFAULT_MODEL_URL = "http://localhost:8001", "http://localhost:8000"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The documented options, and two more."""
-    result = argparse.ArgumentParser(prog=PROGRAM, description="Stream labelled orders at a running agent.")
+    """Return the parser of the documented options and additional ones."""
+    result = argparse.ArgumentParser(prog=PROGRAM, description="Send labelled orders to a running agent.")
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
     result.add_argument(
         "--model-url",
         default="",
-        help="scorer's REST, or the edge, asked which extra columns of the dataset to send (default: the agent's own, then "
-        f"{DEFAULT_MODEL_URL} beside {DEFAULT_URL})",
+        help="scorer or edge that lists the extra columns to send (default: --api-url, then "
+        f"{DEFAULT_MODEL_URL} if --api-url is {DEFAULT_URL})",
     )
     result.add_argument("--rate", type=float, default=1.0, help="requests per second (default: 1.0)")
     result.add_argument("--fraud-ratio", type=float, default=0.5, help="share of abuse, 0 to 1 (default: 0.5)")
@@ -37,20 +37,20 @@ def parser() -> argparse.ArgumentParser:
         "--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})"
     )
     result.add_argument("--duration", type=float, default=None, help="seconds (default: until Ctrl-C)")
-    result.add_argument("--concurrency", type=int, default=64, help="most requests under way (default: 64)")
+    result.add_argument("--concurrency", type=int, default=64, help="limit of concurrent requests (default: 64)")
     result.add_argument(
-        "--retries", type=int, default=5, help="send an order again this often where it is refused for now (default: 5)"
+        "--retries", type=int, default=5, help="retries of an order that is refused temporarily (default: 5)"
     )
-    result.add_argument("--seed", type=int, default=1, help="order of the orders (default: 1)")
+    result.add_argument("--seed", type=int, default=1, help="seed of the random choice of orders (default: 1)")
     return result
 
 
-def checked(options: argparse.Namespace) -> str:
-    """What is wrong with the options; empty when nothing is."""
+def find_problem(options: argparse.Namespace) -> str:
+    """Return what is wrong with the options; empty if they are valid."""
     if not options.rate > 0 or options.rate == float("inf"):
         return f"--rate must be above 0, not {options.rate:g}"
     if not 0 <= options.fraud_ratio <= 1:
-        return f"--fraud-ratio must lie in 0..1, not {options.fraud_ratio:g}"
+        return f"--fraud-ratio must be from 0 to 1, not {options.fraud_ratio:g}"
     if options.duration is not None and not options.duration > 0:
         return f"--duration must be above 0, not {options.duration:g}"
     if options.concurrency < 1:
@@ -64,19 +64,19 @@ def checked(options: argparse.Namespace) -> str:
 
 @command(PROGRAM, TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 answers came, 1 none came, 2 it could not run."""
+    """Run the command; return its exit code: 0 if orders were answered, 1 if none was, 2 for an error."""
     options = parser().parse_args(arguments)
-    if problem := checked(options):
+    if problem := find_problem(options):
         raise TableError(problem)
     ensure_dataset(options.dataset)
     default = options.api_url.rstrip("/") == DEFAULT_URL
     models = [options.model_url] if options.model_url else [options.api_url, DEFAULT_MODEL_URL][: 1 + default]
-    extras = model_extras(*models)
+    extras = fetch_model_extras(*models)
     orders = stream(read_orders(options.dataset, extras), options.fraud_ratio, options.seed)
-    first = next(orders)  # a class that is missing shows before anything is sent
+    first = next(orders)  # raises TableError for a missing class before anything is sent
     tally, display = Tally(), display_for(options.rate)
 
-    def done(outcome: Outcome) -> None:
+    def on_outcome(outcome: Outcome) -> None:
         tally.add(outcome)
         display.show(outcome, tally)
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rate=options.rate,
                 duration=options.duration,
                 concurrency=options.concurrency,
-                done=done,
+                on_outcome=on_outcome,
                 retries=options.retries,
             )
         )

@@ -1,4 +1,4 @@
-"""What a person sees while it runs: a line for each request at low rates, a live table at high ones."""
+"""Progress display: a line per request at low rates, a live table at high rates."""
 
 import time
 from typing import Protocol
@@ -10,28 +10,30 @@ from rich.table import Table
 from load_test.outcomes import DECISIONS, Outcome, Tally
 from runtime.process.terminal import plain
 
-LINES_UP_TO = 20.0  # requests a second that a person can still read
+LINES_UP_TO = 20.0  # requests per second that are still readable
 
 
 class Display(Protocol):
-    """Shows outcomes as they come."""
+    """A display of outcomes."""
 
     def show(self, outcome: Outcome, tally: Tally) -> None:
-        """One more outcome, already counted."""
+        """Show an outcome that `tally` already contains."""
 
     def close(self) -> None:
-        """The end."""
+        """Close the display."""
 
 
 class Lines:
-    """A line for each request."""
+    """Display with a line per request."""
 
     def show(self, outcome: Outcome, tally: Tally) -> None:
         """See Display."""
         truth = "abuse" if outcome.is_abuse else "legitimate"
-        said = outcome.error or f"{outcome.decision:8} score {outcome.score:.3f}"
+        result = outcome.error or f"{outcome.decision:8} score {outcome.score:.3f}"
         print(
-            plain(f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {said} {outcome.seconds * 1000:8.1f} ms"),
+            plain(
+                f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {result} {outcome.seconds * 1000:8.1f} ms"
+            ),
             flush=True,
         )
 
@@ -40,14 +42,14 @@ class Lines:
 
 
 class LiveTable:
-    """A table that is drawn anew four times a second; on something else than a terminal, a line a second."""
+    """Display with a table refreshed four times per second, or with a line per second without a terminal."""
 
     def __init__(self) -> None:
         self._console = Console()
         self._live = (
             Live(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
         )
-        self._told = time.monotonic()
+        self._last_shown = time.monotonic()
         if self._live:
             self._live.start()
 
@@ -55,11 +57,11 @@ class LiveTable:
         """See Display."""
         now = time.monotonic()
         if self._live:
-            if now - self._told > 0.25:
-                self._told = now
+            if now - self._last_shown > 0.25:
+                self._last_shown = now
                 self._live.update(_table(tally))
-        elif now - self._told > 1:
-            self._told = now
+        elif now - self._last_shown > 1:
+            self._last_shown = now
             counts = ", ".join(f"{name} {tally.decided(decision=name):,}" for name in DECISIONS)
             print(f"sent {tally.sent:,}: {counts}, failed {sum(tally.errors.values()):,}", flush=True)
 
@@ -81,5 +83,5 @@ def _table(tally: Tally) -> Table:
 
 
 def display_for(rate: float) -> Display:
-    """The display that fits a rate."""
+    """Return the display for a rate."""
     return Lines() if rate <= LINES_UP_TO else LiveTable()

@@ -1,4 +1,4 @@
-"""Columns of a dataset that the serving model reads beside the fields, so that they are sent along."""
+"""Extra columns that the serving model reads in addition to the fields."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ModelExtras:
-    """Names of the extras that a model reads."""
+    """Names of the extra columns of a model."""
 
     numbers: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
 
 
-def model_extras(*urls: str) -> ModelExtras:
-    """What the model behind the first of `urls` that tells of one reads; nothing where none does."""
+def fetch_model_extras(*urls: str) -> ModelExtras:
+    """Return the extras of the first URL that returns model info; empty if none does."""
     for url in urls:
         try:
             answer = httpx.get(url.rstrip("/") + MODEL_INFO, headers=key_headers(url), timeout=SECONDS)

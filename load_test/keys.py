@@ -1,4 +1,4 @@
-"""The key that the load tester shows, where the agent asks for one."""
+"""The API key of the load tester."""
 
 import os
 
@@ -10,8 +10,8 @@ VARIABLE = "VOUCH_LOAD_API_KEY"
 def key_headers(url: str) -> dict[str, str]:
     """Return headers for `url` with the key of VOUCH_LOAD_API_KEY.
 
-    It is not an option of the command line, since all users of a machine see command lines. Raises SecurityError where the
-    key would travel to another machine in plain text.
+    It is not a command-line option, since all users of a machine can see command lines. Raise SecurityError if the key
+    would be sent to another machine in plain text.
     """
     key = os.environ.get(VARIABLE, "")
     if not key:

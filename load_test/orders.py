@@ -1,4 +1,4 @@
-"""Orders to send: rows of a dataset as request bodies, with the truth kept aside."""
+"""Orders to send: rows of a dataset as request bodies, with their labels kept apart."""
 
 import datetime as dt
 import math
@@ -25,7 +25,7 @@ DEFAULT_SIZE, DEFAULT_SEED = 5000, 7
 
 @dataclass(frozen=True)
 class Order:
-    """A request body without any label, and the truth about it."""
+    """A request body without labels, and its labels."""
 
     body: dict[str, Any]
     is_abuse: bool
@@ -33,7 +33,7 @@ class Order:
 
 
 def ensure_dataset(path: Path) -> None:
-    """Generate the documented default dataset if it is missing; any other missing file is an error."""
+    """Generate the documented default dataset if it is missing. Other missing files fail later."""
     if path.exists() or path != DEFAULT_DATASET:
         return
     print(f"{path} is missing: generating {DEFAULT_SIZE:,} rows", flush=True)
@@ -52,9 +52,7 @@ def ensure_dataset(path: Path) -> None:
 
 
 def read_orders(path: Path, extras: ModelExtras = NO_EXTRAS) -> list[Order]:
-    """All orders of a labelled file, with the columns that are `extras`; raise TableError when it cannot be read or has no
-    label.
-    """
+    """Return the orders of a labelled file with the columns `extras`. Raise TableError if it is invalid."""
     types = dict.fromkeys(extras.numbers, pa.float64()) | dict.fromkeys(extras.texts, pa.string()) | TYPES
     table = read_table(path, required=(*REQUIRED, "is_abuse"), types=types)
     fields = table.select([name for name in table.column_names if name not in LABELS])
@@ -65,7 +63,7 @@ def read_orders(path: Path, extras: ModelExtras = NO_EXTRAS) -> list[Order]:
 
 
 def as_body(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as REST wants it: unknowns left out, whole numbers whole, times in ISO 8601, what is no field in `extra`."""
+    """Return a row as a REST body: no unknowns, counts as integers, times in ISO 8601, extra columns in `extra`."""
     body: dict[str, Any] = {}
     extra: dict[str, float | str] = {}
     for name, value in row.items():
@@ -84,11 +82,11 @@ def as_body(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def stream(orders: list[Order], fraud_ratio: float, seed: int) -> Iterator[Order]:
-    """Endless orders, each abuse with probability `fraud_ratio`; raise TableError when a class is needed and missing."""
+    """Yield orders without end, abuse with probability `fraud_ratio`. Raise TableError if a class is missing."""
     classes = {abuse: [order for order in orders if order.is_abuse == abuse] for abuse in (True, False)}
     for abuse, share in ((True, fraud_ratio), (False, 1 - fraud_ratio)):
         if share > 0 and not classes[abuse]:
-            raise TableError(f"the dataset holds no {'abuse' if abuse else 'legitimate orders'}")
+            raise TableError(f"the dataset contains no {'abuse' if abuse else 'legitimate orders'}")
     rng = random.Random(seed)
     while True:
         yield rng.choice(classes[rng.random() < fraud_ratio])

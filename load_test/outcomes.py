@@ -1,4 +1,4 @@
-"""What came back, counted: decisions by true class, precision and recall of deny, latencies."""
+"""Statistics of responses: decisions by true class, precision and recall of deny, latencies."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ DECISIONS = ("approve", "deny", "review")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answered or failed request; `seconds` counts from the moment it was meant to be sent."""
+    """One answered or failed request; `seconds` counts from its due time."""
 
     transaction_id: str
     is_abuse: bool
@@ -21,7 +21,7 @@ class Outcome:
 
 @dataclass
 class Tally:
-    """All outcomes so far."""
+    """Counts of all outcomes so far."""
 
     sent: int = 0
     retried: int = 0
@@ -41,7 +41,7 @@ class Tally:
             self.latencies.append(outcome.seconds)
 
     def decided(self, abuse: bool | None = None, decision: str | None = None) -> int:
-        """Decisions of a class and kind; None means any."""
+        """Return the number of decisions of a class and kind; None means any."""
         return sum(
             count
             for (was_abuse, made), count in self.decisions.items()
@@ -49,25 +49,25 @@ class Tally:
         )
 
     def percentile(self, share: float) -> float:
-        """Latency in seconds that this share of answers stayed within; NaN without answers."""
+        """Return the latency quantile `share` in seconds; NaN without responses."""
         ordered = sorted(self.latencies)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
 
 
 def ratio(part: int, whole: int) -> str:
-    """A share in percent, or a dash where there is nothing to divide by."""
+    """Return part / whole in percent; a dash if `whole` is 0."""
     return f"{part / whole:.1%}" if whole else "-"
 
 
 def summary(tally: Tally, elapsed: float) -> list[str]:
-    """The summary as lines of text."""
+    """Return the summary as lines of text."""
     answered, denied = tally.decided(), tally.decided(decision="deny")
     abuse = tally.decided(abuse=True)
     caught = tally.decided(abuse=True, decision="deny")
     lines = [
         "",
         f"sent {tally.sent:,} in {elapsed:.1f} s ({tally.sent / max(elapsed, 1e-9):.1f}/s), answered {answered:,}, "
-        f"failed {sum(tally.errors.values()):,}" + (f", sent again {tally.retried:,}" if tally.retried else ""),
+        f"failed {sum(tally.errors.values()):,}" + (f", retried {tally.retried:,}" if tally.retried else ""),
         f"{'':12}" + "".join(f"{name:>10}" for name in (*DECISIONS, "total")),
     ]
     for name, kind in (("legitimate", False), ("abuse", True)):
@@ -77,7 +77,7 @@ def summary(tally: Tally, elapsed: float) -> list[str]:
         f"deny: precision {ratio(caught, denied)}, recall {ratio(caught, abuse)}; "
         f"abuse not approved {ratio(abuse - tally.decided(True, 'approve'), abuse)}; "
         f"sent to review {ratio(tally.decided(decision='review'), answered)}",
-        "latency from the intended send time: "
+        "latency from the due time: "
         + ", ".join(f"p{share * 100:.0f} {tally.percentile(share) * 1000:.1f} ms" for share in (0.5, 0.95, 0.99)),
     ]
     lines += [f"error: {count:,} x {error}" for error, count in tally.errors.most_common()]

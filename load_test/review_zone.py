@@ -1,4 +1,4 @@
-"""`vouch review-zone`, documented as `python test_review_transactions.py`: orders that the score alone does not decide."""
+"""`vouch review-zone`, documented as `python test_review_transactions.py`: show orders between the thresholds."""
 
 import argparse
 import contextlib
@@ -13,29 +13,29 @@ from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from load_test.cli import DEFAULT_URL
 from load_test.keys import key_headers
 from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders
-from runtime.process.commands import command, program
+from runtime.process.commands import command, program_name
 from runtime.process.terminal import plain
 
-PROGRAM = program("vouch review-zone", "test_review_transactions.py")
+PROGRAM = program_name("vouch review-zone", "test_review_transactions.py")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the parser of the options."""
     result = argparse.ArgumentParser(
         prog=PROGRAM,
-        description=f"Show orders whose score lies in {DENY_UP_TO}-{APPROVE_FROM}.",
+        description=f"Show orders with a score between {DENY_UP_TO} and {APPROVE_FROM}.",
     )
     result.add_argument("--api-url", default=DEFAULT_URL, help=f"agent service (default: {DEFAULT_URL})")
     result.add_argument(
         "--dataset", type=Path, default=DEFAULT_DATASET, help=f"labelled CSV or Parquet (default: {DEFAULT_DATASET})"
     )
     result.add_argument("--count", type=int, default=5, help="orders to show (default: 5)")
-    result.add_argument("--search", type=int, default=1000, help="orders to look through at most (default: 1000)")
+    result.add_argument("--search", type=int, default=1000, help="maximum number of orders to search (default: 1000)")
     return result
 
 
 def describe(order: Order, answer: dict[str, Any]) -> list[str]:
-    """One order of the review zone as lines of text."""
+    """Return an order of the review zone as lines of text."""
     lines = [
         "",
         f"{answer['transaction_id']}  score {answer['legitimacy_score']:.3f}  (truth: {order.kind or order.is_abuse})",
@@ -57,21 +57,21 @@ def describe(order: Order, answer: dict[str, Any]) -> list[str]:
     KeyError,
 )
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 found some, 1 found none, 2 it could not run."""
+    """Run the command; return its exit code: 0 if orders were found, 1 if none was, 2 for an error."""
     options = parser().parse_args(arguments)
-    in_zone = looked = 0
+    in_zone = checked = 0
     ensure_dataset(options.dataset)
     orders = read_orders(options.dataset)
     with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=30.0) as client:
         for order in orders[: options.search]:
             answer = client.post("/api/v1/review", json=order.body, headers=key_headers(options.api_url))
             answer.raise_for_status()
-            looked += 1
+            checked += 1
             values = answer.json()
             if DENY_UP_TO < values["legitimacy_score"] < APPROVE_FROM:
                 print("\n".join(plain(line) for line in describe(order, values)), flush=True)
                 in_zone += 1
                 if in_zone == options.count:
                     break
-    print(f"\n{in_zone} of {looked} orders lie between {DENY_UP_TO} and {APPROVE_FROM}")
+    print(f"\n{in_zone} of {checked} orders have a score between {DENY_UP_TO} and {APPROVE_FROM}")
     return 0 if in_zone else 1

@@ -1,7 +1,7 @@
-"""What every process here shares: settings, logs, errors, serving, and the contract read from its own descriptors."""
+"""Code that all processes share: settings, logs, errors, gRPC and HTTP servers, and validation by the contract."""
 
-from runtime.process.openmp import let_threads_sleep
+from runtime.process.openmp import set_passive_wait
 from runtime.rpc.grpc_tuning import configure_grpc
 
 configure_grpc()
-let_threads_sleep()
+set_passive_wait()

@@ -1,7 +1,6 @@
-"""One table of everything that can go wrong: the reason of the contract, gRPC's status, REST's, and what metadata tells.
+"""The table of error reasons with their gRPC status, HTTP status and metadata.
 
-Errors take their status from it, the bridge its HTTP codes; the contract's comments, the documentation and the tests are held
-against it.
+Errors and the bridge read their statuses here. Tests compare the contract's comments and the documentation with it.
 """
 
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ _PREFIX = "ERROR_REASON_"
 
 @dataclass(frozen=True)
 class Status:
-    """How a reason shows: gRPC's status, REST's, and the names that ErrorInfo's metadata may hold."""
+    """Statuses of a reason in gRPC and REST, and the allowed metadata keys of its ErrorInfo."""
 
     code: grpc.StatusCode
     http: int
@@ -44,23 +43,23 @@ STATUSES: Final[Mapping[ErrorReason, Status]] = {
 }
 
 HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = {
-    # Of several reasons with one code the first: what is too large is the edge's own to say, which knows its status.
+    # The first reason of a code wins. Only the edge returns REQUEST_TOO_LARGE, and it sets the HTTP status itself.
     **{status.code: status.http for status in reversed(list(STATUSES.values()))},
-    # What gRPC itself may say, without a reason of ours.
+    # Codes that gRPC itself returns, without a reason of the contract.
     grpc.StatusCode.OUT_OF_RANGE: 422,
     grpc.StatusCode.ABORTED: 409,
 }
 
 
 EDGE_STATUS: Final[Mapping[grpc.StatusCode, int]] = dict(HTTP_STATUS) | {
-    # Envoy's transcoder has a mapping of its own: that of google.rpc.Code.
+    # Envoy's transcoder uses the mapping of google.rpc.Code.
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.OUT_OF_RANGE: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
 }
-"""HTTP's status at the edge, where /v1 takes canonical JSON."""
+"""HTTP status by gRPC code for canonical JSON at the edge (/v1)."""
 
 
 def reason_name(reason: ErrorReason) -> str:
-    """A reason as ErrorInfo spells it: INVALID_REQUEST."""
+    """Return the name of a reason in ErrorInfo, such as INVALID_REQUEST."""
     return ErrorReason.Name(reason).removeprefix(_PREFIX)

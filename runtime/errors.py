@@ -1,15 +1,15 @@
-"""Errors that a caller is meant to see. Each has a reason of the contract; `statuses` says how that reason shows.
+"""Errors returned to callers. Each has a reason of the contract; `error_statuses` maps reasons to statuses.
 
 VouchError
-|-- InvalidRequest      a rule of the contract is broken
-|-- Unavailable         something behind is away; try again
-|-- NotFound            there is no such thing
-|-- NotAvailable        it is there, but not in the needed state
-|-- Overloaded          too much in flight; try again later
-|-- Unauthenticated     no API key, or one that is not known
+|-- InvalidRequest      the request violates a rule of the contract
+|-- Unavailable         an upstream service is unavailable; retry
+|-- NotFound            the resource does not exist
+|-- NotAvailable        the resource exists, but its state does not allow the call
+|-- Overloaded          too many requests in flight; retry later
+|-- Unauthenticated     no API key, or an unknown one
 |-- Forbidden           the API key's role does not allow this
-|-- DeadlinePassed      the caller no longer waits
-`-- Unimplemented       in the contract, not yet in the server
+|-- DeadlinePassed      the deadline of the caller has passed
+`-- Unimplemented       in the contract, but not yet in the server
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from runtime.error_statuses import STATUSES, reason_name
 
 DOMAIN = "vouch"
 MOST_VIOLATIONS = 20
-"""Of one request: more help nobody, and an answer must not be larger than what it answers."""
-_MOST_CHARACTERS = 3000
+"""Limit of violations per response, so that a response is not larger than its request."""
+_MAX_CHARACTERS = 3000
 
 
 class VouchError(Exception):
-    """An error with a reason of the contract and metadata that holds nothing personal."""
+    """An error with a reason of the contract, and metadata without personal data."""
 
     reason: ErrorReason = ErrorReason.ERROR_REASON_INTERNAL
 
@@ -44,108 +44,108 @@ class VouchError(Exception):
 
     @property
     def code(self) -> grpc.StatusCode:
-        """GRPC's status of the reason."""
+        """Return the gRPC status of the reason."""
         return STATUSES[self.reason].code
 
     def details(self) -> Sequence[Message]:
-        """Details beside the ErrorInfo that every error carries."""
+        """Return the details that follow ErrorInfo, which every error has."""
         return ()
 
 
 class InvalidRequest(VouchError):
-    """One or more fields break a rule; `violations` are pairs of field path and description.
+    """One or more fields violate a rule; `violations` are pairs of field path and description.
 
-    Of many the first are told, and the number of the others: trailers of a call have to stay small (gRPC's clients take 8 KiB).
+    Only the first violations are returned, with the count of the others: gRPC clients accept trailers of 8 KiB.
     """
 
     reason = ErrorReason.ERROR_REASON_INVALID_REQUEST
 
     def __init__(self, violations: Sequence[tuple[str, str]], more: int = 0) -> None:
-        """Tell at most MOST_VIOLATIONS of `violations`; `more` were found and not even handed over."""
-        told = [*violations[:MOST_VIOLATIONS]]
-        while sum(len(field) + len(text) for field, text in told[1:]) > _MOST_CHARACTERS:
-            told.pop()
-        more += len(violations) - len(told)
-        first = [f"{field}: {description}" for field, description in told[:3]]
-        others = len(told) - len(first) + more
+        """Keep at most MOST_VIOLATIONS of `violations`; `more` is the number of violations that were not passed."""
+        reported = [*violations[:MOST_VIOLATIONS]]
+        while sum(len(field) + len(text) for field, text in reported[1:]) > _MAX_CHARACTERS:
+            reported.pop()
+        more += len(violations) - len(reported)
+        first = [f"{field}: {description}" for field, description in reported[:3]]
+        others = len(reported) - len(first) + more
         message = "; ".join([*first, f"and {others:,} more"] if others else first)
-        super().__init__(f"invalid request: {message}", field=told[0][0])
+        super().__init__(f"invalid request: {message}", field=reported[0][0])
         if more:
             self.metadata["more"] = str(more)
-        self.violations, self.more = told, more
+        self.violations, self.more = reported, more
 
     def details(self) -> Sequence[Message]:
-        """The violations as google.rpc.BadRequest."""
+        """Return the violations as google.rpc.BadRequest."""
         violation = error_details_pb2.BadRequest.FieldViolation
-        told = [violation(field=field, description=text) for field, text in self.violations]
-        return (error_details_pb2.BadRequest(field_violations=told),)
+        reported = [violation(field=field, description=text) for field, text in self.violations]
+        return (error_details_pb2.BadRequest(field_violations=reported),)
 
 
-class _ForOneReason(VouchError):
-    """An error of several reasons: whoever raises it says which."""
+class _ExplicitReasonError(VouchError):
+    """An error class with several possible reasons; the raiser passes one."""
 
     def __init__(self, message: str, *, reason: ErrorReason, **metadata: str) -> None:
         super().__init__(message, reason=reason, **metadata)
 
 
-class Unavailable(_ForOneReason):
-    """Something that this service needs is away."""
+class Unavailable(_ExplicitReasonError):
+    """A dependency of this service is unavailable."""
 
 
-class NotFound(_ForOneReason):
-    """There is no such thing."""
+class NotFound(_ExplicitReasonError):
+    """The resource does not exist."""
 
 
-class NotAvailable(_ForOneReason):
-    """The thing is there, but its state does not allow this."""
+class NotAvailable(_ExplicitReasonError):
+    """The resource exists, but its state does not allow the call."""
 
 
 class Overloaded(VouchError):
-    """Too many requests are in flight; tells when to try again."""
+    """Too many requests are in flight; RetryInfo says when to retry."""
 
     reason = ErrorReason.ERROR_REASON_OVERLOADED
     retry_after_seconds: ClassVar[float] = 1.0
 
     def details(self) -> Sequence[Message]:
-        """When to try again, as google.rpc.RetryInfo."""
+        """Return the delay before a retry as google.rpc.RetryInfo."""
         return (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=int(self.retry_after_seconds))),)
 
 
 class Unauthenticated(VouchError):
-    """No API key, or one that is not known."""
+    """The call has no API key, or an unknown one."""
 
     reason = ErrorReason.ERROR_REASON_API_KEY_INVALID
 
 
 class Forbidden(VouchError):
-    """The API key is known, but its role does not allow this; tells the role that is needed."""
+    """The role of the API key does not allow the call; metadata names the required role."""
 
     reason = ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT
 
 
 class DeadlinePassed(VouchError):
-    """The caller's deadline passed; nobody waits for the answer."""
+    """The deadline of the caller has passed."""
 
     reason = ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
 
 
 class Unimplemented(VouchError):
-    """The contract has this RPC, the server does not yet."""
+    """The RPC is in the contract, but not yet in the server."""
 
     reason = ErrorReason.ERROR_REASON_NOT_IMPLEMENTED
 
 
 def violations_of(status: status_pb2.Status) -> list[tuple[str, str]]:
-    """Field paths and descriptions that a refusal carries, as InvalidRequest told them; none where it is another error."""
-    refusal = error_details_pb2.BadRequest()
+    """Return the field paths and descriptions of an InvalidRequest; empty for any other error."""
+    bad_request = error_details_pb2.BadRequest()
     for detail in status.details:
-        if detail.Is(refusal.DESCRIPTOR):
-            detail.Unpack(refusal)
-    return [(violation.field, violation.description) for violation in refusal.field_violations]
+        if detail.Is(bad_request.DESCRIPTOR):
+            detail.Unpack(bad_request)
+    return [(violation.field, violation.description) for violation in bad_request.field_violations]
 
 
 def reason_of(status: status_pb2.Status | None) -> str:
-    """The contract's reason of an error, as ErrorInfo spells it; empty where it carries none."""
+    """Return the reason in the ErrorInfo of a status; empty if it has none."""
     info = error_details_pb2.ErrorInfo()
     for detail in status.details if status else ():
         if detail.Is(info.DESCRIPTOR):
@@ -155,7 +155,7 @@ def reason_of(status: status_pb2.Status | None) -> str:
 
 
 def to_status(error: VouchError) -> status_pb2.Status:
-    """The error as google.rpc.Status with its details."""
+    """Return the error as google.rpc.Status with its details."""
     info = error_details_pb2.ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=error.metadata)
     details = []
     for message in (info, *error.details()):

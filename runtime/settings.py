@@ -1,4 +1,4 @@
-"""Settings: typed, read once at the start from VOUCH_... variables, and wrong ones are an error that names them."""
+"""Typed settings, read once at the start from VOUCH_... environment variables. Errors name the variable."""
 
 import difflib
 import os
@@ -14,14 +14,14 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 def _address(value: str) -> str:
     host, separator, port = value.rpartition(":")
     if not value.startswith("unix:") and not (separator and host and _is_port(port)):
-        raise ValueError("an address is host:port with a port from 0 to 65535, like 127.0.0.1:50051")
+        raise ValueError("must be host:port with a port from 0 to 65535, such as 127.0.0.1:50051")
     return value
 
 
 def _target(value: str) -> str:
     port = value.rpartition(":")[2]
     if not value or (port.isdecimal() and not _is_port(port)):
-        raise ValueError("a target is host:port with a port from 0 to 65535, like 127.0.0.1:50051")
+        raise ValueError("must be host:port with a port from 0 to 65535, such as 127.0.0.1:50051")
     return value
 
 
@@ -30,11 +30,11 @@ def _is_port(text: str) -> bool:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-"""Where to listen."""
+"""Address to listen on."""
 OptionalAddress = Annotated[str, AfterValidator(lambda value: value and _address(value))]
-"""Where to listen; empty for nowhere."""
+"""Address to listen on; empty for none."""
 Target = Annotated[str, AfterValidator(_target)]
-"""Whom to call, in gRPC's words: host:port, dns:///host:port, unix:path."""
+"""gRPC target: host:port, dns:///host:port, unix:path."""
 
 
 PREFIXES = (
@@ -47,51 +47,51 @@ PREFIXES = (
     "VOUCH_STACK_",
     "VOUCH_WEB_",
 )
-"""Of the settings classes of all services and commands."""
-OTHERS = ("VOUCH_LOAD_API_KEY", "VOUCH_MODELS_DIR", "VOUCH_ROOT")
+"""Prefixes of the settings classes of all services and commands."""
+OTHER_VARIABLES = ("VOUCH_LOAD_API_KEY", "VOUCH_MODELS_DIR", "VOUCH_ROOT")
 """Variables that belong to no settings class."""
 _PORTS = "VOUCH_PORT_"
-"""Ports that `vouch up` hands to the processes of the Procfile."""
+"""Prefix of the ports that `vouch up` passes to the processes of the Procfile."""
 
 
 class SettingsError(Exception):
-    """A variable that cannot be used; the message names it and says what is wanted."""
+    """An invalid variable; the message names it and says what is expected."""
 
 
 class Settings(BaseModel):
-    """Base of each service's settings. Every service has a prefix of its own, VOUCH_ML_ say."""
+    """Base class of settings. Each service has its own prefix, such as VOUCH_ML_."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     prefix: ClassVar[str] = "VOUCH_"
 
     @classmethod
     def variables(cls) -> dict[str, str]:
-        """The variable of each setting."""
+        """Return the environment variable of each setting."""
         return {name: field.alias or cls.prefix + name.upper() for name, field in cls.model_fields.items()}
 
     @classmethod
-    def read(cls, **given: Any) -> Self:
-        """Settings from the environment, or as given where a command says otherwise.
+    def read(cls, **overrides: Any) -> Self:
+        """Read settings from the environment; `overrides` come from the command line.
 
-        Raises SettingsError for a bad value and for an unknown name.
+        Raise SettingsError for an invalid value or an unknown name.
         """
         _refuse_unknown(cls.prefix, set(cls.variables().values()))
         from_environment = {
             name: os.environ[variable] for name, variable in cls.variables().items() if variable in os.environ
         }
         try:
-            return cls.model_validate(from_environment | given, by_name=True)
+            return cls.model_validate(from_environment | overrides, by_name=True)
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             variable = cls.variables().get(name, name)
-            value = "" if "key" in name else f"={from_environment.get(name, '')!r}"  # a secret is not shown
+            value = "" if "key" in name else f"={from_environment.get(name, '')!r}"  # do not show a secret
             message = str(first["msg"]).removeprefix("Value error, ")
             raise SettingsError(f"{variable}{value}: {message}" if name else message) from error
 
 
 def _refuse_unknown(prefix: str, known: set[str]) -> None:
-    """Raise SettingsError for a VOUCH_ variable that has this prefix and is not known, or has a prefix that nobody reads."""
+    """Raise SettingsError for an unknown VOUCH_ variable with this prefix, or with no known prefix."""
     for name in sorted(os.environ):
         upper = name.upper()
         if not upper.startswith("VOUCH_"):
@@ -99,59 +99,59 @@ def _refuse_unknown(prefix: str, known: set[str]) -> None:
         if upper.startswith(prefix) and prefix != Settings.prefix:
             if upper not in known:
                 raise SettingsError(f"{name} is not a setting{nearest(upper, known)} (all: docs/settings.md)")
-        elif not upper.startswith((*PREFIXES, _PORTS)) and upper not in OTHERS:
-            near = nearest(upper, (*OTHERS, *(one + upper.split("_", 2)[-1] for one in PREFIXES)))
+        elif not upper.startswith((*PREFIXES, _PORTS)) and upper not in OTHER_VARIABLES:
+            near = nearest(upper, (*OTHER_VARIABLES, *(one + upper.split("_", 2)[-1] for one in PREFIXES)))
             raise SettingsError(f"{name} is not a setting{near} (all: docs/settings.md)")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the known word that is most like `word`, or nothing where none is like it."""
+    """Return "; did you mean ...?" with the known word closest to `word`; empty if none is close."""
     found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""
 
 
 class ServerSettings(Settings):
-    """What every gRPC server can be told; each has a prefix and a `listen` of its own."""
+    """Settings of all gRPC servers; each has its own prefix and `listen`."""
 
     listen: Address
     metrics_listen: OptionalAddress = ""
-    """Address of the metrics; empty for none."""
+    """Address of the metrics endpoint; empty for none."""
     workers: Annotated[int, BeforeValidator(lambda value: 0 if value == "auto" else value), Field(ge=0, le=256)] = 1
-    """Processes that share the port; 0 or `auto` for one on each core."""
+    """Processes that share the port; 0 or `auto` for one per core."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
     max_concurrent_streams: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Calls under way on one connection; gRPC keeps the caller's others waiting with the caller."""
+    """Concurrent calls per connection; gRPC queues further calls at the client."""
     max_streams: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Streams of answers that one worker keeps open: they wait, and take no place of calls that work."""
+    """Open response streams per worker; they have a limit of their own, apart from unary calls."""
     max_watchers: Annotated[int, Field(ge=1, le=100_000)] = 512
-    """Streams that wait for news, as WatchCases does, which one worker keeps open."""
+    """Open streams per worker that wait for events, such as WatchCases."""
     max_message_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
     max_connection_age_seconds: Annotated[int, Field(ge=1)] = 600
     drain_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
     lame_duck_seconds: Annotated[float, Field(ge=0, le=60)] = 0.3
     log_every: Annotated[int, Field(ge=0)] = 1000
-    """Every so many successes one is logged; 0 for none."""
+    """One of this many successes is logged; 0 for none."""
     grpc_nice: Annotated[int, Field(ge=0, le=19)] = 4
-    """Niceness of gRPC's own threads, on Linux; 0 leaves them equal to Python's."""
+    """Niceness of the gRPC threads on Linux; 0 for the same priority as Python threads."""
     insecure: bool = False
     api_keys: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     certificate_roles: str = ""
-    """Roles of callers that show a client certificate and no key: `name=role, name=role`, by the certificate's names."""
+    """Roles of callers with a client certificate and no key, by certificate name: `name=role, name=role`."""
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Self:
         prefix = self.prefix
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError(f"{prefix}TLS_CERTIFICATE and {prefix}TLS_KEY belong together")
+            raise ValueError(f"{prefix}TLS_CERTIFICATE and {prefix}TLS_KEY must be set together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise ValueError(f"{prefix}TLS_CLIENT_CA needs {prefix}TLS_CERTIFICATE and {prefix}TLS_KEY")
+            raise ValueError(f"{prefix}TLS_CLIENT_CA requires {prefix}TLS_CERTIFICATE and {prefix}TLS_KEY")
         return self
 
 
 class Shared(Settings):
-    """What several commands need and no service owns."""
+    """Settings that several commands share."""
 
     models_dir: Path = Path("models")

@@ -1,1 +1,1 @@
-"""All services together on one machine: `vouch up` and the demonstration."""
+"""All services on one machine: `vouch up`, `vouch serve`, `vouch demo` and the edge configuration."""

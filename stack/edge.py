@@ -1,13 +1,13 @@
-"""The edge's configuration for production: any number of replicas, limits, logs, pages of named origins. Pure.
+"""Edge configuration for production: replicas, limits, access log, CORS. Pure.
 
-Each part takes Envoy's configuration as `envoy.yaml` has it and adds what settings ask for.
+Each function takes the configuration of `envoy.yaml` and applies settings to it.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from runtime.web.settings import WebSettings
-from stack.edge_access import check_hosts, route_privacy
+from stack.edge_access import route_privacy, set_host_rule
 from stack.edge_limits import bound_connections, limit_rates
 from stack.settings import EdgeSettings
 
@@ -21,7 +21,7 @@ _HEALTH: Final[Mapping[str, Config]] = {
     "bridge_agent": {"http_health_check": {"path": "/api/v1/health"}},
 }
 PER_TRY: Final = "2s"
-"""So long one replica may take before another is asked; what may be asked twice only."""
+"""Timeout per replica before another one is tried; only for idempotent calls."""
 SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "strict-transport-security": "max-age=31536000",
 }  # fmt: skip
@@ -30,12 +30,12 @@ _LOGGED: Final = {
     "cluster": "%UPSTREAM_CLUSTER%", "status": "%RESPONSE_CODE%", "grpc_status": "%GRPC_STATUS%", "flags": "%RESPONSE_FLAGS%",
     "milliseconds": "%DURATION%", "bytes_in": "%BYTES_RECEIVED%", "bytes_out": "%BYTES_SENT%",
 }  # fmt: skip
-"""No path, which holds ids, no address of a caller, no header but the request's id."""
+"""Access log fields: no path, which contains ids, no caller address, and no header except the request id."""
 
 
 def apply_settings(config: Config, settings: EdgeSettings, web: WebSettings = DEFAULTS) -> Config:
-    """The configuration with all that settings ask for. Changes it."""
-    check_hosts(config, settings, web)
+    """Apply settings to a configuration in place; return it."""
+    set_host_rule(config, settings, web)
     bound_connections(config, settings, web)
     if settings.privacy:
         route_privacy(config)
@@ -46,7 +46,7 @@ def apply_settings(config: Config, settings: EdgeSettings, web: WebSettings = DE
         service = cluster["name"].partition(".")[0]
         if targets := settings.targets(service):
             _replicate(cluster, service, targets)
-        _widen(cluster, max(1, len(settings.targets(service))) * settings.workers)
+        _scale_limits(cluster, max(1, len(settings.targets(service))) * settings.workers)
     if settings.trusted_proxies:
         manager["xff_num_trusted_hops"] = settings.trusted_proxies
     if settings.access_log:
@@ -55,7 +55,7 @@ def apply_settings(config: Config, settings: EdgeSettings, web: WebSettings = DE
     for route in host["routes"]:
         several = len(settings.targets(route.get("route", {}).get("cluster", ""))) > 1
         if several and "retry_policy" in route["route"]:
-            # One that hangs keeps what it was given: so another is asked, and three that nobody answered put it aside.
+            # Requests to a hanging replica time out and go to another one; three timeouts eject the replica.
             route["route"]["retry_policy"] = route["route"]["retry_policy"] | {"per_try_timeout": PER_TRY}
     if settings.tls_certificate is not None:
         host["response_headers_to_add"] = [
@@ -65,24 +65,24 @@ def apply_settings(config: Config, settings: EdgeSettings, web: WebSettings = DE
     filters = manager["http_filters"]
     limit_rates(filters, host, settings)
     if settings.origins:
-        # In front of all others: a browser's first question is answered here. And behind them, where the route is known that
-        # canonical JSON takes once it is gRPC.
+        # First in the chain, to answer preflight requests; and again before the router, where the route of transcoded JSON
+        # is known.
         filters.insert(0, _cors())
         filters.insert(len(filters) - 1, _cors())
-        _allow(host, settings.origins)
+        _allow_origins(host, settings.origins)
     return config
 
 
 def _replicate(cluster: Config, service: str, targets: Sequence[str]) -> None:
-    """Any number of addresses; a name may stand for many, as that of a headless service does.
+    """Set the addresses of a cluster; a DNS name may resolve to many, as for a headless service.
 
-    One that fails or hangs is left out: by its health within three seconds, by errors and silence after three of them.
+    A failing or hanging replica is excluded: by health checks within three seconds, and after three errors or timeouts.
     """
     cluster["type"], cluster["lb_policy"] = "STRICT_DNS", "LEAST_REQUEST"
-    places = [target.rpartition(":") for target in targets]
+    addresses = [target.rpartition(":") for target in targets]
     endpoints = [
         {"endpoint": {"address": {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}}}
-        for host, _, port in places
+        for host, _, port in addresses
     ]
     cluster["load_assignment"] = {"cluster_name": cluster["name"], "endpoints": [{"lb_endpoints": endpoints}]}
     timing = {
@@ -94,15 +94,15 @@ def _replicate(cluster: Config, service: str, targets: Sequence[str]) -> None:
     }
     cluster["health_checks"] = [timing | _HEALTH[service]] if service in _HEALTH else []
     for bounds in cluster["circuit_breakers"]["thresholds"]:
-        bounds["max_retries"] = 1024  # all that one had in its hands when it died
+        bounds["max_retries"] = 1024  # all requests that a replica held when it died
     cluster["outlier_detection"] = {
         "consecutive_gateway_failure": 3, "enforcing_consecutive_gateway_failure": 100, "interval": "1s",
         "base_ejection_time": "2s", "max_ejection_percent": 50,
     }  # fmt: skip
 
 
-def _widen(cluster: Config, times: int) -> None:
-    """As many places as the processes behind have together."""
+def _scale_limits(cluster: Config, times: int) -> None:
+    """Multiply the request limits of a cluster by the number of processes behind it."""
     for bounds in cluster.get("circuit_breakers", {}).get("thresholds", ()):
         for name in ("max_requests", "max_pending_requests"):
             bounds[name] *= times
@@ -120,14 +120,14 @@ def _cors() -> Config:
     return {"name": "envoy.filters.http.cors", "typed_config": {"@type": f"{_TYPE}.filters.http.cors.v3.Cors"}}
 
 
-def _allow(host: Config, origins: Sequence[str]) -> None:
-    """Let pages of these origins ask by gRPC-Web and JSON, with a key of their own; cookies are not for them."""
-    # The filter that answers a browser's first question looks only at routes that lead somewhere; it never gets there.
-    asked = [
+def _allow_origins(host: Config, origins: Sequence[str]) -> None:
+    """Allow pages of these origins to call by gRPC-Web and JSON with their own key, without cookies."""
+    # The CORS filter answers preflight requests only on routes with a cluster; the cluster never receives them.
+    preflight = [
         {"name": ":method", "string_match": {"exact": "OPTIONS"}},
         {"name": "access-control-request-method", "present_match": True},
     ]
-    host["routes"].insert(0, {"match": {"prefix": "/v1/", "headers": asked}, "route": {"cluster": "agent"}})
+    host["routes"].insert(0, {"match": {"prefix": "/v1/", "headers": preflight}, "route": {"cluster": "agent"}})
     host["typed_per_filter_config"] = host.get("typed_per_filter_config", {}) | {
         "envoy.filters.http.cors": {
             "@type": f"{_TYPE}.filters.http.cors.v3.CorsPolicy",

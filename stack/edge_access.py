@@ -1,4 +1,4 @@
-"""What the edge lets in: hosts, the routes of PrivacyService and of streams, and the port of its own metrics. Pure."""
+"""Access rules of the edge: allowed hosts, routes of PrivacyService and of streams, the metrics port. Pure."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,17 +12,17 @@ from stack.settings import EdgeSettings
 
 Config = dict[str, Any]
 EDGE_FILTER: Final = "vouch.edge"
-"""The filter of edge.lua."""
-SHOWN: Final = ("/stats/prometheus", "/stats", "/ready", "/clusters")
-"""Pages of Envoy's admin interface that the metrics port shows. Others could stop it, or show its configuration."""
+"""Name of the filter that runs edge.lua."""
+METRICS_PATHS: Final = ("/stats/prometheus", "/stats", "/ready", "/clusters")
+"""Pages of Envoy's admin interface on the metrics port. Others could stop Envoy or expose its configuration."""
 _TYPE: Final = "type.googleapis.com/envoy.extensions.filters"
 _PRIVACY: Final = "vouch.v1.PrivacyService"
 _STREAM: Final = "/vouch.v1.CaseService/ExportLabels"
-"""Streams of records are routed as this one."""
+"""Template for the routes of record streams."""
 
 
-def check_hosts(config: Config, settings: EdgeSettings, web: WebSettings) -> None:
-    """Tell edge.lua which hosts are answered. Services with keys need no such rule. Changes the configuration."""
+def set_host_rule(config: Config, settings: EdgeSettings, web: WebSettings) -> None:
+    """Pass the allowed hosts to edge.lua; services with keys need no Host rule. Changes the configuration."""
     context = {"check_host": not settings.services_have_keys, "hosts": list(web.allowed_hosts)}
     for host in _manager(config)["route_config"]["virtual_hosts"]:
         host["typed_per_filter_config"] = host.get("typed_per_filter_config", {}) | _context(context)
@@ -51,36 +51,36 @@ def route_privacy(config: Config) -> None:
 
 
 def streams(services: Iterable[ServiceDescriptor]) -> Iterator[MethodDescriptor]:
-    """The RPCs of the contract that answer with a stream. They live for as long as their callers listen."""
+    """Yield the server-streaming RPCs of the contract."""
     for service in services:
         yield from (method for method in service.methods if method.server_streaming)
 
 
 def misrouted_streams(config: Config, services: Iterable[ServiceDescriptor]) -> list[str]:
-    """Paths of streams without a route of their own, or with a timeout, or in a cluster of calls that end by themselves."""
+    """Return the paths of streams without their own route, with a timeout, or in a cluster of unary calls."""
     routes = _manager(config)["route_config"]["virtual_hosts"][0]["routes"]
-    found = [f"/{method.containing_service.full_name}/{method.name}" for method in streams(services)]
+    paths = [f"/{method.containing_service.full_name}/{method.name}" for method in streams(services)]
     exact = {each["match"]["path"]: each["route"] for each in routes if {"path"} == each["match"].keys()}
     endless = {path: route for path, route in exact.items() if route.get("timeout") == "0s"}
-    others = {each["route"]["cluster"] for each in routes if each.get("route", {}).get("timeout", "0s") != "0s"}
-    others |= {each["route"]["cluster"] for each in routes if "prefix" in each["match"] and "route" in each}
-    others |= {
+    bounded = {each["route"]["cluster"] for each in routes if each.get("route", {}).get("timeout", "0s") != "0s"}
+    bounded |= {each["route"]["cluster"] for each in routes if "prefix" in each["match"] and "route" in each}
+    bounded |= {
         route["cluster"]
         for path, route in exact.items()
         if "max_stream_duration" in route.get("max_stream_duration", {})
     }
-    return [path for path in found if path not in endless or endless[path]["cluster"] in others]
+    return [path for path in paths if path not in endless or endless[path]["cluster"] in bounded]
 
 
-def show_metrics(config: Config, settings: EdgeSettings, web: WebSettings, pipe: Path) -> None:
-    """Put Envoy's admin interface on a socket of this user, and some of its pages on a port. Changes the configuration."""
+def add_metrics_listener(config: Config, settings: EdgeSettings, web: WebSettings, pipe: Path) -> None:
+    """Put Envoy's admin interface on a private socket, some pages on the metrics port. Changes the configuration."""
     config["admin"] = {"address": {"pipe": {"path": str(pipe), "mode": 0o600}}}
     edge = _manager(config)
     lua = next(each for each in edge["http_filters"] if each["name"] == EDGE_FILTER)
     routes = [
         {"match": {"path": path, "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
          "route": {"cluster": "admin", "timeout": "15s"}}
-        for path in SHOWN
+        for path in METRICS_PATHS
     ]  # fmt: skip
     host: Config = {
         "name": "metrics",

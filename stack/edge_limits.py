@@ -1,4 +1,4 @@
-"""How much of the edge one caller can take: requests by key and by address, connections, and time to send a request. Pure."""
+"""Edge limits: requests per key and address, connections, memory, and timeouts for requests. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,13 +11,13 @@ _TYPE: Final = "type.googleapis.com/envoy.extensions"
 _NAME: Final = "envoy.filters.http.local_ratelimit"
 _HEAP: Final = "envoy.resource_monitors.fixed_heap"
 _LARGE_STREAM: Final = 18
-"""A stream that buffers this power of two of bytes, 256 KiB, may be reset where memory gets short; most orders have 1 KiB."""
+"""Power of two: streams that buffer 256 KiB may be reset when memory is short; most orders have 1 KiB."""
 _V6_PREFIX: Final = 64
-"""Bits of an IPv6 address that name a network: one caller has all addresses of one."""
+"""Prefix bits of an IPv6 network: one caller owns all addresses of a network."""
 
 
 def bound_connections(config: Config, settings: EdgeSettings, web: WebSettings) -> None:
-    """Close connections that say nothing or send a request too slowly, and bound their number. Changes the configuration."""
+    """Set timeouts for idle and slow connections, and limit connections and memory. Changes the configuration."""
     listener = config["static_resources"]["listeners"][0]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     set_timeouts(manager, web, settings.idle_seconds)
@@ -42,7 +42,7 @@ def bound_connections(config: Config, settings: EdgeSettings, web: WebSettings) 
         ],
         "actions": [
             {
-                # The streams that hold most are reset first: requests of a usual size go on.
+                # Streams that hold most memory are reset first; requests of normal size continue.
                 "name": "envoy.overload_actions.reset_high_memory_stream",
                 "triggers": [{"name": _HEAP, "scaled": {"scaling_threshold": 0.5, "saturation_threshold": 0.8}}],
             },
@@ -54,12 +54,12 @@ def bound_connections(config: Config, settings: EdgeSettings, web: WebSettings) 
 
 
 def _above(action: str, share: float) -> Config:
-    """Return an overload action that is taken while more than this share of the memory is used."""
+    """Return an overload action that is active above this share of memory use."""
     return {"name": action, "triggers": [{"name": _HEAP, "threshold": {"value": share}}]}
 
 
 def set_timeouts(manager: Config, web: WebSettings, idle_seconds: float) -> None:
-    """Give a listener's HTTP connection manager the timeouts of the settings. Changes it."""
+    """Apply the timeouts of the settings to an HTTP connection manager. Changes it."""
     manager["common_http_protocol_options"] = manager.get("common_http_protocol_options", {}) | {
         "idle_timeout": seconds(idle_seconds)
     }
@@ -68,15 +68,15 @@ def set_timeouts(manager: Config, web: WebSettings, idle_seconds: float) -> None
 
 
 def seconds(value: float) -> str:
-    """A duration as protobuf's JSON writes it."""
+    """Return a duration in the JSON format of protobuf."""
     return f"{value:.3f}s"
 
 
 def limit_rates(filters: list[Config], host: Config, settings: EdgeSettings) -> None:
-    """Limit requests of each key and of each address; twice as many may come at once. Changes the configuration.
+    """Limit requests per second of each key and of each address, with bursts of twice that. Changes the configuration.
 
-    The edge cannot tell a known key from one that was just invented. So each request also counts for its address, and a
-    fresh key for each request gives nobody more than that.
+    The edge does not know which keys are valid. So each request also counts for its address, and a new key for each
+    request does not raise the limit.
     """
     by_address = settings.rate_limit if settings.address_rate_limit is None else settings.address_rate_limit
     if not (settings.rate_limit or by_address):
@@ -84,7 +84,7 @@ def limit_rates(filters: list[Config], host: Config, settings: EdgeSettings) -> 
     place = next(number for number, each in enumerate(filters) if each["name"] == "vouch.edge")
     typed = {"@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "edge_rate"}
     filters.insert(place + 1, {"name": _NAME, "typed_config": typed})
-    most = 10_000 * max(settings.rate_limit, by_address)
+    total = 10_000 * max(settings.rate_limit, by_address)
     actions: list[Config] = []
     descriptors: list[Config] = []
     if settings.rate_limit:
@@ -96,16 +96,16 @@ def limit_rates(filters: list[Config], host: Config, settings: EdgeSettings) -> 
         actions.append({"actions": [address]})
         descriptors.append({"entries": [{"key": "masked_remote_address"}], "token_bucket": _bucket(by_address)})
     host["typed_per_filter_config"] = host.get("typed_per_filter_config", {}) | {
-        _NAME: _limits(actions, descriptors, _bucket(most))
+        _NAME: _limits(actions, descriptors, _bucket(total))
     }
 
 
-def _limits(actions: Sequence[Config], descriptors: Sequence[Config], whole: Config) -> Config:
+def _limits(actions: Sequence[Config], descriptors: Sequence[Config], bucket: Config) -> Config:
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     return {
         "@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit",
         "stat_prefix": "edge_rate",
-        "token_bucket": whole,
+        "token_bucket": bucket,
         "filter_enabled": always,
         "filter_enforced": always,
         "max_dynamic_descriptors": 10_000,

@@ -1,6 +1,6 @@
-"""The edge's certificates, which Envoy reads again whenever somebody puts new ones in their place.
+"""TLS certificates of the edge, which Envoy reloads when they are replaced.
 
-Envoy does that only for secrets that it is told of by files of their own. Those name the certificates and hold nothing secret.
+Envoy reloads only secrets that are described in SDS files. Those files contain paths, not secrets.
 """
 
 import hashlib
@@ -14,77 +14,81 @@ from pathlib import Path
 from typing import Any, Final
 
 from runtime.access import SecurityError
-from runtime.access.tls import ServerFiles, pem
+from runtime.access.tls import ServerFiles, read_pem
 from stack.edge import Config
 from stack.settings import EdgeSettings
 
-PLAIN: Final = ("bridge_ml", "bridge_agent", "console")
-"""On this machine, by plain HTTP."""
+PLAIN_HTTP: Final = ("bridge_ml", "bridge_agent", "console")
+"""Services on this machine that speak plain HTTP."""
 _TYPE: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
-Keep = Callable[[Config], Path]
-"""Keeps a secret's description in a file, and says where."""
+WriteSecret = Callable[[Config], Path]
+"""Writes the description of a secret to a file, and returns its path."""
 
 
-def apply_tls(config: Config, settings: EdgeSettings, keep: Keep) -> Config:
-    """The configuration with TLS where settings name it. Changes it. Raises SecurityError where a file cannot be used."""
-    config["node"] = {"id": "edge", "cluster": "vouch"}  # nobody asks for it, but secrets are not to be had without
+def apply_tls(config: Config, settings: EdgeSettings, write_secret: WriteSecret) -> Config:
+    """Apply the TLS settings to a configuration in place; return it. Raise SecurityError for an unusable file."""
+    config["node"] = {"id": "edge", "cluster": "vouch"}  # unused, but SDS requires it
     if settings.tls_certificate and settings.tls_key:
-        own = _pair(settings.tls_certificate, settings.tls_key, keep)
-        # gRPC's clients talk to nobody who does not say that it speaks HTTP/2.
+        own = _pair(settings.tls_certificate, settings.tls_key, write_secret)
+        # gRPC clients require HTTP/2 by ALPN.
         pair = {"tls_certificate_sds_secret_configs": [own], "alpn_protocols": ["h2", "http/1.1"]}
         listener = config["static_resources"]["listeners"][0]
-        listener["filter_chains"][0]["transport_socket"] = _socket("Downstream", pair)
+        listener["filter_chains"][0]["transport_socket"] = _tls_socket("Downstream", pair)
     if settings.services_tls_ca:
         context: Config = {
             "combined_validation_context": {
                 "default_validation_context": {
                     "match_typed_subject_alt_names": [
-                        {"san_type": kind, "matcher": {"exact": name}} for kind, name in _names(settings)
+                        {"san_type": kind, "matcher": {"exact": name}} for kind, name in _service_names(settings)
                     ]
                 },
-                "validation_context_sds_secret_config": _authority(settings.services_tls_ca, keep),
+                "validation_context_sds_secret_config": _authority(settings.services_tls_ca, write_secret),
             },
             "alpn_protocols": ["h2"],
         }
         if settings.services_tls_certificate and settings.services_tls_key:
-            own = _pair(settings.services_tls_certificate, settings.services_tls_key, keep)
+            own = _pair(settings.services_tls_certificate, settings.services_tls_key, write_secret)
             context["tls_certificate_sds_secret_configs"] = [own]
         for cluster in config["static_resources"]["clusters"]:
-            if cluster["name"] not in PLAIN:
-                cluster["transport_socket"] = _socket("Upstream", context)
+            if cluster["name"] not in PLAIN_HTTP:
+                cluster["transport_socket"] = _tls_socket("Upstream", context)
     return config
 
 
-def _pair(certificate: Path, key: Path, keep: Keep) -> Config:
-    ServerFiles(certificate, key).read()  # Envoy would start all the same, and refuse every caller
+def _pair(certificate: Path, key: Path, write_secret: WriteSecret) -> Config:
+    ServerFiles(certificate, key).read()  # check here: Envoy would start anyway, and refuse all callers
     content = {
-        "certificate_chain": _at(certificate),
-        "private_key": _at(key),
-        "watched_directory": _folder(certificate),
+        "certificate_chain": _file_reference(certificate),
+        "private_key": _file_reference(key),
+        "watched_directory": _watched_folder(certificate),
     }
-    return _told("pair", {"tls_certificate": content}, keep)
+    return _sds_reference("pair", {"tls_certificate": content}, write_secret)
 
 
-def _authority(ca: Path, keep: Keep) -> Config:
-    pem(ca, "CA of the services")
-    return _told("authority", {"validation_context": {"trusted_ca": _at(ca), "watched_directory": _folder(ca)}}, keep)
+def _authority(ca: Path, write_secret: WriteSecret) -> Config:
+    read_pem(ca, "services CA")
+    return _sds_reference(
+        "authority",
+        {"validation_context": {"trusted_ca": _file_reference(ca), "watched_directory": _watched_folder(ca)}},
+        write_secret,
+    )
 
 
-def _told(name: str, content: Config, keep: Keep) -> Config:
-    path = keep({"@type": f"{_TYPE}.Secret", "name": name, **content})
+def _sds_reference(name: str, content: Config, write_secret: WriteSecret) -> Config:
+    path = write_secret({"@type": f"{_TYPE}.Secret", "name": name, **content})
     return {"name": name, "sds_config": {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}}
 
 
-def _at(path: Path) -> Config:
-    return {"filename": str(path.absolute())}  # links are not followed here: they may lead elsewhere tomorrow
+def _file_reference(path: Path) -> Config:
+    return {"filename": str(path.absolute())}  # links are not resolved, since their targets may change
 
 
-def _folder(path: Path) -> Config:
+def _watched_folder(path: Path) -> Config:
     return {"path": str(path.absolute().parent)}
 
 
-def _names(settings: EdgeSettings) -> list[tuple[str, str]]:
-    """Whom the services may be, by the names in their certificates."""
+def _service_names(settings: EdgeSettings) -> list[tuple[str, str]]:
+    """Return the accepted names and addresses in certificates of the services."""
     hosts = [
         target.rpartition(":")[0].strip("[]") for service in ("scorer", "agent") for target in settings.targets(service)
     ]
@@ -94,13 +98,13 @@ def _names(settings: EdgeSettings) -> list[tuple[str, str]]:
     ]
 
 
-def _socket(side: str, context: dict[str, Any]) -> Config:
+def _tls_socket(side: str, context: dict[str, Any]) -> Config:
     typed = {"@type": f"{_TYPE}.{side}TlsContext", "common_tls_context": context}
     return {"name": "envoy.transport_sockets.tls", "typed_config": typed}
 
 
-def kept(secret: Config) -> Path:
-    """Keep a secret's description where only this user writes; the same one is kept once. Raises SecurityError."""
+def write_sds_file(secret: Config) -> Path:
+    """Write an SDS file to a private folder, once per content; return its path. Raise SecurityError."""
     text = json.dumps({"resources": [secret]}, indent=1)
     folder = private_folder()
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
@@ -114,7 +118,7 @@ def kept(secret: Config) -> Path:
 
 
 def private_folder() -> Path:
-    """Return a folder for temporary files that only this user writes to; make it. Raises SecurityError."""
+    """Create and return a temporary folder that only this user can write to. Raise SecurityError."""
     folder = Path(tempfile.gettempdir()) / f"vouch-edge-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -122,9 +126,9 @@ def private_folder() -> Path:
     except OSError as error:
         raise _cannot_write(folder, error) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise SecurityError(f"{folder} must be a folder that only you can write to: remove it, or set TMPDIR")
+        raise SecurityError(f"{folder} is not a folder that only you can write to; remove it, or set TMPDIR")
     return folder
 
 
 def _cannot_write(folder: Path, error: OSError) -> SecurityError:
-    return SecurityError(f"{folder} cannot be written, so set TMPDIR to a folder that can: {error.strerror}")
+    return SecurityError(f"cannot write to {folder}: {error.strerror}; set TMPDIR to a writable folder")

@@ -1,4 +1,4 @@
-"""`vouch history`: the past of orders for a table; past orders for the agent's memory, and what it has seen."""
+"""`vouch history`: compute history columns of a table, import past orders into the agent's history, export it."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,23 +20,21 @@ from runtime.process.files import OutputError, atomic_write
 from runtime.process.terminal import plain
 from stack.history_table import LEDGER_TYPES, compute, read_pieces
 
-_TOLD_ROWS = 100_000
+_PROGRESS_ROWS = 100_000
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch history", description="What is remembered of the past.")
+    """Return the parser of the actions and their options."""
+    result = argparse.ArgumentParser(prog="vouch history", description="Compute, import and export history.")
     actions = result.add_subparsers(dest="action", required=True)
-    computed = actions.add_parser("compute", help="write a table with the columns that memory would have filled in")
-    computed.add_argument("file", type=Path, help="orders, CSV or Parquet; or an export of a ledger's memory")
+    computed = actions.add_parser("compute", help="write a table with the columns that the agent would have completed")
+    computed.add_argument("file", type=Path, help="orders, CSV or Parquet; or an export of the agent's history")
     computed.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
-    imported = actions.add_parser(
-        "import", help="let the agent's memory know of past orders; again, it changes nothing"
-    )
-    imported.add_argument("file", type=Path, help="orders, CSV or Parquet; the file holds all from its first one on")
+    imported = actions.add_parser("import", help="import past orders into the agent's history; idempotent")
+    imported.add_argument("file", type=Path, help="orders, CSV or Parquet; complete from the first order on")
     for action in (computed, imported):
-        action.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
-    export = actions.add_parser("export", help="every decision as memory saw it, as a table that compute takes")
+        action.add_argument("--mapping", type=Path, help="YAML mapping of column names")
+    export = actions.add_parser("export", help="export all recorded decisions as a table for compute")
     export.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
     for action in (imported, export):
         action.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
@@ -45,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch history", TableError, MappingError, OutputError, LedgerError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 2 it could not run."""
+    """Run the command; return its exit code: 0 for success, 2 for an error."""
     options = parser().parse_args(arguments)
     report = Report()
     if options.action == "compute":
@@ -65,13 +63,13 @@ def _ledger(url: str | None) -> str:
 
 def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
     engine = open_engine(url)
-    importing, told = Importing(engine), 0
+    importing, reported = Importing(engine), 0
     try:
         for table in read_pieces(path, mapping, report, narrow=False)():
             importing.add(table)
-            if importing.rows - told >= _TOLD_ROWS:
-                told = importing.rows
-                print(f"{told:,} orders", flush=True)
+            if importing.rows - reported >= _PROGRESS_ROWS:
+                reported = importing.rows
+                print(f"{reported:,} orders", flush=True)
         importing.finish()
         since = known_since(engine)
     finally:
@@ -79,12 +77,10 @@ def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
     if not importing.rows:
         raise TableError(f"{path}: the file has no rows")
     if importing.too_old:
-        print(f"{importing.too_old:,} orders are older than what memory has folded into totals: they were left out")
+        print(f"{importing.too_old:,} orders skipped: older than the compacted history")
     if importing.erased:
-        print(f"{importing.erased:,} orders are of accounts that were erased meanwhile: they were left out")
-    print(
-        f"{importing.rows:,} orders: {importing.new:,} new to memory, which knows all since {since:%Y-%m-%d %H:%M:%S}"
-    )
+        print(f"{importing.erased:,} orders skipped: their accounts were erased")
+    print(f"{importing.rows:,} orders: {importing.new:,} new; history is complete since {since:%Y-%m-%d %H:%M:%S}")
 
 
 def _export(output: Path, url: str) -> None:
@@ -100,5 +96,5 @@ def _export(output: Path, url: str) -> None:
             writer.write(pa.Table.from_pylist(piece, schema))
             rows += len(piece)
         if not rows:
-            raise OutputError("memory has seen no order yet: there is nothing to export")
+            raise OutputError("history is empty; nothing to export")
     print(f"{rows:,} decisions and attempts")

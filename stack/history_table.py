@@ -1,4 +1,4 @@
-"""`vouch history compute`: the past of orders for a table, or, of a ledger's export, as the ledger saw it."""
+"""`vouch history compute`: history columns of a table in time order, or of an export in ledger order."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ from ml_server.data.mapping import Report, read_mapping
 from runtime.process.files import atomic_write
 
 LEDGER_TYPES = {name: pa.int64() for name in COLUMNS} | {"denied": pa.bool_()}
-"""What an export has beside the fields of orders; see history/ledger_order.py."""
+"""Columns of an export in addition to the fields of orders; see history/ledger_order.py."""
 _OF_OLDER_VERSIONS = {"memory_replaces": pa.string()}
 
 
 def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> None:
-    """Write the file with what it leaves out. Raises TableError or MappingError."""
+    """Write the file with missing history columns computed. Raise TableError or MappingError."""
     if mapping is None and path.is_file() and "memory_number" in column_names(path):
         _compute_in_ledger_order(path, output)
         return
@@ -38,7 +38,7 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
         for table in read_pieces(path, mapping, Report(), narrow=False)():
             writer.write(history.fill(table, first))
             first += table.num_rows
-    print(f"{rows:,} orders; known of them:")
+    print(f"{rows:,} orders; share with a known value:")
     for name in NAMES:
         print(f"  {name:34} {history.known(name):6.1%}")
 
@@ -50,17 +50,11 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
     needed = [name for name in read if name in table.column_names]
     try:
         found = in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:  # numbers that are none or not there, or of attempts that are not
-        raise TableError(
-            f"{path}: the numbers of memory do not fit together: this is no whole export of a ledger"
-        ) from error
+    except (KeyError, TypeError, ValueError) as error:  # missing or invalid numbers, or numbers of missing attempts
+        raise TableError(f"{path}: the history numbers are inconsistent; the file is not a complete export") from error
     with atomic_write(output) as partial, TableWriter(partial, output) as writer:
         writer.write(filled_in(table, {name: _column(found, name) for name in NAMES}))
-    print(f"{table.num_rows:,} decisions in the ledger's order; known of them:")
+    print(f"{table.num_rows:,} decisions in ledger order; share with a known value:")
     for name in NAMES:
         print(f"  {name:34} {sum(name in values for values in found) / len(found):6.1%}")
 
@@ -70,7 +64,7 @@ def _column(found: Sequence[dict[str, Value]], name: str) -> pa.Array:
 
 
 def read_pieces(path: Path, mapping: Path | None, report: Report, *, narrow: bool) -> Callable[[], Iterator[pa.Table]]:
-    """The file in pieces: only what history looks at, or whole, columns of others as texts."""
+    """Return a reader of the file in pieces: only history inputs (`narrow`), or all columns, unknown ones as text."""
     if mapping is not None:
         known = read_mapping(mapping)
         return lambda: read_mapped(path, known, report)

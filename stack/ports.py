@@ -1,4 +1,4 @@
-"""What services need before they start: the ports that they listen on, and a model."""
+"""Requirements of a start: free ports and a model."""
 
 import socket
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from ml_server.settings import MlSettings
 from stack.settings import StackSettings
 
 
-def ports() -> dict[str, int]:
-    """Port of each service by its settings; 0 and none are left out. Raises SettingsError."""
+def read_ports() -> dict[str, int]:
+    """Return the port of each service from the settings, without those that are 0 or unset. Raise SettingsError."""
     stack, scorer, agent = StackSettings.read(), MlSettings.read(), AgentSettings.read()
     console = ConsoleSettings.read()
     by_service = {
@@ -33,17 +33,17 @@ REPLICATED: Final = {
     "ml": ("VOUCH_ML_LISTEN", "VOUCH_ML_METRICS_LISTEN"),
     "agent": ("VOUCH_AGENT_LISTEN", "VOUCH_AGENT_METRICS_LISTEN"),
 }
-"""Services of which there may be several: the settings that say where each listens."""
-_APART: Final = 10
+"""Services that may have replicas, with their address settings."""
+_PORT_STEP: Final = 10
 
 
-def replicas(at: Mapping[str, int], count: int) -> dict[str, int]:
-    """The ports with those of further replicas, `agent.2` say: ten apart, and their metrics likewise."""
-    found = dict(at)
+def replicas(ports: Mapping[str, int], count: int) -> dict[str, int]:
+    """Add the ports of further replicas, such as `agent.2`, and of their metrics, in steps of ten."""
+    found = dict(ports)
     for number in range(2, count + 1):
         for name in (*REPLICATED, *(f"{service}_metrics" for service in REPLICATED)):
-            if name in at:
-                found[f"{name}.{number}"] = at[name] + _APART * (number - 1)
+            if name in ports:
+                found[f"{name}.{number}"] = ports[name] + _PORT_STEP * (number - 1)
     return found
 
 
@@ -52,17 +52,17 @@ def _port(address: str) -> int:
     return int(port) if port.isdecimal() else 0
 
 
-def lacking(ports: Mapping[str, int], models: Path) -> list[str]:
-    """A sentence for each port that is taken; where none is, one for the model that is missing."""
-    if sentences := taken(ports):
+def missing_requirements(ports: Mapping[str, int], models: Path) -> list[str]:
+    """Return a message for each port in use, or else for a missing model."""
+    if sentences := ports_in_use(ports):
         return sentences
     if (models / CURRENT).is_dir():
         return []
-    return [f"{models} holds no current model: run `vouch generate` and `vouch train` first"]
+    return [f"{models} has no current model; run `vouch generate` and `vouch train` first"]
 
 
-def taken(ports: Mapping[str, int]) -> list[str]:
-    """A sentence for each port that something else listens on already."""
+def ports_in_use(ports: Mapping[str, int]) -> list[str]:
+    """Return a message for each port in use."""
     sentences = []
     for name, port in ports.items():
         with socket.socket() as probe:
@@ -70,5 +70,5 @@ def taken(ports: Mapping[str, int]) -> list[str]:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                sentences.append(f"port {port} (for {name}) is taken: stop what listens there")
+                sentences.append(f"port {port} (for {name}) is in use; stop the process that listens on it")
     return sentences

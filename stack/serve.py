@@ -1,7 +1,7 @@
-"""`vouch serve`: scorer, agent, both REST doors and the console in one process, for a laptop or a small shop.
+"""`vouch serve`: scorer, agent, both REST APIs and the console in one process, for a laptop or a small shop.
 
-Calls between them take no wire, but the same guard: limits, keys, deadlines, metrics and errors are those of `vouch up`. gRPC
-is served too, on the ports of the settings; the console asks by it.
+Calls between them are in-process but guarded: limits, keys, deadlines, metrics and errors are those of `vouch up`. gRPC
+is served too, on the configured ports; the console uses it.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from ml_server.settings import MlSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
 from runtime.process.event_loop import run
-from runtime.process.main import one_process
+from runtime.process.main import run_in_process
 from runtime.process.shutdown import limit_stopping
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken
 from runtime.rpc.local import LocalHealth
 from runtime.rpc.server import Server
 from runtime.telemetry import logging
-from stack.ports import lacking, ports
+from stack.ports import missing_requirements, read_ports
 from stack.settings import StackSettings
 
 READY = "vouch serves"
@@ -44,22 +44,22 @@ _GRACE_SECONDS = 10
 
 @command("vouch serve", LedgerError, PolicyError, SecurityError, PortTaken)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 stopped by a signal, 2 it could not start."""
+    """Run the command; return its exit code: 0 if stopped by a signal, 2 if it could not start."""
     parser = argparse.ArgumentParser(
         prog="vouch serve", description="Serve scorer, agent, REST and the console in one process."
     )
     parser.parse_args(arguments)
-    at = {name: port for name, port in ports().items() if name not in ("envoy", "agent_metrics")}
+    ports = {name: port for name, port in read_ports().items() if name not in ("envoy", "agent_metrics")}
     scorer, agent, stack = MlSettings.read(), AgentSettings.read(), StackSettings.read()
-    if sentences := lacking(at, scorer.models_dir):
+    if sentences := missing_requirements(ports, scorer.models_dir):
         print("\n".join(f"vouch serve: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
     logging.configure("vouch")
-    return run(one_process(scorer, lambda settings, _: serve(settings, agent, stack)))
+    return run(run_in_process(scorer, lambda settings, _: serve(settings, agent, stack)))
 
 
 async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stack: StackSettings) -> None:
-    """Serve until a signal. Raises LedgerError, PolicyError, SecurityError or PortTaken."""
+    """Serve until a signal. Raise LedgerError, PolicyError, SecurityError or PortTaken."""
     from http_bridge import agent as agent_rest
     from http_bridge import ml as scorer_rest
     from http_bridge.application import use_local_stubs
@@ -67,23 +67,25 @@ async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stac
     pages, stopping = ConsoleSettings.read(), asyncio.Event()
     host, _, port = pages.listen.rpartition(":")
     if not port.isdecimal():
-        raise PortTaken(f"VOUCH_CONSOLE_LISTEN is {pages.listen}: here the console takes an address and a port")
+        raise PortTaken(f"VOUCH_CONSOLE_LISTEN={pages.listen}: `vouch serve` requires host:port")
     async with (
         scoring.running(scorer_settings, handle_signals=False) as scorer,
-        deciding.running(agent_settings, handle_signals=False, scoring=_to(scorer, agent_settings)) as agent,
+        deciding.running(
+            agent_settings, handle_signals=False, scoring=_scoring_client(scorer, agent_settings)
+        ) as agent,
         _serve_http(use_local_stubs(scorer_rest.app, _scorer_stubs(scorer)), LOOPBACK, stack.bridge_ml_port, stopping),
         _serve_http(use_local_stubs(agent_rest.app, _agent_stubs(agent)), LOOPBACK, stack.bridge_agent_port, stopping),
-        _serve_http(_console(pages, scorer, agent), host.strip("[]"), int(port), stopping),
+        _serve_http(_console_app(pages, scorer, agent), host.strip("[]"), int(port), stopping),
     ):
         draining = (each.drain_seconds + each.lame_duck_seconds for each in (scorer_settings, agent_settings))
-        _hear(stopping, scorer, sum(draining) + 3 * _GRACE_SECONDS)
+        _install_signal_handlers(stopping, scorer, sum(draining) + 3 * _GRACE_SECONDS)
         print(f"{READY}: http://localhost:{stack.bridge_ml_port}/docs (scorer), ", end="")
         print(f"http://localhost:{stack.bridge_agent_port}/docs (agent), http://localhost:{port}/ (console), ", end="")
         print(f"gRPC localhost:{scorer.port} and localhost:{agent.port}", flush=True)
         await stopping.wait()
 
 
-def _to(scorer: Server, settings: AgentSettings) -> ScoringClient:
+def _scoring_client(scorer: Server, settings: AgentSettings) -> ScoringClient:
     stubs = _scorer_stubs(scorer)
     return ScoringClient(
         stubs["scoring"], stubs["health"], settings.scorer_timeout_seconds, settings.scorer_key,
@@ -104,24 +106,24 @@ def _agent_stubs(agent: Server) -> dict[str, Any]:
     }
 
 
-def _hear(stopping: asyncio.Event, scorer: Server, drain_seconds: float) -> None:
+def _install_signal_handlers(stopping: asyncio.Event, scorer: Server, drain_seconds: float) -> None:
     loop, terminal = asyncio.get_running_loop(), Terminal()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    # A terminal that is closed ends it; a hang-up that somebody sends has the model read again.
-    loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.closed() else scorer.reload.set())
+    # SIGHUP stops the process if its terminal was closed; otherwise it reloads the model.
+    loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.is_closed() else scorer.reload.set())
     limit_stopping(drain_seconds)
 
 
-def _console(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:
-    """The reviewers' pages, on the services of this process."""
-    here = {"scorer": f"localhost:{scorer.port}", "agent": f"localhost:{agent.port}"}
-    return application(settings.model_copy(update=here))
+def _console_app(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:
+    """Return the console application, connected to the services of this process."""
+    targets = {"scorer": f"localhost:{scorer.port}", "agent": f"localhost:{agent.port}"}
+    return application(settings.model_copy(update=targets))
 
 
 @contextlib.asynccontextmanager
 async def _serve_http(app: Any, host: str, port: int, stopping: asyncio.Event) -> AsyncIterator[None]:
-    """An app on a port while the context lasts; one that ends by itself sets `stopping`. Raises PortTaken."""
+    """Serve an app on a port within the context; set `stopping` if it ends early. Raise PortTaken."""
     server = EmbeddedServer(
         uvicorn.Config(
             app, lifespan="on", ws="none", log_level="warning", access_log=False, proxy_headers=False, server_header=False,
@@ -134,7 +136,7 @@ async def _serve_http(app: Any, host: str, port: int, stopping: asyncio.Event) -
         raise PortTaken(f"cannot listen on port {port}: it is in use") from error
     with listening:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
-        serving.add_done_callback(lambda _: server.up.set())  # also where it ends instead
+        serving.add_done_callback(lambda _: server.up.set())  # also if it fails to start
         await server.up.wait()
         if serving.done():
             await serving
@@ -149,17 +151,17 @@ async def _serve_http(app: Any, host: str, port: int, stopping: asyncio.Event) -
 
 
 class EmbeddedServer(uvicorn.Server):
-    """Leaves signals to the process that it is part of, and says when it is `up`."""
+    """uvicorn server that leaves signals to its process, and sets `up` once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
 
     def capture_signals(self) -> Any:
-        """Hear none."""
+        """Install no signal handlers."""
         return contextlib.nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn starts."""
+        """Start, then set `up`."""
         await super().startup(sockets)
         self.up.set()

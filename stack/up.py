@@ -1,4 +1,4 @@
-"""`vouch up`: every service of the Procfile in one terminal, from healthy to a clean stop."""
+"""`vouch up`: run all services of the Procfile in one terminal until a clean stop."""
 
 import argparse
 import os
@@ -18,39 +18,39 @@ from honcho.manager import Manager
 from honcho.printer import Printer
 
 from runtime.process.commands import command
-from stack.ports import REPLICATED, lacking, ports, replicas
+from stack.ports import REPLICATED, missing_requirements, read_ports, replicas
 from stack.settings import EdgeSettings, StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 HEALTHY_SECONDS = 120.0
-MOST_REPLICAS = 8
+MAX_REPLICAS = 8
 READY = "vouch is up"
-_STOPPED = (129, 130, 143)  # what honcho reports after SIGHUP, Ctrl-C and SIGTERM
+_STOPPED = (129, 130, 143)  # exit codes of honcho after SIGHUP, Ctrl-C and SIGTERM
 
 
-def addresses(at: Mapping[str, int], secure: bool) -> str:
-    """Where everything is, for a person."""
+def describe_addresses(ports: Mapping[str, int], secure: bool) -> str:
+    """Return the addresses of all services as text."""
     scheme = "https" if secure else "http"
     return f"""
-  scorer  REST http://localhost:{at["bridge_ml"]}/docs     gRPC localhost:{at.get("ml", "(any)")}
-  agent   REST http://localhost:{at["bridge_agent"]}/docs     gRPC localhost:{at.get("agent", "(any)")}
-  console http://localhost:{at.get("console", "(any)")}/           where people decide cases
-  edge    {scheme}://localhost:{at["envoy"]}               gRPC, gRPC-Web, JSON (/v1/...), /api/v1/... and /console/
+  scorer  REST http://localhost:{ports["bridge_ml"]}/docs     gRPC localhost:{ports.get("ml", "(any)")}
+  agent   REST http://localhost:{ports["bridge_agent"]}/docs     gRPC localhost:{ports.get("agent", "(any)")}
+  console http://localhost:{ports.get("console", "(any)")}/           review of cases
+  edge    {scheme}://localhost:{ports["envoy"]}               gRPC, gRPC-Web, JSON (/v1/...), /api/v1/... and /console/
 """
 
 
-def healthy(at: Mapping[str, int], secure: bool) -> bool:
-    """Whether every service answers, and the agent reaches scorer and ledger. Health asks nobody for a key."""
-    urls = [f"http://127.0.0.1:{at[name]}/api/v1/health" for name in ("bridge_ml", "bridge_agent")]
-    if "console" in at:
-        urls.append(f"http://127.0.0.1:{at['console']}/console/health")
-    urls.append(f"{'https' if secure else 'http'}://127.0.0.1:{at['envoy']}/api/v1/health")
+def is_healthy(ports: Mapping[str, int], secure: bool) -> bool:
+    """Return whether all services respond, and the agent reaches scorer and ledger. Health needs no key."""
+    urls = [f"http://127.0.0.1:{ports[name]}/api/v1/health" for name in ("bridge_ml", "bridge_agent")]
+    if "console" in ports:
+        urls.append(f"http://127.0.0.1:{ports['console']}/console/health")
+    urls.append(f"{'https' if secure else 'http'}://127.0.0.1:{ports['envoy']}/api/v1/health")
     try:
-        # Our own certificate, on loopback: whether others trust it is not the question here.
+        # Our own certificate on loopback; its trust chain does not matter here.
         answers = [httpx.get(url, timeout=1.0, verify=False) for url in urls]  # noqa: S501
     except httpx.HTTPError:
         return False
-    if not all(_listens(port) for name, port in at.items() if "." in name):
+    if not all(_listens(port) for name, port in ports.items() if "." in name):
         return False
     return all(answer.status_code == 200 and answer.json()["status"] == "healthy" for answer in answers)
 
@@ -61,20 +61,22 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, failed: threading.Event) -> None:
+def _report_start(ports: Mapping[str, int], secure: bool, stopping: threading.Event, failed: threading.Event) -> None:
     started = time.monotonic()
     while not stopping.wait(0.2):
         try:
-            well = healthy(at, secure)
-        except (ValueError, KeyError):  # something else answers there, or not yet with what health tells
-            well = False
-        if well:
+            ready = is_healthy(ports, secure)
+        except (ValueError, KeyError):  # another server, or an incomplete health response
+            ready = False
+        if ready:
             took = time.monotonic() - started
-            print(f"{READY} after {took:.1f} s{addresses(at, secure)}  Ctrl-C stops everything.", flush=True)
+            print(
+                f"{READY} after {took:.1f} s{describe_addresses(ports, secure)}  Ctrl-C stops everything.", flush=True
+            )
             return
         if time.monotonic() - started > HEALTHY_SECONDS:
             print(
-                f"vouch up: not healthy after {HEALTHY_SECONDS:.0f} s; see the lines above", file=sys.stderr, flush=True
+                f"vouch up: not healthy after {HEALTHY_SECONDS:.0f} s; see the log above", file=sys.stderr, flush=True
             )
             failed.set()
             os.kill(os.getpid(), signal.SIGTERM)
@@ -83,78 +85,82 @@ def _announce(at: Mapping[str, int], secure: bool, stopping: threading.Event, fa
 
 @command("vouch up")
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 stopped by Ctrl-C, 1 a service failed, 2 it could not start."""
-    parser = argparse.ArgumentParser(prog="vouch up", description="Start every service in this terminal.")
+    """Run the command; return its exit code: 0 if stopped by Ctrl-C, 1 if a service failed, 2 if it could not start."""
+    parser = argparse.ArgumentParser(prog="vouch up", description="Start all services in this terminal.")
     parser.add_argument(
-        "--replicas", type=int, default=1, help="of scorer and agent each, behind the edge", metavar="N"
+        "--replicas", type=int, default=1, help="replicas of scorer and of agent behind the edge", metavar="N"
     )
     count = parser.parse_args(arguments).replicas
-    if not 1 <= count <= MOST_REPLICAS:
-        parser.error(f"--replicas is from 1 to {MOST_REPLICAS}")
-    at, secure = replicas(ports(), count), EdgeSettings.read().tls_certificate is not None
+    if not 1 <= count <= MAX_REPLICAS:
+        parser.error(f"--replicas must be from 1 to {MAX_REPLICAS}")
+    ports, secure = replicas(read_ports(), count), EdgeSettings.read().tls_certificate is not None
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
-    if sentences := lacking(at, models):
+    if sentences := missing_requirements(ports, models):
         print("\n".join(f"vouch up: {sentence}" for sentence in sentences), file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="vouch-metrics-") as counts:
-        return _run(at, count, secure, environment(at, models), Path(counts))
+        return _run(ports, count, secure, environment(ports, models), Path(counts))
 
 
-def _run(at: Mapping[str, int], count: int, secure: bool, told: dict[str, str], counts: Path) -> int:
-    manager: Any = _Services(_Unread(sys.stdout))
+def _run(ports: Mapping[str, int], count: int, secure: bool, variables: dict[str, str], counts: Path) -> int:
+    manager: Any = _ServiceManager(_LossyPrinter(sys.stdout))
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
-        manager.add_process(name, f"exec {program}", env=told | _counting(name, counts))
+        manager.add_process(name, f"exec {program}", env=variables | _metrics_variables(name, counts))
         for number in range(2, count + 1) if name in REPLICATED else ():
-            manager.add_process(f"{name}.{number}", f"exec {program}", env=told | _elsewhere(name, number, at))
+            manager.add_process(
+                f"{name}.{number}", f"exec {program}", env=variables | _replica_variables(name, number, ports)
+            )
     stopping, failed = threading.Event(), threading.Event()
-    threading.Thread(target=_announce, args=(at, secure, stopping, failed), daemon=True).start()
-    # A terminal that is closed sends SIGHUP to us alone: the services have sessions of their own.
+    threading.Thread(target=_report_start, args=(ports, secure, stopping, failed), daemon=True).start()
+    # A closed terminal sends SIGHUP to this process only: the services have their own sessions.
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     manager.loop()
     stopping.set()
     if manager.returncode in _STOPPED and not failed.is_set():
         return 0
-    print("vouch up: a service did not run; see the lines above", file=sys.stderr)
+    print("vouch up: a service failed; see the log above", file=sys.stderr)
     return 1
 
 
-def _counting(name: str, counts: Path) -> dict[str, str]:
-    """Where workers of a REST door count together."""
+def _metrics_variables(name: str, counts: Path) -> dict[str, str]:
+    """Return the variables that let workers of a REST server share metrics."""
     if not name.startswith("bridge_") or StackSettings.read().bridge_workers == 1:
         return {}
     (counts / name).mkdir()
     return {"PROMETHEUS_MULTIPROC_DIR": str(counts / name)}
 
 
-def environment(at: Mapping[str, int], models: Path) -> dict[str, str]:
-    """What the services are told: what the caller set, this installation's programs, and where the others are."""
+def environment(ports: Mapping[str, int], models: Path) -> dict[str, str]:
+    """Return the environment of the services: that of the caller, our PATH, and the service addresses."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    found = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve()), "VOUCH_ROOT": str(ROOT)}
-    found.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
+    variables = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve()), "VOUCH_ROOT": str(ROOT)}
+    variables.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
     for variable, service in _TARGETS.items():
-        if service in at:
-            several = _all(service, at)
-            # gRPC's own list of addresses, over which a client spreads its calls.
-            found.setdefault(variable, f"ipv4:{','.join(several)}" if len(several) > 1 else f"localhost:{at[service]}")
+        if service in ports:
+            targets = _replica_addresses(service, ports)
+            # A gRPC address list, over which clients balance their calls.
+            variables.setdefault(
+                variable, f"ipv4:{','.join(targets)}" if len(targets) > 1 else f"localhost:{ports[service]}"
+            )
     for service, variable in (("ml", "VOUCH_EDGE_SCORERS"), ("agent", "VOUCH_EDGE_AGENTS")):
-        if len(_all(service, at)) > 1:
-            found.setdefault(variable, ",".join(_all(service, at)))
-    for service, port in at.items():
-        found[f"VOUCH_PORT_{service.upper()}"] = str(port)  # for the Procfile
-    return found
+        if len(_replica_addresses(service, ports)) > 1:
+            variables.setdefault(variable, ",".join(_replica_addresses(service, ports)))
+    for service, port in ports.items():
+        variables[f"VOUCH_PORT_{service.upper()}"] = str(port)  # for the Procfile
+    return variables
 
 
-def _all(service: str, at: Mapping[str, int]) -> list[str]:
-    """The addresses of a service's replicas."""
-    return [f"127.0.0.1:{port}" for name, port in at.items() if name == service or name.startswith(f"{service}.")]
+def _replica_addresses(service: str, ports: Mapping[str, int]) -> list[str]:
+    """Return the addresses of the replicas of a service."""
+    return [f"127.0.0.1:{port}" for name, port in ports.items() if name == service or name.startswith(f"{service}.")]
 
 
-def _elsewhere(service: str, number: int, at: Mapping[str, int]) -> dict[str, str]:
-    """Where a further replica listens."""
+def _replica_variables(service: str, number: int, ports: Mapping[str, int]) -> dict[str, str]:
+    """Return the address variables of a further replica."""
     listen, metrics = REPLICATED[service]
-    found = {listen: f"127.0.0.1:{at[f'{service}.{number}']}"}
-    shown = at.get(f"{service}_metrics.{number}")
-    return found | {metrics: f"127.0.0.1:{shown}" if shown else ""}
+    variables = {listen: f"127.0.0.1:{ports[f'{service}.{number}']}"}
+    metrics_port = ports.get(f"{service}_metrics.{number}")
+    return variables | {metrics: f"127.0.0.1:{metrics_port}" if metrics_port else ""}
 
 
 _TARGETS = {
@@ -163,40 +169,40 @@ _TARGETS = {
 }  # fmt: skip
 
 
-class _Services(Manager):  # type: ignore[misc]
-    """Honcho's manager, which raises KeyError where it is to stop services of which one has not started yet."""
+class _ServiceManager(Manager):  # type: ignore[misc]
+    """Manager that delays a stop until all services have started; honcho's own would raise KeyError."""
 
-    _asked_early = False
+    _stop_requested = False
 
     def terminate(self) -> None:
-        """Stop every service, once all have started."""
+        """Stop all services once all have started."""
         if self._all_started():
             super().terminate()
         else:
-            self._asked_early = True
+            self._stop_requested = True
 
     def _all_started(self) -> bool:
-        """Whether all have started; the manager's loop asks again and again."""
+        """Return whether all have started; the loop of the manager polls this."""
         started = bool(super()._all_started())
-        if started and self._asked_early:
-            self._asked_early = False
+        if started and self._stop_requested:
+            self._stop_requested = False
             super().terminate()
         return started
 
 
-class _Unread(Printer):  # type: ignore[misc]
-    """Prints lines of the services, for as long as somebody reads them: to end without them all the same."""
+class _LossyPrinter(Printer):  # type: ignore[misc]
+    """Printer that stops the services if its output is closed, and continues without output."""
 
-    _read = True
+    _is_read = True
 
     def write(self, message: Any) -> None:
         """Print one line."""
-        if not self._read:
+        if not self._is_read:
             return
         try:
             super().write(message)
         except RuntimeError:
-            return  # a signal came while a line was printed: its handler prints too, and has to go on without
+            return  # reentrant print: a signal handler interrupted a print, and must continue without one
         except (OSError, ValueError):
-            self._read = False
+            self._is_read = False
             os.kill(os.getpid(), signal.SIGTERM)

@@ -10,7 +10,7 @@ from grpc_status import rpc_status
 from pydantic import SecretStr
 
 from runtime.access.loopback import require_encryption
-from runtime.access.tls import ClientTls, FrontSettings
+from runtime.access.tls import ClientTls, UpstreamTlsSettings
 from runtime.process.terminal import plain
 from runtime.settings import Target
 
@@ -20,7 +20,7 @@ Ask = Callable[[str, Any], Any]
 """Calls a method by its name; raises grpc.RpcError."""
 
 
-class ClientSettings(FrontSettings):
+class ClientSettings(UpstreamTlsSettings):
     """The agent that commands call, the API key they send, and how they reach it by TLS."""
 
     prefix: ClassVar[str] = "VOUCH_CLIENT_"

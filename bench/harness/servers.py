@@ -70,7 +70,7 @@ def unmeasured(port: int) -> None:
     from runtime.telemetry.metrics import MethodMetrics
 
     class Uncounted(MethodMetrics):
-        def succeeded(self, seconds: float) -> None:
+        def record_success(self, seconds: float) -> None:
             """Count nothing."""
 
     guard: Any = importlib.import_module("runtime.rpc.guard")

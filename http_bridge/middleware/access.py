@@ -1,6 +1,5 @@
 """In front of both apps: who may come in, the id that a request is known by in all logs, and an answer whatever goes wrong."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,24 +10,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from http_bridge.errors import LATE, problem, unexpected
 from http_bridge.middleware import deadlines
 from http_bridge.settings import HttpSettings
-from runtime.access.forwarding import is_local_caller
-from runtime.access.keys import ApiKeys, presented_key
+from runtime.access.keys import KEY_REQUIRED, KEY_UNKNOWN, ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
 from runtime.rpc.call import REQUEST_ID, is_valid_metadata, request_id_or_new
+from runtime.web.request_origin import is_local_caller, is_loopback_origin
 
 OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
 LONGEST_KEY = 4096
-_NEEDED = "an API key is needed: send it as x-api-key"
-_UNKNOWN = "this API key is not known"
 _EXPOSED = (
     "this bridge is open to other machines, and nothing asks who calls: set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
     "listen on 127.0.0.1, or set VOUCH_HTTP_INSECURE=true"
 )
-_FOREIGN = "a web page of another origin may not ask here: send an API key, or ask from the same origin"
+_FOREIGN = "cross-origin request without an API key; send a key, or use the same origin"
 _PASSED_ON = ("x-api-key", "authorization")
 _LEAST_PATIENCE = 0.001
 """Seconds. Nothing is decided in less, and gRPC would round it up."""
-_ORIGIN = re.compile(r"https?://([^/]+)")
 
 
 class Gate:
@@ -49,7 +45,7 @@ class Gate:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         identity = request_id_or_new(headers.get(REQUEST_ID, ""))
         passed = [(name, headers[name]) for name in _PASSED_ON if name in headers]
-        if not passed and self._own and _is_local(scope):
+        if not passed and self._own and is_local_caller(scope):
             passed = self._own
         state = scope.setdefault("state", {})
         state["metadata"] = ((REQUEST_ID, identity), *passed)
@@ -88,7 +84,7 @@ class Gate:
         key = presented_key(headers)
         if 0 < len(key) <= LONGEST_KEY and is_valid_metadata(key) and self._keys.holder_of(key) is not None:
             return None
-        return problem(scope, 401, _UNKNOWN if key else _NEEDED, {"WWW-Authenticate": "Bearer"})
+        return problem(scope, 401, KEY_UNKNOWN if key else KEY_REQUIRED, {"WWW-Authenticate": "Bearer"})
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         """Refuse, where no key is asked for, a key that gRPC could not carry on, and pages that are none of ours."""
@@ -97,18 +93,9 @@ class Gate:
                 wanted = f"the header {name} takes up to {LONGEST_KEY} printable characters of ASCII"
                 return problem(scope, 422, [{"loc": ["header", name], "msg": wanted, "type": "header"}])
         origin = headers.get("origin")
-        if origin is not None and not any(name in headers for name in _PASSED_ON):
-            match = _ORIGIN.fullmatch(origin)
-            # A foreign name can be bent to this address, so it must be a loopback name, and the one that was asked.
-            if not match or match[1] != headers.get("host") or not is_loopback(re.sub(r":\d+$", "", match[1])):
-                return problem(scope, 403, _FOREIGN)
-        return None
-
-
-def _is_local(scope: Scope) -> bool:
-    """Whether the caller is a program of this machine: nobody else may use the bridge's own key."""
-    client = scope.get("client")
-    return client is not None and is_local_caller(client[0], scope["headers"])
+        if origin is None or any(name in headers for name in _PASSED_ON):
+            return None
+        return None if is_loopback_origin(origin, headers.get("host")) else problem(scope, 403, _FOREIGN)
 
 
 def _timeout_error(scope: Scope, headers: dict[str, str]) -> JSONResponse | None:

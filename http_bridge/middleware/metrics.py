@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from runtime.telemetry.metrics import BUCKETS, exposed
+from runtime.telemetry.metrics import BUCKETS, render_metrics
 
 PATH: Final = "/metrics"
 _NONE: Final = "(none)"
@@ -60,6 +60,6 @@ def show_metrics(app: FastAPI) -> None:
         folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if folder is None and multiprocessing.parent_process() is not None:
             return PlainTextResponse(_SEVERAL, 503)
-        return Response(exposed(folder), media_type=CONTENT_TYPE_LATEST)
+        return Response(render_metrics(folder), media_type=CONTENT_TYPE_LATEST)
 
     app.router.routes.append(Route(PATH, metrics, methods=["GET"], include_in_schema=False))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from prometheus_client import Counter, Gauge, Histogram
 
 from ml_server.serving.reader import OPTIONAL
-from runtime.telemetry.metrics import GATHERED
+from runtime.telemetry.metrics import FLUSH_COUNT
 
 SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[index / 10 for index in range(1, 11)])
 ORDERS = Counter("vouch_scored_orders", "Orders scored")
@@ -57,7 +57,7 @@ class ScoreMetrics:
         with self._lock:
             self._scores.append(score)
             self._patterns[absent, unknown_extras] += 1
-            is_full = len(self._scores) >= GATHERED
+            is_full = len(self._scores) >= FLUSH_COUNT
         if is_full:
             self.flush()
 

@@ -1,5 +1,5 @@
-"""Who may come in: API keys, TLS, and the rule that without either a server stays on loopback."""
+"""Access control: API keys, TLS, and the rule that a server without either listens on loopback only."""
 
 
 class SecurityError(Exception):
-    """Keys or certificates that cannot be used, or an address that must not be open; the message says what to do."""
+    """Unusable keys or certificates, or an address that must not be exposed. The message says what to do."""

@@ -1,4 +1,4 @@
-"""Who makes a call, and what roles there are."""
+"""The caller of a request, and the roles."""
 
 import re
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from runtime.access import SecurityError
 
 SHOP, REVIEWER, AUDITOR, ADMIN = "shop", "reviewer", "auditor", "admin"
 ROLES: Final = (SHOP, REVIEWER, AUDITOR, ADMIN)
-WITHOUT_ROLE: Final = "shop, and reads cases"
-"""The role of keys that were made before there were roles."""
+WITHOUT_ROLE: Final = "legacy"
+"""Role of keys from version 0.1, which had no roles: that of a shop, and read access to cases."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The name of the key or certificate, and its role. Without either the name is empty, and the role the least."""
+    """The name and role of a key or certificate. Without either, the name is empty and the role is the least."""
 
     name: str = ""
     role: str = SHOP
 
 
-NOBODY: Final = Caller()
-"""Before a call is authenticated."""
+ANONYMOUS: Final = Caller()
+"""A caller without a key: one not yet authenticated, or a remote caller of a service opened with --insecure."""
 _ENTRY = re.compile(r"\s*([^\s=,][^=,]*?)\s*=\s*([a-z]+)\s*")
 
 
 def read_certificate_roles(text: str) -> dict[str, str]:
-    """Return roles by certificate name, of `name=role, name=role`. Raises SecurityError that names the wrong entry."""
+    """Parse `name=role, name=role` and return roles by certificate name. Raise SecurityError naming the wrong entry."""
     roles: dict[str, str] = {}
     for entry in text.split(",") if text.strip() else ():
         match = _ENTRY.fullmatch(entry)

@@ -1,20 +1,20 @@
-"""Whether a request comes from a program of this machine, also where a proxy on this machine forwards it."""
+"""Detection of requests that a proxy forwards from another machine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from runtime.access.loopback import is_loopback
 
 FORWARDED_FOR = "x-forwarded-for"
-"""Where a proxy names the addresses that a request came from; our edge appends the one that it saw itself."""
+"""Header in which proxies list the addresses a request came from. The edge appends the address it saw."""
 _OTHER = ("forwarded", "x-real-ip")
-"""Headers of other proxies. Ours sends none of them, so that what they say is not looked at."""
+"""Headers of other proxies. The edge sends none of them, so their values are not read."""
 
 
 def is_forwarded_from_elsewhere(headers: Iterable[tuple[str, str]]) -> bool:
-    """Return whether a proxy says that a request came from another machine, or says it in a way that is not ours.
+    """Return whether a proxy header names another machine, or is one that the edge does not send.
 
     Args:
-        headers: pairs of name, in lower case, and value; a name may stand there several times.
+        headers: pairs of lower-case name and value; a name may occur several times.
 
     """
     for name, value in headers:
@@ -23,15 +23,3 @@ def is_forwarded_from_elsewhere(headers: Iterable[tuple[str, str]]) -> bool:
         if name == FORWARDED_FOR and not all(is_loopback(address.strip()) for address in value.split(",")):
             return True
     return False
-
-
-def is_local_caller(peer: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Return whether a request has come from this machine all the way.
-
-    Args:
-        peer: the address at the other end of the connection.
-        headers: ASGI's headers.
-
-    """
-    decoded = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-    return is_loopback(peer) and not is_forwarded_from_elsewhere(decoded)

@@ -1,4 +1,4 @@
-"""API keys: made once, kept as digests, read again when their file changes."""
+"""API keys: generated once, stored as digests, reloaded when their file changes."""
 
 import hashlib
 import hmac
@@ -17,27 +17,30 @@ from runtime.telemetry.logging import get_logger
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})(?::([a-z]+))?")
 
-LOOK_SECONDS: Final = 0.5
-MOST_BYTES: Final = 4 * MIB
-EMPTIED: Final = "# no keys"
-"""First line of a file whose last key was removed."""
+RELOAD_SECONDS: Final = 0.5
+MAX_BYTES: Final = 4 * MIB
+NO_KEYS_LINE: Final = "# no keys"
+"""First line of a key file whose last key was removed."""
+
+KEY_REQUIRED: Final = "an API key is required; send it as x-api-key"
+KEY_UNKNOWN: Final = "unknown API key"
 
 _log = get_logger()
 
 
 def new_key() -> str:
-    """A key of 256 random bits. Being random, it needs no slow hash: nobody can try them all."""
+    """Return a new key of 256 random bits. It needs no slow hash: random keys cannot be guessed."""
     return f"vouch_{secrets.token_urlsafe(32)}"
 
 
 def digest(key: str) -> str:
-    """What is kept of a key: its SHA-256, in hex."""
+    """Return the SHA-256 of a key in hex, which is all that is stored of it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key as a file keeps it: its digest, and what its holder may do. Keys of version 0.1 have no role."""
+    """An entry of a key file: name, digest and role. Keys of version 0.1 have no role."""
 
     name: str
     digest: str
@@ -45,19 +48,19 @@ class Key:
 
 
 def read_keys(path: Path) -> dict[str, Key]:
-    """Keys by name, of a file with a line `name:digest:role` for each. Raises SecurityError naming the line."""
+    """Read a file of `name:digest:role` lines; return keys by name. Raise SecurityError naming the invalid line."""
     return _parse(path, _read(path))
 
 
 def _read(path: Path) -> str:
     try:
-        return read_file(path, MOST_BYTES).decode()
+        return read_file(path, MAX_BYTES).decode()
     except FileNotFoundError as error:
-        raise SecurityError(f"{path} cannot be read: make it with `vouch keys add NAME --file {path}`") from error
+        raise SecurityError(f"{path} does not exist; create it with `vouch keys add NAME --file {path}`") from error
     except OSError as error:
-        raise SecurityError(f"{path} cannot be read as a file of keys: {error.strerror}") from error
+        raise SecurityError(f"cannot read key file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SecurityError(f"{path} cannot be read as a file of keys: it is not UTF-8") from error
+        raise SecurityError(f"cannot read key file {path}: it is not UTF-8") from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Key]:
@@ -67,55 +70,55 @@ def _parse(path: Path, text: str) -> dict[str, Key]:
             continue
         match = _LINE.fullmatch(line.strip())
         if not match or (match[3] is not None and match[3] not in ROLES):
-            raise SecurityError(
-                f"{path}: line {number} is not `name:digest:role`; `vouch keys add NAME` writes such lines"
-            )
+            raise SecurityError(f"{path}: line {number} is not `name:digest:role`; add keys with `vouch keys add NAME`")
         if match[1] in keys:
-            raise SecurityError(f"{path}: line {number}: the name {match[1]} stands there twice")
+            raise SecurityError(f"{path}: line {number}: duplicate name {match[1]}")
         keys[match[1]] = Key(match[1], match[2], match[3] or "")
     return keys
 
 
 class ApiKeys:
-    """The keys of a file. A changed file is read again within a second, so that keys change without a restart.
+    """The keys of a file. A changed file is reloaded within a second, so keys change without a restart.
 
-    A file that cannot be used, or that holds nothing, locks nobody out: the keys known before stay. The last key is taken away
-    by `vouch keys remove`, which leaves a line that says so.
+    If the changed file is invalid or empty, the last valid keys stay in force. To remove the last key, use
+    `vouch keys remove`, which leaves a marker line in the file.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the keys. Raises SecurityError."""
+        """Read the keys and watch the file. Raise SecurityError."""
         self._path = path
-        self._stamp = _stamp(path)  # before the content: a change in between is then seen the next time
+        self._file_stamp = _file_stamp(
+            path
+        )  # read before the content, so that a change in between is noticed next time
         self._keys = read_keys(path)
         self._log_missing_role()
         if not self._keys:
-            _log.warning("the file of API keys holds no key: nobody is let in", file=str(path))
-        watch_in_thread("api-keys", self, ApiKeys.look, LOOK_SECONDS)
+            _log.warning("the API key file is empty: all callers are rejected", file=str(path))
+        watch_in_thread("api-keys", self, ApiKeys.reload_if_changed, RELOAD_SECONDS)
 
-    def look(self) -> None:
-        """Read the keys again where their file has changed."""
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
+    def reload_if_changed(self) -> None:
+        """Reload the keys if their file has changed."""
+        stamp = _file_stamp(self._path)
+        if stamp == self._file_stamp:
             return
-        self._stamp = stamp
+        self._file_stamp = stamp
         try:
             text = _read(self._path)
             keys = _parse(self._path, text)
-            if self._keys and not keys and not text.startswith(EMPTIED):
-                raise SecurityError(f"{self._path} holds no key")
-        except SecurityError as error:  # half a file must lock nobody out
-            _log.error("API keys not read again: the ones known before stay", cause=str(error))
+            if self._keys and not keys and not text.startswith(NO_KEYS_LINE):
+                raise SecurityError(f"{self._path} contains no key")
+        except SecurityError as error:  # keep the last valid keys if the file is invalid
+            _log.error("API keys not reloaded; the previous keys stay valid", cause=str(error))
             return
         self._keys = keys
-        _log.info("API keys read again", names=sorted(keys))
+        _log.info("API keys reloaded", names=sorted(keys))
 
     def _log_missing_role(self) -> None:
         if names := sorted(key.name for key in self._keys.values() if not key.role):
-            _log.warning("keys without a role may do what a shop may, and read cases", names=names, role="shop")
+            _log.warning("keys without a role have the rights of a shop, and may read cases", names=names, role="shop")
 
     def holder_of(self, key: str) -> Caller | None:
-        """Who holds a key, or None for one that is not known. Takes as long for any key of the same length."""
+        """Return the holder of a key, or None if it is unknown. Takes constant time for keys of the same length."""
         given, holder = digest(key), None
         for known in self._keys.values():
             if hmac.compare_digest(given, known.digest):
@@ -123,8 +126,8 @@ class ApiKeys:
         return holder
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Changes when the file does; None where there is none."""
+def _file_stamp(path: Path) -> tuple[int, ...] | None:
+    """Return a value that changes with the file; None if the file is missing."""
     try:
         status = path.stat()
     except OSError:
@@ -133,7 +136,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def presented_key(headers: Mapping[str, str]) -> str:
-    """The key of a call: `x-api-key`, or a bearer token; empty where there is none. Names are in lower case."""
+    """Return the key in `x-api-key` or a bearer token; empty if there is none. Header names are in lower case."""
     if key := headers.get("x-api-key"):
         return key
     scheme, _, token = headers.get("authorization", "").partition(" ")

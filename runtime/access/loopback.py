@@ -1,4 +1,4 @@
-"""Without keys or certificates a server stays on loopback."""
+"""The loopback rule: a server without keys or certificates is not exposed to other machines."""
 
 import ipaddress
 import re
@@ -8,7 +8,7 @@ from runtime.access import SecurityError
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
+    """Return whether an address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -18,16 +18,21 @@ def is_loopback(host: str) -> bool:
 
 
 def require_loopback(address: str, *, guarded: bool, insecure: bool, variable: str) -> None:
-    """Raise SecurityError where an address beyond loopback would be open to anybody.
+    """Raise SecurityError if an address beyond loopback would be open to everyone.
 
-    `guarded` says that callers must show a key or a certificate; `insecure`, that somebody wants it open all the same.
+    Args:
+        address: host:port or unix:path to listen on.
+        guarded: callers must present a key or a certificate.
+        insecure: the operator allows unauthenticated callers.
+        variable: the setting to name in the error.
+
     """
     host = address.rpartition(":")[0]
     if guarded or insecure or address.startswith("unix:") or is_loopback(host):
         return
     raise SecurityError(
-        f"{variable}={address} is open to other machines, and nothing asks who calls: set API keys "
-        "(`vouch keys add NAME`) or a client CA, listen on 127.0.0.1, or say --insecure"
+        f"{variable}={address} is reachable from other machines without authentication; set API keys "
+        "(`vouch keys add NAME`) or a client CA, listen on 127.0.0.1, or pass --insecure"
     )
 
 
@@ -42,13 +47,13 @@ def is_loopback_target(target: str) -> bool:
 
 
 def _without_port(address: str) -> str:
-    """The host of host:port, [v6]:port, or of either without a port."""
+    """Return the host of host:port, [v6]:port, host or v6."""
     if address.startswith("["):
         return address.partition("]")[0] + "]"
     return address if address.count(":") > 1 else address.partition(":")[0]
 
 
 def require_encryption(target: str, *, encrypted: bool, advice: str) -> None:
-    """Raise SecurityError where a key would travel to another machine in plain text; `advice` says what to set."""
+    """Raise SecurityError if a key would be sent to another machine in plain text. `advice` says what to set."""
     if not encrypted and not is_loopback_target(target):
-        raise SecurityError(f"the API key would be sent to {target} in plain text: {advice}")
+        raise SecurityError(f"the API key would be sent to {target} in plain text; {advice}")

@@ -1,4 +1,4 @@
-"""Certificates of servers and clients as gRPC takes them; those of servers may be replaced while they run."""
+"""TLS credentials of gRPC servers and clients. Server certificates may be replaced at run time."""
 
 import threading
 from dataclasses import dataclass
@@ -12,76 +12,74 @@ from runtime.files import MIB, read_file
 from runtime.settings import Settings
 from runtime.telemetry.logging import get_logger
 
-MOST_BYTES: Final = MIB
+MAX_BYTES: Final = MIB
 _log = get_logger()
 
 
-def pem(path: Path, what: str) -> bytes:
-    """A file in PEM. Raises SecurityError that names it and what it is."""
+def read_pem(path: Path, what: str) -> bytes:
+    """Read a PEM file. Raise SecurityError naming the file and `what` it is."""
     try:
-        content = read_file(path, MOST_BYTES)
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
-        raise SecurityError(f"{path}, the {what}, cannot be read: {error.strerror}") from error
+        raise SecurityError(f"cannot read {what} {path}: {error.strerror}") from error
     if b"-----BEGIN " not in content:
-        raise SecurityError(f"{path}, the {what}, is not in PEM format")
+        raise SecurityError(f"{what} {path} is not in PEM format")
     return content
 
 
 @dataclass(frozen=True)
 class ServerFiles:
-    """Files of a server's TLS; with `client_ca`, only clients that show a certificate of it come in."""
+    """TLS files of a server. With `client_ca`, clients must present a certificate issued by that CA."""
 
     certificate: Path
     key: Path
     client_ca: Path | None = None
 
     def stamp(self) -> tuple[object, ...]:
-        """Changes when a file is replaced, also where a link leads elsewhere. Raises OSError."""
-        found = [path.stat() for path in (self.certificate, self.key, self.client_ca) if path]
-        return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in found)
+        """Return a value that changes when a file is replaced or a link changes its target. Raise OSError."""
+        statuses = [path.stat() for path in (self.certificate, self.key, self.client_ca) if path]
+        return tuple((status.st_ino, status.st_mtime_ns, status.st_size) for status in statuses)
 
     def read(self) -> tuple[bytes, bytes, bytes | None]:
-        """Key, certificate and CA of clients in PEM. Raises SecurityError where a server could not use them."""
-        # Only who has TLS needs them: they are a tenth of a server's start.
+        """Return key, certificate and client CA in PEM. Raise SecurityError if a server cannot use them."""
+        # Imported only with TLS: this import takes a tenth of the start-up time.
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from cryptography.x509 import load_pem_x509_certificate
 
-        key, certificate = pem(self.key, "TLS key"), pem(self.certificate, "TLS certificate")
+        key, certificate = read_pem(self.key, "TLS key"), read_pem(self.certificate, "TLS certificate")
         try:
-            own = load_pem_private_key(key, None).public_key()
-            first = load_pem_x509_certificate(certificate).public_key()
+            own_public = load_pem_private_key(key, None).public_key()
+            certified_public = load_pem_x509_certificate(certificate).public_key()
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: the key has a password
-            raise SecurityError(
-                f"{self.key} and {self.certificate} cannot be read as TLS key and certificate"
-            ) from error
-        if own != first:
-            raise SecurityError(f"{self.key} is not the key of the certificate {self.certificate}")
-        return key, certificate, pem(self.client_ca, "CA of clients") if self.client_ca else None
+            raise SecurityError(f"cannot parse TLS key {self.key} and certificate {self.certificate}") from error
+        if own_public != certified_public:
+            raise SecurityError(f"TLS key {self.key} does not match certificate {self.certificate}")
+        return key, certificate, read_pem(self.client_ca, "client CA") if self.client_ca else None
 
 
 def server_credentials(files: ServerFiles) -> grpc.ServerCredentials:
-    """TLS for a server, from files that may be replaced while it runs. Raises SecurityError."""
-    watched = Replaced(files)
-    fetch: Any = watched  # grpc's types do not know that None is "as before"
-    return grpc.dynamic_ssl_server_credentials(watched.first, fetch, bool(files.client_ca))
+    """Return server credentials that reload when the files are replaced. Raise SecurityError."""
+    watched = ReloadingCertificates(files)
+    fetch: Any = watched  # grpc's types do not allow None, which means "unchanged"
+    return grpc.dynamic_ssl_server_credentials(watched.initial, fetch, bool(files.client_ca))
 
 
-class Replaced:
-    """Asked by gRPC at each new connection: the files' new content once they can be used, before that nothing."""
+class ReloadingCertificates:
+    """Certificate source that gRPC calls for each new connection. Invalid new files leave the old ones in force."""
 
     def __init__(self, files: ServerFiles) -> None:
-        """Read the files. Raises SecurityError."""
+        """Read the files. Raise SecurityError."""
         self._files, self._lock = files, threading.Lock()
-        self._refused: object = None  # what is known to be of no use is looked at once, not by each who connects
+        self._refused: object = None  # stamp of invalid files, so that they are read once and not for each connection
         try:
             self._stamp: object = files.stamp()
         except OSError:
-            self._stamp = None  # reading says which it is
-        self.first = _configuration(files)
+            self._stamp = None  # reading raises the error that names the file
+        self.initial = _configuration(files)
 
     def __call__(self) -> grpc.ServerCertificateConfiguration | None:
-        """The new content, or None for "as before"."""
+        """Return the new content, or None for "unchanged"."""
         with self._lock:
             stamp: object = None
             try:
@@ -109,25 +107,25 @@ def _configuration(files: ServerFiles) -> grpc.ServerCertificateConfiguration:
 
 @dataclass(frozen=True)
 class ClientTls:
-    """How a client checks a server (`ca`) and shows who it is itself (`certificate` and `key`, for mutual TLS)."""
+    """TLS of a client: `ca` verifies the server; `certificate` and `key` identify the client (mutual TLS)."""
 
     ca: Path
     certificate: Path | None = None
     key: Path | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """As gRPC takes them. Raises SecurityError."""
+        """Return gRPC channel credentials. Raise SecurityError."""
         if (self.certificate is None) != (self.key is None):
-            raise SecurityError("a client's TLS certificate and key belong together")
+            raise SecurityError("client TLS needs both a certificate and a key")
         return grpc.ssl_channel_credentials(
-            pem(self.ca, "CA of the server"),
-            pem(self.key, "TLS key") if self.key else None,
-            pem(self.certificate, "TLS certificate") if self.certificate else None,
+            read_pem(self.ca, "server CA"),
+            read_pem(self.key, "TLS key") if self.key else None,
+            read_pem(self.certificate, "TLS certificate") if self.certificate else None,
         )
 
 
-class FrontSettings(Settings):
-    """Settings of what stands in front of the services: how it reaches them by TLS."""
+class UpstreamTlsSettings(Settings):
+    """TLS settings of clients of the services: bridge, console and commands."""
 
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
@@ -135,5 +133,5 @@ class FrontSettings(Settings):
 
     @property
     def tls(self) -> ClientTls | None:
-        """How to reach the services; None for plain connections."""
+        """TLS for connections to the services; None for plain text."""
         return ClientTls(self.tls_ca, self.tls_certificate, self.tls_key) if self.tls_ca else None

@@ -1,4 +1,4 @@
-"""Channels to our services: where they lead, what they retry, how soon they find a server that came back."""
+"""Channels to the services: load balancing, retries, reconnection."""
 
 import json
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from runtime.access.loopback import is_loopback_target
 from runtime.access.tls import ClientTls
 from runtime.telemetry.logging import get_logger
 
-RETRIED = ("vouch.v1.ScoringService", "vouch.v1.AgentService", "vouch.v1.OutcomeService")
-"""Services that may be asked twice: scoring changes nothing; a repeated review or report gets the recorded answer."""
+RETRYABLE_SERVICES = ("vouch.v1.ScoringService", "vouch.v1.AgentService", "vouch.v1.OutcomeService")
+"""Services with idempotent calls: scoring changes nothing; a repeated review or report returns the recorded response."""
 
-LARGEST_ANSWER = 32 << 20
-"""Bytes of an answer at most: what our servers send, and what our clients take. gRPC's clients take 4 MiB by default."""
+MAX_RESPONSE_BYTES = 32 << 20
+"""Response size limit of servers and clients. The default of gRPC clients is 4 MiB."""
 ATTEMPTS = 5
-"""Calls until one that finds nobody fails: about three quarters of a second."""
+"""Attempts before UNAVAILABLE is returned: about three quarters of a second in total."""
 
 
 def service_config(health_service: str = "", attempts: int = ATTEMPTS) -> str:
-    """The client policy as gRPC's service config: spread over all addresses, and ask again where a server went away.
+    """Return gRPC's service config: round robin over all addresses, and retries on UNAVAILABLE.
 
-    With `health_service`, a server that says NOT_SERVING for that service gets no more calls: it may drain in peace.
+    With `health_service`, a server that reports NOT_SERVING for that service gets no new calls, so that it can drain.
     """
     config: dict[str, Any] = {
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
             {
-                "name": [{"service": service} for service in RETRIED],
+                "name": [{"service": service} for service in RETRYABLE_SERVICES],
                 "retryPolicy": {
                     "maxAttempts": attempts,
                     "initialBackoff": "0.05s",
@@ -45,12 +45,12 @@ def service_config(health_service: str = "", attempts: int = ATTEMPTS) -> str:
 
 
 def options(health_service: str = "", attempts: int = ATTEMPTS) -> Sequence[tuple[str, Any]]:
-    """Options of a channel. A server that comes back is found within a second, not after gRPC's growing pauses."""
+    """Return channel options. Reconnects within a second, instead of after gRPC's growing backoff."""
     return (
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
-        ("grpc.max_receive_message_length", LARGEST_ANSWER),
+        ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.service_config", service_config(health_service, attempts)),
@@ -65,13 +65,13 @@ def open_channel(
     *,
     own_connection: bool = False,
 ) -> grpc.aio.Channel:
-    """A channel to a service. Raises SecurityError where certificates cannot be read.
+    """Return a channel to a service. Raise SecurityError if certificates cannot be read.
 
-    Channels with the same options share their connections, but for those with `own_connection`.
+    Channels with the same options share connections, except those with `own_connection`.
     """
-    told = [*options(health_service, attempts), ("grpc.use_local_subchannel_pool", int(own_connection))]
+    channel_options = [*options(health_service, attempts), ("grpc.use_local_subchannel_pool", int(own_connection))]
     if tls is None:
         if not is_loopback_target(target):
-            get_logger().warning("calls to another machine, and their keys, are sent without TLS", target=target)
-        return grpc.aio.insecure_channel(target, options=told)
-    return grpc.aio.secure_channel(target, tls.credentials(), options=told)
+            get_logger().warning("calls and keys are sent to another machine without TLS", target=target)
+        return grpc.aio.insecure_channel(target, options=channel_options)
+    return grpc.aio.secure_channel(target, tls.credentials(), options=channel_options)

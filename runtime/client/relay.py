@@ -1,4 +1,4 @@
-"""Streams of a service that a web page follows: until the service ends them, the page goes, or the server stops."""
+"""Relays a gRPC stream to a web page until the service ends it, the page disconnects, or the server stops."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -8,27 +8,28 @@ import grpc
 
 
 async def relay_stream(call: Any, first: Any, stream: AsyncIterator[Any], ending: asyncio.Event) -> AsyncGenerator[Any]:
-    """The messages of a call, `first` and what `stream` has after it; none once `ending` is set, and none after an error.
+    """Yield `first` and the messages of `stream`. Stops when `ending` is set or on an error.
 
-    Whoever goes away has to close this: what is still waited for then ends too, and with it the place of a watcher.
+    The consumer must close this generator when its client disconnects: that cancels the call and frees its watcher
+    slot.
     """
-    stopping, message = asyncio.create_task(ending.wait()), first
-    following: asyncio.Future[Any] | None = None
+    stop, message = asyncio.create_task(ending.wait()), first
+    next_message: asyncio.Future[Any] | None = None
     try:
         while message is not None:
             yield message
-            following = asyncio.ensure_future(anext(stream, None))
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not following.done():
+            next_message = asyncio.ensure_future(anext(stream, None))
+            await asyncio.wait({next_message, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not next_message.done():
                 return
             try:
-                message = following.result()
-            except grpc.aio.AioRpcError:  # the caller comes back, and is told then
+                message = next_message.result()
+            except grpc.aio.AioRpcError:  # the client reconnects, and gets the error then
                 return
     finally:
-        stopping.cancel()
+        stop.cancel()
         if hasattr(call, "cancel"):
             call.cancel()
-        if following is not None and not following.done():
-            following.cancel()
-            await asyncio.wait({following})
+        if next_message is not None and not next_message.done():
+            next_message.cancel()
+            await asyncio.wait({next_message})

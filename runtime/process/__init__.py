@@ -1,1 +1,1 @@
-"""Processes: commands, workers, the event loop, files that are whole or not there."""
+"""Processes: commands, workers, the event loop, signals, atomic file writes."""

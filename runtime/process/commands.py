@@ -1,4 +1,4 @@
-"""What every command does with what goes wrong: one sentence and exit code 2, never a traceback for what a user can mend."""
+"""Error handling of all commands: one sentence and exit code 2; no traceback for an error that the user can fix."""
 
 import contextlib
 import functools
@@ -9,27 +9,27 @@ from typing import Protocol
 
 from runtime.access import SecurityError
 from runtime.process.files import OutputError
-from runtime.process.terminal import finish_output, plain
+from runtime.process.terminal import flush_output, plain
 from runtime.settings import SettingsError
 
-CANNOT_RUN, INTERRUPTED, READER_GONE = 2, 130, 141
+CANNOT_RUN, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 
 class Command(Protocol):
-    """A command: told its arguments, gives its exit code."""
+    """A command that takes arguments and returns an exit code."""
 
     def __call__(self, arguments: Sequence[str] | None = None) -> int:
-        """Run."""
+        """Run the command."""
 
 
-def program(vouch: str, script: str) -> str:
-    """Return the name by which a command was started: `script`, the documented file, or `vouch ...`."""
+def program_name(vouch: str, script: str) -> str:
+    """Return the name a command was started by: `script`, the documented file, or `vouch ...`."""
     return script if Path(sys.argv[0]).name == script else vouch
 
 
 def command(name: str, *failures: type[Exception]) -> Callable[[Command], Command]:
-    """Make `failures`, and what the machine refuses, a sentence behind the command's name."""
-    mendable: tuple[type[Exception], ...] = (OutputError, SecurityError, SettingsError, *failures)
+    """Decorate a command: print `failures` and OSError as one sentence after the name of the command."""
+    user_errors: tuple[type[Exception], ...] = (OutputError, SecurityError, SettingsError, *failures)
 
     def wrap(main: Command) -> Command:
         @functools.wraps(main)
@@ -38,19 +38,19 @@ def command(name: str, *failures: type[Exception]) -> Callable[[Command], Comman
                 code = main(arguments)
                 sys.stdout.flush()
                 return code
-            except BrokenPipeError:  # `| head` has read enough
-                finish_output()
-                return READER_GONE
+            except BrokenPipeError:  # as with `| head`
+                flush_output()
+                return BROKEN_PIPE
             except KeyboardInterrupt:
                 return INTERRUPTED
-            except mendable as error:
+            except user_errors as error:
                 text = str(error)
             except OSError as error:
                 where = f"{error.filename}: " if error.filename is not None else ""
                 text = f"{where}{error.strerror or type(error).__name__}"
-            with contextlib.suppress(OSError):  # the terminal may be gone
+            with contextlib.suppress(OSError):  # the terminal may be closed
                 print(f"{name}: {plain(text)}", file=sys.stderr)
-            finish_output()
+            flush_output()
             return CANNOT_RUN
 
         return run

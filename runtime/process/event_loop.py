@@ -1,4 +1,4 @@
-"""The event loop of every server, uvloop where it exists, and what else keeps it going smoothly."""
+"""The event loop of all servers (uvloop where available) and garbage collector tuning."""
 
 import asyncio
 import gc
@@ -11,23 +11,23 @@ T = TypeVar("T")
 if sys.platform == "win32":
 
     def run(main: Coroutine[Any, Any, T]) -> T:
-        """Run to the end on asyncio's own loop."""
+        """Run a coroutine on asyncio's event loop."""
         return asyncio.run(main)
 
 else:
     import uvloop
 
     def run(main: Coroutine[Any, Any, T]) -> T:
-        """Run to the end on uvloop."""
+        """Run a coroutine on uvloop."""
         return uvloop.run(main)
 
 
 def tune_gc(*, first: bool = False) -> None:
-    """Spare the collector what lives as long as the process, and let it look for cycles less often.
+    """Exclude long-lived objects from garbage collection, and collect less often.
 
-    gRPC's calls are cycles of a few dozen objects; looking for them every 700 objects, as is the default, costs a tenth.
-    May be called again, as after a change of models: what was spared before and is garbage now is collected. Where it is the
-    `first` time that could be, what is spared stays so: a forked process then shares it with its parent, instead of copying it.
+    gRPC calls are cycles of a few dozen objects; the default collection every 700 objects costs a tenth of the time.
+    May be called again, for example after a model swap: frozen objects that are garbage by then are collected. With
+    `first`, frozen objects stay frozen, so that a forked process shares them with its parent instead of copying them.
     """
     gc.set_threshold(10_000, 20, 50)
     if not first:

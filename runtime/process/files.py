@@ -1,4 +1,4 @@
-"""Files that are complete or not there at all, and their digests."""
+"""Atomic file writes and file digests."""
 
 import contextlib
 import hashlib
@@ -10,20 +10,20 @@ from runtime.files import open_file
 
 
 class OutputError(Exception):
-    """The file cannot be written; the message says which and why."""
+    """A file that cannot be written; the message names it and the cause."""
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` only when the block ends well, and else is removed. Raises OutputError."""
+    """Yield a temporary path that replaces `path` if the block succeeds, else is removed. Raise OutputError."""
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
+        raise OutputError(f"{path}: folder {path.parent} does not exist")
     if path.is_dir():
-        raise OutputError(f"{path}: this is a folder")
+        raise OutputError(f"{path}: is a folder")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
-        # On disk before the name leads there, and the name too: after a power cut the old file is there or the new one.
+        # Sync the content, then the rename: after a power failure either the old or the new file exists.
         sync(partial)
         partial.replace(path)
         sync(path.parent)
@@ -35,11 +35,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk. Raises OSError."""
+    """Flush a file, or the entries of a folder, to disk. Raise OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError:
-        if path.is_dir():  # Windows opens no folders, and keeps names by itself
+        if path.is_dir():  # Windows cannot open folders, and flushes entries itself
             return
         raise
     try:
@@ -48,7 +48,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sha256(path: Path, most: int | None = None) -> str:
-    """SHA-256 of a file, in hex. With `most`, only of a regular file of at most so many bytes. Raises OSError."""
-    with path.open("rb") if most is None else open_file(path, most) as file:
+def sha256(path: Path, max_bytes: int | None = None) -> str:
+    """Return the SHA-256 of a file in hex. `max_bytes` accepts only a regular file up to that size. Raise OSError."""
+    with path.open("rb") if max_bytes is None else open_file(path, max_bytes) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The command of a server, `python -m ml_server` say: options, settings, one process or several."""
+"""The command of a server, such as `python -m ml_server`: options, settings, one process or several."""
 
 import argparse
 import importlib
@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from runtime.access import SecurityError
 from runtime.access.loopback import require_loopback
 from runtime.process.event_loop import run, tune_gc
-from runtime.process.terminal import finish_output
-from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, begin, cores, reserve
+from runtime.process.terminal import flush_output
+from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, count_cores, reserve_address, set_start_pipe
 from runtime.settings import ServerSettings, SettingsError
 from runtime.telemetry import logging
 from runtime.web.exposition import Exposition
@@ -22,7 +22,7 @@ from runtime.web.exposition import Exposition
 S = TypeVar("S", bound=ServerSettings)
 _FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
 Serve = Callable[[S, bool], Coroutine[Any, Any, None]]
-"""Serves until a signal; told the settings, and whether this process is one worker of several."""
+"""Serves until a signal; takes the settings, and whether this process is one of several workers."""
 
 
 def main(
@@ -32,78 +32,83 @@ def main(
     failures: tuple[type[Exception], ...] = (),
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Run a server; return its exit code: 0 stopped by a signal, 2 it could not start.
+    """Run a server; return its exit code: 0 if stopped by a signal, 2 if it could not start.
 
-    `failures` are errors of the service's own that a user can mend.
+    `failures` are errors of the service that a user can fix.
     """
     prefix = settings_type.prefix
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=f"Settings: {prefix}..., see docs/settings.md.",
-        allow_abbrev=False,  # a misspelt --insecure must not open the server to the network
+        allow_abbrev=False,  # an abbreviated --insecure must not expose the server
     )
-    parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto`: one on each core")
+    parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto` for one per core")
     parser.add_argument("--insecure", action="store_true", help="serve other machines without keys, with the role shop")
     options = parser.parse_args(arguments)
-    given = {"workers": options.workers} if options.workers else {}
+    overrides = {"workers": options.workers} if options.workers else {}
     logging.configure(module)
     try:
-        settings = settings_type.read(**given, **({"insecure": True} if options.insecure else {}))
-        count = settings.workers or cores()
+        settings = settings_type.read(**overrides, **({"insecure": True} if options.insecure else {}))
+        count = settings.workers or count_cores()
         if count == 1:
-            return run(one_process(settings, serve))
-        return _several(module, settings, count, failures)
+            return run(run_in_process(settings, serve))
+        return _run_workers(module, settings, count, failures)
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         return CANNOT_START
     finally:
-        finish_output()
+        flush_output()
 
 
-async def one_process(settings: S, serve: Serve[S], *, worker: bool = False) -> int:
-    """Serve in this process, with its metrics unless it is one worker of several. Raises SecurityError or PortTaken."""
+async def run_in_process(settings: S, serve: Serve[S], *, worker: bool = False) -> int:
+    """Serve in this process; expose metrics unless it is one of several workers. Raise SecurityError or PortTaken."""
     tune_gc(first=True)
-    # A batch computes in a thread; the loop, which answers and refuses, must not wait Python's 5 ms for each of its turns.
+    # Batches compute in a thread. The event loop must not wait the default 5 ms for the GIL each time.
     sys.setswitchinterval(0.0005)
-    shown = None if worker else _shown(settings)
+    exposition = None if worker else _start_exposition(settings)
     try:
         await serve(settings, worker)
     finally:
-        if shown:
-            shown.close()
+        if exposition:
+            exposition.close()
     return 0
 
 
-def _several(module: str, settings: ServerSettings, count: int, failures: tuple[type[Exception], ...]) -> int:
-    with reserve(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers: here the metrics are made already
+def _run_workers(module: str, settings: ServerSettings, count: int, failures: tuple[type[Exception], ...]) -> int:
+    with reserve_address(settings.listen) as held, tempfile.TemporaryDirectory(prefix="vouch-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers; the metrics of this process already exist
         listen = f"{settings.listen.rpartition(':')[0]}:{held.getsockname()[1]}"
-        shown = _shown(settings, folder)
-        own = settings.model_copy(update={"listen": listen})
+        exposition = _start_exposition(settings, folder)
+        worker_settings = settings.model_copy(update={"listen": listen})
         try:
-            return run(Supervisor(_work, (module, own, failures), f"{module}.__main__", count, shown).run())
+            supervisor = Supervisor(
+                _run_worker, (module, worker_settings, failures), f"{module}.__main__", count, exposition
+            )
+            return run(supervisor.run())
         finally:
-            if shown:
-                shown.close()
+            if exposition:
+                exposition.close()
 
 
-def _work(started: Connection, module: str, settings: ServerSettings, failures: tuple[type[Exception], ...]) -> None:
-    """What a worker process does. The fork server has imported the module already."""
-    begin(started)
+def _run_worker(
+    started: Connection, module: str, settings: ServerSettings, failures: tuple[type[Exception], ...]
+) -> None:
+    """Run a worker process. The fork server has already imported the module."""
+    set_start_pipe(started)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.configure(module)
     serve: Serve[ServerSettings] = importlib.import_module(f"{module}.__main__").serve
     try:
-        code = run(one_process(settings, serve, worker=True))
+        code = run(run_in_process(settings, serve, worker=True))
     except failures + _FAILURES as error:
         print(f"{module}: {error}", file=sys.stderr)
         code = CANNOT_START
-    finish_output()
+    flush_output()
     raise SystemExit(code)
 
 
-def _shown(settings: ServerSettings, folder: str | None = None) -> Exposition | None:
-    """The metrics where the settings want them, those that workers keep in a folder."""
+def _start_exposition(settings: ServerSettings, folder: str | None = None) -> Exposition | None:
+    """Expose the metrics if the settings ask for it; those of workers are in `folder`."""
     address = settings.metrics_listen
     if not address:
         return None
@@ -112,4 +117,6 @@ def _shown(settings: ServerSettings, folder: str | None = None) -> Exposition | 
     try:
         return Exposition(address, folder)
     except (OSError, ValueError) as error:
-        raise PortTaken(f"cannot show metrics on {address}: the port is in use or the address is not here") from error
+        raise PortTaken(
+            f"cannot expose metrics on {address}: the port is in use or the address is not local"
+        ) from error

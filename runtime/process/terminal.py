@@ -1,4 +1,4 @@
-"""What SIGHUP means: read again, or the terminal that started us was closed."""
+"""Terminals: the meaning of SIGHUP (reload, or the terminal was closed), safe output."""
 
 import os
 import sys
@@ -8,18 +8,18 @@ if sys.platform != "win32":
 
 
 class Terminal:
-    """The terminal of a process at its start, if it had one."""
+    """The terminal that a process was started from, if any."""
 
     def __init__(self) -> None:
-        self._descriptors = [number for number in (0, 1, 2) if _is_open(number)]
+        self._descriptors = [number for number in (0, 1, 2) if _is_open_terminal(number)]
 
-    def closed(self) -> bool:
-        """Whether there was a terminal and it is gone: then nobody can stop us by Ctrl-C any more."""
-        return bool(self._descriptors) and not any(_is_open(number) for number in self._descriptors)
+    def is_closed(self) -> bool:
+        """Return whether there was a terminal and it was closed, so that Ctrl-C can no longer stop the process."""
+        return bool(self._descriptors) and not any(_is_open_terminal(number) for number in self._descriptors)
 
 
-def _is_open(descriptor: int) -> bool:
-    """Whether a descriptor is a terminal that still answers."""
+def _is_open_terminal(descriptor: int) -> bool:
+    """Return whether a descriptor is an open terminal."""
     if sys.platform == "win32":
         return False
     try:
@@ -28,10 +28,10 @@ def _is_open(descriptor: int) -> bool:
         return False
 
 
-def finish_output() -> None:
-    """Flush what was written; what a terminal or a reader that is gone cannot take is dropped.
+def flush_output() -> None:
+    """Flush standard output and error; drop output that a closed terminal or pipe cannot take.
 
-    Python would try again at its end, complain, and make the exit code 120.
+    Otherwise Python would retry at exit, print an error and return exit code 120.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -41,9 +41,9 @@ def finish_output() -> None:
 
 
 def plain(text: object) -> str:
-    """Text for a terminal: what a stranger wrote must not move the cursor, colour, write to the clipboard or turn the line."""
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(text))
+    """Escape unprintable characters: untrusted text must not control terminal, clipboard or text direction."""
+    return "".join(letter if letter.isprintable() else _escape(letter) for letter in str(text))
 
 
-def _escaped(letter: str) -> str:
+def _escape(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")

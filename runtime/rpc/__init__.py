@@ -1,1 +1,1 @@
-"""gRPC: servers, channels, what happens around every call, errors and their statuses."""
+"""gRPC servers: guard, authentication, limits, health, in-process calls."""

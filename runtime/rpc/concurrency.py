@@ -1,4 +1,4 @@
-"""ConcurrencyLimit for calls of one kind: how many there are, and the queue of those that wait for one."""
+"""Concurrency limits: slots in use, and the queue of batch calls that wait for a slot."""
 
 import asyncio
 from collections import deque
@@ -7,54 +7,54 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ConcurrencyLimit:
-    """How many there are for streams of one kind, and how many are taken."""
+    """Limit of concurrent streams of one kind, and the number in use."""
 
-    most: int
-    taken: int = 0
+    limit: int
+    in_use: int = 0
 
 
 @dataclass
 class CallLimit:
-    """ConcurrencyLimit of calls that work. Calls of batches use `for_batches` of them and wait for these in their order.
+    """Limit of concurrent unary calls. Batch calls use at most `for_batches` slots and queue for them in order.
 
-    The other places are reserved for single calls, which never wait: `most` bounds all together.
+    The other slots are reserved for single calls, which never queue. `limit` applies to all calls together.
     """
 
-    most: int
+    limit: int
     for_batches: int = field(init=False)
-    most_waiting: int = field(init=False)
-    taken: int = 0
+    queue_limit: int = field(init=False)
+    in_use: int = 0
     _queue: "deque[asyncio.Future[None]]" = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.for_batches, self.most_waiting = max(1, self.most // 2), 4 * self.most
+        self.for_batches, self.queue_limit = max(1, self.limit // 2), 4 * self.limit
 
     @property
     def waiting(self) -> int:
-        """How many calls of batches wait."""
+        """Return the number of queued batch calls."""
         return len(self._queue)
 
-    async def wait(self) -> bool:
-        """Take a place once fewer than `for_batches` are taken; False, without a place, where too many wait already."""
-        if len(self._queue) >= self.most_waiting:
+    async def acquire(self) -> bool:
+        """Take a slot once fewer than `for_batches` are in use. Return False, without a slot, if the queue is full."""
+        if len(self._queue) >= self.queue_limit:
             return False
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        waiter = asyncio.get_running_loop().create_future()
+        self._queue.append(waiter)
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave()  # the place was handed over just before
-            elif turn in self._queue:  # `leave` drops a turn that was cancelled, and may have come first
-                self._queue.remove(turn)
+            if waiter.done() and not waiter.cancelled():
+                self.release()  # the slot was assigned just before
+            elif waiter in self._queue:  # `release` may already have removed the cancelled waiter
+                self._queue.remove(waiter)
             raise
         return True
 
-    def leave(self) -> None:
-        """Give a place back; the next in the queue takes it where it may."""
-        self.taken -= 1
-        while self._queue and self.taken < self.for_batches:
-            turn = self._queue.popleft()
-            if not turn.done():
-                self.taken += 1
-                turn.set_result(None)
+    def release(self) -> None:
+        """Release a slot, and assign it to the next queued call if the batch limit allows it."""
+        self.in_use -= 1
+        while self._queue and self.in_use < self.for_batches:
+            waiter = self._queue.popleft()
+            if not waiter.done():
+                self.in_use += 1
+                waiter.set_result(None)

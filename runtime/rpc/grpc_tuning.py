@@ -1,6 +1,6 @@
-"""gRPC's core: what it is told before it is loaded, and how its threads stand beside Python's.
+"""Tuning of the gRPC core: experiments and thread priority.
 
-This module must be imported before grpc, which reads its experiments when it is loaded: `runtime` does so.
+Import this module before grpc, which reads its experiments on import; the package `runtime` does so.
 """
 
 import os
@@ -8,21 +8,22 @@ import threading
 from pathlib import Path
 
 EXPERIMENTS = "-event_engine_listener,-event_engine_client"
-"""Both hand each event to a thread of a pool; without, the thread that polls does the work, which spares each call thread
-switches. Names are gRPC's own and change with it: a test holds that the pinned one knows them."""
+"""Disabled experiments. Both pass each event to a thread pool; without them the polling thread does the work, which
+saves thread switches per call. The names depend on the gRPC version; a test checks that the pinned version knows
+them."""
 _THREADS = Path("/proc/self/task")
 
 
 def configure_grpc() -> None:
-    """Choose gRPC's experiments, unless the user has by GRPC_EXPERIMENTS."""
+    """Set the gRPC experiments, unless GRPC_EXPERIMENTS is set."""
     os.environ.setdefault("GRPC_EXPERIMENTS", EXPERIMENTS)
 
 
 def lower_grpc_thread_priority(nice: int) -> int:
-    """Lower the priority of the threads that gRPC's core has now; how many there are. Only Linux knows it by thread.
+    """Lower the priority of the current gRPC core threads; return their number. Only Linux has thread priorities.
 
-    They wake Python's at each message. Where both want one core, Python's goes first, and then finds several messages at
-    once. Much more than 4 would starve them beside a busy neighbour.
+    gRPC threads wake Python threads for each message. With a lower priority, Python runs first on a shared core and
+    then finds several messages at once. A value far above 4 would starve gRPC on a busy machine.
     """
     python = {thread.native_id for thread in threading.enumerate()}
     changed = 0
@@ -33,5 +34,5 @@ def lower_grpc_thread_priority(nice: int) -> int:
                 os.setpriority(os.PRIO_PROCESS, int(folder.name), nice)
                 changed += 1
         except OSError:
-            continue  # ended meanwhile, or not allowed: then all stays as it was
+            continue  # the thread ended, or the change is not permitted; leave the priority unchanged
     return changed

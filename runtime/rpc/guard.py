@@ -1,7 +1,7 @@
-"""What happens around every RPC: admission, deadline, API key, validation, error mapping, metrics, one line for a failure.
+"""The guard around every RPC: admission, deadline, API key, validation, error mapping, metrics, failure log.
 
-One wrapper put around each handler when it is registered does all of it. As a chain of grpc.aio interceptors the same
-would cost an extra coroutine and a lookup for each link and each call.
+One wrapper per handler, applied at registration, does all of it. A chain of grpc.aio interceptors would cost an extra
+coroutine and a lookup per interceptor and call.
 """
 
 import asyncio
@@ -34,41 +34,41 @@ Unary = Callable[[Any, Call], Awaitable[Message]]
 Stream = Callable[[Any, Call], AsyncIterator[Message]]
 Check = Callable[[Message], None]
 Read = Callable[[Any], Message]
-"""Makes a message of what came: of its bytes, where it came over a wire. Raises InvalidRequest."""
+"""Converts a request to a message: parses bytes that came over the network. Raises InvalidRequest."""
 Behaviour = TypeVar("Behaviour", bound=Callable[..., Any])
 Roles = Mapping[str, Sequence[str]]
-"""Roles that may make a call, by its path; the first is the one to ask for."""
-INTERNAL_MESSAGE = "internal error; the log has it under the request id"
+"""Roles allowed to make a call, by method path. The first one is named in errors."""
+INTERNAL_MESSAGE = "internal error; see the log for the request id"
 _OVERLOAD_LOG_SECONDS = 1.0
 _RETRIED_SECONDS = 0.2
-"""An answer UNAVAILABLE that took longer is not retried on the way: each attempt would take as long again."""
+"""Slower UNAVAILABLE responses are not retried by clients or the edge: each attempt would take as long."""
 
 _log = get_logger()
 
 
 def self_validating(behaviour: Behaviour) -> Behaviour:
-    """Marks a method that checks its requests while it reads them; the guard leaves that to it."""
+    """Mark a method that validates its requests while it reads them, so that the guard does not."""
     behaviour.self_validating = True  # type: ignore[attr-defined]
     return behaviour
 
 
 def long_lived(behaviour: Behaviour) -> Behaviour:
-    """Marks a stream that mostly waits for news: such streams have places of their own."""
+    """Mark a stream that mostly waits for events: such streams have their own limit."""
     behaviour.long_lived = True  # type: ignore[attr-defined]
     return behaviour
 
 
-def _as_it_is(request: Any) -> Message:
+def _unchanged(request: Any) -> Message:
     message: Message = request
     return message
 
 
 class Guard:
-    """Stands around all RPCs of one server. `log_every` says which successes get a line: every so many; 0 for none.
+    """Guard around all RPCs of one server. One of `log_every` successes is logged; 0 for none.
 
-    Calls that work, streams of answers and those that wait for news are bounded apart: `max_in_flight`, `max_streams` and
-    `max_watchers`. Calls of batches, which say so in their metadata, use half of the places of calls and wait for them.
-    Nothing of a request but its metadata is looked at before its key and role were.
+    Unary calls, streams and waiting streams have separate limits: `max_in_flight`, `max_streams` and `max_watchers`.
+    Batch calls, marked in their metadata, use half of `max_in_flight` and queue. Key and role are checked before the
+    request is parsed.
     """
 
     def __init__(
@@ -83,33 +83,33 @@ class Guard:
         validate: Check = check,
     ) -> None:
         self._authenticator, self._roles = authenticator or Authenticator(), roles
-        self.places = CallLimit(max_in_flight)
+        self.calls = CallLimit(max_in_flight)
         self._streams, self._watchers = ConcurrencyLimit(max_streams), ConcurrencyLimit(max_watchers)
-        self._log_every = self._until_line = log_every
+        self._log_every = self._until_log = log_every
         self._validate = validate
         self._metrics: list[MethodMetrics] = []
         self._refused, self._next_overload_log = 0, 0.0
 
     @property
     def in_flight(self) -> int:
-        """Calls that are worked on."""
-        return self.places.taken
+        """Return the number of unary calls in progress."""
+        return self.calls.in_use
 
     def unary(
-        self, behaviour: Unary, method: MethodDescriptor, read: Read = _as_it_is
+        self, behaviour: Unary, method: MethodDescriptor, read: Read = _unchanged
     ) -> Callable[[Any, Context], Awaitable[Message]]:
-        """A unary handler with everything around it."""
-        path, counted, clock = _path(method), self._counted(method, "unary"), time.perf_counter
-        admit, succeeded, validate = self._admit, counted.succeeded, self._check_of(behaviour)
-        places = self.places
+        """Return a guarded unary handler."""
+        path, metrics, clock = _method_path(method), self._add_metrics(method, "unary"), time.perf_counter
+        admit, record_success, validate = self._admit, metrics.record_success, self._validator_of(behaviour)
+        calls = self.calls
 
         async def answer(request: Any, context: Context) -> Message:
-            begun = clock()
+            started = clock()
             call = Call(context)
-            if places.taken >= places.for_batches and (places.taken >= places.most or BATCH in call.headers):
-                await self._wait_for_place(call, path, counted, begun)
+            if calls.in_use >= calls.for_batches and (calls.in_use >= calls.limit or BATCH in call.headers):
+                await self._queue_for_slot(call, path, metrics, started)
             else:
-                places.taken += 1
+                calls.in_use += 1
             try:
                 admit(call, path)
                 message = read(request)
@@ -119,110 +119,110 @@ class Guard:
             except grpc.aio.AbortError:
                 raise
             except asyncio.CancelledError:
-                counted.ended(_why_cancelled(call), clock() - begun)
+                metrics.record(_cancellation_code(call), clock() - started)
                 raise
             except Exception as error:
-                await self._fail(call, path, error, counted, begun)
+                await self._fail(call, path, error, metrics, started)
                 raise  # not reached: abort raises
             finally:
-                places.leave()
-            succeeded(clock() - begun)
+                calls.release()
+            record_success(clock() - started)
             if self._log_every:
-                self._sample(call, path, begun)
+                self._log_success(call, path, started)
             return response
 
         return answer
 
     def stream(
-        self, behaviour: Stream, method: MethodDescriptor, read: Read = _as_it_is
+        self, behaviour: Stream, method: MethodDescriptor, read: Read = _unchanged
     ) -> Callable[[Any, Context], AsyncIterator[Message]]:
-        """A server-streaming handler with everything around it."""
-        path, counted, clock = _path(method), self._counted(method, "server_stream"), time.perf_counter
-        validate = self._check_of(behaviour)
-        places = self._watchers if getattr(behaviour, "long_lived", False) else self._streams
+        """Return a guarded server-streaming handler."""
+        path, metrics, clock = _method_path(method), self._add_metrics(method, "server_stream"), time.perf_counter
+        validate = self._validator_of(behaviour)
+        streams = self._watchers if getattr(behaviour, "long_lived", False) else self._streams
 
         async def answer(request: Any, context: Context) -> AsyncIterator[Message]:
-            begun = clock()
-            if places.taken >= places.most:
-                await self._overloaded(context, path, counted)
-            places.taken += 1
+            started = clock()
+            if streams.in_use >= streams.limit:
+                await self._refuse_overload(context, path, metrics)
+            streams.in_use += 1
             call = Call(context)
             try:
                 self._admit(call, path)
-                asked = read(request)
+                message = read(request)
                 if validate is not None:
-                    validate(asked)
-                async for message in behaviour(asked, call):
-                    yield message
+                    validate(message)
+                async for response in behaviour(message, call):
+                    yield response
             except grpc.aio.AbortError:
                 raise
             except (asyncio.CancelledError, GeneratorExit):
-                counted.ended(_why_cancelled(call), clock() - begun)
+                metrics.record(_cancellation_code(call), clock() - started)
                 raise
             except Exception as error:
-                await self._fail(call, path, error, counted, begun)
+                await self._fail(call, path, error, metrics, started)
             finally:
-                places.taken -= 1
-            counted.ended(grpc.StatusCode.OK, clock() - begun)
+                streams.in_use -= 1
+            metrics.record(grpc.StatusCode.OK, clock() - started)
 
         return answer
 
     def flush(self) -> None:
-        """Bring the metrics up to date."""
+        """Update the metrics."""
         IN_FLIGHT.set(self.in_flight)
-        STREAMS.set(self._streams.taken + self._watchers.taken)
-        for counted in self._metrics:
-            counted.flush()
+        STREAMS.set(self._streams.in_use + self._watchers.in_use)
+        for metrics in self._metrics:
+            metrics.flush()
 
-    def _counted(self, method: MethodDescriptor, kind: str) -> MethodMetrics:
+    def _add_metrics(self, method: MethodDescriptor, kind: str) -> MethodMetrics:
         self._metrics.append(MethodMetrics(kind, method.containing_service.full_name, method.name))
         return self._metrics[-1]
 
-    def _check_of(self, behaviour: Callable[..., Any]) -> Check | None:
+    def _validator_of(self, behaviour: Callable[..., Any]) -> Check | None:
         return None if getattr(behaviour, "self_validating", False) else self._validate
 
     def _admit(self, call: Call, path: str) -> None:
-        """Raise VouchError where a call may not be worked on. Looks at its metadata alone."""
+        """Check deadline, key and role from the metadata. Raise VouchError."""
         remaining = call.context.time_remaining()
         if remaining is not None and remaining <= 0:
-            raise DeadlinePassed("the deadline passed before the work began")
+            raise DeadlinePassed("deadline passed before the call started")
         call.caller = self._authenticator.caller_of(call.headers, call.context)
         _authorise(call.caller, self._roles.get(path, ()))
 
-    async def _wait_for_place(self, call: Call, path: str, counted: MethodMetrics, begun: float) -> None:
-        """Take a place for a call of a batch, in its turn; refuse a single one, and who may not make this call."""
+    async def _queue_for_slot(self, call: Call, path: str, metrics: MethodMetrics, started: float) -> None:
+        """Queue a batch call for a slot. Abort single calls, unauthorized ones, and all if the queue is full."""
         try:
             if BATCH in call.headers:
                 self._admit(call, path)
-                if await self.places.wait():
+                if await self.calls.acquire():
                     return
         except asyncio.CancelledError:
-            counted.ended(_why_cancelled(call), time.perf_counter() - begun)
+            metrics.record(_cancellation_code(call), time.perf_counter() - started)
             raise
         except VouchError as error:
-            await self._fail(call, path, error, counted, begun)
-        await self._overloaded(call.context, path, counted)
+            await self._fail(call, path, error, metrics, started)
+        await self._refuse_overload(call.context, path, metrics)
 
-    def _sample(self, call: Call, path: str, begun: float) -> None:
-        self._until_line -= 1
-        if self._until_line <= 0:
-            self._until_line = self._log_every
-            took = round(time.perf_counter() - begun, 6)
+    def _log_success(self, call: Call, path: str, started: float) -> None:
+        self._until_log -= 1
+        if self._until_log <= 0:
+            self._until_log = self._log_every
+            took = round(time.perf_counter() - started, 6)
             _log.info("request answered", method=path, code="OK", request_id=call.request_id, seconds=took)
 
-    async def _overloaded(self, context: Context, path: str, counted: MethodMetrics) -> None:
-        """Refuse at once. One line a second tells how many: a line for each would be load of its own."""
+    async def _refuse_overload(self, context: Context, path: str, metrics: MethodMetrics) -> None:
+        """Refuse at once. Log one line per second with the count: a line per refusal would add load."""
         self._refused += 1
         if time.monotonic() >= self._next_overload_log:
             _log.warning("overloaded", method=path, refused=self._refused, in_flight=self.in_flight)
             self._refused, self._next_overload_log = 0, time.monotonic() + _OVERLOAD_LOG_SECONDS
-        counted.ended(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
+        metrics.record(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
         await context.abort_with_status(_OVERLOADED)
 
-    async def _fail(self, call: Call, path: str, error: Exception, counted: MethodMetrics, begun: float) -> None:
+    async def _fail(self, call: Call, path: str, error: Exception, metrics: MethodMetrics, started: float) -> None:
         answer, identity = error, call.request_id
         if isinstance(error, VouchError):
-            # The message may name a value the caller sent; the log gets only what is never personal.
+            # The message may contain a value of the request; log only data that is never personal.
             _log.warning(
                 "request failed", method=path, code=error.code.name, request_id=identity, metadata=error.metadata
             )
@@ -233,32 +233,32 @@ class Guard:
             )  # fmt: skip
             answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
         assert isinstance(answer, VouchError)
-        seconds = time.perf_counter() - begun
-        counted.ended(answer.code, seconds)
+        seconds = time.perf_counter() - started
+        metrics.record(answer.code, seconds)
         if answer.code == grpc.StatusCode.UNAVAILABLE and seconds > _RETRIED_SECONDS:
-            # Neither gRPC's clients nor Envoy retry a call whose headers they have.
+            # Neither gRPC clients nor Envoy retry a call after its headers have arrived.
             await call.context.send_initial_metadata(())
         await call.context.abort_with_status(rpc_status.to_status(to_status(answer)))
 
 
-_OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests are in flight: try again in a second")))
+_OVERLOADED = rpc_status.to_status(to_status(Overloaded("too many requests in flight; retry in a second")))
 
 
 def _authorise(caller: Caller, allowed: Sequence[str]) -> None:
-    """Raise Forbidden where a caller's role is not allowed. A method without a row in the roles table allows nobody."""
+    """Raise Forbidden if the role is not allowed. A method without a row in the roles table denies all roles."""
     if caller.role in allowed:
         return
     if not allowed:
-        raise Forbidden("this call is open to no role")
-    raise Forbidden(f"this call needs a key of role {allowed[0]}, yours is {caller.role}", needed=allowed[0])
+        raise Forbidden("no role may make this call")
+    raise Forbidden(f"this call requires the role {allowed[0]}; this key has the role {caller.role}", needed=allowed[0])
 
 
-def _why_cancelled(call: Call) -> grpc.StatusCode:
-    """The caller went away, or its deadline passed."""
+def _cancellation_code(call: Call) -> grpc.StatusCode:
+    """Return CANCELLED, or DEADLINE_EXCEEDED if the deadline of the caller has passed."""
     remaining = call.remaining
     over = remaining is not None and remaining <= 0
     return grpc.StatusCode.DEADLINE_EXCEEDED if over else grpc.StatusCode.CANCELLED
 
 
-def _path(method: MethodDescriptor) -> str:
+def _method_path(method: MethodDescriptor) -> str:
     return f"/{method.containing_service.full_name}/{method.name}"

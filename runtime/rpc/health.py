@@ -9,11 +9,11 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 JOBS = "vouch.jobs."
-"""Before the name of a background job: health checks know each, NOT_SERVING while it keeps failing."""
+"""Prefix of background jobs in health checks; a job is NOT_SERVING while it keeps failing."""
 
 
 def failing_jobs(answer: health_pb2.HealthListResponse) -> list[str]:
-    """Names of the jobs that keep failing, of a server's List of its health."""
+    """Return the names of the jobs that keep failing, from a health List response."""
     return sorted(
         name.removeprefix(JOBS)
         for name, one in answer.statuses.items()
@@ -22,25 +22,25 @@ def failing_jobs(answer: health_pb2.HealthListResponse) -> list[str]:
 
 
 class BoundedHealth(health.aio.HealthServicer):  # type: ignore[misc]
-    """Health checks by service name. Watching waits and needs no key, so there are places for so many and no more."""
+    """Health checks by service name. Watch is long-lived and needs no key, so the number of watchers is limited."""
 
-    _most_watching = 1024
+    _max_watchers = 1024
 
     def __init__(self) -> None:
         super().__init__()
-        self._watching = 0
+        self._watchers = 0
 
     async def List(self, request: health_pb2.HealthListRequest, context: Any) -> health_pb2.HealthListResponse:
-        """Tell the health of every service and background job."""
+        """Return the health of every service and background job."""
         statuses = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._server_status.items()}
         return health_pb2.HealthListResponse(statuses=statuses)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
-        """Tell each change of a service's health, until the caller leaves."""
-        if self._watching >= self._most_watching:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch: check now and then instead")
-        self._watching += 1
+        """Stream the health changes of a service until the caller disconnects."""
+        if self._watchers >= self._max_watchers:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watchers; poll Check instead")
+        self._watchers += 1
         try:
             await super().Watch(request, context)
         finally:
-            self._watching -= 1
+            self._watchers -= 1

@@ -1,1 +1,1 @@
-"""Logs and metrics, which never hold a field of an order."""
+"""Logs and metrics, which never contain a field of an order."""

@@ -1,11 +1,11 @@
-"""Structured logs on standard error: JSON lines, or readable ones on a terminal. They never hold a personal field."""
+"""Structured logs on standard error: JSON lines, or readable lines on a terminal. They never contain personal data."""
 
 import contextlib
 import logging
 import sys
 from typing import Any
 
-# structlog looks for rich, to print tracebacks in colour: a tenth of a server's start for what our logs never hold.
+# structlog imports rich to colour tracebacks, which our logs never contain. The import takes a tenth of the start-up.
 _rich = sys.modules.get("rich")
 sys.modules["rich"] = None  # type: ignore[assignment]
 import structlog  # noqa: E402
@@ -16,29 +16,29 @@ else:
     sys.modules["rich"] = _rich
 
 
-class _Unbreakable:
-    """Standard error, or nothing once nobody reads it: that a log has no reader is no reason to fail a request."""
+class _LossyStderr:
+    """Standard error that drops output once it is closed: an unread log must not fail a request."""
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write text, and ignore errors."""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hand it on."""
+        """Flush, and ignore errors."""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
 
 
 def configure(service: str) -> None:
-    """Set up logging for a process; every line carries the service's name."""
-    stream: Any = _Unbreakable()
+    """Configure logging for a process; every line contains the service name."""
+    stream: Any = _LossyStderr()
     logging.basicConfig(stream=stream, level=logging.WARNING, format="%(message)s")
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
-            _of(service),
+            _add_service(service),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),
@@ -50,8 +50,8 @@ def configure(service: str) -> None:
     )
 
 
-def _of(service: str) -> Any:
-    """Puts the service's name into every line, whichever thread writes it."""
+def _add_service(service: str) -> Any:
+    """Return a processor that adds the service name to every line, in all threads."""
 
     def add(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
         event["service"] = service
@@ -61,5 +61,5 @@ def _of(service: str) -> Any:
 
 
 def get_logger() -> Any:
-    """A logger: `info`, `warning` and `error` with an event and named values."""
+    """Return a logger: `info`, `warning` and `error` take an event and named values."""
     return structlog.get_logger()

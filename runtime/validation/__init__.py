@@ -1,1 +1,1 @@
-"""Requests against the rules of the contract."""
+"""Validation of requests by the rules of the contract."""

@@ -1,4 +1,4 @@
-"""A look at a message's bytes before they are parsed: two bytes an entry make a list of millions."""
+"""Checks list lengths in the bytes of a message before parsing: at two bytes per entry a list can have millions."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -9,16 +9,16 @@ from generated.buf.validate import validate_pb2
 from runtime.errors import InvalidRequest
 
 _LENGTH_DELIMITED = 2
-_SKIPPED = {1: 8, 5: 4}  # bytes of a fixed64 and a fixed32
+_SKIPPED = {1: 8, 5: 4}  # sizes in bytes of fixed64 and fixed32
 _OTHER_ENTRIES: Final = 64
-"""Entries that a message may have beside its lists: fields of the contract, and unknown ones of a later version of it."""
+"""Entries allowed in addition to lists: fields of the contract, and unknown fields of later versions."""
 
 
-def bounded(descriptor: Descriptor | Any) -> Callable[[bytes], InvalidRequest | None]:
-    """Says of a message's bytes what is wrong where a list at its top level has more entries than its rule allows.
+def list_limit_check(descriptor: Descriptor | Any) -> Callable[[bytes], InvalidRequest | None]:
+    """Return a check that returns InvalidRequest if a top-level list has more entries than its rule allows.
 
-    The bytes are looked at one entry after another, and never more entries than a message within its rules can have: the
-    work is bounded whatever is sent.
+    It scans the bytes entry by entry, and at most as many entries as a valid message can have, so that the work is
+    bounded.
     """
     limits, names = {}, {}
     for field in descriptor.fields:
@@ -33,20 +33,20 @@ def bounded(descriptor: Descriptor | Any) -> Callable[[bytes], InvalidRequest | 
     def check(content: bytes) -> InvalidRequest | None:
         if len(content) <= shortest:
             return None
-        number = excess(content, limits, entries)
+        number = find_excess(content, limits, entries)
         if number is None:
             return None
         if number in names:
             return InvalidRequest([(names[number], f"must contain no more than {limits[number]} item(s)")])
-        return InvalidRequest([("", f"the message has more than {entries} entries: leave out what is no field of it")])
+        return InvalidRequest([("", f"the message has more than {entries} entries; remove unknown fields")])
 
     return check
 
 
-def excess(content: bytes, limits: Mapping[int, int], entries: int) -> int | None:
-    """The number of a field that stands more often than its limit in a message, or 0 where it has more than `entries`.
+def find_excess(content: bytes, limits: Mapping[int, int], entries: int) -> int | None:
+    """Return the number of a field that exceeds its limit, or 0 if the message has more than `entries` entries.
 
-    None where all is within bounds, and where the bytes are no message: parsing tells that.
+    Return None if all is within the limits, or the bytes are no message, which parsing will report.
     """
     position, end, left = 0, len(content), dict(limits)
     try:
@@ -75,7 +75,7 @@ def excess(content: bytes, limits: Mapping[int, int], entries: int) -> int | Non
 
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:
-    """A number and the place behind it."""
+    """Return a number and the position after it."""
     byte = content[position]
     if byte < 128:
         return byte, position + 1

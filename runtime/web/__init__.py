@@ -1,1 +1,1 @@
-"""What every HTTP listener has in common: bounds of its connections, the Host rule, and the metrics port."""
+"""Code of all HTTP listeners: connection limits, Host and Origin rules, the metrics endpoint."""

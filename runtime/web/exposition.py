@@ -1,4 +1,4 @@
-"""The port that Prometheus reads: an HTTP listener like the others, in a thread with an event loop of its own."""
+"""The metrics endpoint for Prometheus: an HTTP listener in a thread with its own event loop."""
 
 import contextlib
 import socket
@@ -24,12 +24,12 @@ _GRACE_SECONDS = 1
 
 
 class Exposition:
-    """Serves the metrics of this process, or of all workers."""
+    """Server of the metrics of this process, or of all workers."""
 
     def __init__(self, address: str, folder: str | None = None) -> None:
-        """Listen on `address`; raise OSError when it is taken. `folder` is where workers write."""
+        """Listen on `address`. Workers write their metrics to `folder`. Raise OSError if the address is in use."""
         registry = registry_of(folder)
-        self.workers = Gauge(WORKERS_ALIVE, "Worker processes that run", registry=registry)
+        self.workers = Gauge(WORKERS_ALIVE, "Running worker processes", registry=registry)
         self.workers.set(1)
         self._folder = folder
         host, _, port = address.rpartition(":")
@@ -38,7 +38,9 @@ class Exposition:
         self._socket = socket.create_server((host, int(port)), family=family)
         self.port: int = self._socket.getsockname()[1]
 
-        def metrics(request: Request) -> Response:  # in a thread: it reads files, and waits where one is only just made
+        def metrics(
+            request: Request,
+        ) -> Response:  # runs in a thread: it reads files, and waits for one that is being created
             encode, kind = choose_encoder(request.headers.get("accept", ""))
             return Response(encode(registry), headers={"content-type": kind})
 
@@ -51,8 +53,8 @@ class Exposition:
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True, name="metrics")
         self._thread.start()
 
-    def forget(self, pid: int) -> None:
-        """Take a dead worker's gauges out of the sums; its counts stay."""
+    def remove_worker(self, pid: int) -> None:
+        """Remove the gauges of a dead worker from the sums; its counters stay."""
         mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
@@ -68,8 +70,8 @@ def _application(metrics: Any, web: WebSettings) -> BoundedServer:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process that it is part of."""
+    """uvicorn server that leaves signals to its process."""
 
     def capture_signals(self) -> Any:
-        """Hear none."""
+        """Install no signal handlers."""
         return contextlib.nullcontext()

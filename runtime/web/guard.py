@@ -1,4 +1,4 @@
-"""What every HTTP application has: bounds on the connections of its server, and the Host rule where no key is asked for."""
+"""Base class and middleware of all HTTP applications: connection limits, and the Host rule without API keys."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,54 +7,53 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.access.hosts import is_allowed_host
 from runtime.telemetry.logging import get_logger
 from runtime.web.connections import bound_connections, find_config
+from runtime.web.request_origin import host_headers, is_allowed_host
 from runtime.web.settings import WebSettings
 
-FOREIGN_HOST: Final = "this Host is not served without an API key: use localhost, or name it in VOUCH_WEB_ALLOWED_HOSTS"
+HOST_REFUSED: Final = "Host is not allowed without an API key; use localhost, or add it to VOUCH_WEB_ALLOWED_HOSTS"
 MISDIRECTED: Final = 421
 _log = get_logger()
 
 
 class BoundedServer(Starlette):
-    """Base of applications: the uvicorn that starts one bounds its connections, however it was started itself."""
+    """Base class of applications. Limits the connections of its uvicorn, however uvicorn was started."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Bound the connections when the server starts. Raises SettingsError."""
+        """Limit the connections when the server starts. Raise SettingsError."""
         if scope["type"] == "lifespan":
             config = find_config(receive)
             if config is None:
-                _log.warning("connections are not bounded: this server is not uvicorn")
+                _log.warning("connections are not limited: this server is not uvicorn")
             else:
                 bound_connections(config, WebSettings.read())
         await super().__call__(scope, receive, send)
 
 
 Refuse = Callable[[Scope, int, str, dict[str, str]], ASGIApp]
-"""Makes the answer to a refused request: of its scope, the status, a sentence, and headers."""
+"""Builds the response to a refused request from its scope, the status, a message and headers."""
 
 
-def _refuse(scope: Scope, status: int, sentence: str, headers: dict[str, str]) -> ASGIApp:
-    return JSONResponse({"detail": sentence}, status, headers)
+def _refuse(scope: Scope, status: int, message: str, headers: dict[str, str]) -> ASGIApp:
+    return JSONResponse({"detail": message}, status, headers)
 
 
 class WebGuard:
-    """ASGI middleware. With `check_host`, requests that name a foreign host get 421."""
+    """ASGI middleware. With `check_host`, requests whose Host is not allowed get 421."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings, check_host: bool = True, refuse: Refuse = _refuse) -> None:
         self._app, self._settings, self._check_host, self._refuse = app, settings, check_host, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] == "http" and self._check_host and not self._is_allowed(scope):
-            # The connection is closed: a body that nobody reads is not waited for.
-            refusal = self._refuse(scope, MISDIRECTED, FOREIGN_HOST, {"Connection": "close"})
+            # Close the connection instead of waiting for a body that is not read.
+            refusal = self._refuse(scope, MISDIRECTED, HOST_REFUSED, {"Connection": "close"})
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _is_allowed(self, scope: Scope) -> bool:
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         server = scope.get("server")
-        return is_allowed_host(hosts, self._settings.allowed_hosts, server[0] if server else "")
+        return is_allowed_host(host_headers(scope), self._settings.allowed_hosts, server[0] if server else "")

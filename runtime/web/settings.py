@@ -1,4 +1,4 @@
-"""Settings of every HTTP listener, from VOUCH_WEB_...: REST, console, metrics ports and the edge."""
+"""Settings of all HTTP listeners, from VOUCH_WEB_...: REST, console, metrics and edge."""
 
 from typing import Annotated, ClassVar
 
@@ -19,19 +19,19 @@ Hosts = Annotated[
 
 
 class WebSettings(Settings):
-    """Which hosts are answered, and how long and how many connections may wait."""
+    """Allowed hosts, and timeouts and limits of connections."""
 
     prefix: ClassVar[str] = "VOUCH_WEB_"
 
     allowed_hosts: Hosts = ()
-    """Names in the Host header that are answered without keys, beside those of loopback and the server's own address."""
+    """Host header names allowed without keys, in addition to loopback names and the address of the server."""
     header_seconds: Seconds = 10.0
-    """For a request's headers to arrive, from its first byte, or from the connection on."""
+    """Header timeout, from the first byte of a request or from the connection."""
     body_seconds: Seconds = 15.0
-    """For the rest of a body that is no longer read, for a form of the console, and at the edge for the whole request."""
+    """Timeout for the rest of an unread body, for a form of the console, and for the whole request at the edge."""
     idle_seconds: Seconds = 5.0
-    """How long a connection is kept between two requests; the edge has VOUCH_EDGE_IDLE_SECONDS."""
+    """Keep-alive timeout between two requests; the edge has VOUCH_EDGE_IDLE_SECONDS."""
     write_seconds: Seconds = 30.0
-    """How long a client may take nothing of an answer."""
+    """Write timeout: how long a client may read nothing of a response."""
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    """Open connections of one listener in one process. Over it the one that waits longest is closed."""
+    """Open connections per listener and process. Above it, the connection that has waited longest is closed."""

@@ -95,11 +95,11 @@ FAULTS: Final = [
         "runtime/rpc/guard.py",
         _GUARD,
         ("work begins after the deadline", "remaining <= 0:", "remaining < -5:"),
-        ("a stream that ended keeps its place", "                places.taken -= 1\n", "                pass\n"),
+        ("a stream that ended keeps its place", "                streams.in_use -= 1\n", "                pass\n"),
         (
             "bytes are read before the key",
-            f"admit(call, path)\n{_INDENT}message = read(request)",
-            f"message = read(request)\n{_INDENT}admit(call, path)",
+            f"{_INDENT}admit(call, path)\n{_INDENT}message = read(request)",
+            f"{_INDENT}message = read(request)\n{_INDENT}admit(call, path)",
         ),
         (
             "a call without a row in the roles table is open to shops",

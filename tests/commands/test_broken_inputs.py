@@ -129,7 +129,7 @@ def test_foreign_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"nonsense\n", "line 1"), (b"\xff\xfe", "cannot be read"), (b"a:" + b"0" * 64 + b"\na:" + b"0" * 64, "twice")],
+    [(b"nonsense\n", "line 1"), (b"\xff\xfe", "cannot read"), (b"a:" + b"0" * 64 + b"\na:" + b"0" * 64, "twice")],
 )
 def test_keys(content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A damaged key file, a bad name, an existing or missing name; with options before and after the action."""

@@ -13,7 +13,7 @@ from conformance.generate_vectors import ADDRESSES
 from contract.fields import FIELDS
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.json.transaction import TransactionBody
-from runtime.validation.checks import accepting, violations
+from runtime.validation.checks import acceptance_check, violations
 from runtime.validation.field_rules import rules_of
 from testing.inputs.orders import message
 
@@ -80,7 +80,7 @@ def test_all_doors_agree(text: str) -> None:
     """protovalidate, the compiled rules and the pattern of the OpenAPI schema agree on each address."""
     order = message(ip_address=text)
     valid = not protovalidate.collect_violations(order)
-    assert accepting(Transaction.DESCRIPTOR)(order) == valid
+    assert acceptance_check(Transaction.DESCRIPTOR)(order) == valid
     [pattern] = rules_of(FIELD).patterns
     assert bool(re.search(pattern, text)) == valid or text.endswith("\n")
     documented = TransactionBody.model_json_schema()["properties"][FIELDS["ip_address"].name]["anyOf"][0]

@@ -11,7 +11,7 @@ import pytest
 from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from runtime.settings import SettingsError
-from stack.settings import KEYS_OF_SERVICES, EdgeSettings
+from stack.settings import SERVICE_KEYS, EdgeSettings
 from testing.asking import code_of
 from testing.servers.processes import ROOT, Stack, run
 from tests.edge.conftest import Open
@@ -30,9 +30,9 @@ def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyP
                 told_so.setenv(name, value)
             for keys in (
                 {},
-                {KEYS_OF_SERVICES[0]: "keys"},
-                {KEYS_OF_SERVICES[1]: "keys"},
-                dict.fromkeys(KEYS_OF_SERVICES, ""),
+                {SERVICE_KEYS[0]: "keys"},
+                {SERVICE_KEYS[1]: "keys"},
+                dict.fromkeys(SERVICE_KEYS, ""),
             ):
                 with told_so.context() as some:
                     for name, value in keys.items():
@@ -40,7 +40,7 @@ def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyP
                     with pytest.raises(SettingsError, match="VOUCH_EDGE_SERVICES_HAVE_KEYS"):
                         EdgeSettings.read()
             with told_so.context() as all_keys:
-                for name in KEYS_OF_SERVICES:
+                for name in SERVICE_KEYS:
                     all_keys.setenv(name, "keys")
                 assert EdgeSettings.read().services_have_keys
                 all_keys.setenv("VOUCH_EDGE_SERVICES_HAVE_KEYS", "false")

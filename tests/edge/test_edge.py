@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from load_test.edge import compare
+from load_test.compare_transports import compare
 from load_test.orders import read_orders
 from testing.asking import BOTH, post
 from testing.inputs.orders import DOCUMENTED, message
@@ -33,9 +33,9 @@ def test_bridge_edge_and_grpc_agree(stack: Stack) -> None:
 
 def test_many_orders_agree_through_the_edge(stack: Stack, few: Path) -> None:
     """Thirty real rows, with every enum and time, get the same score as gRPC and as canonical JSON."""
-    number, worst = compare(read_orders(few)[:30], stack.address("edge"))
+    number, largest = compare(read_orders(few)[:30], stack.address("edge"))
     assert number == 30
-    assert worst < 1e-12
+    assert largest < 1e-12
 
 
 def test_the_edge_speaks_every_language(stack: Stack) -> None:

@@ -18,7 +18,7 @@ from testing.servers.processes import ROOT, Stack
 pytestmark = pytest.mark.envoy
 
 PREDICT = "/vouch.v1.ScoringService/Predict"
-MALFORMED = to_status(InvalidRequest([("body", "is not one gRPC message with its length in front")]))
+MALFORMED = to_status(InvalidRequest([("body", "is not exactly one length-prefixed gRPC message")]))
 MESSAGE = pb.PredictRequest(transaction=message()).SerializeToString()
 
 

@@ -209,7 +209,7 @@ def test_parquet_and_csv_say_the_same(tmp_path: Path) -> None:
         (["--fake-account-ratio", "0.5"], "ratios must sum to 1"),
         (["--fake-account-ratio", "-0.1"], "ratio of fake_account"),
         (["--output", "orders.xlsx"], "the name must end in"),
-        (["--output", "no/such/folder/orders.csv"], "there is no folder"),
+        (["--output", "no/such/folder/orders.csv"], "does not exist"),
         (["--seed", "-1"], "seed must be 0 or more"),
     ],
 )

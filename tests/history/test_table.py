@@ -128,7 +128,9 @@ async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, m
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", ledger_url)
     for new in (300, 0):
         done = call("history", "import", str(tmp_path / "past.parquet"))
-        assert done.returncode == 0 and f"{new} new to memory" in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 0 and f"{new} new; history is complete since" in done.stdout, (
+            done.stdout + done.stderr
+        )
     wanted = by_hand(table)
     ledger = Ledger(open_engine(ledger_url))
     for order in messages(table.slice(300)):
@@ -150,7 +152,7 @@ async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: 
         done = call("history", "export", "--ledger", ledger_url, "--output", str(export))
         assert done.returncode == 0 and "200 decisions" in done.stdout, done.stderr
         done = call("history", "compute", str(export), "--output", str(output))
-        assert done.returncode == 0 and "in the ledger's order" in done.stdout, done.stderr
+        assert done.returncode == 0 and "in ledger order" in done.stdout, done.stderr
         assert history_columns(read_table(output)) == answered
 
 
@@ -175,5 +177,5 @@ def test_a_ledger_without_orders_has_nothing_to_export(tmp_path: Path) -> None:
     assert not (tmp_path / "empty.db").exists()
     new_ledger(tmp_path / "empty.db")
     done = call(*arguments)
-    assert done.returncode == 2 and "no order yet" in done.stderr, done.stdout
+    assert done.returncode == 2 and "history is empty" in done.stderr, done.stdout
     assert not (tmp_path / "e.csv").exists()

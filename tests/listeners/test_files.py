@@ -19,9 +19,9 @@ from agent_server.running import scoring_client
 from agent_server.services.agent import AgentService
 from agent_server.settings import AgentSettings, policy_of
 from generated.vouch.v1 import agent_service_pb2 as pb
-from runtime.access.caller import NOBODY
+from runtime.access.caller import ANONYMOUS
 from runtime.jobs import Jobs
-from runtime.web.connections import most_connections
+from runtime.web.connections import connection_limit
 from testing.servers.processes import PYTHON, ROOT, Stack
 from testing.waiting import free_port, wait_for
 
@@ -72,8 +72,8 @@ def test_more_connections_than_files_lock_nobody_out(tmp_path: Path, protocol: s
 def test_the_bound_of_connections_leaves_files() -> None:
     """The connection limits of four listeners in one process leave files for everything else."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    assert most_connections(10) == 10
-    assert 4 * most_connections(1_000_000) < files
+    assert connection_limit(10) == 10
+    assert 4 * connection_limit(1_000_000) < files
 
 
 async def test_a_call_reads_no_package_metadata(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ async def test_a_call_reads_no_package_metadata(tmp_path: Path) -> None:
 
     sys.addaudithook(count)  # it cannot be removed
     try:
-        call: Any = SimpleNamespace(caller=NOBODY)
+        call: Any = SimpleNamespace(caller=ANONYMOUS)
         watched[0] = 1
         answer = await service.GetAgentInfo(pb.GetAgentInfoRequest(), call)
         watched[0] = 0

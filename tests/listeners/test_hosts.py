@@ -14,10 +14,10 @@ from starlette.routing import Mount, Route
 from console.application import ROUTES
 from http_bridge import agent as agent_rest
 from http_bridge import ml as scorer_rest
-from runtime.access.hosts import host_name, is_allowed_host
 from runtime.access.keys import digest
 from runtime.web.exposition import PATHS
-from stack.edge_access import SHOWN
+from runtime.web.request_origin import host_name, is_allowed_host
+from stack.edge_access import METRICS_PATHS
 from testing.servers.processes import Stack
 from testing.servers.replicas import envoy
 from testing.waiting import wait_for
@@ -88,7 +88,7 @@ ROUTED = {
     "console": paths_of(ROUTES),
     "metrics": {*PATHS},
     "edge": REST_AGENT | REST_ML | paths_of(ROUTES) | TRANSCODED,
-    "edge_metrics": {*SHOWN},
+    "edge_metrics": {*METRICS_PATHS},
 }
 
 

@@ -157,7 +157,7 @@ async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
         results = listed.json()["results"] + [json.loads(line) for line in streamed.text.splitlines()]
         assert Counter(one["status"] for one in results) == {200: 80}
         assert set(singles) == {200}
-        assert here.agent.guard.places.taken == here.agent.guard.places.waiting == 0
+        assert here.agent.guard.calls.in_use == here.agent.guard.calls.waiting == 0
 
 
 async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from ml_server.registry.store import CURRENT, SUMS
 from ml_server.serving.swapping import proven
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
-from runtime.access.tls import FrontSettings, ServerFiles, server_credentials
+from runtime.access.tls import ServerFiles, UpstreamTlsSettings, server_credentials
 from runtime.rpc.server import Server
 from runtime.settings import ServerSettings, Settings
 from stack.edge_secrets import apply_tls
@@ -37,7 +37,7 @@ from testing.servers.certificates import Certificates
 from testing.servers.processes import ROOT
 from tests.runtime.hostile_files import DEFAULTS, HOSTILE, Good, in_time
 
-BASES = {Settings, ServerSettings, FrontSettings}
+BASES = {Settings, ServerSettings, UpstreamTlsSettings}
 """Base classes, which are only inherited from."""
 PACKAGES = ("agent_server", "ml_server", "http_bridge", "console", "stack", "load_test", "conformance", "runtime")
 Read = Callable[[Path, Good], object]

@@ -9,7 +9,7 @@ import pytest
 from agent_server.audit.signing import make_key
 from agent_server.policies.current import WatchedPolicy
 from runtime.access.keys import ApiKeys, digest, new_key
-from runtime.access.tls import Replaced, ServerFiles
+from runtime.access.tls import ReloadingCertificates, ServerFiles
 from runtime.files import UnusableFile, read_file
 from testing.servers.certificates import Certificates
 from tests.runtime.hostile_files import DEFAULTS, HOSTILE, Good, in_time
@@ -27,7 +27,7 @@ class Keys:
 
     def look(self) -> None:
         """Check for changes, as a thread does twice a second."""
-        self._keys.look()
+        self._keys.reload_if_changed()
 
     def works(self) -> bool:
         """Return whether the key is known."""
@@ -68,7 +68,7 @@ class ServerCertificate:
         certificate, key = good.certificates.pair
         self.path = folder / "cert.pem"
         shutil.copy(certificate, self.path)
-        self._replaced, self._taken = Replaced(ServerFiles(self.path, key)), list[object]()
+        self._replaced, self._taken = ReloadingCertificates(ServerFiles(self.path, key)), list[object]()
 
     def look(self) -> None:
         """Check for changes, as gRPC does for each connection."""
@@ -76,7 +76,7 @@ class ServerCertificate:
 
     def works(self) -> bool:
         """Return whether only usable certificates were loaded."""
-        return self._replaced.first is not None and all(one is None for one in self._taken[:2])
+        return self._replaced.initial is not None and all(one is None for one in self._taken[:2])
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -108,14 +108,14 @@ def test_an_emptied_file_of_keys_revokes_only_on_purpose(tmp_path: Path) -> None
     keys = ApiKeys(path)
     for nothing in ("", "\n", "# nothing\n", text[:20]):
         path.write_text(nothing)
-        keys.look()
+        keys.reload_if_changed()
         assert list(keys._keys) == ["shop"]
     path.write_text(text)
     assert main(["--file", str(path), "remove", "shop"]) == 0
-    keys.look()
+    keys.reload_if_changed()
     assert list(keys._keys) == []
     assert main(["--file", str(path), "add", "again"]) == 0
-    keys.look()
+    keys.reload_if_changed()
     assert list(keys._keys) == ["again"]
 
 
@@ -132,7 +132,7 @@ def test_a_change_while_keys_are_read_is_seen(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("runtime.access.keys.read_file", changing)
     keys = ApiKeys(path)
-    keys.look()
+    keys.reload_if_changed()
     assert list(keys._keys) == ["newer"]
 
 

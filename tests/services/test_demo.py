@@ -28,7 +28,7 @@ def test_the_demo_shows_decisions(models: Path, dataset: Path, tmp_path: Path) -
     done = run("-m", "vouch", "demo", "--seconds", "2", cwd=tmp_path, env=environment, seconds=4 * START_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     output = done.stdout
-    assert "this machine answers about" in output and "failed 0" in output, output
+    assert "capacity: about" in output and "failed 0" in output, output
     table = [line.split() for line in output[output.index("Summary") :].splitlines()]
     assert ["approve", "deny", "review", "total"] in table
     totals = {row[0]: int(row[4]) for row in table if len(row) == 5 and row[0] in ("legitimate", "abuse")}

@@ -167,7 +167,7 @@ def test_vouch_up_names_a_taken_port() -> None:
             pass  # then another process has taken it: as good
         done = run("-m", "vouch", "up")
     assert done.returncode == 2
-    assert "port 50051 (for ml) is taken" in done.stderr
+    assert "port 50051 (for ml) is in use" in done.stderr
 
 
 def test_wrong_settings_stop_the_start(models: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_signal_while_a_line_is_printed_ends_vouch_up() -> None:
                 signal.raise_signal(signal.SIGUSR1)
             return len(content)  # type: ignore[arg-type]
 
-    printer = up._Unread(io.TextIOWrapper(io.BufferedWriter(Interrupted()), write_through=True))
+    printer = up._LossyPrinter(io.TextIOWrapper(io.BufferedWriter(Interrupted()), write_through=True))
     line = Message(type="line", data="a line\n", time=dt.datetime.now(), name="agent", colour=None)
 
     def handle(*_: object) -> None:

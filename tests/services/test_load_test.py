@@ -67,7 +67,7 @@ def test_load_tests_take_files_without_the_newer_columns(stack: Stack, few: Path
     ("arguments", "words"),
     [
         (["--rate", "0"], "--rate must be above 0"),
-        (["--fraud-ratio", "1.5"], "--fraud-ratio must lie in 0..1"),
+        (["--fraud-ratio", "1.5"], "--fraud-ratio must be from 0 to 1"),
         (["--concurrency", "0"], "--concurrency"),
         (["--dataset", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["--api-url", "localhost"], "--api-url must start with"),

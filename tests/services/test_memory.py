@@ -31,7 +31,7 @@ def test_a_raw_order_is_completed(models: Path, tmp_path: Path, monkeypatch: pyt
     pq.write_table(past, tmp_path / "past.parquet")
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
     done = call("history", "import", str(tmp_path / "past.parquet"))
-    assert done.returncode == 0 and "2 new to memory" in done.stdout, done.stderr
+    assert done.returncode == 0 and "2 new; history is complete since" in done.stdout, done.stderr
     monkeypatch.delenv("VOUCH_AGENT_LEDGER_URL")
     try:
         stack.start("ml", "agent", "rest_agent")

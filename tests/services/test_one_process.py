@@ -88,7 +88,7 @@ def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
     stack = Stack(tmp_path, models, {"VOUCH_CONSOLE_LISTEN": f"unix:{tmp_path}/console"})
     stack.start("one")
     assert stack.running["one"].wait(START_SECONDS) == 2
-    assert "VOUCH_CONSOLE_LISTEN is unix:" in stack.log("one")
+    assert "VOUCH_CONSOLE_LISTEN=unix:" in stack.log("one")
 
 
 def test_what_takes_no_wire_is_counted(one: Stack) -> None:
@@ -134,4 +134,4 @@ def test_a_taken_port_is_told(one: Stack, models: Path, tmp_path: Path) -> None:
     second.ports.update(one.ports)
     second.start("one")
     assert second.running["one"].wait(START_SECONDS) == 2
-    assert f"port {one.ports['rest_ml']} (for bridge_ml) is taken" in second.log("one")
+    assert f"port {one.ports['rest_ml']} (for bridge_ml) is in use" in second.log("one")

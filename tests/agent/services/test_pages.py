@@ -25,7 +25,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
-from runtime.client.channels import LARGEST_ANSWER
+from runtime.client.channels import MAX_RESPONSE_BYTES
 from runtime.client.channels import options as channel_options
 from runtime.rpc.call import Call
 from runtime.rpc.local import LocalContext
@@ -184,6 +184,6 @@ def test_clients_take_what_servers_send() -> None:
         MlSettings.read(max_message_bytes=1024),
     ):
         sent = dict(server_options(settings, False))["grpc.max_send_message_length"]
-        assert sent == LARGEST_ANSWER
+        assert sent == MAX_RESPONSE_BYTES
     for made in (channel_options(), client_options()):
-        assert dict(made)["grpc.max_receive_message_length"] == LARGEST_ANSWER
+        assert dict(made)["grpc.max_receive_message_length"] == MAX_RESPONSE_BYTES

@@ -97,7 +97,7 @@ async def test_each_role_may_do_what_the_table_says(keys: dict[str, str], tmp_pa
         for path, allowed in ROLES.items():
             for role, key in keys.items():
                 code, rich = await _status(channel, path, key)
-                may = (role or "shop, and reads cases") in allowed
+                may = (role or "legacy") in allowed
                 assert (code == grpc.StatusCode.PERMISSION_DENIED) != may, (path, role, code)
                 if not may:
                     assert f'value: "{allowed[0]}"' in str(rich).replace("\\n", "\n") or allowed[0] in rich.message

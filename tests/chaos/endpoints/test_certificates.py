@@ -20,5 +20,5 @@ async def test_new_certificates_fail_no_call(links: bool, models: Path, tmp_path
     assert (dict(renewed.outcome.failures), renewed.outcome.lost) == ({}, 0), renewed.outcome.errors[:3]
     assert renewed.outcome.sent >= 30 and renewed.renewals == 2
     lines = logs(tmp_path)
-    assert lines.count('"certificate replaced"') >= 4 and "is not the key of the certificate" in lines
+    assert lines.count('"certificate replaced"') >= 4 and "does not match certificate" in lines
     assert "PRIVATE KEY" not in lines

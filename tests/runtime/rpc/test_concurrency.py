@@ -9,11 +9,11 @@ from runtime.rpc.concurrency import CallLimit
 
 async def test_a_call_is_cancelled_while_a_place_becomes_free() -> None:
     """A waiting call that is cancelled while capacity is released ends as cancelled and takes none."""
-    places = CallLimit(2, taken=1)
-    waiting = asyncio.create_task(places.wait())
+    calls = CallLimit(2, in_use=1)
+    waiting = asyncio.create_task(calls.acquire())
     await asyncio.sleep(0)
     waiting.cancel()
-    places.leave()
+    calls.release()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert (places.taken, places.waiting) == (0, 0)
+    assert (calls.in_use, calls.waiting) == (0, 0)

@@ -46,7 +46,7 @@ ALLOWED = {
     ("runtime/client/relay.py", "relay_stream"): "awaited or cancelled before the stream ends",
     ("runtime/rpc/server.py", "Server.__aexit__"): "awaited before the server stops",
     ("runtime/process/workers.py", "Supervisor._stop"): "sends a signal once; there is nothing to restart",
-    ("runtime/process/workers.py", "Supervisor._insist"): "sends a signal once; there is nothing to restart",
+    ("runtime/process/workers.py", "Supervisor._resend_stop"): "sends a signal once; there is nothing to restart",
     ("agent_server/scoring/request_batcher.py", "RequestBatcher._dispatch"): "a timer that starts the next batch",
     (
         "agent_server/scoring/request_batcher.py",
@@ -62,7 +62,7 @@ ALLOWED = {
     ("agent_server/scoring/client.py", "ScoringClient._is_alive"): "awaited by all callers",
     ("stack/serve.py", "_serve_http"): "awaited on leaving; if it ends earlier, the process stops",
     ("stack/up.py", "_run"): "prints once that all is healthy",
-    ("load_test/sending.py", "run"): "in a TaskGroup",
+    ("load_test/open_loop.py", "run"): "in a TaskGroup",
 }
 """Places that start a task, a thread or a timer outside the supervisor, and why no failure is lost there."""
 
@@ -161,10 +161,10 @@ async def test_an_endless_job_recovers_by_running() -> None:
     async with supervised(time) as jobs:
         jobs.add("endless", work)
         await until(lambda: len(starts) > FAILURES_IN_A_ROW)
-        jobs.show()
+        jobs.update_metrics()
         assert (jobs.failing, FAILING.labels("endless")._value.get()) == (["endless"], 1)
         time.now += module.STABLE_SECONDS
-        jobs.show()
+        jobs.update_metrics()
         assert (jobs.failing, FAILING.labels("endless")._value.get()) == ([], 0)
 
 
@@ -189,7 +189,7 @@ async def test_a_cancelled_part_is_a_failure_of_the_job() -> None:
         with pytest.raises(ValueError, match="part"):
             jobs.add("part", work)
     assert ended == ["ended"]
-    assert not jobs.running("part")
+    assert not jobs.is_running("part")
 
 
 async def test_a_job_says_when_its_next_round_is() -> None:

@@ -13,7 +13,7 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access import tls
-from runtime.access.tls import Replaced, ServerFiles
+from runtime.access.tls import ReloadingCertificates, ServerFiles
 from runtime.telemetry.logging import get_logger
 from testing.asking import code_of
 from testing.inputs.orders import message
@@ -89,7 +89,7 @@ def test_half_a_pair_stops_the_start(missing: str, models: Path, tmp_path: Path)
     both = dict.fromkeys(("VOUCH_ML_TLS_KEY", "VOUCH_ML_TLS_CERTIFICATE"), str(tmp_path / "x.pem"))
     stack = Stack(tmp_path, models, settings={name: value for name, value in both.items() if name != missing})
     done = run("-m", "ml_server", env=stack.environment())
-    assert (done.returncode, "belong together" in done.stderr) == (2, True)
+    assert (done.returncode, "must be set together" in done.stderr) == (2, True)
     done = run("-m", "ml_server", env=Stack(tmp_path, models, settings=both).environment())
     assert (done.returncode, "not in PEM format" in done.stderr) == (2, True)
 
@@ -98,7 +98,7 @@ def test_a_pair_of_no_use_is_told_once(tmp_path: Path, monkeypatch: pytest.Monke
     """An unusable pair is logged once, however many connect; the next valid ones are loaded at once."""
     monkeypatch.setattr(tls, "_log", get_logger())  # a logger without earlier settings
     certificates = Certificates(tmp_path / "certificates")
-    watched = Replaced(ServerFiles(*certificates.pair))
+    watched = ReloadingCertificates(ServerFiles(*certificates.pair))
     assert watched() is None
     with capture_logs() as logged:
         certificates.spoil()

@@ -16,7 +16,7 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from load_test.extras import model_extras
+from load_test.extras import fetch_model_extras
 from load_test.orders import read_orders
 from ml_server.registry.store import load
 from ml_server.serving.scorer import Scorer
@@ -208,7 +208,7 @@ def test_the_load_test_sends_what_the_model_reads(foreign: Path, shop: Stack, tm
     frame = pd.read_parquet(foreign / "orders.parquet").head(50)
     renamed = frame.rename(columns={"id": "transaction_id", "when": "timestamp", "amount": "order_amount"})
     renamed.assign(user_id="u", colour="red", is_abuse=frame.bad == 1).to_parquet(tmp_path / "orders.parquet")
-    extras = model_extras("http://127.0.0.1:1", shop.url("rest_ml"))
+    extras = fetch_model_extras("http://127.0.0.1:1", shop.url("rest_ml"))
     sent = read_orders(tmp_path / "orders.parquet", extras)
     for order, wanted in zip(sent, first_orders(foreign), strict=False):
         assert order.body["extra"] == {**wanted.extra_numbers, **wanted.extra_texts}

@@ -1,7 +1,7 @@
-"""Open-loop sending: requests start when the clock says so, whether or not earlier ones were answered.
+"""Open-loop sender: requests start at fixed times, whether or not earlier ones were answered.
 
-A closed loop waits for a slow server and so hides that it is slow; here a stall shows in every request that was meant to
-be sent during it.
+A closed loop waits for a slow server and so hides the delay (coordinated omission). Here a stall shows in every request
+that was due during it.
 """
 
 import asyncio
@@ -18,29 +18,29 @@ from load_test.keys import key_headers
 from load_test.orders import Order
 from load_test.outcomes import Outcome
 
-RETRIED: Final = frozenset({429, 503})
-"""Statuses that ask for another attempt: too much at once, or a service that starts or ends."""
+RETRYABLE_STATUSES: Final = frozenset({429, 503})
+"""Statuses worth a retry: overload, or a service that starts or stops."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
 
 
 async def send(client: httpx.AsyncClient, url: str, order: Order, due: float, retries: int = 0) -> Outcome:
-    """Send one order, meant for the moment `due` of the monotonic clock.
+    """Send one order that is due at `due` of the monotonic clock.
 
-    Where the answer is 429 or 503, or the connection breaks, send it again up to `retries` times, after the pause that the
-    answer asks for. A decision is recorded once per order, so sending twice does no harm.
+    Retry up to `retries` times on 429, 503 and broken connections, after the delay in Retry-After. A decision is
+    recorded once per order, so a retry does no harm.
     """
     attempt = 0
     while True:
         outcome, pause = await _attempt(client, url, order, due)
         if pause is None or attempt >= retries:
             return replace(outcome, retries=attempt)
-        # Each waits a little longer or shorter: callers that were refused together do not come back together.
+        # Jitter: callers that were refused together must not retry together.
         await asyncio.sleep(min(pause * 2**attempt, _LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.5))
         attempt += 1
 
 
 async def _attempt(client: httpx.AsyncClient, url: str, order: Order, due: float) -> tuple[Outcome, float | None]:
-    """One attempt; with the seconds to wait before another one, None where another one would change nothing."""
+    """Send once; return the outcome and the seconds before a retry, or None if a retry is useless."""
     identity = str(order.body["transaction_id"])
 
     def failed(error: str) -> Outcome:
@@ -50,19 +50,19 @@ async def _attempt(client: httpx.AsyncClient, url: str, order: Order, due: float
         answer = await client.post(url, json=order.body)
         seconds = time.monotonic() - due
         if answer.status_code != 200:
-            pause = _pause(answer) if answer.status_code in RETRIED else None
+            pause = _retry_after(answer) if answer.status_code in RETRYABLE_STATUSES else None
             return failed(f"HTTP {answer.status_code}: {_detail(answer)}"), pause
         body = answer.json()
         return Outcome(identity, order.is_abuse, seconds, body["decision"], body["legitimacy_score"]), None
     except httpx.HTTPError as error:
-        again = _FIRST_PAUSE_SECONDS if isinstance(error, httpx.TransportError) else None
-        return failed(f"{type(error).__name__}: {error}".strip(": ")), again
+        pause = _FIRST_PAUSE_SECONDS if isinstance(error, httpx.TransportError) else None
+        return failed(f"{type(error).__name__}: {error}".strip(": ")), pause
     except (ValueError, KeyError, TypeError) as error:
-        return failed(f"not an answer of Vouch: {type(error).__name__}"), None
+        return failed(f"invalid response: {type(error).__name__}"), None
 
 
-def _pause(answer: httpx.Response) -> float:
-    """Seconds that an answer asks to wait, within reason."""
+def _retry_after(answer: httpx.Response) -> float:
+    """Return the seconds in Retry-After, within limits."""
     try:
         return min(max(float(answer.headers.get("retry-after", "")), 0.0), _LONGEST_PAUSE_SECONDS)
     except ValueError:
@@ -83,40 +83,40 @@ async def run(
     rate: float,
     duration: float | None,
     concurrency: int,
-    done: Callable[[Outcome], None],
+    on_outcome: Callable[[Outcome], None],
     retries: int = 0,
 ) -> None:
-    """Send `rate` orders a second until `duration` seconds are over (for ever if None), then wait for the answers.
+    """Send `rate` orders per second for `duration` seconds (without end if None), then wait for the responses.
 
-    An order that was refused for now is sent again up to `retries` times. At most `concurrency` requests are under way; one
-    that has to wait for a place still counts from its due time.
+    Temporarily refused orders are retried up to `retries` times. At most `concurrency` requests are in flight; the
+    latency of a request that waits for a slot counts from its due time.
     """
-    places = asyncio.Semaphore(concurrency)
+    slots = asyncio.Semaphore(concurrency)
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    with _raising_first_cause():
+    with _raise_first_cause():
         async with (
             httpx.AsyncClient(timeout=10.0, limits=limits, headers=key_headers(url)) as client,
             asyncio.TaskGroup() as tasks,
         ):
             started, number = time.monotonic(), 0
 
-            async def one(order: Order, due: float) -> None:
+            async def send_one(order: Order, due: float) -> None:
                 try:
-                    done(await send(client, url, order, due, retries))
+                    on_outcome(await send(client, url, order, due, retries))
                 finally:
-                    places.release()
+                    slots.release()
 
             while duration is None or number / rate < duration:
                 due = started + number / rate
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                await places.acquire()
-                tasks.create_task(one(next(orders), due))
+                await slots.acquire()
+                tasks.create_task(send_one(next(orders), due))
                 number += 1
 
 
 @contextlib.contextmanager
-def _raising_first_cause() -> Iterator[None]:
-    """Raise the first exception of a group alone: where the reader of our output is gone, several tasks say so at once."""
+def _raise_first_cause() -> Iterator[None]:
+    """Raise only the first exception of a group: if our output is closed, several tasks fail at once."""
     try:
         yield
     except BaseExceptionGroup as group:

@@ -1,4 +1,4 @@
-"""The same orders through Envoy, in gRPC and in canonical JSON: the answers must agree."""
+"""Comparison of scores through Envoy by gRPC and by canonical JSON."""
 
 import grpc
 import httpx
@@ -15,12 +15,12 @@ _PREFIXES = {
 }
 
 
-def canonical(order: Order) -> dict[str, object]:
-    """A body in protobuf's own JSON: full enum names, times with a zone."""
+def to_canonical_json(order: Order) -> dict[str, object]:
+    """Return an order in canonical protobuf JSON: full enum names, times with a time zone."""
     body = dict(order.body)
     extra = body.pop("extra", {})
-    for kind, wanted in (("extra_numbers", float), ("extra_texts", str)):
-        body |= {kind: {name: value for name, value in extra.items() if isinstance(value, wanted)}}
+    for kind, type_ in (("extra_numbers", float), ("extra_texts", str)):
+        body |= {kind: {name: value for name, value in extra.items() if isinstance(value, type_)}}
     for name, value in order.body.items():
         if name not in FIELDS:
             continue
@@ -32,16 +32,16 @@ def canonical(order: Order) -> dict[str, object]:
 
 
 def compare(orders: list[Order], address: str) -> tuple[int, float]:
-    """Score orders both ways through the edge; the number of orders and the largest difference of two scores."""
-    worst = 0.0
+    """Score orders by gRPC and JSON through the edge; return their number and the largest score difference."""
+    largest = 0.0
     with grpc.insecure_channel(address) as channel, httpx.Client(base_url=f"http://{address}", timeout=30) as client:
         stub = ScoringServiceStub(channel)
         for order in orders:
-            body = canonical(order)
+            body = to_canonical_json(order)
             request = pb.PredictRequest()
             json_format.ParseDict({"transaction": body}, request)
-            by_grpc = stub.Predict(request, timeout=30).legitimacy_score
+            grpc_score = stub.Predict(request, timeout=30).legitimacy_score
             answer = client.post("/v1/transactions:predict", json=body)
             answer.raise_for_status()
-            worst = max(worst, abs(by_grpc - answer.json()["legitimacy_score"]))
-    return len(orders), worst
+            largest = max(largest, abs(grpc_score - answer.json()["legitimacy_score"]))
+    return len(orders), largest
