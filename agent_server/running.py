@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from agent_server.audit.signing import Signing
 from agent_server.backup.starting import check_ledger
 from agent_server.cases.changes import CaseFeed
-from agent_server.cases.queries import opened_since
+from agent_server.cases.queries import count_opened_since
 from agent_server.cases.rescoring import Rescoring
 from agent_server.decider import Decider
 from agent_server.decisions.review_budget import ReviewBudget
@@ -92,7 +92,7 @@ async def running(
             jobs.add("case-changes-retention", feed.drop_old_changes, every=600.0)
             jobs.add("erasure", erasures.run_once, every=EVERY_SECONDS)
             if settings.memory:
-                jobs.add("folding", CompactionJob(ledger, settings.memory_days).fold, every=3600.0)
+                jobs.add("folding", CompactionJob(ledger, settings.memory_days).run, every=3600.0)
             try:
                 yield server
             finally:
@@ -114,7 +114,7 @@ async def count_reviews(budget: ReviewBudget, ledger: Ledger, current: CurrentPo
     """Count the reviews of the last 24 hours, where the policy has a budget. Without the ledger, the old count goes on."""
     if current.policy.reviews_a_day:
         with contextlib.suppress(Unavailable):
-            budget.spent = await ledger.read_in_background(opened_since(time.time_ns() // 1000 - _DAY))
+            budget.spent = await ledger.read_in_background(count_opened_since(time.time_ns() // 1000 - _DAY))
 
 
 def scoring_client(settings: AgentSettings) -> ScoringClient:

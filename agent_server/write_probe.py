@@ -33,7 +33,7 @@ class WriteProbe:
             transaction_id=new_id(), timestamp=timestamp(now), user_id=new_id(), device_id=new_id(), card_id=new_id(),
             ip_address="192.0.2.1", account_created_date=timestamp(now), order_amount=1.0,
         )  # fmt: skip
-        with tx.undone() as trial:
+        with tx.rolled_back() as trial:
             self._record(trial, order, pb.DECISION_REVIEW, now)
             order.order_amount = 2.0
             self._record(trial, order, pb.DECISION_APPROVE, now)

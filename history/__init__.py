@@ -1,1 +1,1 @@
-"""What is remembered of the past: declared once, read online from a memory and offline from a table. Pure."""
+"""Features that depend on earlier orders: declared once, read online from a store and offline from a table. Pure."""

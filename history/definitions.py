@@ -1,9 +1,10 @@
-"""Every remembered field, declared once: whose past it counts, how far back, and what.
+"""Every history feature, declared once: the key whose past it counts, the window, and what it counts.
 
-An attempt is every order that was asked about; an order is an attempt that is not denied (from the moment of the denial on it
-counts no more). Seen from an order at time t, the past of a key are the attempts with that key that were asked about earlier
-and whose time is not after t; those whose time is at most the window before t lie in the window. Of each key the latest 1,000
-attempts are looked at, so that one hot key costs no more than another: counts are exact up to there. Times are whole seconds.
+An attempt is every order that was sent for review. An order is an attempt that is not denied (from its denial on it no
+longer counts). Seen from an order at time t, the past of a key is the attempts with that key that arrived earlier and
+whose time is not after t. Those whose time is at most the window before t are in the window. Only the latest 1,000
+attempts of each key are read, so that a busy key costs no more than another: counts are exact up to that number. Times
+are whole seconds.
 """
 
 import re
@@ -13,17 +14,17 @@ from enum import Enum
 from typing import Final
 
 LATEST: Final = 1000
-"""So many attempts of a key are looked at, the order itself among them."""
+"""Limit of the attempts of a key that are read, with the order itself."""
 HOUR, DAY = 3600, 86_400
 AMOUNT_UNITS: Final = 10_000
 """Amounts are summed as whole ten-thousandths, so that sums are exact in any order."""
-LARGEST_AMOUNT: Final = 9 * 10**15
-MOST_DAYS: Final = 36_500
-"""So far back a first order is told, as the contract has it: a time may be from any year."""
+MAX_AMOUNT: Final = 9 * 10**15
+MAX_DAYS: Final = 36_500
+"""Limit of days since a first order, as in the contract: a time may be from any year."""
 
 
 class Key(Enum):
-    """Whose past is counted; the value is the field of an order that names it."""
+    """The key whose past is counted. The value is the field of an order that has it."""
 
     USER = "user_id"
     DEVICE = "device_id"
@@ -31,25 +32,25 @@ class Key(Enum):
 
 
 class Kind(Enum):
-    """What is made of the attempts in a window."""
+    """What is computed from the attempts in a window."""
 
     ATTEMPTS = "attempts"
-    """How many there were."""
+    """The number of attempts."""
     ORDERS = "orders"
-    """How many were not denied."""
+    """The number of attempts that were not denied."""
     DIFFERENT = "different"
-    """How many different values another field had."""
+    """The number of different values of another field."""
     MEAN_AMOUNT = "mean amount"
-    """The mean amount of those not denied; 0 where there is none."""
+    """The mean amount of attempts that were not denied; 0 if there are none."""
     DAYS_SINCE_FIRST = "days since first"
-    """Whole days since the first that was not denied, of all times, 36,500 at most; 0 where there is none."""
+    """Whole days since the first attempt that was not denied, at any time, at most 36,500; 0 if there is none."""
     NEW = "new"
-    """Whether another field had its value in none of them."""
+    """Whether another field has a value that none of the attempts had."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A remembered field. Without a window it looks at an account's whole past: known where memory is older than it."""
+    """A history feature. Without a window it counts an account's whole past, if history is older than the account."""
 
     name: str
     key: Key
@@ -60,7 +61,7 @@ class Definition:
     of: str = ""
     """The other field, for DIFFERENT and NEW."""
     itself: bool = False
-    """Whether the order counts too."""
+    """Whether the order itself counts."""
 
 
 DEFINITIONS: Final = (
@@ -92,21 +93,21 @@ DEFINITIONS: Final = (
 )  # fmt: skip
 NAMES: Final = tuple(definition.name for definition in DEFINITIONS)
 NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id")
-"""Texts of an order that memory keeps, beside its time and amount."""
+"""Texts of an order that history stores, besides its time and amount."""
 MASKED_ADDRESS: Final = r"x|[.]0$|::(0{1,4}:)*0{0,4}$|(:0{1,4}){4}$"
-"""Found in an internet address whose end is masked: a.b.xxx.xxx, a.b.c.0, or an IPv6 address of zeros from the 65th bit on. It
-stands for the addresses of thousands of strangers, so it is nobody's key.
+"""Matches an internet address whose end is masked: a.b.xxx.xxx, a.b.c.0, or an IPv6 address of zeros from the 65th bit
+on. It stands for the addresses of thousands of strangers, so it is not a key.
 """
 _is_masked = re.compile(MASKED_ADDRESS).search
 LONGEST: Final = max(definition.window or 0 for definition in DEFINITIONS)
-"""The longest window, in seconds: what is older than that no window of a new order sees."""
+"""The longest window, in seconds. No window of a new order reaches attempts that are older."""
 BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
     key: tuple(definition for definition in DEFINITIONS if definition.key is key) for key in Key
 }
 
 
-def documented() -> str:
-    """All fields as a table in Markdown, as docs/history.md has it."""
+def markdown_table() -> str:
+    """Return all fields as a Markdown table, as in docs/history.md."""
     lines = ["| field | of | over | counts | in words |", "|---|---|---|---|---|"]
     for one in DEFINITIONS:
         over = f"{one.window // HOUR} h" if one.window else "all time"
@@ -116,28 +117,28 @@ def documented() -> str:
 
 
 def is_known(
-    definition: Definition, at: int, since: int, opened: int | None, texts: Mapping[str, str | None], folded_until: int = 0
+    definition: Definition, at: int, since: int, opened: int | None, texts: Mapping[str, str | None], compacted_until: int = 0
 ) -> bool:  # fmt: skip
-    """Whether a field can be known of an order.
+    """Return whether a feature of an order can be known.
 
-    Its key and its other field have to be there, and memory, which began at `since`, has to reach back over the window; without
-    a window it has to be older than the account, which was `opened` then. Of what is folded neither windows nor orders that
-    are older themselves know anything. Times are seconds since 1970.
+    The order needs its key and its other field. History, which began at `since`, has to cover the window; without a
+    window it has to be older than the account, which was `opened` then. A window that reaches compacted attempts is
+    unknown, and so is a whole past seen from an order that is older than they are. Times are seconds since 1970.
     """
     if not texts.get(definition.key.value) or (definition.of and not texts.get(definition.of)):
         return False
     if definition.window is not None:
-        return at - definition.window >= max(since, folded_until)
-    return opened is not None and opened >= since and at >= folded_until
+        return at - definition.window >= max(since, compacted_until)
+    return opened is not None and opened >= since and at >= compacted_until
 
 
 def key_text(name: str, text: str | None) -> str | None:
-    """What memory keeps of a text of an order; None where it names nobody: unknown, empty, or a masked address."""
+    """Return the text that history stores; None if it identifies nobody: unknown, empty, or a masked address."""
     if not text or (name == Key.ADDRESS.value and _is_masked(text)):
         return None
     return text
 
 
 def amount_units(amount: float | None) -> int | None:
-    """An amount in ten-thousandths, as it is summed."""
-    return None if amount is None else min(round(amount * AMOUNT_UNITS), LARGEST_AMOUNT)
+    """Return an amount in ten-thousandths, as it is summed."""
+    return None if amount is None else min(round(amount * AMOUNT_UNITS), MAX_AMOUNT)

@@ -1,7 +1,7 @@
-"""The past of orders in the order in which a ledger saw them: what late, revised and denied orders knew, and who saw them.
+"""The features of orders in the order in which a ledger saw them, with late, revised and denied orders.
 
-A table of single rows cannot say this. A ledger's export can: for each decision the numbers that say when its order was
-remembered, when it was read, and when it was denied or was an order again.
+A table of single rows does not have this order. A ledger's export does: for each decision it has the numbers that say
+when its order was recorded, when its features were read, and when it was denied or became an order again.
 """
 
 import datetime as dt
@@ -15,30 +15,30 @@ from history.replay import Attempt, Replay, Value
 
 _EPOCH = dt.datetime(1970, 1, 1)
 COLUMNS = ("memory_number", "memory_read", "memory_kept", "memory_since", "denied")
-"""What an export has beside the fields of orders."""
+"""Columns of an export besides the fields of orders."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A decision, or an attempt on which nothing was decided. Numbers count attempts."""
+    """A decision, or an attempt without a decision. Numbers count attempts."""
 
     order_id: str
     attempt: Attempt
     opened: int | None
     """When the account was opened, in seconds since 1970."""
     since: int
-    """From when on memory knew all orders."""
+    """The moment from which on history was complete."""
     read: int | None = None
-    """How many attempts there were when its past was read; None where nobody read it anew: a verdict of a person."""
-    kept: int | None = None
-    """How many there were when it was decided; None where it was not."""
+    """The number of attempts when its features were read; None if they were not read, as for a person's verdict."""
+    decided: int | None = None
+    """The number of attempts when it was decided; None if it was not."""
     denied: bool = False
     replaces: tuple[int, ...] = ()
-    """Attempts that were replaced, as exports of older versions name them: they have to be there."""
+    """Attempts that were replaced, as exports of older versions name them. They have to be in the export."""
 
 
 def step_of(row: Mapping[str, Any]) -> Step:
-    """A row of an export."""
+    """Return the step of a row of an export."""
     at, created, age = _seconds(row["timestamp"]), row.get("account_created_date"), row.get("account_age_days")
     opened = _seconds(created) if created is not None else None if age is None else at - int(age) * DAY
     texts = {name: key_text(name, row.get(name)) for name in NEEDED}
@@ -49,42 +49,42 @@ def step_of(row: Mapping[str, Any]) -> Step:
     )  # fmt: skip
 
 
-def in_ledger_order(steps: Sequence[Step]) -> list[dict[str, Value]]:
-    """What every step could know when it was read; nothing where it was not."""
+def replay_in_ledger_order(steps: Sequence[Step]) -> list[dict[str, Value]]:
+    """Return the known features of every step when it was read; none if it was not read."""
     found = [dict[str, Value]() for _ in steps]
-    for happens in sorted(_happenings(steps, _Places(), found), key=lambda one: one[0]):
-        happens[1]()
+    for event in sorted(_events(steps, _PlacedReplay(), found), key=lambda one: one[0]):
+        event[1]()
     return found
 
 
-_Happening = tuple[tuple[int, int], Callable[[], None]]
+_Event = tuple[tuple[int, int], Callable[[], None]]
 
 
-def _happenings(steps: Sequence[Step], places: "_Places", found: list[dict[str, Value]]) -> Iterable[_Happening]:
-    """All that happened, with its place: of one number entering, then reading, then decisions in their order."""
-    entered, numbers = set[int](), {step.attempt.number for step in steps}
+def _events(steps: Sequence[Step], places: "_PlacedReplay", found: list[dict[str, Value]]) -> Iterable[_Event]:
+    """Yield all events with their position: of one number its insertion, then reads, then decisions in order."""
+    inserted, numbers = set[int](), {step.attempt.number for step in steps}
     if missing := {number for step in steps for number in step.replaces} - numbers:
         raise KeyError(missing)
     for place, step in enumerate(steps):
         number = step.attempt.number
-        if number not in entered:
-            entered.add(number)
-            yield (number, 1), partial(places.enter, step)
+        if number not in inserted:
+            inserted.add(number)
+            yield (number, 1), partial(places.insert, step)
         if step.read is not None:
             yield (step.read, 2), partial(_read, step, places.replay, found[place])
-        if step.kept is not None:
-            yield (step.kept, 3 + place), partial(places.decide, step)
+        if step.decided is not None:
+            yield (step.decided, 3 + place), partial(places.decide, step)
 
 
-class _Places:
-    """A replay in which each order has one place: that of the attempt which was entered or decided last."""
+class _PlacedReplay:
+    """A replay in which each order has one attempt: the one that was inserted or decided last."""
 
     def __init__(self) -> None:
         self.replay = Replay()
         self._numbers: dict[str, int] = {}
 
-    def enter(self, step: Step) -> None:
-        """An attempt is entered; it takes the place of the one before."""
+    def insert(self, step: Step) -> None:
+        """Insert an attempt, which replaces the order's earlier one."""
         before = self._numbers.get(step.order_id)
         if before is not None:
             self.replay.remove(before)
@@ -92,9 +92,9 @@ class _Places:
         self._numbers[step.order_id] = step.attempt.number
 
     def decide(self, step: Step) -> None:
-        """An attempt is decided; it has the order's place from then on."""
+        """Decide an attempt, which becomes the order's attempt if it is not."""
         if self._numbers[step.order_id] != step.attempt.number:
-            self.enter(step)
+            self.insert(step)
         self.replay.decide(step.attempt.number, counts=not step.denied)
 
 

@@ -1,17 +1,17 @@
-"""The definitions as a program that goes through attempts one by one: what every other way to compute them is held to."""
+"""The definitions as a program that goes through attempts one by one: the reference for all faster ways."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LATEST, MOST_DAYS, NEEDED, Definition, Key, Kind, key_text
+from history.definitions import AMOUNT_UNITS, BY_KEY, DAY, LATEST, MAX_DAYS, NEEDED, Definition, Key, Kind, key_text
 
 Value = int | float | bool
 
 
 @dataclass
 class Attempt:
-    """What is remembered of an order. `number` is its place among all attempts, `at` its time in seconds since 1970."""
+    """An order in history. `number` is its place among all attempts, `at` its time in seconds since 1970."""
 
     number: int
     at: int
@@ -23,32 +23,32 @@ class Attempt:
 
 
 @dataclass
-class _Past:
-    """The attempts of one key by time and number."""
+class _KeyAttempts:
+    """The attempts of one key, sorted by time and number."""
 
     places: list[tuple[int, int]] = field(default_factory=list)
     attempts: dict[tuple[int, int], Attempt] = field(default_factory=dict)
 
 
 class Replay:
-    """A memory of everything, from its first attempt on."""
+    """A complete history in memory, from its first attempt on."""
 
     def __init__(self) -> None:
-        self._past: dict[tuple[Key, str], _Past] = {}
+        self._past: dict[tuple[Key, str], _KeyAttempts] = {}
         self._attempts: dict[int, Attempt] = {}
 
     def add(self, attempt: Attempt) -> None:
-        """Remember an attempt."""
+        """Insert an attempt."""
         self._attempts[attempt.number] = attempt
         place = (attempt.at, attempt.number)
         for key in Key:
             if name := attempt.texts.get(key.value):
-                past = self._past.setdefault((key, name), _Past())
+                past = self._past.setdefault((key, name), _KeyAttempts())
                 insort(past.places, place)
                 past.attempts[place] = attempt
 
     def remove(self, number: int) -> None:
-        """Forget an attempt: another one replaced it."""
+        """Remove an attempt that another one replaced."""
         attempt = self._attempts.pop(number)
         place = (attempt.at, number)
         for key in Key:
@@ -58,12 +58,12 @@ class Replay:
                 del past.attempts[place]
 
     def decide(self, number: int, *, counts: bool) -> None:
-        """An attempt was denied, or is no longer."""
+        """Set whether an attempt counts as an order. It does until it is denied."""
         if number in self._attempts:
             self._attempts[number].counts = counts
 
     def values(self, number: int) -> dict[str, Value]:
-        """All fields of an attempt whose key and other field are there, seen now."""
+        """Return the current value of all features of an attempt whose key and other field are present."""
         attempt = self._attempts[number]
         found: dict[str, Value] = {}
         for key, definitions in BY_KEY.items():
@@ -82,7 +82,7 @@ class Replay:
 
 
 def value(definition: Definition, attempt: Attempt, latest: Sequence[Attempt]) -> Value:
-    """A field of an attempt, given the latest attempts of its key up to its time, itself among them, oldest first."""
+    """Return a feature of an attempt, given the latest attempts of its key up to its time, with itself, in order."""
     if definition.window is not None:
         begun = bisect_left(latest, attempt.at - definition.window, key=lambda one: one.at)
         latest = latest[begun:]
@@ -102,16 +102,16 @@ def value(definition: Definition, attempt: Attempt, latest: Sequence[Attempt]) -
 
 
 def mean_amount(units: int, count: int) -> float:
-    """The mean of amounts that were summed in ten-thousandths; 0 without any."""
+    """Return the mean of amounts that were summed in ten-thousandths; 0 if there are none."""
     return float(units) / float(count) / AMOUNT_UNITS if count else 0.0
 
 
 def days_since(first: int, at: int) -> int:
-    """Whole days from one time to a later one, as many as the contract takes."""
-    return min((at - first) // DAY, MOST_DAYS)
+    """Return whole days from one time to a later one, up to the contract's limit."""
+    return min((at - first) // DAY, MAX_DAYS)
 
 
-def _days_since_first(past: _Past, attempt: Attempt) -> int:
+def _days_since_first(past: _KeyAttempts, attempt: Attempt) -> int:
     for place in past.places:
         if place[0] > attempt.at:
             break
@@ -121,5 +121,5 @@ def _days_since_first(past: _Past, attempt: Attempt) -> int:
 
 
 def texts_of(row: Mapping[str, object]) -> dict[str, str | None]:
-    """The texts that memory keeps of a row."""
+    """Return the texts of a row that history stores."""
     return {name: key_text(name, str(row[name]) if row.get(name) else None) for name in NEEDED}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from agent_server.history_store.exporting import exported
-from agent_server.history_store.importing import Importing, known_since
+from agent_server.history_store.exporting import export_rows
+from agent_server.history_store.importing import HistoryImport, known_since
 from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.settings import AgentSettings
 from contract.fields import FIELDS
@@ -63,7 +63,7 @@ def _ledger(url: str | None) -> str:
 
 def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
     engine = open_engine(url)
-    importing, reported = Importing(engine), 0
+    importing, reported = HistoryImport(engine), 0
     try:
         for table in read_pieces(path, mapping, report, narrow=False)():
             importing.add(table)
@@ -92,7 +92,7 @@ def _export(output: Path, url: str) -> None:
         atomic_write(output) as unfinished,
         TableWriter(unfinished, output) as writer,
     ):
-        for piece in exported(connection):
+        for piece in export_rows(connection):
             writer.write(pa.Table.from_pylist(piece, schema))
             rows += len(piece)
         if not rows:

@@ -9,9 +9,9 @@ from contract.schema import TYPES
 from contract.tables import TableError, column_names, read_batches, read_table
 from contract.writing import TableWriter
 from history.definitions import NAMES
-from history.ledger_order import COLUMNS, in_ledger_order, step_of
+from history.ledger_order import COLUMNS, replay_in_ledger_order, step_of
 from history.replay import Value
-from history.table import READ, Past, filled_in
+from history.table import READ, HistoryBuilder, fill_missing
 from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import Report, read_mapping
 from runtime.process.files import atomic_write
@@ -26,7 +26,7 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
     if mapping is None and path.is_file() and "memory_number" in column_names(path):
         _compute_in_ledger_order(path, output)
         return
-    past, rows = Past(), 0
+    past, rows = HistoryBuilder(), 0
     for table in read_pieces(path, mapping, report, narrow=True)():
         for batch in table.to_batches():
             past.add(batch)
@@ -40,7 +40,7 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
             first += table.num_rows
     print(f"{rows:,} orders; share with a known value:")
     for name in NAMES:
-        print(f"  {name:34} {history.known(name):6.1%}")
+        print(f"  {name:34} {history.known_share(name):6.1%}")
 
 
 def _compute_in_ledger_order(path: Path, output: Path) -> None:
@@ -49,11 +49,11 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
     read = (*READ, "transaction_id", *COLUMNS, *_OF_OLDER_VERSIONS)
     needed = [name for name in read if name in table.column_names]
     try:
-        found = in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
+        found = replay_in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
     except (KeyError, TypeError, ValueError) as error:  # missing or invalid numbers, or numbers of missing attempts
         raise TableError(f"{path}: the history numbers are inconsistent; the file is not a complete export") from error
     with atomic_write(output) as partial, TableWriter(partial, output) as writer:
-        writer.write(filled_in(table, {name: _column(found, name) for name in NAMES}))
+        writer.write(fill_missing(table, {name: _column(found, name) for name in NAMES}))
     print(f"{table.num_rows:,} decisions in ledger order; share with a known value:")
     for name in NAMES:
         print(f"  {name:34} {sum(name in values for values in found) / len(found):6.1%}")

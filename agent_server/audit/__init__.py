@@ -1,1 +1,1 @@
-"""Proving that the ledger is what was written: signatures, a walk over the chain, exports that verify by themselves."""
+"""Proof that the ledger is unchanged: signatures, verification of the chain, and exports that can be verified alone."""

@@ -1,4 +1,4 @@
-"""What `vouch audit verify` does not find: the tables that no commitment covers, each with the reason."""
+"""What `vouch audit verify` does not check: the tables that no commitment covers, each with the reason."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,4 +16,4 @@ NOT_PROTECTED: Final[Mapping[str, str]] = {
     "proofs": "random bytes that health checks write",
     "alembic_version": "the version of the tables; a wrong one is refused, not read",
 }
-"""An edit of these changes no decision, verdict or label that was recorded. It may change later ones, or what is shown."""
+"""An edit of these tables changes no recorded decision, verdict or label, only later ones or what is shown."""

@@ -1,4 +1,4 @@
-"""Exports of the ledger as Parquet or JSON lines: every entry with its payload, and the end; they verify by themselves."""
+"""Exports of the ledger as Parquet or JSON lines: all entries with payloads, and the head. They verify alone."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agent_server.audit.verify import CHUNK, End
+from agent_server.audit.verify import CHUNK, ChainHead
 from runtime.process.files import OutputError, atomic_write
 
 COLUMNS: Final = pa.schema(
@@ -24,49 +24,49 @@ _END = "vouch_ledger_end"
 
 
 class ExportError(ValueError):
-    """A file that is no export; the message names it."""
+    """The file is not an export. The message names it."""
 
 
-def write_export(path: Path, rows: Iterator[Any], end: End | None) -> int:
-    """Write all entries; how many they are. Raises OutputError."""
+def write_export(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int:
+    """Write all entries; return their number. Raises OutputError."""
     if path.suffix not in (".parquet", ".jsonl"):
         raise OutputError(f"{path}: the name must end in .parquet or .jsonl")
     with atomic_write(path) as partial:
-        return (_write_parquet if path.suffix == ".parquet" else _write_lines)(partial, rows, end)
+        return (_write_parquet if path.suffix == ".parquet" else _write_lines)(partial, rows, head)
 
 
-def read_export(path: Path) -> tuple[Iterator[Any], End | None]:
-    """The entries of an export, and its end. Raises ExportError."""
+def read_export(path: Path) -> tuple[Iterator[Any], ChainHead | None]:
+    """Return the entries of an export, and its head. Raises ExportError."""
     try:
         if path.suffix == ".parquet":
             stated = (pq.read_schema(path).metadata or {}).get(_END.encode())
-            return _rows_of_parquet(path), _parse_end(json.loads(stated)) if stated else None
+            return _rows_of_parquet(path), _parse_head(json.loads(stated)) if stated else None
         with path.open() as file:
-            return _rows_of_lines(path), _parse_end(json.loads(file.readline())[_END])
+            return _rows_of_lines(path), _parse_head(json.loads(file.readline())[_END])
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path} is no export of a ledger: {type(error).__name__}") from error
+        raise ExportError(f"{path} is not an export of a ledger: {type(error).__name__}") from error
 
 
-def _end_as_json(end: End | None) -> dict[str, Any] | None:
-    if end is None:
+def _head_to_json(head: ChainHead | None) -> dict[str, Any] | None:
+    if head is None:
         return None
-    values = {"sequence": end.sequence, "hash": _text(end.hash), "signature": _text(end.signature)}
-    return values | {"rows_number": end.rows_number, "rows_hash": _text(end.rows_hash)}
+    values = {"sequence": head.sequence, "hash": _base64(head.hash), "signature": _base64(head.signature)}
+    return values | {"rows_number": head.rows_number, "rows_hash": _base64(head.rows_hash)}
 
 
-def _parse_end(values: dict[str, Any] | None) -> End | None:
+def _parse_head(values: dict[str, Any] | None) -> ChainHead | None:
     if values is None:
         return None
     rows = (values["rows_number"], base64.b64decode(values["rows_hash"])) if "rows_hash" in values else ()
-    return End(values["sequence"], base64.b64decode(values["hash"]), base64.b64decode(values["signature"]), *rows)
+    return ChainHead(values["sequence"], base64.b64decode(values["hash"]), base64.b64decode(values["signature"]), *rows)
 
 
-def _text(content: bytes) -> str:
+def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _write_parquet(path: Path, rows: Iterator[Any], end: End | None) -> int:
-    schema = COLUMNS.with_metadata({_END: json.dumps(_end_as_json(end))})
+def _write_parquet(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int:
+    schema = COLUMNS.with_metadata({_END: json.dumps(_head_to_json(head))})
     number = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         while chunk := [tuple(row) for _, row in zip(range(CHUNK), rows, strict=False)]:
@@ -83,13 +83,13 @@ def _rows_of_parquet(path: Path) -> Iterator[Any]:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _write_lines(path: Path, rows: Iterator[Any], end: End | None) -> int:
+def _write_lines(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int:
     number = 0
     with path.open("w") as file:
-        file.write(json.dumps({_END: _end_as_json(end)}) + "\n")
+        file.write(json.dumps({_END: _head_to_json(head)}) + "\n")
         for row in rows:
             values = {
-                name: _text(value) if isinstance(value, bytes) else value
+                name: _base64(value) if isinstance(value, bytes) else value
                 for name, value in zip(COLUMNS.names, row, strict=True)
             }
             file.write(json.dumps(values) + "\n")
@@ -109,4 +109,4 @@ def _rows_of_lines(path: Path) -> Iterator[Any]:
                     for name in COLUMNS.names
                 )
             except (ValueError, KeyError, TypeError) as error:
-                raise ExportError(f"{path} has a broken line: {type(error).__name__}") from error
+                raise ExportError(f"{path} has an invalid line: {type(error).__name__}") from error

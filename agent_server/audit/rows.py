@@ -1,4 +1,4 @@
-"""Holds the rows of cases, case events and outcomes against the commitments that were written with them."""
+"""Compares the rows of cases, case events and outcomes with the commitments that were written with them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,41 +17,41 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
-class VerifiedRows:
-    """How many rows hold, the hash of the link that was asked for, and what is wrong; empty where nothing is."""
+class RowsResult:
+    """The result: the number of valid rows, the hash of the requested link, and what is wrong; empty for nothing."""
 
     rows: int = 0
-    asked: bytes = b""
+    requested: bytes = b""
     broken: str = ""
 
 
-def verify_rows(connection: Connection, number: int, end: bytes, asked: int = 0) -> VerifiedRows:
-    """Compute the chain of row changes up to its stated end, and the commitment to every row, anew.
+def verify_rows(connection: Connection, number: int, head: bytes, requested: int = 0) -> RowsResult:
+    """Compute the chain of row changes up to its stated head, and the commitment to every row, anew.
 
-    It holds the commitments to all rows in memory: some 200 bytes a row. `asked` is the link whose hash is returned.
+    It keeps the commitments to all rows in memory: about 200 bytes a row. `requested` is the link whose hash is returned.
     """
     live: dict[bytes, int] = {}
-    before, last, hash_asked = GENESIS, 0, GENESIS if asked == 0 else b""
+    before, last, requested_hash = GENESIS, 0, GENESIS if requested == 0 else b""
     while True:
         following = sa.select(ROW_CHANGES).where(ROW_CHANGES.c.number > last).order_by(ROW_CHANGES.c.number)
         links = connection.execute(following.limit(_AT_ONCE)).all()
         for link in links:
-            broken = _follow(live, before, last + 1, link)
+            broken = _apply_link(live, before, last + 1, link)
             if broken:
-                return VerifiedRows(broken=broken)
+                return RowsResult(broken=broken)
             before, last = link.hash, link.number
-            if last == asked:
-                hash_asked = before
+            if last == requested:
+                requested_hash = before
         if len(links) < _AT_ONCE:
             break
-    if (last, before) != (number, end):
-        return VerifiedRows(broken=f"row change {min(last, number) + 1} is missing, or was not written by the ledger")
-    rows, broken = _compare(connection, live)
-    return VerifiedRows(rows, hash_asked, broken)
+    if (last, before) != (number, head):
+        return RowsResult(broken=f"row change {min(last, number) + 1} is missing, or was not written by the ledger")
+    rows, broken = _compare_rows(connection, live)
+    return RowsResult(rows, requested_hash, broken)
 
 
-def _follow(live: dict[bytes, int], before: bytes, expected: int, link: Any) -> str:
-    """Apply a link to the commitments that stand; what is wrong with it."""
+def _apply_link(live: dict[bytes, int], before: bytes, expected: int, link: Any) -> str:
+    """Apply a link to the current commitments; return what is wrong with it, empty for nothing."""
     if link.number != expected:
         return f"row change {expected} is missing: after {expected - 1} comes {link.number}"
     changed = f"row change {expected} was changed, or is not the one that was written there"
@@ -59,7 +59,7 @@ def _follow(live: dict[bytes, int], before: bytes, expected: int, link: Any) -> 
         if link_hash(before, link.number, link.content) != link.hash:
             return changed
         changes = RowChanges.FromString(link.content)
-    except (DecodeError, TypeError):  # SQLite keeps values of any type in any column
+    except (DecodeError, TypeError):  # SQLite stores values of any type in any column
         return changed
     for commitment in changes.removed:
         if live.pop(commitment, None) is None:
@@ -68,12 +68,12 @@ def _follow(live: dict[bytes, int], before: bytes, expected: int, link: Any) -> 
     return ""
 
 
-def _compare(connection: Connection, live: dict[bytes, int]) -> tuple[int, str]:
-    """Take the rows that are there from the commitments that stand; how many they are, and what is wrong."""
+def _compare_rows(connection: Connection, live: dict[bytes, int]) -> tuple[int, str]:
+    """Remove the rows that exist from the current commitments; return their number, and what is wrong."""
     number = 0
     for table in PROTECTED:
         for row in protected_rows(connection, table):
-            if not isinstance(row[SALT], bytes) or live.pop(_commitment(table, row), None) is None:
+            if not isinstance(row[SALT], bytes) or live.pop(_compute_commitment(table, row), None) is None:
                 name = " ".join(str(row[column.name]) for column in table.primary_key)
                 return number, f"{table.name}: the row {name} was changed, or is not one that the ledger wrote"
             number += 1
@@ -83,7 +83,7 @@ def _compare(connection: Connection, live: dict[bytes, int]) -> tuple[int, str]:
     return number, ""
 
 
-def _commitment(table: sa.Table, row: Any) -> bytes:
+def _compute_commitment(table: sa.Table, row: Any) -> bytes:
     try:
         return row_commitment(table, row)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The key that signs the end of the chain: Ed25519, in PEM files."""
+"""The key that signs the head of the chain: Ed25519, in PEM files."""
 
 import os
 from pathlib import Path
@@ -11,29 +11,31 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from agent_server.database.engine import LedgerError
 from runtime.files import KIB, UnusableFile, read_file
 
-MOST_BYTES: Final = 64 * KIB
+MAX_BYTES: Final = 64 * KIB
 
 
 class Signing:
-    """Signs the ends of the chain with the key of a file."""
+    """Signs the heads of the chains with a key from a file."""
 
     def __init__(self, path: Path) -> None:
-        """Read the key; raise LedgerError."""
+        """Read the key. Raises LedgerError."""
         self._key = read_private(path)
         self._latest = b""
 
     def sign(self, content: bytes) -> bytes:
-        """The signature, 64 bytes."""
+        """Return the signature, 64 bytes."""
         self._latest = content
         return self._key.sign(content)
 
     def fits(self, signature: bytes, content: bytes) -> bool:
-        """Return whether a signature is this key's; what was signed last need not be computed again."""
+        """Return whether a signature is this key's. The latest content that it signed needs no check."""
         return content == self._latest or signature_fits(self._key.public_key(), signature, content)
 
 
 def make_key(path: Path) -> Path:
-    """Write a new private key, and its public half beside it; return the latter. Raises LedgerError where one is there."""
+    """Write a new private key, and its public half next to it; return the latter's path. Raises LedgerError if it
+    exists.
+    """
     key, public = Ed25519PrivateKey.generate(), path.with_name(path.name + ".pub")
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -47,9 +49,9 @@ def make_key(path: Path) -> Path:
 
 
 def read_private(path: Path) -> Ed25519PrivateKey:
-    """The key to sign with. Raises LedgerError."""
+    """Return the key to sign with. Raises LedgerError."""
     try:
-        key = pem.load_pem_private_key(read_file(path, MOST_BYTES), None)
+        key = pem.load_pem_private_key(read_file(path, MAX_BYTES), None)
     except UnusableFile as error:
         raise LedgerError(f"{path}, the key that signs the ledger, {error.strerror}") from error
     except (OSError, ValueError, TypeError) as error:
@@ -60,9 +62,9 @@ def read_private(path: Path) -> Ed25519PrivateKey:
 
 
 def read_public(path: Path) -> Ed25519PublicKey:
-    """The key to verify with, from either half. Raises LedgerError."""
+    """Return the key to verify with, from either half. Raises LedgerError."""
     try:
-        content = read_file(path, MOST_BYTES)
+        content = read_file(path, MAX_BYTES)
         key = read_private(path).public_key() if b"PRIVATE" in content else pem.load_pem_public_key(content)
     except (OSError, ValueError) as error:
         raise LedgerError(f"{path} is no public key: `vouch audit key FILE` writes FILE.pub") from error
@@ -72,7 +74,7 @@ def read_public(path: Path) -> Ed25519PublicKey:
 
 
 def signature_fits(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
-    """Whether a signature is that of this key on this content."""
+    """Return whether a signature is that of this key on this content."""
     try:
         key.verify(signature, content)
     except InvalidSignature:

@@ -1,4 +1,4 @@
-"""Walks the chain and names the first entry that is not what was written."""
+"""Walks the chain and names the first entry that was changed."""
 
 import hashlib
 import struct
@@ -22,14 +22,14 @@ _COLUMNS = (
 )  # fmt: skip
 _ALL = sa.select(*_COLUMNS).join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence, isouter=True)
 _ODD_TYPES = (struct.error, TypeError, AttributeError, OverflowError)
-"""SQLite keeps values of any type in any column: an edit may leave one that cannot be hashed."""
+"""SQLite stores values of any type in any column: an edit may leave one that cannot be hashed."""
 Fits = Callable[[bytes, bytes], bool]
-"""Whether a signature fits what was signed."""
+"""Returns whether a signature fits the signed content."""
 
 
 @dataclass(frozen=True)
-class End:
-    """The end of the chain as the ledger states it."""
+class ChainHead:
+    """The head of the chain as the ledger states it."""
 
     sequence: int
     hash: bytes
@@ -39,20 +39,20 @@ class End:
 
     @property
     def signed(self) -> bytes:
-        """What is signed of it."""
+        """The content that is signed."""
         return signed_head(self.sequence, self.hash, self.rows_number, self.rows_hash)
 
     @property
     def digest(self) -> bytes:
-        """What to keep elsewhere, so that a later state can be held against it, 32 bytes."""
+        """A digest to store elsewhere, with which a later state can be compared, 32 bytes."""
         return hashlib.sha256(self.signed).digest()
 
 
 @dataclass(frozen=True)
-class Verified:
-    """The result of a walk: how many entries hold, and what is wrong with the first that does not; empty where all do.
+class Verification:
+    """The result: the number of valid entries, and what is wrong with the first invalid one; empty if all are valid.
 
-    `rows` are those of cases, case events and outcomes, and `end` is the digest of the ledger's end.
+    `rows` counts the rows of cases, case events and outcomes, and `end` is the digest of the ledger's head.
     """
 
     entries: int
@@ -60,12 +60,12 @@ class Verified:
     signed: bool = False
     rows: int = 0
     links: int = 0
-    end: bytes = NOTHING
+    head: bytes = NOTHING
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """An end that the ledger had earlier, as `vouch audit verify` printed it."""
+    """A head that the ledger had earlier, as `vouch audit verify` printed it."""
 
     entries: int
     rows: int
@@ -73,12 +73,12 @@ class Anchor:
 
 
 def rows_of(connection: Connection) -> Iterator[Any]:
-    """All entries in order, each with its payload, in constant memory."""
+    """Yield all entries in order, each with its payload, in constant memory."""
     return _rows_of(connection, _ALL)
 
 
 def _numbered_rows_of(connection: Connection) -> Iterator[Any]:
-    """As `rows_of`, each with the number of its order in memory."""
+    """As `rows_of`, each with the number of its attempt in history."""
     return _rows_of(connection, _ALL.add_columns(PAYLOADS.c.memory_number))
 
 
@@ -94,54 +94,57 @@ def _rows_of(connection: Connection, all_rows: sa.Select[Any]) -> Iterator[Any]:
 
 
 def verify_ledger(
-    connection: Connection, fits: Fits | None, tell: Callable[[int], None] = lambda entries: None, anchor: Anchor | None = None
-) -> Verified:  # fmt: skip
-    """Verify all of a ledger, in one snapshot: entries, their payloads, and the rows that verdicts and labels rest on.
+    connection: Connection,
+    fits: Fits | None,
+    report: Callable[[int], None] = lambda entries: None,
+    anchor: Anchor | None = None,
+) -> Verification:
+    """Verify all of a ledger in one snapshot: entries, their payloads, and the rows that verdicts and labels depend on.
 
-    `anchor` is an end that it must have had.
+    `anchor` is a head that it must have had.
     """
-    end, hashes = end_of(connection), dict[int, bytes]()
+    head, hashes = read_head(connection), dict[int, bytes]()
     wanted = anchor.entries if anchor else 0
-    verified = verify(_noting(_numbered_rows_of(connection), wanted, hashes), end, fits, tell)
-    if verified.broken or end is None:
+    verified = verify(_record_hash(_numbered_rows_of(connection), wanted, hashes), head, fits, report)
+    if verified.broken or head is None:
         return verified
     stray = stray_payload(connection)
     if stray is not None:
-        return replace(verified, broken=f"entry {stray} is missing: an order without a decision stands there")
-    rows = verify_rows(connection, end.rows_number, end.rows_hash, anchor.rows if anchor else 0)
+        return replace(verified, broken=f"entry {stray} is missing: there is an order without a decision")
+    rows = verify_rows(connection, head.rows_number, head.rows_hash, anchor.rows if anchor else 0)
     broken = rows.broken
     if not broken and anchor is not None:
-        then = signed_head(wanted, hashes.get(wanted, GENESIS), anchor.rows, rows.asked or GENESIS)
+        then = signed_head(wanted, hashes.get(wanted, GENESIS), anchor.rows, rows.requested or GENESIS)
         if hashlib.sha256(then).digest() != anchor.digest:
-            broken = f"the ledger never had the end {anchor.entries}:{anchor.rows}: it was written anew since, or cut"
-    return replace(verified, broken=broken, rows=rows.rows, links=end.rows_number, end=end.digest)
+            broken = f"the ledger never had the head {anchor.entries}:{anchor.rows}: it was rewritten since, or cut"
+    return replace(verified, broken=broken, rows=rows.rows, links=head.rows_number, head=head.digest)
 
 
-def _noting(rows: Iterator[Any], sequence: int, hashes: dict[int, bytes]) -> Iterator[Any]:
+def _record_hash(rows: Iterator[Any], sequence: int, hashes: dict[int, bytes]) -> Iterator[Any]:
     for row in rows:
         if row.sequence == sequence:
             hashes[sequence] = row.hash
         yield row
 
 
-def end_of(connection: Connection) -> End | None:
-    """The stated end; None where it is missing, or is none."""
+def read_head(connection: Connection) -> ChainHead | None:
+    """Return the stated head; None if it is missing or invalid."""
     columns = (HEAD.c.sequence, HEAD.c.hash, HEAD.c.signature, HEAD.c.rows_number, HEAD.c.rows_hash)
     rows = connection.execute(sa.select(*columns)).all()
     whole = len(rows) == 1 and list(map(type, rows[0])) == [int, bytes, bytes, int, bytes]
-    return End(*rows[0]) if whole else None
+    return ChainHead(*rows[0]) if whole else None
 
 
 def stray_payload(connection: Connection) -> int | None:
-    """The first payload that belongs to no decision."""
+    """Return the sequence number of the first payload without a decision; None for none."""
     query = sa.select(PAYLOADS.c.sequence).join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence, isouter=True)
     bad = sa.or_(ENTRIES.c.sequence.is_(None), ENTRIES.c.kind == int(Kind.ERASURE))
     return connection.execute(query.where(bad).order_by(PAYLOADS.c.sequence).limit(1)).scalar()
 
 
 @dataclass(frozen=True)
-class Place:
-    """An entry between its neighbours: the hash before it, its own, how many entries there are, and what does not fit."""
+class EntryCheck:
+    """An entry and its neighbours: the hash before it, its own hash, the number of entries, and what is wrong."""
 
     before: bytes
     hash: bytes
@@ -149,64 +152,64 @@ class Place:
     problem: str = ""
 
 
-def verify_place(connection: Connection, sequence: int) -> Place:
-    """Compute an entry's hash and its payload's commitment anew, and that of the entry behind it, if there is one."""
+def verify_entry(connection: Connection, sequence: int) -> EntryCheck:
+    """Check an entry: recompute its hash, the commitment to its payload, and the hash of the entry after it, if any."""
     near = _ALL.where(ENTRIES.c.sequence.between(sequence - 1, sequence + 1)).order_by(ENTRIES.c.sequence)
     rows = {row.sequence: row for row in connection.execute(near)}
-    end = end_of(connection)
+    head = read_head(connection)
     own, after = rows.get(sequence), rows.get(sequence + 1)
     before = GENESIS if sequence == 1 else rows[sequence - 1].hash if sequence - 1 in rows else NOTHING
-    entries = end.sequence if end else 0
+    entries = head.sequence if head else 0
     if own is None or not before:
-        return Place(before, NOTHING, entries, "the entry, or the one before it, is missing")
+        return EntryCheck(before, NOTHING, entries, "the entry, or the one before it, is missing")
     problem = ""
-    if _hash(before, own) != own.hash:
+    if _compute_hash(before, own) != own.hash:
         problem = "the entry was changed, or is not the one that was written there"
-    elif own.kept is not None and _commitment(own) != own.commitment:
+    elif own.kept is not None and _compute_commitment(own) != own.commitment:
         problem = "the order or the answer is not what was written"
-    elif after is not None and _hash(own.hash, after) != after.hash:
-        problem = "the entry behind it does not continue from it"
-    elif after is None and (end is None or (end.sequence, end.hash) != (sequence, own.hash)):
-        problem = "the chain was cut behind it: its stated end is another"
-    return Place(before, own.hash, entries, problem)
+    elif after is not None and _compute_hash(own.hash, after) != after.hash:
+        problem = "the entry after it does not continue from it"
+    elif after is None and (head is None or (head.sequence, head.hash) != (sequence, own.hash)):
+        problem = "the chain was cut after it: the ledger states another head"
+    return EntryCheck(before, own.hash, entries, problem)
 
 
-def _hash(before: bytes, row: Any) -> bytes:
+def _compute_hash(before: bytes, row: Any) -> bytes:
     return entry_hash(before, row.sequence, row.kind, row.entry_id, row.at, row.decision, row.facts, row.commitment)
 
 
-def _commitment(row: Any) -> bytes:
+def _compute_commitment(row: Any) -> bytes:
     return commit_to(row.salt, row.transaction_id, row.user_id, row.content_digest, row.payload)
 
 
 def verify(
-    rows: Iterator[Any], end: End | None, fits: Fits | None, tell: Callable[[int], None] = lambda entries: None
-) -> Verified:
-    """Walk entries in order. `fits` checks the signature of the end; without it, cuts at the end cannot be seen.
+    rows: Iterator[Any], head: ChainHead | None, fits: Fits | None, report: Callable[[int], None] = lambda entries: None
+) -> Verification:
+    """Verify entries in order. `fits` checks the signature of the head; without it, a cut chain cannot be detected.
 
-    `tell` hears now and then how many entries were seen.
+    `report` is called regularly with the number of entries so far.
     """
     before, expected, missing = GENESIS, 1, dict[str, int]()
     erased: list[bytes] = []
     hash_of, commitment_of = entry_hash, commit_to
     for row in rows:
-        sequence, kind, entry_id, at, decision, facts, commitment, stated, kept, *personal = row
+        sequence, kind, entry_id, at, decision, facts, commitment, stated, payload_sequence, *personal = row
         if sequence != expected:
-            return Verified(expected - 1, f"entry {expected} is missing: after {expected - 1} comes {sequence}")
+            return Verification(expected - 1, f"entry {expected} is missing: after {expected - 1} comes {sequence}")
         try:
             computed = hash_of(before, sequence, kind, entry_id, at, decision, facts, commitment)
         except _ODD_TYPES:
             computed = NOTHING
         if computed != stated:
-            return Verified(expected - 1, f"entry {sequence} was changed, or is not the one that was written there")
-        if kept is not None:
+            return Verification(expected - 1, f"entry {sequence} was changed, or is not the one that was written there")
+        if payload_sequence is not None:
             transaction_id, user_id, digest, salt, payload, *numbers = personal
             try:
                 same = commitment_of(salt, transaction_id, user_id, digest, payload) == commitment
             except _ODD_TYPES:
                 same = False
             if not same or (numbers and _memory_number(facts) != numbers[0]):
-                return Verified(
+                return Verification(
                     expected - 1, f"entry {sequence} was changed: its order or answer is not what was written"
                 )
         elif kind != Kind.ERASURE:
@@ -215,29 +218,31 @@ def verify(
             erased.append(facts)
         before, expected = computed, expected + 1
         if not sequence % CHUNK:
-            tell(sequence)
-    tell(expected - 1)
+            report(sequence)
+    report(expected - 1)
     named = {name for content in erased for name in ErasureFacts.FromString(content).decision_ids}
-    return _ended(before, expected - 1, missing, named, end, fits)
+    return _check_head(before, expected - 1, missing, named, head, fits)
 
 
 def _memory_number(facts: bytes) -> int | None:
     return DecisionFacts.FromString(facts).memory_number or None
 
 
-def _ended(
-    last: bytes, entries: int, missing: dict[str, int], erased: set[str], end: End | None, fits: Fits | None
-) -> Verified:
-    if end is None:
-        return Verified(entries, f"entry {entries + 1} is missing: the ledger does not say where it ends")
-    if end.sequence > entries:
-        return Verified(entries, f"entry {entries + 1} is missing: the chain was cut, it ended with {end.sequence}")
+def _check_head(
+    last: bytes, entries: int, missing: dict[str, int], erased: set[str], head: ChainHead | None, fits: Fits | None
+) -> Verification:
+    if head is None:
+        return Verification(entries, f"entry {entries + 1} is missing: the ledger states no head")
+    if head.sequence > entries:
+        return Verification(
+            entries, f"entry {entries + 1} is missing: the chain was cut, it ended with {head.sequence}"
+        )
     lost = [sequence for entry_id, sequence in missing.items() if entry_id not in erased]
     if lost:
-        return Verified(min(lost) - 1, f"entry {min(lost)} has lost its order and answer, and no erasure names it")
-    if end.sequence < entries or end.hash != last:
-        return Verified(end.sequence, f"entry {min(end.sequence + 1, entries)} was not written by the ledger")
-    signed = end.signature != NOTHING
-    if fits is not None and entries and not (signed and fits(end.signature, end.signed)):
-        return Verified(entries - 1, f"entry {entries} is not the signed end of the chain")
-    return Verified(entries, signed=signed)
+        return Verification(min(lost) - 1, f"entry {min(lost)} has lost its order and answer, and no erasure names it")
+    if head.sequence < entries or head.hash != last:
+        return Verification(head.sequence, f"entry {min(head.sequence + 1, entries)} was not written by the ledger")
+    signed = head.signature != NOTHING
+    if fits is not None and entries and not (signed and fits(head.signature, head.signed)):
+        return Verification(entries - 1, f"entry {entries} is not the signed head of the chain")
+    return Verification(entries, signed=signed)

@@ -1,1 +1,1 @@
-"""Copies of a ledger: backups while it serves, restoring them, and the check of a ledger before it serves."""
+"""Copies of a ledger: backups while it serves, their restore, and the check of a ledger before it serves."""

@@ -1,13 +1,20 @@
-"""What is checked of a ledger before it serves: that its file is whole, and that its end is what was written last."""
+"""Checks a ledger before it serves: that its file is undamaged, and that its head is what was written last."""
 
 import contextlib
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.audit.verify import End, end_of, verify_place
-from agent_server.database.copies import damage_of, refuse_remnants
-from agent_server.database.engine import LedgerError, connect_reading, is_in_memory, path_of, snapshot, unusable
+from agent_server.audit.verify import ChainHead, read_head, verify_entry
+from agent_server.database.copies import find_damage, refuse_remnants
+from agent_server.database.engine import (
+    LedgerError,
+    connect_reading,
+    is_in_memory,
+    path_of,
+    snapshot,
+    unusable_database,
+)
 from agent_server.ledger.chain import GENESIS, Signer
 from agent_server.ledger.migrate import NEWEST, revision_of
 from agent_server.ledger.protected_rows import link_hash
@@ -16,66 +23,66 @@ from agent_server.ledger.transaction import check_head
 from runtime.telemetry.logging import get_logger
 
 CHECK_SECONDS = 20.0
-"""How long a start waits for the check of a large file; `vouch ledger check` has no limit."""
+"""Limit for the check of a large file at the start. `vouch ledger check` has none."""
 _ADVICE = "restore a backup by `vouch ledger restore`"
 _log = get_logger()
 
 
 def check_ledger(url: str, signer: Signer | None = None, within_seconds: float | None = CHECK_SECONDS) -> None:
-    """Raise LedgerError where a ledger cannot serve; it is only read. One that is not there yet can.
+    """Raise LedgerError if a ledger cannot serve. It only reads, and accepts a ledger that does not exist yet.
 
-    Without a `signer` the signature is not looked at.
+    Without a `signer` the signature is not checked.
     """
     path = path_of(url)
     if path is not None:
         refuse_remnants(path)
         if not path.exists():
             return
-        damage = damage_of(path, within_seconds)
+        damage = find_damage(path, within_seconds)
         if damage is None:
-            _log.warning("the check of the ledger's file was not finished in time", seconds=within_seconds)
+            _log.warning("ledger file check did not finish in time", seconds=within_seconds)
         elif damage:
             raise LedgerError(
-                f"the ledger {path} is damaged, or the log beside it is another one's ({damage}): {_ADVICE}"
+                f"the ledger {path} is damaged, or the log next to it is not its own ({damage}); {_ADVICE}"
             )
     elif is_in_memory(url):
         return
     engine = connect_reading(url)
     try:
         with snapshot(engine) as connection:
-            check_end(connection, signer)
+            check_stored_head(connection, signer)
     except sa.exc.SQLAlchemyError as error:
-        raise unusable(error) from error
+        raise unusable_database(error) from error
     finally:
         engine.dispose()
 
 
-def check_end(connection: Connection, signer: Signer | None) -> None:
-    """Raise LedgerError where the end of either chain is not the one that was written last, or not signed by the signer."""
+def check_stored_head(connection: Connection, signer: Signer | None) -> None:
+    """Raise LedgerError if the head of either chain is not what was written last, or is not signed by the signer."""
     if revision_of(connection) != NEWEST:
         return  # it is migrated first
-    end = end_of(connection)
-    problem = "it does not say where it ends" if end is None else _problem_of(connection, end)
+    head = read_head(connection)
+    problem = "it states no head" if head is None else _find_problem(connection, head)
     if problem:
-        raise LedgerError(f"the end of the ledger is damaged ({problem}): see `vouch audit verify`, then {_ADVICE}")
+        raise LedgerError(f"the head of the ledger is damaged ({problem}); see `vouch audit verify`, then {_ADVICE}")
     if signer is not None:
         check_head(connection.execute(sa.select(HEAD)).one(), signer)
 
 
-def _problem_of(connection: Connection, end: End) -> str:
+def _find_problem(connection: Connection, head: ChainHead) -> str:
     newest = connection.execute(sa.select(sa.func.max(ENTRIES.c.sequence))).scalar() or 0
-    if newest != end.sequence:
-        return f"it states {end.sequence} entries, and the newest one is {newest}"
-    problem = verify_place(connection, newest).problem if newest else ""
-    return problem or _problem_of_rows(connection, end.rows_number, end.rows_hash)
+    if newest != head.sequence:
+        return f"it states {head.sequence} entries, and the newest one is {newest}"
+    problem = verify_entry(connection, newest).problem if newest else ""
+    return problem or _find_row_problem(connection, head.rows_number, head.rows_hash)
 
 
-def _problem_of_rows(connection: Connection, number: int, end: bytes) -> str:
+def _find_row_problem(connection: Connection, number: int, head: bytes) -> str:
     newest = sa.select(ROW_CHANGES).order_by(ROW_CHANGES.c.number.desc()).limit(2)
     rows = connection.execute(newest).all()
     before = rows[1].hash if len(rows) > 1 else GENESIS
     found, stated = (rows[0].number, rows[0].hash) if rows else (0, GENESIS)
     with contextlib.suppress(TypeError):
-        if (found, stated) == (number, end) and (not rows or link_hash(before, found, rows[0].content) == stated):
+        if (found, stated) == (number, head) and (not rows or link_hash(before, found, rows[0].content) == stated):
             return ""
     return f"row change {number} is missing, or is not what was written"

@@ -1,1 +1,1 @@
-"""Casework: who has a case until when, and what becomes of it."""
+"""Cases: orders that need a person, their claims, verdicts and blind reviews."""

@@ -1,4 +1,4 @@
-"""What reviewers see of decisions: nothing that would sway a verdict that is yet to be given."""
+"""The view of decisions for reviewers: without anything that could influence a pending verdict."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,6 +50,6 @@ def without_advice(answer: pb.ReviewResponse) -> pb.ReviewResponse:
 
 
 def first_hidden() -> Query[int | None]:
-    """Return a query for the sequence number of the first hidden decision; it gives None for none."""
+    """Return a query for the sequence number of the first hidden decision; it returns None for none."""
     query = sa.select(sa.func.min(CASES.c.hidden_entry)).where(UNRESOLVED)
     return lambda connection: connection.execute(query).scalar()

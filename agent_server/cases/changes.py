@@ -1,7 +1,7 @@
-"""What happens to cases, told to whoever watches: one reading of the ledger for all watchers of a process.
+"""The feed of changes to cases. One task of a process reads them from the ledger for all its watchers.
 
-Changes are numbered in the order of commits, so whoever comes back with the number of the last one misses none, at another
-agent too.
+Changes are numbered in the order of commits. So a watcher that resumes from the number of its last change misses none,
+at any agent.
 """
 
 import asyncio
@@ -23,42 +23,42 @@ from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import InvalidRequest, Unavailable
 
-LOOK_SECONDS = 0.1
-QUIET_SECONDS = 20.0
-"""After so long without a change watchers hear that there was none: it keeps the ways to them open."""
-KEPT = 100_000
-"""So many changes are kept: who comes back with an older one has to list the cases anew."""
-_IN_MEMORY, _AT_ONCE = 2000, 500
+POLL_SECONDS = 0.1
+KEEPALIVE_SECONDS = 20.0
+"""Watchers get an empty message after this time without a change, which keeps their connections open."""
+MAX_CHANGES = 100_000
+"""Limit of stored changes. A watcher with an older cursor has to list the cases again."""
+_BUFFER_SIZE, _BATCH_SIZE = 2000, 500
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something that happened to a case, and the case's row when it was read; None where the case is gone."""
+    """A change to a case, and the case's row at the time of reading; None if the case no longer exists."""
 
     number: int
     kind: cases.CaseEventKind
     row: Any
 
     def to_proto(self, viewer: str | None) -> cases.WatchCasesResponse:
-        """The change as a viewer may see it."""
+        """Return the change as a viewer may see it."""
         case = None if self.row is None else case_of(self.row, viewer)
         return cases.WatchCasesResponse(cursor=self.number, kind=self.kind, case=case)
 
 
 def newest_change(connection: Connection) -> int:
-    """The number of the newest change; 0 where there is none."""
+    """Return the number of the newest change; 0 for none."""
     return int(connection.execute(sa.select(sa.func.max(CASE_CHANGES.c.change))).scalar() or 0)
 
 
 def oldest_change(connection: Connection) -> int:
-    """The number of the oldest change that is kept; 0 where there is none."""
+    """Return the number of the oldest stored change; 0 for none."""
     return int(connection.execute(sa.select(sa.func.min(CASE_CHANGES.c.change))).scalar() or 0)
 
 
-def changes_behind(number: int) -> Query[list[Change]]:
-    """The next changes behind a number."""
+def changes_after(number: int) -> Query[list[Change]]:
+    """Return a query for the next changes after a number."""
     chosen = (
-        sa.select(CASE_CHANGES).where(CASE_CHANGES.c.change > number).order_by(CASE_CHANGES.c.change).limit(_AT_ONCE)
+        sa.select(CASE_CHANGES).where(CASE_CHANGES.c.change > number).order_by(CASE_CHANGES.c.change).limit(_BATCH_SIZE)
     )
 
     def read(connection: Connection) -> list[Change]:
@@ -70,24 +70,25 @@ def changes_behind(number: int) -> Query[list[Change]]:
 
 
 def drop_old(tx: LedgerTransaction) -> None:
-    """Drop all but the newest KEPT changes."""
+    """Delete all but the newest MAX_CHANGES changes."""
     newest = tx.execute(sa.select(sa.func.max(CASE_CHANGES.c.change))).scalar() or 0
-    tx.execute(CASE_CHANGES.delete().where(CASE_CHANGES.c.change <= newest - KEPT))
+    tx.execute(CASE_CHANGES.delete().where(CASE_CHANGES.c.change <= newest - MAX_CHANGES))
 
 
 class CaseFeed:
-    """Reads changes while somebody watches, and hands them to all watchers."""
+    """Reads changes while there are watchers, and passes them to all watchers."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._recent: deque[Change] = deque(maxlen=_IN_MEMORY)
+        self._recent: deque[Change] = deque(maxlen=_BUFFER_SIZE)
         self._last, self._watchers, self._closed = 0, 0, False
-        self._news: asyncio.Future[None] | None = None
+        self._next_change: asyncio.Future[None] | None = None
         self._reading, self._watched = False, asyncio.Event()
         self._starting = asyncio.Lock()
 
     async def watch(self, cursor: int, viewer: str | None) -> AsyncIterator[cases.WatchCasesResponse]:
-        """Every change behind `cursor` once, in order; from now on where it is 0. It ends when the agent stops.
+        """Yield every change after `cursor` once, in order; if it is 0, every change from now on. End when the agent
+        stops.
 
         Raises InvalidRequest, Unavailable.
         """
@@ -98,29 +99,29 @@ class CaseFeed:
                 await self._check(cursor)
             else:
                 cursor = self._last
-            yield cases.WatchCasesResponse(cursor=cursor)  # so that the caller knows that it watches, and from where
+            yield cases.WatchCasesResponse(cursor=cursor)  # confirms that the watch began, and where
             while not self._closed:
-                changes = await self._behind(cursor)
+                changes = await self._changes_after(cursor)
                 for change in changes:
                     yield change.to_proto(viewer)
                     cursor = change.number
-                if not changes and not await self._something_new():
+                if not changes and not await self._wait_for_change():
                     yield cases.WatchCasesResponse(cursor=cursor)
         finally:
             self._watchers -= 1
 
     def close(self) -> None:
-        """End all watching."""
+        """End all watches."""
         self._closed = True
-        self._tell()
+        self._notify()
 
     async def drop_old_changes(self) -> None:
-        """Drop all but the newest KEPT changes, unless the ledger is unavailable."""
+        """Delete all but the newest MAX_CHANGES changes, unless the ledger is unavailable."""
         with contextlib.suppress(Unavailable):
             await self._ledger.write(drop_old)
 
     async def read_changes(self) -> None:
-        """Read changes whenever somebody watches, until cancelled. After a failure it goes on behind the last change read."""
+        """Read changes while there are watchers, until cancelled. After a failure, resume after the last change."""
         while True:
             await self._watched.wait()
             await self._read()
@@ -136,49 +137,48 @@ class CaseFeed:
                 self._watched.set()
 
     async def _check(self, cursor: int) -> None:
-        """Refuse a cursor that would miss changes, or that is none of this ledger's."""
+        """Raise InvalidRequest for a cursor that would miss changes, or that is not from this ledger."""
         oldest, newest = await self._ledger.read(
             lambda connection: (oldest_change(connection), newest_change(connection))
         )
         if cursor > newest or cursor + 1 < oldest:
-            raise InvalidRequest(
-                [("cursor", "is none of the changes that are kept: list the cases, and watch from there")]
-            )
+            raise InvalidRequest([("cursor", "is not among the recorded changes; list the cases and watch from there")])
 
-    async def _behind(self, cursor: int) -> list[Change]:
-        """What is known behind a cursor: from memory, or from the ledger where that does not reach back so far."""
+    async def _changes_after(self, cursor: int) -> list[Change]:
+        """Return the known changes after a cursor: from the buffer, or from the ledger if the buffer begins later."""
         if cursor >= self._last:
             return []
         first = self._recent[0].number if self._recent else self._last + 1
         if cursor + 1 < first:
-            return await self._ledger.read(changes_behind(cursor))
-        # Numbers may have gaps: those whose transaction was not committed.
-        behind = next(place for place, change in enumerate(self._recent) if change.number > cursor)
-        return list(islice(self._recent, behind, None))
+            return await self._ledger.read(changes_after(cursor))
+        # Numbers may have gaps: those of transactions that were not committed.
+        start = next(index for index, change in enumerate(self._recent) if change.number > cursor)
+        return list(islice(self._recent, start, None))
 
-    async def _something_new(self) -> bool:
-        if self._news is None or self._news.done():
-            self._news = asyncio.get_running_loop().create_future()
+    async def _wait_for_change(self) -> bool:
+        """Wait for the next change; return False if there is none within KEEPALIVE_SECONDS."""
+        if self._next_change is None or self._next_change.done():
+            self._next_change = asyncio.get_running_loop().create_future()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_SECONDS):
-                await asyncio.shield(self._news)
+            async with asyncio.timeout(KEEPALIVE_SECONDS):
+                await asyncio.shield(self._next_change)
                 return True
         return False
 
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+    def _notify(self) -> None:
+        if self._next_change is not None and not self._next_change.done():
+            self._next_change.set_result(None)
 
     async def _read(self) -> None:
-        """While somebody watches."""
+        """Read changes while there are watchers."""
         while self._watchers:
             try:
-                changes = await self._ledger.read(changes_behind(self._last))
+                changes = await self._ledger.read(changes_after(self._last))
             except Unavailable:
                 changes = []
             if changes:
                 self._recent.extend(changes)
                 self._last = changes[-1].number
-                self._tell()
-            if len(changes) < _AT_ONCE:
-                await asyncio.sleep(LOOK_SECONDS)
+                self._notify()
+            if len(changes) < _BATCH_SIZE:
+                await asyncio.sleep(POLL_SECONDS)

@@ -1,6 +1,7 @@
-"""The history of cases. That one was opened stands in the case itself: the first event is made of it, and those kept follow.
+"""The history of a case, and the list of changes that watchers read.
 
-Everything that watchers are told of stands in the list of changes too.
+The first event, that a case was opened, is made from the case itself. Later events are rows of CASE_EVENTS. Each of
+them, and each change that is no event, is a row of CASE_CHANGES too.
 """
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ OPENED_NUMBER = 1
 def add_event(
     tx: LedgerTransaction, case_id: str, at: int, kind: cases.CaseEventKind, actor: str = "", text: str = ""
 ) -> int:
-    """Add what happened to a case; its place in the history is returned."""
+    """Add an event to a case's history; return its number there."""
     latest = sa.select(sa.func.max(CASE_EVENTS.c.number)).where(CASE_EVENTS.c.case_id == case_id)
     number = int(tx.execute(latest).scalar() or OPENED_NUMBER) + 1
     row = {"case_id": case_id, "number": number, "at": at, "kind": int(kind), "actor": actor, "text": text}
@@ -25,5 +26,5 @@ def add_event(
 
 
 def add_change(tx: LedgerTransaction, case_id: str, kind: cases.CaseEventKind) -> None:
-    """Let watchers know what happened to a case."""
+    """Add a change to the list that watchers read."""
     tx.insert(CASE_CHANGES, {"case_id": case_id, "kind": int(kind)})

@@ -1,6 +1,6 @@
 """Every change of a case's state, in the transaction that locks the head of the ledger. `states` says what is allowed.
 
-Whoever changes a case calls a function of this module: reviewers by way of `claims` and `verdicts`, the policy by way of
+Callers change a case only through this module: reviewers by way of `claims` and `verdicts`, the policy by way of
 `recording` and `rescoring`, erasure by way of `close_unresolved`.
 """
 
@@ -38,13 +38,14 @@ _NEW: Final[Mapping[str, Any]] = {
     "status": cases.CASE_STATUS_OPEN, "reviewer": "", "resolved_at": None, "verdict": 0, "note": "", "abuse_type": "",
     "reason_code": "", "claim_token": 0, "claimed_until": None, "claimed_at": None,
 }  # fmt: skip
-"""What all cases have when they are opened."""
+"""Columns of every case when it is opened."""
 
 
 @dataclass(frozen=True)
 class NewCase:
-    """A case to open: its id, why, how long it may wait, whether two reviewers have to agree, and the right verdict where its
-    order is a golden one.
+    """A case to open, and how long it may wait.
+
+    `held` cases need two reviewers who agree. `golden` is the right verdict if the order is a golden one.
     """
 
     case_id: str
@@ -83,7 +84,7 @@ def state_of(case: Any, now: int) -> State:
 
 
 def change_state(tx: LedgerTransaction, case: Any, event: Event, now: int, **values: Any) -> None:
-    """Apply an event to a case and set other columns with it. Raises NotAvailable where the state does not allow it."""
+    """Apply an event to a case and set other columns with it. Raises NotAvailable if the state does not allow it."""
     state = next_state(state_of(case, now), event)
     if state is None:
         raise not_available("case is claimed by another reviewer or resolved", case.status)
@@ -110,8 +111,8 @@ def open_case(
 def open_blind_review(tx: LedgerTransaction, case: Any, now: int, *, round_: int, hidden: int | None) -> None:
     """Open another review of a case's order: `case` is its row from before the verdict.
 
-    `hidden` is the sequence number of the decision that no reviewer sees before this review is resolved. Nothing tells such a
-    case from others: it is as urgent, and due after the same time.
+    `hidden` is the sequence number of the decision that no reviewer sees before this review is resolved. A blind review
+    looks like any other case: it is as urgent, and due after the same time.
     """
     row = {
         **case._mapping, **_NEW, "case_id": new_id(), "opened_by": case.sequence, "opened_at": now, "round": round_,
@@ -125,9 +126,9 @@ def open_blind_review(tx: LedgerTransaction, case: Any, now: int, *, round_: int
 def attach_decision(
     tx: LedgerTransaction, case_id: str, event: Event, transaction: Transaction, answer: pb.ReviewResponse, sequence: int
 ) -> None:  # fmt: skip
-    """Attach a case to a later decision on its order. It is closed where that needs no person.
+    """Attach a case to a later decision on its order. Close it if that decision needs no person.
 
-    `event` is REVISE or RESCORE: what the case has to allow where the decision still needs a person.
+    `event` is REVISE or RESCORE. The state of the case has to allow it if the decision still needs a person.
     """
     case, now = read_case(tx, case_id), microseconds(answer.decided_at)
     columns = _decision_columns(transaction, answer, sequence)
@@ -152,7 +153,7 @@ def resolve_case(
 
 
 def close_unresolved(tx: LedgerTransaction, chosen: sa.ColumnElement[bool]) -> None:
-    """Close those of the chosen cases that wait for a person, without a verdict: their orders were erased."""
+    """Close those of the chosen cases that are unresolved, without a verdict: their orders were erased."""
     for case in tx.execute(sa.select(CASES).where(chosen, UNRESOLVED)).all():
         change_state(
             tx, case, Event.ERASE, tx.now, resolved_at=tx.now, claimed_until=None, claimed_at=None, reviewer=""

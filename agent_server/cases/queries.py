@@ -1,8 +1,8 @@
-"""Cases that are read from the ledger, in messages, as somebody may see them.
+"""Queries for cases, as messages, limited to what a viewer may see.
 
-While a second or third look at an order is not done, whoever reviews sees in all cases of the order neither a verdict of
-somebody else nor by whom it is, nor what the agent recommends and why. A `viewer` is the name of such a reviewer; None sees
-everything.
+While a blind review of an order is unresolved, reviewers do not see the verdicts of others on that order, nor who gave
+them, nor the agent's recommendation and reasons. This holds for all cases of the order. `viewer` is the name of such a
+reviewer; None sees everything.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from contract.abuse_types import likeliest
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.ledger_entry_pb2 import DecisionPayload
 
-_LOOKS = CASES.alias("looks")
-FIRST_LOOK = sa.case((CASES.c.review_of != "", CASES.c.review_of), else_=CASES.c.case_id)
-"""The case that the others of an order are about."""
-_PENDING = sa.exists().where(_LOOKS.c.review_of == FIRST_LOOK, _LOOKS.c.status != cases.CASE_STATUS_RESOLVED)
+_REVIEWS = CASES.alias("reviews")
+FIRST_CASE = sa.case((CASES.c.review_of != "", CASES.c.review_of), else_=CASES.c.case_id)
+"""The id of the first case of an order: blind reviews refer to it."""
+_PENDING = sa.exists().where(_REVIEWS.c.review_of == FIRST_CASE, _REVIEWS.c.status != cases.CASE_STATUS_RESOLVED)
 _WITHHELD = sa.and_(_PENDING, CASES.c.status == cases.CASE_STATUS_RESOLVED)
 _CASE = sa.select(
     *CASES.c, ENTRIES.c.entry_id, PAYLOADS.c.transaction_id, PAYLOADS.c.payload, _PENDING.label("pending")
@@ -36,8 +36,8 @@ _CASE = sa.select(
 
 
 def case_of(row: Any, viewer: str | None = None) -> cases.Case:
-    """A case from a row of _CASE, as `viewer` may see it."""
-    hides = _hides(row, viewer)
+    """Return a case from a row of _CASE, as `viewer` may see it."""
+    hides = _hides_verdict(row, viewer)
     case = cases.Case(
         case_id=row.case_id,
         transaction_id=row.transaction_id or "",
@@ -56,7 +56,7 @@ def case_of(row: Any, viewer: str | None = None) -> cases.Case:
         case.resolved_at.CopyFrom(timestamp(row.resolved_at))
     if row.claimed_until is not None:
         case.claimed_until.CopyFrom(timestamp(row.claimed_until))
-    if not _without_advice(row, viewer):
+    if not _hides_advice(row, viewer):
         case.recommendation = row.recommendation
     if not hides:
         case.verdict, case.note = row.verdict, row.note
@@ -67,7 +67,7 @@ def case_of(row: Any, viewer: str | None = None) -> cases.Case:
 
 
 def _describe(case: cases.Case, payload: DecisionPayload) -> None:
-    """Say what the order is worth and what it looks like."""
+    """Set the amount, the currency and the likely kind of abuse from the order's payload."""
     order = payload.transaction
     if order.HasField("order_amount"):
         case.order_amount = order.order_amount
@@ -76,19 +76,19 @@ def _describe(case: cases.Case, payload: DecisionPayload) -> None:
         case.likely_abuse = likeliest(payload.answer.ml_prediction.abuse_type_scores)
 
 
-def _hides(row: Any, viewer: str | None) -> bool:
-    """Whether a case does not show what was said of it: another look at its order is not done, and the viewer said it not."""
+def _hides_verdict(row: Any, viewer: str | None) -> bool:
+    """Return whether a case hides its verdict: another's, while a further review of the order is unresolved."""
     return viewer is not None and row.pending and row.reviewer != viewer
 
 
-def _without_advice(row: Any, viewer: str | None) -> bool:
-    """Whether a case does not show what the agent recommends: in another look, and in all while one is not done."""
-    return viewer is not None and (row.round > 1 or _hides(row, viewer))
+def _hides_advice(row: Any, viewer: str | None) -> bool:
+    """Return whether a case hides the recommendation: in blind reviews, and in all cases while one is unresolved."""
+    return viewer is not None and (row.round > 1 or _hides_verdict(row, viewer))
 
 
 @dataclass(frozen=True)
 class CaseFilter:
-    """Which cases are looked for; 0 and empty mean any. By priority, or newest first."""
+    """Which cases are listed, and whether by priority or newest first. 0 and empty mean any."""
 
     status: int = 0
     reason: int = 0
@@ -97,23 +97,23 @@ class CaseFilter:
 
 
 Place = tuple[int, str]
-"""Where a page of cases ends: the number that they are sorted by, and the case's id."""
+"""Cursor of a page of cases: the sort key and the id of its last case."""
 
 
 def case_page(
-    wanted: CaseFilter, after: Place | None, size: int, viewer: str | None = None
+    filters: CaseFilter, after: Place | None, size: int, viewer: str | None = None
 ) -> Query[tuple[list[cases.Case], Place | None]]:
-    """A page of cases, bounded in bytes as Page is, and the place that the next one starts behind."""
-    key = CASES.c.urgency if wanted.by_priority else -CASES.c.opened_by
+    """Return a query for a page of cases, limited in bytes as Page is, and the cursor of the next page."""
+    key = CASES.c.urgency if filters.by_priority else -CASES.c.opened_by
     at_once = min(size, ROWS_AT_ONCE)
     query = _CASE.order_by(key, CASES.c.case_id).limit(at_once + 1)
     for column, value in (
-        (CASES.c.status, wanted.status), (CASES.c.reason, wanted.reason), (CASES.c.reviewer, wanted.reviewer)
+        (CASES.c.status, filters.status), (CASES.c.reason, filters.reason), (CASES.c.reviewer, filters.reviewer)
     ):  # fmt: skip
         if value:
             query = query.where(column == value)
-    if wanted.reviewer and viewer not in (None, wanted.reviewer):
-        query = query.where(sa.not_(_WITHHELD))  # whose verdict it is does not show, so that it is not found by that
+    if filters.reviewer and viewer not in (None, filters.reviewer):
+        query = query.where(sa.not_(_WITHHELD))  # the filter must not reveal whose verdict is hidden
 
     def behind(place: Place | None) -> sa.Select[Any]:
         if place is None:
@@ -127,7 +127,7 @@ def case_page(
             for row in rows[:at_once]:
                 if not page.add(case_of(row, viewer)):
                     return page.messages, place
-                place = (row.urgency if wanted.by_priority else -row.opened_by, row.case_id)
+                place = (row.urgency if filters.by_priority else -row.opened_by, row.case_id)
                 if page.is_full:
                     return page.messages, place if len(rows) > at_once or row is not rows[-1] else None
             if len(rows) <= at_once:
@@ -137,7 +137,7 @@ def case_page(
 
 
 def whole_case(case_id: str, viewer: str | None = None) -> Query[cases.GetCaseResponse | None]:
-    """A case with its order, its latest decision and its history."""
+    """Return a query for a case with its order, its latest decision and its history."""
 
     def read(connection: Connection) -> cases.GetCaseResponse | None:
         row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
@@ -145,26 +145,28 @@ def whole_case(case_id: str, viewer: str | None = None) -> Query[cases.GetCaseRe
             return None
         events, truncated = latest_events(connection, row, viewer)
         whole = cases.GetCaseResponse(case=case_of(row, viewer), events=events, events_truncated=truncated)
-        decided = connection.execute(DECIDED.where(ENTRIES.c.sequence == _shown_entry(connection, row, viewer))).first()
-        if decided is not None:  # absent once the person was erased
+        decided = connection.execute(
+            DECIDED.where(ENTRIES.c.sequence == _visible_entry(connection, row, viewer))
+        ).first()
+        if decided is not None:  # None if the person was erased
             whole.transaction.CopyFrom(order_of(decided))
             answer = answer_of(decided)
-            whole.review.CopyFrom(without_advice(answer) if _without_advice(row, viewer) else answer)
+            whole.review.CopyFrom(without_advice(answer) if _hides_advice(row, viewer) else answer)
         return whole
 
     return read
 
 
-def _shown_entry(connection: Connection, row: Any, viewer: str | None) -> int:
-    """The decision that is shown with a case: not the verdict where that is hidden, but the decision that was judged."""
-    if not _hides(row, viewer) or row.round > 1:
+def _visible_entry(connection: Connection, row: Any, viewer: str | None) -> int:
+    """Return the decision that is shown with a case: the decision that was judged, if the verdict on it is hidden."""
+    if not _hides_verdict(row, viewer) or row.round > 1:
         return int(row.sequence)
     chosen = sa.select(CASES.c.sequence).where(CASES.c.review_of == row.case_id).order_by(CASES.c.round).limit(1)
     return int(connection.execute(chosen).scalar_one())
 
 
 def one_case(case_id: str, viewer: str | None = None) -> Query[cases.Case | None]:
-    """A case alone."""
+    """Return a query for a case without its order and history."""
 
     def read(connection: Connection) -> cases.Case | None:
         row = connection.execute(_CASE.where(CASES.c.case_id == case_id)).first()
@@ -174,16 +176,16 @@ def one_case(case_id: str, viewer: str | None = None) -> Query[cases.Case | None
 
 
 def events_of(connection: Connection, case: Any, viewer: str | None = None) -> list[cases.CaseEvent]:
-    """The history of a case, given its row, oldest first; without what others wrote where the case hides it."""
+    """Return the history of a case, given its row, oldest first, without what others wrote if the case hides it."""
     rows = connection.execute(_events(case).order_by(CASE_EVENTS.c.number))
-    return [_opened(case), *(_event(row, case, viewer) for row in rows)]
+    return [_opened_event(case), *(_event(row, case, viewer) for row in rows)]
 
 
 def latest_events(
-    connection: Connection, case: Any, viewer: str | None = None, most_bytes: int = PAGE_BYTES // 4
+    connection: Connection, case: Any, viewer: str | None = None, max_bytes: int = PAGE_BYTES // 4
 ) -> tuple[list[cases.CaseEvent], bool]:
-    """As `events_of`, but the latest ones where all would be too many bytes; and whether earlier ones are left out."""
-    page, latest = Page[cases.CaseEvent](None, most_bytes), _events(case).order_by(CASE_EVENTS.c.number.desc())
+    """Return the latest events that fit into `max_bytes`, oldest first, and whether earlier ones are left out."""
+    page, latest = Page[cases.CaseEvent](None, max_bytes), _events(case).order_by(CASE_EVENTS.c.number.desc())
     before = None
     while True:
         older = latest if before is None else latest.where(CASE_EVENTS.c.number < before)
@@ -193,19 +195,19 @@ def latest_events(
                 return page.messages[::-1], True
             before = row.number
         if len(rows) < ROWS_AT_ONCE:
-            return [_opened(case), *page.messages[::-1]], False
+            return [_opened_event(case), *page.messages[::-1]], False
 
 
 def _events(case: Any) -> sa.Select[Any]:
     return sa.select(CASE_EVENTS).where(CASE_EVENTS.c.case_id == case.case_id)
 
 
-def _opened(case: Any) -> cases.CaseEvent:
+def _opened_event(case: Any) -> cases.CaseEvent:
     return cases.CaseEvent(number=OPENED_NUMBER, at=timestamp(case.opened_at), kind=cases.CASE_EVENT_KIND_OPENED)
 
 
 def _event(row: Any, case: Any, viewer: str | None) -> cases.CaseEvent:
-    hides = _hides(case, viewer) and row.actor != viewer
+    hides = _hides_verdict(case, viewer) and row.actor != viewer
     return cases.CaseEvent(
         number=row.number,
         at=timestamp(row.at),
@@ -216,19 +218,19 @@ def _event(row: Any, case: Any, viewer: str | None) -> cases.CaseEvent:
 
 
 def case_rows(connection: Connection, case_ids: Sequence[str]) -> dict[str, Any]:
-    """Rows of cases by their ids, for `case_of`."""
+    """Return rows of cases by their ids, for `case_of`."""
     return {row.case_id: row for row in connection.execute(_CASE.where(CASES.c.case_id.in_(case_ids)))}
 
 
 def cases_on(connection: Connection, sequences: Sequence[int]) -> dict[int, list[Any]]:
-    """Rows of the cases that hang on decisions, for `case_of`, by the decision."""
+    """Return rows of the cases on decisions, for `case_of`, by the sequence number of the decision."""
     rows: dict[int, list[Any]] = {}
     for row in connection.execute(_CASE.where(CASES.c.sequence.in_(sequences)).order_by(CASES.c.opened_at)):
         rows.setdefault(row.sequence, []).append(row)
     return rows
 
 
-def opened_since(at: int) -> Query[int]:
-    """Return a query for the number of orders that went to people since a moment, without golden cases and blind reviews."""
+def count_opened_since(at: int) -> Query[int]:
+    """Return a query for the number of orders sent to review since a moment, without golden cases and blind reviews."""
     chosen = sa.select(sa.func.count()).where(CASES.c.opened_at >= at, CASES.c.round == 1, CASES.c.golden == 0)
     return lambda connection: int(connection.execute(chosen).scalar_one())

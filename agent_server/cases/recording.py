@@ -18,7 +18,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 class RecordDecision:
-    """Records a decision with its order. `answer` has no revision yet; `new_case` is opened where a person has to decide."""
+    """Records a decision with its order. `answer` has no revision yet; `new_case` opens if a person has to decide."""
 
     def __init__(
         self, transaction: Transaction, answer: pb.ReviewResponse, context: DecisionContext, new_case: NewCase
@@ -54,7 +54,7 @@ class RecordDecision:
 def _open_case_of(tx: LedgerTransaction, revisions: list[Revision]) -> str:
     """Return the case of the decision that is replaced, if it is open; empty for none.
 
-    Not a blind review: it is about what a reviewer judged, and not about what comes later.
+    Blind reviews do not count: they check an earlier verdict, not later content.
     """
     if not revisions:
         return ""

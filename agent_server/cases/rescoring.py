@@ -1,4 +1,4 @@
-"""Cases that were opened without a score are scored once the scorer is back; those that policy now decides are closed."""
+"""Scores cases without a score once the scorer is available, and closes those that the policy then decides."""
 
 import asyncio
 import contextlib
@@ -34,27 +34,27 @@ from runtime.telemetry.logging import get_logger
 from runtime.telemetry.tracebacks import traceback_frames
 
 AT_ONCE = 128
-MAKER = "rescoring"
-"""The caller of such revisions: no API key has a name with a colon or a space, nor is this one needed."""
+CALLER = "rescoring"
+"""The caller of such revisions."""
 SKIPPED = Counter("vouch_rescoring_skipped", "Unscored cases that were skipped since their record cannot be read")
 _log = get_logger()
 
 
-MAY_BE_RESCORED = (
+RESCORABLE = (
     CASES.c.reason == cases.CASE_REASON_UNSCORED, UNRESOLVED, CASES.c.legitimacy_score.is_(None),
     CASES.c.round == 1, sa.not_(CASES.c.held), CASES.c.golden == 0,
 )  # fmt: skip
-"""Of a case: nobody has judged its order, one person may, and it was never scored."""
+"""Conditions on a case: it was never scored, no person has judged its order, and one reviewer is enough."""
 
 
 def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:
-    """Cases without a score that nobody has judged, each with the row of its decision: those behind `after`, oldest first.
+    """Return a query for up to `size` cases to rescore after `after`, oldest first, each with the row of its decision.
 
-    No second or third looks, and none that needs two people: what these are about, people decide.
+    Blind reviews and cases that need two reviewers are left out: people decide those.
     """
     columns = DECIDED.add_columns(CASES.c.case_id, PAYLOADS.c.content_digest)
     joined = columns.join(CASES, CASES.c.sequence == ENTRIES.c.sequence)
-    query = joined.where(CASES.c.sequence > after, *MAY_BE_RESCORED).order_by(CASES.c.sequence).limit(size)
+    query = joined.where(CASES.c.sequence > after, *RESCORABLE).order_by(CASES.c.sequence).limit(size)
 
     def read(connection: Connection) -> list[tuple[str, Any]]:
         return [(row.case_id, row) for row in connection.execute(query)]
@@ -63,61 +63,63 @@ def unscored_cases(size: int, after: int = 0) -> Query[list[tuple[str, Any]]]:
 
 
 class Rescore:
-    """Keeps the score of a case as a revision of its decision, unless somebody was faster. Gives whether it did."""
+    """Records the score of a case as a revision of its decision. Returns whether it did."""
 
     def __init__(self, case_id: str, row: Any, order: Transaction, answer: pb.ReviewResponse, digest: str) -> None:
         self.transaction_id = order.transaction_id
         self._case_id, self._row, self._order, self._answer, self._digest = case_id, row, order, answer, digest
 
     def __call__(self, tx: LedgerTransaction) -> bool:
-        """Keep it, unless the case is another one by now, or a person decided the order, or it was erased."""
+        """Record it, unless the case changed meanwhile, a person decided the order, or the order was erased."""
         chosen = sa.select(CASES.c.status).join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence)
-        same = chosen.where(CASES.c.case_id == self._case_id, CASES.c.sequence == self._row.sequence, *MAY_BE_RESCORED)
+        same = chosen.where(CASES.c.case_id == self._case_id, CASES.c.sequence == self._row.sequence, *RESCORABLE)
         case, revisions = tx.execute(same).first(), tx.revisions(self.transaction_id)
         if case is None or revisions[-1].sequence != self._row.sequence or any(one.by_person for one in revisions):
             return False
         answer, latest = self._answer, revisions[-1]
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
         if case.status != cases.CASE_STATUS_OPEN and answer.decision != pb.DECISION_REVIEW:
-            # A person has the case: the score is shown, the decision is theirs.
+            # A reviewer has claimed the case: show the score, and leave the decision to the reviewer.
             answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
-            answer.ClearField("randomised_probability")  # it is a person who lets it through, or not
+            answer.ClearField("randomised_probability")  # the reviewer decides, not chance
         facts = DecisionFacts.FromString(self._row.facts)
-        asked = DecisionContext(MAKER, "", self._digest, HistoryPosition(facts.memory_number, facts.memory_read))
-        sequence = append_decision(tx, self._order, answer, self._row.content_digest, asked)
+        context = DecisionContext(CALLER, "", self._digest, HistoryPosition(facts.memory_number, facts.memory_read))
+        sequence = append_decision(tx, self._order, answer, self._row.content_digest, context)
         attach_decision(tx, self._case_id, Event.RESCORE, self._order, answer, sequence)
         return True
 
 
-def rescored(policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> Rescore:
-    """The revision of a case's decision, now that there is a score."""
+def make_rescore(policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> Rescore:
+    """Decide the order of a case anew, given its score, and return the write that records it."""
     order, before = order_of(row), answer_of(row)
     at = now()
-    answer, _ = decide(policy, _whole(row), prediction, at.ToMicroseconds())
+    answer, _ = decide(policy, _completed_order(row), prediction, at.ToMicroseconds())
     answer.decision_id, answer.case_id = uuid.uuid4().hex, before.case_id
     answer.completed_fields.extend(before.completed_fields)
     answer.decided_at.CopyFrom(at)
     return Rescore(case_id, row, order, answer, policy.digest)
 
 
-def _whole(row: Any) -> Transaction:
-    """The order with what memory had filled in."""
+def _completed_order(row: Any) -> Transaction:
+    """Return the order with the fields that history completed."""
     return with_completed(order_of(row), from_proto(answer_of(row).completed_fields))
 
 
 class Rescoring:
-    """Goes through the cases without a score, oldest first; past those whose order the scorer refuses, until the next start."""
+    """Scores the cases without a score, oldest first. It skips orders that the scorer refuses until the next start."""
 
     def __init__(self, ledger: Ledger, scoring: ScoringClient, current: CurrentPolicy) -> None:
         self._ledger, self._scoring, self._current = ledger, scoring, current
         self._after = 0
 
     async def run_once(self) -> int:
-        """Score up to AT_ONCE cases; how many were. Raises Unavailable."""
+        """Score up to AT_ONCE cases; return how many were scored. Raises Unavailable."""
         waiting = await self._ledger.read_in_background(unscored_cases(AT_ONCE, self._after))
         if not waiting:
             return 0
-        readable = [(case_id, row, order) for case_id, row in waiting if (order := _readable(case_id, row)) is not None]
+        readable = [
+            (case_id, row, order) for case_id, row in waiting if (order := _read_order(case_id, row)) is not None
+        ]
         predictions = await self._scoring.predict_many([order for _, _, order in readable]) if readable else []
         policy = self._current.policy
         scored = [
@@ -128,15 +130,13 @@ class Rescoring:
         done = sum(await asyncio.gather(*(self._rescore(policy, *one) for one in scored)))
         self._after = waiting[-1][1].sequence
         if len(scored) < len(readable):
-            _log.warning(
-                "the scorer refuses orders of cases: they stay without a score", cases=len(readable) - len(scored)
-            )
+            _log.warning("scorer refused orders of cases; they stay without a score", cases=len(readable) - len(scored))
         return done
 
     async def _rescore(self, policy: Policy, case_id: str, row: Any, prediction: PredictResponse) -> bool:
-        """Record the score of a case; False where that was not needed, or its record is damaged. Raises Unavailable."""
+        """Record the score of a case; return False if not needed or if its record is damaged. Raises Unavailable."""
         try:
-            return await self._ledger.write(rescored(policy, case_id, row, prediction))
+            return await self._ledger.write(make_rescore(policy, case_id, row, prediction))
         except Unavailable:
             raise
         except Exception as error:
@@ -144,7 +144,7 @@ class Rescoring:
             return False
 
     async def score_next(self) -> float | None:
-        """Score some cases if the scorer is available; after a full batch, the next one follows at once."""
+        """Score a batch of cases if the scorer is available. Return 0 if the next batch should follow at once."""
         done = 0
         with contextlib.suppress(Unavailable, Overloaded):
             if await self._scoring.available():
@@ -154,10 +154,10 @@ class Rescoring:
         return 0.0 if done >= AT_ONCE // 2 else None
 
 
-def _readable(case_id: str, row: Any) -> Transaction | None:
-    """The order of a case as it is scored; None where its record is damaged: the other cases must not wait for it."""
+def _read_order(case_id: str, row: Any) -> Transaction | None:
+    """Return the order of a case for scoring; None if its record is damaged, so that other cases are not held up."""
     try:
-        return _whole(row)
+        return _completed_order(row)
     except Exception as error:
         _skip(case_id, error)
         return None

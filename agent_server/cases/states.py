@@ -8,8 +8,8 @@
       │                expired ── erase ───────────┤
       └─────────────── decide, erase ──────────────┘
 
-`expired` is a claim whose lease is over: it is stored as claimed, and is as free to take as an open case. A verdict may lead
-to another, blind review of the same order. That is a case of its own, with `round` 2 or 3: see `after_verdict`.
+`expired` is a claim whose lease is over: it is stored as claimed, and is as free to take as an open case. A verdict may
+lead to another, blind review of the same order. That is a case of its own, with `round` 2 or 3: see `after_verdict`.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from typing import Final
 
 
 class State(Enum):
-    """Where a case stands."""
+    """The state of a case."""
 
     OPEN = auto()
     CLAIMED = auto()
@@ -75,7 +75,7 @@ def next_state(state: State, event: Event) -> State | None:
 
 @dataclass(frozen=True)
 class AfterVerdict:
-    """What a verdict leads to, beside resolving its case."""
+    """Effects of a verdict besides resolving its case."""
 
     is_decision: bool = False
     """It is recorded as a revision of the order's decision."""
@@ -90,8 +90,8 @@ class AfterVerdict:
 def after_verdict(round_: int, *, held: bool, drawn: bool = False, agrees: bool = True) -> AfterVerdict:
     """Return what a verdict in round 1, 2 or 3 leads to.
 
-    `held` cases need two reviewers who agree, or a third. Of other cases the first verdict stands at once; one that is `drawn`
-    is reviewed again, blindly. `agrees` says whether a later verdict is that of round 1.
+    `held` cases need two reviewers who agree, or a third. Of other cases the first verdict stands at once; one that is
+    `drawn` is reviewed again, blindly. `agrees` says whether a later verdict is that of round 1.
     """
     if round_ == 1:
         if held:

@@ -38,15 +38,15 @@ CASES = sa.Table(
     sa.Index("ix_cases_status_urgency", "status", "urgency", "case_id"),
     info={"protected": True},
 )
-"""What waits for a person: the entry that opened a case, the latest decision it hangs on, and who has it until when.
+"""Orders that need a person: the entry that opened the case, the latest decision on it, and its current claim.
 
-A second or third look (`round`) at the case `review_of` is a case too. While it is not resolved nobody who reviews sees the
-verdict that it is about: neither in that case nor in its `hidden_entry`. `held` cases need two who agree. `golden` is the right
-verdict of a case that only tests its reviewer, else 0.
+A blind review is a case too: `round` is 2 or 3, and `review_of` is the first case of the order. While it is unresolved,
+no reviewer sees the verdict that it checks, neither in that case nor in its `hidden_entry`. `held` cases need two
+reviewers who agree. `golden` is the right verdict of a case that only tests its reviewer, else 0.
 
-`counts_from` is how many attempts memory had when the verdict of `hidden_entry` began to count there, which is when the look
-was done; 0 before, -1 where a later decision took the order's place meanwhile, NULL where there is no such entry, or where it
-counted at once (ledgers before revision 0009).
+`counts_from` is the number of attempts in history when the verdict of `hidden_entry` began to count there, that is when
+the blind review was resolved. It is 0 before that, and -1 if a later decision replaced the verdict meanwhile. It is
+NULL without such an entry, or if the verdict counted at once (ledgers before revision 0009).
 """
 
 CASE_EVENTS = sa.Table(
@@ -61,7 +61,7 @@ CASE_EVENTS = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),
     info={"protected": True},
 )
-"""What happened to a case after it was opened, numbered from 2. `text` is what people wrote: emptied with what is erased."""
+"""Events of cases after they were opened, numbered from 2. `text` is what people wrote; an erasure empties it."""
 
 CASE_CHANGES = sa.Table(
     "case_changes",
@@ -71,7 +71,7 @@ CASE_CHANGES = sa.Table(
     sa.Column("kind", sa.SmallInteger, nullable=False),
     sqlite_autoincrement=True,
 )
-"""What happens to cases, in the order of commits: who writes has locked the head of the chain. Old ones are dropped."""
+"""Changes to cases, in the order of commits, since writers lock the head of the chain. Old ones are deleted."""
 
 GOLDEN_COPIES = sa.Table(
     "golden_copies",
@@ -80,6 +80,6 @@ GOLDEN_COPIES = sa.Table(
     sa.Column("person", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Index("ix_golden_copies_person", "person"),
 )
-"""Of whose orders a golden order is a copy: the decision on it, and keyed digests of accounts as memory has them. It is erased
-with each of them.
+"""Whose orders a golden order is a copy of: the sequence number of the decision on it, and keyed digests of accounts as
+in history. It is erased with any of these accounts.
 """

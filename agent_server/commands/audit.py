@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent_server.audit.exports import ExportError, read_export, write_export
 from agent_server.audit.signing import Signing, make_key, read_public, signature_fits
-from agent_server.audit.verify import Anchor, Fits, Verified, end_of, rows_of, verify, verify_ledger
+from agent_server.audit.verify import Anchor, Fits, Verification, read_head, rows_of, verify, verify_ledger
 from agent_server.database.engine import writing
 from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.ledger.transaction import sign_head
@@ -75,7 +75,7 @@ def _fits(path: Path) -> Fits:
     return lambda signature, content: signature_fits(key, signature, content)
 
 
-def _verify_ledger(url: str, fits: Fits | None, anchor: Anchor | None) -> Verified:
+def _verify_ledger(url: str, fits: Fits | None, anchor: Anchor | None) -> Verification:
     with reading(url) as connection, telling() as tell:
         return verify_ledger(connection, fits, tell, anchor)
 
@@ -97,7 +97,7 @@ def _sign(url: str, path: Path) -> int:
     return _tell(verified, with_key=False)
 
 
-def _verify_file(path: Path, fits: Fits | None) -> Verified:
+def _verify_file(path: Path, fits: Fits | None) -> Verification:
     with telling() as tell:
         rows, end = read_export(path)
         return verify(rows, end, fits, tell)
@@ -105,12 +105,12 @@ def _verify_file(path: Path, fits: Fits | None) -> Verified:
 
 def _export(url: str, path: Path) -> int:
     with reading(url) as connection:
-        number = write_export(path, rows_of(connection), end_of(connection))
+        number = write_export(path, rows_of(connection), read_head(connection))
     print(f"{path}: {number:,} entries; `vouch audit verify {path}` verifies them")
     return HOLDS
 
 
-def _tell(verified: Verified, *, with_key: bool) -> int:
+def _tell(verified: Verification, *, with_key: bool) -> int:
     if verified.broken:
         print(plain(f"vouch audit: {verified.broken}; the {verified.entries:,} before it hold"), file=sys.stderr)
         return BROKEN
@@ -118,9 +118,9 @@ def _tell(verified: Verified, *, with_key: bool) -> int:
         "without a key it may have been computed anew" + (" (it is signed: give --key)" if verified.signed else "")
     )  # fmt: skip
     print(f"{verified.entries:,} entries hold; {ends}")
-    if verified.end:
+    if verified.head:
         print(f"{verified.rows:,} rows of cases, case events and outcomes hold")
-        print(f"end {verified.entries}:{verified.links}:{verified.end.hex()} (keep it elsewhere, for verify --end)")
+        print(f"end {verified.entries}:{verified.links}:{verified.head.hex()} (keep it elsewhere, for verify --end)")
     return HOLDS
 
 

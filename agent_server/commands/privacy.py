@@ -18,8 +18,8 @@ from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.records import timestamp
 from agent_server.ledger.transaction import LedgerTransaction
-from agent_server.privacy.erasing import Erase, Erased
-from agent_server.privacy.footprint import export_records, footprint, remembered_of, totals_of
+from agent_server.privacy.erasing import Erase, ErasureResult
+from agent_server.privacy.footprint import export_records, footprint, orders_in_history, totals_of
 from agent_server.privacy.progress import Progress, Stage
 from agent_server.privacy.scrubbing import Scrubber
 from agent_server.settings import AgentSettings
@@ -97,10 +97,10 @@ def _records(connection: Connection, user_id: str) -> Iterator[ExportPersonRespo
 
 
 def _remembered(connection: Connection, user_id: str) -> Iterator[RememberedOrder]:
-    orders, place = remembered_of(user_id, None)(connection)
+    orders, place = orders_in_history(user_id, None)(connection)
     yield from orders
     while place is not None:
-        orders, place = remembered_of(user_id, place)(connection)
+        orders, place = orders_in_history(user_id, place)(connection)
         yield from orders
 
 
@@ -120,7 +120,7 @@ def _as_json(message: Message) -> dict[str, Any]:
 
 
 def _erase(engine: Engine, signer: Signer, erase: Erase) -> int:
-    total = Erased(more=True)
+    total = ErasureResult(more=True)
     with writing(engine) as connection:
         while total.more:
             with connection.begin():
@@ -139,7 +139,7 @@ def _scrub(engine: Engine) -> Progress:
     """Remove erased bytes from the files; where an agent does it already, wait for it for a while."""
     scrubber, last = Scrubber(engine), time.monotonic() + _PATIENCE_SECONDS
     progress = scrubber.run()
-    while progress.stage is not Stage.DONE and scrubber.outrun and time.monotonic() < last:
+    while progress.stage is not Stage.DONE and scrubber.lost_lease and time.monotonic() < last:
         time.sleep(0.2)
         progress = scrubber.run()
     scrubber.release()

@@ -1,1 +1,1 @@
-"""The database beneath the ledger: how it is opened, its file, and statements that are compiled once."""
+"""The database beneath the ledger: connections, the file, and statements that are compiled once."""

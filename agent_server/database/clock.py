@@ -1,4 +1,4 @@
-"""One clock for all processes on a database: theirs may differ, and what one writes another compares with its own."""
+"""One clock for all processes on a database: their own clocks may differ, and they compare each other's times."""
 
 import time
 
@@ -25,5 +25,5 @@ def database_time(connection: Connection) -> int:
 
 
 def database_seconds(connection: Connection) -> int:
-    """Return the same in whole seconds."""
+    """Return the time of the database's machine, in whole seconds since 1970."""
     return database_time(connection) // _MICROSECONDS

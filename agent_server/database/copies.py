@@ -1,4 +1,4 @@
-"""Copies of SQLite databases, file by file: whole, on disk, and never half in place."""
+"""Copies of SQLite databases as files: complete, on disk, and swapped in atomically."""
 
 import contextlib
 import os
@@ -15,16 +15,16 @@ _BUSY_SECONDS = 5.0
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy one state of a database, with its write-ahead log, into a new file of its owner's alone."""
+    """Copy one state of a database, with its write-ahead log, into a new file that only its owner can read."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with _opened(source, "mode=ro") as old, _opened(target, "mode=rw") as new:
-        old.backup(new)  # at once: in steps it would begin anew with each write of others
-    settle(target)
+    with _open(source, "mode=ro") as old, _open(target, "mode=rw") as new:
+        old.backup(new)  # in one step: in several it would restart with each write of others
+    make_single_file(target)
 
 
-def settle(path: Path) -> None:
-    """Make a database one file, without a log beside it, and put it on disk."""
-    with _opened(path, "mode=rw") as connection:
+def make_single_file(path: Path) -> None:
+    """Make a database a single file without a log, and put it on disk."""
+    with _open(path, "mode=rw") as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     sync(path)
 
@@ -38,18 +38,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def damage_of(path: Path, within_seconds: float | None = None) -> str | None:
-    """What SQLite finds wrong with a database and its log; empty where nothing is, None where there was no time to find out.
+def find_damage(path: Path, within_seconds: float | None = None) -> str | None:
+    """Return what SQLite finds wrong with a database and its log; empty for nothing, None if the time was too short.
 
-    It changes neither: a log that is not this database's own would be written into it by whoever opens it to write.
+    It changes neither: any connection that can write would apply a log to the database, even one that is not its own.
     """
     try:
-        with _opened(path, "mode=ro") as connection, _interrupting(connection, within_seconds):
+        with _open(path, "mode=ro") as connection, _interrupt_after(connection, within_seconds):
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.OperationalError as error:
         if "interrupted" in str(error) or "locked" in str(error):
             return None
-        if "unable to open" in str(error):  # no right to make the files of a log, so that there is none to read
+        if "unable to open" in str(error):  # no permission to create the files of a log, so there is none to read
             return ""
         return str(error)
     except sqlite3.DatabaseError as error:
@@ -58,7 +58,7 @@ def damage_of(path: Path, within_seconds: float | None = None) -> str | None:
 
 
 @contextlib.contextmanager
-def _interrupting(connection: sqlite3.Connection, after_seconds: float | None) -> Iterator[None]:
+def _interrupt_after(connection: sqlite3.Connection, after_seconds: float | None) -> Iterator[None]:
     if after_seconds is None:
         yield
         return
@@ -72,9 +72,9 @@ def _interrupting(connection: sqlite3.Connection, after_seconds: float | None) -
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether somebody else has a database open, in its mode with a write-ahead log."""
+    """Return whether another process has a database open, in its mode with a write-ahead log."""
     try:
-        with _opened(path, "mode=rw") as connection:
+        with _open(path, "mode=rw") as connection:
             connection.execute("PRAGMA busy_timeout=0")
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             connection.execute("BEGIN EXCLUSIVE")
@@ -82,52 +82,53 @@ def is_in_use(path: Path) -> bool:
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         return "locked" in str(error)
-    except sqlite3.DatabaseError:  # damaged: nobody can work with it
+    except sqlite3.DatabaseError:  # damaged: no process can use it
         return False
     return False
 
 
-def unfinished(path: Path) -> Path:
-    """Where a copy lies that is about to become a database."""
+def restoring_path(path: Path) -> Path:
+    """Return the path of a copy that is about to become a database."""
     return path.with_name(f"{path.name}.restoring")
 
 
 def refuse_remnants(path: Path) -> None:
-    """Raise LedgerError where a database is missing, but what belongs to one lies there: a new one would hide that."""
+    """Raise LedgerError if a database is missing but files of one exist: a new database would hide that."""
     if path.exists():
         return
     log = path.with_name(f"{path.name}-wal")
-    if unfinished(path).exists():
-        raise LedgerError(f"a restore of {path} did not finish: run `vouch ledger restore` again")
+    if restoring_path(path).exists():
+        raise LedgerError(f"a restore of {path} did not finish; run `vouch ledger restore` again")
     if log.exists() and log.stat().st_size:
         raise LedgerError(
-            f"{log} lies there without its ledger {path}: put the ledger back, or restore a backup by `vouch ledger restore`"
+            f"{log} exists without its ledger {path}; put it back, or restore a backup by `vouch ledger restore`"
         )
 
 
-def take_place(path: Path) -> Path | None:
-    """Let the copy at `unfinished(path)` become the database; where the one before it went, with its log.
+def swap_in(path: Path) -> Path | None:
+    """Make the copy at `restoring_path(path)` the database; return the new path of the old database, which keeps its log.
 
-    Whenever this is cut off, the old database is whole in its place, or `refuse_remnants` finds that none is.
+    If this is interrupted, either the old database is complete in its place, or `refuse_remnants` finds that there is
+    none.
     """
     old = None
-    if path.exists() or any(_beside(path)):
+    if path.exists() or any(_companion_files(path)):
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         old = path.with_name(f"{path.name}.replaced-{stamp}-{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             path.rename(old)
-        for part in _beside(path):
+        for part in _companion_files(path):
             if part.name.endswith("-shm"):
-                part.unlink()  # an index of the log, made anew
+                part.unlink()  # an index of the log, which SQLite recreates
             else:
                 part.rename(old.with_name(old.name + part.name.removeprefix(path.name)))
         sync(path.parent)
-    unfinished(path).rename(path)
+    restoring_path(path).rename(path)
     sync(path.parent)
     return old
 
 
-def _beside(path: Path) -> Iterator[Path]:
+def _companion_files(path: Path) -> Iterator[Path]:
     for ending in ("-wal", "-shm", "-journal"):
         part = path.with_name(path.name + ending)
         if part.exists():
@@ -135,7 +136,7 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, how: str) -> Iterator[sqlite3.Connection]:
+def _open(path: Path, how: str) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?{how}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

@@ -1,4 +1,4 @@
-"""Opens the database: durable, with its tables in place, and closed to other users of the machine."""
+"""Connections to the database: durable, and closed to other users of the machine."""
 
 import contextlib
 import os
@@ -13,24 +13,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 WRITES = "vouch_writes"
-"""Execution option of connections that write: SQLite then takes its lock at the start, not in the middle."""
+"""Execution option of connections that write: SQLite then locks at the start of a transaction, not in the middle."""
 CONNECT_SECONDS = 2
-"""How long a connection to PostgreSQL may take to open."""
+"""Timeout for opening a connection to PostgreSQL."""
 BUSY_SECONDS = 1.5
-"""How long a write waits for others before it is refused: less than a caller waits."""
+"""How long a write waits for the locks of others before it fails: less than the write timeout."""
 FAILING_SECONDS = 0.05
-"""How long it waits after a write that failed: whoever retries then learns at once that nothing has changed."""
-HANGING_MILLISECONDS = 1000
-"""So long a write may do nothing while it holds what others wait for: less than these wait."""
+"""The same after a write that failed: a caller that retries then learns at once that nothing has changed."""
+IDLE_MILLISECONDS = 1000
+"""How long a write may be idle while it holds the head of the chain: less than other writes wait for it."""
 _OPENING_SECONDS = 10.0
 
 
 class LedgerError(Exception):
-    """The ledger cannot be opened or used; the message says why, and what to do."""
+    """The ledger cannot be opened or used. The message says why, and what to do."""
 
 
 def connect(url: str) -> Engine:
-    """An engine for a ledger's URL, without a look at its tables. Raises LedgerError."""
+    """Return an engine for a ledger's URL, whatever its tables. Raises LedgerError."""
     try:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
@@ -41,12 +41,12 @@ def connect(url: str) -> Engine:
         if engine.dialect.name == "sqlite":
             if path := file_of(engine):
                 _make_private(path)
-                engine = sa.create_engine(address, creator=lambda: _connected(path))
-            sa.event.listen(engine, "connect", _durable)
+                engine = sa.create_engine(address, creator=lambda: _connect_file(path))
+            sa.event.listen(engine, "connect", _configure_durable)
             sa.event.listen(engine, "begin", _begin)
         return engine
     except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
-        raise unusable(error) from error
+        raise unusable_database(error) from error
 
 
 def _postgres_options(more: str = "") -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _postgres_options(more: str = "") -> dict[str, Any]:
 
 
 def connect_reading(url: str) -> Engine:
-    """An engine that only reads: it makes no file, changes none, and needs no right to write. Raises LedgerError."""
+    """Return an engine that only reads: it changes no file, and needs no permission to write. Raises LedgerError."""
     try:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
@@ -66,33 +66,33 @@ def connect_reading(url: str) -> Engine:
             path = file_of(engine)
             if path is None or not path.is_file():
                 raise LedgerError(f"there is no ledger at {path}: check VOUCH_AGENT_LEDGER_URL, or --ledger")
-            engine = sa.create_engine(address, creator=lambda: _connected_reading(path))
-            sa.event.listen(engine, "connect", _readable)
+            engine = sa.create_engine(address, creator=lambda: _connect_file_reading(path))
+            sa.event.listen(engine, "connect", _configure_reader)
             sa.event.listen(engine, "begin", _begin)
         return engine
     except (sa.exc.SQLAlchemyError, ImportError, ValueError, OSError) as error:
-        raise unusable(error) from error
+        raise unusable_database(error) from error
 
 
-def unusable(error: Exception) -> LedgerError:
-    """What a user is told. Without the URL itself, which may hold a password."""
-    words = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if isinstance(error, ImportError) and "psycopg" in words:
-        words = "PostgreSQL needs the extra: pip install 'vouch[postgres]'"
-    return LedgerError(f"the ledger that VOUCH_AGENT_LEDGER_URL names cannot be opened: {words}")
+def unusable_database(error: Exception) -> LedgerError:
+    """Return the error for users. It does not contain the URL, which may hold a password."""
+    cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, ImportError) and "psycopg" in cause:
+        cause = "PostgreSQL needs the extra: pip install 'vouch[postgres]'"
+    return LedgerError(f"the ledger that VOUCH_AGENT_LEDGER_URL names cannot be opened: {cause}")
 
 
 def writing(engine: Engine) -> Connection:
-    """A connection for writes."""
+    """Return a connection for writes."""
     return engine.connect().execution_options(**{WRITES: True})
 
 
 @contextlib.contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection whose statements all see one state of the database, and that cannot write.
+    """Yield a connection whose statements all see one state of the database, and that cannot write.
 
-    The only way to read: PostgreSQL's default shows each statement a newer state, so that a comparison of what two of them
-    read finds differences that were never there.
+    This is the only way to read. By default PostgreSQL shows each statement a newer state, so that a comparison of the
+    results of two statements finds differences that never existed.
     """
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
@@ -109,17 +109,17 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 def set_idle_in_transaction_timeout(connection: Connection) -> None:
-    """Let PostgreSQL end a connection that hangs in the middle of a write, and so holds the head of the chain for all others.
+    """Let PostgreSQL end a connection that is idle in the middle of a write, where it holds the head of the chain.
 
-    For one that never goes back into a pool: who reads may pause for longer.
+    Only for a connection that never returns to a pool: readers may be idle for longer.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {HANGING_MILLISECONDS}")
+        connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {IDLE_MILLISECONDS}")
         connection.commit()
 
 
 def wait_for_locks(connection: Connection, seconds: float | None = None) -> None:
-    """Set how long a connection waits for the locks of others; without a number, as long as a write does."""
+    """Set how long a connection waits for the locks of others; by default as long as a write does."""
     milliseconds = int((BUSY_SECONDS if seconds is None else seconds) * 1000)
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
@@ -130,20 +130,20 @@ def wait_for_locks(connection: Connection, seconds: float | None = None) -> None
 
 
 def file_of(engine: Engine) -> Path | None:
-    """The file of an SQLite database; None for one in memory and for servers."""
+    """Return the file of an SQLite database; None for one in memory and for servers."""
     name = engine.url.database
     return Path(name) if engine.dialect.name == "sqlite" and name and name != ":memory:" else None
 
 
 def path_of(url: str) -> Path | None:
-    """The file that a URL names; None for one in memory and for servers. Raises LedgerError."""
+    """Return the file that a URL names; None for a database in memory and for servers. Raises LedgerError."""
     address = _address(url)
     named = address.get_backend_name() == "sqlite" and not is_in_memory(url)
     return Path(address.database) if named and address.database else None
 
 
 def is_in_memory(url: str) -> bool:
-    """Whether a URL names an SQLite database in memory. Raises LedgerError."""
+    """Return whether a URL names an SQLite database in memory. Raises LedgerError."""
     address = _address(url)
     return address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:")
 
@@ -152,26 +152,26 @@ def _address(url: str) -> sa.URL:
     try:
         return sa.make_url(url)
     except sa.exc.ArgumentError as error:
-        raise unusable(error) from error
+        raise unusable_database(error) from error
 
 
 def _make_private(path: Path) -> None:
-    """Orders are personal: nobody else on the machine reads them. SQLite gives its other files the same mode."""
+    """Let only the owner read the file: orders are personal. SQLite gives its other files the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     if path.stat().st_uid == os.getuid():
         path.chmod(0o600)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is there. By the path alone SQLite would make a new one where a ledger was moved away, and
-    throw away the write-ahead log that lies beside it.
+def _connect_file(path: Path) -> sqlite3.Connection:
+    """Return a connection to an existing file. By path alone SQLite would create a new file if the ledger was moved
+    away, and discard the write-ahead log that is left there.
     """
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
 
 
-def _connected_reading(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. SQLite reads beside a write-ahead log, which it has to make where nobody writes: where it
-    must not, and there is none, the file holds all.
+def _connect_file_reading(path: Path) -> sqlite3.Connection:
+    """Return a connection that cannot write. Without a writer SQLite has to create the files of the write-ahead log in
+    order to read. If it may not do so and there is no log, the file alone is complete.
     """
     where = f"file:{quote(str(path))}?mode=ro"
     connection = sqlite3.connect(where, uri=True, check_same_thread=False)
@@ -186,17 +186,17 @@ def _connected_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _readable(connection: Any, record: Any) -> None:
+def _configure_reader(connection: Any, record: Any) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
 
-def _durable(connection: Any, record: Any) -> None:
-    # Python's driver would open no transaction before a SAVEPOINT, so that its RELEASE commits: `_begin` opens all of them.
+def _configure_durable(connection: Any, record: Any) -> None:
+    # Python's driver opens no transaction before a SAVEPOINT, so that its RELEASE would commit; `_begin` opens one.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
     last = time.monotonic() + _OPENING_SECONDS
-    while True:  # the change to WAL needs the file alone and does not wait for it by itself
+    while True:  # the change to WAL needs exclusive access, and does not wait for it
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             break
@@ -205,7 +205,7 @@ def _durable(connection: Any, record: Any) -> None:
                 raise
             time.sleep(0.02)
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA secure_delete=ON")  # what was erased is overwritten, not only forgotten
+    connection.execute("PRAGMA secure_delete=ON")  # overwrite what is erased
 
 
 def _begin(connection: Connection) -> None:
@@ -215,9 +215,10 @@ def _begin(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def committing(connection: Connection, *, on_disk: bool) -> Iterator[None]:
-    """A transaction; its commit is on disk before this ends, or else before the next one that is.
+    """Run a transaction. Its commit is on disk at the end; without `on_disk`, no later than the next commit that is.
 
-    Both databases write one log: what syncs a later part of it syncs all before. Nothing on disk misses what it rests on.
+    Both databases have one log: to sync a part of it syncs all before. So nothing on disk depends on something that is
+    not.
     """
     if connection.dialect.name == "sqlite":
         driver: Any = connection.connection.driver_connection

@@ -1,4 +1,4 @@
-"""Whether SQLite's file is still the one that was opened: one that was deleted or replaced takes writes into nothing."""
+"""Checks that SQLite's file is still the one that was opened: writes to a deleted or replaced file are lost."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ Identity = tuple[int, int]
 
 
 class FileLost(Exception):
-    """The file is gone or is another one; the message says which."""
+    """The file is gone or another one. The message says which."""
 
 
 class LedgerFile:
-    """Remembers which file a path named, and its write-ahead log since the writer opened it."""
+    """The identity of the file at a path, and of its write-ahead log since the writer opened it."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._log = path, path.with_name(path.name + "-wal")
         self._opened = _identity(path)
         self._log_opened: Identity | None = None
 
-    def reopened(self) -> None:
-        """The writer's connection is new: with the last one closed, SQLite makes a new write-ahead log."""
+    def forget_log(self) -> None:
+        """Forget the log's identity: with its last connection closed, SQLite creates a new write-ahead log."""
         self._log_opened = None
 
     def check(self) -> None:
-        """Raise FileLost where what was written went, or would go, into a file that has no name any more."""
+        """Raise FileLost if writes went, or would go, into a file that was deleted or replaced."""
         for path, opened in ((self._path, self._opened), (self._log, self._log_opened)):
             if opened is not None and (now := _identity(path)) != opened:
                 raise FileLost(f"{path.name} is {'gone' if now is None else 'another file now'}")

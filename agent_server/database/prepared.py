@@ -1,5 +1,7 @@
-"""Statements that are compiled once and go to the driver as they are: to find what it compiled SQLAlchemy walks a statement, a
-millisecond for a large one, and each turn that Python takes beside others' threads costs the writer its own.
+"""Statements that are compiled once and passed to the driver unchanged.
+
+To look up a compiled statement SQLAlchemy walks it, which takes a millisecond for a large one. While other threads
+compete for the interpreter, that time delays the writer.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,19 +13,19 @@ from sqlalchemy.engine import Connection
 _Compiled = tuple[str, tuple[str, ...] | None, Mapping[str, Any]]
 
 
-class _Compiling:
-    """A statement as the driver takes it, by database."""
+class _CompiledStatement:
+    """A statement's text and parameter order, by database."""
 
     def __init__(self, statement: Any, **options: Any) -> None:
         self._statement, self._options = statement, options
         self._known: dict[str, _Compiled] = {}
 
     def text(self, connection: Connection) -> str:
-        """The statement."""
+        """Return the statement's text."""
         return self._of(connection)[0]
 
-    def bound(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        """Its values in the driver's order; what is not named is the statement's own."""
+    def parameters(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """Return its values in the driver's order. Values that are not given are the statement's own."""
         _, order, own = self._of(connection)
         if order is None:
             return {name: values.get(name, default) for name, default in own.items()}
@@ -39,34 +41,34 @@ class _Compiling:
 
 
 class Prepared:
-    """A statement of which only values change, and that gives one row; as the driver gives it: no types are converted."""
+    """A statement that returns one row, and of which only values change. Types are those of the driver."""
 
     def __init__(self, statement: sa.Select[Any]) -> None:
-        self._compiling = _Compiling(statement)
+        self._compiled = _CompiledStatement(statement)
         self._names = [column.name for column in statement.selected_columns]
 
     def __call__(self, connection: Connection, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The row, by names."""
-        text, bound = self._compiling.text(connection), self._compiling.bound(connection, values)
-        row = _driven(connection, text, lambda driver: driver.execute(text, bound).fetchone())
+        """Return the row, by column name."""
+        text, parameters = self._compiled.text(connection), self._compiled.parameters(connection, values)
+        row = _run_on_driver(connection, text, lambda driver: driver.execute(text, parameters).fetchone())
         return dict(zip(self._names, row, strict=True))
 
 
 class PreparedInsert:
-    """Rows for a table that has no defaults: each names the same columns."""
+    """An insert into a table without defaults. All rows name the same columns."""
 
     def __init__(self, table: sa.Table, columns: Sequence[str]) -> None:
-        self._compiling = _Compiling(table.insert().inline(), column_keys=list(columns))
+        self._compiled = _CompiledStatement(table.insert().inline(), column_keys=list(columns))
 
     def __call__(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert them."""
-        text = self._compiling.text(connection)
-        bound = [self._compiling.bound(connection, row) for row in rows]
-        _driven(connection, text, lambda driver: driver.cursor().executemany(text, bound))
+        """Insert rows."""
+        text = self._compiled.text(connection)
+        parameters = [self._compiled.parameters(connection, row) for row in rows]
+        _run_on_driver(connection, text, lambda driver: driver.cursor().executemany(text, parameters))
 
 
-def _driven(connection: Connection, text: str, run: Callable[[Any], Any]) -> Any:
-    """Run it in the connection's transaction. Errors are SQLAlchemy's, as everywhere, and hold no values."""
+def _run_on_driver(connection: Connection, text: str, run: Callable[[Any], Any]) -> Any:
+    """Run a function on the driver's connection, in its transaction. Errors are SQLAlchemy's, and contain no values."""
     errors: Any = connection.dialect.loaded_dbapi.Error
     try:
         return run(connection.connection.driver_connection)

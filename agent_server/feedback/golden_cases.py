@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent_server.cases.golden_copies import is_unused, note_origin
+from agent_server.cases.golden_copies import is_unused, record_origin
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.database.clock import now
@@ -97,14 +97,14 @@ class RecordGolden:
         self._answer.transaction_id = self._order.transaction_id
         RecordDecision(self._order, self._answer, self._asked, self._opening)(tx)
         (kept,) = tx.revisions(self._order.transaction_id, Kind.GOLDEN)
-        people = digests(tx.memory_key, {name: name for name in self._people})
-        note_origin(tx, kept.sequence, (person for person in people.values() if person is not None))
+        people = digests(tx.history.key, {name: name for name in self._people})
+        record_origin(tx, kept.sequence, (person for person in people.values() if person is not None))
         return True
 
     def _is_unused(self, tx: LedgerTransaction) -> bool:
         order = self._order
         names = [name for name in IDS if name != "transaction_id" and getattr(order, name)]
-        known = digests(tx.memory_key, {name: getattr(order, name) for name in names})
+        known = digests(tx.history.key, {name: getattr(order, name) for name in names})
         return is_unused(tx, order.transaction_id, order.user_id, known)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.cases.queries import FIRST_LOOK
+from agent_server.cases.queries import FIRST_CASE
 from agent_server.cases.tables import CASES
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
@@ -136,7 +136,7 @@ def _stream(stream: int, before: int | None) -> tuple[sa.Select[Any], Any, Any]:
     if stream == _VERDICTS:
         at, name = CASES.c.resolved_at, CASES.c.case_id
         query = sa.select(
-            *_ENTRY, CASES.c.verdict, CASES.c.abuse_type, ENTRIES.c.facts, FIRST_LOOK.label("about")
+            *_ENTRY, CASES.c.verdict, CASES.c.abuse_type, ENTRIES.c.facts, FIRST_CASE.label("about")
         ).join(CASES, CASES.c.sequence == ENTRIES.c.sequence)  # fmt: skip
         query = query.where(CASES.c.status == cases.CASE_STATUS_RESOLVED)
     elif stream == _REPORTS:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.cases.queries import FIRST_LOOK
+from agent_server.cases.queries import FIRST_CASE
 from agent_server.cases.tables import CASES
 from agent_server.database.pages import Page
 from agent_server.feedback.agreement import Interval, chance_of_more, kappa, share
@@ -65,12 +65,12 @@ class _Work:
 def reviewers(since: int = 0) -> Query[cases.ListReviewersResponse]:
     """All who gave a verdict since a moment, in microseconds since 1970."""
     chosen = sa.select(
-        FIRST_LOOK.label("about"), CASES.c.round, CASES.c.reviewer, CASES.c.verdict, CASES.c.recommendation, CASES.c.golden,
+        FIRST_CASE.label("about"), CASES.c.round, CASES.c.reviewer, CASES.c.verdict, CASES.c.recommendation, CASES.c.golden,
         CASES.c.claimed_at, CASES.c.resolved_at,
     ).where(
         CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.resolved_at >= since,
         sa.or_(CASES.c.reviewer != "", CASES.c.claimed_at.is_not(None)),
-    ).order_by(FIRST_LOOK, CASES.c.round).execution_options(yield_per=AT_ONCE)  # fmt: skip
+    ).order_by(FIRST_CASE, CASES.c.round).execution_options(yield_per=AT_ONCE)  # fmt: skip
 
     return lambda connection: _summarise(_rows(connection, chosen))
 

@@ -1,1 +1,1 @@
-"""The database behind the definitions of `history/`: attempts of orders, and what is known of their past."""
+"""The database behind the definitions of `history/`: attempts of orders, and the features computed from them."""

@@ -1,11 +1,11 @@
-"""Remembering an order and reading its past, in one step: of two orders of one device at once, one sees the other."""
+"""Records an order and reads its features in one step, so that of two concurrent orders one sees the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent_server.history_store.statements import AMOUNTS, FOLDED_PREFIX, UNITS, statement
-from agent_server.ledger.attempts import content_of, is_same, take_place, texts_of
+from agent_server.history_store.statements import AMOUNTS, TOTALS_PREFIX, UNITS, statement
+from agent_server.ledger.attempts import content_of, has_content, make_current, texts_of
 from agent_server.ledger.recording import HistoryPosition, RecordedDecision, find_recorded
 from agent_server.ledger.records import content_digest
 from agent_server.ledger.schema import ATTEMPTS
@@ -17,20 +17,20 @@ from history.replay import Value, days_since, mean_amount
 
 @dataclass(frozen=True)
 class HistoryFeatures:
-    """What memory knows of an order that was not decided before: its place there, and the fields that it can fill."""
+    """The features that history completes for an order that was not decided before, and the order's position there."""
 
     position: HistoryPosition
     values: dict[str, Value]
 
 
 class RecordAttempt:
-    """Remembers an order, and gives what is known of its past; or the answer, where the same order was decided before.
+    """Records an order and returns its features; or returns the answer, if the same order was decided before.
 
-    Of those that come at once all are remembered first, and then each sees the ones before it.
+    Of concurrent orders all are recorded first. Then each sees the ones before it.
     """
 
     relaxed = True
-    """It need not be on disk before the decision is, which is written behind it."""
+    """It need not be on disk before the decision is, which is written after it."""
 
     def __init__(self, order: Transaction) -> None:
         self.transaction_id = order.transaction_id
@@ -39,93 +39,94 @@ class RecordAttempt:
         self._content: dict[str, Any] = {}
 
     def enter(self, tx: LedgerTransaction) -> bool:
-        """Remember the order, where nothing was decided on it yet; whether that is so."""
-        self._attempt = {}  # a group that failed is tried again
+        """Record the order if it has no decision yet; return whether it did."""
+        self._attempt = {}  # a group that failed is run again
         if tx.revisions(self.transaction_id):
             return False
-        self._enter(tx)
+        self._insert_attempt(tx)
         return True
 
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision | HistoryFeatures:
-        """Give what is known."""
+        """Return the features."""
         if not self._attempt:
             before = find_recorded(tx, self.transaction_id, self._digest)
             if before is not None:
                 return before
-            self._enter(tx)
-        own = self._place(tx)
-        return HistoryFeatures(HistoryPosition(own, self._attempt["number"]), self._read(tx, own))
+            self._insert_attempt(tx)
+        own = self._make_current(tx)
+        return HistoryFeatures(HistoryPosition(own, self._attempt["number"]), self._read_features(tx, own))
 
-    def _read(self, tx: LedgerTransaction, own: int) -> dict[str, Value]:
-        """What attempts before this one say of the order; `own` is the number of its own attempt, which is left out."""
+    def _read_features(self, tx: LedgerTransaction, own: int) -> dict[str, Value]:
+        """Return features from the attempts before this one, without the order's own attempt `own`."""
         order, attempt = self._order, self._attempt
         number, at = attempt["number"], attempt["at"]
-        opened = _opened(order)
+        opened = _account_opened(order)
         known = tuple(
             definition
             for definition in DEFINITIONS
             if not order.HasField(definition.name)
-            and is_known(definition, at, tx.memory_since, opened, self._texts, tx.folded_until)
+            and is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
         )
-        row = tx.run(statement(known), attempt | {"before": number, "own": own})
-        return _values(known, row, at)
+        row = tx.execute_prepared(statement(known), attempt | {"before": number, "own": own})
+        return _features(known, row, at)
 
-    def _place(self, tx: LedgerTransaction) -> int:
-        """Take the order's place in history; the number of the attempt that has it.
+    def _make_current(self, tx: LedgerTransaction) -> int:
+        """Make this the order's attempt; return the number of the attempt that is.
 
-        Asked again before anything was decided, the same content keeps its attempt, and sees what came since.
+        If the same content arrives again before it is decided, it keeps its first attempt, and sees the attempts that
+        came since.
         """
-        number, before = self._attempt["number"], tx.place_of(self.transaction_id)
-        if before is not None and not tx.revisions(self.transaction_id) and is_same(tx, before, self._content):
+        number, before = self._attempt["number"], tx.attempt_of(self.transaction_id)
+        if before is not None and not tx.revisions(self.transaction_id) and has_content(tx, before, self._content):
             tx.execute(ATTEMPTS.delete().where(ATTEMPTS.c.number == number))
             return before
-        take_place(tx, self.transaction_id, number)
+        make_current(tx, self.transaction_id, number)
         return int(number)
 
-    def _enter(self, tx: LedgerTransaction) -> None:
-        tx.place_of(self.transaction_id)  # as it is without this attempt
-        self._content = content_of(self._order, tx.memory_key)
-        self._attempt = {**self._content, "number": tx.next_attempt(), "counts": True}
+    def _insert_attempt(self, tx: LedgerTransaction) -> None:
+        tx.attempt_of(self.transaction_id)  # read before this attempt is inserted
+        self._content = content_of(self._order, tx.history.key)
+        self._attempt = {**self._content, "number": tx.history.next_attempt(), "counts": True}
         tx.insert(ATTEMPTS, self._attempt)
 
 
 class PreviewHistory(RecordAttempt):
-    """Reads what history knows of an order without remembering it; for an order that was decided before too."""
+    """Reads the features of an order without recording it, even if the order was decided before."""
 
     def enter(self, tx: LedgerTransaction) -> bool:
-        """Remember nothing."""
+        """Record nothing."""
         return False
 
     def __call__(self, tx: LedgerTransaction) -> HistoryFeatures:
-        """Give what is known."""
-        self._content = content_of(self._order, tx.memory_key)
-        self._attempt = {**self._content, "number": tx.attempts + 1, "counts": True}
-        own = tx.place_of(self.transaction_id) or tx.attempts + 1
-        return HistoryFeatures(HistoryPosition(), self._read(tx, own))
+        """Return the features."""
+        self._content = content_of(self._order, tx.history.key)
+        self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
+        own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
+        return HistoryFeatures(HistoryPosition(), self._read_features(tx, own))
 
 
-def _opened(order: Transaction) -> int | None:
-    """When the account was opened, as far as the order says."""
+def _account_opened(order: Transaction) -> int | None:
+    """Return when the account was opened, in seconds since 1970; None if the order does not say."""
     if order.HasField("account_created_date"):
         return order.account_created_date.seconds
     return order.timestamp.seconds - order.account_age_days * DAY if order.HasField("account_age_days") else None
 
 
-def _values(known: Sequence[Definition], row: Any, at: int) -> dict[str, Value]:
-    return {definition.name: _value(definition, row, at) for definition in known}
+def _features(known: Sequence[Definition], row: Any, at: int) -> dict[str, Value]:
+    return {definition.name: _feature(definition, row, at) for definition in known}
 
 
-def _value(definition: Definition, row: Any, at: int) -> Value:
-    """A field, from what statements count of attempts and what was folded of an account's."""
+def _feature(definition: Definition, row: Any, at: int) -> Value:
+    """Return a feature from counts over attempts and from the totals of the account's compacted attempts."""
     name, kind, whole = definition.name, definition.kind, definition.window is None
     if kind is Kind.MEAN_AMOUNT:
-        units = int(row[name + UNITS] or 0) + (row[FOLDED_PREFIX + "units"] or 0)
-        return mean_amount(units, row[name + AMOUNTS] + (row[FOLDED_PREFIX + "amounts"] or 0))
+        units = int(row[name + UNITS] or 0) + (row[TOTALS_PREFIX + "units"] or 0)
+        return mean_amount(units, row[name + AMOUNTS] + (row[TOTALS_PREFIX + "amounts"] or 0))
     if kind is Kind.DAYS_SINCE_FIRST:
-        firsts = [moment for moment in (row[name], row[FOLDED_PREFIX + "first"]) if moment is not None]
+        firsts = [moment for moment in (row[name], row[TOTALS_PREFIX + "first"]) if moment is not None]
         return days_since(min(firsts), at) if firsts else 0
     if kind is Kind.NEW:
-        return not row[name] and (not whole or row[FOLDED_PREFIX + "device"] is None)
+        return not row[name] and (not whole or row[TOTALS_PREFIX + "device"] is None)
     if kind is Kind.ORDERS and whole:
-        return int(row[name]) + (row[FOLDED_PREFIX + "orders"] or 0)
+        return int(row[name]) + (row[TOTALS_PREFIX + "orders"] or 0)
     return int(row[name]) + int(kind is Kind.ATTEMPTS and definition.itself)

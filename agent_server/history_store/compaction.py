@@ -1,7 +1,7 @@
-"""Retention: attempts that no window can see any more are folded into totals of their accounts, and deleted.
+"""Retention: attempts that no window can reach any more are added to totals of their accounts, and deleted.
 
-How old orders are is told by the orders themselves, so that a replay of last year's folds nothing too early: half of the latest
-thousand attempts are older than the moment that ages count from, which is never later than the clock's.
+The age of orders is measured by the orders themselves, so that a replay of last year's orders compacts nothing too
+early. Ages count from the median time of the latest thousand attempts, or from the clock if that is earlier.
 """
 
 import time
@@ -21,13 +21,13 @@ from runtime.errors import Unavailable
 from runtime.telemetry.logging import get_logger
 
 AT_ONCE: Final = 500
-"""Attempts of one transaction: so long a decision waits for it."""
-_LARGEST_SUM: Final = (1 << 63) - 1
+"""Attempts per transaction. A decision may wait for one such transaction."""
+_MAX_SUM: Final = (1 << 63) - 1
 _log = get_logger()
 
 
-def foldable(days: int, now: int) -> Query[int | None]:
-    """The moment up to which attempts are old enough to be folded; None where nothing is, or an import goes on."""
+def compactable_until(days: int, now: int) -> Query[int | None]:
+    """Return a query for the time up to which attempts can be compacted; None for nothing, or during an import."""
     latest = sa.select(ATTEMPTS.c.at).order_by(ATTEMPTS.c.number.desc()).limit(LATEST)
 
     def read(connection: Connection) -> int | None:
@@ -42,60 +42,63 @@ def foldable(days: int, now: int) -> Query[int | None]:
 
 
 def old_attempts(until: int, after: int) -> Query[list[int]]:
-    """The numbers of up to AT_ONCE attempts before a moment, behind a number."""
+    """Return a query for the numbers of up to AT_ONCE attempts before a time, after a number."""
     chosen = sa.select(ATTEMPTS.c.number).where(ATTEMPTS.c.at < until, ATTEMPTS.c.number > after)
     return lambda connection: list(connection.execute(chosen.order_by(ATTEMPTS.c.number).limit(AT_ONCE)).scalars())
 
 
 class Compact:
-    """Folds some attempts, and lets nobody count what is before a moment from now on. Gives how many it found."""
+    """Compacts attempts, so that nothing before a time is counted from now on. Returns the number of attempts."""
 
     def __init__(self, until: int, numbers: Iterable[int]) -> None:
         self._until, self._numbers = until, list(numbers)
 
     def __call__(self, tx: LedgerTransaction) -> int:
         """Compact them."""
-        if tx.folded_until < self._until:
-            tx.fold_until(self._until)
+        if tx.history.compacted_until < self._until:
+            tx.history.compacted_until = self._until
+            tx.execute(MEMORY.update().values(folded_until=self._until))
         chosen = ATTEMPTS.c.number.in_(self._numbers)
         rows = tx.execute(sa.select(ATTEMPTS).where(chosen)).all()
         by_user: dict[int, list[Any]] = {}
         for row in rows:
-            if row.user_id is not None:  # else it counts no more
+            if row.user_id is not None:  # otherwise the attempt was replaced or erased
                 by_user.setdefault(row.user_id, []).append(row)
         _add_totals(tx, by_user)
         _add_devices(tx, by_user)
         tx.execute(ATTEMPTS.delete().where(chosen))
         tx.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.at < self._until))
-        tx.forget_places()
+        tx.reset_attempts()
         return len(rows)
 
 
 class CompactionJob:
-    """Folds what is older than so many days, now and then."""
+    """Compacts attempts that are older than a number of days."""
 
     def __init__(self, ledger: Ledger, days: int) -> None:
         self._ledger, self._days = ledger, days
 
-    async def once(self, now: int | None = None) -> int:
-        """Compact all that is old enough; how many attempts that were."""
-        until = await self._ledger.read_in_background(foldable(self._days, int(time.time()) if now is None else now))
+    async def run_once(self, now: int | None = None) -> int:
+        """Compact all that is old enough; return the number of attempts."""
+        until = await self._ledger.read_in_background(
+            compactable_until(self._days, int(time.time()) if now is None else now)
+        )
         if until is None:
             return 0
-        folded, last = 0, -(1 << 62)
+        compacted, last = 0, -(1 << 62)
         while numbers := await self._ledger.read_in_background(old_attempts(until, last)):
-            folded += await self._ledger.write(Compact(until, numbers))
+            compacted += await self._ledger.write(Compact(until, numbers))
             last = numbers[-1]
-        if folded:
-            _log.info("old attempts were folded into totals", attempts=folded, days=self._days)
-        return folded
+        if compacted:
+            _log.info("old attempts compacted into totals", attempts=compacted, days=self._days)
+        return compacted
 
-    async def fold(self) -> None:
+    async def run(self) -> None:
         """Compact what is old enough, unless the ledger is unavailable."""
         try:
-            await self.once()
+            await self.run_once()
         except Unavailable:
-            _log.warning("old attempts could not be folded now: the ledger is away")
+            _log.warning("old attempts were not compacted; the ledger is unavailable")
 
 
 def _add_totals(tx: LedgerTransaction, by_user: dict[int, list[Any]]) -> None:
@@ -110,12 +113,12 @@ def _add_totals(tx: LedgerTransaction, by_user: dict[int, list[Any]]) -> None:
             total = {name: value + getattr(before, name) for name, value in total.items()}
             firsts += [before.first] if before.first is not None else []
             lasts.append(before.last)
-        total["units"] = min(total["units"], _LARGEST_SUM)
+        total["units"] = min(total["units"], _MAX_SUM)
         tx.insert(FOLDED, {"user_id": user, "first": min(firsts, default=None), "last": max(lasts), **total})
 
 
 def _add_devices(tx: LedgerTransaction, by_user: dict[int, list[Any]]) -> None:
-    """Up to LATEST devices of an account: an account that has more is no customer's."""
+    """Store up to LATEST devices of an account: no real customer has more."""
     known: dict[int, set[int]] = {}
     for row in tx.execute(sa.select(FOLDED_DEVICES).where(FOLDED_DEVICES.c.user_id.in_(by_user))):
         known.setdefault(row.user_id, set()).add(row.device_id)

@@ -1,4 +1,4 @@
-"""What memory is made of, as rows: every decision with its order and its numbers, and attempts on which nothing was decided."""
+"""The export of history as rows: each decision with its order and its numbers, and attempts without a decision."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -26,9 +26,11 @@ _DECIDED = (
 )
 
 
-def exported(connection: Connection) -> Iterator[list[Row]]:
-    """Rows in the ledger's order, in pieces, then those of attempts without a decision: of these only digests are known, and
-    the texts where another order has them. What was erased or folded is not there.
+def export_rows(connection: Connection) -> Iterator[list[Row]]:
+    """Yield chunks of rows in the ledger's order, then the attempts without a decision.
+
+    Of the latter only digests are known, and the texts that another order shares. Erased and compacted attempts are not
+    exported.
     """
     key, since, folded_until = connection.execute(sa.select(MEMORY.c.key, MEMORY.c.since, MEMORY.c.folded_until)).one()
     start = {"memory_since": max(since, folded_until)}
@@ -36,30 +38,30 @@ def exported(connection: Connection) -> Iterator[list[Row]]:
     named = ("transaction_id", *NEEDED)
     wanted = {row[name] for row in undecided for name in named} - {None}
     texts: dict[int, str] = {}
-    shown = _shown(connection)
-    again = set[int]()
-    for rows in _decided(connection):
+    revealed = _reveal_numbers(connection)
+    repeated = set[int]()
+    for rows in _read_decided(connection):
         piece = []
         for row in rows:
             order, facts = order_of(row), DecisionFacts.FromString(row.facts)
             for name, digest in digests(key, {name: getattr(order, name) or None for name in named}).items():
                 if digest is not None and digest in wanted:
                     texts[digest] = getattr(order, name)
-            numbers = _numbers(facts) | shown.get(row.sequence, {})
+            numbers = _numbers(facts) | revealed.get(row.sequence, {})
             fields = {name: value for name, value in row_of(order).items() if name in FIELDS}  # extras have no column
-            told_row = fields | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
+            decided_row = fields | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
             number = facts.memory_number
-            asked_before = numbers["memory_read"] not in (None, number)  # and nothing was decided then
-            if asked_before and number not in again:
-                again.add(number)
-                piece.append(told_row | _entered(number))
-            piece.append(told_row)
+            arrived_before = numbers["memory_read"] not in (None, number)  # and nothing was decided then
+            if arrived_before and number not in repeated:
+                repeated.add(number)
+                piece.append(decided_row | _attempt_numbers(number))
+            piece.append(decided_row)
         yield piece
-    yield [_undecided(row, texts) | start for row in undecided]
+    yield [_undecided_row(row, texts) | start for row in undecided]
 
 
 def _undecided_attempts(connection: Connection) -> list[Mapping[str, Any]]:
-    """Attempts on which nothing was decided: those that have their order's place, and those that were replaced."""
+    """Return attempts that were never decided: those that are their order's attempt, and those that were replaced."""
     placed = sa.select(ATTEMPTS).where(
         ATTEMPTS.c.user_id.is_not(None), ~sa.exists().where(PAYLOADS.c.memory_number == ATTEMPTS.c.number)
     )
@@ -67,7 +69,7 @@ def _undecided_attempts(connection: Connection) -> list[Mapping[str, Any]]:
     return [row._asdict() for row in rows]
 
 
-def _decided(connection: Connection) -> Iterator[list[Any]]:
+def _read_decided(connection: Connection) -> Iterator[list[Any]]:
     last = 0
     in_order = _DECIDED.order_by(ENTRIES.c.sequence).limit(AT_ONCE)
     while rows := list(connection.execute(in_order.where(ENTRIES.c.sequence > last))):
@@ -75,8 +77,8 @@ def _decided(connection: Connection) -> Iterator[list[Any]]:
         yield rows
 
 
-def _shown(connection: Connection) -> dict[int, Row]:
-    """When verdicts began to count that were hidden until another look was done; None for those that do not, or not yet."""
+def _reveal_numbers(connection: Connection) -> dict[int, Row]:
+    """Return when verdicts that a blind review had hidden began to count; None for those that do not count."""
     query = sa.select(CASES.c.hidden_entry, CASES.c.counts_from).where(CASES.c.counts_from.is_not(None))
     return {
         row.hidden_entry: {"memory_kept": row.counts_from if row.counts_from > 0 else None}
@@ -85,21 +87,21 @@ def _shown(connection: Connection) -> dict[int, Row]:
 
 
 def _numbers(facts: DecisionFacts) -> Row:
-    """A decision's numbers. A person's verdict reads nothing anew."""
+    """Return a decision's numbers. A person's verdict reads no features."""
     read = facts.memory_read if facts.decision_maker != pb.DECISION_MAKER_HUMAN else None
     return {"memory_number": facts.memory_number, "memory_read": read, "memory_kept": facts.memory_kept}
 
 
-def _entered(number: int) -> Row:
-    """The numbers of an attempt on which nothing was decided, or not at once."""
+def _attempt_numbers(number: int) -> Row:
+    """Return the numbers of an attempt that was not decided, or not at once."""
     return {"memory_number": number, "memory_read": None, "memory_kept": None, "denied": None}
 
 
-def _undecided(row: Mapping[str, Any], texts: Mapping[int, str]) -> Row:
+def _undecided_row(row: Mapping[str, Any], texts: Mapping[int, str]) -> Row:
     named = ("transaction_id", *NEEDED)
     names = {name: None if row[name] is None else texts.get(row[name], f"digest:{row[name]:x}") for name in named}
-    told = {
+    values = {
         "timestamp": dt.datetime.fromtimestamp(row["at"], dt.UTC),
         "order_amount": None if row["amount"] is None else row["amount"] / AMOUNT_UNITS,
     }
-    return dict.fromkeys(FIELDS) | names | told | _entered(row["number"])
+    return dict.fromkeys(FIELDS) | names | values | _attempt_numbers(row["number"])

@@ -1,4 +1,4 @@
-"""Past orders for memory: from a table, in pieces, as often as one likes."""
+"""Imports past orders into history, from a table, in chunks. An import can be repeated."""
 
 import datetime as dt
 from typing import Any
@@ -17,17 +17,18 @@ from agent_server.ledger.schema import ATTEMPTS, HEAD, IMPORT_EXCLUSIONS, MEMORY
 from history.definitions import NEEDED, amount_units, key_text
 
 AT_ONCE = 5000
-"""Rows of one transaction: so long a decision waits for an import beside it."""
-_PATIENCE_SECONDS = 600
-"""So long nothing is folded after the latest rows: an import that is interrupted meanwhile can go on."""
+"""Rows per transaction. A decision may wait for one such transaction."""
+_COMPACTION_PAUSE_SECONDS = 600
+"""How long compaction pauses after the latest rows, so that an interrupted import can go on."""
 
 
-class Importing:
-    """Takes orders into memory. Those that it has, by id, account and time, are left alone, and those of accounts that were
-    erased since the import began are left out.
+class HistoryImport:
+    """Imports orders, but not those that history has already, by id, account and time.
 
-    What is imported has numbers below 0: it was asked about before all that was asked here. What is older than what was
-    folded is left out: whether it is in the totals already nobody can say.
+    Orders of accounts that were erased since the import began are skipped too.
+
+    Imported attempts have numbers below 0: they precede all orders that this ledger received. Orders before the time up
+    to which attempts are compacted are skipped, since they may be in the totals already.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -38,47 +39,47 @@ class Importing:
         self._first: int | None = None
 
     def add(self, table: pa.Table) -> None:
-        """Take the next rows: each AT_ONCE of them or none."""
+        """Import the next rows. Each AT_ONCE of them are imported together or not at all."""
         for start in range(0, table.num_rows, AT_ONCE):
             part = table.slice(start, AT_ONCE)
             with writing(self._engine) as connection, connection.begin():
-                connection.execute(sa.select(HEAD.c.sequence).with_for_update())  # no attempt comes between
+                connection.execute(sa.select(HEAD.c.sequence).with_for_update())  # no attempt is inserted meanwhile
                 folded_until, importing_until = connection.execute(
                     sa.select(MEMORY.c.folded_until, MEMORY.c.importing_until)
                 ).one()
                 now = database_seconds(connection)
-                if importing_until <= now:  # what was excluded was from another import
-                    _include_all(connection)
-                connection.execute(MEMORY.update().values(importing_until=now + _PATIENCE_SECONDS))
+                if importing_until <= now:  # the exclusions are of another import
+                    _clear_exclusions(connection)
+                connection.execute(MEMORY.update().values(importing_until=now + _COMPACTION_PAUSE_SECONDS))
                 excluded = set(connection.execute(sa.select(IMPORT_EXCLUSIONS.c.user_id)).scalars())
-                given = _rows(part, self._key)
-                whole = [row for row in given if row["user_id"] not in excluded]
-                rows = [row for row in whole if row["at"] >= folded_until]
+                parsed = _rows(part, self._key)
+                allowed = [row for row in parsed if row["user_id"] not in excluded]
+                rows = [row for row in allowed if row["at"] >= folded_until]
                 if rows:
                     self.new += _insert(connection, rows)
-            self.too_old += len(whole) - len(rows)
-            self.erased += len(given) - len(whole)
+            self.too_old += len(allowed) - len(rows)
+            self.erased += len(parsed) - len(allowed)
             times = [row["at"] for row in rows]
             self._first = min([*times, self._first] if self._first is not None else times, default=None)
             self.rows += part.num_rows
 
     def finish(self) -> None:
-        """All rows are in: memory knows all orders since the first of them."""
+        """Finish after the last rows: history is complete from the first of them on."""
         with writing(self._engine) as connection, connection.begin():
             connection.execute(MEMORY.update().values(importing_until=0))
-            _include_all(connection)
+            _clear_exclusions(connection)
             if self._first is not None:
                 connection.execute(MEMORY.update().where(MEMORY.c.since > self._first).values(since=self._first))
 
 
-def _include_all(connection: Connection) -> None:
-    """Forget which accounts were erased during an import."""
+def _clear_exclusions(connection: Connection) -> None:
+    """Delete the exclusions of accounts that were erased during an import."""
     if connection.execute(IMPORT_EXCLUSIONS.delete()).rowcount:
         connection.execute(request_removal())
 
 
 def known_since(engine: Engine) -> dt.datetime:
-    """From when on memory knows all orders, in UTC."""
+    """Return the time from which on history is complete, in UTC."""
     with snapshot(engine) as connection:
         seconds = connection.execute(sa.select(MEMORY.c.since)).scalar_one()
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
@@ -105,7 +106,7 @@ def _number(value: Any) -> float | None:
 
 
 def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    """Insert those that are not there; how many were not."""
+    """Insert the rows that history does not have; return their number."""
     users = list({row["user_id"] for row in rows})
     known: set[tuple[Any, ...]] = set()
     for start in range(0, len(users), 500):
@@ -115,11 +116,11 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
             ATTEMPTS.c.at.between(min(row["at"] for row in rows), max(row["at"] for row in rows)),
         )
         known |= {tuple(row) for row in connection.execute(named)}
-    fresh = {(row["user_id"], row["at"], row["transaction_id"]): row for row in rows}
-    fresh = {name: row for name, row in fresh.items() if name not in known}
-    if fresh:
+    new = {(row["user_id"], row["at"], row["transaction_id"]): row for row in rows}
+    new = {name: row for name, row in new.items() if name not in known}
+    if new:
         lowest = connection.execute(sa.select(sa.func.min(ATTEMPTS.c.number))).scalar()
-        first = min(int(lowest) if lowest is not None else 0, 0) - len(fresh)  # 0 is no attempt's number
-        numbered = [row | {"number": first + place} for place, row in enumerate(fresh.values())]
+        first = min(int(lowest) if lowest is not None else 0, 0) - len(new)  # 0 is no attempt's number
+        numbered = [row | {"number": first + place} for place, row in enumerate(new.values())]
         connection.execute(ATTEMPTS.insert(), numbered)
-    return len(fresh)
+    return len(new)

@@ -1,4 +1,4 @@
-"""Who shares a device, an address or a card with the account of an order, and what else was ordered with these."""
+"""Accounts that share a device, an address or a card with the account of an order, and the orders placed with these."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,27 +17,27 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import key_text
 
 STEPS: Final = 2
-LINKING: Final = ("device_id", "card_id", "ip_address")
-"""Keys that more than one account may have, those first that say most. A masked address is none: it is of too many."""
-SHARED: Final = ("user_id", *LINKING)
-MOST_ORDERS, MOST_ACCOUNTS, MOST_KEYS, MOST_ATTEMPTS = 100, 50, 60, 400
-"""So much is told: orders, and accounts of each step. Of so many keys and of the latest attempts is it made in each step."""
+LINK_FIELDS: Final = ("device_id", "card_id", "ip_address")
+"""Keys that accounts can share, the most telling first. A masked address is not one: too many accounts share it."""
+SHARED_FIELDS: Final = ("user_id", *LINK_FIELDS)
+MAX_ORDERS, MAX_ACCOUNTS, MAX_KEYS, MAX_ATTEMPTS = 100, 50, 60, 400
+"""Limits: orders and accounts of an answer, accounts per step; keys and latest attempts that each step reads."""
 
 
 @dataclass
-class _Web:
-    """What was found: accounts by their step, and the accounts of each key."""
+class _LinkGraph:
+    """What was found: accounts with their step, and the accounts of each key."""
 
     steps: dict[str, int]
     keys: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     orders: dict[str, dict[str, tuple[Any, Transaction]]] = field(default_factory=dict)
-    """By account, by its id: each order, and the row of the latest decision on it."""
+    """Orders by account and id, with the row of the latest decision."""
     too_many: set[str] = field(default_factory=set)
     truncated: bool = False
 
 
 def links_of(transaction_id: str, view: View = FULL_VIEW) -> Query[pb.GetLinksResponse | None]:
-    """What is linked to an order; None where there is no decision on it."""
+    """Return a query for the links of an order; it returns None if there is no decision on it."""
 
     def read(connection: Connection) -> pb.GetLinksResponse | None:
         query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id)
@@ -47,95 +47,97 @@ def links_of(transaction_id: str, view: View = FULL_VIEW) -> Query[pb.GetLinksRe
             return None
         order = order_of(own)
         key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
-        web = _Web({order.user_id: 0})
-        _take(web, [own])  # it may not be remembered
-        _gather(connection, key, web, {order.user_id}, view)
+        graph = _LinkGraph({order.user_id: 0})
+        _add_rows(graph, [own])  # history may not have it
+        _add_latest_orders(connection, key, graph, {order.user_id}, view)
         reached = {order.user_id}
         for step in range(1, STEPS + 1):
-            reached = _spread(connection, key, web, reached, step, view)
-        return _told(order, web, view)
+            reached = _find_new_accounts(connection, key, graph, reached, step, view)
+        return _to_proto(order, graph, view)
 
     return read
 
 
-def _gather(connection: Connection, key: bytes, web: _Web, users: Iterable[str], view: View) -> None:
-    """The latest orders of some accounts, and so their keys."""
+def _add_latest_orders(connection: Connection, key: bytes, graph: _LinkGraph, users: Iterable[str], view: View) -> None:
+    """Add the latest orders of some accounts, and so their keys."""
     wanted = [digests(key, {"": user})[""] for user in users]
-    _take(web, _rows(connection, web, ATTEMPTS.c.user_id.in_(wanted), view))
+    _add_rows(graph, _read_latest(connection, graph, ATTEMPTS.c.user_id.in_(wanted), view))
 
 
-def _spread(connection: Connection, key: bytes, web: _Web, users: set[str], step: int, view: View) -> set[str]:
-    """Accounts that share a key with some; they are new ones, and their other keys are gathered too."""
-    keys = [named for named, having in web.keys.items() if having & users]
-    web.truncated |= len(keys) > MOST_KEYS
+def _find_new_accounts(
+    connection: Connection, key: bytes, graph: _LinkGraph, users: set[str], step: int, view: View
+) -> set[str]:
+    """Find new accounts that share a key with some; add their keys too, and return the accounts."""
+    keys = [named for named, having in graph.keys.items() if having & users]
+    graph.truncated |= len(keys) > MAX_KEYS
     by_field: dict[str, list[int | None]] = {}
-    for name, value in keys[:MOST_KEYS]:
+    for name, value in keys[:MAX_KEYS]:
         by_field.setdefault(name, []).append(digests(key, {"": value})[""])
-    for name in LINKING:
+    for name in LINK_FIELDS:
         if values := by_field.get(name):
-            _take(web, _rows(connection, web, ATTEMPTS.c[name].in_(values), view))
-    new = [user for user in web.orders if user not in web.steps and user not in web.too_many]
-    web.too_many |= set(new[MOST_ACCOUNTS:])
-    new = new[:MOST_ACCOUNTS]
-    web.steps |= dict.fromkeys(new, step)
+            _add_rows(graph, _read_latest(connection, graph, ATTEMPTS.c[name].in_(values), view))
+    new = [user for user in graph.orders if user not in graph.steps and user not in graph.too_many]
+    graph.too_many |= set(new[MAX_ACCOUNTS:])
+    new = new[:MAX_ACCOUNTS]
+    graph.steps |= dict.fromkeys(new, step)
     if new and step < STEPS:
-        _gather(connection, key, web, new, view)
+        _add_latest_orders(connection, key, graph, new, view)
     return set(new)
 
 
-def _rows(connection: Connection, web: _Web, chosen: sa.ColumnElement[bool], view: View) -> list[Any]:
-    """The latest decisions on the latest attempts of a key."""
+def _read_latest(connection: Connection, graph: _LinkGraph, chosen: sa.ColumnElement[bool], view: View) -> list[Any]:
+    """Return the latest decisions on the latest attempts of a key."""
     numbers = sa.select(ATTEMPTS.c.number).where(chosen).order_by(ATTEMPTS.c.at.desc(), ATTEMPTS.c.number.desc())
-    found = list(connection.execute(numbers.limit(MOST_ATTEMPTS + 1)).scalars())
-    web.truncated |= len(found) > MOST_ATTEMPTS
-    query = DECIDED.where(PAYLOADS.c.memory_number.in_(found[:MOST_ATTEMPTS]))
+    found = list(connection.execute(numbers.limit(MAX_ATTEMPTS + 1)).scalars())
+    graph.truncated |= len(found) > MAX_ATTEMPTS
+    query = DECIDED.where(PAYLOADS.c.memory_number.in_(found[:MAX_ATTEMPTS]))
     return list(connection.execute(view.restrict(query).order_by(PAYLOADS.c.sequence)))
 
 
-def _take(web: _Web, rows: Iterable[Any]) -> None:
-    """Note orders and keys; of an order the latest decision stays."""
+def _add_rows(graph: _LinkGraph, rows: Iterable[Any]) -> None:
+    """Add orders and keys. Of each order the latest decision stays."""
     for row in rows:
         order = order_of(row)
-        web.orders.setdefault(order.user_id, {})[order.transaction_id] = (row, order)
-        for name in LINKING:
+        graph.orders.setdefault(order.user_id, {})[order.transaction_id] = (row, order)
+        for name in LINK_FIELDS:
             if value := key_text(name, getattr(order, name)):
-                web.keys.setdefault((name, value), set()).add(order.user_id)
+                graph.keys.setdefault((name, value), set()).add(order.user_id)
 
 
-def _told(order: Transaction, web: _Web, view: View) -> pb.GetLinksResponse:
+def _to_proto(order: Transaction, graph: _LinkGraph, view: View) -> pb.GetLinksResponse:
     answer = pb.GetLinksResponse()
     near: list[tuple[int, Any, list[str]]] = []
-    for orders in web.orders.values():
+    for orders in graph.orders.values():
         for name, (row, other) in orders.items():
-            shared = [one for one in SHARED if key_text(one, getattr(order, one)) == getattr(other, one)]
+            shared = [one for one in SHARED_FIELDS if key_text(one, getattr(order, one)) == getattr(other, one)]
             if shared and name != order.transaction_id:
                 near.append((other.timestamp.seconds, row, shared))
     near.sort(key=lambda one: (-one[0], -one[1].sequence))
-    linked, links = Page[pb.LinkedOrder](MOST_ORDERS, PAGE_BYTES // 2), Page[pb.Link](None, PAGE_BYTES // 4)
-    cut = len(near) > MOST_ORDERS
-    for _, row, shared in near[:MOST_ORDERS]:
+    linked, links = Page[pb.LinkedOrder](MAX_ORDERS, PAGE_BYTES // 2), Page[pb.Link](None, PAGE_BYTES // 4)
+    cut = len(near) > MAX_ORDERS
+    for _, row, shared in near[:MAX_ORDERS]:
         if not linked.add(pb.LinkedOrder(record=view.record(row), shared=shared)):
             cut = True
             break
     answer.orders.extend(linked.messages)
-    for user, step in web.steps.items():
-        rows = [row for row, _ in web.orders[user].values()]
+    for user, step in graph.steps.items():
+        rows = [row for row, _ in graph.orders[user].values()]
         latest = max(rows, key=lambda row: row.sequence)
         answer.accounts.add(
             user_id=user, step=step, orders=len(rows), transaction_id=latest.transaction_id,
             denied=sum(row.decision == pb.DECISION_DENY for row in rows),
         )  # fmt: skip
-    cut = not all(map(links.add, _links(web.keys, web.steps))) or cut
+    cut = not all(map(links.add, _shared_keys(graph.keys, graph.steps))) or cut
     answer.links.extend(links.messages)
-    answer.truncated = web.truncated or bool(web.too_many) or cut
+    answer.truncated = graph.truncated or bool(graph.too_many) or cut
     return answer
 
 
-def _links(keys: Mapping[tuple[str, str], set[str]], steps: Mapping[str, int]) -> list[pb.Link]:
-    """Keys that two accounts or more have, the nearest first."""
+def _shared_keys(keys: Mapping[tuple[str, str], set[str]], steps: Mapping[str, int]) -> list[pb.Link]:
+    """Return the keys that two accounts or more share, the nearest first."""
     found = []
     for (name, value), users in keys.items():
-        told = sorted(users & steps.keys(), key=lambda user: (steps[user], user))
-        if len(told) > 1:
-            found.append((steps[told[0]], pb.Link(field=name, value=value, user_ids=told)))
-    return [link for _, link in sorted(found, key=lambda one: (one[0], LINKING.index(one[1].field), one[1].value))]
+        shared_by = sorted(users & steps.keys(), key=lambda user: (steps[user], user))
+        if len(shared_by) > 1:
+            found.append((steps[shared_by[0]], pb.Link(field=name, value=value, user_ids=shared_by)))
+    return [link for _, link in sorted(found, key=lambda one: (one[0], LINK_FIELDS.index(one[1].field), one[1].value))]

@@ -1,4 +1,4 @@
-"""Decisions and cases, kept before they are answered. SQLite by default, PostgreSQL by URL."""
+"""The ledger of decisions, written to disk before they are answered. SQLite by default, PostgreSQL by URL."""
 
 from agent_server.database.engine import LedgerError
 from agent_server.ledger.migrate import open_engine, reading

@@ -1,12 +1,12 @@
 """Commitments to rows that are not entries of the chain: cases, their events, and outcomes.
 
-Verdicts and labels rest on these rows, and they change. So each group of writes appends one link to a second chain: the
-commitments of all rows that it wrote, and of those that it replaced or removed.
+Verdicts and labels depend on these rows, which may change. So each transaction appends one link to a second chain. The
+link holds the commitments to all rows that the transaction wrote, and to all rows that it replaced or removed.
 
     commitment = SHA-256(salt | table | columns that differ from their defaults, as JSON)
     hash = SHA-256(hash before | number | content)
 
-A row gets a new salt whenever it changes, so that nothing leads from an old commitment to what an erasure removed.
+A row gets a new salt whenever it changes, so that an old commitment reveals nothing that was erased.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from agent_server.ledger.chain import SALT_BYTES
 from generated.vouch.v1.ledger_entry_pb2 import RowChanges
 
 SALT: Final = "salt"
-_AT_ONCE: Final = 1000
+_BATCH_SIZE: Final = 1000
 _NUMBER = struct.Struct(">q")
 Row = Mapping[str, Any] | sa.RowMapping
 _Key = tuple[sa.Table, tuple[Any, ...]]
@@ -34,7 +34,7 @@ _WrittenColumn = tuple[str, Callable[[Any], Any], Any]
 
 
 def row_commitment(table: sa.Table, row: Row) -> bytes:
-    """Return the commitment to a row, 32 bytes; a column that is missing has its default."""
+    """Return the commitment to a row, 32 bytes. A column that is missing has its default."""
     values = {
         name: convert(value)
         for name, convert, default in _written_columns(table)
@@ -45,23 +45,23 @@ def row_commitment(table: sa.Table, row: Row) -> bytes:
 
 
 def link_hash(before: bytes, number: int, content: bytes) -> bytes:
-    """Return the hash of a link, 32 bytes, given that of the link before it."""
+    """Return the hash of a link, 32 bytes, given the hash of the link before it."""
     return hashlib.sha256(b"".join((before, _NUMBER.pack(number), content))).digest()
 
 
 class ProtectedRows:
-    """The rows of protected tables that one group of writes inserts, changes and removes."""
+    """The rows of protected tables that one transaction inserts, changes and removes."""
 
     def __init__(self) -> None:
         self._before: dict[_Key, bytes | None] = {}
         self._inserted: dict[_Key, Mapping[str, Any]] = {}
 
     def insert(self, table: sa.Table, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Note a new row; return it with a salt."""
+        """Register a new row; return it with a salt."""
         salted = {**row, SALT: os.urandom(SALT_BYTES)}
         key = _key(table, salted)
         if key in self._before:
-            self._inserted.pop(key, None)  # removed before, or there already: what is there at the end counts
+            self._inserted.pop(key, None)  # removed earlier, or present already: only the final row counts
         else:
             self._before[key], self._inserted[key] = None, salted
         return salted
@@ -69,7 +69,7 @@ class ProtectedRows:
     def change(
         self, connection: Connection, statement: sa.Update | sa.Delete, parameters: Mapping[str, Any] | None
     ) -> sa.Update | sa.Delete:
-        """Note the rows that a statement is about to change or remove; return it with a new salt for those that it changes."""
+        """Register the rows that a statement will change or remove; return it with a new salt for changed rows."""
         table = statement.table
         assert isinstance(table, sa.Table)
         chosen = sa.select(table)
@@ -83,7 +83,7 @@ class ProtectedRows:
         return statement.values({SALT: os.urandom(SALT_BYTES)}) if isinstance(statement, sa.Update) else statement
 
     def content(self, connection: Connection) -> bytes:
-        """Return the content of the link; empty where nothing was written. All rows have to be in the database by now."""
+        """Return the content of the link; empty if nothing was written. All rows have to be in the database already."""
         if not self._before:
             return b""
         added = [row_commitment(table, row) for (table, _), row in self._inserted.items()]
@@ -97,28 +97,28 @@ class ProtectedRows:
 
 
 def protected_rows(connection: Connection, table: sa.Table) -> Iterator[sa.RowMapping]:
-    """All rows of a table in the order of its key, in constant memory."""
+    """Yield all rows of a table in the order of its key, in constant memory."""
     key = sa.tuple_(*table.primary_key)
-    ordered, last = sa.select(table).order_by(*table.primary_key).limit(_AT_ONCE), None
+    ordered, last = sa.select(table).order_by(*table.primary_key).limit(_BATCH_SIZE), None
     while True:
         rows = connection.execute(ordered if last is None else ordered.where(key > last)).mappings().all()
         yield from rows
-        if len(rows) < _AT_ONCE:
+        if len(rows) < _BATCH_SIZE:
             return
         last = sa.tuple_(*(sa.literal(rows[-1][column.name]) for column in table.primary_key))
 
 
 def _read(connection: Connection, table: sa.Table, keys: Iterable[tuple[Any, ...]]) -> Iterator[sa.RowMapping]:
-    """Those rows of a table that are there."""
+    """Yield the rows of a table that exist."""
     following = iter(keys)
-    while some := list(islice(following, _AT_ONCE)):
+    while batch := list(islice(following, _BATCH_SIZE)):
         yield from connection.execute(
-            sa.select(table).where(sa.tuple_(*table.primary_key).in_(some))
+            sa.select(table).where(sa.tuple_(*table.primary_key).in_(batch))
         ).mappings()  # fmt: skip
 
 
 def is_protected(table: Any) -> bool:
-    """Return whether the rows of a table are committed to."""
+    """Return whether the chain commits to the rows of a table."""
     return isinstance(table, sa.Table) and "protected" in table.info
 
 
@@ -132,17 +132,17 @@ def _key_columns(table: sa.Table) -> list[str]:
 
 
 def _float(value: Any) -> float:
-    return float(value) + 0.0  # SQLite does not keep the sign of a zero
+    return float(value) + 0.0  # SQLite does not store the sign of a zero
 
 
 @cache
 def _written_columns(table: sa.Table) -> list[_WrittenColumn]:
-    """Return the columns of a table by name, except for the salt: how each value is written, and its default."""
+    """Return each column of a table but the salt, by name, with its conversion and its default."""
     columns = sorted(table.columns, key=lambda column: column.name)
-    return [_written(column) for column in columns if column.name != SALT]
+    return [_written_column(column) for column in columns if column.name != SALT]
 
 
-def _written(column: sa.Column[Any]) -> _WrittenColumn:
+def _written_column(column: sa.Column[Any]) -> _WrittenColumn:
     converts: dict[type, Callable[[Any], Any]] = {bool: bool, int: int, float: _float, str: str}
     default = column.default.arg if isinstance(column.default, sa.ColumnDefault) else None
     return column.name, converts[column.type.python_type], default

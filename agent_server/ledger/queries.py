@@ -1,4 +1,4 @@
-"""Decisions that are read from the ledger, in messages."""
+"""Queries for decisions in the ledger, as messages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ T = TypeVar("T")
 ROWS_EXAMINED = 20_000
 """Limit of the decisions that are read for one page."""
 Query = Callable[[Connection], T]
-"""What is read with a connection, and what it gives."""
+"""A function that reads from a connection and returns its result."""
 
 _ENTRY = (
     ENTRIES.c.sequence, ENTRIES.c.kind, ENTRIES.c.entry_id, ENTRIES.c.at, ENTRIES.c.decision, ENTRIES.c.facts
@@ -64,10 +64,10 @@ FULL_VIEW = FullView()
 def latest_record(
     transaction_id: str, view: View = FULL_VIEW, *, golden: bool = True
 ) -> Query[pb.DecisionRecord | None]:
-    """Return a query for the latest decision on a transaction; it gives None for none.
+    """Return a query for the latest decision on a transaction; it returns None for none.
 
-    Without `golden`, decisions on golden orders do not count. A golden order has no id of an order of the shop; in ledgers of
-    old versions it may, and then the shop's order is meant.
+    Without `golden`, decisions on golden orders do not count. No golden order has the id of an order of the shop,
+    except in ledgers of old versions; then the query returns the decision on the shop's order.
     """
     is_golden = ENTRIES.c.kind == int(Kind.GOLDEN)
     query = DECIDED.where(PAYLOADS.c.transaction_id == transaction_id)
@@ -85,7 +85,7 @@ def latest_record(
 
 @dataclass(frozen=True)
 class DecisionFilter:
-    """Which decisions are listed, and in which order; empty and None mean any. Times are in microseconds since 1970."""
+    """Which decisions are listed, and in which order. Empty and None mean any. Times are in microseconds since 1970."""
 
     transaction_id: str = ""
     user_id: str = ""
@@ -97,7 +97,7 @@ class DecisionFilter:
     newest_first: bool = False
 
     def matches(self, row: Any) -> bool:
-        """Return whether a row was decided by the wanted model and policy, which are no columns but facts."""
+        """Return whether a row has the model and policy of the filter, which are not columns but facts."""
         if not (self.model_version or self.policy_version):
             return True
         facts = DecisionFacts.FromString(row.facts)
@@ -105,28 +105,29 @@ class DecisionFilter:
 
 
 def record_page(
-    wanted: DecisionFilter, after: int | None, size: int, view: View = FULL_VIEW
+    filters: DecisionFilter, after: int | None, size: int, view: View = FULL_VIEW
 ) -> Query[tuple[list[pb.DecisionRecord], int | None]]:
-    """Return a query for records behind the sequence number `after`, and the number that the next page starts behind.
+    """Return a query for records after the sequence number `after`, and for the number after which to read on.
 
-    Sequences are committed in their order, so oldest first a page never skips what is written later. A page may be short where
-    model or policy are filtered for, since at most ROWS_EXAMINED rows are read, and where records are large: see Page.
+    Sequence numbers are committed in order, so a page in ascending order never skips a record that is written later. A
+    page may be short if it filters by model or policy, since at most ROWS_EXAMINED rows are read, or if records are
+    large: see Page.
     """
     kinds = [int(kind) for kind in view.kinds]
-    query = view.restrict(_filtered(wanted, RECORDED.where(ENTRIES.c.kind.in_(kinds))))
+    query = view.restrict(_apply_filters(filters, RECORDED.where(ENTRIES.c.kind.in_(kinds))))
     place = ENTRIES.c.sequence
-    ordered = query.order_by(place.desc() if wanted.newest_first else place)
+    ordered = query.order_by(place.desc() if filters.newest_first else place)
 
     def read(connection: Connection) -> tuple[list[pb.DecisionRecord], int | None]:
         page = Page[pb.DecisionRecord](size)
-        last, looked, at_once = after, 0, min(size, ROWS_AT_ONCE)
-        while looked < ROWS_EXAMINED:
-            behind = ordered if last is None else ordered.where(place < last if wanted.newest_first else place > last)
+        last, examined, at_once = after, 0, min(size, ROWS_AT_ONCE)
+        while examined < ROWS_EXAMINED:
+            behind = ordered if last is None else ordered.where(place < last if filters.newest_first else place > last)
             rows = connection.execute(behind.limit(at_once + 1)).all()
             for row in rows[:at_once]:
-                if wanted.matches(row) and not page.add(view.record(row)):
+                if filters.matches(row) and not page.add(view.record(row)):
                     return page.messages, last
-                last, looked = row.sequence, looked + 1
+                last, examined = row.sequence, examined + 1
                 if page.is_full:
                     return page.messages, last if len(rows) > at_once or row is not rows[-1] else None
             if len(rows) <= at_once:
@@ -136,15 +137,15 @@ def record_page(
     return read
 
 
-def _filtered(wanted: DecisionFilter, query: sa.Select[Any]) -> sa.Select[Any]:
-    if wanted.transaction_id:
-        query = query.where(PAYLOADS.c.transaction_id == wanted.transaction_id)
-    if wanted.user_id:
-        query = query.where(PAYLOADS.c.user_id == wanted.user_id)
-    if wanted.since is not None:
-        query = query.where(ENTRIES.c.at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(ENTRIES.c.at < wanted.until)
-    if wanted.decision:
-        query = query.where(ENTRIES.c.decision == wanted.decision)
+def _apply_filters(filters: DecisionFilter, query: sa.Select[Any]) -> sa.Select[Any]:
+    if filters.transaction_id:
+        query = query.where(PAYLOADS.c.transaction_id == filters.transaction_id)
+    if filters.user_id:
+        query = query.where(PAYLOADS.c.user_id == filters.user_id)
+    if filters.since is not None:
+        query = query.where(ENTRIES.c.at >= filters.since)
+    if filters.until is not None:
+        query = query.where(ENTRIES.c.at < filters.until)
+    if filters.decision:
+        query = query.where(ENTRIES.c.decision == filters.decision)
     return query

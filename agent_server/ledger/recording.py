@@ -15,7 +15,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 @dataclass(frozen=True)
 class RecordedDecision:
-    """The answer that is in the ledger, and whether it was there before this call."""
+    """The recorded answer, and whether it was recorded before this call."""
 
     answer: pb.ReviewResponse
     replayed: bool = False
@@ -23,9 +23,9 @@ class RecordedDecision:
 
 @dataclass(frozen=True)
 class HistoryPosition:
-    """An order's place in history: the number of its attempt, and how many attempts there were when its past was read.
+    """An order's position in history: the number of its attempt, and that of all attempts when its features were read.
 
-    Both are 0 for an order that history does not know.
+    Both are 0 for an order that is not in history.
     """
 
     number: int = 0
@@ -34,7 +34,7 @@ class HistoryPosition:
 
 @dataclass(frozen=True)
 class DecisionContext:
-    """How a decision came about: the caller, the request, the policy, and the order's place in history."""
+    """The circumstances of a decision: the caller, the request, the policy, and the order's position in history."""
 
     caller: str
     request_id: str
@@ -57,21 +57,19 @@ def append_decision(
     tx: LedgerTransaction, transaction: Transaction, answer: pb.ReviewResponse, digest: bytes, context: DecisionContext,
     kind: Kind = Kind.DECISION, *, hidden: bool = False,
 ) -> int:  # fmt: skip
-    """Append a decision whose revision is set, and return its sequence number.
+    """Append a decision whose revision is set; return its sequence number.
 
-    A `hidden` one does not change history, from which others could tell it. It does once it is revealed.
+    A `hidden` decision does not change history yet, since others could infer it from there. It does once it is
+    revealed.
     """
     payload = payload_of(answer, transaction, context.request_id).SerializeToString()
     facts = facts_of(answer, context.caller, context.policy_digest)
     if context.position.number:
-        facts.memory_number, facts.memory_read, facts.memory_kept = (
-            context.position.number,
-            context.position.read,
-            tx.attempts,
-        )
+        facts.memory_number, facts.memory_read = context.position.number, context.position.read
+        facts.memory_kept = tx.history.attempts
         if not hidden:
             denied = answer.decision == pb.DECISION_DENY
-            attempts.decide(tx, transaction, context.position.number, denied=denied, again=answer.revision > 1)
+            attempts.apply_decision(tx, transaction, context.position.number, denied=denied, again=answer.revision > 1)
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
     sequence = tx.append(
         kind,

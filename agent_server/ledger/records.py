@@ -1,4 +1,4 @@
-"""Decisions as the ledger keeps them: facts that stay, a payload that can be erased, nothing of either twice."""
+"""How the ledger stores decisions: facts that stay, and a payload that can be erased. Nothing is stored twice."""
 
 import hashlib
 from typing import Any
@@ -17,22 +17,22 @@ _OF_FACTS = (
 
 
 def content_digest(transaction: Transaction) -> bytes:
-    """SHA-256 of an order's content: what makes a repeated call the same call."""
+    """Return the SHA-256 of an order's content. A repeated request has the same one."""
     return hashlib.sha256(transaction.SerializeToString(deterministic=True)).digest()
 
 
 def microseconds(moment: Timestamp) -> int:
-    """Microseconds since 1970."""
+    """Return microseconds since 1970."""
     return moment.seconds * _MICROSECONDS + moment.nanos // _NANOS
 
 
 def timestamp(at: int) -> Timestamp:
-    """The moment of so many microseconds since 1970."""
+    """Return the time, given in microseconds since 1970."""
     return Timestamp(seconds=at // _MICROSECONDS, nanos=at % _MICROSECONDS * _NANOS)
 
 
 def facts_of(answer: pb.ReviewResponse, caller: str, policy_digest: str) -> DecisionFacts:
-    """What stays of a decision when the person is forgotten."""
+    """Return the facts of a decision, which stay when the person is erased."""
     return DecisionFacts(
         decision_maker=answer.decision_maker,
         legitimacy_score=answer.legitimacy_score if answer.HasField("legitimacy_score") else None,
@@ -47,12 +47,12 @@ def facts_of(answer: pb.ReviewResponse, caller: str, policy_digest: str) -> Deci
 
 
 def probability_of(decided: pb.ReviewResponse | DecisionFacts) -> float | None:
-    """With which probability an order was let through at random, where it was."""
+    """Return the probability with which an order was approved at random; None if it was not."""
     return decided.randomised_probability if decided.HasField("randomised_probability") else None
 
 
 def payload_of(answer: pb.ReviewResponse, transaction: Transaction, request_id: str) -> DecisionPayload:
-    """What is personal of a decision, without what facts and columns hold."""
+    """Return the personal part of a decision, without what facts and columns hold."""
     payload = DecisionPayload(
         transaction=transaction, completed_fields=answer.completed_fields, answer=answer, request_id=request_id
     )
@@ -64,7 +64,7 @@ def payload_of(answer: pb.ReviewResponse, transaction: Transaction, request_id: 
 
 
 def answer_of(row: Any) -> pb.ReviewResponse:
-    """The answer as it was given, from a row of entries and payloads."""
+    """Return the answer as the caller got it, from a row of entries and payloads."""
     return _answer(row, DecisionFacts.FromString(row.facts), DecisionPayload.FromString(row.payload))
 
 
@@ -84,7 +84,7 @@ def _answer(row: Any, facts: DecisionFacts, payload: DecisionPayload) -> pb.Revi
 
 
 def record_of(row: Any) -> pb.DecisionRecord:
-    """The whole record, from a row of entries and, unless it was erased, of payloads."""
+    """Return the complete record, from a row of entries and, unless it was erased, of payloads."""
     facts = DecisionFacts.FromString(row.facts)
     scored = facts.HasField("legitimacy_score")
     record = pb.DecisionRecord(
@@ -115,7 +115,7 @@ def record_of(row: Any) -> pb.DecisionRecord:
 
 
 def order_of(row: Any) -> Transaction:
-    """The order as the shop sent it, from a row with a payload."""
+    """Return the order as the shop sent it, from a row with a payload."""
     order = DecisionPayload.FromString(row.payload).transaction
     order.transaction_id, order.user_id = row.transaction_id, row.user_id
     return order

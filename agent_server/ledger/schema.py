@@ -1,12 +1,12 @@
-"""Tables of the ledger and of history, as the newest migration leaves them; those of cases are in `cases/tables.py`.
+"""Tables of the ledger and of history, as the newest migration leaves them. Those of cases are in `cases/tables.py`.
 
-Rows of tables whose `info` says "protected" are committed to, with all their columns: see protected_rows.
+The chain commits to all columns of tables whose `info` has "protected": see protected_rows.
 """
 
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
-SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # the row's own number there
+SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # so that SQLite uses it as the row id
 ID = sa.String(32)
 _SHOP_ID = sa.String(128)
 
@@ -35,8 +35,8 @@ PAYLOADS = sa.Table(
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("memory_number", sa.BigInteger, index=True),
 )
-"""What is personal of a decision: erasing a row leaves its entry, whose commitment then says nothing. `memory_number` is
-that of the attempt which was decided.
+"""The personal part of decisions. To erase a row leaves its entry, whose commitment then reveals nothing.
+`memory_number` is the number of the attempt that was decided.
 """
 
 OUTCOMES = sa.Table(
@@ -53,7 +53,7 @@ OUTCOMES = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),
     info={"protected": True},
 )
-"""What became of orders. `outcome_id` is a digest of what makes two reports the same, `sequence` the decision. All stay."""
+"""Outcomes of orders. `outcome_id` is a digest that equal reports share, `sequence` the decision. Never deleted."""
 
 ATTEMPTS = sa.Table(
     "attempts",
@@ -73,11 +73,10 @@ ATTEMPTS = sa.Table(
     sa.Index("ix_attempts_card", "card_id", "at", "number", "user_id"),
     sa.Index("ix_attempts_transaction", "transaction_id", "number"),
 )
-"""What memory has of each order that was asked about, in the order of asking: see history/. What was replaced has
-its time only.
+"""The attempts of orders in history, in the order of requests: see history/. A replaced one has only number and time.
 
-Instead of texts there are keyed digests of them, of 64 bits. `at` is the order's own time in seconds since 1970, `amount` in
-ten-thousandths; it `counts` while it is not denied. The indexes hold all that is looked at.
+Texts are stored as keyed digests of 64 bits. `at` is the order's own time in seconds since 1970, `amount` is in ten-
+thousandths, and `counts` is true until the order is denied. The indexes contain all columns that queries read.
 """
 
 REPLACED_ATTEMPTS = sa.Table(
@@ -92,8 +91,8 @@ REPLACED_ATTEMPTS = sa.Table(
     sa.Column("card_id", sa.BigInteger),
     sa.Column("amount", sa.BigInteger),
 )
-"""Attempts that were replaced before anything was decided on them, as they were. No order is counted by them: the export needs
-them, since others have seen them meanwhile.
+"""Attempts that were replaced before they were decided, unchanged. They do not count as orders. The export needs them,
+since orders that arrived meanwhile have counted them.
 """
 
 MEMORY = sa.Table(
@@ -106,8 +105,8 @@ MEMORY = sa.Table(
     sa.Column("folded_until", sa.BigInteger, nullable=False, default=0),
     sa.Column("importing_until", sa.BigInteger, nullable=False, default=0),
 )
-"""One row: from when on memory knows all orders, in seconds since 1970, the number of the latest attempt, the digests' key; up
-to which moment attempts are folded, and until when nothing is, since an import goes on.
+"""One row: the moment from which on history is complete, in seconds since 1970, the number of the latest attempt, the
+key of the digests, the moment up to which attempts are compacted, and the end of the pause of compaction for an import.
 """
 
 FOLDED = sa.Table(
@@ -120,8 +119,8 @@ FOLDED = sa.Table(
     sa.Column("first", sa.BigInteger),
     sa.Column("last", sa.BigInteger, nullable=False),
 )
-"""What is left of an account's attempts that no window can see: how many were orders, the sum of their amounts in
-ten-thousandths and how many had one, when the first order and the last attempt were.
+"""Totals of an account's attempts that no window can reach any more: the number of orders, the sum of their amounts in
+ten-thousandths, the number of amounts, and the times of the first order and the last attempt.
 """
 
 FOLDED_DEVICES = sa.Table(
@@ -131,7 +130,7 @@ FOLDED_DEVICES = sa.Table(
     sa.Column("device_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
-"""The devices of these attempts."""
+"""The devices of compacted attempts, by account."""
 
 ROW_CHANGES = sa.Table(
     "row_changes",
@@ -152,7 +151,7 @@ HEAD = sa.Table(
     sa.Column("rows_number", sa.BigInteger, nullable=False, default=0),
     sa.Column("rows_hash", sa.LargeBinary, nullable=False, default=bytes(32)),
 )
-"""The ends of both chains, one row: who locks it may append. So the order of sequences is the order of commits."""
+"""The heads of both chains, in one row. Writers lock it. So the order of sequence numbers is the order of commits."""
 
 PROOFS = sa.Table(
     "proofs",
@@ -160,14 +159,14 @@ PROOFS = sa.Table(
     sa.Column("writer", ID, primary_key=True),
     sa.Column("content", sa.LargeBinary, nullable=False),
 )
-"""One row for each process that writes, written over and over: the proof that a decision could be kept now."""
+"""One row for each process that writes. It is overwritten again and again to prove that a decision can be recorded."""
 
 IMPORT_EXCLUSIONS = sa.Table(
     "import_exclusions",
     METADATA,
     sa.Column("user_id", SEQUENCE, primary_key=True, autoincrement=False),
 )
-"""Digests of accounts that were erased while an import runs: the rest of it leaves their orders out. Empty otherwise."""
+"""Digests of accounts that were erased during an import, which then skips their orders. Empty without an import."""
 
 ERASURE_PROGRESS = sa.Table(
     "erasure_progress",
@@ -182,10 +181,10 @@ ERASURE_PROGRESS = sa.Table(
     sa.Column("leased_until", sa.BigInteger, nullable=False, default=0),
     sa.Column("waiting_for", sa.String(256), nullable=False, default=""),
 )
-"""How far the removal of erased bytes from the database's files has come. One row.
+"""The progress of the removal of erased bytes from the database's files. One row.
 
-`requested` counts erasures. Those up to `rewritten` are gone from the files of the tables, those up to `cleared` from the
-write-ahead log too. `since` is the time of the oldest erasure that is not cleared, `log_ends_at` the time after which nothing
-erased was written to the log, `leased_until` the end of the lease of the process that does the work; all in microseconds since
-1970. `waiting_for` says what the work waits for.
+`requested` counts erasures. Those up to `rewritten` are gone from the files of the tables, those up to `cleared` from
+the write-ahead log too. `since` is the time of the oldest erasure that is not cleared. `log_ends_at` is the time after
+which nothing erased was written to the log. `leased_until` is the end of the lease of the process that does the work.
+All times are in microseconds since 1970. `waiting_for` says what the work waits for.
 """

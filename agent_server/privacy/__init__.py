@@ -1,4 +1,4 @@
-"""Data of persons: what the ledger holds, its export, and its erasure from tables and files."""
+"""Personal data: what the ledger holds, its export, and its erasure from tables and files."""
 
 from agent_server.privacy.erasing import Erase as Erase
-from agent_server.privacy.erasing import Erased as Erased
+from agent_server.privacy.erasing import ErasureResult as ErasureResult

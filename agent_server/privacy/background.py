@@ -1,4 +1,4 @@
-"""Removes erased bytes in the background: at once after an erasure, and again as long as something hinders it."""
+"""Removes erased bytes in the background: at once after an erasure, and again until nothing blocks it."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from agent_server.privacy.scrubbing import Scrubber
 from runtime.telemetry.logging import get_logger
 
 EVERY_SECONDS: Final = 5.0
-_LONGEST_PAUSE_SECONDS: Final = 300.0
+_MAX_PAUSE_SECONDS: Final = 300.0
 _log = get_logger()
 
 
 class ErasureWork:
-    """Runs the scrubber in a thread of its own."""
+    """Runs the scrubber in its own thread."""
 
     def __init__(self, ledger: Ledger, engine: Engine) -> None:
         self._ledger = ledger
@@ -31,7 +31,7 @@ class ErasureWork:
         self._pause, self._not_before, self._requested = EVERY_SECONDS, 0.0, 0
 
     async def run_once(self) -> None:
-        """Go on with what is pending. Pauses get longer while the same erasures are hindered.
+        """Continue pending work. Pauses get longer while the same erasures are blocked.
 
         Raises SQLAlchemyError or Unavailable if the database is unavailable.
         """
@@ -50,10 +50,10 @@ class ErasureWork:
             return
         _log.warning("erased data is not yet removed from the database's files", waiting_for=progress.waiting_for)
         self._not_before = time.monotonic() + self._pause
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
+        self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
 
     async def finish(self, within_seconds: float) -> Progress:
-        """Go on with what is pending, and return the state after so many seconds at the latest. The work goes on.
+        """Continue pending work, and return its state when it is done or the time is over. The work itself goes on.
 
         Raises Unavailable if the database is unavailable.
         """
@@ -67,7 +67,7 @@ class ErasureWork:
         return await self._ledger.read_in_background(read_progress)
 
     def close(self) -> None:
-        """Stop after the current step. What is pending goes on with the next start."""
+        """Stop after the current step. Pending work continues after the next start."""
         self._scrubber.stop()
         self._thread.shutdown()
         self._scrubber.release()

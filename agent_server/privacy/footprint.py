@@ -1,4 +1,4 @@
-"""What the ledger holds of a person: how much, and all of it."""
+"""What the ledger holds of a person: its amount, and its export."""
 
 from dataclasses import dataclass
 
@@ -21,30 +21,30 @@ from history.definitions import AMOUNT_UNITS
 
 @dataclass(frozen=True)
 class Footprint:
-    """How much the ledger holds of a person; times in microseconds since 1970, None if there are no decisions."""
+    """The amount of data on a person; times in microseconds since 1970, None if there are no decisions."""
 
     decisions: int
     cases: int
     first: int | None
     last: int | None
     remembered: int = 0
-    """Orders that memory holds, imported ones and replaced contents too."""
+    """Orders in history, with imported ones and replaced contents."""
     folded: int = 0
     """Orders in the account's totals."""
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
+        """Whether there is any data."""
         return bool(self.decisions or self.cases or self.remembered or self.folded)
 
 
 def footprint(user_id: str) -> Query[Footprint]:
-    """How much is kept of a person."""
+    """Return a query for the amount of data on a person."""
     own, real = PAYLOADS.c.user_id == user_id, ENTRIES.c.kind == int(Kind.DECISION)
     decided = sa.select(sa.func.count(), sa.func.min(ENTRIES.c.at), sa.func.max(ENTRIES.c.at)).select_from(
         PAYLOADS.join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
     )
-    hanging = sa.select(sa.func.count()).select_from(CASES.join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence))
-    hanging = hanging.where(CASES.c.golden == 0)
+    case_count = sa.select(sa.func.count()).select_from(CASES.join(PAYLOADS, PAYLOADS.c.sequence == CASES.c.sequence))
+    case_count = case_count.where(CASES.c.golden == 0)
 
     def read(connection: Connection) -> Footprint:
         user = _digest(connection, user_id)
@@ -52,7 +52,7 @@ def footprint(user_id: str) -> Query[Footprint]:
         remembered = sa.select(sa.func.count()).select_from(_attempts_of(user).subquery())
         totals = connection.execute(sa.select(FOLDED.c.orders).where(FOLDED.c.user_id == user)).scalar()
         return Footprint(
-            count, connection.execute(hanging.where(own)).scalar_one(), first, last,
+            count, connection.execute(case_count.where(own)).scalar_one(), first, last,
             connection.execute(remembered).scalar_one(), 0 if totals is None else max(int(totals), 1),
         )  # fmt: skip
 
@@ -60,19 +60,19 @@ def footprint(user_id: str) -> Query[Footprint]:
 
 
 def export_records(user_id: str, after: int) -> Query[list[ExportPersonResponse]]:
-    """Up to CHUNK records of a person behind a sequence number, oldest first."""
+    """Return a query for up to CHUNK records of a person after a sequence number, oldest first."""
     query = DECIDED.where(
         PAYLOADS.c.user_id == user_id, ENTRIES.c.sequence > after, ENTRIES.c.kind == int(Kind.DECISION)
     ).order_by(ENTRIES.c.sequence)
 
     def read(connection: Connection) -> list[ExportPersonResponse]:
         rows = connection.execute(query.limit(CHUNK)).all()
-        hanging = cases_on(connection, [row.sequence for row in rows])
+        case_count = cases_on(connection, [row.sequence for row in rows])
         reported = outcomes_on(connection, [row.sequence for row in rows])
         answers = []
         for row in rows:
             answer = ExportPersonResponse(record=record_of(row))
-            first, *others = hanging.get(row.sequence, [None])
+            first, *others = case_count.get(row.sequence, [None])
             if first is not None:
                 answer.case.CopyFrom(case_of(first))
             for case in (first, *others) if first is not None else ():
@@ -84,8 +84,8 @@ def export_records(user_id: str, after: int) -> Query[list[ExportPersonResponse]
     return read
 
 
-def remembered_of(user_id: str, after: int | None) -> Query[tuple[list[RememberedOrder], int | None]]:
-    """Return up to CHUNK orders that memory holds of a person, oldest numbers first, and the number to go on behind."""
+def orders_in_history(user_id: str, after: int | None) -> Query[tuple[list[RememberedOrder], int | None]]:
+    """Return a query for up to CHUNK of a person's orders in history, by their numbers, and for the last number."""
 
     def read(connection: Connection) -> tuple[list[RememberedOrder], int | None]:
         attempts = _attempts_of(_digest(connection, user_id)).subquery()
@@ -105,7 +105,7 @@ def remembered_of(user_id: str, after: int | None) -> Query[tuple[list[Remembere
 
 
 def totals_of(user_id: str) -> Query[AccountTotals | None]:
-    """Return the totals of orders that memory has folded; None if there are none."""
+    """Return a query for the totals of the account's compacted orders; it returns None for none."""
 
     def read(connection: Connection) -> AccountTotals | None:
         user = _digest(connection, user_id)
@@ -125,7 +125,7 @@ def totals_of(user_id: str) -> Query[AccountTotals | None]:
 
 
 def _attempts_of(user: int | None) -> sa.CompoundSelect[tuple[int, int, int | None, bool]]:
-    """What memory holds of an account, with other contents of its orders that were replaced before they were decided."""
+    """Select the attempts of an account, with contents of its orders that were replaced before they were decided."""
     placed = sa.select(ATTEMPTS.c.number, ATTEMPTS.c.at, ATTEMPTS.c.amount, ATTEMPTS.c.counts)
     table = REPLACED_ATTEMPTS.c
     replaced = sa.select(table.number, table.at, table.amount, sa.true().label("counts"))
@@ -133,6 +133,6 @@ def _attempts_of(user: int | None) -> sa.CompoundSelect[tuple[int, int, int | No
 
 
 def _digest(connection: Connection, user_id: str) -> int | None:
-    """What memory holds instead of the account's id."""
+    """Return the digest that history stores instead of the account's id."""
     key = bytes(connection.execute(sa.select(MEMORY.c.key)).scalar_one())
     return digests(key, {"user": user_id})["user"]

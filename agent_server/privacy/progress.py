@@ -1,4 +1,4 @@
-"""How far erasures have come in the database's files: kept in the ledger, so that the work survives restarts."""
+"""The progress of erasures in the database's files, recorded in the ledger, so that the work survives restarts."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,12 +10,12 @@ from agent_server.database.clock import database_time
 from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD
 
 LEASE_SECONDS = 30.0
-"""A process that stops renewing its lease for this long loses the work to another one."""
+"""A process that does not renew its lease for this long loses the work to another one."""
 _MICROSECONDS = 1_000_000
 
 
 class Stage(Enum):
-    """What is left to do."""
+    """The work that is left."""
 
     DONE = "done"
     TABLES = "tables"
@@ -39,14 +39,14 @@ class Progress:
 
     @property
     def stage(self) -> Stage:
-        """What is left to do."""
+        """The work that is left."""
         if self.cleared >= self.requested:
             return Stage.DONE
         return Stage.TABLES if self.rewritten < self.requested else Stage.LOG
 
 
 def read_progress(connection: Connection) -> Progress:
-    """Read the state of the work."""
+    """Return the state of the work."""
     row = connection.execute(sa.select(ERASURE_PROGRESS)).one()
     return Progress(
         row.requested, row.rewritten, row.cleared, row.since, row.log_ends_at, row.owner, row.leased_until,
@@ -55,35 +55,35 @@ def read_progress(connection: Connection) -> Progress:
 
 
 def lock_writes(connection: Connection) -> None:
-    """Keep all other writers of the ledger out until the transaction ends. On SQLite it does so by itself."""
+    """Lock out all other writers of the ledger until the transaction ends. SQLite does so anyway."""
     connection.execute(sa.select(HEAD.c.sequence).with_for_update())
 
 
 def take_lease(connection: Connection, owner: str) -> bool:
-    """Take the lease; return whether the caller has it. Within a transaction that locks writes."""
+    """Take the lease; return whether the caller has it. Call it in a transaction that locks writes."""
     free = sa.or_(
         ERASURE_PROGRESS.c.owner.in_(("", owner)), ERASURE_PROGRESS.c.leased_until < database_time(connection)
     )
-    return _lease(connection, owner, free)
+    return _update_lease(connection, owner, free)
 
 
 def renew_lease(connection: Connection, owner: str) -> bool:
     """Renew the lease; return False if it was lost, even if it is free again: then the copies are not the caller's."""
-    return _lease(connection, owner, ERASURE_PROGRESS.c.owner == owner)
+    return _update_lease(connection, owner, ERASURE_PROGRESS.c.owner == owner)
 
 
-def _lease(connection: Connection, owner: str, condition: sa.ColumnElement[bool]) -> bool:
+def _update_lease(connection: Connection, owner: str, condition: sa.ColumnElement[bool]) -> bool:
     until = database_time(connection) + int(LEASE_SECONDS * _MICROSECONDS)
     taken = connection.execute(ERASURE_PROGRESS.update().where(condition).values(owner=owner, leased_until=until))
     return taken.rowcount == 1
 
 
 def drop_lease(connection: Connection, owner: str) -> None:
-    """Let another process go on with the work."""
+    """Release the lease, so that another process can continue."""
     mine = ERASURE_PROGRESS.c.owner == owner
     connection.execute(ERASURE_PROGRESS.update().where(mine).values(owner="", leased_until=0))
 
 
-def note(connection: Connection, **values: int | str) -> None:
-    """Record how far the work has come."""
+def record_progress(connection: Connection, **values: int | str) -> None:
+    """Record the progress of the work."""
     connection.execute(ERASURE_PROGRESS.update().values(**values))

@@ -1,9 +1,9 @@
-"""Rewrites a table into new files while others read and write it, so that the old files go with every erased byte in them.
+"""Rewrites a table into new files while others read and write it. The old files, with every erased byte, are deleted.
 
-Neither database overwrites all copies of a deleted row. PostgreSQL leaves it in the page, and VACUUM only marks the space as
-free. SQLite overwrites the row (secure_delete), but not the copies that splits of index pages left behind. So the rows that
-are alive are copied to a new table, slice by slice, while triggers apply all changes to it too. Then it takes the old one's
-name. Each slice locks out writers for some milliseconds, and the pauses between them are longer.
+Neither database overwrites all copies of a deleted row. PostgreSQL leaves it in the page, and VACUUM only marks the
+space as free. SQLite overwrites the row (secure_delete), but not the copies that splits of index pages left behind. So
+the live rows are copied to a new table, slice by slice, while triggers apply all changes to it too. Then it takes the
+old table's name. Each slice locks out writers for some milliseconds, and the pauses between slices are longer.
 """
 
 import math
@@ -20,23 +20,23 @@ from agent_server.database.engine import committing, snapshot
 from agent_server.privacy.progress import lock_writes
 
 SLICE_SECONDS: Final = 0.01
-"""How long a slice should lock out writers. The number of its rows is adapted to that."""
-FEWEST_ROWS, MOST_ROWS = 10, 1000
+"""Target for how long a slice locks out writers. The number of its rows is adapted to it."""
+MIN_ROWS, MAX_ROWS = 10, 1000
 
 RENEWAL_SECONDS: Final = 5.0
-"""How often a lease is renewed while rows are copied: whoever lost it copies nothing wrong, and may not swap."""
+"""Interval of lease renewals during a copy. A process without the lease copies nothing wrong, and cannot swap."""
 
 _OTHER_VERSION: Final = (
-    "the tables are those of another version of the program: an agent of that version goes on with it"
+    "the tables are those of another version of the program; an agent of that version continues the work"
 )
 
 
-class Hindered(Exception):
-    """The work cannot go on now. The message says what it waits for, and what can be done."""
+class WorkBlocked(Exception):
+    """The work is blocked. The message says what it waits for, and what can be done."""
 
 
-class Unfinished(Hindered):
-    """A part is done, and the next one can follow soon."""
+class WorkIncomplete(WorkBlocked):
+    """A part of the work is done, and the next one can follow soon."""
 
 
 class LeaseLost(Exception):
@@ -44,7 +44,7 @@ class LeaseLost(Exception):
 
 
 class Dialect(Protocol):
-    """What differs between databases."""
+    """The differences between databases."""
 
     def begin_copy(self, connection: Connection, table: sa.Table) -> None:
         """Create the empty new table, and triggers that apply changes of the old one to it."""
@@ -56,16 +56,17 @@ class Dialect(Protocol):
         """Compute statistics of the new table. Outside of a transaction."""
 
     def swap(self, connection: Connection, table: sa.Table) -> None:
-        """Give the new table the name of the old one. Raises Hindered; then the copy stays up to date."""
+        """Give the new table the name of the old one. Raises WorkBlocked; then the copy stays up to date."""
 
     def leftovers(self, connection: Connection, table: sa.Table) -> list[sa.Table]:
-        """Return tables that are left of an interrupted copy, or of one that was completed, without triggers on them."""
+        """Return the tables that an interrupted or completed copy left, after dropping triggers on them."""
 
 
 @cache
 def copy_of(table: sa.Table, prefix: str) -> sa.Table:
-    """Return the description of a table of the same columns by another name: always the same object, so that statements on it
-    are compiled once.
+    """Return the description of a table with the same columns and another name.
+
+    It is always the same object, so that statements on it are compiled once.
     """
     return table.to_metadata(sa.MetaData(), name=f"{prefix}_{table.name}")
 
@@ -80,19 +81,28 @@ def old_table(table: sa.Table) -> sa.Table:
     return copy_of(table, "rewritten")
 
 
-class Rewriting:
-    """Rewrites tables on one connection. `renew` is called now and then, and before a swap; it raises LeaseLost."""
+def trigger_actions(table: sa.Table, insert: str) -> tuple[str, str]:
+    """Return what a trigger runs on the new table, to insert the new row and to delete the old one."""
+    target, names = new_table(table).name, [f'"{column.name}"' for column in table.columns]
+    same = " AND ".join(f'"{column.name}" = OLD."{column.name}"' for column in table.primary_key.columns)
+    values = ", ".join(f"NEW.{name}" for name in names)
+    inserted = f'{insert} INTO "{target}" ({", ".join(names)}) VALUES ({values});'
+    return inserted, f'DELETE FROM "{target}" WHERE {same};'  # noqa: S608 - our own names
+
+
+class TableRewriter:
+    """Rewrites tables on one connection. `renew` is called regularly and before a swap; it raises LeaseLost."""
 
     def __init__(
         self, connection: Connection, dialect: Dialect, renew: Callable[[Connection], None], rows: int | None = None
     ) -> None:
-        """`rows` of a slice; without it as many as take SLICE_SECONDS."""
+        """`rows` is the size of a slice, by default as many as take SLICE_SECONDS."""
         self._connection, self._dialect, self._renew = connection, dialect, renew
-        self._rows, self._adapts = rows or FEWEST_ROWS, rows is None
+        self._rows, self._adapts = rows or MIN_ROWS, rows is None
         self._renewed = -math.inf
 
     def copy(self, table: sa.Table) -> None:
-        """Copy all rows to a new table. From then on it follows the old one until `swap`."""
+        """Copy all rows to a new table. From then on it stays up to date until `swap`."""
         self.dispose(table)
         with self._slice() as connection:
             _check_columns(connection, table)
@@ -109,7 +119,7 @@ class Rewriting:
         self._dialect.analyse(self._connection, new_table(table))
 
     def swap(self, table: sa.Table) -> None:
-        """Put the new table in the place of the old one, whose files go. Raises Hindered."""
+        """Replace the old table by the new one, and delete its files. Raises WorkBlocked."""
         with committing(self._connection, on_disk=True):
             lock_writes(self._connection)
             self._renew(self._connection)
@@ -118,7 +128,7 @@ class Rewriting:
         self.dispose(table)
 
     def dispose(self, table: sa.Table) -> None:
-        """Delete what is left of copies, slice by slice: SQLite overwrites each page as it becomes free."""
+        """Delete leftovers of copies, slice by slice: SQLite overwrites each page as it becomes free."""
         with self._slice() as connection:
             left = self._dialect.leftovers(connection, table)
         for old in left:
@@ -134,7 +144,7 @@ class Rewriting:
                         connection.execute(sa.text(f'DROP TABLE "{old.name}"'))
 
     def _end_of_slice(self, table: sa.Table, last: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        """Return the key of the last row of the slice behind a key, or None if the slice is the last one."""
+        """Return the key of the last row of the slice after a key; None if the slice is the last one."""
         key = list(table.primary_key.columns)
         chosen = _between(table, last, None).with_only_columns(*key).order_by(*key)
         with snapshot(self._connection.engine) as reading:
@@ -142,13 +152,13 @@ class Rewriting:
         return None if row is None else tuple(row)
 
     def _begin_phase(self) -> None:
-        """Begin with few rows: what a row takes is not known yet."""
+        """Begin with few rows: the time per row is not known yet."""
         if self._adapts:
-            self._rows = FEWEST_ROWS
+            self._rows = MIN_ROWS
 
     @contextmanager
     def _slice(self) -> Iterator[Connection]:
-        """A short transaction that locks out writers, and a pause for them after it."""
+        """Run a short transaction that locks out writers, then pause for them."""
         started = time.perf_counter()
         with committing(self._connection, on_disk=False):
             lock_writes(self._connection)
@@ -159,19 +169,19 @@ class Rewriting:
         took = time.perf_counter() - started
         factor = 2.0 if took < SLICE_SECONDS / 2 else 0.5 if took > SLICE_SECONDS * 2 else 1.0
         if self._adapts:
-            self._rows = int(min(MOST_ROWS, max(FEWEST_ROWS, self._rows * factor)))
+            self._rows = int(min(MAX_ROWS, max(MIN_ROWS, self._rows * factor)))
         time.sleep(min(took * 1.5, 1.0))
 
 
 def _check_columns(connection: Connection, table: sa.Table) -> None:
-    """Raise Hindered where a table has other columns than this program knows: a copy would lose them."""
+    """Raise WorkBlocked if a table has other columns than this program knows: a copy would lose them."""
     found = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
     if found != {column.name for column in table.columns}:
-        raise Hindered(_OTHER_VERSION)
+        raise WorkBlocked(_OTHER_VERSION)
 
 
 def _between(table: sa.Table, last: tuple[Any, ...] | None, end: tuple[Any, ...] | None) -> sa.Select[Any]:
-    """Select the rows behind a key, up to another one."""
+    """Select the rows after one key, up to another one."""
     key = list(table.primary_key.columns)
     place: Any = key[0] if len(key) == 1 else sa.tuple_(*key)
 

@@ -1,7 +1,7 @@
-"""How PostgreSQL copies a table and swaps names.
+"""Copies a table and swaps names in PostgreSQL.
 
-A transaction that read the ledger before the last row was copied would not see that row in the new table. So the swap waits for
-such transactions, and locks the table for as short as it takes to rename it.
+A transaction that read the ledger before the last row was copied would not see that row in the new table. So the swap
+waits for such transactions, and locks the table only while it renames it.
 """
 
 import time
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from agent_server.privacy.rewriting import Hindered, new_table
+from agent_server.privacy.rewriting import WorkBlocked, new_table, trigger_actions
 
 LOCK_MILLISECONDS: Final = 150
 """How long others may wait for a lock that this work waits for."""
@@ -35,11 +35,11 @@ AND backend_type <> 'autovacuum worker'
 AND NOT (wait_event_type IS NOT DISTINCT FROM 'Lock' AND wait_event IN ('transactionid', 'tuple'))
 AND backend_xmin IS NOT NULL AND age(backend_xmin) > age(CAST(CAST(:xid AS text) AS xid))
 """
-"""Not those that wait for the lock on the head of the chain: they write, and take a new snapshot with their next statement."""
-_READERS = "transactions that began before the erasure still read the database: they have to end"
+"""Excludes transactions that wait for the lock on the head of the chain: their next statement takes a new snapshot."""
+_READERS = "transactions that began before the erasure still read the database; they have to end"
 
 
-class PostgresRewriting:
+class PostgresDialect:
     """See Dialect."""
 
     def begin_copy(self, connection: Connection, table: sa.Table) -> None:
@@ -49,14 +49,10 @@ class PostgresRewriting:
         connection.exec_driver_sql(f'CREATE TABLE "{new}" (LIKE "{old}" INCLUDING ALL)')
         for privilege, role in connection.execute(sa.text(_GRANTS), {"table": old}).all():
             connection.exec_driver_sql(f'GRANT {privilege} ON "{new}" TO {role}')
-        same = " AND ".join(f'"{column.name}" = OLD."{column.name}"' for column in table.primary_key.columns)
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        values = ", ".join(f'NEW."{column.name}"' for column in table.columns)
-        deleted = f'DELETE FROM "{new}" WHERE {same};'  # noqa: S608 - our own names
-        inserted = f'INSERT INTO "{new}" ({columns}) VALUES ({values});'  # noqa: S608
+        insert, delete = trigger_actions(table, "INSERT")
         connection.exec_driver_sql(
             f'CREATE FUNCTION "{new}"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN '
-            f"IF TG_OP <> 'INSERT' THEN {deleted} END IF; IF TG_OP <> 'DELETE' THEN {inserted} END IF; "
+            f"IF TG_OP <> 'INSERT' THEN {delete} END IF; IF TG_OP <> 'DELETE' THEN {insert} END IF; "
             "RETURN NULL; END $$"
         )
         connection.exec_driver_sql(
@@ -87,8 +83,8 @@ class PostgresRewriting:
             connection.exec_driver_sql(f'DROP TABLE "{old}"')
         except sa.exc.DBAPIError as error:
             if _state(error) == "2BP01":
-                raise Hindered(
-                    f"objects of yours, such as views, depend on the table {old}: drop them, and create them again later"
+                raise WorkBlocked(
+                    f"objects of yours, such as views, depend on the table {old}; drop them, and create them again later"
                 ) from error
             raise
         connection.exec_driver_sql(f'ALTER TABLE "{new}" RENAME TO "{old}"')
@@ -99,7 +95,7 @@ class PostgresRewriting:
             connection.exec_driver_sql(definition.replace("%", "%%"))
 
     def leftovers(self, connection: Connection, table: sa.Table) -> list[sa.Table]:
-        """See Dialect. None: a table that is dropped loses its files."""
+        """See Dialect. None: PostgreSQL deletes the files of a dropped table."""
         new = new_table(table).name
         if connection.execute(sa.text("SELECT to_regclass(:name)"), {"name": new}).scalar() is not None:
             _lock(connection, table.name, "ACCESS EXCLUSIVE")
@@ -110,31 +106,31 @@ class PostgresRewriting:
 
 
 def wait_for_snapshots(connection: Connection) -> None:
-    """Wait a moment for transactions that do not see all that is committed now. Raises Hindered."""
+    """Wait a moment for transactions that do not see all that is committed now. Raises WorkBlocked."""
     xid = connection.execute(sa.text("SELECT pg_current_xact_id()::xid::text")).scalar_one()
     for _ in range(_TRIES):
         if not connection.execute(sa.text(_OLDER), {"xid": xid}).scalar_one():
             return
         time.sleep(_PAUSE_SECONDS)
-    raise Hindered(_READERS)
+    raise WorkBlocked(_READERS)
 
 
 def _lock(connection: Connection, table: str, mode: str) -> None:
-    """Lock a table within a transaction, for which others wait as long as this waits. Raises Hindered."""
+    """Lock a table within a transaction. Others that need it wait as long as this waits. Raises WorkBlocked."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
     try:
         connection.exec_driver_sql(f'LOCK TABLE "{table}" IN {mode} MODE')
     except sa.exc.DBAPIError as error:
         if _state(error) == "55P03":
-            raise Hindered(_READERS) from error
+            raise WorkBlocked(_READERS) from error
         raise
 
 
 def _definition(row: Any) -> tuple[bool, bool, str]:
-    """What an index is, but for its name."""
+    """Return all of an index but its name."""
     return row.indisprimary, row.indisunique, row.definition.partition(" USING ")[2]
 
 
 def _state(error: sa.exc.DBAPIError) -> str:
-    """PostgreSQL's five letters for what went wrong."""
+    """Return PostgreSQL's error code, of five characters."""
     return str(getattr(error.orig, "sqlstate", "") or "")

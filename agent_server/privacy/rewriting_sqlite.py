@@ -1,7 +1,7 @@
-"""How SQLite copies a table and swaps names. Names of indexes are unique in a file, and no statement renames one.
+"""Copies a table and swaps names in SQLite. Names of indexes are unique in a file, and no statement renames one.
 
-Views and triggers of others name tables in their text, and mean the new table after the swap. By default a rename would change
-that text, so that it names the old table, which is then dropped.
+Views and triggers of users name tables in their text, and mean the new table after the swap. By default a rename would
+change that text to name the old table, which is then dropped.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.privacy.rewriting import new_table, old_table
+from agent_server.privacy.rewriting import new_table, old_table, trigger_actions
 
 _OBJECTS = "SELECT name, sql FROM sqlite_master WHERE type = :type AND tbl_name = :table AND sql IS NOT NULL"
 _EVENTS = ("insert", "update", "delete")
 
 
-class SqliteRewriting:
+class SqliteDialect:
     """See Dialect."""
 
     def begin_copy(self, connection: Connection, table: sa.Table) -> None:
@@ -28,14 +28,10 @@ class SqliteRewriting:
         for name, definition in _objects(connection, "index", table.name):
             unique = "UNIQUE " if definition.upper().startswith("CREATE UNIQUE") else ""
             connection.exec_driver_sql(
-                f'CREATE {unique}INDEX "{_marked("rewrite", name)}" ON "{new}" {definition[definition.index("(") :]}'
+                f'CREATE {unique}INDEX "{_prefixed("rewrite", name)}" ON "{new}" {definition[definition.index("(") :]}'
             )
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        values = ", ".join(f'NEW."{column.name}"' for column in table.columns)
-        same = " AND ".join(f'"{column.name}" = OLD."{column.name}"' for column in table.primary_key.columns)
-        inserted = f'INSERT OR REPLACE INTO "{new}" ({columns}) VALUES ({values});'  # noqa: S608 - our own names
-        deleted = f'DELETE FROM "{new}" WHERE {same};'  # noqa: S608
-        for event, action in zip(_EVENTS, (inserted, deleted + inserted, deleted), strict=True):
+        insert, delete = trigger_actions(table, "INSERT OR REPLACE")
+        for event, action in zip(_EVENTS, (insert, delete + insert, delete), strict=True):
             connection.exec_driver_sql(
                 f'CREATE TRIGGER "{new}_{event}" AFTER {event.upper()} ON "{table.name}" BEGIN {action} END'
             )
@@ -46,7 +42,7 @@ class SqliteRewriting:
         return sa.insert(target).prefix_with("OR IGNORE").from_select(names, rows, include_defaults=False)
 
     def analyse(self, connection: Connection, table: sa.Table) -> None:
-        """See Dialect. SQLite has none."""
+        """See Dialect. SQLite has no statistics."""
 
     def swap(self, connection: Connection, table: sa.Table) -> None:
         """See Dialect."""
@@ -62,7 +58,7 @@ class SqliteRewriting:
             connection.exec_driver_sql(definition)
         connection.exec_driver_sql("PRAGMA writable_schema = ON")
         for name, _ in _objects(connection, "index", old):
-            _rename_index(connection, name, _marked("rewritten", name))
+            _rename_index(connection, name, _prefixed("rewritten", name))
         for name, _ in _objects(connection, "index", table.name):
             _rename_index(connection, name, name.removeprefix("rewrite_"))
         connection.exec_driver_sql("PRAGMA writable_schema = RESET")
@@ -80,7 +76,7 @@ def _objects(connection: Connection, kind: str, table: str) -> list[tuple[str, s
 
 @contextmanager
 def _texts_unchanged(connection: Connection) -> Iterator[None]:
-    """Let renames leave the texts of views and triggers as they are, and not stop at one that is broken."""
+    """Let renames leave the texts of views and triggers unchanged, and not fail because of a broken one."""
     connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
     try:
         yield
@@ -88,7 +84,7 @@ def _texts_unchanged(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
 
 
-def _marked(mark: str, name: str) -> str:
+def _prefixed(mark: str, name: str) -> str:
     return f"{mark}_{name}"
 
 
@@ -98,7 +94,7 @@ def _drop_triggers(connection: Connection, new: str) -> None:
 
 
 def _rename_index(connection: Connection, name: str, to: str) -> None:
-    """Change the name in the schema and in the statement that defines it: up to its first parenthesis only the names stand."""
+    """Change the name in the schema, and in the statement that defines it: only names precede its first parenthesis."""
     row = connection.execute(
         sa.text("SELECT sql, tbl_name FROM sqlite_master WHERE type = 'index' AND name = :name"), {"name": name}
     ).one()

@@ -1,4 +1,4 @@
-"""Removes erased bytes from the database's files, as far as that can be done now. What hinders it is recorded."""
+"""Removes erased bytes from the database's files, as far as possible now. It records what blocks the work."""
 
 import threading
 import uuid
@@ -16,29 +16,29 @@ from agent_server.privacy.progress import (
     Stage,
     drop_lease,
     lock_writes,
-    note,
     read_progress,
+    record_progress,
     renew_lease,
     take_lease,
 )
-from agent_server.privacy.rewriting import Dialect, Hindered, LeaseLost, Rewriting, Unfinished
-from agent_server.privacy.rewriting_postgres import PostgresRewriting
-from agent_server.privacy.rewriting_sqlite import SqliteRewriting
+from agent_server.privacy.rewriting import Dialect, LeaseLost, TableRewriter, WorkBlocked, WorkIncomplete
+from agent_server.privacy.rewriting_postgres import PostgresDialect
+from agent_server.privacy.rewriting_sqlite import SqliteDialect
 from agent_server.privacy.tables import PERSONAL_TABLES
 
 _BUSY_MILLISECONDS = 10_000
-_MAY_NOT = "the database user may not rewrite tables: it has to own them, and needs CREATE on their schema"
+_NO_PERMISSION = "the database user may not rewrite tables; it has to own them, and needs CREATE on their schema"
 _PART_SECONDS = 0.5
-_BUSY = "the database is busy or unavailable: it is tried again"
+_BUSY = "the database is busy or unavailable; the work is retried"
 
 
 def dialect_of(engine: Engine) -> Dialect:
     """Return how the engine's database copies tables."""
-    return PostgresRewriting() if engine.dialect.name == "postgresql" else SqliteRewriting()
+    return PostgresDialect() if engine.dialect.name == "postgresql" else SqliteDialect()
 
 
 class Scrubber:
-    """Does the work in the calling thread. One process does it at a time; copies that are made stay between calls."""
+    """Does the work in the calling thread. Only one process does it at a time. Finished copies stay between calls."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._owner = engine, uuid.uuid4().hex
@@ -47,17 +47,17 @@ class Scrubber:
         self._target = 0
         self._copied: set[str] = set()
         self._swapped: set[str] = set()
-        self.outrun = False
+        self.lost_lease = False
         """Whether another process does the work."""
-        self._one = threading.Lock()
+        self._run_lock = threading.Lock()
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """End a call that runs, after its current step."""
+        """Stop a running call after its current step."""
         self._stopped.set()
 
     def release(self) -> None:
-        """Let another process go on at once, after an attempt that was hindered."""
+        """Release the lease, so that another process can continue at once after a blocked attempt."""
         with (
             suppress(sa.exc.SQLAlchemyError, LeaseLost),
             writing(self._engine) as connection,
@@ -72,8 +72,8 @@ class Scrubber:
             return read_progress(connection)
 
     def run(self) -> Progress:
-        """Do what can be done now; return the state after it. Raises SQLAlchemyError if the database is unavailable."""
-        with self._one:
+        """Do all that is possible now; return the state. Raises SQLAlchemyError if the database is unavailable."""
+        with self._run_lock:
             before = self.progress()
             while before.stage is not Stage.DONE and not self._stopped.is_set():
                 waiting_for = self._attempt()
@@ -83,21 +83,21 @@ class Scrubber:
             return before
 
     def _attempt(self) -> str | None:
-        """Try to finish; return what hinders it, None if nothing does."""
-        self.outrun, unfinished = False, False
-        with self._patient() as connection:
+        """Try to finish; return what blocks the work, None for nothing."""
+        self.lost_lease, unfinished = False, False
+        with self._patient_connection() as connection:
             try:
                 self._acquire(connection)
                 self._work(connection)
                 return None
             except LeaseLost:
                 return self._hand_over()
-            except Hindered as error:
-                waiting_for, unfinished = str(error), isinstance(error, Unfinished)
+            except WorkBlocked as error:
+                waiting_for, unfinished = str(error), isinstance(error, WorkIncomplete)
             except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
-                if _is_missing(error):  # another process, which has the lease, dropped the copy
+                if _is_missing_table(error):  # another process, which has the lease, dropped the copy
                     return self._hand_over()
-                waiting_for = _reason(error)
+                waiting_for = _blocking_reason(error)
             with suppress(sa.exc.SQLAlchemyError, LeaseLost):
                 connection.rollback()
                 self._record(connection, waiting_for=waiting_for)
@@ -108,20 +108,20 @@ class Scrubber:
 
     def _hand_over(self) -> str:
         self._start_over()
-        self.outrun = True
+        self.lost_lease = True
         return "another process does the work"
 
     @contextmanager
-    def _patient(self) -> Iterator[Connection]:
-        """A connection that waits longer for locks than reviews do: SQLite grants them in no order."""
+    def _patient_connection(self) -> Iterator[Connection]:
+        """Yield a connection that waits longer for locks than reviews do: SQLite grants them in no order."""
         with writing(self._engine) as connection:
-            before = _set_patience(connection, str(_BUSY_MILLISECONDS))
+            before = _set_lock_timeout(connection, str(_BUSY_MILLISECONDS))
             try:
                 yield connection
             finally:
                 with suppress(sa.exc.SQLAlchemyError):
                     connection.rollback()
-                    _set_patience(connection, before)
+                    _set_lock_timeout(connection, before)
 
     def _work(self, connection: Connection) -> None:
         progress = self.progress()
@@ -138,11 +138,11 @@ class Scrubber:
         else:
             empty_sqlite_log(self._engine)
         with self._step(connection) as step:
-            note(step, cleared=progress.rewritten, waiting_for="")
+            record_progress(step, cleared=progress.rewritten, waiting_for="")
             drop_lease(step, self._owner)
 
     def _rewrite(self, connection: Connection) -> None:
-        rewriting = Rewriting(connection, self._dialect, self._renew)
+        rewriting = TableRewriter(connection, self._dialect, self._renew)
         for table in PERSONAL_TABLES:
             if table.name in self._swapped:
                 continue
@@ -158,7 +158,7 @@ class Scrubber:
             clear_statistics(connection)
 
     def _start_over(self) -> None:
-        """Forget copies that are not up to date, or not needed any more."""
+        """Forget copies that are out of date or no longer needed."""
         self._target = 0
         self._copied.clear()
         self._swapped.clear()
@@ -173,13 +173,13 @@ class Scrubber:
 
     def _renew(self, connection: Connection) -> None:
         if self._stopped.is_set():
-            raise Hindered("it goes on with the next start")
+            raise WorkBlocked("the work continues after the next start")
         if not renew_lease(connection, self._owner):
             raise LeaseLost
 
     def _record(self, connection: Connection, **values: int | str) -> None:
         with self._step(connection) as step:
-            note(step, **values)
+            record_progress(step, **values)
 
     @contextmanager
     def _step(self, connection: Connection) -> Iterator[Connection]:
@@ -190,7 +190,7 @@ class Scrubber:
             yield connection
 
 
-def _set_patience(connection: Connection, milliseconds: str) -> str:
+def _set_lock_timeout(connection: Connection, milliseconds: str) -> str:
     """Set how long a connection waits for locks; return how long it waited before."""
     if connection.dialect.name == "postgresql":
         with connection.begin():
@@ -203,16 +203,16 @@ def _set_patience(connection: Connection, milliseconds: str) -> str:
     return str(known)
 
 
-def _is_missing(error: sa.exc.DBAPIError) -> bool:
-    """Whether a table is not there."""
+def _is_missing_table(error: sa.exc.DBAPIError) -> bool:
+    """Return whether a table does not exist."""
     return getattr(error.orig, "sqlstate", "") == "42P01" or "no such table" in str(error.orig)
 
 
-def _reason(error: sa.exc.DBAPIError) -> str:
-    """What to wait for after an error of the database. Raises it if waiting does not help."""
+def _blocking_reason(error: sa.exc.DBAPIError) -> str:
+    """Return what to wait for after an error of the database. Raise the error if waiting does not help."""
     state = getattr(error.orig, "sqlstate", None)
     if state == "42501":
-        return _MAY_NOT
+        return _NO_PERMISSION
     if isinstance(error, sa.exc.OperationalError) and ("locked" in str(error.orig) or hasattr(error.orig, "sqlstate")):
         return _BUSY
     raise error

@@ -1,4 +1,4 @@
-"""Tables that hold anything of a person. Their files are rewritten after an erasure, those that are small first."""
+"""Tables with personal data. Their files are rewritten after an erasure, the small ones first."""
 
 from typing import Final
 
@@ -19,4 +19,4 @@ PERSONAL_TABLES: Final[tuple[sa.Table, ...]] = (
     IMPORT_EXCLUSIONS, GOLDEN_COPIES, OUTCOMES, CASE_EVENTS, CASES, FOLDED_DEVICES, FOLDED, REPLACED_ATTEMPTS, ATTEMPTS,
     PAYLOADS,
 )  # fmt: skip
-"""A table whose columns are personal, but is not here, fails a test."""
+"""A test fails for a table with personal columns that is not here."""

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from sqlalchemy.engine import Connection
 
-from agent_server.audit.verify import Place, verify_place
+from agent_server.audit.verify import EntryCheck, verify_entry
 from agent_server.cases.blind_view import BLIND_VIEW, first_hidden
 from agent_server.decider import Decider
 from agent_server.history_store.links import links_of
@@ -86,13 +86,13 @@ class AgentService:
         view = _view_of(call)
         latest = latest_record(request.transaction_id, view)
 
-        def read(connection: Connection) -> tuple[pb.DecisionRecord, Place, int | None] | None:
+        def read(connection: Connection) -> tuple[pb.DecisionRecord, EntryCheck, int | None] | None:
             record = latest(connection)
             if record is None:
                 return None
             return (
                 record,
-                verify_place(connection, record.sequence),
+                verify_entry(connection, record.sequence),
                 first_hidden()(connection) if view is BLIND_VIEW else None,
             )
 

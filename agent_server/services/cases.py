@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from agent_server.cases.changes import CaseFeed, newest_change
-from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.claims import CaseClaim, Claim, Comment, Release, Renew, Reviewer
 from agent_server.cases.lifecycle import VerdictDetails, no_such_case
 from agent_server.cases.queries import CaseFilter, case_page, one_case, whole_case
 from agent_server.cases.verdicts import Resolve, Verdict
@@ -71,13 +71,13 @@ class CaseService:
 
     async def RenewClaim(self, request: cases.RenewClaimRequest, call: Call) -> cases.RenewClaimResponse:
         """Keep a claim."""
-        claimed = Claimed(request.case_id, request.token)
+        claimed = CaseClaim(request.case_id, request.token)
         await self._ledger.write(Renew(_reviewer(call), self._lease, claimed))
         return cases.RenewClaimResponse(case=await self._case(request.case_id, call))
 
     async def ReleaseCase(self, request: cases.ReleaseCaseRequest, call: Call) -> cases.ReleaseCaseResponse:
         """Give a case back."""
-        await self._ledger.write(Release(_reviewer(call), Claimed(request.case_id, request.token)))
+        await self._ledger.write(Release(_reviewer(call), CaseClaim(request.case_id, request.token)))
         return cases.ReleaseCaseResponse(case=await self._case(request.case_id, call))
 
     async def ResolveCase(self, request: cases.ResolveCaseRequest, call: Call) -> cases.ResolveCaseResponse:
@@ -85,7 +85,7 @@ class CaseService:
         if request.abuse_type and (request.verdict != pb.DECISION_DENY or request.abuse_type not in ABUSE_TYPES):
             raise InvalidRequest([("abuse_type", f"goes with deny, and is one of {', '.join(ABUSE_TYPES)}")])
         said = VerdictDetails(request.note, request.abuse_type, request.reason_code)
-        verdict = Verdict(Claimed(request.case_id, request.token), request.verdict, said)
+        verdict = Verdict(CaseClaim(request.case_id, request.token), request.verdict, said)
         await self._ledger.write(Resolve(_reviewer(call), verdict, call, self._draws))
         return cases.ResolveCaseResponse(case=await self._case(request.case_id, call))
 

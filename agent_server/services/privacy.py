@@ -6,8 +6,8 @@ from typing import Final
 from agent_server.ledger import Ledger
 from agent_server.ledger.records import microseconds, timestamp
 from agent_server.privacy.background import ErasureWork
-from agent_server.privacy.erasing import CHUNK, Erase, Erased
-from agent_server.privacy.footprint import export_records, footprint, remembered_of, totals_of
+from agent_server.privacy.erasing import CHUNK, Erase, ErasureResult
+from agent_server.privacy.footprint import export_records, footprint, orders_in_history, totals_of
 from agent_server.privacy.progress import Progress, Stage, read_progress
 from generated.vouch.v1 import privacy_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
@@ -50,7 +50,7 @@ class PrivacyService:
                 break
         place: int | None = None
         while True:
-            orders, place = await self._ledger.read_in_background(remembered_of(request.user_id, place))
+            orders, place = await self._ledger.read_in_background(orders_in_history(request.user_id, place))
             if orders:
                 yield pb.ExportPersonResponse(remembered=orders)
                 nothing = False
@@ -84,7 +84,7 @@ class PrivacyService:
         """Say how far erasures have come."""
         return pb.GetErasureProgressResponse(progress=_progress(await self._ledger.read_in_background(read_progress)))
 
-    async def _erase(self, erase: Erase, call: Call) -> tuple[Erased, pb.ErasureProgress]:
+    async def _erase(self, erase: Erase, call: Call) -> tuple[ErasureResult, pb.ErasureProgress]:
         """Erase all; finish earlier erasures too, though nothing may be left of this one."""
         total = await self._ledger.write(erase)
         while total.more:

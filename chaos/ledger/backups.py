@@ -13,7 +13,7 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from agent_server.audit.verify import verify_ledger
-from agent_server.database.copies import unfinished
+from agent_server.database.copies import restoring_path
 from agent_server.database.engine import path_of
 from agent_server.ledger import reading
 from agent_server.ledger.queries import DecisionFilter, record_page
@@ -125,7 +125,7 @@ def _acknowledged(outcome: Outcome) -> set[str]:
 async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[str], chance: random.Random) -> None:
     """Kill a restore at a random moment, restore again, and compare with the reviews acknowledged before the backup."""
     path = path_of(target)
-    begins, latest = (unfinished(path), _WORK_SECONDS) if path else (None, _COMMAND_SECONDS)
+    begins, latest = (restoring_path(path), _WORK_SECONDS) if path else (None, _COMMAND_SECONDS)
     result.restores_killed += await _kill(target, "restore", backup, begins, chance.uniform(0, latest))
     if await _run(target, "restore", backup, force=True):
         result.failed += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_server.audit.signing import Signing, make_key, read_public, signature_fits
-from agent_server.audit.verify import Verified, verify_ledger
+from agent_server.audit.verify import Verification, verify_ledger
 from agent_server.database.engine import snapshot
 from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
@@ -58,7 +58,7 @@ async def _write(path: Path, key: Path, *, erased: bool) -> None:
     ledger.close()
 
 
-def _verified(path: Path, key: Path) -> Verified:
+def _verified(path: Path, key: Path) -> Verification:
     public, engine = read_public(key), open_engine(f"sqlite:///{path}")
     with snapshot(engine) as connection:
         verified = verify_ledger(connection, lambda s, c: signature_fits(public, s, c))

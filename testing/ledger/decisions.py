@@ -62,7 +62,7 @@ def fill(url: str, records: int, made: Callable[[int], RecordDecision]) -> None:
             writes = [made(number) for number in range(first, min(first + _AT_ONCE, records))]
             with connection.begin():
                 group = LedgerTransaction(connection, Unsigned())
-                group.look_up(write.transaction_id for write in writes)
+                group.prefetch_revisions(write.transaction_id for write in writes)
                 for write in writes:
                     write(group)
                 group.close()

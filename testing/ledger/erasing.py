@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy
-from agent_server.history_store.importing import Importing
+from agent_server.history_store.importing import HistoryImport
 from agent_server.ledger import Ledger, open_engine
 from agent_server.policies.current import CurrentPolicy
 from agent_server.privacy.background import ErasureWork
@@ -132,7 +132,7 @@ def past_of(mark: str, times: Iterable[int], amount: float) -> pa.Table:
 
 def import_past(engine: sa.Engine, table: pa.Table) -> None:
     """Import earlier orders."""
-    importing = Importing(engine)
+    importing = HistoryImport(engine)
     importing.add(table)
     importing.finish()
 

@@ -17,8 +17,8 @@ from agent_server.database import copies
 from agent_server.ledger.schema import ENTRIES
 
 _STEPS = (
-    (Path, "rename"), (Path, "replace"), (Path, "unlink"), (copies, "sync"), (copying, "sync"), (copies, "settle"),
-    (copying, "copy_database"), (copying, "check_ledger"), (copying, "_chunks"), (copying, "_entries"),
+    (Path, "rename"), (Path, "replace"), (Path, "unlink"), (copies, "sync"), (copying, "sync"), (copies, "make_single_file"),
+    (copying, "copy_database"), (copying, "check_ledger"), (copying, "_chunks"), (copying, "_count_entries"),
 )  # fmt: skip
 
 

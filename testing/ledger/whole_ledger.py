@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent_server.audit.signing import Signing, read_public, signature_fits
-from agent_server.audit.verify import Verified, verify_ledger
+from agent_server.audit.verify import Verification, verify_ledger
 from agent_server.cases.claims import Claim, Comment, Reviewer
-from agent_server.cases.golden_copies import note_origin
+from agent_server.cases.golden_copies import record_origin
 from agent_server.cases.lifecycle import NewCase, VerdictDetails
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
@@ -67,7 +67,7 @@ async def write_whole_ledger(url: str, key: Path | None) -> None:
         await ledger.write(Report(outcome, 10 + number, "shop"))
     for amount in (9.0, 10.0):
         await ledger.write(RecordAttempt(message(transaction_id="t2", user_id="user-2", order_amount=amount)))
-    await ledger.write(lambda group: note_origin(group, 3, [1, 2]))
+    await ledger.write(lambda group: record_origin(group, 3, [1, 2]))
     assert await ledger.write(Compact(0, [1]))
     await ledger.write(lambda group: group.execute(IMPORT_EXCLUSIONS.insert().values(user_id=7)))
     await ledger.write(keep("gone", user_id="gone"))
@@ -76,7 +76,7 @@ async def write_whole_ledger(url: str, key: Path | None) -> None:
     ledger.close()
 
 
-def verified_ledger(path: Path, key: Path | None = None) -> Verified:
+def verified_ledger(path: Path, key: Path | None = None) -> Verification:
     """Verify a SQLite ledger, with a public key or without."""
     public = read_public(key) if key else None
     fits = None if public is None else lambda signature, content: signature_fits(public, signature, content)

@@ -61,7 +61,7 @@ FAULTS: Final = [
     ),
     *_in(
         "ledger",
-        "agent_server/ledger/transaction.py",
+        "agent_server/ledger/transaction/head.py",
         _LEDGER,
         (
             "a foreign end of the chain is appended to",
@@ -75,8 +75,8 @@ FAULTS: Final = [
         _LEDGER,
         (
             "a write is recorded although its caller got an error",
-            "waiting = [one for one in waiting if not one[2].done()]",
-            "waiting = list(waiting)",
+            "pending = [one for one in pending if not one[2].done()]",
+            "pending = list(pending)",
         ),
         (
             "a write that breaks a rule of the tables fails those that share its transaction",

@@ -35,14 +35,14 @@ TIMED = ("test_ledger_failures", "test_writes", "test_health", "test_overload", 
 def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Widen the limits for writes and locks, for machines with other load."""
     if request.path.stem not in TIMED:
-        monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 120.0)
+        monkeypatch.setattr("agent_server.ledger.writer.WRITE_TIMEOUT_SECONDS", 120.0)
         monkeypatch.setattr("agent_server.database.engine.BUSY_SECONDS", 60.0)
         monkeypatch.setattr("agent_server.database.engine.CONNECT_SECONDS", 60)
-        monkeypatch.setattr("agent_server.database.engine.HANGING_MILLISECONDS", 60_000)
+        monkeypatch.setattr("agent_server.database.engine.IDLE_MILLISECONDS", 60_000)
 
 
 @pytest.fixture
 def wide_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Widen the limits for health checks and writes, so that a slow machine misses none."""
     monkeypatch.setattr("agent_server.scoring.client.HEALTH_SECONDS", 60.0)
-    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("agent_server.ledger.writer.WRITE_TIMEOUT_SECONDS", 60.0)

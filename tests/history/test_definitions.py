@@ -17,12 +17,12 @@ from history.definitions import (
     DEFINITIONS,
     HOUR,
     LATEST,
-    MOST_DAYS,
+    MAX_DAYS,
     NAMES,
     Key,
     amount_units,
-    documented,
     is_known,
+    markdown_table,
 )
 from history.replay import Attempt, Replay
 from runtime.validation.field_rules import rules_of
@@ -58,17 +58,17 @@ def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None
     """Replay and columns stop at the largest number of days that the contract accepts."""
     field: Any = Transaction.DESCRIPTOR.fields_by_name["days_since_account_first_purchase"]
     rule = rules_of(field)
-    assert rule.bounds["lte"] == MOST_DAYS
-    old, late = attempt(1, NOON), attempt(2, NOON + (MOST_DAYS + 7) * DAY)
-    assert last(old, late)["days_since_account_first_purchase"] == MOST_DAYS
+    assert rule.bounds["lte"] == MAX_DAYS
+    old, late = attempt(1, NOON), attempt(2, NOON + (MAX_DAYS + 7) * DAY)
+    assert last(old, late)["days_since_account_first_purchase"] == MAX_DAYS
     columns = Columns(np.array([old.at, late.at]), {"user_id": codes(pa.array(["u", "u"]))}, np.array([10.0, 10.0]))
     values, _ = columns.values()["days_since_account_first_purchase"]
-    assert values.tolist() == [0, MOST_DAYS]
+    assert values.tolist() == [0, MAX_DAYS]
 
 
 def test_the_docs_list_the_definitions() -> None:
     """The table of docs/history.md is generated from the definitions."""
-    assert documented() in (ROOT / "docs" / "history.md").read_text()
+    assert markdown_table() in (ROOT / "docs" / "history.md").read_text()
 
 
 def test_the_contract_says_what_the_definitions_say() -> None:

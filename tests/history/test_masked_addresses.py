@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_server.history_store.importing import Importing
+from agent_server.history_store.importing import HistoryImport
 from agent_server.history_store.links import links_of
 from agent_server.ledger.schema import ATTEMPTS
 from history.definitions import DAY, NEEDED, key_text
@@ -84,7 +84,7 @@ async def test_imported_orders_agree(ledger_url: str) -> None:
     counted = with_history(table, since=BEGUN).column("accounts_on_ip_24h").to_pylist()
     assert counted == [None] * 3 * len(MASKED) + [1, 2, 3] * len(FULL)
     ledger = memory_of(ledger_url)
-    importing = Importing(ledger._engine)
+    importing = HistoryImport(ledger._engine)
     importing.add(table)
     importing.finish()
     with ledger._engine.connect() as connection:

@@ -1,7 +1,7 @@
-"""What migrations compute, as it was when they were written.
+"""What migrations compute, unchanged since they were written.
 
-Copies on purpose: a migration that called the program's own functions would write something else whenever those change, and
-two ledgers of one revision would differ. Add to this file, never change what is here.
+These are copies on purpose. If a migration called the program's own functions, it would write something else whenever they
+change, and two ledgers of one revision would differ. Add to this file, and never change it.
 """
 
 import hashlib

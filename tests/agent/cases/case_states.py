@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agent_server.cases.claims import Renew, Reviewer
-from agent_server.cases.rescoring import rescored
+from agent_server.cases.rescoring import make_rescore
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder
 from agent_server.policies.current import CurrentPolicy
@@ -192,13 +192,13 @@ async def _decide_twice(world: World) -> None:
 async def _rescore(world: World) -> None:
     """Rescore as the background job does: score the unscored cases that it finds."""
     for case_id, row in await world.waiting():
-        await world.ledger.write(rescored(POLICY, case_id, row, PredictResponse(legitimacy_score=0.95)))
+        await world.ledger.write(make_rescore(POLICY, case_id, row, PredictResponse(legitimacy_score=0.95)))
 
 
 async def _rescore_late(world: World) -> None:
     """Write a rescoring whose case was read when it was opened."""
     if world.unscored is not None:
-        late = rescored(POLICY, world.case_id, world.unscored, PredictResponse(legitimacy_score=0.95))
+        late = make_rescore(POLICY, world.case_id, world.unscored, PredictResponse(legitimacy_score=0.95))
         await world.ledger.write(late)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_server.cases.claims import Claim, Claimed, Release, Reviewer
+from agent_server.cases.claims import CaseClaim, Claim, Release, Reviewer
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.rescoring import unscored_cases
@@ -42,7 +42,7 @@ class World:
     now: int = 1_000_000
     case_id: str = ""
     by: str = "eve"
-    claimed: Claimed = field(default_factory=lambda: Claimed("", 1))
+    claimed: CaseClaim = field(default_factory=lambda: CaseClaim("", 1))
     unscored: Any = None
     """The row of the decision as rescoring read it before any other event."""
     before: int = 0
@@ -67,7 +67,7 @@ class World:
             RecordDecision(order, answer, DecisionContext("shop", "", "d" * 64), opening)
         )
         self.case_id = recorded.answer.case_id
-        self.claimed = Claimed(self.case_id, 1)
+        self.claimed = CaseClaim(self.case_id, 1)
         if score is None:
             self.unscored = next((row for _, row in await self.waiting()), None)
 
@@ -102,7 +102,7 @@ class World:
         about = sa.or_(CASES.c.review_of == self.case_id, sa.and_(CASES.c.review_of != "", CASES.c.review_of == first))
         query = sa.select(CASES.c.case_id).where(about, CASES.c.status == cases.CASE_STATUS_OPEN)
         self.case_id = await self.ledger.read(lambda rows: rows.execute(query).scalar_one())
-        self.claimed = Claimed(self.case_id, 1)
+        self.claimed = CaseClaim(self.case_id, 1)
         self.by = "eve"
 
     async def release(self) -> None:

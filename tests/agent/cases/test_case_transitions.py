@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import read_head, rows_of, verify
 from agent_server.ledger import Ledger, open_engine
 from runtime.errors import VouchError
 from tests.agent.cases.case_states import EVENTS, STATES
@@ -73,7 +73,7 @@ async def test_no_machine_changes_what_a_person_decided(ledger_url: str) -> None
             wrong += problems
     assert not wrong, "\n".join(wrong)
     with engine.connect() as connection:
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify(rows_of(connection), read_head(connection), None).broken
     ledger.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent_server.audit.verify import verify_ledger
-from agent_server.cases.claims import Claim, Claimed, Comment, Release, Renew, Reviewer
+from agent_server.cases.claims import CaseClaim, Claim, Comment, Release, Renew, Reviewer
 from agent_server.cases.lifecycle import VerdictDetails
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
 from agent_server.cases.verdicts import Resolve, Verdict
@@ -38,7 +38,7 @@ class _Call:
     request_id = "verdict"
 
 
-def resolve(by: Reviewer, claimed: Claimed, verdict: pb.Decision = pb.DECISION_DENY, **details: str) -> Resolve:
+def resolve(by: Reviewer, claimed: CaseClaim, verdict: pb.Decision = pb.DECISION_DENY, **details: str) -> Resolve:
     """Return a verdict, ready to be written."""
     return Resolve(by, Verdict(claimed, verdict, VerdictDetails(**details)), _Call())  # type: ignore[arg-type]
 
@@ -68,7 +68,7 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     ledger, ada = Ledger(engine), Reviewer("ada", 1_000)
     case_id = await opened(ledger)
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
-    assert claimed == Claimed(case_id, 1)
+    assert claimed == CaseClaim(case_id, 1)
     assert (await ledger.write(Comment(ada, case_id, "called the customer"))).number == 3
     await ledger.write(resolve(ada, claimed, abuse_type="fake_account", reason_code="stolen_card", note="no answer"))
     whole = await ledger.read(whole_case(case_id))
@@ -103,7 +103,7 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     ],
     ids=["renew", "release", "resolve"],
 )
-async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Reviewer, Claimed], Any]) -> None:
+async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Reviewer, CaseClaim], Any]) -> None:
     """A claim that expired, was taken over, belongs to another or is on a resolved case is refused and changes nothing."""
     ledger = Ledger(open_engine(ledger_url))
     case_id = await opened(ledger)
@@ -117,7 +117,7 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
     with pytest.raises(NotAvailable, match="expired"):
         await ledger.write(late(Reviewer("ada", LEASE), first))
     second = await ledger.write(Claim(Reviewer("bob", LEASE), LEASE, case_id))
-    assert second == Claimed(case_id, 2)
+    assert second == CaseClaim(case_id, 2)
     with pytest.raises(NotAvailable, match="not the latest"):
         await ledger.write(late(Reviewer("ada", LEASE + 1), first))
     assert await history(ledger, case_id) == [(OPENED, ""), (CLAIMED, "ada"), (CLAIMED, "bob")]
@@ -125,7 +125,7 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
     with pytest.raises(NotAvailable, match="not claimed"):
         await ledger.write(late(Reviewer("bob", LEASE + 3), second))
     with pytest.raises(NotFound):
-        await ledger.write(late(ada, Claimed("nothing", 1)))
+        await ledger.write(late(ada, CaseClaim("nothing", 1)))
     ledger.close()
 
 
@@ -138,7 +138,7 @@ async def test_renewing_and_giving_back(ledger_url: str) -> None:
     for beat in range(1, 4):
         await ledger.write(Renew(Reviewer("ada", beat * (LEASE - 1)), LEASE, claimed))
     await ledger.write(Release(Reviewer("ada", 3 * LEASE), claimed))
-    assert await ledger.write(Claim(Reviewer("bob", 3 * LEASE), LEASE)) == Claimed(case_id, 2)
+    assert await ledger.write(Claim(Reviewer("bob", 3 * LEASE), LEASE)) == CaseClaim(case_id, 2)
     assert await history(ledger, case_id) == [(OPENED, ""), (CLAIMED, "ada"), (RELEASED, "ada"), (CLAIMED, "bob")]
     assert await ledger.write(Claim(Reviewer("eve", 3 * LEASE), LEASE)) is None
     ledger.close()

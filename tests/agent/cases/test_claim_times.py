@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent_server.cases.changes import CaseFeed
-from agent_server.cases.claims import Claim, Claimed, Release, Reviewer
+from agent_server.cases.claims import CaseClaim, Claim, Release, Reviewer
 from agent_server.ledger import Ledger, open_engine
 from agent_server.services.cases import CaseService
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -92,16 +92,16 @@ async def test_it_comes_back_after_a_while(ledger_url: str) -> None:
     ledger = Ledger(open_engine(ledger_url))
     case_id = (await ledger.write(keep(1))).answer.case_id
     claimed = await ledger.write(Claim(Reviewer("ada", 0), LEASE, pause=PAUSE))
-    assert claimed == Claimed(case_id, 1)
+    assert claimed == CaseClaim(case_id, 1)
     again = await ledger.write(Claim(Reviewer("ada", LEASE + 1), LEASE, pause=PAUSE))
-    assert again == Claimed(case_id, 2)
+    assert again == CaseClaim(case_id, 2)
     given_back = LEASE + 2
     await ledger.write(Release(Reviewer("ada", given_back), again))
     assert await ledger.write(Claim(Reviewer("ada", given_back + PAUSE - 1), LEASE, pause=PAUSE)) is None
     later = await ledger.write(Claim(Reviewer("ada", given_back + PAUSE), LEASE, pause=PAUSE))
-    assert later == Claimed(case_id, 3)
+    assert later == CaseClaim(case_id, 3)
     await ledger.write(Release(Reviewer("ada", given_back + PAUSE + 1), later))
-    assert await ledger.write(Claim(Reviewer("ada", given_back + PAUSE + 2), LEASE)) == Claimed(case_id, 4)
+    assert await ledger.write(Claim(Reviewer("ada", given_back + PAUSE + 2), LEASE)) == CaseClaim(case_id, 4)
     with pytest.raises(NotAvailable):
         await ledger.write(Release(Reviewer("ada", given_back + PAUSE + 2), later))
     ledger.close()

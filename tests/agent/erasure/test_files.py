@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
-from agent_server.cases.golden_copies import note_origin
+from agent_server.audit.verify import read_head, rows_of, verify
+from agent_server.cases.golden_copies import record_origin
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.database.engine import writing
@@ -19,7 +19,7 @@ from agent_server.ledger.chain import Kind
 from agent_server.ledger.recording import DecisionContext
 from agent_server.ledger.transaction import LedgerTransaction, digest_of
 from agent_server.privacy.progress import Stage
-from agent_server.privacy.rewriting import Rewriting
+from agent_server.privacy.rewriting import TableRewriter
 from agent_server.privacy.scrubbing import dialect_of
 from agent_server.privacy.tables import PERSONAL_TABLES
 from agent_server.tables import METADATA
@@ -141,7 +141,7 @@ async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
         order.timestamp.FromSeconds(NOW + 99)
         await shop.ledger.write(RecordAttempt(order))
     await shop.ledger.write(golden_copy(mark))
-    assert await CompactionJob(shop.ledger, LONGEST // DAY + 1).once(NOW + DAY) >= 5
+    assert await CompactionJob(shop.ledger, LONGEST // DAY + 1).run_once(NOW + DAY) >= 5
 
 
 def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
@@ -153,7 +153,7 @@ def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
         opening = NewCase("golden-case", cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
         RecordDecision(order, answer_for(order.transaction_id), DecisionContext("shop", mark, "d" * 64), opening)(group)
         (copied,) = group.revisions(order.transaction_id, Kind.GOLDEN)
-        note_origin(group, copied.sequence, [digest_of(group.memory_key, mark)])
+        record_origin(group, copied.sequence, [digest_of(group.history.key, mark)])
 
     return write
 
@@ -185,7 +185,7 @@ async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys
     assert (await shop.work.finish(120)).stage is Stage.DONE
     assert found_in(files(), gone(before, planted(shop))) == {}
     with shop.engine.connect() as connection:
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify(rows_of(connection), read_head(connection), None).broken
     assert MARK not in capsys.readouterr().out  # nor in the agents' logs
     assert not (await shop.privacy.FindPerson(privacy.FindPersonRequest(user_id=MARK), call_by("admin"))).ByteSize()
     await shop.close()
@@ -242,7 +242,7 @@ async def test_it_goes_on_after_a_restart(ledger_url: str, files: Files) -> None
     with reader(shop):
         assert (await shop.erase(MARK)).progress.stage == privacy.ERASURE_STAGE_TABLES
         with writing(shop.engine) as connection:  # a copy that was never completed
-            rewriting = Rewriting(connection, dialect_of(shop.engine), lambda one: None)
+            rewriting = TableRewriter(connection, dialect_of(shop.engine), lambda one: None)
             rewriting.copy(METADATA.tables["payloads"])
     await shop.close()
     following = Shop(ledger_url)

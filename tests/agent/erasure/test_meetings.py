@@ -16,8 +16,8 @@ from agent_server.database.engine import connect, writing
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder
 from agent_server.history_store.attempts import RecordAttempt
-from agent_server.history_store.compaction import foldable
-from agent_server.history_store.importing import Importing
+from agent_server.history_store.compaction import compactable_until
+from agent_server.history_store.importing import HistoryImport
 from agent_server.ledger import Ledger, open_engine, reading
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.migrate import migrate
@@ -25,9 +25,9 @@ from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from agent_server.policies.current import CurrentPolicy
 from agent_server.privacy import Erase
-from agent_server.privacy.footprint import footprint, remembered_of
+from agent_server.privacy.footprint import footprint, orders_in_history
 from agent_server.privacy.progress import Stage
-from agent_server.privacy.rewriting import Rewriting
+from agent_server.privacy.rewriting import TableRewriter
 from agent_server.privacy.scrubbing import Scrubber, dialect_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -121,7 +121,7 @@ def test_a_restore_over_a_ledger_removes_its_bytes_and_half_made_copies(postgres
     fill(url, 5, lambda number: keep(f"replaced-{number}"))
     _request(engine)
     with writing(engine) as connection:
-        Rewriting(connection, dialect_of(engine), lambda one: None).copy(CASES)
+        TableRewriter(connection, dialect_of(engine), lambda one: None).copy(CASES)
     restore(tmp_path / "backup.db", url, force=True)
     assert Scrubber(engine).progress().stage is Stage.TABLES
     _finish(engine)
@@ -137,7 +137,7 @@ def test_a_backup_of_a_rewrite_that_is_under_way(ledger_url: str, tmp_path: Path
     engine = open_engine(ledger_url)
     _request(engine)
     with writing(engine) as connection:
-        rewriting = Rewriting(connection, dialect_of(engine), lambda one: None, rows=2)
+        rewriting = TableRewriter(connection, dialect_of(engine), lambda one: None, rows=2)
         rewriting.copy(CASES)
         if swapped:
             rewriting.dispose = lambda table: None  # type: ignore[method-assign]
@@ -161,7 +161,7 @@ def test_tables_of_another_version_are_not_rewritten(ledger_url: str) -> None:
     engine = open_engine(ledger_url)
     _request(engine)
     with writing(engine) as connection:
-        rewriting = Rewriting(connection, dialect_of(engine), lambda one: None)
+        rewriting = TableRewriter(connection, dialect_of(engine), lambda one: None)
         rewriting.copy(PAYLOADS)
         connection.rollback()
         _run(engine, "ALTER TABLE payloads ADD COLUMN later INTEGER DEFAULT 7")
@@ -239,10 +239,10 @@ async def test_an_agent_with_another_clock_keeps_an_import_from_bringing_a_perso
 ) -> None:
     """With a clock hours fast or slow, a running import leaves the erased person out, and nothing is compacted."""
     engine = open_engine(new_ledger_on(postgres))
-    ledger, importing, right = Ledger(engine), Importing(engine), time.time
+    ledger, importing, right = Ledger(engine), HistoryImport(engine), time.time
     importing.add(past_of("gone", range(1_700_000_000, 1_700_000_010), 5.0))
     monkeypatch.setattr("time.time", lambda: right() + 3600 * hours)
-    assert await ledger.read(foldable(1, int(time.time()))) is None
+    assert await ledger.read(compactable_until(1, int(time.time()))) is None
     await ledger.write(Erase(user_id="gone"))
     monkeypatch.setattr("time.time", right)
     importing.add(past_of("gone", range(1_700_000_100, 1_700_000_110), 5.0))
@@ -257,7 +257,7 @@ async def test_what_is_found_and_exported_of_a_person_is_what_is_erased(ledger_u
     for person, amount in (("anna", 7.0), ("anna", 8.0), ("bert", 9.0)):
         await ledger.write(RecordAttempt(message(transaction_id="shared", user_id=person, order_amount=amount)))
     for person, amounts in (("anna", [7.0, 8.0]), ("bert", [9.0]), ("nobody", [])):
-        orders, more = await ledger.read(remembered_of(person, None))
+        orders, more = await ledger.read(orders_in_history(person, None))
         assert ([order.order_amount for order in orders], more) == (amounts, None)
         assert (await ledger.read(footprint(person))).remembered == len(amounts)
         assert (await ledger.write(Erase(user_id=person))).remembered == len(amounts)

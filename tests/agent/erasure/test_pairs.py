@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import read_head, rows_of, verify
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.lifecycle import VerdictDetails
-from agent_server.cases.rescoring import rescored, unscored_cases
+from agent_server.cases.rescoring import make_rescore, unscored_cases
 from agent_server.cases.tables import CASES
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.commands.privacy import main
 from agent_server.database.engine import writing
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.labels import known_labels
-from agent_server.history_store.importing import Importing
+from agent_server.history_store.importing import HistoryImport
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD
 from agent_server.privacy import Erase
@@ -94,7 +94,7 @@ async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: 
 async def test_an_import_that_runs_does_not_bring_a_person_back(ledger_url: str) -> None:
     """A person erased between two batches of an import is left out of the rest; a later import may add them."""
     shop = Shop(ledger_url)
-    importing = Importing(shop.engine)
+    importing = HistoryImport(shop.engine)
     importing.add(past_of("gone", [NOW], 5.5))
     await shop.erase("gone")
     importing.add(past_of("gone", [NOW + 1, NOW + 2], 5.5))
@@ -135,7 +135,7 @@ async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> Non
     with ledger._engine.connect() as connection:
         rows = connection.execute(sa.select(CASES).where(CASES.c.verdict == 0)).all()
         assert [(row.status, row.reviewer, row.note) for row in rows] == [(cases.CASE_STATUS_RESOLVED, "", "")] * 3
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify(rows_of(connection), read_head(connection), None).broken
     assert [label.source for label in await ledger.read(known_labels())] == ["verdict"]
     ledger.close()
 
@@ -145,7 +145,7 @@ async def test_a_score_that_comes_late_does_not_bring_a_person_back(ledger_url: 
     ledger = Ledger(open_engine(ledger_url))
     await ledger.write(keep(1, score=None, user_id="gone"))
     ((case_id, row),) = await ledger.read(unscored_cases(10))
-    late = rescored(Policy(0.7, 0.4), case_id, row, PredictResponse(legitimacy_score=0.9, model_version="m1"))
+    late = make_rescore(Policy(0.7, 0.4), case_id, row, PredictResponse(legitimacy_score=0.9, model_version="m1"))
     await ledger.write(Erase(user_id="gone"))
     assert await ledger.write(late) is False
     again = await ledger.write(keep(1, score=None, user_id="gone"))  # submitted again: a new order

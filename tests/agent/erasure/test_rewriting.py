@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import read_head, rows_of, verify
 from agent_server.cases.tables import CASES
 from agent_server.database.engine import connect, writing
 from agent_server.ledger import open_engine
@@ -20,7 +20,7 @@ from agent_server.ledger.schema import ATTEMPTS, PAYLOADS
 from agent_server.privacy import Erase
 from agent_server.privacy.log import empty_sqlite_log
 from agent_server.privacy.progress import Stage
-from agent_server.privacy.rewriting import Rewriting
+from agent_server.privacy.rewriting import TableRewriter
 from agent_server.privacy.scrubbing import dialect_of
 from agent_server.privacy.tables import PERSONAL_TABLES
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -88,12 +88,12 @@ def _copy_under_changes(engine: sa.Engine, table: sa.Table, chance: random.Rando
             rows = {tuple(one[column.name] for column in key): one for one in (row() for _ in range(30))}
             connection.execute(table.delete())
             connection.execute(table.insert(), list(rows.values()))
-        rewriting = Rewriting(connection, dialect_of(engine), change, rows=7)
+        rewriting = TableRewriter(connection, dialect_of(engine), change, rows=7)
         rewriting.copy(table)
         with connection.begin():
             change(connection)
             before = set(connection.execute(sa.select(table)).all())
-        Rewriting(connection, dialect_of(engine), lambda one: None).swap(table)
+        TableRewriter(connection, dialect_of(engine), lambda one: None).swap(table)
         with connection.begin():
             assert set(connection.execute(sa.select(table)).all()) == before
 
@@ -126,7 +126,7 @@ def test_copies_that_page_splits_left_are_removed(tmp_path: Path) -> None:
                     connection.execute(PAYLOADS.insert().values(values | {"salt": b"", "payload": b""}))
             with connection.begin():
                 connection.execute(PAYLOADS.delete().where(PAYLOADS.c.transaction_id.endswith("-erasable")))
-            rewriting = Rewriting(connection, dialect_of(engine), lambda one: None)
+            rewriting = TableRewriter(connection, dialect_of(engine), lambda one: None)
             rewriting.copy(PAYLOADS)
             rewriting.swap(PAYLOADS)
             empty_sqlite_log(engine)
@@ -238,7 +238,7 @@ async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None
     await asyncio.gather(customers("ada"), customers("bob"), erasures())
     assert _schema(shop.engine) == schema
     with shop.engine.connect() as connection:
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify(rows_of(connection), read_head(connection), None).broken
         rows = connection.execute(sa.select(PAYLOADS.c.transaction_id, PAYLOADS.c.memory_number)).all()
         remembered = set(
             connection.execute(sa.select(ATTEMPTS.c.number).where(ATTEMPTS.c.user_id.is_not(None))).scalars()

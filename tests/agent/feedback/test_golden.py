@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from agent_server.audit.verify import end_of, rows_of, verify
+from agent_server.audit.verify import read_head, rows_of, verify
 from agent_server.cases.blind_view import BLIND_VIEW
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
@@ -116,7 +116,7 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
     assert whole is not None and whole.case.status == cases.CASE_STATUS_RESOLVED and not whole.HasField("transaction")
     assert not (await ledger.read(reviewers())).reviewers
     with engine.connect() as connection:
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify(rows_of(connection), read_head(connection), None).broken
     ledger.close()
 
 
@@ -145,7 +145,7 @@ async def test_a_golden_copy_goes_with_its_person(ledger_url: str) -> None:
     assert (await ledger.write(Erase(user_id=message().user_id))).decisions == 1 and await left() == 0
     with engine.connect() as connection:
         assert not connection.execute(sa.select(GOLDEN_COPIES)).all()
-        assert not verify(rows_of(connection), end_of(connection), None).broken
+        assert not verify(rows_of(connection), read_head(connection), None).broken
     ledger.close()
 
 

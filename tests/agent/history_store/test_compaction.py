@@ -8,7 +8,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from agent_server.history_store.compaction import CompactionJob
-from agent_server.history_store.importing import Importing, known_since
+from agent_server.history_store.importing import HistoryImport, known_since
 from agent_server.ledger import open_engine
 from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES
 from agent_server.privacy import Erase
@@ -50,7 +50,7 @@ async def test_folding_changes_no_count(ledger_url: str, tmp_path: Path) -> None
         assert values == same, number
         compared += len(values)
         if number % 30 == 29:
-            await CompactionJob(folded, DAYS).once(NOW)
+            await CompactionJob(folded, DAYS).run_once(NOW)
     folded.close()
     whole.close()
     assert compared > 2000
@@ -63,7 +63,7 @@ async def test_an_order_from_before_the_fold_knows_nothing(ledger_url: str) -> N
     ledger = memory_of(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY + number * 20 * DAY, device_id="d", order_amount=10.0))
-    assert await CompactionJob(ledger, DAYS).once(NOW) == 1
+    assert await CompactionJob(ledger, DAYS).run_once(NOW) == 1
     late = (await recall(ledger, order("late", BEGUN + 2 * DAY, device_id="d"))).values
     assert late == {}
     found = (await recall(ledger, order("new", BEGUN + 90 * DAY, device_id="d"))).values
@@ -83,10 +83,10 @@ async def test_a_clock_that_is_ahead_folds_nothing(ledger_url: str) -> None:
         await review(ledger, order(number, BEGUN + DAY))
     for number in range(4):
         await review(ledger, order(f"future-{number}", BEGUN + 3650 * DAY))
-    assert await CompactionJob(ledger, DAYS).once(NOW) == 0
+    assert await CompactionJob(ledger, DAYS).run_once(NOW) == 0
     for number in range(4, 20):
         await review(ledger, order(f"future-{number}", BEGUN + 3650 * DAY))
-    assert await CompactionJob(ledger, DAYS).once(BEGUN + 2 * DAY) == 0
+    assert await CompactionJob(ledger, DAYS).run_once(BEGUN + 2 * DAY) == 0
     ledger.close()
 
 
@@ -97,7 +97,7 @@ async def test_an_erased_person_is_in_no_total(ledger_url: str) -> None:
         await review(
             ledger, order(number, BEGUN + DAY + number * 5 * DAY, f"u{number % 2}", device_id=f"d{number % 2}")
         )
-    assert await CompactionJob(ledger, DAYS).once(NOW) > 4
+    assert await CompactionJob(ledger, DAYS).run_once(NOW) > 4
     await ledger.write(Erase(user_id="u1"))
     ledger.close()
     assert (rows_of(ledger_url, FOLDED), rows_of(ledger_url, FOLDED_DEVICES)) == (1, 1)
@@ -114,12 +114,12 @@ async def test_an_import_is_not_folded_under_its_hands(ledger_url: str) -> None:
     )  # fmt: skip
     engine = open_engine(ledger_url)
     ledger = memory_of(ledger_url, BEGUN + 300 * DAY)
-    importing = Importing(engine)
+    importing = HistoryImport(engine)
     importing.add(past)
-    assert await CompactionJob(ledger, DAYS).once() == 0
+    assert await CompactionJob(ledger, DAYS).run_once() == 0
     importing.finish()
-    assert await CompactionJob(ledger, DAYS).once() > 10
-    again = Importing(engine)
+    assert await CompactionJob(ledger, DAYS).run_once() > 10
+    again = HistoryImport(engine)
     again.add(past)
     again.finish()
     assert again.new == 0 and again.too_old > 10

@@ -21,7 +21,7 @@ from agent_server.privacy import Erase
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
-from history.definitions import DAY, MOST_DAYS, NAMES
+from history.definitions import DAY, MAX_DAYS, NAMES
 from history.replay import Value
 from testing.ledger.decisions import answer_for
 from testing.ledger.history import replayed
@@ -104,7 +104,7 @@ async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
         for name, value in (await review(ledger, one)).items():
             setattr(completed_order, name, value)
         assert not protovalidate.collect_violations(completed_order)
-    assert completed_order.days_since_account_first_purchase == MOST_DAYS
+    assert completed_order.days_since_account_first_purchase == MAX_DAYS
     ledger.close()
 
 

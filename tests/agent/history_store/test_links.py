@@ -6,8 +6,8 @@ import asyncio
 
 import sqlalchemy as sa
 
-from agent_server.audit.verify import verify_place
-from agent_server.history_store.links import MOST_ACCOUNTS, MOST_ORDERS, links_of
+from agent_server.audit.verify import verify_entry
+from agent_server.history_store.links import MAX_ACCOUNTS, MAX_ORDERS, links_of
 from agent_server.ledger.queries import DecisionFilter, record_page
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from agent_server.privacy import Erase
@@ -61,7 +61,7 @@ async def test_a_crowded_key_is_told_in_part(ledger_url: str) -> None:
     await asyncio.gather(*(review(ledger, one) for one in orders))
     found = await ledger.read(links_of("t449"))
     assert found is not None and found.truncated
-    assert (len(found.accounts), len(found.orders)) == (1 + MOST_ACCOUNTS, MOST_ORDERS)
+    assert (len(found.accounts), len(found.orders)) == (1 + MAX_ACCOUNTS, MAX_ORDERS)
     assert found.orders[0].record.transaction_id == "t448"
     ledger.close()
 
@@ -72,19 +72,19 @@ async def test_a_place_in_the_chain_is_verified(ledger_url: str) -> None:
     for number in range(4):
         await review(ledger, order(number, AT + number))
     for sequence in (1, 2, 4):
-        place = await ledger.read(lambda rows, at=sequence: verify_place(rows, at))  # type: ignore[misc]
+        place = await ledger.read(lambda rows, at=sequence: verify_entry(rows, at))  # type: ignore[misc]
         assert (place.problem, place.entries) == ("", 4)
 
     async def spoil(statement: sa.Executable, sequence: int) -> str:
         await ledger.write(lambda group: group.execute(statement))
-        return (await ledger.read(lambda rows: verify_place(rows, sequence))).problem
+        return (await ledger.read(lambda rows: verify_entry(rows, sequence))).problem
 
     payload = PAYLOADS.update().where(PAYLOADS.c.sequence == 2).values(payload=b"other")
     assert await spoil(payload, 2) == "the order or the answer is not what was written"
     denied = ENTRIES.update().where(ENTRIES.c.sequence == 3).values(decision=int(DENY))
     assert await spoil(denied, 3) == "the entry was changed, or is not the one that was written there"
     assert await spoil(ENTRIES.delete().where(ENTRIES.c.sequence == 4), 2) != ""
-    assert "missing" in (await ledger.read(lambda rows: verify_place(rows, 4))).problem
+    assert "missing" in (await ledger.read(lambda rows: verify_entry(rows, 4))).problem
     ledger.close()
 
 

@@ -20,7 +20,7 @@ from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.database.engine import committing, writing
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.history_store.compaction import CompactionJob
-from agent_server.history_store.importing import Importing
+from agent_server.history_store.importing import HistoryImport
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.chain import Unsigned
 from agent_server.ledger.queries import latest_record
@@ -97,7 +97,7 @@ async def test_contents_of_one_write_are_entered_one_after_another(ledger_url: s
     recalls = [RecordAttempt(one) for one in (*contents("same", [10.0, 20.0, 30.0]), order("probe", AT + 1))]
     with writing(engine) as connection, committing(connection, on_disk=True):
         group = LedgerTransaction(connection, Unsigned())
-        group.look_up(one.transaction_id for one in recalls)
+        group.prefetch_revisions(one.transaction_id for one in recalls)
         assert all(one.enter(group) for one in recalls)
         *_, last = [one(group) for one in recalls]
         group.close()
@@ -218,7 +218,7 @@ async def _folds_to_the_same(url: str, orders: int) -> None:
     ledger = memory_of(url)
     later = (order(f"later-{number}", AT + 400 * DAY, "later") for number in range(400))
     await asyncio.gather(*(recall(ledger, one) for one in later))  # most of the latest orders: the present is far ahead
-    assert await CompactionJob(ledger, DAYS).once(NOW) > 0
+    assert await CompactionJob(ledger, DAYS).run_once(NOW) > 0
     totals = await ledger.read(lambda rows: rows.execute(sa.select(sa.func.sum(FOLDED.c.orders))).scalar_one())
     left = await ledger.read(lambda rows: rows.execute(sa.select(REPLACED_ATTEMPTS)).all())
     assert (int(totals), list(left)) == (orders, [])
@@ -230,7 +230,7 @@ async def test_an_order_that_is_folded_is_not_counted_again(ledger_url: str) -> 
     ledger = memory_of(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY + number * 20 * DAY, device_id="d", order_amount=10.0))
-    assert await CompactionJob(ledger, DAYS).once(NOW) == 1
+    assert await CompactionJob(ledger, DAYS).run_once(NOW) == 1
     await review(ledger, order(0, BEGUN + DAY, device_id="d", order_amount=99.0))
     found = (await recall(ledger, order("new", BEGUN + 90 * DAY, device_id="d"))).values
     assert (found["total_orders_lifetime"], found["avg_order_value"]) == (5, 10.0)
@@ -246,7 +246,7 @@ async def test_an_imported_order_is_not_counted_again(ledger_url: str) -> None:
             "timestamp": pa.array([dt.datetime.fromtimestamp(AT - 9 * DAY, dt.UTC).replace(tzinfo=None)], pa.timestamp("s")),
         }
     )  # fmt: skip
-    importing = Importing(ledger._engine)
+    importing = HistoryImport(ledger._engine)
     importing.add(past)
     importing.finish()
     same = order("past", AT - 9 * DAY, order_amount=5.0)

@@ -116,8 +116,8 @@ def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url
 def test_a_large_file_is_checked_for_so_long_only(tmp_path: Path) -> None:
     """A check that exceeds its time limit does not delay the start; without a limit it finishes."""
     asyncio.run(write_new_decisions(new_ledger(tmp_path / "ledger.db"), range(100)))
-    assert copies.damage_of(tmp_path / "ledger.db", None) == ""
-    assert copies.damage_of(tmp_path / "ledger.db", 60) == ""
+    assert copies.find_damage(tmp_path / "ledger.db", None) == ""
+    assert copies.find_damage(tmp_path / "ledger.db", 60) == ""
     check_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", Unsigned(), 1e-9)
 
 

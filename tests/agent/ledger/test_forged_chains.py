@@ -78,13 +78,13 @@ def test_a_chain_that_was_computed_anew(name: str, written: Path, tmp_path: Path
         _FORGERIES[name](connection)
         connection.commit()
     assert not verified_ledger(copy).broken
-    assert "is not the signed end" in verified_ledger(copy, written / "key.pem").broken
+    assert "is not the signed head" in verified_ledger(copy, written / "key.pem").broken
     ledger = Ledger(open_engine(f"sqlite:///{copy}"), Signing(written / "key.pem"))
     with pytest.raises(Unavailable):
         asyncio.run(ledger.write(keep("later")))
     assert not asyncio.run(ledger.available(0))
     ledger.close()
-    recorded_end = f"{before.entries}:{before.links}:{before.end.hex()}"
+    recorded_end = f"{before.entries}:{before.links}:{before.head.hex()}"
     appended = name == "a forged erasure"  # it could be one: only its signature is missing
     assert main(["--ledger", f"sqlite:///{copy}", "verify", "--end", recorded_end]) == int(not appended)
     assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify", "--end", recorded_end]) == 0
@@ -104,7 +104,7 @@ async def test_an_end_that_was_kept_holds_later(ledger_url: str, capsys: pytest.
         assert main([*audit, "--end", end]) == 0
     for wrong in (printed[:-1] + ("0" if printed[-1] == "f" else "f"), f"9{printed}", f"1:9:{printed[4:]}"):
         assert main([*audit, "--end", wrong]) == 1
-        assert "never had the end" in capsys.readouterr().err
+        assert "never had the head" in capsys.readouterr().err
     ledger.close()
 
 

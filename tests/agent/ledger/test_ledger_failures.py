@@ -172,7 +172,7 @@ async def test_one_line_tells_why(tmp_path: Path, capfd: pytest.CaptureFixture[s
     await _answered(ledger, [21])
     ledger.close()
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert [line["event"] for line in lines] == ["the ledger cannot be written", "the ledger is written again"]
+    assert [line["event"] for line in lines] == ["ledger cannot be written", "ledger can be written again"]
     assert "no such table" in lines[0]["cause"]
     assert {line["service"] for line in lines} == {"test"}
     assert lines[1]["refused"] == 19

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from agent_server.audit.verify import verify_place
+from agent_server.audit.verify import verify_entry
 from agent_server.commands.audit import main as audit
 from agent_server.database import engine as engines
 from agent_server.ledger import Ledger, open_engine
@@ -28,9 +28,9 @@ from testing.servers.launching import run
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("agent_server", "stack", "conformance", "console", "http_bridge", "contract", "history")
 OPENS_CONNECTIONS = {
-    "agent_server/database/engine.py": {"connect", "connect_reading", "writing", "snapshot", "_connected",
-                                        "_connected_reading"},
-    "agent_server/database/copies.py": {"_opened"},
+    "agent_server/database/engine.py": {"connect", "connect_reading", "writing", "snapshot", "_connect_file",
+                                        "_connect_file_reading"},
+    "agent_server/database/copies.py": {"_open"},
     "agent_server/privacy/log.py": {"_checkpoints"},
 }  # fmt: skip
 """The functions that may open a database connection, by file. New code that reads uses `snapshot`."""
@@ -113,7 +113,7 @@ async def test_verifying_while_others_write_raises_no_alarm(ledger_url: str) -> 
 
     problems = list[str]()
     for turn in range(READS):
-        place = await ledger.read(functools.partial(verify_place, sequence=somebody.written + 1))
+        place = await ledger.read(functools.partial(verify_entry, sequence=somebody.written + 1))
         problems.append(place.problem)
         assert somebody.written == 2 * (turn + 1)
     assert problems == [""] * READS

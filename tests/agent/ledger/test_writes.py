@@ -55,7 +55,7 @@ async def test_a_write_that_was_given_up_is_not_recorded_later(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write that timed out for its caller is not recorded afterwards."""
-    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("agent_server.ledger.writer.WRITE_TIMEOUT_SECONDS", 0.05)
     ledger = Ledger(open_engine(ledger_url))
     gate = BlockedWrite()
     busy = asyncio.create_task(ledger.write(gate))
@@ -64,7 +64,7 @@ async def test_a_write_that_was_given_up_is_not_recorded_later(
         await ledger.write(keep("late"))
     gate.opened.set()
     await asyncio.wait([busy])
-    monkeypatch.setattr("agent_server.ledger.writer.PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("agent_server.ledger.writer.WRITE_TIMEOUT_SECONDS", 60.0)
     await ledger.write(lambda group: None)
     assert await ledger.read(latest_record("tlate")) is None
     ledger.close()

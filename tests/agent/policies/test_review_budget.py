@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_server.cases.lifecycle import NewCase
-from agent_server.cases.queries import opened_since
+from agent_server.cases.queries import count_opened_since
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.decisions.review_budget import ReviewBudget, cheaper_mistake, min_cost_for, share_reviewed
@@ -101,8 +101,8 @@ async def test_what_is_spent_is_read_from_the_ledger(ledger_url: str) -> None:
     golden._new_case = NewCase("f" * 32, cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
     await ledger.write(golden)
     now = time.time_ns() // 1000
-    assert await ledger.read(opened_since(now - 3_600_000_000)) == 5
-    assert await ledger.read(opened_since(now + 3_600_000_000)) == 0
+    assert await ledger.read(count_opened_since(now - 3_600_000_000)) == 5
+    assert await ledger.read(count_opened_since(now + 3_600_000_000)) == 0
     budget = ReviewBudget()
     await count_reviews(budget, ledger, CurrentPolicy(POLICY))
     assert budget.spent == 5

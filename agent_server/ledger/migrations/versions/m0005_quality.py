@@ -1,4 +1,4 @@
-"""Second looks and golden cases, and a numbered list of what happens to cases."""
+"""Blind reviews and golden cases, and a numbered list of what happens to cases."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +7,7 @@ revision, down_revision = "0005", "0004"
 
 
 def upgrade() -> None:
-    """Add the columns and make the table: every case so far is a first look."""
+    """Add the columns and make the table: every earlier case is in round 1."""
     for column in (
         sa.Column("claimed_at", sa.BigInteger),
         sa.Column("round", sa.SmallInteger, nullable=False, server_default="1"),

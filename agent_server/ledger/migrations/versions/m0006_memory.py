@@ -1,4 +1,4 @@
-"""Memory: what was asked about, by user, device and address."""
+"""History: the attempts of orders, by user, device and address."""
 
 import os
 import time

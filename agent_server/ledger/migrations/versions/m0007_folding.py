@@ -1,4 +1,4 @@
-"""Memory that folds what no window sees, and decisions that are found by what memory has of them."""
+"""Totals of attempts that no window reaches, and an index of decisions by the number of their attempt."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Golden copies that are erased with the person they were made from, and verdicts that count once they are hidden no more."""
+"""Golden copies that are erased with their person, and verdicts that count once they are no longer hidden."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +7,7 @@ revision, down_revision = "0009", "0008"
 
 
 def upgrade() -> None:
-    """Make the table and the column. Verdicts that are hidden now counted at once: their column stays empty."""
+    """Make the table and the column. Verdicts that are hidden already counted at once: their column stays empty."""
     op.add_column("cases", sa.Column("counts_from", sa.BigInteger))
     op.create_table(
         "golden_copies",

@@ -1,4 +1,4 @@
-"""One place in history for each order: attempts are found by the order's id, and replaced ones are kept for the export."""
+"""One attempt in history for each order, found by the order's id. Replaced attempts are stored for the export."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Progress of erasures in the database's files. Erasures of earlier versions are taken up again: they left bytes behind."""
+"""Progress of erasures in the database's files. It repeats erasures of earlier versions, which left bytes behind."""
 
 import time
 

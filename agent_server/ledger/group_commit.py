@@ -1,0 +1,101 @@
+"""Commits a group of writes as one transaction, on the one connection of a process that writes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from agent_server.database.engine import (
+    FAILING_SECONDS,
+    committing,
+    file_of,
+    set_idle_in_transaction_timeout,
+    wait_for_locks,
+    writing,
+)
+from agent_server.database.file import FileLost, LedgerFile
+from agent_server.ledger.chain import Signer
+from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
+from agent_server.metrics import COMMITS, WRITES
+from runtime.errors import VouchError
+
+# Failures of the database itself, not of what was written.
+# A table that is missing or read only is an OperationalError in SQLite, a ProgrammingError in PostgreSQL.
+_DATABASE_ERRORS = (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.InternalError)
+LEDGER_FAILURES = (*_DATABASE_ERRORS, FileLost, ForeignHead)
+"""Errors after which no write of a group can succeed."""
+
+
+class GroupCommit:
+    """Runs writes and commits them. Only one thread uses it."""
+
+    def __init__(self, engine: Engine, signer: Signer) -> None:
+        self._engine, self._signer = engine, signer
+        path = file_of(engine)
+        self._file = LedgerFile(path) if path else None
+        self._connection: Connection | None = None
+        self._has_short_timeout = False
+
+    def run(self, writes: Sequence[Write[Any]], *, failing: bool) -> list[Any]:
+        """Run writes in one transaction; return the result of each, or the VouchError that it raised.
+
+        If the ledger was `failing` before, wait only a moment for locks. Raises LEDGER_FAILURES, or the error of a
+        write that breaks a rule of the tables.
+        """
+        if self._file:
+            self._file.check()
+        connection = self._connection or self._connect(failing)
+        results: list[Any] = [None] * len(writes)
+        with committing(connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
+            tx = LedgerTransaction(connection, self._signer)
+            tx.prefetch_revisions(filter(None, (getattr(write, "transaction_id", "") for write in writes)))
+            # Writes with an `enter` step run first, before anything is decided or replaced: their rows are one batch.
+            entered = [_enter(write, tx) for write in writes]
+            for index in sorted(range(len(writes)), key=lambda index: not entered[index]):
+                results[index] = _run(writes[index], tx)
+            tx.close()
+        if self._has_short_timeout:
+            wait_for_locks(connection)
+            self._has_short_timeout = False
+        if self._file:
+            self._file.check()
+        COMMITS.inc()
+        WRITES.inc(len(writes))
+        return results
+
+    def disconnect(self) -> None:
+        """Drop the connection, whatever state it is in. The next group opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()  # so that it does not return to the pool
+            connection.close()
+        if self._file:
+            self._file.forget_log()
+
+    def _connect(self, failing: bool) -> Connection:
+        self._connection = writing(self._engine)
+        set_idle_in_transaction_timeout(self._connection)
+        self._has_short_timeout = failing
+        if failing:
+            wait_for_locks(self._connection, FAILING_SECONDS)
+        return self._connection
+
+
+def failure_cause(error: Exception) -> str:
+    """Return the cause of an error for the log. Only database errors are quoted: others may contain personal data."""
+    if isinstance(error, _DATABASE_ERRORS) and error.orig is not None:
+        return f"{type(error.orig).__name__}: {str(error.orig).splitlines()[0]}"
+    return str(error) if isinstance(error, FileLost | ForeignHead) else type(error).__name__
+
+
+def _enter(write: Write[Any], tx: LedgerTransaction) -> bool:
+    enter = getattr(write, "enter", None)
+    return enter is not None and enter(tx)
+
+
+def _run(write: Write[Any], tx: LedgerTransaction) -> Any:
+    try:
+        return write(tx)
+    except VouchError as error:  # raised before the write appended anything
+        return error

@@ -1,0 +1,50 @@
+"""The counters of history, as one transaction of the ledger advances them, and the digests that history stores."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.ledger.schema import MEMORY
+
+# Built once: to build a statement takes longer than to run it.
+_READ: Final = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
+_WRITE_NUMBER: Final = MEMORY.update().values(number=sa.bindparam("new_number"))
+
+
+def digest_of(key: bytes, text: str) -> int:
+    """Return what history stores instead of a text: a keyed digest of 64 bits, meaningless without the key."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "big", signed=True)
+
+
+@dataclass
+class HistoryCounters:
+    """The row of the table `memory`. Times are in seconds since 1970."""
+
+    since: int
+    """The moment from which on history is complete."""
+    attempts: int
+    """The number of the latest attempt."""
+    key: bytes
+    """The key of the digests."""
+    compacted_until: int
+    """The moment up to which attempts are compacted."""
+    has_new_attempts: bool = False
+
+    def next_attempt(self) -> int:
+        """Return the number of a new attempt."""
+        self.attempts, self.has_new_attempts = self.attempts + 1, True
+        return self.attempts
+
+    def write(self, connection: Connection) -> None:
+        """Write the number of the latest attempt, if there are new ones."""
+        if self.has_new_attempts:
+            connection.execute(_WRITE_NUMBER, {"new_number": self.attempts})
+
+
+def read_counters(connection: Connection) -> HistoryCounters:
+    """Return the counters as the database has them."""
+    row = connection.execute(_READ).one()
+    return HistoryCounters(int(row.since), int(row.number), bytes(row.key), int(row.folded_until))

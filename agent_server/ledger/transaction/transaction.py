@@ -1,0 +1,189 @@
+"""The unit of work of the ledger. It locks the head of the chain from its beginning to its end."""
+
+import contextlib
+import copy
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent_server.database.prepared import PreparedInsert
+from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_head
+from agent_server.ledger.protected_rows import ProtectedRows, is_protected, link_hash
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, PAYLOADS, ROW_CHANGES
+from agent_server.ledger.transaction.head import check_head, lock_head
+from agent_server.ledger.transaction.history_counters import HistoryCounters, digest_of, read_counters
+from agent_server.ledger.transaction.revisions import Revision, Revisions
+
+T = TypeVar("T")
+
+
+# Built once: to build a statement takes longer than to run it.
+_NEW_HEAD = HEAD.update().values(
+    sequence=sa.bindparam("new_sequence"), hash=sa.bindparam("new_hash"), signature=sa.bindparam("new_signature"),
+    rows_number=sa.bindparam("new_rows_number"), rows_hash=sa.bindparam("new_rows_hash"),
+)  # fmt: skip
+_INSERTS: Final = {
+    table: PreparedInsert(table, [column.name for column in table.columns])
+    for table in (ENTRIES, PAYLOADS, ATTEMPTS, ROW_CHANGES)
+}
+"""Statements for tables to which every decision adds a row."""
+_CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+"""PostgreSQL's clock, not the start of the transaction, which is before the wait for the head of the chain."""
+_EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
+_PLACES = (
+    sa.select(ATTEMPTS.c.transaction_id, sa.func.max(ATTEMPTS.c.number).label("number"))
+    .where(ATTEMPTS.c.transaction_id.in_(sa.bindparam("ids", expanding=True)))
+    .group_by(ATTEMPTS.c.transaction_id)
+)
+
+
+class LedgerTransaction:
+    """Appends entries to the chain. Rows are buffered until a statement needs them or the transaction closes."""
+
+    def __init__(self, connection: Connection, signer: Signer) -> None:
+        self._connection, self._signer = connection, signer
+        head = lock_head(connection)
+        check_head(head, signer)
+        self._first_sequence: int = head.sequence
+        self._rows, self._rows_number, self._rows_hash = ProtectedRows(), head.rows_number, head.rows_hash
+        self._sequence: int = head.sequence
+        self._hash: bytes = head.hash
+        self._buffered: dict[sa.Table, list[Mapping[str, Any]]] = {}
+        self._revisions = Revisions(connection)
+        self._attempts: dict[str, int | None] = {}
+        self._now: int | None = None
+
+    def append(
+        self, kind: Kind, entry_id: str, at: int, facts: bytes, *, decision: int = 0, commitment: bytes = NOTHING
+    ) -> int:
+        """Append an entry; return its sequence number."""
+        self._sequence += 1
+        self._hash = entry_hash(self._hash, self._sequence, kind, entry_id, at, decision, facts, commitment)
+        self.insert(
+            ENTRIES,
+            {
+                "sequence": self._sequence, "kind": int(kind), "entry_id": entry_id, "at": at, "decision": decision,
+                "facts": facts, "commitment": commitment, "hash": self._hash,
+            },
+        )  # fmt: skip
+        return self._sequence
+
+    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+        """Buffer a row, to be inserted together with others of its table."""
+        if is_protected(table):
+            row = self._rows.insert(table, row)
+        self._buffered.setdefault(table, []).append(row)
+
+    def execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.CursorResult[Any]:
+        """Run a statement that sees everything appended so far."""
+        self._flush()
+        if isinstance(statement, sa.Update | sa.Delete | sa.Insert) and is_protected(statement.table):
+            if isinstance(statement, sa.Insert):
+                raise TypeError(
+                    f"insert rows of {statement.table.name} by LedgerTransaction.insert, which commits to them"
+                )
+            statement = self._rows.change(self._connection, statement, parameters)
+        return self._connection.execute(statement, parameters)
+
+    def execute_prepared(self, prepared: Callable[[Connection, Mapping[str, Any]], T], values: Mapping[str, Any]) -> T:
+        """Run a prepared statement, as `execute` runs any other."""
+        self._flush()
+        return prepared(self._connection, values)
+
+    def prefetch_revisions(self, transaction_ids: Iterable[str]) -> None:
+        """Read the revisions of many orders in one query, for `revisions`."""
+        self._revisions.prefetch(transaction_ids)
+
+    def revisions(self, transaction_id: str, kind: Kind = Kind.DECISION) -> list[Revision]:
+        """Return the decisions on an order so far, oldest first. Callers that append one add it to the list.
+
+        Decisions on golden orders are separate: no decision on an order of the shop follows or repeats one.
+        """
+        return self._revisions.of(transaction_id, kind)
+
+    @property
+    def now(self) -> int:
+        """The time in microseconds since 1970, by one clock for all agents on a ledger.
+
+        That is PostgreSQL's clock, or for SQLite that of the host, which all agents on the file share.
+        """
+        if self._now is None:
+            if self._connection.dialect.name == "postgresql":
+                self._now = int(self._connection.execute(_CLOCK).scalar_one())
+            else:
+                self._now = (dt.datetime.now(dt.UTC) - _EPOCH) // _MICROSECOND
+        return self._now
+
+    @cached_property
+    def history(self) -> HistoryCounters:
+        """The counters of history, read when they are first needed."""
+        return read_counters(self._connection)
+
+    def attempt_of(self, transaction_id: str) -> int | None:
+        """Return the number of an order's attempt in history; None for none. Read for all known orders at once."""
+        if transaction_id not in self._attempts:
+            names = {transaction_id, *self._revisions.transaction_ids} - self._attempts.keys()
+            self._attempts |= dict.fromkeys(names)
+            by_digest = {digest_of(self.history.key, name): name for name in names}
+            for row in self.execute(_PLACES, {"ids": list(by_digest)}):
+                self._attempts[by_digest[row.transaction_id]] = row.number
+        return self._attempts[transaction_id]
+
+    def set_attempt(self, transaction_id: str, number: int) -> None:
+        """Set the attempt that an order has in history."""
+        self._attempts[transaction_id] = number
+
+    def reset_attempts(self) -> None:
+        """Read the places of orders anew: attempts were compacted or erased."""
+        self._attempts.clear()
+
+    @contextlib.contextmanager
+    def rolled_back(self) -> Iterator["LedgerTransaction"]:
+        """Yield a transaction that continues from here, and roll its writes back at the end."""
+        self._flush()
+        trial = copy.copy(self)
+        trial._buffered, trial._revisions, trial._rows = {}, Revisions(self._connection), ProtectedRows()
+        if "history" in vars(self):
+            trial.history = replace(self.history)
+        savepoint = self._connection.begin_nested()
+        try:
+            yield trial
+            trial.close()
+        finally:
+            savepoint.rollback()
+
+    def close(self) -> None:
+        """Write buffered rows, the number of attempts, the commitments to rows, and the new head of the chain."""
+        self._flush()
+        content = self._rows.content(self._connection)
+        if content:
+            self._rows_number += 1
+            self._rows_hash = link_hash(self._rows_hash, self._rows_number, content)
+            self.insert(ROW_CHANGES, {"number": self._rows_number, "content": content, "hash": self._rows_hash})
+            self._flush()
+        if "history" in vars(self):
+            self.history.write(self._connection)
+        if content or self._sequence != self._first_sequence:
+            heads = (self._sequence, self._hash, self._rows_number, self._rows_hash)
+            self._connection.execute(_NEW_HEAD, {
+                "new_sequence": self._sequence, "new_hash": self._hash, "new_rows_number": self._rows_number,
+                "new_rows_hash": self._rows_hash, "new_signature": self._signer.sign(signed_head(*heads)),
+            })  # fmt: skip
+
+    def _flush(self) -> None:
+        for table, rows in self._buffered.items():
+            prepared = _INSERTS.get(table)
+            if prepared is None:
+                self._connection.execute(table.insert(), rows)
+            else:
+                prepared(self._connection, rows)
+        self._buffered.clear()
+
+
+Write = Callable[[LedgerTransaction], T]
+"""A write: it runs in a transaction and returns its result. It must not raise a VouchError once it has appended."""
