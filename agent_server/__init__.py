@@ -1,3 +1,3 @@
-"""The agent: scores through the scorer, applies the policy, keeps every decision, opens cases for people."""
+"""The agent: gets scores from the scorer, applies the policy, records decisions, and opens cases for reviewers."""
 
-import runtime  # noqa: F401  chooses the experiments of gRPC before that is loaded
+import runtime  # noqa: F401  configures gRPC before it is imported

@@ -1,4 +1,4 @@
-"""The use case: a transaction in, a kept decision out."""
+"""The use case: decide on a transaction and record the decision."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.database.clock import now
 from agent_server.decisions.completion import to_proto, with_completed
-from agent_server.decisions.counterfactual import smallest, variants
+from agent_server.decisions.counterfactual import candidate_changes, smallest_changes
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.decisions.review_budget import ReviewBudget
@@ -25,25 +25,25 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.errors import Overloaded, Unavailable
 from runtime.rpc.call import Call, new_id
 
-Opened = Callable[[Transaction, str, tuple[str, ...]], None]
-"""Hears of an order that went to a person: it as a whole, who sent it, and which fields memory had filled in."""
-NOTHING = HistoryFeatures(HistoryPosition(), {})
-ADVICE_SECONDS = 0.5
-"""So long a decision waits for what would change it, at most."""
+ReviewListener = Callable[[Transaction, str, tuple[str, ...]], None]
+"""Called when an order is sent to review, with the completed order, the caller, and the completed fields."""
+NO_HISTORY = HistoryFeatures(HistoryPosition(), {})
+COUNTERFACTUAL_SECONDS = 0.5
+"""Time limit for the counterfactuals of one decision."""
 
 
 class Decider:
-    """Scores, decides, keeps; in this order, and nothing is answered that was not kept."""
+    """Scores an order, applies the policy, and records the decision before returning it."""
 
     def __init__(
         self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: ReviewBudget | None = None,
-        opened: Opened = lambda order, caller, completed: None, clock: Callable[[], Timestamp] = now,
-        *, remembers: bool = False,
+        on_review: ReviewListener = lambda order, caller, completed: None, clock: Callable[[], Timestamp] = now,
+        *, use_history: bool = False,
     ) -> None:  # fmt: skip
-        """`opened` hears of each order that went to a person; `remembers` has memory fill in fields."""
+        """`on_review` is called for each order that is sent to review. `use_history` completes fields from history."""
         self._scoring, self._current, self._ledger = scoring, current, ledger
-        self._budget, self._opened = budget or ReviewBudget(), opened
-        self._clock, self._remembers = clock, remembers
+        self._budget, self._on_review = budget or ReviewBudget(), on_review
+        self._clock, self._use_history = clock, use_history
 
     @property
     def policy(self) -> Policy:
@@ -52,63 +52,65 @@ class Decider:
 
     @property
     def failing_rules(self) -> list[str]:
-        """Rules of the policy that could not be evaluated for an order lately."""
+        """Rules of the policy that recently could not be evaluated for some order."""
         return self._current.failing_rules
 
     async def preview(self, transaction: Transaction, call: Call) -> pb.ReviewResponse:
-        """Decide one transaction as `decide` would now, and record nothing."""
+        """Return the decision that `decide` would make now. Record nothing."""
         policy = self.policy
-        values = (await self._ledger.write(PreviewHistory(transaction))).values if self._remembers else {}
-        answer, _ = await self._answer(policy, with_completed(transaction, values), call)
+        values = (await self._ledger.write(PreviewHistory(transaction))).values if self._use_history else {}
+        answer, _ = await self._score_and_decide(policy, with_completed(transaction, values), call)
         answer.completed_fields.extend(to_proto(values))
         return answer
 
     async def decide(self, transaction: Transaction, call: Call) -> RecordedDecision:
-        """Decide one transaction within the caller's time; one that was decided before gets the recorded answer."""
-        policy = self.policy  # one for the whole decision, whatever is swapped meanwhile
-        recalled = await self._ledger.write(RecordAttempt(transaction)) if self._remembers else NOTHING
-        if isinstance(recalled, RecordedDecision):
-            return recalled
-        sent, transaction = transaction, with_completed(transaction, recalled.values)
-        answer, reason = await self._answer(policy, transaction, call)
+        """Decide on a transaction within the caller's deadline. A repeated transaction gets its recorded decision."""
+        policy = self.policy  # the same policy for the whole decision, even if it is reloaded meanwhile
+        history = await self._ledger.write(RecordAttempt(transaction)) if self._use_history else NO_HISTORY
+        if isinstance(history, RecordedDecision):
+            return history
+        sent, transaction = transaction, with_completed(transaction, history.values)
+        answer, reason = await self._score_and_decide(policy, transaction, call)
         answer.decision_id = new_id()
-        answer.completed_fields.extend(to_proto(recalled.values))
-        opening = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two(transaction))
-        asked = DecisionContext(call.caller.name, call.request_id, policy.digest, recalled.position)
-        kept = await self._ledger.write(RecordDecision(sent, answer, asked, opening))
-        if kept.answer.decision == pb.DECISION_REVIEW and not kept.replayed:
+        answer.completed_fields.extend(to_proto(history.values))
+        new_case = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two_reviewers(transaction))
+        context = DecisionContext(call.caller.name, call.request_id, policy.digest, history.position)
+        recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case))
+        if recorded.answer.decision == pb.DECISION_REVIEW and not recorded.replayed:
             self._budget.record_review()
-            self._opened(transaction, call.caller.name, tuple(recalled.values))
-        return kept
+            self._on_review(transaction, call.caller.name, tuple(history.values))
+        return recorded
 
-    async def _answer(
+    async def _score_and_decide(
         self, policy: Policy, transaction: Transaction, call: Call
     ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
-        """The decision on an order with the fields that history filled in, and why it needs a person where it does."""
-        prediction = await self._score(transaction, call, policy)
+        """Return the decision on a completed order, and the reason for a case if it needs one."""
+        prediction = await self._predict(transaction, call, policy)
         at = self._clock()
         min_cost = self._budget.min_expected_cost(policy, transaction, prediction)
         answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), min_cost)
         answer.decided_at.CopyFrom(at)
-        await self._advise(policy, transaction, answer, call)
+        await self._add_counterfactuals(policy, transaction, answer, call)
         return answer, reason
 
-    async def _advise(self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call) -> None:
-        """Add what would have the order approved, where a person has to decide."""
+    async def _add_counterfactuals(
+        self, policy: Policy, transaction: Transaction, answer: pb.ReviewResponse, call: Call
+    ) -> None:
+        """Add to a review the smallest changes that would get the order approved."""
         if answer.decision != pb.DECISION_REVIEW or not answer.HasField("agent_analysis"):
             return
-        changed = variants(transaction)
-        if not changed:
+        candidates = candidate_changes(transaction)
+        if not candidates:
             return
-        with contextlib.suppress(Unavailable, Overloaded):  # the decision stands without it
-            orders = [variant.order for variant in changed]
-            seconds = ADVICE_SECONDS if call.remaining is None else min(ADVICE_SECONDS, call.remaining)
-            predictions = await self._scoring.advise(orders, seconds)
+        with contextlib.suppress(Unavailable, Overloaded):  # the decision is complete without them
+            orders = [candidate.order for candidate in candidates]
+            seconds = COUNTERFACTUAL_SECONDS if call.remaining is None else min(COUNTERFACTUAL_SECONDS, call.remaining)
+            predictions = await self._scoring.predict_candidates(orders, seconds)
             at = answer.decided_at.ToMicroseconds()
-            answer.agent_analysis.counterfactuals.extend(smallest(policy, answer, changed, predictions, at))
+            answer.agent_analysis.counterfactuals.extend(smallest_changes(policy, answer, candidates, predictions, at))
 
-    async def _score(self, transaction: Transaction, call: Call, policy: Policy) -> PredictResponse | None:
-        """The score; None where the scorer is away and the policy decides without one."""
+    async def _predict(self, transaction: Transaction, call: Call, policy: Policy) -> PredictResponse | None:
+        """Return the score; None if the scorer is unavailable and the policy decides without a score."""
         try:
             return await self._scoring.predict(transaction, call)
         except Unavailable:

@@ -1,6 +1,6 @@
-"""The agent's metrics beside those of its RPCs: decisions by kind and maker, and the ledger's writes.
+"""The agent's own metrics: decisions by kind and maker, and writes to the ledger.
 
-`vouch_ledger_commits_total / vouch_ledger_writes_total` is syncs a write.
+`vouch_ledger_commits_total / vouch_ledger_writes_total` is the number of disk syncs per write.
 """
 
 from prometheus_client import Counter
@@ -8,9 +8,9 @@ from prometheus_client import Counter
 from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
 
-DECISIONS = Counter("vouch_decisions", "Decisions kept", ["decision", "decision_maker"])
-COMMITS = Counter("vouch_ledger_commits", "Transactions that were committed")
-WRITES = Counter("vouch_ledger_writes", "Writes in them")
+DECISIONS = Counter("vouch_decisions", "Decisions recorded", ["decision", "decision_maker"])
+COMMITS = Counter("vouch_ledger_commits", "Committed transactions")
+WRITES = Counter("vouch_ledger_writes", "Writes in committed transactions")
 _CHILDREN = {
     (decision, maker): DECISIONS.labels(decision_name, maker_name)
     for decision_name, decision in short_names(pb.Decision.DESCRIPTOR).items()
@@ -18,6 +18,6 @@ _CHILDREN = {
 }
 
 
-def count(review: pb.ReviewResponse) -> None:
-    """Count a decision."""
+def count_decision(review: pb.ReviewResponse) -> None:
+    """Count a recorded decision."""
     _CHILDREN[review.decision, review.decision_maker].inc()

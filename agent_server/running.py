@@ -1,4 +1,4 @@
-"""An agent that runs: its services, its server, its ledger, and what goes on behind them."""
+"""Composition root of the agent: builds the ledger, the services, the server and the background jobs."""
 
 import asyncio
 import contextlib
@@ -43,33 +43,33 @@ CASES = case_service_pb2.DESCRIPTOR.services_by_name["CaseService"]
 OUTCOMES = outcome_service_pb2.DESCRIPTOR.services_by_name["OutcomeService"]
 PRIVACY = privacy_service_pb2.DESCRIPTOR.services_by_name["PrivacyService"]
 SCORER = scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name
-_DAY = 86_400 * 1_000_000
-HEALTH_SECONDS = 5.0
-"""How often a review that is undone proves that decisions can be kept."""
+_DAY_MICROSECONDS = 86_400 * 1_000_000
+WRITE_PROBE_SECONDS = 5.0
+"""Interval of the write probe, in seconds: how long a successful one counts."""
 
 
 @contextlib.asynccontextmanager
 async def running(
     settings: AgentSettings, *, worker: bool = False, handle_signals: bool = True, scoring: ScoringClient | None = None
 ) -> AsyncIterator[Server]:
-    """Serves while the context lasts, without the scorer too: what is decided meanwhile is scored when it is there.
+    """Serve while the context is open, even without the scorer: cases without a score are scored later.
 
-    `scoring` is the way to the scorer, by default what the settings name. Raises LedgerError or PolicyError.
-    See `Server` for the options.
+    `scoring` is the client of the scorer; by default it is built from the settings. Raises LedgerError or PolicyError.
+    See `Server` for the other options.
     """
-    # In threads: who else shares this loop, as in `vouch serve`, is answered meanwhile.
+    # Blocking work runs in threads, because `vouch serve` shares this event loop with other services.
     signer = await asyncio.to_thread(Signing, settings.ledger_key) if settings.ledger_key else None
     await asyncio.to_thread(check_ledger, settings.ledger_url, signer or Unsigned())
     engine = open_engine(settings.ledger_url, signer)
     current = await asyncio.to_thread(current_policy, settings.policy, policy_of(settings))
     golden_orders = await asyncio.to_thread(read_golden, settings.golden_orders) if settings.golden_orders else []
-    ledger = Ledger(engine, signer, WriteProbe(remembers=settings.memory))
+    ledger = Ledger(engine, signer, WriteProbe(use_history=settings.memory))
     scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget()
     erasures = ErasureWork(ledger, engine)
-    decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, remembers=settings.memory)
+    decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, use_history=settings.memory)
     services = {
         AGENT: AgentService(decider, ledger, scoring, jobs),
         CASES: CaseService(
@@ -104,22 +104,24 @@ async def running(
 
 
 async def check_health(server: Server, ledger: Ledger, scoring: ScoringClient) -> None:
-    """Keep health checks true: the agent's own services serve while decisions can be kept; the scorer's while it is reached."""
-    kept, reached = await asyncio.gather(ledger.available(HEALTH_SECONDS), scoring.available())
-    await server.set_serving(kept)
-    await server.health.set(SCORER, SERVING if reached else NOT_SERVING)
+    """Update the health service: the agent serves if it can record decisions, the scorer if it can be reached."""
+    recordable, reachable = await asyncio.gather(ledger.available(WRITE_PROBE_SECONDS), scoring.available())
+    await server.set_serving(recordable)
+    await server.health.set(SCORER, SERVING if reachable else NOT_SERVING)
 
 
 async def count_reviews(budget: ReviewBudget, ledger: Ledger, current: CurrentPolicy) -> None:
-    """Count the reviews of the last 24 hours, where the policy has a budget. Without the ledger, the old count goes on."""
+    """Count the reviews of the last 24 hours if the policy has a budget. Keep the count if it cannot be read."""
     if current.policy.reviews_a_day:
         with contextlib.suppress(Unavailable):
-            budget.spent = await ledger.read_in_background(count_opened_since(time.time_ns() // 1000 - _DAY))
+            budget.spent = await ledger.read_in_background(
+                count_opened_since(time.time_ns() // 1000 - _DAY_MICROSECONDS)
+            )
 
 
 def scoring_client(settings: AgentSettings) -> ScoringClient:
-    """The way to the scorer, with TLS and an API key where settings name them."""
-    return ScoringClient.reaching(
+    """Return a client of the scorer, with TLS and an API key if the settings name them."""
+    return ScoringClient.connect(
         settings.scorer, settings.scorer_timeout_seconds, settings.scorer_key, settings.scorer_tls,
         max_batches=settings.scorer_batches,
     )  # fmt: skip

@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class AgentSettings(ServerSettings):
-    """Where the agent listens, whom it asks, what policy it applies, where it keeps decisions."""
+    """Settings of the agent: its address, the scorer, the policy, review, history and the ledger."""
 
     prefix: ClassVar[str] = "VOUCH_AGENT_"
 
@@ -28,7 +28,7 @@ class AgentSettings(ServerSettings):
     scorer: Target = "127.0.0.1:50051"
     scorer_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     scorer_batches: Annotated[int, Field(ge=1, le=64)] = MAX_BATCHES
-    """Calls to the scorer that one worker has under way at a time."""
+    """Maximum number of concurrent calls from one worker to the scorer."""
     scorer_api_key: SecretStr | None = None
     scorer_tls_ca: Path | None = None
     scorer_tls_certificate: Path | None = None
@@ -36,39 +36,39 @@ class AgentSettings(ServerSettings):
     approve_threshold: Share = APPROVE_FROM
     deny_threshold: Share = DENY_UP_TO
     minimum_evidence: Annotated[int, Field(ge=0, le=len(INFORMATIVE))] = 4
-    """Informative fields that an order needs to be approved or denied by its score; 0 for none."""
+    """Number of informative fields that an order needs to be approved or denied by its score; 0 for none."""
     policy: Path | None = None
-    """File of a policy: rules, lists and thresholds; what it does not say is as these settings have it."""
+    """Policy file with rules, lists and thresholds. It overrides these settings."""
     randomising_key: Annotated[SecretStr, Field(min_length=16)] | None = None
-    """Draws the lots of a policy's randomised approvals; the same for all agents of a shop."""
+    """Secret that selects a policy's randomised approvals; the same for all agents of a shop."""
     decides: bool = False
-    """Whether the agent itself may decide clear cases between the thresholds."""
+    """Whether the agent may decide clear cases between the thresholds itself."""
     claim_seconds: Annotated[float, Field(ge=1, le=86_400)] = 600.0
-    """So long a reviewer has a case before it is anybody's again; a heartbeat renews it."""
+    """Lease of a claimed case in seconds. RenewClaim extends it; afterwards anyone can claim the case."""
     release_pause_seconds: Annotated[float, Field(ge=0, le=86_400)] = 1800.0
-    """For so long a case that a reviewer gave back is not given to the same reviewer as the next one; 0 for no pause."""
+    """Seconds for which ClaimNext does not offer a released case to the reviewer who released it; 0 for none."""
     second_reviews: Share = 0.05
-    """Share of the verdicts after which somebody else judges the order too, blindly; only where there is somebody else."""
+    """Share of verdicts that a second reviewer checks by a blind review; needs at least two reviewers."""
     golden_orders: Path | None = None
-    """Labelled orders, CSV or Parquet, that go to reviewers among the others; none without it."""
+    """File of labelled orders, CSV or Parquet, that are sent to reviewers as golden cases."""
     golden_cases: Share = 0.02
-    """Golden cases for each case that is opened."""
+    """Number of golden cases per opened case."""
     unscored: Unscored = "review"
-    """What becomes of an order while the scorer is away: review, deny, or error."""
+    """What to do with an order that cannot be scored: review, deny, or error."""
     memory: bool = True
-    """Whether orders are remembered, so that what they leave out is filled in."""
+    """Whether the agent records the history of orders and completes missing fields from it."""
     memory_days: Annotated[int, Field(ge=LONGEST // DAY + 1, le=36_500)] = 90
-    """What memory has of older orders is folded into totals of their accounts: longer than any window reaches back."""
+    """Days of detailed history. Older orders are compacted into totals per account. Longer than any history window."""
     ledger_url: str = "sqlite:///vouch_ledger.db"
     ledger_key: Path | None = None
-    """Private key of `vouch audit key` that signs the end of the ledger's chain."""
+    """Private key, made by `vouch audit key`, that signs the head of the ledger's chain."""
 
     @property
     def scorer_tls(self) -> "ClientTls | None":
-        """TLS to the scorer; None for a plain connection."""
+        """TLS settings for the scorer; None for a plaintext connection."""
         if self.scorer_tls_ca is None:
             return None
-        from runtime.access.tls import ClientTls  # imports gRPC, which commands on the ledger do not need
+        from runtime.access.tls import ClientTls  # imports gRPC, which ledger commands do not need
 
         return ClientTls(self.scorer_tls_ca, self.scorer_tls_certificate, self.scorer_tls_key)
 
@@ -78,7 +78,7 @@ class AgentSettings(ServerSettings):
         return self.scorer_api_key.get_secret_value() if self.scorer_api_key else ""
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_thresholds(self) -> Self:
         if self.deny_threshold >= self.approve_threshold:
             raise ValueError(
                 f"VOUCH_AGENT_DENY_THRESHOLD ({self.deny_threshold:g}) must be below "
@@ -88,7 +88,7 @@ class AgentSettings(ServerSettings):
 
 
 def policy_of(settings: AgentSettings) -> Policy:
-    """The policy that settings name, without a file."""
+    """Return the policy that the settings describe, without a policy file."""
     return Policy(
         settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
         settings.unscored,

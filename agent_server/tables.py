@@ -1,4 +1,4 @@
-"""All tables of the ledger's database. Import from here where all have to be known."""
+"""All tables of the ledger's database. Import METADATA from here if it must contain every table."""
 
 from typing import Final
 
@@ -8,6 +8,6 @@ from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.ledger.schema import METADATA, OUTCOMES
 
 PROTECTED: Final[tuple[sa.Table, ...]] = (CASES, CASE_EVENTS, OUTCOMES)
-"""Tables whose rows are committed to, with all their columns. A later column needs a default that old rows have."""
+"""Tables whose rows, with all columns, are covered by the hash chain. A new column needs a default for old rows."""
 
 __all__ = ["METADATA", "PROTECTED"]

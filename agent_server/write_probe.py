@@ -1,4 +1,4 @@
-"""Proves that a review could be recorded now, by recording one and undoing it."""
+"""Health probe: checks that a review can be recorded now, by recording one and rolling it back."""
 
 import time
 
@@ -17,17 +17,16 @@ _CALLER = "health"
 
 
 class WriteProbe:
-    """Records an order that opens a case, a second version of it that closes the case, and two more that are never decided,
-    then undoes all of it.
+    """Records and rolls back an order that opens a case, a revision that closes it, and two undecided attempts.
 
-    So it writes to every table that a review writes to, and reads those that it reads, whichever these are.
+    So it reads and writes every table that a review reads and writes.
     """
 
-    def __init__(self, *, remembers: bool) -> None:
-        self._remembers = remembers
+    def __init__(self, *, use_history: bool) -> None:
+        self._use_history = use_history
 
     def __call__(self, tx: LedgerTransaction) -> None:
-        """Record and undo. Raises what a review would raise."""
+        """Record and roll back. Raises what a review would raise."""
         now = time.time_ns() // 1000
         order = Transaction(
             transaction_id=new_id(), timestamp=timestamp(now), user_id=new_id(), device_id=new_id(), card_id=new_id(),
@@ -37,22 +36,22 @@ class WriteProbe:
             self._record(trial, order, pb.DECISION_REVIEW, now)
             order.order_amount = 2.0
             self._record(trial, order, pb.DECISION_APPROVE, now)
-            for amount in (3.0, 4.0) if self._remembers else ():
+            for amount in (3.0, 4.0) if self._use_history else ():
                 order.order_amount = amount
-                _recall(trial, order)
+                _record_attempt(trial, order)
 
     def _record(self, tx: LedgerTransaction, order: Transaction, decision: pb.Decision, now: int) -> None:
-        seen = _recall(tx, order) if self._remembers else HistoryPosition()
+        position = _record_attempt(tx, order) if self._use_history else HistoryPosition()
         answer = pb.ReviewResponse(
             transaction_id=order.transaction_id, decision=decision, decision_id=new_id(), decided_at=timestamp(now)
         )
         new_case = NewCase(new_id(), cases.CASE_REASON_UNCERTAIN)
-        RecordDecision(order, answer, DecisionContext(_CALLER, "", "", seen), new_case)(tx)
+        RecordDecision(order, answer, DecisionContext(_CALLER, "", "", position), new_case)(tx)
 
 
-def _recall(tx: LedgerTransaction, order: Transaction) -> HistoryPosition:
-    recall = RecordAttempt(order)
-    recall.enter(tx)
-    recalled = recall(tx)
-    assert isinstance(recalled, HistoryFeatures)
-    return recalled.position
+def _record_attempt(tx: LedgerTransaction, order: Transaction) -> HistoryPosition:
+    record_attempt = RecordAttempt(order)
+    record_attempt.enter(tx)
+    history = record_attempt(tx)
+    assert isinstance(history, HistoryFeatures)
+    return history.position

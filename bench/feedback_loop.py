@@ -24,8 +24,8 @@ from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
-from agent_server.decisions.policy import Policy, Randomised
-from agent_server.feedback.outcomes import Report
+from agent_server.decisions.policy import Policy, RandomisedApprovals
+from agent_server.feedback.outcomes import RecordOutcome
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext
 from contract.fields import LABEL_WEIGHT
@@ -83,7 +83,7 @@ async def decided(
     ledger: Ledger, model: Bundle, orders: pa.Table, share: float, rng: np.random.Generator
 ) -> dict[str, int]:
     """Decide orders, review cases, report chargebacks; how many of each."""
-    policy, scorer = Policy(0.7, 0.4, randomised=Randomised(share, 1e9, KEY) if share else None), Scorer(model)
+    policy, scorer = Policy(0.7, 0.4, randomised=RandomisedApprovals(share, 1e9, KEY) if share else None), Scorer(model)
     counts = dict.fromkeys(("approved", "denied", "reviewed", "randomised", "chargebacks", "wrong_verdicts"), 0)
     for start in range(0, orders.num_rows, _AT_ONCE):
         rows = orders.slice(start, _AT_ONCE)
@@ -122,7 +122,7 @@ async def _resolve(ledger: Ledger, case_id: str, verdict: pb.Decision, at: int) 
     await ledger.write(Resolve(ada, Verdict(claimed, verdict), nobody))
 
 
-def _chargeback(order: Transaction, rng: np.random.Generator) -> Report:
+def _chargeback(order: Transaction, rng: np.random.Generator) -> RecordOutcome:
     at = order.timestamp.ToMicroseconds() + int(rng.uniform(*_CHARGEBACK_DAYS) * _DAY)
     outcome = outcomes.Outcome(
         transaction_id=order.transaction_id,
@@ -130,7 +130,7 @@ def _chargeback(order: Transaction, rng: np.random.Generator) -> Report:
         occurred_at=Timestamp(seconds=at // 1_000_000),
         source="bank",
     )
-    return Report(outcome, at, "bank")
+    return RecordOutcome(outcome, at, "bank")
 
 
 def measured(model: Bundle, unseen: pa.Table) -> dict[str, float]:

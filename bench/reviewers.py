@@ -20,7 +20,7 @@ from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
-from agent_server.feedback.reviewers import reviewers
+from agent_server.feedback.reviewers import reviewer_quality
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext
 from bench.feedback_loop import SHOP, generated
@@ -85,7 +85,7 @@ async def judged(url: str, orders: list[Open], shares: tuple[float, float], seed
             [await _one(ledger, Reviewer(name, now), truth, chance, second) for name in _shuffled(names, chance)]
         ):
             now += 1
-    answer = await ledger.read(reviewers())
+    answer = await ledger.read(reviewer_quality())
     ledger.close()
     return list(answer.reviewers)
 

@@ -17,7 +17,7 @@ import uvicorn
 
 from agent_server import running as deciding
 from agent_server.ledger import LedgerError
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.yaml_reader import PolicyError
 from agent_server.scoring.client import ScoringClient
 from agent_server.settings import AgentSettings
 from console.application import application

@@ -1,1 +1,1 @@
-"""`vouch audit` and `vouch privacy`: an operator and the ledger."""
+"""Commands of the agent, for operators and reviewers."""

@@ -1,4 +1,4 @@
-"""`vouch audit`: is the ledger what was written? Verify it, export it, make the key that signs its end."""
+"""`vouch audit`: verify, export and sign the ledger, and make its signing key."""
 
 import argparse
 import sys
@@ -16,126 +16,129 @@ from agent_server.settings import AgentSettings
 from runtime.process.commands import command
 from runtime.process.terminal import plain
 
-HOLDS, BROKEN = 0, 1
+VALID, BROKEN = 0, 1
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
+    """Return the parser of the command line."""
     result = argparse.ArgumentParser(prog="vouch audit", description="Verify, export and sign the ledger.")
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
     actions = result.add_subparsers(dest="action", required=True)
-    check = actions.add_parser("verify", help="walk the chain and name the first entry that is not what was written")
-    check.add_argument("file", nargs="?", type=Path, help="an export instead of the ledger")
+    check = actions.add_parser("verify", help="verify the hash chain and name the first entry that was changed")
+    check.add_argument("file", nargs="?", type=Path, help="verify an export instead of the ledger")
     check.add_argument(
-        "--key", type=Path, help="key that signs the ledger, either half (default: VOUCH_AGENT_LEDGER_KEY)"
+        "--key", type=Path, help="signing key of the ledger, private or public (default: VOUCH_AGENT_LEDGER_KEY)"
     )
     check.add_argument(
-        "--end", type=_anchor, metavar="N:N:DIGEST", help="an end that was printed earlier: the ledger must have had it"
+        "--end",
+        type=_parse_anchor,
+        metavar="N:N:DIGEST",
+        help="end that an earlier verify printed; the chain must contain it",
     )
-    export = actions.add_parser("export", help="write all entries to a file that verifies by itself")
+    export = actions.add_parser("export", help="write all entries to a file that can be verified on its own")
     export.add_argument("--output", type=Path, required=True, help=".parquet or .jsonl")
-    sign = actions.add_parser("sign", help="verify the ledger and sign its end: once, where a key is new to it")
+    sign = actions.add_parser("sign", help="verify the ledger and sign its head; needed once for a new key")
     sign.add_argument("--key", type=Path, help="private key (default: VOUCH_AGENT_LEDGER_KEY)")
-    actions.add_parser("key", help="make a key; its public half stands beside it").add_argument("file", type=Path)
+    actions.add_parser("key", help="make a private key, and a public key next to it").add_argument("file", type=Path)
     return result
 
 
 @command("vouch audit", LedgerError, ExportError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 all entries hold, 1 one does not, 2 it could not run."""
+    """Run the command; return its exit code: 0 all entries are valid, 1 one is not, 2 it could not run."""
     options = parser().parse_args(arguments)
     if options.action == "key":
         print(f"{options.file} signs (VOUCH_AGENT_LEDGER_KEY), {make_key(options.file)} verifies")
-        return HOLDS
+        return VALID
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
     if options.action == "export":
         return _export(settings.ledger_url, options.output)
     key = options.key or settings.ledger_key
     if options.action == "sign":
         if key is None:
-            raise LedgerError("there is no key: set VOUCH_AGENT_LEDGER_KEY, or give --key")
+            raise LedgerError("no signing key; set VOUCH_AGENT_LEDGER_KEY or give --key")
         return _sign(settings.ledger_url, key)
-    fits = _fits(key) if key else None
+    fits = _signature_check(key) if key else None
     if options.file:
         if options.end is not None:
-            raise LedgerError("--end goes with a ledger: an export does not hold all that it covers")
+            raise LedgerError("--end needs a ledger; an export does not contain all that it covers")
         verified = _verify_file(options.file, fits)
     else:
         verified = _verify_ledger(settings.ledger_url, fits, options.end)
-    return _tell(verified, with_key=fits is not None)
+    return _print_result(verified, with_key=fits is not None)
 
 
-def _anchor(text: str) -> Anchor:
+def _parse_anchor(text: str) -> Anchor:
     entries, rows, digest = text.split(":")
     return Anchor(int(entries), int(rows), bytes.fromhex(digest))
 
 
-def _fits(path: Path) -> Fits:
+def _signature_check(path: Path) -> Fits:
     key = read_public(path)
     return lambda signature, content: signature_fits(key, signature, content)
 
 
 def _verify_ledger(url: str, fits: Fits | None, anchor: Anchor | None) -> Verification:
-    with reading(url) as connection, telling() as tell:
-        return verify_ledger(connection, fits, tell, anchor)
+    with reading(url) as connection, progress_reporter() as report_progress:
+        return verify_ledger(connection, fits, report_progress, anchor)
 
 
 def _sign(url: str, path: Path) -> int:
-    """Verify the ledger, and sign its end with a key that did not sign it so far."""
+    """Verify the ledger and sign its head with a new key."""
     signer = Signing(path)
     engine = open_engine(url, signer)
     try:
-        with writing(engine) as connection, connection.begin(), telling() as tell:
-            verified = verify_ledger(connection, None, tell)
+        with writing(engine) as connection, connection.begin(), progress_reporter() as report_progress:
+            verified = verify_ledger(connection, None, report_progress)
             if not verified.broken:
                 sign_head(connection, signer)
     finally:
         engine.dispose()
     if not verified.broken:
-        print(f"the end of {verified.entries:,} entries is signed")
-        return HOLDS
-    return _tell(verified, with_key=False)
+        print(f"signed the head of {verified.entries:,} entries")
+        return VALID
+    return _print_result(verified, with_key=False)
 
 
 def _verify_file(path: Path, fits: Fits | None) -> Verification:
-    with telling() as tell:
+    with progress_reporter() as report_progress:
         rows, end = read_export(path)
-        return verify(rows, end, fits, tell)
+        return verify(rows, end, fits, report_progress)
 
 
 def _export(url: str, path: Path) -> int:
     with reading(url) as connection:
         number = write_export(path, rows_of(connection), read_head(connection))
     print(f"{path}: {number:,} entries; `vouch audit verify {path}` verifies them")
-    return HOLDS
+    return VALID
 
 
-def _tell(verified: Verification, *, with_key: bool) -> int:
+def _print_result(verified: Verification, *, with_key: bool) -> int:
     if verified.broken:
-        print(plain(f"vouch audit: {verified.broken}; the {verified.entries:,} before it hold"), file=sys.stderr)
+        print(plain(f"vouch audit: {verified.broken}; the {verified.entries:,} before it are valid"), file=sys.stderr)
         return BROKEN
-    ends = "its end is signed" if with_key else (
-        "without a key it may have been computed anew" + (" (it is signed: give --key)" if verified.signed else "")
+    ends = "the head is signed" if with_key else (
+        "without a key, a recomputed chain is not detected" + (" (the head is signed; give --key)" if verified.signed else "")
     )  # fmt: skip
-    print(f"{verified.entries:,} entries hold; {ends}")
+    print(f"{verified.entries:,} entries are valid; {ends}")
     if verified.head:
-        print(f"{verified.rows:,} rows of cases, case events and outcomes hold")
-        print(f"end {verified.entries}:{verified.links}:{verified.head.hex()} (keep it elsewhere, for verify --end)")
-    return HOLDS
+        print(f"{verified.rows:,} rows of cases, case events and outcomes are valid")
+        print(f"head {verified.entries}:{verified.links}:{verified.head.hex()} (store it elsewhere, for verify --head)")
+    return VALID
 
 
 @contextmanager
-def telling() -> Iterator[Callable[[int], None]]:
-    """Told now and then how many entries were seen: a line that moves on a terminal, nothing elsewhere."""
+def progress_reporter() -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows the number of verified entries on a terminal; elsewhere it does nothing."""
     if not sys.stderr.isatty():
         yield lambda entries: None
         return
 
-    def tell(entries: int) -> None:
-        sys.stderr.write(f"\r{entries:,} entries hold\x1b[K")
+    def report_progress(entries: int) -> None:
+        sys.stderr.write(f"\r{entries:,} entries are valid\x1b[K")
         sys.stderr.flush()
 
     try:
-        yield tell
+        yield report_progress
     finally:
         sys.stderr.write("\r\x1b[K")

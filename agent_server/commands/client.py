@@ -1,4 +1,4 @@
-"""How commands ask an agent that runs: whom, with which key, and what they say where it refuses."""
+"""Client of a running agent, for commands: address, API key, and errors."""
 
 import contextlib
 import sys
@@ -15,48 +15,48 @@ from runtime.process.terminal import plain
 from runtime.settings import Target
 
 _SECONDS = 10.0
-_ENDLESS = ("WatchCases",)
-Ask = Callable[[str, Any], Any]
-"""Calls a method by its name; raises grpc.RpcError."""
+_STREAMING = ("WatchCases",)
+CallMethod = Callable[[str, Any], Any]
+"""Calls a method by name. Raises grpc.RpcError."""
 
 
 class ClientSettings(UpstreamTlsSettings):
-    """The agent that commands call, the API key they send, and how they reach it by TLS."""
+    """Settings of commands that call an agent: its address, the API key, and TLS."""
 
     prefix: ClassVar[str] = "VOUCH_CLIENT_"
 
     agent: Target = "127.0.0.1:50052"
     api_key: SecretStr | None = None
     insecure: bool = False
-    """Send the key to another machine without TLS."""
+    """Whether to send the key to another machine without TLS."""
 
 
 @contextlib.contextmanager
-def asking(stub: Callable[[grpc.Channel], Any]) -> Iterator[Ask]:
-    """A way to ask the agent of the settings. Raises SecurityError where the key would leave this machine in plain text."""
+def open_client(stub: Callable[[grpc.Channel], Any]) -> Iterator[CallMethod]:
+    """Open a client of the agent in the settings. Raises SecurityError if it would send the key unencrypted."""
     settings = ClientSettings.read()
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     if key and not settings.insecure:
-        advice = "set VOUCH_CLIENT_TLS_CA, or VOUCH_CLIENT_INSECURE=true where the network between is trusted"
+        advice = "set VOUCH_CLIENT_TLS_CA, or VOUCH_CLIENT_INSECURE=true if the network is trusted"
         require_encryption(settings.agent, encrypted=settings.tls is not None, advice=advice)
     with command_channel(settings.agent, settings.tls) as channel:
         methods = stub(channel)
 
-        def ask(method: str, request: Any) -> Any:
-            seconds = None if method in _ENDLESS else _SECONDS
+        def call(method: str, request: Any) -> Any:
+            seconds = None if method in _STREAMING else _SECONDS
             return getattr(methods, method)(request, timeout=seconds, metadata=(("x-api-key", key),) if key else None)
 
-        yield ask
+        yield call
 
 
 def command_channel(target: str, tls: ClientTls | None) -> grpc.Channel:
-    """Return a channel for a command, by TLS where it is set. Raises SecurityError where certificates cannot be read."""
+    """Return a channel for a command, with TLS if it is set. Raises SecurityError if certificates cannot be read."""
     return grpc.insecure_channel(target) if tls is None else grpc.secure_channel(target, tls.credentials())
 
 
-def tell(command: str, error: Any, away: str = "") -> None:
-    """Say what was said, or that nobody could be reached: the agent of the settings, unless `away` says who."""
-    told = str(error.details())
+def print_error(command: str, error: Any, unreachable: str = "") -> None:
+    """Print the error of a call. If the server cannot be reached, print `unreachable`, by default about the agent."""
+    message = str(error.details())
     if error.code() == grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None:
-        told = away or f"the agent at {ClientSettings.read().agent} cannot be reached (VOUCH_CLIENT_AGENT)"
-    print(plain(f"{command}: {told}"), file=sys.stderr)
+        message = unreachable or f"agent at {ClientSettings.read().agent} cannot be reached (VOUCH_CLIENT_AGENT)"
+    print(plain(f"{command}: {message}"), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`vouch labels`: what is known of orders, as a dataset that `vouch train` takes."""
+"""`vouch labels`: export labelled orders from the ledger as a dataset for `vouch train`."""
 
 import argparse
 from collections import Counter
@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy.engine import Connection
 
-from agent_server.commands.ages import age, long_ago
-from agent_server.feedback.labels import Place, label_page, labelled
+from agent_server.commands.ages import days_ago, parse_days
+from agent_server.feedback.labels import Place, label_page, labels_with_orders
 from agent_server.ledger import LedgerError, reading
 from agent_server.settings import AgentSettings
 from contract.abuse_types import HONEST_TYPES
@@ -31,29 +31,31 @@ _ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_W
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch labels", description="Labels out of the ledger.")
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(prog="vouch labels", description="Labels from the ledger.")
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
-    export = result.add_subparsers(dest="action", required=True).add_parser("export", help="a dataset to train on")
+    export = result.add_subparsers(dest="action", required=True).add_parser(
+        "export", help="write a dataset for training"
+    )
     export.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
     export.add_argument(
-        "--matured", type=age, default=None, metavar="60d",
-        help="also approved orders of at least this age of which nobody said anything, as honest ones",
+        "--matured", type=parse_days, default=None, metavar="60d",
+        help="only orders of at least this age; approved ones without a report count as legitimate",
     )  # fmt: skip
     return result
 
 
 @command("vouch labels", LedgerError, TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 written, 1 nothing is known, 2 it could not run."""
+    """Run the command; return its exit code: 0 written, 1 no labels, 2 it could not run."""
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
-    matured = None if options.matured is None else long_ago(options.matured)
+    matured = None if options.matured is None else days_ago(options.matured)
     with reading(settings.ledger_url) as connection:
-        read = partial(_pages, connection, matured, long_ago(0))
-        schema = _schema(read())  # types come of all rows: an extra may be a number in one and a text in another
+        read = partial(_pages, connection, matured, days_ago(0))
+        schema = _schema(read())  # needs all rows: an extra may be a number in one and a string in another
         if schema is None:
-            print("nothing is known of any order yet: there is no verdict, and no outcome was reported")
+            print("no labels yet: there is no verdict and no reported outcome")
             return 1
         counts, abuse = Counter[str](), 0
         with atomic_write(options.output) as path, TableWriter(path, options.output) as writer:
@@ -67,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _pages(connection: Connection, matured_before: int | None, until: int) -> Iterator[list[dict[str, Any]]]:
-    """The labels that are known until a moment as rows, a page at a time, oldest first."""
+    """Yield pages of labels that were known at a time, as rows, oldest first."""
     after: Place | None = None
     while True:
         known, after = label_page(after, matured_before=matured_before, until=until)(connection)
-        if rows := list(map(_row, labelled(known)(connection))):
+        if rows := list(map(_row, labels_with_orders(known)(connection))):
             yield rows
         if after is None:
             return
@@ -89,9 +91,9 @@ def _row(label: ExportLabelsResponse) -> dict[str, Any]:
 
 
 def _schema(pages: Iterable[Sequence[dict[str, Any]]]) -> pa.Schema | None:
-    """The columns that have a value: fields as the contract types them, extras as numbers, or as texts where any is a text.
+    """Return the columns that have a value; None if there is no row.
 
-    None where there is no row.
+    Fields have the types of the contract. Extras are numbers, or strings if any value is a string.
     """
     known = dict.fromkeys(TYPES) | dict.fromkeys(_ADDED)
     extras: dict[str, pa.DataType] = {}
@@ -111,7 +113,7 @@ def _schema(pages: Iterable[Sequence[dict[str, Any]]]) -> pa.Schema | None:
 
 
 def _table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table; a number in a column of texts is written as requests write it."""
+    """Return rows as a table. A number in a column of strings is formatted as in requests."""
     columns = []
     for field in schema:
         values = [row.get(field.name) for row in rows]

@@ -14,14 +14,19 @@ from runtime.process.terminal import plain
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
+    """Return the parser of the command line."""
     result = argparse.ArgumentParser(prog="vouch ledger", description="Back up, check and restore the ledger.")
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
     actions = result.add_subparsers(dest="action", required=True)
-    backup = actions.add_parser("backup", help="write one state of the ledger to an SQLite file, while agents serve")
-    restored = actions.add_parser("restore", help="make a ledger of a backup; its agents have to be stopped")
-    actions.add_parser("check", help="whether the ledger's file is whole and its end is what was written last")
-    for action, text in ((backup, "replace FILE"), (restored, "replace the ledger that is there; its file is kept")):
+    backup = actions.add_parser(
+        "backup", help="write a snapshot of the ledger to an SQLite file; agents may keep running"
+    )
+    restored = actions.add_parser("restore", help="restore the ledger from a backup; stop its agents first")
+    actions.add_parser("check", help="check that the ledger's file is intact and its head is the last one written")
+    for action, text in (
+        (backup, "replace FILE"),
+        (restored, "replace the existing ledger; its file is kept under another name"),
+    ):
         action.add_argument("file", type=Path, help="the backup")
         action.add_argument("--force", action="store_true", help=text)
     return result
@@ -35,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signer = Signing(settings.ledger_key) if settings.ledger_key else None
     if options.action == "check":
         check_ledger(settings.ledger_url, signer, None)
-        print("the ledger is whole; `vouch audit verify` tells whether it is what was written")
+        print("the ledger is intact; `vouch audit verify` checks that no entry was changed")
     elif options.action == "backup":
         entries = back_up(settings.ledger_url, options.file, force=options.force, signer=signer)
-        print(plain(f"{options.file}: {entries:,} entries; `vouch ledger restore {options.file}` brings them back"))
+        print(plain(f"{options.file}: {entries:,} entries; `vouch ledger restore {options.file}` restores them"))
     else:
         entries, old = restore(options.file, settings.ledger_url, force=options.force, signer=signer)
         print(f"restored {entries:,} entries")
         if old is not None:
-            print(plain(f"what was there is in {old}: it holds personal data, delete it when you no longer need it"))
+            print(plain(f"the previous ledger is in {old}; it contains personal data, delete it when it is not needed"))
     return 0

@@ -1,4 +1,4 @@
-"""`vouch outcomes`: report what became of orders, many at once."""
+"""`vouch outcomes`: report outcomes of orders from a file."""
 
 import argparse
 import csv
@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from agent_server.commands.client import Ask, asking, tell
+from agent_server.commands.client import CallMethod, open_client, print_error
 from contract.fields import short_names
 from generated.vouch.v1 import outcome_service_pb2 as pb
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
@@ -19,57 +19,59 @@ from runtime.process.commands import command
 from runtime.process.terminal import plain
 
 KINDS = short_names(pb.OutcomeKind.DESCRIPTOR)
-NEEDED = ("transaction_id", "kind", "occurred_at", "source")
-_TOLD = 20
+REQUIRED_COLUMNS = ("transaction_id", "kind", "occurred_at", "source")
+_MAX_PRINTED = 20
 _REFUSED = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 
 
 class FileError(Exception):
-    """The file cannot be read; the message says why."""
+    """The file cannot be read. The message says why."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch outcomes", description="Report what became of orders.")
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(prog="vouch outcomes", description="Report outcomes of orders.")
     actions = result.add_subparsers(dest="action", required=True)
-    imported = actions.add_parser("import", help="report every line of a CSV file; the same file again changes nothing")
-    imported.add_argument("file", type=Path, help=f"columns {', '.join(NEEDED)}, and abuse_type if wanted")
+    imported = actions.add_parser(
+        "import", help="report every line of a CSV file; importing a file twice has no effect"
+    )
+    imported.add_argument("file", type=Path, help=f"columns {', '.join(REQUIRED_COLUMNS)}, and optionally abuse_type")
     return result
 
 
 @command("vouch outcomes", FileError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 all reported, 1 some were refused or the agent is away, 2 it could not run."""
+    """Run the command; return its exit code: 0 all reported, 1 some refused or agent unavailable, 2 not run."""
     options = parser().parse_args(arguments)
     counts: Counter[str] = Counter()
-    with asking(OutcomeServiceStub) as ask:
+    with open_client(OutcomeServiceStub) as call:
         try:
             for number, row in _rows(options.file):
-                counts[_reported(ask, number, row, told=counts["refused"] < _TOLD)] += 1
+                counts[_report_line(call, number, row, print_refusal=counts["refused"] < _MAX_PRINTED)] += 1
         except grpc.RpcError as error:
-            tell("vouch outcomes", error)
+            print_error("vouch outcomes", error)
             return 1
     print(", ".join(f"{counts[name]:,} {name}" for name in ("reported", "known before", "refused")))
     return 1 if counts["refused"] else 0
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Lines of the file by their number. Raises FileError."""
+    """Yield the lines of the file with their numbers. Raises FileError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
-            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            missing = [name for name in REQUIRED_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise FileError(f"{path} has no column {missing[0]}; needed are {', '.join(NEEDED)}")
+                raise FileError(f"{path} has no column {missing[0]}; required are {', '.join(REQUIRED_COLUMNS)}")
             yield from enumerate(reader, 2)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _reported(ask: Ask, number: int, row: dict[str, Any], *, told: bool) -> str:
-    """What became of a line; a refusal is told."""
+def _report_line(call: CallMethod, number: int, row: dict[str, Any], *, print_refusal: bool) -> str:
+    """Report the outcome in a line; return the result: reported, known before, or refused."""
     try:
-        answer = ask("ReportOutcome", _request(row))
+        answer = call("ReportOutcome", _request(row))
     except ValueError as error:
         problem = str(error)
     except grpc.RpcError as error:
@@ -78,13 +80,13 @@ def _reported(ask: Ask, number: int, row: dict[str, Any], *, told: bool) -> str:
         problem = str(error.details())
     else:
         return "known before" if answer.repeated_report else "reported"
-    if told:
+    if print_refusal:
         print(plain(f"line {number}: {problem}"), file=sys.stderr)
     return "refused"
 
 
 def _request(row: dict[str, Any]) -> pb.ReportOutcomeRequest:
-    """Raises ValueError that names the column."""
+    """Return the request for a line. Raises ValueError that names the column."""
     kind, occurred_at = str(row["kind"]).strip(), Timestamp()
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}")

@@ -1,4 +1,4 @@
-"""`vouch policy`: check a policy before it serves, show what it says, and find out what it would have done."""
+"""`vouch policy`: check a policy file, show it, and compare its decisions with those of the current policy."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import Connection
 
-from agent_server.commands.ages import age, long_ago
-from agent_server.commands.client import command_channel, tell
-from agent_server.commands.policy_report import figures_of, page, write_page
-from agent_server.decisions.comparing import Comparison, Judged, compare
+from agent_server.commands.ages import days_ago, parse_days
+from agent_server.commands.client import command_channel, print_error
+from agent_server.commands.policy_report import figures, render_page, write_page
+from agent_server.decisions.comparison import Comparison, ScoredOrder, compare
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.labels import known_labels
 from agent_server.ledger import LedgerError, reading
@@ -23,7 +23,7 @@ from agent_server.ledger.records import answer_of, order_of
 from agent_server.ledger.schema import ENTRIES
 from agent_server.policies.current import current_policy
 from agent_server.policies.document import read_policy
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.yaml_reader import PolicyError
 from agent_server.settings import AgentSettings, policy_of
 from contract.fields import short_names
 from contract.messages import messages
@@ -43,28 +43,32 @@ _EFFECTS = {number: name for name, number in short_names(pb.RuleEffect.DESCRIPTO
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch policy", description="Policies.")
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(prog="vouch policy", description="Check, show and test policies.")
     actions = result.add_subparsers(dest="action", required=True)
     for action, text in (
-        ("check", "whether it can serve; else what is wrong, with line and column"),
-        ("show", "thresholds, rules and lists as they are read"),
-        ("test", "what it would have done, beside the policy of today"),
+        ("check", "check that the policy is valid; errors name line and column"),
+        ("show", "show thresholds and rules as they are read"),
+        ("test", "compare its decisions with those of the current policy"),
     ):
         sub = actions.add_parser(action, help=text)
-        sub.add_argument("file", type=Path, nargs="?" if action == "show" else None, help="the policy, YAML")
+        sub.add_argument("file", type=Path, nargs="?" if action == "show" else None, help="policy file, YAML")
         if action == "test":
             source = sub.add_mutually_exclusive_group(required=True)
-            source.add_argument("--dataset", type=Path, help="orders, with labels if there are; the scorer has to run")
-            source.add_argument("--ledger", action="store_true", help="the orders of the ledger, with their scores")
-            sub.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with pictures too")
-            sub.add_argument("--since", type=age, metavar="7d", help="only orders decided since (with --ledger)")
+            source.add_argument("--dataset", type=Path, help="orders, with or without labels; needs a running scorer")
+            source.add_argument(
+                "--ledger", action="store_true", help="orders of the ledger, with their recorded scores"
+            )
+            sub.add_argument(
+                "--html", type=Path, metavar="FILE", help="also write the result as an HTML page with charts"
+            )
+            sub.add_argument("--since", type=parse_days, metavar="7d", help="only orders decided since (with --ledger)")
     return result
 
 
 @command("vouch policy", PolicyError, LedgerError, TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 the scorer is away or there are no orders, 2 the policy is broken."""
+    """Run the command; return its exit code: 0 done, 1 scorer unavailable or no orders, 2 the policy is invalid."""
     options = parser().parse_args(arguments)
     settings = AgentSettings.read()
     if options.file is None:
@@ -75,28 +79,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(plain(f"{options.file}: {policy.version}, digest {policy.digest}"))
         return 0
     if options.action == "show":
-        _show(policy)
+        _print_policy(policy)
         return 0
     today = current_policy(settings.policy, policy_of(settings)).policy
     orders = _from_ledger(settings, options.since) if options.ledger else _from_dataset(settings, options.dataset)
     try:
         comparison = compare(today, policy, orders, Prices())
     except grpc.RpcError as error:
-        tell("vouch policy", error, f"the scorer at {settings.scorer} cannot be reached (VOUCH_AGENT_SCORER)")
+        print_error("vouch policy", error, f"scorer at {settings.scorer} cannot be reached (VOUCH_AGENT_SCORER)")
         return 1
     if not comparison.orders:
-        print("there are no orders to test it on")
+        print("no orders to test the policy on")
         return 1
-    _tell(comparison)
+    _print_comparison(comparison)
     if options.html is not None:
         try:
-            write_page(options.html, page(comparison, today, policy, Prices()))
+            write_page(options.html, render_page(comparison, today, policy, Prices()))
         except OSError as error:
-            raise PolicyError(options.html, f"the page cannot be written: {error.strerror}") from error
+            raise PolicyError(options.html, f"page cannot be written: {error.strerror}") from error
     return 0
 
 
-def _show(policy: Policy) -> None:
+def _print_policy(policy: Policy) -> None:
     print(f"approve from {policy.approve_from:g}, deny up to {policy.deny_up_to:g}, ", end="")
     print(f"{policy.minimum_evidence} informative fields needed, unscored: {policy.unscored}")
     for rule in policy.rules.rules if policy.rules else ():
@@ -106,11 +110,11 @@ def _show(policy: Policy) -> None:
     print(f"digest {policy.digest}")
 
 
-def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[Judged]:
-    """Decisions that no person made, with the score they rested on and what is known of their orders since."""
+def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[ScoredOrder]:
+    """Yield the decisions that no reviewer made, with their predictions and the labels of their orders."""
     with reading(settings.ledger_url) as connection:
-        truth = _truth(connection)
-        after, latest = 0, long_ago(since) if since is not None else 0
+        truth = _known_labels(connection)
+        after, latest = 0, days_ago(since) if since is not None else 0
         chosen = DECIDED.where(ENTRIES.c.kind == int(Kind.DECISION), ENTRIES.c.at >= latest)
         while rows := connection.execute(
             chosen.where(ENTRIES.c.sequence > after).order_by(ENTRIES.c.sequence).limit(_AT_ONCE)
@@ -118,19 +122,19 @@ def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[Judged]
             for row in rows:
                 answer = answer_of(row)
                 if answer.decision_maker == pb.DECISION_MAKER_HUMAN:
-                    continue  # the decision before it is the one that a policy made
+                    continue  # the earlier decision on the order is the policy's
                 prediction = answer.ml_prediction if answer.HasField("ml_prediction") else None
-                yield Judged(order_of(row), prediction, row.at, truth.get(row.transaction_id))
+                yield ScoredOrder(order_of(row), prediction, row.at, truth.get(row.transaction_id))
             after = rows[-1].sequence
 
 
-def _truth(connection: Connection) -> dict[str, bool]:
-    """Whether an order was abuse, by its id, where it is known."""
+def _known_labels(connection: Connection) -> dict[str, bool]:
+    """Return whether an order was abuse, by transaction id, for labelled orders."""
     return {label.transaction_id: label.is_abuse for label in known_labels()(connection)}
 
 
-def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[Judged]:
-    """Orders of a file, scored by the scorer that runs; the moment of each decision is the order's own."""
+def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
+    """Yield the orders of a file, scored by the running scorer; the time of each decision is that of the order."""
     metadata = (("x-api-key", settings.scorer_key),) if settings.scorer_key else None
     if metadata:
         advice = "set VOUCH_AGENT_SCORER_TLS_CA"
@@ -151,15 +155,15 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[Judged]:
                 answer = stub.PredictBatch(request, timeout=_SECONDS, metadata=metadata)
                 for order, label, result in zip(orders, labels, answer.results, strict=True):
                     if result.WhichOneof("outcome") == "prediction":
-                        yield Judged(order, result.prediction, order.timestamp.ToMicroseconds(), label)
+                        yield ScoredOrder(order, result.prediction, order.timestamp.ToMicroseconds(), label)
 
 
-def _tell(comparison: Comparison) -> None:
+def _print_comparison(comparison: Comparison) -> None:
     console = Console(highlight=False)
     days = f"{comparison.days:,.0f}"
     console.print(f"{_orders(comparison.orders)} over {days} day{'' if days == '1' else 's'}, ", end="")
-    console.print(f"of {comparison.labelled:,} it is known what they were")
-    moves = Table(title="orders by decision: rows as today, columns as it would be")
+    console.print(f"{comparison.labelled:,} of them labelled")
+    moves = Table(title="orders by decision: current policy in rows, tested policy in columns")
     for title in ("", *_DECISIONS):
         moves.add_column(title, justify="right")
     for word, decision in _DECISIONS.items():
@@ -167,9 +171,9 @@ def _tell(comparison: Comparison) -> None:
         moves.add_row(word, *(f"{count:,}" for count in counts))
     console.print(moves)
     table = Table()
-    for title in ("", "today", "it would be"):
+    for title in ("", "current", "tested"):
         table.add_column(title, justify="right")
-    for title, *values in figures_of(comparison):
+    for title, *values in figures(comparison):
         table.add_row(title, *(f"{value:,.0f}" for value in values))
     console.print(table)
     for name, count in comparison.then.rules.most_common():

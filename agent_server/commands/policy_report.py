@@ -1,4 +1,4 @@
-"""What another policy would have done, as a page: numbers, and pictures of them that stand there as tables too."""
+"""HTML report of a policy test: figures and charts; all charts are also shown as tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from agent_server.decisions.comparing import Comparison, Tally
+from agent_server.decisions.comparison import Comparison, Tally
 from agent_server.decisions.policy import Policy
 from contract.fields import short_names
 from contract.prices import Prices
@@ -19,7 +19,7 @@ _COLOURS = {"approve": "#3b8f5c", "deny": "#c0504d", "review": "#d9a441"}
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of a bar, from `start` on, in pixels."""
+    """A segment of a bar; `start` and `width` are in pixels."""
 
     word: str
     count: int
@@ -28,8 +28,8 @@ class Bar:
     colour: str
 
 
-def figures_of(comparison: Comparison) -> list[tuple[str, float, float]]:
-    """What is compared: its name, today's value and the other one's."""
+def figures(comparison: Comparison) -> list[tuple[str, float, float]]:
+    """Return the compared figures: name, value of the current policy, value of the tested policy."""
     now, then, days = comparison.now, comparison.then, comparison.days
     return [
         ("abuse let through", now.abuse_let_through, then.abuse_let_through),
@@ -40,29 +40,29 @@ def figures_of(comparison: Comparison) -> list[tuple[str, float, float]]:
     ]
 
 
-def page(comparison: Comparison, today: Policy, other: Policy, prices: Prices) -> str:
-    """The page, whole: nothing is loaded from anywhere."""
+def render_page(comparison: Comparison, today: Policy, other: Policy, prices: Prices) -> str:
+    """Return a self-contained HTML page."""
     environment = Environment(loader=PackageLoader("agent_server.commands", "."), autoescape=True)
     return environment.get_template("policy_report.html.j2").render(
         comparison=comparison,
         today=today.version,
         other=other.version,
         prices=prices,
-        bars=[("today", _bars(comparison.now)), ("it would be", _bars(comparison.then))],
+        bars=[("current", _bars(comparison.now)), ("tested", _bars(comparison.then))],
         moves=[
             [word, *(comparison.moves[decision, then] for then in _DECISIONS.values())]  # type: ignore[index]
             for word, decision in _DECISIONS.items()
         ],
         decisions=list(_DECISIONS),
         scores=_scores(comparison),
-        figures=[(name, now, then, _pairs(now, then)) for name, now, then in figures_of(comparison)],
+        figures=[(name, now, then, _pairs(now, then)) for name, now, then in figures(comparison)],
         rules=comparison.then.rules.most_common(),
         width=WIDTH,
     )
 
 
 def write_page(path: Path, content: str) -> None:
-    """Write it. Raises OSError."""
+    """Write the page. Raises OSError."""
     path.write_text(content, encoding="utf-8")
 
 
@@ -77,13 +77,13 @@ def _bars(tally: Tally) -> list[Bar]:
 
 
 def _pairs(now: float, then: float) -> tuple[float, float]:
-    """Lengths of two bars, the longer one of them 200."""
+    """Return the lengths of two bars; the longer one is 200 pixels."""
     longest = max(now, then) or 1.0
     return 200 * now / longest, 200 * then / longest
 
 
 def _scores(comparison: Comparison) -> Sequence[tuple[str, int, int, float, float]]:
-    """Orders by score, and those of them that were decided otherwise, with heights of up to 120."""
+    """Return per score bin the orders, those with another decision, and the heights of both bars, up to 120 pixels."""
     most = max(comparison.scores.values(), default=1)
     return [
         (

@@ -1,4 +1,4 @@
-"""`vouch privacy`: export and erase data of persons, and see whether the database's files are clean."""
+"""`vouch privacy`: export and erase personal data, and check that the database's files are clean."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from sqlalchemy.engine import Connection, Engine
 
 from agent_server.audit.signing import Signing
-from agent_server.commands.ages import age, long_ago
+from agent_server.commands.ages import days_ago, parse_days
 from agent_server.database.engine import writing
 from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.ledger.chain import Signer, Unsigned
@@ -27,32 +27,34 @@ from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse, Remembe
 from runtime.process.commands import command
 from runtime.process.terminal import plain
 
-_PATIENCE_SECONDS: Final = 30.0
-"""How long a command waits for an agent that removes erased bytes already."""
+_WAIT_SECONDS: Final = 30.0
+"""Maximum time that a command waits for an agent that is already removing erased bytes."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch privacy", description="Export and erase data of persons.")
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(prog="vouch privacy", description="Export and erase personal data.")
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
     actions = result.add_subparsers(dest="action", required=True)
     for action, text in (
-        ("find", "how much is kept of a person"),
-        ("export", "all that is kept of a person, as JSON"),
-        ("erase", "remove it; the decisions themselves stay, and the chain stays valid"),
+        ("find", "show how much is recorded about a person"),
+        ("export", "export everything recorded about a person, as JSON"),
+        ("erase", "erase it; the entries of decisions stay, and the chain stays valid"),
     ):
         actions.add_parser(action, help=text).add_argument("--user", required=True, help="the shop's id of the account")
-    expire = actions.add_parser("expire", help="remove what is personal of all decisions of some age")
-    expire.add_argument("--older-than", type=age, required=True, metavar="400d", help="days")
-    actions.add_parser("status", help="whether the database's files still hold anything that was erased")
-    actions.add_parser("scrub", help="remove what is left of earlier erasures from the database's files")
+    expire = actions.add_parser("expire", help="erase the personal data of old decisions")
+    expire.add_argument("--older-than", type=parse_days, required=True, metavar="400d", help="days")
+    actions.add_parser("status", help="check whether the database's files still contain erased data")
+    actions.add_parser("scrub", help="remove erased data from the database's files")
     return result
 
 
 @command("vouch privacy", LedgerError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 nothing is kept of this person, 2 it could not run, 3 erased, but the
-    database's files may still hold some of it.
+    """Run the command; return its exit code.
+
+    0 done, 1 nothing is recorded about this person, 2 it could not run, 3 erased, but the database's files may still
+    contain some of it.
     """
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
@@ -64,12 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     engine = open_engine(settings.ledger_url, signer)
     try:
         if options.action == "status":
-            return _tell(Scrubber(engine).progress())
+            return _print_progress(Scrubber(engine).progress())
         if options.action == "scrub":
-            return _tell(_scrub(engine))
+            return _print_progress(_scrub_files(engine))
         if options.action == "erase":
             return _erase(engine, signer, Erase(user_id=options.user))
-        before = long_ago(options.older_than)
+        before = days_ago(options.older_than)
         return _erase(engine, signer, Erase(before=before))
     finally:
         engine.dispose()
@@ -77,15 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _find(url: str, user_id: str) -> int:
     with reading(url) as connection:
-        kept = footprint(user_id)(connection)
-    if not kept:
-        print("nothing is kept of this person")
+        found = footprint(user_id)(connection)
+    if not found:
+        print("nothing is recorded about this person")
         return 1
-    if kept.first is not None and kept.last is not None:
-        span = f"from {timestamp(kept.first).ToJsonString()} to {timestamp(kept.last).ToJsonString()}"
-        print(plain(f"{kept.decisions:,} decisions with their orders, {kept.cases:,} cases, {span}"))
-    if kept.remembered or kept.folded:
-        print(f"{kept.remembered:,} orders in memory, imported ones too, {kept.folded:,} older ones in totals")
+    if found.first is not None and found.last is not None:
+        span = f"from {timestamp(found.first).ToJsonString()} to {timestamp(found.last).ToJsonString()}"
+        print(plain(f"{found.decisions:,} decisions with their orders, {found.cases:,} cases, {span}"))
+    if found.remembered or found.folded:
+        print(
+            f"{found.remembered:,} orders in history, including imported ones, and {found.folded:,} older ones in totals"
+        )
     return 0
 
 
@@ -124,20 +128,20 @@ def _erase(engine: Engine, signer: Signer, erase: Erase) -> int:
     with writing(engine) as connection:
         while total.more:
             with connection.begin():
-                group = LedgerTransaction(connection, signer)
-                total += erase(group)
-                group.close()
+                tx = LedgerTransaction(connection, signer)
+                total += erase(tx)
+                tx.close()
     print(
         f"erased the orders and answers of {total.decisions:,} decisions, {total.cases:,} cases, {total.outcomes:,} outcomes, "
-        f"{total.remembered:,} orders in memory and {total.folded:,} in totals"
+        f"{total.remembered:,} orders in history and {total.folded:,} in totals"
     )
-    code = _tell(_scrub(engine))
+    code = _print_progress(_scrub_files(engine))
     return code or (0 if total else 1)
 
 
-def _scrub(engine: Engine) -> Progress:
-    """Remove erased bytes from the files; where an agent does it already, wait for it for a while."""
-    scrubber, last = Scrubber(engine), time.monotonic() + _PATIENCE_SECONDS
+def _scrub_files(engine: Engine) -> Progress:
+    """Remove erased bytes from the files. If an agent is already doing so, wait for it for a limited time."""
+    scrubber, last = Scrubber(engine), time.monotonic() + _WAIT_SECONDS
     progress = scrubber.run()
     while progress.stage is not Stage.DONE and scrubber.lost_lease and time.monotonic() < last:
         time.sleep(0.2)
@@ -146,16 +150,16 @@ def _scrub(engine: Engine) -> Progress:
     return progress
 
 
-def _tell(progress: Progress) -> int:
+def _print_progress(progress: Progress) -> int:
     if progress.stage is Stage.DONE:
-        print("the database's files hold nothing that was erased")
+        print("the database's files contain no erased data")
         return 0
     where = "tables and write-ahead log" if progress.stage is Stage.TABLES else "write-ahead log"
     since = timestamp(progress.since).ToJsonString()
     reason = f": {progress.waiting_for}" if progress.waiting_for else ""
     print(
-        f"vouch privacy: the database's {where} may still hold what was erased since {since}{reason}\n"
-        "a running agent goes on with it; without one, run `vouch privacy scrub` later",
+        f"vouch privacy: the database's {where} may still contain data erased since {since}{reason}\n"
+        "a running agent will remove it; without one, run `vouch privacy scrub` later",
         file=sys.stderr,
     )
     return 3

@@ -1,4 +1,4 @@
-"""`vouch reviewers`: how well people judge."""
+"""`vouch reviewers`: show the quality of reviewers."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from agent_server.commands.ages import age, long_ago
-from agent_server.commands.client import asking, tell
+from agent_server.commands.ages import days_ago, parse_days
+from agent_server.commands.client import open_client, print_error
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.process.commands import command
@@ -32,37 +32,37 @@ _COLUMNS = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
-    result = argparse.ArgumentParser(prog="vouch reviewers", description="How well reviewers judge.")
-    result.add_argument("--since", type=age, metavar="30d", help="only verdicts since")
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(prog="vouch reviewers", description="Show the quality of reviewers.")
+    result.add_argument("--since", type=parse_days, metavar="30d", help="only verdicts of this period")
     return result
 
 
 @command("vouch reviewers")
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 the agent refused or is away, 2 it could not run."""
+    """Run the command; return its exit code: 0 done, 1 the agent refused or is unavailable, 2 it could not run."""
     options = parser().parse_args(arguments)
     request = cases.ListReviewersRequest()
     if options.since is not None:
-        request.since.CopyFrom(Timestamp(seconds=long_ago(options.since) // 1_000_000))
-    with asking(CaseServiceStub) as ask:
+        request.since.CopyFrom(Timestamp(seconds=days_ago(options.since) // 1_000_000))
+    with open_client(CaseServiceStub) as call:
         try:
-            answer = ask("ListReviewers", request)
+            answer = call("ListReviewers", request)
         except grpc.RpcError as error:
-            tell("vouch reviewers", error)
+            print_error("vouch reviewers", error)
             return 1
     if not answer.reviewers:
-        print("nobody has given a verdict")
+        print("no verdicts yet")
         return 0
     console = Console(highlight=False, soft_wrap=True)
     show(console, [[plain(cell) for cell in _cells(quality)] for quality in answer.reviewers])
-    agreement = f"kappa {_kappa(answer)}" if answer.HasField("kappa") else "too few to tell a kappa"
-    console.print(f"{answer.paired:,} orders were judged twice: {agreement}")
+    agreement = f"kappa {_kappa(answer)}" if answer.HasField("kappa") else "too few for kappa"
+    console.print(f"{answer.paired:,} orders were reviewed twice: {agreement}")
     return 0
 
 
 def show(console: Console, rows: Sequence[Sequence[str]]) -> None:
-    """Print a row for each reviewer; where the terminal is too narrow for a row, a block. Nothing is cut."""
+    """Print a row per reviewer, or a block of lines if the terminal is too narrow. Nothing is truncated."""
     table = Table()
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in ("reviewer", "") else "right", no_wrap=True)
@@ -92,9 +92,9 @@ def _cells(quality: cases.ReviewerQuality) -> list[str]:
         f"{quality.agreed} of {quality.paired}",
         _kappa(quality) if quality.HasField("kappa") else "",
         errors,
-        "errs more often than the others" if quality.stands_out else "",
+        "higher error rate than others" if quality.stands_out else "",
     ]
 
 
-def _kappa(told: cases.ReviewerQuality | cases.ListReviewersResponse) -> str:
-    return f"{told.kappa.kappa:.2f} ({told.kappa.low:.2f} to {told.kappa.high:.2f})"
+def _kappa(answer: cases.ReviewerQuality | cases.ListReviewersResponse) -> str:
+    return f"{answer.kappa.kappa:.2f} ({answer.kappa.low:.2f} to {answer.kappa.high:.2f})"

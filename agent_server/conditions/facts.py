@@ -1,11 +1,11 @@
-"""The values that conditions are evaluated with, read from an order and its score. Pure."""
+"""Reads the values that conditions use from an order and its score. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from typing import Any
 
-from agent_server.conditions.language import Condition
-from agent_server.conditions.presence import flag_of
+from agent_server.conditions.language import PolicyCondition
+from agent_server.conditions.presence import presence_variable
 from contract.abuse_types import likeliest
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.texts import NORMALISED
@@ -14,17 +14,17 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 Lists = Mapping[str, frozenset[str]]
 _NUL = "\N{SYMBOL FOR NULL}"
-Facts = Callable[[Transaction, PredictResponse | None], dict[str, Any]]
+FactReader = Callable[[Transaction, PredictResponse | None], dict[str, Any]]
 
 
-def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
-    """Reads what some conditions need of an order and its score: known values by name, texts as they are normalised."""
+def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactReader:
+    """Return a function that reads the known values, by name, that conditions need; strings are normalised."""
     used = list(conditions)
     names = sorted(frozenset().union(*(condition.names for condition in used)))
-    asked = sorted(frozenset().union(*(condition.presence for condition in used)))
-    fields = [FIELDS[name.removeprefix("order.")] for name in sorted({*names, *asked}) if name.startswith("order.")]
+    presence = sorted(frozenset().union(*(condition.presence for condition in used)))
+    fields = [FIELDS[name.removeprefix("order.")] for name in sorted({*names, *presence}) if name.startswith("order.")]
     types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
-    looked_up = sorted(frozenset().union(*(condition.looked_up for condition in used)))
+    list_lookups = sorted(frozenset().union(*(condition.list_lookups for condition in used)))
 
     def value_of(order: Transaction, field: Field) -> Any:
         value = getattr(order, field.name)
@@ -34,7 +34,7 @@ def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
             return value.ToDatetime(tzinfo=UTC)
         normalise = NORMALISED.get(field.name)
         value = normalise(value) if normalise else value
-        # CEL's library ends a text at its first NUL: "trusted\0, not really" would be "trusted".
+        # The CEL library ends a string at its first NUL: "trusted\0, not really" would become "trusted".
         return value.replace("\0", _NUL) if isinstance(value, str) else value
 
     def read(order: Transaction, prediction: PredictResponse | None) -> dict[str, Any]:
@@ -44,16 +44,14 @@ def facts_for(conditions: Iterable[Condition], lists: Lists) -> Facts:
                 value = value_of(order, field)
                 if value not in (None, ""):
                     values[f"order.{field.name}"] = value
-        for name, listed in looked_up:
+        for name, listed in list_lookups:
             value = values.get(f"order.{name}")
-            kept = values.setdefault(f"lists.{listed}", [])
+            entries = values.setdefault(f"lists.{listed}", [])
             if value in lists[listed]:
-                kept.append(
-                    value
-                )  # of a long list only what the order can meet: handing it over would cost milliseconds
-        for name in asked:
+                entries.append(value)  # only the entry that can match: passing a long list would cost milliseconds
+        for name in presence:
             known = name in values if name.startswith("order.") else prediction is not None
-            values[flag_of(name)] = known
+            values[presence_variable(name)] = known
         if prediction is not None:
             values["score"] = prediction.legitimacy_score
             for name in types:

@@ -1,7 +1,7 @@
-"""What conditions of a policy can name, and how they are evaluated: CEL over the order, the score and lists. Pure.
+"""The condition language of policies: CEL expressions over the order, the score and lists. Pure.
 
-A condition is checked against the types of the contract when it is read. One that reads an unknown field does not match: CEL
-itself says that an absent value makes an error, except where the other side of `||` or `&&` settles it.
+A condition is type-checked against the contract when it is compiled. A condition on an unknown field does not match: in
+CEL an absent value is an error, unless the other side of `||` or `&&` determines the result.
 """
 
 import difflib
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 
-from agent_server.conditions.cost import MOST_ITERATIONS, MOST_STEPS, Cost, cost_of
-from agent_server.conditions.presence import FLAG, flag_of, misused_has, replace_has
+from agent_server.conditions.cost import MAX_ITERATIONS, MAX_STEPS, Cost, cost_of
+from agent_server.conditions.presence import PRESENCE_VARIABLE, find_misused_has, presence_variable, replace_has
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import FIELDS
 
@@ -31,187 +31,185 @@ KINDS: Final[Mapping[str, str]] = {
     **{f"abuse.{name}": "number" for name in ABUSE_TYPES},
     "likely_abuse": "enum",
 }
-"""What there is, by the kind of its values."""
+"""The names that a condition can use, except lists, with the kind of their values."""
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     **{f"order.{field.name}": tuple(field.numbers) for field in FIELDS.values() if field.kind == "enum"},
     "likely_abuse": ABUSE_TYPES,
 }
-"""What those of the kind enum can be."""
+"""The possible values of names of the kind enum."""
 _SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _COMMENT = "//"
-_TEXT = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+_LITERAL = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _NAME = re.compile(r"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b")
-_FORGIVING = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
+_ERROR_TOLERANT = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
 _IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
 _WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
 _COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
 _UNKNOWN = "UNKNOWN: No value with name"
-"""How CEL's complaint about a variable without a value begins."""
+"""Prefix of CEL's error for a variable without a value."""
 
 
 class ConditionError(Exception):
-    """A condition that cannot be meant; `line` and `column` count from 1 within its text."""
+    """A condition is invalid. `line` and `column` count from 1 within its text."""
 
     def __init__(self, message: str, line: int, column: int) -> None:
         super().__init__(message)
         self.message, self.line, self.column = message, line, column
 
 
-class ConditionFailed(Exception):
-    """A condition could not be evaluated for an order, though its names are known; `kind` says why without any value."""
+class EvaluationError(Exception):
+    """A condition could not be evaluated, although its names are known. `kind` is CEL's error code, without values."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
-        kind, _, said = cause.partition(": ")
+        kind, _, detail = cause.partition(": ")
         self.kind = kind if re.fullmatch("[A-Z_]+", kind) else "INTERNAL"
-        self.cause = said or cause
+        self.cause = detail or cause
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A condition that was checked, with the names it reads and the pairs of a field and a list that it looks up."""
+class PolicyCondition:
+    """A compiled condition, with the names that it reads and the pairs of field and list that it looks up."""
 
     text: str
-    written: str
-    """As CEL is given it."""
+    source: str
+    """The CEL source that was compiled from `text`."""
     names: frozenset[str]
     presence: frozenset[str]
-    """The names of which it asks whether they are known."""
-    looked_up: frozenset[tuple[str, str]]
+    """The names whose presence it tests with `has`."""
+    list_lookups: frozenset[tuple[str, str]]
     program: Any
-    needs_all: bool
-    """Whether it holds only where all its names are known: nothing in it makes up for an error."""
+    needs_all_names: bool
+    """Whether it can match only if all its names are known: no operator in it tolerates an error."""
     cost: Cost
 
-    def can_hold(self, known: Set[str]) -> bool:
-        """Whether it could hold where these names are known; asked before it is, since that takes a twentieth of the time."""
-        return not self.needs_all or self.names <= known
+    def can_match(self, known: Set[str]) -> bool:
+        """Return whether it can match if these names are known. This takes a twentieth of the time of an evaluation."""
+        return not self.needs_all_names or self.names <= known
 
     def matches(self, activation: Any) -> bool:
-        """Whether it holds for certain."""
+        """Return whether it is true; False also if that is unknown or it cannot be evaluated."""
         try:
-            return self.answer(activation) is True
-        except ConditionFailed:
+            return self.evaluate(activation) is True
+        except EvaluationError:
             return False
 
-    def answer(self, activation: Any) -> bool | None:
-        """Whether it holds; None where that hangs on something unknown. Raises ConditionFailed."""
+    def evaluate(self, activation: Any) -> bool | None:
+        """Return the result; None if it depends on an unknown value. Raises EvaluationError."""
         try:
             value = self.program.eval(activation).value()
-        except Exception as error:  # CEL's limits are reached, or a value is beyond it: no rule may stop the others
-            raise ConditionFailed(str(error)) from error
+        except Exception as error:  # a limit of CEL, or an unsupported value; must not stop other rules
+            raise EvaluationError(str(error)) from error
         if isinstance(value, bool):
             return value
         if str(value).startswith(_UNKNOWN):
             return None
-        raise ConditionFailed(str(value))
+        raise EvaluationError(str(value))
 
 
 class Language:
-    """The names that conditions can use, lists among them."""
+    """The names that conditions can use, including lists."""
 
     def __init__(self, lists: Iterable[str] = ()) -> None:
         self.lists = tuple(lists)
         types = {name: _TYPES[kind] for name, kind in KINDS.items()}
         types |= {f"lists.{name}": cel.Type.List(cel.Type.STRING) for name in self.lists}
         self._names = tuple(types)
-        types |= {flag_of(name): cel.Type.BOOL for name in KINDS if "." in name}
+        types |= {presence_variable(name): cel.Type.BOOL for name in KINDS if "." in name}
         self._environment = cel.NewEnv(variables=types)
 
-    def compile(self, text: str) -> Condition:
-        """A condition, checked. Raises ConditionError."""
-        masked = without_texts(text)
+    def compile(self, text: str) -> PolicyCondition:
+        """Compile and check a condition. Raises ConditionError."""
+        masked = mask_literals(text)
         self._check_names(masked)
         replaced, presence = replace_has(text, masked)
-        written = _with_fractions(replaced)
+        source = _add_fractions(replaced)
         try:
-            program = self._environment.compile(written)
+            program = self._environment.compile(source)
         except RuntimeError as error:
-            raise self._explained(masked, written, str(error)) from None
+            raise self._translate_error(masked, source, str(error)) from None
         if program.return_type() != cel.Type.BOOL:
-            raise ConditionError(f"a condition says yes or no, this one gives {program.return_type().name()}", 1, 1)
-        looked_up = self._looked_up(masked)
-        _check_choices(text, masked)
-        read = without_texts(replaced)
+            raise ConditionError(f"a condition must be a bool, this is {program.return_type().name()}", 1, 1)
+        list_lookups = self._find_list_lookups(masked)
+        _check_enum_values(text, masked)
+        read = mask_literals(replaced)
         names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(read))
-        needs_all, cost = not _FORGIVING.search(read), cost_of(program.serialize())
+        needs_all_names, cost = not _ERROR_TOLERANT.search(read), cost_of(program.serialize())
         _check_cost(cost)
-        return Condition(text, written, names, presence, looked_up, program, needs_all, cost)
+        return PolicyCondition(text, source, names, presence, list_lookups, program, needs_all_names, cost)
 
-    def any_of(self, conditions: Sequence[Condition]) -> Any:
-        """A program that is false where none of some conditions holds, if all their names are known.
+    def compile_any(self, conditions: Sequence[PolicyCondition]) -> Any:
+        """Compile a program that is false if none of the conditions is true and all their names are known.
 
-        None where they are more than CEL takes at once: what is nested to its limit alone is beyond it together.
+        Return None if together they exceed CEL's limit on nesting.
         """
         try:
-            return self._environment.compile(" || ".join(f"({one.written}\n)" for one in conditions))
+            return self._environment.compile(" || ".join(f"({one.source}\n)" for one in conditions))
         except RuntimeError:
             return None
 
     def activation(self, values: Mapping[str, Any]) -> Any:
-        """What conditions are asked about: the known values by name."""
+        """Return the input of evaluations, from the known values by name."""
         return self._environment.Activation(dict(values))
 
     def _check_names(self, masked: str) -> None:
-        """Refuse what CEL would take for something else than it looks like. Raises ConditionError."""
-        if flag := FLAG.search(masked):
-            raise _error_at(masked, flag.start(), f"there is no {flag[0]}")
+        """Reject syntax that CEL would interpret differently from how it reads. Raises ConditionError."""
+        if flag := PRESENCE_VARIABLE.search(masked):
+            raise _error_at(masked, flag.start(), f"unknown name {flag[0]}")
         if (place := masked.find("`")) >= 0:
-            raise _error_at(masked, place, "names stand without backticks: order.email_domain")
-        if (misused := misused_has(masked)) is not None:
-            raise _error_at(masked, misused, "has() takes one field of an order: has(order.email_domain)")
+            raise _error_at(masked, place, "backticks are not allowed; write names like order.email_domain")
+        if (misused := find_misused_has(masked)) is not None:
+            raise _error_at(masked, misused, "has() takes one field of an order; write has(order.email_domain)")
 
-    def _explained(self, masked: str, written: str, said: str) -> ConditionError:
-        """CEL's own complaint in our words, at the name that it is about."""
-        match = _SOURCE.search(said)
+    def _translate_error(self, masked: str, source: str, cause: str) -> ConditionError:
+        """Return CEL's error in our words, at the position of the name that it is about."""
+        match = _SOURCE.search(cause)
         if match is None:
-            deep = "recursion" in said
-            return ConditionError("this is nested too deeply" if deep else "this is no condition", 1, 1)
+            deep = "recursion" in cause
+            return ConditionError("condition is nested too deeply" if deep else "invalid condition", 1, 1)
         line, column, message = int(match[1]), int(match[2]), match[3].split(" (in container")[0]
-        column -= _added_before(masked, written, line, column)
+        column -= _count_added(masked, source, line, column)
         unknown = re.fullmatch(r"undeclared reference to '([\w.]+)'", message)
         if unknown:
-            name = FLAG.sub(r"\1.\2", unknown[1])
+            name = PRESENCE_VARIABLE.sub(r"\1.\2", unknown[1])
             place = masked.find(name)
             if place >= 0:
                 line, column = masked.count("\n", 0, place) + 1, place - masked.rfind("\n", 0, place)
             close = difflib.get_close_matches(name, self._names, 1)
-            hint = f": did you mean {close[0]}?" if close else ""
-            message = f"there is no {name}{hint}"
+            hint = f"; did you mean {close[0]}?" if close else ""
+            message = f"unknown name {name}{hint}"
         elif "(double, int)" in message or "(int, double)" in message:
-            message = "a number with a fraction is compared with a whole one: write 100.0 for 100, or double(…)"
+            message = "a double is compared with an int; write 100.0 for 100, or double(…)"
         elif "no matching overload" in message:
-            message = message.replace("found no matching overload for", "types do not fit:")
+            message = message.replace("found no matching overload for", "types do not match:")
         return ConditionError(message, line, column)
 
-    def _looked_up(self, masked: str) -> frozenset[tuple[str, str]]:
+    def _find_list_lookups(self, masked: str) -> frozenset[tuple[str, str]]:
         pairs = set()
         for place in re.finditer(r"\blists\b", masked):
             match = next(
                 (pair for pair in _IN_LIST.finditer(masked) if pair.start() < place.start() < pair.end()), None
             )
             if match is None or KINDS.get(f"order.{match[1]}") not in ("text", "enum"):
-                raise _error_at(
-                    masked, place.start(), "a list stands right of `in`, and left of it a text of the order"
-                )
+                raise _error_at(masked, place.start(), "write lists as `order.<string field> in lists.<name>`")
             pairs.add((match[1], match[2]))
         return frozenset(pairs)
 
 
-def _with_fractions(text: str) -> str:
-    """Whole numbers that amounts and scores are compared with, as numbers with a fraction: CEL compares only equal types."""
-    whole = _WHOLE.finditer(without_texts(text))
+def _add_fractions(text: str) -> str:
+    """Append .0 to whole numbers that are compared with amounts and scores, because CEL compares only equal types."""
+    whole = _WHOLE.finditer(mask_literals(text))
     places = [compared.end() for compared in whole if KINDS.get(compared[1]) == "number"]
     for place in reversed(places):
         text = f"{text[:place]}.0{text[place:]}"
     return text
 
 
-def _added_before(masked: str, written: str, line: int, column: int) -> int:
-    """How many characters of fractions stand before a place in what CEL was given."""
-    if len(written) == len(masked):
+def _count_added(masked: str, source: str, line: int, column: int) -> int:
+    """Count the characters that `_add_fractions` inserted before a position in the CEL source."""
+    if len(source) == len(masked):
         return 0
-    original, given = masked.split("\n")[line - 1], without_texts(written).split("\n")[line - 1]
+    original, given = masked.split("\n")[line - 1], mask_literals(source).split("\n")[line - 1]
     added = at = 0
     for character in given[: column - 1]:
         if at < len(original) and original[at] == character:
@@ -221,39 +219,39 @@ def _added_before(masked: str, written: str, line: int, column: int) -> int:
     return added
 
 
-def without_texts(text: str) -> str:
-    """A condition with @ for its texts and spaces for its comments: of the same length, so that places stay."""
-    return _TEXT.sub(lambda match: re.sub(r"[^\n]", " " if match[0].startswith(_COMMENT) else "@", match[0]), text)
+def mask_literals(text: str) -> str:
+    """Replace string literals by @ and comments by spaces. The length, and so every position, stays the same."""
+    return _LITERAL.sub(lambda match: re.sub(r"[^\n]", " " if match[0].startswith(_COMMENT) else "@", match[0]), text)
 
 
-def texts_of(text: str) -> list[str]:
-    """The texts in a condition, without quotes."""
-    return [match[0].strip("'\"") for match in _TEXT.finditer(text) if not match[0].startswith(_COMMENT)]
+def string_literals(text: str) -> list[str]:
+    """Return the string literals in a condition, without quotes."""
+    return [match[0].strip("'\"") for match in _LITERAL.finditer(text) if not match[0].startswith(_COMMENT)]
 
 
-def _check_choices(text: str, masked: str) -> None:
-    """A value that an enum never has is a typo."""
+def _check_enum_values(text: str, masked: str) -> None:
+    """Reject comparisons with a value that an enum does not have. Raises ConditionError."""
     for compared in _COMPARED.finditer(masked):
         choices = CHOICES.get(compared[1])
         if choices is None:
             continue
-        for literal in _TEXT.finditer(text, compared.start(2), compared.end(2)):
+        for literal in _LITERAL.finditer(text, compared.start(2), compared.end(2)):
             if literal[0].startswith(_COMMENT):
                 continue
             value = literal[0].strip("'\"")
             if value not in choices:
-                said = f"{compared[1]} is never {value!r}: it is one of {', '.join(choices)}"
-                raise _error_at(masked, literal.start(), said)
+                message = f"{compared[1]} is never {value!r}; use one of {', '.join(choices)}"
+                raise _error_at(masked, literal.start(), message)
 
 
 def _check_cost(cost: Cost) -> None:
-    """Refuse what could take too long for one order. Raises ConditionError."""
-    if cost.iterations >= MOST_ITERATIONS:
-        said = f"loops of up to {cost.iterations:,} turns, and the evaluation is given up at {MOST_ITERATIONS:,}"
-        raise ConditionError(f"{said}: shorten its lists or nest them less", 1, 1)
-    if cost.steps > MOST_STEPS:
-        said = f"this takes up to {cost.steps:,} steps for one order, at most {MOST_STEPS:,} are allowed"
-        raise ConditionError(f"{said}: shorten its lists, texts and patterns", 1, 1)
+    """Reject a condition that could take too long. Raises ConditionError."""
+    if cost.iterations >= MAX_ITERATIONS:
+        message = f"condition loops up to {cost.iterations:,} times, the limit is {MAX_ITERATIONS:,}"
+        raise ConditionError(f"{message}; shorten its lists or nest them less", 1, 1)
+    if cost.steps > MAX_STEPS:
+        message = f"condition takes up to {cost.steps:,} steps per order, the limit is {MAX_STEPS:,}"
+        raise ConditionError(f"{message}; shorten its lists, strings and patterns", 1, 1)
 
 
 def _error_at(text: str, place: int, message: str) -> ConditionError:

@@ -1,150 +1,150 @@
-"""Rules of a policy: in order, the first that matches is applied. Pure."""
+"""Rules of a policy: the first rule that matches is applied. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent_server.conditions.cost import MOST_ITERATIONS
-from agent_server.conditions.facts import Lists, facts_for
-from agent_server.conditions.language import Condition, ConditionFailed, Language
+from agent_server.conditions.cost import MAX_ITERATIONS
+from agent_server.conditions.facts import Lists, fact_reader
+from agent_server.conditions.language import EvaluationError, Language, PolicyCondition
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-TOGETHER: Final = 16
-"""Rules that are asked at once whether any of them matches: most match nothing, and asking costs more than the answer."""
-OFTEN: Final = 8
-"""Orders of which the same is known before rules are put together for them: that takes milliseconds."""
-_MOST_KNOWN = 256
+MAX_GROUP: Final = 16
+"""Maximum number of rules in a program that tests whether any matches. Most do not, and calling CEL is expensive."""
+MIN_ORDERS_TO_GROUP: Final = 8
+"""Number of orders with the same known names before rules are grouped for them: compiling takes milliseconds."""
+_MAX_PLANS = 256
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What is done with orders that meet a condition. `until` is in microseconds since 1970, and excluded."""
+    """What to do with orders that match a condition. `until` is exclusive, in microseconds since 1970."""
 
     name: str
-    condition: Condition
+    condition: PolicyCondition
     effect: pb.RuleEffect
     reason: str
     until: int | None = None
     shadow: bool = False
     thresholds: tuple[float, float] | None = None
-    """Approve from and deny up to, where it sets them."""
+    """The thresholds that it sets, if it does: approve from, deny up to."""
 
     def to_proto(self) -> pb.MatchedRule:
-        """As an answer names it."""
+        """Return the rule as answers name it."""
         return pb.MatchedRule(name=self.name, effect=self.effect, reason=self.reason, shadow=self.shadow)
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The rule that is applied, if any, and all that an answer names: that one first, then those in the shadow."""
+class RuleMatches:
+    """The applied rule, if any, and all rules for the answer: the applied rule first, then shadow rules."""
 
     applied: Rule | None
-    told: tuple[pb.MatchedRule, ...]
+    matched: tuple[pb.MatchedRule, ...]
     failed: tuple[str, ...] = ()
-    """Names of the rules that could not be evaluated: they do not match."""
+    """Names of rules that could not be evaluated; these do not match."""
 
 
-NONE = Matched(None, ())
-_Numbered = tuple[int, Rule]
-_Failed = Callable[[str, str], None]
-"""Called with the name of a rule that could not be evaluated, and the kind of the error."""
+NO_MATCHES = RuleMatches(None, ())
+_NumberedRule = tuple[int, Rule]
+OnFailure = Callable[[str, str], None]
+"""Called with the name of a rule that could not be evaluated and the kind of the error."""
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The rules that can hold where certain names are known, by their places: some asked together, the others alone."""
+    """The rules, with their indices, that can match if certain names are known: in groups, or evaluated one by one."""
 
-    together: Sequence[tuple[Any, Sequence[_Numbered]]]
-    alone: Sequence[_Numbered]
+    grouped: Sequence[tuple[Any, Sequence[_NumberedRule]]]
+    single: Sequence[_NumberedRule]
 
-    def hits(self, asked: Any, failed: _Failed) -> list[_Numbered]:
-        """The rules that hold, in their order."""
-        hits = [numbered for numbered in self.alone if _holds(numbered[1], asked, failed)]
-        for program, members in self.together:
-            if not _none_holds(program, asked):
-                hits += [numbered for numbered in members if _holds(numbered[1], asked, failed)]
-        return sorted(hits, key=lambda numbered: numbered[0])
+    def find_matches(self, activation: Any, on_failure: OnFailure) -> list[_NumberedRule]:
+        """Return the rules that match, in their order."""
+        matching = [numbered for numbered in self.single if _rule_matches(numbered[1], activation, on_failure)]
+        for program, members in self.grouped:
+            if not _none_matches(program, activation):
+                matching += [numbered for numbered in members if _rule_matches(numbered[1], activation, on_failure)]
+        return sorted(matching, key=lambda numbered: numbered[0])
 
 
-def _none_holds(program: Any, asked: Any) -> bool:
-    """Whether none of the rules of a program holds, and all could be evaluated."""
+def _none_matches(program: Any, activation: Any) -> bool:
+    """Return whether no rule of a group matches and all could be evaluated."""
     try:
-        return program.eval(asked).value() is False
-    except Exception:  # then each is evaluated by itself
+        return program.eval(activation).value() is False
+    except Exception:  # each rule is then evaluated separately
         return False
 
 
-def _holds(rule: Rule, asked: Any, failed: _Failed) -> bool:
+def _rule_matches(rule: Rule, activation: Any, on_failure: OnFailure) -> bool:
     try:
-        return rule.condition.answer(asked) is True
-    except ConditionFailed as error:
-        failed(rule.name, error.kind)
+        return rule.condition.evaluate(activation) is True
+    except EvaluationError as error:
+        on_failure(rule.name, error.kind)
         return False
 
 
 class Rules:
-    """Rules with the lists that they look into."""
+    """The rules of a policy, with their lists."""
 
     def __init__(
-        self, language: Language, rules: Sequence[Rule], lists: Lists, failed: _Failed = lambda rule, kind: None
+        self, language: Language, rules: Sequence[Rule], lists: Lists, on_failure: OnFailure = lambda rule, kind: None
     ) -> None:
-        """`failed` is called with the name of each rule that could not be evaluated for an order, and the error's kind."""
-        self.rules, self._language, self._failed = tuple(rules), language, failed
-        self._facts = facts_for([rule.condition for rule in rules], lists)
-        self._seen: Counter[frozenset[str]] = Counter()
+        """`on_failure` is called for each rule that could not be evaluated for an order."""
+        self.rules, self._language, self._on_failure = tuple(rules), language, on_failure
+        self._facts = fact_reader([rule.condition for rule in rules], lists)
+        self._name_counts: Counter[frozenset[str]] = Counter()
         self._plans: dict[frozenset[str], _Plan] = {}
 
-    def match(self, order: Transaction, prediction: PredictResponse | None, at: int) -> Matched:
-        """The rules that match an order at a moment, in microseconds since 1970."""
+    def match(self, order: Transaction, prediction: PredictResponse | None, at: int) -> RuleMatches:
+        """Return the rules that match an order at time `at`, in microseconds since 1970."""
         facts = self._facts(order, prediction)
         failed: list[str] = []
 
-        def note(rule: str, kind: str) -> None:
+        def record_failure(rule: str, kind: str) -> None:
             failed.append(rule)
-            self._failed(rule, kind)
+            self._on_failure(rule, kind)
 
-        hits = self._plan(frozenset(facts)).hits(self._language.activation(facts), note)
-        if not hits:
-            return Matched(None, (), tuple(failed)) if failed else NONE
-        current = [rule for _, rule in hits if rule.until is None or at < rule.until]
+        matching = self._plan(frozenset(facts)).find_matches(self._language.activation(facts), record_failure)
+        if not matching:
+            return RuleMatches(None, (), tuple(failed)) if failed else NO_MATCHES
+        current = [rule for _, rule in matching if rule.until is None or at < rule.until]
         applied = next((rule for rule in current if not rule.shadow), None)
         named = ([applied] if applied else []) + [rule for rule in current if rule.shadow]
-        return Matched(applied, tuple(rule.to_proto() for rule in named), tuple(failed))
+        return RuleMatches(applied, tuple(rule.to_proto() for rule in named), tuple(failed))
 
     def _plan(self, known: frozenset[str]) -> _Plan:
-        """How rules are asked where these names are known: put together for what is known often, of bounded number."""
+        """Return the plan for a set of known names. Frequent sets get grouped rules, up to _MAX_PLANS of them."""
         plan = self._plans.get(known)
         if plan is not None:
             return plan
-        able = [(at, rule) for at, rule in enumerate(self.rules) if rule.condition.can_hold(known)]
-        self._seen[known] += 1
-        if self._seen[known] < OFTEN or len(self._plans) >= _MOST_KNOWN:
-            if len(self._seen) > _MOST_KNOWN:
-                self._seen.clear()
-            return _Plan((), able)
-        whole = [numbered for numbered in able if numbered[1].condition.names <= known]
-        alone = [numbered for numbered in able if not numbered[1].condition.names <= known]
-        together = []
-        for group in _groups(whole):
-            program = self._language.any_of([rule.condition for _, rule in group])
+        candidates = [(at, rule) for at, rule in enumerate(self.rules) if rule.condition.can_match(known)]
+        self._name_counts[known] += 1
+        if self._name_counts[known] < MIN_ORDERS_TO_GROUP or len(self._plans) >= _MAX_PLANS:
+            if len(self._name_counts) > _MAX_PLANS:
+                self._name_counts.clear()
+            return _Plan((), candidates)
+        groupable = [numbered for numbered in candidates if numbered[1].condition.names <= known]
+        single = [numbered for numbered in candidates if not numbered[1].condition.names <= known]
+        grouped = []
+        for group in _group_rules(groupable):
+            program = self._language.compile_any([rule.condition for _, rule in group])
             if program is None:
-                alone += group
+                single += group
             else:
-                together.append((program, group))
-        self._plans[known] = _Plan(together, alone)
+                grouped.append((program, group))
+        self._plans[known] = _Plan(grouped, single)
         return self._plans[known]
 
 
-def _groups(rules: Sequence[_Numbered]) -> Iterator[list[_Numbered]]:
-    """Rules that are asked together: few enough, and so that CEL does not give up on all of them at once."""
-    group: list[_Numbered] = []
+def _group_rules(rules: Sequence[_NumberedRule]) -> Iterator[list[_NumberedRule]]:
+    """Yield groups of rules that stay below MAX_GROUP and, together, below CEL's limit of iterations."""
+    group: list[_NumberedRule] = []
     iterations = 0
     for numbered in rules:
         more = numbered[1].condition.cost.iterations
-        if group and (len(group) == TOGETHER or iterations + more >= MOST_ITERATIONS):
+        if group and (len(group) == MAX_GROUP or iterations + more >= MAX_ITERATIONS):
             yield group
             group, iterations = [], 0
         group.append(numbered)

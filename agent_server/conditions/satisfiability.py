@@ -1,8 +1,8 @@
-"""Whether a condition can hold for any order at all: one that cannot is a mistake. Pure.
+"""Checks that a condition can be true for some order; a condition that cannot is a mistake. Pure.
 
-A condition that only compares (no arithmetic, no calls) depends on each value only through where it lies among the numbers and
-texts that the condition names. So it is asked about one value for each such place: if none of them makes it hold, none does.
-Fields that it asks `has` of are unknown too.
+If a condition only compares (no arithmetic, no calls), a value matters only by its position among the numbers and
+strings in the condition. So one value for each position is tried: if none makes the condition true, no value does.
+Fields that it tests with `has` are also tried as unknown.
 """
 
 import itertools
@@ -11,19 +11,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from agent_server.conditions.language import CHOICES, KINDS, Condition, Language, texts_of, without_texts
-from agent_server.conditions.presence import flag_of
+from agent_server.conditions.language import CHOICES, KINDS, Language, PolicyCondition, mask_literals, string_literals
+from agent_server.conditions.presence import presence_variable
 from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.validation.field_rules import rules_of
 
-_MOST: Final = 20_000
-"""Combinations that are tried; a condition with more is taken to be possible."""
-_OTHERS = ("any other text?", "one more text?")
+_MAX_COMBINATIONS: Final = 20_000
+"""Maximum number of combinations to try; a condition with more counts as satisfiable."""
+_OTHER_TEXTS = ("any other text?", "one more text?")
 _ABSENT: Final = object()
 """An unknown value."""
 _PRESENT: Final = object()
-"""A value of which only is asked whether it is known."""
+"""A value that is only tested for presence."""
 _SIMPLE = re.compile(
     r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
     r"|\bhas_(?:order|abuse)_\w+_\b"
@@ -32,53 +32,53 @@ _SIMPLE = re.compile(
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 
 
-def is_satisfiable(language: Language, condition: Condition) -> bool:
-    """Whether it can; True also where it cannot be said."""
-    masked = without_texts(condition.written)
+def is_satisfiable(language: Language, condition: PolicyCondition) -> bool:
+    """Return whether a condition can be true; True also if that cannot be determined."""
+    masked = mask_literals(condition.source)
     if not _SIMPLE.fullmatch(masked):
         return True
     numbers = sorted({float(text) for text in _NUMBER.findall(masked)})
-    texts = [*dict.fromkeys(texts_of(condition.text)), *_OTHERS]
+    texts = [*dict.fromkeys(string_literals(condition.text)), *_OTHER_TEXTS]
     names = sorted(name for name in condition.names if not name.startswith("lists."))
     if any(KINDS[name] == "time" for name in names):
         return True
-    values = {name: _candidates(name, numbers, texts) for name in names}
+    values = {name: _candidate_values(name, numbers, texts) for name in names}
     for name in condition.presence:
         absent = [_ABSENT] if name.removeprefix("order.") not in REQUIRED else []
         values[name] = values.get(name, [_PRESENT]) + (absent if name.startswith("order.") else [])
-    lists = sorted(condition.looked_up)
+    lists = sorted(condition.list_lookups)
     scores = (True, False) if any(name.startswith("abuse.") for name in condition.presence) else (True,)
-    if math.prod(map(len, values.values())) * 2 ** len(lists) * len(scores) > _MOST:
+    if math.prod(map(len, values.values())) * 2 ** len(lists) * len(scores) > _MAX_COMBINATIONS:
         return True
     return any(
-        condition.matches(language.activation(asked | listed))
+        condition.matches(language.activation(inputs | listed))
         for scored in scores
         for chosen in itertools.product(*values.values())
-        for asked in [_asked(condition, dict(zip(values, chosen, strict=True)), scored=scored)]
-        for listed in _listed(lists, asked)
+        for inputs in [_build_values(condition, dict(zip(values, chosen, strict=True)), scored=scored)]
+        for listed in _list_memberships(lists, inputs)
     )
 
 
-def _asked(condition: Condition, chosen: Mapping[str, Any], *, scored: bool) -> dict[str, Any]:
-    """What a condition is asked about: the values that are known, and which of them are."""
+def _build_values(condition: PolicyCondition, chosen: Mapping[str, Any], *, scored: bool) -> dict[str, Any]:
+    """Return the input of an evaluation: the known values, and the variables that say which names are known."""
     known = {
         name: value for name, value in chosen.items() if value is not _ABSENT and (scored or name.startswith("order."))
     }
     values = {name: value for name, value in known.items() if value is not _PRESENT}
-    return values | {flag_of(name): name in known for name in condition.presence}
+    return values | {presence_variable(name): name in known for name in condition.presence}
 
 
-def _listed(lists: Sequence[tuple[str, str]], asked: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
-    """The lists, with the values that are looked up in them and without."""
+def _list_memberships(lists: Sequence[tuple[str, str]], inputs: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
+    """Yield the lists with and without the values that are looked up in them."""
     for members in itertools.product((False, True), repeat=len(lists)):
         listed: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in lists}
         for (field, name), member in zip(lists, members, strict=True):
-            if member and f"order.{field}" in asked:
-                listed[f"lists.{name}"].append(asked[f"order.{field}"])
+            if member and f"order.{field}" in inputs:
+                listed[f"lists.{name}"].append(inputs[f"order.{field}"])
         yield listed
 
 
-def _candidates(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
+def _candidate_values(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
     kind = KINDS[name]
     if kind == "flag":
         return [False, True]
@@ -97,7 +97,7 @@ def _candidates(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
 
 
 def bounds_of(name: str) -> tuple[float, float]:
-    """The least and the greatest value that the contract allows, both included."""
+    """Return the minimum and maximum value that the contract allows for a number, both inclusive."""
     if not name.startswith("order."):
         return 0.0, 1.0
     field: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")]

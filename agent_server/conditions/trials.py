@@ -1,4 +1,4 @@
-"""Conditions tried on orders of all kinds before they serve: one that fails whatever the order is a mistake. Pure."""
+"""Evaluates conditions on many sample values when a policy is loaded, to find those that always fail. Pure."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,54 +8,54 @@ from typing import Any, Final
 from agent_server.conditions.language import (
     CHOICES,
     KINDS,
-    Condition,
     ConditionError,
-    ConditionFailed,
+    EvaluationError,
     Language,
-    texts_of,
+    PolicyCondition,
+    string_literals,
 )
-from agent_server.conditions.presence import flag_of
+from agent_server.conditions.presence import presence_variable
 from agent_server.conditions.satisfiability import bounds_of
 
 _TEXTS: Final = (
     "a", "1", "1.5", "true", "5s", "2026-03-01T10:00:00Z", "UTC", "é漢", "(", "a" * 1024,
 )  # fmt: skip
-"""What conversions of texts may want, and what they cannot want."""
+"""Strings that conversions accept, and strings that they reject."""
 _TIMES: Final = (
     datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, 3, 30, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC),
 )  # fmt: skip
-_MOST: Final = 64
-_MOST_APART: Final = 16
+_MAX_TEXTS: Final = 64
+_MAX_OFFSET: Final = 16
 
 
-def check_evaluates(language: Language, condition: Condition) -> None:
-    """Raise ConditionError where a condition fails for every order that it is tried on, all its names being known."""
+def check_evaluates(language: Language, condition: PolicyCondition) -> None:
+    """Raise ConditionError if a condition fails on all sample values, with all its names known."""
     failure = ""
-    for facts in _facts(condition):
+    for facts in _trial_values(condition):
         try:
-            condition.answer(language.activation(facts))
+            condition.evaluate(language.activation(facts))
             return
-        except ConditionFailed as error:
+        except EvaluationError as error:
             failure = error.cause
-    raise ConditionError(f"this cannot be evaluated for any order: {failure}", 1, 1)
+    raise ConditionError(f"condition cannot be evaluated for any order: {failure}", 1, 1)
 
 
-def _facts(condition: Condition) -> Iterator[dict[str, Any]]:
-    """Values of all names of a condition: its own texts among them, numbers at their limits.
+def _trial_values(condition: PolicyCondition) -> Iterator[dict[str, Any]]:
+    """Yield values for all names of a condition, including its own string literals and numbers at their limits.
 
-    First all names have the same text, then each of them another one, until two names have met in all pairs.
+    First all names have the same string, then different ones, until two names have been combined in all pairs.
     """
-    texts = [*dict.fromkeys([*texts_of(condition.text), *_TEXTS])][:_MOST]
+    texts = [*dict.fromkeys([*string_literals(condition.text), *_TEXTS])][:_MAX_TEXTS]
     names = sorted(name for name in condition.names if not name.startswith("lists."))
-    for apart, turn in itertools.product(range(min(len(texts), _MOST_APART)), range(max(len(texts), 8))):
-        values = {name: _value(name, turn + apart * place, texts) for place, name in enumerate(names)}
-        lists: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in condition.looked_up}
-        for field, name in condition.looked_up if turn % 2 else ():
+    for offset, turn in itertools.product(range(min(len(texts), _MAX_OFFSET)), range(max(len(texts), 8))):
+        values = {name: _trial_value(name, turn + offset * place, texts) for place, name in enumerate(names)}
+        lists: dict[str, list[Any]] = {f"lists.{name}": [] for _, name in condition.list_lookups}
+        for field, name in condition.list_lookups if turn % 2 else ():
             lists[f"lists.{name}"].append(values[f"order.{field}"])
-        yield values | lists | {flag_of(name): True for name in condition.presence}
+        yield values | lists | {presence_variable(name): True for name in condition.presence}
 
 
-def _value(name: str, turn: int, texts: list[str]) -> Any:
+def _trial_value(name: str, turn: int, texts: list[str]) -> Any:
     kind = KINDS[name]
     if kind == "flag":
         return turn % 2 == 0

@@ -1,1 +1,1 @@
-"""From an order and its score to a decision. Pure."""
+"""Makes the decision on an order from its score and the policy. Pure."""

@@ -1,4 +1,4 @@
-"""Filling in what an order leaves out. What the shop says always wins. Pure."""
+"""Completes missing fields of an order. Values sent by the shop always win. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from history.replay import Value
 
 
 def with_completed(order: Transaction, values: Mapping[str, Value]) -> Transaction:
-    """The order with values in the fields that it leaves out; the order itself where there are none."""
+    """Return a copy of the order with `values` set; the order itself if there are no values."""
     if not values:
         return order
     whole = Transaction()
@@ -20,10 +20,10 @@ def with_completed(order: Transaction, values: Mapping[str, Value]) -> Transacti
 
 
 def to_proto(values: Mapping[str, Value]) -> list[pb.CompletedField]:
-    """The values as an answer tells them."""
+    """Return completed values as messages; `value` is JSON."""
     return [pb.CompletedField(name=name, value=json.dumps(value)) for name, value in values.items()]
 
 
 def from_proto(completed: Iterable[pb.CompletedField]) -> dict[str, Value]:
-    """The values that an answer tells."""
+    """Return completed values from messages."""
     return {field.name: json.loads(field.value) for field in completed}

@@ -1,7 +1,7 @@
-"""What would have an order approved: the smallest changes of what somebody can still settle. Pure.
+"""Counterfactuals: the smallest changes, of what can still be settled after an order, that would get it approved. Pure.
 
-Each change is tried on the order itself and scored by the model, so a stated score is the one that the changed order gets.
-Changes of one thing come first, then of two where neither alone is enough; more than two nobody would ask of a customer.
+Each change is applied to the order and scored by the model, so the stated score is exact. Single changes come first,
+then pairs if neither change alone is enough. More than two changes are too much to ask of a customer.
 """
 
 import itertools
@@ -21,16 +21,16 @@ from generated.vouch.v1.transaction_pb2 import (
     Transaction,
 )
 
-MOST_TOLD: Final = 5
+MAX_COUNTERFACTUALS: Final = 5
 _WITHOUT_CARD = (PaymentMethod.PAYMENT_METHOD_PAYPAL, PaymentMethod.PAYMENT_METHOD_CRYPTO)
-_Settled = Callable[[Transaction], dict[str, Any]]
+_Change = Callable[[Transaction], dict[str, Any]]
 
 
-def _set(**values: Any) -> _Settled:
+def _change(**values: Any) -> _Change:
     return lambda order: values
 
 
-def _by_card(**values: Any) -> _Settled:
+def _card_change(**values: Any) -> _Change:
     return lambda order: {} if order.payment_method in _WITHOUT_CARD else values
 
 
@@ -39,92 +39,100 @@ def _ship_to_billing(order: Transaction) -> dict[str, Any]:
     return {"billing_shipping_match": True} | country
 
 
-_SETTLED: Final[Sequence[tuple[str, _Settled]]] = (
-    ("the phone is verified", _set(phone_verified=True)),
-    ("the mail address is verified", _set(email_verified=True)),
+_CHANGES: Final[Sequence[tuple[str, _Change]]] = (
+    ("the phone is verified", _change(phone_verified=True)),
+    ("the mail address is verified", _change(email_verified=True)),
     (
         "3-D Secure is authenticated",
-        _by_card(three_ds_result=ThreeDsResult.THREE_DS_RESULT_AUTHENTICATED),
+        _card_change(three_ds_result=ThreeDsResult.THREE_DS_RESULT_AUTHENTICATED),
     ),
-    ("the card's code is right", _by_card(cvv_check_result=CvvCheckResult.CVV_CHECK_RESULT_PASS)),
-    ("the card's address matches", _by_card(avs_result=AvsResult.AVS_RESULT_FULL_MATCH)),
+    ("the card's code is right", _card_change(cvv_check_result=CvvCheckResult.CVV_CHECK_RESULT_PASS)),
+    ("the card's address matches", _card_change(avs_result=AvsResult.AVS_RESULT_FULL_MATCH)),
     ("it is shipped to the billing address", _ship_to_billing),
 )
-"""What can be settled after an order came, in words, and what the order would say then."""
+"""What can be settled after an order was placed, in words, and the fields that this would set."""
 
 
 @dataclass(frozen=True)
-class Variant:
-    """An order with other values; `parts` are the numbers of what was settled."""
+class CandidateChange:
+    """An order with changed fields; `parts` are indices into `_CHANGES`."""
 
     order: Transaction
     parts: frozenset[int]
     changes: tuple[pb.FieldChange, ...]
 
 
-def variants(order: Transaction) -> list[Variant]:
-    """The order with one thing settled, then with two: all that differ from it."""
-    possible = [
-        (part, values) for part, (_, settle) in enumerate(_SETTLED) if (values := _changed(order, settle(order)))
+def candidate_changes(order: Transaction) -> list[CandidateChange]:
+    """Return the order with each single change, then with each pair of changes; changes without effect are left out."""
+    applicable = [
+        (part, values)
+        for part, (_, change) in enumerate(_CHANGES)
+        if (values := _differing_values(order, change(order)))
     ]
-    singles: Iterator[Any] = ((one,) for one in possible)
-    return [_variant(order, chosen) for chosen in itertools.chain(singles, itertools.combinations(possible, 2))]
+    singles: Iterator[Any] = ((one,) for one in applicable)
+    return [_apply(order, chosen) for chosen in itertools.chain(singles, itertools.combinations(applicable, 2))]
 
 
-def smallest(
+def smallest_changes(
     policy: Policy,
     answer: pb.ReviewResponse,
-    changed: Sequence[Variant],
+    candidates: Sequence[CandidateChange],
     predictions: Sequence[PredictResponse | None],
     at: int,
 ) -> list[pb.Counterfactual]:
-    """The variants that the policy approves at a moment and of which no part alone is approved; best score first."""
-    enough: list[frozenset[int]] = []
-    told: list[pb.Counterfactual] = []
-    for variant, prediction in zip(changed, predictions, strict=True):
-        if prediction is None or any(parts < variant.parts for parts in enough):
+    """Return the candidates that the policy approves, without those of which a part alone is approved.
+
+    Fewest changes come first, then the best score. `at` is the time in microseconds since 1970. `predictions` are those
+    of the candidates, in the same order.
+    """
+    approved: list[frozenset[int]] = []
+    counterfactuals: list[pb.Counterfactual] = []
+    for candidate, prediction in zip(candidates, predictions, strict=True):
+        if prediction is None or any(parts < candidate.parts for parts in approved):
             continue
         if prediction.legitimacy_score < policy.min_approving_score:
             continue
-        if policy.evaluate(variant.order, prediction, at).decision != pb.DECISION_APPROVE:
+        if policy.evaluate(candidate.order, prediction, at).decision != pb.DECISION_APPROVE:
             continue
-        enough.append(variant.parts)
+        approved.append(candidate.parts)
         score = prediction.legitimacy_score
-        what = " and ".join(_SETTLED[part][0] for part in sorted(variant.parts))
-        told.append(
+        what = " and ".join(_CHANGES[part][0] for part in sorted(candidate.parts))
+        counterfactuals.append(
             pb.Counterfactual(
-                changes=variant.changes,
+                changes=candidate.changes,
                 legitimacy_score=score,
                 sentence=f"approve if {what} ({answer.legitimacy_score:.2f} -> {score:.2f})",
             )
         )
-    sizes = [len(parts) for parts in enough]
-    ranked = sorted(zip(sizes, told, strict=True), key=lambda sized: (sized[0], -sized[1].legitimacy_score))
-    return [counterfactual for _, counterfactual in ranked[:MOST_TOLD]]
+    sizes = [len(parts) for parts in approved]
+    ranked = sorted(zip(sizes, counterfactuals, strict=True), key=lambda sized: (sized[0], -sized[1].legitimacy_score))
+    return [counterfactual for _, counterfactual in ranked[:MAX_COUNTERFACTUALS]]
 
 
-def _changed(order: Transaction, values: dict[str, Any]) -> dict[str, Any]:
-    """Those of the values that the order does not have."""
+def _differing_values(order: Transaction, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that differ from those of the order."""
     return {name: value for name, value in values.items() if not order.HasField(name) or getattr(order, name) != value}
 
 
-def _variant(order: Transaction, chosen: Sequence[tuple[int, dict[str, Any]]]) -> Variant:
+def _apply(order: Transaction, chosen: Sequence[tuple[int, dict[str, Any]]]) -> CandidateChange:
     other = Transaction()
     other.CopyFrom(order)
     changes = []
     for _, values in chosen:
         for name, value in values.items():
-            changes.append(pb.FieldChange(field=name, from_value=_text(order, name), to_value=_written(name, value)))
+            changes.append(
+                pb.FieldChange(field=name, from_value=_current_text(order, name), to_value=_to_text(name, value))
+            )
             setattr(other, name, value)
-    return Variant(other, frozenset(part for part, _ in chosen), tuple(changes))
+    return CandidateChange(other, frozenset(part for part, _ in chosen), tuple(changes))
 
 
-def _text(order: Transaction, name: str) -> str:
-    return _written(name, getattr(order, name)) if order.HasField(name) else ""
+def _current_text(order: Transaction, name: str) -> str:
+    return _to_text(name, getattr(order, name)) if order.HasField(name) else ""
 
 
-def _written(name: str, value: Any) -> str:
-    """A value as files write it."""
+def _to_text(name: str, value: Any) -> str:
+    """Return a value as it is written in CSV files."""
     field = FIELDS[name]
     if field.kind == "enum":
         return field.names.get(value, "")

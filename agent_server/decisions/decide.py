@@ -1,4 +1,4 @@
-"""From an order and its score to the answer."""
+"""Builds the answer for an order from its score and the policy."""
 
 from agent_server.decisions.policy import Policy
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -8,14 +8,14 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def decide(
-    policy: Policy, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, bar: float = 0.0
+    policy: Policy, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, min_cost: float = 0.0
 ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
-    """The answer for an order and its score (None where there is none), without ids, time and revision.
+    """Return the answer for an order and its prediction (None if unscored), and the reason for a case if it needs one.
 
-    `at` is the moment of the decision, in microseconds since 1970: rules may end; `bar` is what a mistake
-    must cost for a person to look, where the score leaves it open. Beside it why a case is needed, where one is.
+    The answer has no ids, time and revision yet. `at` is the time of the decision in microseconds since 1970, because
+    rules may expire. `min_cost` is the expected cost of a mistake from which an uncertain order is sent to review.
     """
-    verdict = policy.evaluate(transaction, prediction, at, bar)
+    verdict = policy.evaluate(transaction, prediction, at, min_cost)
     answer = pb.ReviewResponse(
         transaction_id=transaction.transaction_id,
         decision=verdict.decision,

@@ -1,7 +1,7 @@
-"""The agent's own look at an order: what each group of features says, and what that comes to. Pure.
+"""The agent's analysis of an order: the evidence in each group of features, and a recommendation. Pure.
 
-It reads the model's contributions, so that what it says is what moved the score, and it weighs how many groups point the
-same way, which the score alone does not show.
+It reads the model's contributions, so the evidence is what moved the score. It counts how many groups point the same
+way, which the score alone does not show.
 """
 
 from collections import defaultdict
@@ -18,15 +18,15 @@ GROUPS: Mapping[FeatureGroup, str] = {
     FeatureGroup.FEATURE_GROUP_BEHAVIOUR: "behaviour",
     FeatureGroup.FEATURE_GROUP_NETWORK: "network",
 }
-NEUTRAL = 0.25  # log-odds: less than this moves a probability of one half by six points
-APPROVE_FROM, DENY_UP_TO = 0.6, 0.5  # between the thresholds: where the score itself leans
-_MOST_NAMED = 3
+NEUTRAL = 0.25  # log-odds; moves a probability of 0.5 by six percentage points
+APPROVE_FROM, DENY_UP_TO = 0.6, 0.5  # between the thresholds of the policy: the side to which the score leans
+_MAX_NAMED_REASONS = 3
 
 
-def analyse(prediction: PredictResponse, lack: str = "") -> pb.AgentAnalysis:
-    """Evidence in all five groups, a recommendation, and a summary that names fields and values.
+def analyse(prediction: PredictResponse, missing: str = "") -> pb.AgentAnalysis:
+    """Return evidence in all five groups, a recommendation, and a summary that names fields and values.
 
-    `lack` says what is missing for a decision, where something is: then neither approval nor denial is recommended.
+    `missing` describes the evidence that a decision lacks. If it is not empty, the recommendation is to escalate.
     """
     by_group: dict[FeatureGroup, list[Reason]] = defaultdict(list)
     for reason in prediction.reasons:
@@ -34,14 +34,16 @@ def analyse(prediction: PredictResponse, lack: str = "") -> pb.AgentAnalysis:
     totals = {total.group: total.contribution for total in prediction.explanation.groups}
     evidence = [_evidence(group, name, totals.get(group, 0.0), by_group[group]) for group, name in GROUPS.items()]
     evidence.sort(key=lambda finding: -abs(finding.contribution))
-    recommendation = pb.RECOMMENDATION_ESCALATE if lack else recommend(prediction.legitimacy_score, evidence)
+    recommendation = pb.RECOMMENDATION_ESCALATE if missing else recommend(prediction.legitimacy_score, evidence)
     return pb.AgentAnalysis(
-        recommendation=recommendation, summary=_summary(prediction, evidence, recommendation, lack), evidence=evidence
+        recommendation=recommendation,
+        summary=_summarise(prediction, evidence, recommendation, missing),
+        evidence=evidence,
     )
 
 
 def recommend(score: float, evidence: list[pb.Evidence]) -> pb.Recommendation:
-    """Approve or deny where the score leans that way and no group clearly says otherwise; else let a person decide."""
+    """Return approve or deny if the score leans that way and most clear groups agree (to deny, two); else escalate."""
     against = sum(finding.contribution < -NEUTRAL for finding in evidence)
     favour = sum(finding.contribution > NEUTRAL for finding in evidence)
     if score >= APPROVE_FROM and favour > against:
@@ -54,10 +56,10 @@ def recommend(score: float, evidence: list[pb.Evidence]) -> pb.Recommendation:
 def _evidence(group: FeatureGroup, name: str, total: float, reasons: list[Reason]) -> pb.Evidence:
     if not reasons:
         return pb.Evidence(group=group, contribution=total, finding=f"{name}: nothing is known")
-    side = "speaks for abuse" if total < -NEUTRAL else "speaks for the customer" if total > NEUTRAL else "is neutral"
-    said = "; ".join(_quote(reason) for reason in reasons[:_MOST_NAMED])
+    side = "raises risk" if total < -NEUTRAL else "lowers risk" if total > NEUTRAL else "is neutral"
+    quotes = "; ".join(_quote(reason) for reason in reasons[:_MAX_NAMED_REASONS])
     return pb.Evidence(
-        group=group, contribution=total, finding=f"{name} {side} ({total:+.2f}): {said}", reasons=reasons
+        group=group, contribution=total, finding=f"{name} {side} ({total:+.2f}): {quotes}", reasons=reasons
     )
 
 
@@ -65,15 +67,15 @@ def _quote(reason: Reason) -> str:
     return f"{reason.sentence} [{reason.field} = {reason.value}]"
 
 
-def _summary(
-    prediction: PredictResponse, evidence: list[pb.Evidence], recommendation: pb.Recommendation, lack: str
+def _summarise(
+    prediction: PredictResponse, evidence: list[pb.Evidence], recommendation: pb.Recommendation, missing: str
 ) -> str:
     verdict = {
         pb.RECOMMENDATION_APPROVE: "Recommendation: approve.",
         pb.RECOMMENDATION_DENY: "Recommendation: deny.",
     }.get(
         recommendation,
-        f"Recommendation: let a person decide, {'too little is known' if lack else 'the evidence is mixed'}.",
+        f"Recommendation: let a person decide, {'too little is known' if missing else 'the evidence is mixed'}.",
     )
     by_type = prediction.abuse_type_scores
     likely = likeliest(by_type)

@@ -1,4 +1,4 @@
-"""From an order and its score to a verdict. Pure: both limits are inclusive."""
+"""The policy: makes a verdict from an order and its score. Both thresholds are inclusive. Pure."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from agent_server.conditions.policy_rules import NONE, Rule, Rules
+from agent_server.conditions.policy_rules import NO_MATCHES, Rule, Rules
 from agent_server.decisions.evidence import analyse
 from agent_server.decisions.review_budget import cheaper_mistake
 from agent_server.decisions.urgency import DUE_SECONDS
@@ -16,45 +16,47 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-SAYS_NOTHING = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin", "card_id")
-"""Fields that name the order, or that mean something only beside others: they are no evidence for anybody."""
-INFORMATIVE = tuple(name for name in FIELDS if name not in SAYS_NOTHING)
+UNINFORMATIVE = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin", "card_id")
+"""Identifiers, and fields that only make sense in combination with others: they are no evidence."""
+INFORMATIVE = tuple(name for name in FIELDS if name not in UNINFORMATIVE)
 UNSCORED = "The order could not be scored."
 Unscored = Literal["review", "deny", "error"]
-_MOST_NAMED = 6
+_MAX_NAMED_FIELDS = 6
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the policy makes of an order; `analysis` stands where the score alone did not decide."""
+class PolicyVerdict:
+    """The policy's decision on an order. `analysis` is set if the score alone did not decide."""
 
     decision: pb.Decision
     maker: pb.DecisionMaker
     reasoning: str
     analysis: pb.AgentAnalysis | None = None
     reason: cases.CaseReason = cases.CASE_REASON_UNSPECIFIED
-    """Why a person has to look, where one has to."""
+    """Why the order needs a review, if it does."""
     matched: tuple[pb.MatchedRule, ...] = ()
-    """The rules that matched: the applied one first, then those in the shadow."""
+    """The rules that matched: the applied rule first, then shadow rules."""
     randomised_probability: float | None = None
-    """How probable it was that the order would be let through at random, where it was."""
+    """Probability of a randomised approval, if the order got one."""
     failed: tuple[str, ...] = ()
-    """The rules that could not be evaluated, and so did not match."""
+    """Names of rules that could not be evaluated, and so did not match."""
 
 
 @dataclass(frozen=True)
-class Randomised:
-    """A share of the orders that the score denies is approved, drawn by a keyed hash of their ids: nobody without the key can
-    tell which, and an order that comes again draws the same lot.
+class RandomisedApprovals:
+    """Approvals of a random share of the orders that the score denies.
+
+    A keyed hash of the id selects them: nobody can predict them without the key, and a repeated order gets the same
+    result.
     """
 
     share: float
     up_to: float
-    """Orders of a higher amount are never drawn."""
+    """Maximum amount: orders above it are never selected."""
     key: bytes = field(repr=False)
 
-    def draws(self, order: Transaction) -> bool:
-        """Whether it is let through, if it is to be denied."""
+    def selects(self, order: Transaction) -> bool:
+        """Return whether the order is approved if the score denies it."""
         if not order.HasField("order_amount") or order.order_amount > self.up_to:
             return False
         lot = hmac.digest(self.key, order.transaction_id.encode(), "sha256")[:8]
@@ -63,10 +65,10 @@ class Randomised:
 
 @dataclass(frozen=True)
 class Policy:
-    """Thresholds on the calibrated legitimacy score, how many informative fields they need, and rules that go before.
+    """Thresholds on the calibrated legitimacy score, the informative fields they need, and rules, which come first.
 
-    `agent_decides` lets the agent close clear cases between the thresholds itself. `unscored` says what becomes of an order
-    that cannot be scored; only a rule ever approves it. `content` tells all that `version` does not: rules and lists.
+    `agent_decides` lets the agent decide clear orders between the thresholds. `unscored` is the decision on an order
+    without a score; only a rule can approve one. `content` is a digest of the policy file and its lists.
     """
 
     approve_from: float
@@ -76,17 +78,17 @@ class Policy:
     unscored: Unscored = "review"
     rules: Rules | None = None
     content: str = ""
-    randomised: Randomised | None = None
+    randomised: RandomisedApprovals | None = None
     randomising_key: bytes = field(default=b"", repr=False)
-    """What draws the lots where a file asks for randomised approvals."""
+    """Key for randomised approvals, if the policy file asks for them."""
     due_seconds: float = DUE_SECONDS
-    """So long a case may wait."""
-    two_from: float | None = None
-    """From this amount on an order needs two reviewers who agree; None for never."""
+    """Time within which a case should be resolved, in seconds."""
+    two_reviewers_from: float | None = None
+    """Amount from which an order needs two reviewers who agree; None for never."""
     reviews_a_day: int = 0
-    """So many orders may go to people in 24 hours; 0 for any number."""
+    """Review budget: maximum number of reviews in 24 hours; 0 for no limit."""
     named_reviewers: bool = True
-    """Whether reviewers have names, so that two can be told apart."""
+    """Whether reviewers have names, so that two of them can be distinguished."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
@@ -94,14 +96,14 @@ class Policy:
 
     @cached_property
     def version(self) -> str:
-        """A name that tells the whole policy."""
+        """Readable name that contains all settings of the policy."""
         parts = [f"approve>={self.approve_from:g}", f"deny<={self.deny_up_to:g}"]
         parts += [f"evidence>={self.minimum_evidence}"] if self.minimum_evidence else []
         parts += ["agent"] if self.agent_decides else []
         parts += [f"unscored={self.unscored}"] if self.unscored != "review" else []
         parts += [f"randomised={self.randomised.share:g}"] if self.randomised else []
         parts += [f"due={self.due_seconds:g}s"] if self.due_seconds != DUE_SECONDS else []
-        parts += [f"two>={self.two_from:g}"] if self.two_from is not None else []
+        parts += [f"two>={self.two_reviewers_from:g}"] if self.two_reviewers_from is not None else []
         parts += [f"reviews={self.reviews_a_day}/d"] if self.reviews_a_day else []
         if self.rules is not None and self.rules.rules:
             parts += [f"rules={len(self.rules.rules)}@{hashlib.sha256(self.content.encode()).hexdigest()[:12]}"]
@@ -109,7 +111,7 @@ class Policy:
 
     @cached_property
     def min_approving_score(self) -> float:
-        """The lowest score that any order could be approved with."""
+        """The lowest score with which an order could be approved."""
         rules = self.rules.rules if self.rules is not None else ()
         if any(rule.effect == pb.RULE_EFFECT_APPROVE and not rule.shadow for rule in rules):
             return 0.0
@@ -117,77 +119,82 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the whole policy, in hex."""
+        """SHA-256 of the whole policy, as hex."""
         content = f"{self.version}\n{self.content}" if self.content else self.version
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def needs_two(self, transaction: Transaction) -> bool:
-        """Whether two reviewers have to agree on an order; one of unknown amount may be of any."""
-        return self.two_from is not None and (
-            not transaction.HasField("order_amount") or transaction.order_amount >= self.two_from
+    def needs_two_reviewers(self, transaction: Transaction) -> bool:
+        """Return whether two reviewers have to agree on an order. An unknown amount counts as large."""
+        return self.two_reviewers_from is not None and (
+            not transaction.HasField("order_amount") or transaction.order_amount >= self.two_reviewers_from
         )
 
-    def is_open(self, transaction: Transaction, prediction: PredictResponse) -> bool:
-        """Whether the score lies between the thresholds, at an order of known amount of which enough is known."""
+    def is_uncertain(self, transaction: Transaction, prediction: PredictResponse) -> bool:
+        """Return whether the score lies between the thresholds, and the amount and enough other fields are known."""
         between = self.deny_up_to < prediction.legitimacy_score < self.approve_from
-        return between and transaction.HasField("order_amount") and not self._lack(transaction)
+        return between and transaction.HasField("order_amount") and not self._missing_evidence(transaction)
 
     def evaluate(
-        self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, bar: float = 0.0
-    ) -> Verdict:
-        """Approve, deny, or review, at a moment in microseconds since 1970.
+        self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, min_cost: float = 0.0
+    ) -> PolicyVerdict:
+        """Return the verdict on an order at time `at`, in microseconds since 1970.
 
-        Where the score alone would have a person decide, a mistake must cost `bar` on average; else the cheaper side is taken.
+        The first rule that matches decides, or sets the thresholds. Otherwise the score decides; but if too few
+        informative fields are known, it neither approves nor denies, whatever the thresholds. Without a prediction,
+        `unscored` decides.
 
-        The first rule that matches decides, or sets the thresholds. Else the score does; an order of which too little is known
-        is neither approved nor denied by it, whatever the thresholds: silence is no evidence. Without a prediction a person
-        decides, or `unscored` says otherwise.
+        An order that is uncertain by its score is reviewed only if a mistake costs at least `min_cost` on average;
+        otherwise the cheaper decision is made.
         """
-        matched = self.rules.match(transaction, prediction, at) if self.rules is not None else NONE
-        rule = matched.applied
+        matches = self.rules.match(transaction, prediction, at) if self.rules is not None else NO_MATCHES
+        rule = matches.applied
         if rule is None:
-            verdict = self._by_score(transaction, prediction, self.approve_from, self.deny_up_to)
-            if bar > 0 and verdict.reason == cases.CASE_REASON_UNCERTAIN and prediction is not None:
-                verdict = self._auto_decide(transaction, prediction, bar) or verdict
+            verdict = self._verdict_by_score(transaction, prediction, self.approve_from, self.deny_up_to)
+            if min_cost > 0 and verdict.reason == cases.CASE_REASON_UNCERTAIN and prediction is not None:
+                verdict = self._auto_decide(transaction, prediction, min_cost) or verdict
         elif rule.thresholds is None:
-            verdict = _ruled(rule, prediction)
+            verdict = _verdict_by_rule(rule, prediction)
         else:
-            verdict = self._by_score(transaction, prediction, *rule.thresholds)
-            said = f"{verdict.reasoning} Thresholds by the rule {rule.name}: {rule.reason}"
-            verdict = replace(verdict, reasoning=said)
+            verdict = self._verdict_by_score(transaction, prediction, *rule.thresholds)
+            reasoning = f"{verdict.reasoning} Thresholds by the rule {rule.name}: {rule.reason}"
+            verdict = replace(verdict, reasoning=reasoning)
         by_score = verdict.decision == pb.DECISION_DENY and verdict.maker != pb.DECISION_MAKER_POLICY
-        if by_score and self.randomised is not None and self.randomised.draws(transaction):
-            said = f"{verdict.reasoning} It is let through at random, to learn what becomes of such orders."
-            verdict = Verdict(
-                pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY, said, randomised_probability=self.randomised.share
+        if by_score and self.randomised is not None and self.randomised.selects(transaction):
+            reasoning = f"{verdict.reasoning} It is let through at random, to learn what becomes of such orders."
+            verdict = PolicyVerdict(
+                pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY, reasoning, randomised_probability=self.randomised.share
             )
-        if not matched.told and not matched.failed:
+        if not matches.matched and not matches.failed:
             return verdict
-        return replace(verdict, matched=matched.told, failed=matched.failed)
+        return replace(verdict, matched=matches.matched, failed=matches.failed)
 
-    def _auto_decide(self, transaction: Transaction, prediction: PredictResponse, bar: float) -> Verdict | None:
-        """The verdict on an order that the budget of reviews has no place for; None where it is worth one."""
+    def _auto_decide(
+        self, transaction: Transaction, prediction: PredictResponse, min_cost: float
+    ) -> PolicyVerdict | None:
+        """Return the cheaper decision if a mistake costs less than `min_cost`; None if the order is worth a review."""
         decision, cost = cheaper_mistake(transaction, prediction.legitimacy_score)
-        if cost >= bar:
+        if cost >= min_cost:
             return None
         word = "approved" if decision == pb.DECISION_APPROVE else "denied"
         budget = f"{self.reviews_a_day:,} review{'' if self.reviews_a_day == 1 else 's'} a day"
-        said = (
-            f"Legitimacy {prediction.legitimacy_score:.3f} lies between {self.deny_up_to:g} and {self.approve_from:g}, but of "
-            f"the budget of {budget} little is left, for orders at which a mistake costs more than the {cost:.2f} that it "
-            f"costs here: it is {word}, the cheaper side."
+        reasoning = (
+            f"Legitimacy {prediction.legitimacy_score:.3f} lies between {self.deny_up_to:g} and {self.approve_from:g}, but "
+            f"little is left of the budget of {budget}. It is reserved for orders where a mistake costs more than {cost:.2f}, "
+            f"the expected cost for this one. The order is {word}, which is cheaper."
         )
-        return Verdict(decision, pb.DECISION_MAKER_POLICY, said)
+        return PolicyVerdict(decision, pb.DECISION_MAKER_POLICY, reasoning)
 
-    def _by_score(
+    def _verdict_by_score(
         self, transaction: Transaction, prediction: PredictResponse | None, approve_from: float, deny_up_to: float
-    ) -> Verdict:
+    ) -> PolicyVerdict:
         if prediction is None:
             if self.unscored == "deny":
-                return Verdict(pb.DECISION_DENY, pb.DECISION_MAKER_POLICY, f"{UNSCORED} The policy denies such orders.")
-            said, reason = f"{UNSCORED} A person has to decide.", cases.CASE_REASON_UNSCORED
-            return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, said, reason=reason)
-        score, lack = prediction.legitimacy_score, self._lack(transaction)
+                return PolicyVerdict(
+                    pb.DECISION_DENY, pb.DECISION_MAKER_POLICY, f"{UNSCORED} The policy denies such orders."
+                )
+            reasoning, reason = f"{UNSCORED} A person has to decide.", cases.CASE_REASON_UNSCORED
+            return PolicyVerdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED, reasoning, reason=reason)
+        score, missing = prediction.legitimacy_score, self._missing_evidence(transaction)
         if score <= deny_up_to:
             where = f"Legitimacy {score:.3f} is at or below the denial threshold {deny_up_to:g}"
             clear = pb.DECISION_DENY
@@ -197,49 +204,51 @@ class Policy:
         else:
             where = f"Legitimacy {score:.3f} lies between {deny_up_to:g} and {approve_from:g}"
             clear = pb.DECISION_UNSPECIFIED
-        if clear and not lack:
-            return Verdict(clear, pb.DECISION_MAKER_ML_MODEL, f"{where}.")
-        if lack:
-            where += f", {'but' if clear else 'and'} {lack}"
-        analysis = analyse(prediction, lack)
-        review = Verdict(
+        if clear and not missing:
+            return PolicyVerdict(clear, pb.DECISION_MAKER_ML_MODEL, f"{where}.")
+        if missing:
+            where += f", {'but' if clear else 'and'} {missing}"
+        analysis = analyse(prediction, missing)
+        review = PolicyVerdict(
             pb.DECISION_REVIEW,
             pb.DECISION_MAKER_REVIEW_REQUIRED,
             f"{where}. A person has to decide. {analysis.summary}",
             analysis,
-            cases.CASE_REASON_LITTLE_KNOWN if lack else cases.CASE_REASON_UNCERTAIN,
+            cases.CASE_REASON_LITTLE_KNOWN if missing else cases.CASE_REASON_UNCERTAIN,
         )
-        chosen = _AGENTS.get(analysis.recommendation) if self.agent_decides else None
+        chosen = _AGENT_DECISIONS.get(analysis.recommendation) if self.agent_decides else None
         if chosen is None:
             return review
-        said = f"{where}. The agent decided. {analysis.summary}"
-        return replace(review, decision=chosen, maker=pb.DECISION_MAKER_AGENT, reasoning=said)
+        reasoning = f"{where}. The agent decided. {analysis.summary}"
+        return replace(review, decision=chosen, maker=pb.DECISION_MAKER_AGENT, reasoning=reasoning)
 
-    def _lack(self, transaction: Transaction) -> str:
-        """What is missing for a decision by score, in words; empty where nothing is."""
+    def _missing_evidence(self, transaction: Transaction) -> str:
+        """Describe the evidence that a decision by score lacks; return an empty text if there is enough."""
         missing = [name for name in INFORMATIVE if not transaction.HasField(name)]
         known = len(INFORMATIVE) - len(missing)
         if known >= self.minimum_evidence:
             return ""
         fields = "informative field is" if known == 1 else "informative fields are"
-        named = ", ".join(missing[:_MOST_NAMED]) + (", …" if len(missing) > _MOST_NAMED else "")
+        named = ", ".join(missing[:_MAX_NAMED_FIELDS]) + (", …" if len(missing) > _MAX_NAMED_FIELDS else "")
         return f"only {known} {fields} known and a decision by score needs {self.minimum_evidence}: missing are {named}"
 
 
-def _ruled(rule: Rule, prediction: PredictResponse | None) -> Verdict:
-    """What a rule decides, whatever the score."""
-    said = f"The rule {rule.name} of the policy {_WORDS[rule.effect]}: {rule.reason}"
+def _verdict_by_rule(rule: Rule, prediction: PredictResponse | None) -> PolicyVerdict:
+    """Return the verdict of a rule, independent of the score."""
+    reasoning = f"The rule {rule.name} of the policy {_EFFECT_TEXTS[rule.effect]}: {rule.reason}"
     if rule.effect != pb.RULE_EFFECT_REVIEW:
-        return Verdict(_DECISIONS[rule.effect], pb.DECISION_MAKER_POLICY, said)
+        return PolicyVerdict(_DECISIONS[rule.effect], pb.DECISION_MAKER_POLICY, reasoning)
     analysis = analyse(prediction) if prediction is not None else None
     summary = f" {analysis.summary}" if analysis else ""
-    return Verdict(pb.DECISION_REVIEW, pb.DECISION_MAKER_POLICY, said + summary, analysis, cases.CASE_REASON_RULE)
+    return PolicyVerdict(
+        pb.DECISION_REVIEW, pb.DECISION_MAKER_POLICY, reasoning + summary, analysis, cases.CASE_REASON_RULE
+    )
 
 
 _DECISIONS = {pb.RULE_EFFECT_APPROVE: pb.DECISION_APPROVE, pb.RULE_EFFECT_DENY: pb.DECISION_DENY}
-_WORDS = {
+_EFFECT_TEXTS = {
     pb.RULE_EFFECT_APPROVE: "approves the order",
     pb.RULE_EFFECT_DENY: "denies the order",
-    pb.RULE_EFFECT_REVIEW: "has a person look at the order",
+    pb.RULE_EFFECT_REVIEW: "sends the order to review",
 }
-_AGENTS = {pb.RECOMMENDATION_APPROVE: pb.DECISION_APPROVE, pb.RECOMMENDATION_DENY: pb.DECISION_DENY}
+_AGENT_DECISIONS = {pb.RECOMMENDATION_APPROVE: pb.DECISION_APPROVE, pb.RECOMMENDATION_DENY: pb.DECISION_DENY}

@@ -1,1 +1,1 @@
-"""What comes back: labels, outcomes, and how well reviewers review."""
+"""Feedback on decisions: labels, outcomes, golden cases, and the quality of reviewers."""

@@ -1,7 +1,8 @@
-"""How well people agree, and how often they err, with intervals. Pure.
+"""Statistics of agreement and error rates, with 95 % intervals. Pure.
 
-Cohen, J. (1960), A coefficient of agreement for nominal scales; its large-sample variance by Fleiss, J. L., Cohen, J. and
-Everitt, B. S. (1969), Large sample standard errors of kappa and weighted kappa. Wilson, E. B. (1927) for shares.
+Cohen, J. (1960), A coefficient of agreement for nominal scales; its large-sample variance by Fleiss, J. L., Cohen, J.
+and Everitt, B. S. (1969), Large sample standard errors of kappa and weighted kappa. Wilson, E. B. (1927) for
+proportions.
 """
 
 import math
@@ -23,9 +24,9 @@ class Interval:
 
 
 def kappa(pairs: Iterable[tuple[Hashable, Hashable]] | Mapping[tuple[Any, Any], int]) -> Interval | None:
-    """Cohen's kappa of two judgements each, or of counts of them; None where chance alone would have them agree.
+    """Return Cohen's kappa of pairs of judgements, or of counts of pairs.
 
-    So it is where all say the same.
+    Return None if agreement by chance is certain, which is the case if all judgements are the same.
     """
     counts = Counter(pairs)
     count = counts.total()
@@ -53,8 +54,8 @@ def kappa(pairs: Iterable[tuple[Hashable, Hashable]] | Mapping[tuple[Any, Any], 
     return Interval(value, max(-1.0, value - half), min(1.0, value + half))
 
 
-def share(part: int, whole: int) -> Interval:
-    """A share with Wilson's interval; 0 to 1 where nothing is known."""
+def wilson_interval(part: int, whole: int) -> Interval:
+    """Return a proportion with Wilson's interval; 0 to 1 if `whole` is 0."""
     if not whole:
         return Interval(0.0, 0.0, 1.0)
     value, square = part / whole, _Z**2
@@ -63,8 +64,8 @@ def share(part: int, whole: int) -> Interval:
     return Interval(value, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def chance_of_more(part: int, whole: int, others_part: int, others_whole: int) -> float:
-    """How likely so many or more of them fall to one by chance, if all err alike: Fisher's exact test, one-sided."""
+def fisher_p_value(part: int, whole: int, others_part: int, others_whole: int) -> float:
+    """Return the probability of at least `part` errors by chance if all err alike: Fisher's exact test, one-sided."""
     wrong, everything = part + others_part, whole + others_whole
     ways = sum(
         math.comb(whole, count) * math.comb(others_whole, wrong - count)

@@ -1,7 +1,7 @@
-"""Golden cases: orders with a known answer that go to reviewers among the others, so that reviewing is measured against truth.
+"""Golden cases: orders with a known label that are mixed into the queue, to measure reviewers against the truth.
 
-They are scored and decided as any order, and kept as decisions of a kind of their own, which no label, test of a policy or list
-of an auditor takes for an order of the shop.
+They are scored and decided like any order, and recorded as decisions of their own kind, which labels, policy tests and
+lists for auditors leave out.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ from runtime.files import MIB, check_file
 from runtime.rpc.call import new_id
 from runtime.telemetry.logging import get_logger
 
-TRIED = 64
-"""So many golden orders are scored to find one that the policy gives to people."""
-MOST_BYTES = 256 * MIB
-_MOST_WAITING, _MOST_ORDERS, _MOST_DRAWS = 100, 10_000, 100
+MAX_TRIED = 64
+"""Number of golden orders that are scored to find one that the policy sends to review."""
+MAX_BYTES = 256 * MIB
+_MAX_QUEUED, _MAX_ORDERS, _MAX_DRAWS = 100, 10_000, 100
 _log = get_logger()
 
 
@@ -47,58 +47,58 @@ class GoldenOrder:
 
 
 def read_golden(path: Path) -> list[GoldenOrder]:
-    """Labelled orders of a file, CSV or Parquet, at most 10,000. Raises LedgerError where it cannot be read."""
-    from contract.messages import messages  # with Arrow, which an agent without golden orders never needs
+    """Return the labelled orders of a CSV or Parquet file, at most 10,000. Raises LedgerError if it cannot be read."""
+    from contract.messages import messages  # imports Arrow, which only golden orders need
     from contract.tables import TableError, read_table
 
     try:
-        check_file(path, MOST_BYTES)
-        table = read_table(path).slice(0, _MOST_ORDERS)
+        check_file(path, MAX_BYTES)
+        table = read_table(path).slice(0, _MAX_ORDERS)
     except OSError as error:
         raise LedgerError(
-            f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} cannot be read: {error.strerror}"
+            f"golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} cannot be read: {error.strerror}"
         ) from error
     except TableError as error:
-        raise LedgerError(f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) cannot be read: {error}") from error
+        raise LedgerError(f"golden orders (VOUCH_AGENT_GOLDEN_ORDERS) cannot be read: {error}") from error
     if "is_abuse" not in table.column_names:
-        raise LedgerError(f"the golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} need the column is_abuse")
+        raise LedgerError(f"golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} have no column is_abuse")
     verdicts = {True: pb.DECISION_DENY, False: pb.DECISION_APPROVE}
     pairs = zip(messages(table), table["is_abuse"].to_pylist(), strict=True)
     return [GoldenOrder(order, verdicts[label]) for order, label in pairs if label is not None]
 
 
 class RecordGolden:
-    """Keeps the decision on a golden order under ids that nothing in the ledger has. Gives whether there were such.
+    """Write that records the decision on a golden order under unused ids. Returns False if it found no unused ids.
 
-    Nothing is kept where the order that it is like was erased meanwhile: nobody would erase the copy.
+    Records nothing if the template, the order that it resembles, was erased meanwhile: nobody would erase the copy.
 
-    They are drawn where they are checked: in the one order of writes, so that no order can take one in between. One that comes
-    later with the same id takes the golden one's place (`withdraw_golden`).
+    Ids are drawn and checked in the same transaction, so no order can take one in between. A later order of the shop
+    with the same id replaces the golden one (`withdraw_golden`).
     """
 
     def __init__(
-        self, order: Transaction, like: Transaction, people: Sequence[str], answer: pb.ReviewResponse, asked: DecisionContext,
-        opening: NewCase, chance: random.Random,
+        self, order: Transaction, template: Transaction, accounts: Sequence[str], answer: pb.ReviewResponse,
+        context: DecisionContext, new_case: NewCase, rng: random.Random,
     ) -> None:  # fmt: skip
-        """`people` are the accounts whose orders this is a copy of: it is erased with each of them."""
-        self._order, self._like, self._people = order, like, people
-        self._answer, self._asked, self._opening, self._chance = answer, asked, opening, chance
+        """`accounts` are those whose orders this copies: it is erased with each of them."""
+        self._order, self._template, self._accounts = order, template, accounts
+        self._answer, self._context, self._new_case, self._rng = answer, context, new_case, rng
 
     def __call__(self, tx: LedgerTransaction) -> bool:
-        """Keep it."""
-        if not tx.revisions(self._like.transaction_id):
+        """Record the decision."""
+        if not tx.revisions(self._template.transaction_id):
             return True
-        for _ in range(_MOST_DRAWS):
+        for _ in range(_MAX_DRAWS):
             if self._is_unused(tx):
                 break
-            draw_ids(self._order, self._like, self._chance)
+            draw_ids(self._order, self._template, self._rng)
         else:
             return False
         self._answer.transaction_id = self._order.transaction_id
-        RecordDecision(self._order, self._answer, self._asked, self._opening)(tx)
-        (kept,) = tx.revisions(self._order.transaction_id, Kind.GOLDEN)
-        people = digests(tx.history.key, {name: name for name in self._people})
-        record_origin(tx, kept.sequence, (person for person in people.values() if person is not None))
+        RecordDecision(self._order, self._answer, self._context, self._new_case)(tx)
+        (recorded,) = tx.revisions(self._order.transaction_id, Kind.GOLDEN)
+        accounts = digests(tx.history.key, {name: name for name in self._accounts})
+        record_origin(tx, recorded.sequence, (person for person in accounts.values() if person is not None))
         return True
 
     def _is_unused(self, tx: LedgerTransaction) -> bool:
@@ -109,40 +109,39 @@ class RecordGolden:
 
 
 class GoldenCases:
-    """Opens golden cases beside a share of the others."""
+    """Opens golden cases in proportion to the other cases."""
 
     def __init__(
         self, ledger: Ledger, scoring: ScoringClient, current: CurrentPolicy, orders: Sequence[GoldenOrder], share: float,
-        chance: random.Random | None = None,
+        rng: random.Random | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._scoring, self._current = ledger, scoring, current
         self._orders, self._share = orders, share
-        self._chance = chance or random.SystemRandom()
-        self._waiting: asyncio.Queue[tuple[Transaction, str, tuple[str, ...]]] = asyncio.Queue(_MOST_WAITING)
+        self._rng = rng or random.SystemRandom()
+        self._queue: asyncio.Queue[tuple[Transaction, str, tuple[str, ...]]] = asyncio.Queue(_MAX_QUEUED)
 
     def maybe_inject(self, order: Transaction, caller: str, completed: tuple[str, ...] = ()) -> None:
-        """A case was opened on an order of the shop, in which memory had filled in some fields: perhaps a golden one is opened
-        beside it, soon.
-        """
-        if self._orders and self._chance.random() < self._share and not self._waiting.full():
-            self._waiting.put_nowait((order, caller, completed))
+        """Draw whether to open a golden case after a case was opened. `completed` are fields completed from history."""
+        if self._orders and self._rng.random() < self._share and not self._queue.full():
+            self._queue.put_nowait((order, caller, completed))
 
     async def run(self) -> None:
-        """Open those that were drawn."""
+        """Open the golden cases that were drawn."""
         while True:
-            order, caller, completed = await self._waiting.get()
+            order, caller, completed = await self._queue.get()
             try:
-                if not await self.open_like(order, caller, completed):
-                    _log.warning("no golden order goes to people by this policy", tried=TRIED)
+                if not await self.open_similar(order, caller, completed):
+                    _log.warning("no golden order is sent to review by this policy", tried=MAX_TRIED)
             except (Unavailable, Overloaded):
-                continue  # the next one may find scorer and ledger there
+                continue  # scorer and ledger may be available for the next one
 
-    async def open_like(self, like: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:
-        """Open a golden case that looks like one on the order `like`; False where no golden order goes to people, or all ids of
-        the shop's kind are taken.
+    async def open_similar(self, template: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:
+        """Open a golden case that resembles `template`.
+
+        Return False if the policy sends no golden order to review, or if all drawn ids are in use.
         """
-        chosen = self._chance.sample(self._orders, min(TRIED, len(self._orders)))
-        orders = [make_indistinguishable(golden.order, like, self._chance) for golden in chosen]
+        chosen = self._rng.sample(self._orders, min(MAX_TRIED, len(self._orders)))
+        orders = [make_indistinguishable(golden.order, template, self._rng) for golden in chosen]
         predictions = await self._scoring.predict_many(orders)
         policy, at = self._current.policy, now()
         for golden, order, prediction in zip(chosen, orders, predictions, strict=True):
@@ -153,17 +152,17 @@ class GoldenCases:
                 continue
             answer.decision_id = new_id()
             answer.decided_at.CopyFrom(at)
-            there = [name for name in completed if order.HasField(name)]
-            answer.completed_fields.extend(to_proto({name: getattr(order, name) for name in there}))
-            for name in there:  # as if the shop had left them out here too
+            present = [name for name in completed if order.HasField(name)]
+            answer.completed_fields.extend(to_proto({name: getattr(order, name) for name in present}))
+            for name in present:  # as if the shop had not sent them
                 order.ClearField(name)
-            opening = NewCase(new_id(), reason, policy.due_seconds, golden=golden.verdict)
-            asked = DecisionContext(caller, new_id(), policy.digest)
-            people = (like.user_id, golden.order.user_id)
-            kept = await self._ledger.write(RecordGolden(order, like, people, answer, asked, opening, self._chance))
-            if not kept:
-                _log.warning(
-                    "no golden case opened: every id of the shop's kind that was drawn is taken", drawn=_MOST_DRAWS
-                )
-            return kept
+            new_case = NewCase(new_id(), reason, policy.due_seconds, golden=golden.verdict)
+            context = DecisionContext(caller, new_id(), policy.digest)
+            accounts = (template.user_id, golden.order.user_id)
+            recorded = await self._ledger.write(
+                RecordGolden(order, template, accounts, answer, context, new_case, self._rng)
+            )
+            if not recorded:
+                _log.warning("no golden case opened; all drawn ids are in use", drawn=_MAX_DRAWS)
+            return recorded
         return False

@@ -1,6 +1,6 @@
-"""A golden order that looks like the shop's own: its kind of ids, its time, its currency, and only fields that the shop sends.
+"""Makes a golden order resemble an order of the shop: id formats, time, currency, and only fields that the shop sends.
 
-Nothing of a real order's ids is in it: digits and letters are drawn anew. Only words that shops number their things with stay.
+Digits and letters of ids are drawn at random, so nothing of a real order's ids remains. Only common prefixes stay.
 Pure.
 """
 
@@ -18,90 +18,90 @@ _WORDS: Final = re.compile(
     r"acct|account|member|client|guest|buyer|dev|device|fp|web|ios|android|app|card|tok|token|pm",
     re.IGNORECASE,
 )
-"""Words in front of numbers. A name cannot be told from any other word, so that no others stay."""
+"""Common id prefixes, which are not replaced. All other words are, because they may be names of people."""
 _HEX = re.compile(r"[0-9a-f-]*\d[0-9a-f-]*", re.ASCII)
 _RUN = re.compile(r"[^\W_]+", re.UNICODE)
 _INITIAL = re.compile(r"[a-z][_-]?\d", re.ASCII | re.IGNORECASE)
-_MARKS: Final = frozenset(string.punctuation + " ")
+_SEPARATORS: Final = frozenset(string.punctuation + " ")
 _HOSTS: Final = ("com", "net", "org")
 _CONSONANTS, _VOWELS = "bcdfghjklmnpqrstvwxyz", "aeiou"
-_LEAST_DRAWN, _LEAST_NAME = 4, 3
-_MOST_APART_SECONDS = 600
+_MIN_DRAWN, _MIN_NAME = 4, 3
+_MAX_SHIFT_SECONDS = 600
 
 
-def make_indistinguishable(golden: Transaction, like: Transaction, chance: random.Random) -> Transaction:
-    """Return the golden order as the shop would have sent it about when it sent `like`."""
+def make_indistinguishable(golden: Transaction, template: Transaction, rng: random.Random) -> Transaction:
+    """Return the golden order as the shop would have sent it at about the time of `template`."""
     order = Transaction()
     order.CopyFrom(golden)
     for name in FIELDS:
-        if name not in REQUIRED and not like.HasField(name):
+        if name not in REQUIRED and not template.HasField(name):
             order.ClearField(name)
-    draw_ids(order, like, chance)
-    moved = like.timestamp.seconds - chance.randrange(_MOST_APART_SECONDS) - golden.timestamp.seconds
-    order.timestamp.seconds += moved
+    draw_ids(order, template, rng)
+    shift = template.timestamp.seconds - rng.randrange(_MAX_SHIFT_SECONDS) - golden.timestamp.seconds
+    order.timestamp.seconds += shift
     if order.HasField("account_created_date"):
-        order.account_created_date.seconds += moved
+        order.account_created_date.seconds += shift
     if order.HasField("currency"):
-        order.currency = like.currency
+        order.currency = template.currency
     order.extra_texts.clear()
     order.extra_numbers.clear()
     return order
 
 
-def draw_ids(order: Transaction, like: Transaction, chance: random.Random) -> None:
-    """Give an order new ids of the kind that `like` has."""
+def draw_ids(order: Transaction, template: Transaction, rng: random.Random) -> None:
+    """Give an order new random ids in the format of those of `template`."""
     for name in IDS:
-        if getattr(like, name):
-            setattr(order, name, like_this(getattr(like, name), chance))
+        if getattr(template, name):
+            setattr(order, name, similar_text(getattr(template, name), rng))
 
 
-def like_this(text: str, chance: random.Random) -> str:
-    """Return another text of the same kind: digits for digits, letters for letters, names for names; marks and _WORDS stay."""
+def similar_text(text: str, rng: random.Random) -> str:
+    """Return a random text of the same format: new digits, letters and names; separators and _WORDS stay."""
     if _HEX.fullmatch(text) and any(letter.isalpha() for letter in text):
-        return "".join(letter if letter == "-" else chance.choice("0123456789abcdef") for letter in text)
-    made, drawn, last = "", 0, 0
+        return "".join(letter if letter == "-" else rng.choice("0123456789abcdef") for letter in text)
+    result, drawn, last = "", 0, 0
     for run in _RUN.finditer(text):
-        new = _run_like(text, run, chance)
-        made += _marks(text[last : run.start()], chance) + new
-        drawn += sum(letter not in _MARKS for letter in new) if new != run[0] else 0
+        new = _similar_run(text, run, rng)
+        result += _similar_separators(text[last : run.start()], rng) + new
+        drawn += sum(letter not in _SEPARATORS for letter in new) if new != run[0] else 0
         last = run.end()
-    made += _marks(text[last:], chance)
-    return made if drawn >= _LEAST_DRAWN else made + "".join(_digit(chance) for _ in range(_LEAST_DRAWN))
+    result += _similar_separators(text[last:], rng)
+    return result if drawn >= _MIN_DRAWN else result + "".join(_digit(rng) for _ in range(_MIN_DRAWN))
 
 
-def _run_like(text: str, run: re.Match[str], chance: random.Random) -> str:
-    """Draw a run of letters and digits anew."""
+def _similar_run(text: str, run: re.Match[str], rng: random.Random) -> str:
+    """Return a random run of letters and digits in the format of `run`; a common prefix stays."""
     word = re.match(r"[A-Za-z]*", run[0])
-    kept = word[0] if word else ""
-    if not _WORDS.fullmatch(kept) and not (run.start() == 0 and _INITIAL.match(text)):
-        kept = ""
-    if kept and (run[0] == kept or run[0][len(kept) :].isdecimal()):
-        return kept + "".join(_digit(chance) for _ in run[0][len(kept) :])
+    prefix = word[0] if word else ""
+    if not _WORDS.fullmatch(prefix) and not (run.start() == 0 and _INITIAL.match(text)):
+        prefix = ""
+    if prefix and (run[0] == prefix or run[0][len(prefix) :].isdecimal()):
+        return prefix + "".join(_digit(rng) for _ in run[0][len(prefix) :])
     name = run[0]
     if "@" in text[: run.start()] and text[run.start() - 1] == "." and not _RUN.search(text, run.end()):
-        return chance.choice(_HOSTS)
-    if name.isalpha() and len(name) >= _LEAST_NAME and (name[1:].islower() or name.isupper()):
-        return _name_like(name, chance)
-    return "".join(_letter_like(letter, chance) for letter in name)
+        return rng.choice(_HOSTS)
+    if name.isalpha() and len(name) >= _MIN_NAME and (name[1:].islower() or name.isupper()):
+        return _similar_name(name, rng)
+    return "".join(_similar_letter(letter, rng) for letter in name)
 
 
-def _name_like(name: str, chance: random.Random) -> str:
-    """Draw something that can be spoken, in the case of `name`."""
-    first = chance.randrange(2)
-    made = "".join(chance.choice((_CONSONANTS, _VOWELS)[(first + place) % 2]) for place in range(len(name)))
-    return "".join(new.upper() if old.isupper() else new for new, old in zip(made, name, strict=True))
+def _similar_name(name: str, rng: random.Random) -> str:
+    """Return a pronounceable random name with the length and upper and lower case of `name`."""
+    first = rng.randrange(2)
+    result = "".join(rng.choice((_CONSONANTS, _VOWELS)[(first + place) % 2]) for place in range(len(name)))
+    return "".join(new.upper() if old.isupper() else new for new, old in zip(result, name, strict=True))
 
 
-def _letter_like(letter: str, chance: random.Random) -> str:
+def _similar_letter(letter: str, rng: random.Random) -> str:
     if letter.isdigit():
-        return _digit(chance)
-    return chance.choice(string.ascii_uppercase if letter.isupper() else string.ascii_lowercase)
+        return _digit(rng)
+    return rng.choice(string.ascii_uppercase if letter.isupper() else string.ascii_lowercase)
 
 
-def _marks(text: str, chance: random.Random) -> str:
-    """Keep what separates; anything else is no letter or digit, but may be a part of one."""
-    return "".join(letter if letter in _MARKS else _letter_like(letter, chance) for letter in text)
+def _similar_separators(text: str, rng: random.Random) -> str:
+    """Keep separators and replace all else: a character that is no letter or digit may be part of one."""
+    return "".join(letter if letter in _SEPARATORS else _similar_letter(letter, rng) for letter in text)
 
 
-def _digit(chance: random.Random) -> str:
-    return chance.choice(string.digits)
+def _digit(rng: random.Random) -> str:
+    return rng.choice(string.digits)

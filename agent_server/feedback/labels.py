@@ -1,4 +1,4 @@
-"""Labels out of the ledger: verdicts of people and outcomes of orders, the latest word on each order."""
+"""Labels from the ledger: the latest statement on each order, from reviewers' verdicts and reported outcomes."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,28 +19,26 @@ from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
 VERDICT = "verdict"
-"""The source of a label that a reviewer gave."""
+"""Source of a label from a reviewer's verdict."""
 SILENCE = "silence"
-"""The source of a label that nobody gave: an approved order of which nothing bad was heard for long enough."""
+"""Source of a label without a statement: an approved order without a report of abuse for long enough."""
 VERDICT_CONFIDENCE, AGREED_CONFIDENCE, DISPUTED_CONFIDENCE, SILENCE_CONFIDENCE = 0.9, 0.97, 0.6, 0.95
-"""How sure a verdict is: one alone, one that a second reviewer shares, one that was or is disputed; and how sure silence is."""
+"""Confidence of labels: one verdict, two that agree, two that disagree, and silence."""
 REPORT_CONFIDENCE: Final = {
     outcomes.OUTCOME_KIND_CHARGEBACK: 0.95,
     outcomes.OUTCOME_KIND_REFUND_CLAIM: 0.8,
     outcomes.OUTCOME_KIND_CONFIRMED_GOOD: 0.99,
 }
-"""How sure an outcome is: customers charge back orders of their own too, and claim refunds for worse reasons."""
-
-
-NEVER = 2**63 - 1
+"""Confidence of outcomes: customers also charge back legitimate orders, and even more often claim refunds for them."""
+FAR_FUTURE = 2**63 - 1
 """Later than any time, in microseconds since 1970."""
-PAGE = 500
-"""Labels that are read at once."""
+PAGE_SIZE = 500
+"""Number of labels per page."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of an order, without the order. `at` is when it was known, in microseconds since 1970."""
+class KnownLabel:
+    """A label, without its order. `at` is when it became known, in microseconds since 1970."""
 
     transaction_id: str
     sequence: int
@@ -52,7 +50,7 @@ class Known:
 
 
 Place = tuple[int, int, str | int]
-"""Where a page of labels ends: a time, which stream of statements, and an id in it. Of two statements the later is the word."""
+"""Sort key of a statement, and the end of a page: time, stream, id in the stream. The latest statement is the label."""
 _VERDICTS, _REPORTS, _SILENCE = range(3)
 Statement = tuple[Place, Any]
 
@@ -61,57 +59,60 @@ def label_page(
     after: Place | None = None,
     since: int = 0,
     matured_before: int | None = None,
-    until: int = NEVER,
+    until: int = FAR_FUTURE,
     size: int | None = None,
-) -> Query[tuple[list[Known], Place | None]]:
-    """Labels behind a place, oldest first, and the place that the next page starts behind; None after the last.
+) -> Query[tuple[list[KnownLabel], Place | None]]:
+    """Query a page of labels after a place, oldest first, and the place after which the next page starts (None: end).
 
-    A label is the latest statement on an order whose person was not erased, known from `since` on. Later statements than
-    `until` do not count: pages that are read one after another then name no order twice. A page holds at most `size` labels,
-    PAGE by default, and may hold none.
+    A label is the latest statement since `since` on an order that was not erased. Statements after `until` do not
+    count, so that consecutive pages name no order twice. A page holds at most `size` labels, by default PAGE_SIZE, and
+    may be empty.
 
-    With `matured_before` only orders that were decided before that moment have labels, whatever is known of them: else abuse,
-    which is told early, would be all that is known of young orders. Those of them whose latest decision is an approval, and of
-    which nobody said anything, are then honest. A denied order has no such label: nobody found out.
+    With `matured_before` only orders decided before that time have labels. Otherwise labels of young orders would be
+    biased, because abuse is reported early. Mature orders without any statement whose latest decision is an approval
+    are labelled legitimate. Denied orders get no such label, because nothing was observed.
     """
-    size = PAGE if size is None else size
+    size = PAGE_SIZE if size is None else size
 
-    def read(connection: Connection) -> tuple[list[Known], Place | None]:
+    def read(connection: Connection) -> tuple[list[KnownLabel], Place | None]:
         streams = (_VERDICTS, _REPORTS) if matured_before is None else (_VERDICTS, _REPORTS, _SILENCE)
         statements: list[Statement] = []
         for stream in streams:
-            query, at, name = _stream(stream, matured_before)
+            query, at, name = _statement_query(stream, matured_before)
             query = query.where(at >= since, at <= until).order_by(at, name).limit(size)
             if after is not None:
-                query = query.where(_behind(after, stream, at, name))
-            statements += [((row.said_at, stream, row.name), row) for row in connection.execute(query).all()]
+                query = query.where(_is_after(after, stream, at, name))
+            statements += [((row.stated_at, stream, row.name), row) for row in connection.execute(query).all()]
         page = sorted(statements, key=lambda statement: statement[0])[:size]
         if not page:
             return [], None
-        words = _latest_places(connection, {row.transaction_id for _, row in page}, until)
-        spoken = [
+        latest_places = _latest_places(connection, {row.transaction_id for _, row in page}, until)
+        latest = [
             (place, row) for place, row in page
-            if words.get(row.transaction_id) == place or (place[1] == _SILENCE and row.transaction_id not in words)
+            if latest_places.get(row.transaction_id) == place
+            or (place[1] == _SILENCE and row.transaction_id not in latest_places)
         ]  # fmt: skip
-        mature = [row for row in spoken if matured_before is None or row[1].decided_at < matured_before]
-        second = _second_verdicts(connection, [row.about for (_, stream, _), row in mature if stream == _VERDICTS])
-        known = [_known(place[1], row, second) for place, row in mature]
+        labelled_rows = [row for row in latest if matured_before is None or row[1].decided_at < matured_before]
+        second = _second_verdicts(
+            connection, [row.about for (_, stream, _), row in labelled_rows if stream == _VERDICTS]
+        )
+        known = [_to_label(place[1], row, second) for place, row in labelled_rows]
         return known, page[-1][0] if len(statements) >= size else None
 
     return read
 
 
-def known_labels(since: int = 0, matured_before: int | None = None) -> Query[list[Known]]:
-    """All labels, without the orders: see `label_page`."""
+def known_labels(since: int = 0, matured_before: int | None = None) -> Query[list[KnownLabel]]:
+    """Query all labels, without their orders; see `label_page`."""
 
-    def read(connection: Connection) -> list[Known]:
-        found: list[Known] = []
-        known, after = label_page(None, since, matured_before)(connection)
+    def read(connection: Connection) -> list[KnownLabel]:
+        found: list[KnownLabel] = []
+        after: Place | None = None
         while True:
+            known, after = label_page(after, since, matured_before)(connection)
             found += known
             if after is None:
                 return found
-            known, after = label_page(after, since, matured_before)(connection)
 
     return read
 
@@ -130,8 +131,8 @@ _IS_REPLACED = (
 )
 
 
-def _stream(stream: int, before: int | None) -> tuple[sa.Select[Any], Any, Any]:
-    """A stream of statements, and the columns that it is sorted by."""
+def _statement_query(stream: int, before: int | None) -> tuple[sa.Select[Any], Any, Any]:
+    """Return the query for a stream of statements, and the columns by which it is sorted."""
     query: Any
     if stream == _VERDICTS:
         at, name = CASES.c.resolved_at, CASES.c.case_id
@@ -147,63 +148,63 @@ def _stream(stream: int, before: int | None) -> tuple[sa.Select[Any], Any, Any]:
         at, name = ENTRIES.c.at, ENTRIES.c.sequence
         query = sa.select(*_ENTRY).where(ENTRIES.c.decision == int(pb.DECISION_APPROVE), at < before, ~_IS_REPLACED)
     query = query.join(PAYLOADS, PAYLOADS.c.sequence == ENTRIES.c.sequence).where(ENTRIES.c.kind == int(Kind.DECISION))
-    return query.add_columns(at.label("said_at"), name.label("name")), at, name
+    return query.add_columns(at.label("stated_at"), name.label("name")), at, name
 
 
-def _behind(after: Place, stream: int, at: Any, name: Any) -> Any:
-    """Whether a statement of a stream is sorted behind a place."""
+def _is_after(after: Place, stream: int, at: Any, name: Any) -> Any:
+    """Return the condition that a statement of a stream comes after a place."""
     if stream != after[1]:
         return at >= after[0] if stream > after[1] else at > after[0]
     return sa.or_(at > after[0], sa.and_(at == after[0], name > after[2]))
 
 
 def _latest_places(connection: Connection, transaction_ids: Collection[str], until: int) -> dict[str, Place]:
-    """The place of the latest verdict or report on each of some orders, known until then; silence is none."""
+    """Return the place of the latest verdict or report, up to `until`, on each of some orders."""
     latest: dict[str, Place] = {}
     for stream in (_VERDICTS, _REPORTS):
-        query, at, _ = _stream(stream, None)
+        query, at, _ = _statement_query(stream, None)
         for row in connection.execute(query.where(PAYLOADS.c.transaction_id.in_(transaction_ids), at <= until)):
-            place = (row.said_at, stream, row.name)
+            place = (row.stated_at, stream, row.name)
             if (stream == _REPORTS or _by_human(row)) and place > latest.get(row.transaction_id, (0, -1, "")):
                 latest[row.transaction_id] = place
     return latest
 
 
 def _by_human(row: Any) -> bool:
-    """Whether the decision that a case hangs on is the verdict of a person."""
+    """Return whether the decision of a case is a reviewer's verdict."""
     return DecisionFacts.FromString(row.facts).decision_maker == pb.DECISION_MAKER_HUMAN
 
 
-def _second_verdicts(connection: Connection, first_looks: Collection[str]) -> dict[str, int]:
-    """The verdicts of second looks by the case that they are about."""
-    if not first_looks:
+def _second_verdicts(connection: Connection, first_cases: Collection[str]) -> dict[str, int]:
+    """Return the verdicts of blind reviews by the id of the first case on the order."""
+    if not first_cases:
         return {}
     query = sa.select(CASES.c.review_of, CASES.c.verdict).where(
-        CASES.c.round == 2, CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.review_of.in_(first_looks)
+        CASES.c.round == 2, CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.review_of.in_(first_cases)
     )
     return {row.review_of: row.verdict for row in connection.execute(query)}
 
 
-def _known(stream: int, row: Any, second: Mapping[str, int]) -> Known:
-    common = (row.transaction_id, row.sequence, row.said_at)
+def _to_label(stream: int, row: Any, second: Mapping[str, int]) -> KnownLabel:
+    common = (row.transaction_id, row.sequence, row.stated_at)
     if stream == _SILENCE:
-        return Known(*common, False, "", SILENCE, SILENCE_CONFIDENCE)
+        return KnownLabel(*common, False, "", SILENCE, SILENCE_CONFIDENCE)
     if stream == _VERDICTS:
-        confidence = _confidence(row.verdict, second.get(row.about))
-        return Known(*common, row.verdict == pb.DECISION_DENY, row.abuse_type, VERDICT, confidence)
+        confidence = _verdict_confidence(row.verdict, second.get(row.about))
+        return KnownLabel(*common, row.verdict == pb.DECISION_DENY, row.abuse_type, VERDICT, confidence)
     is_abuse = row.kind != outcomes.OUTCOME_KIND_CONFIRMED_GOOD
-    return Known(*common, is_abuse, row.abuse_type, row.source, REPORT_CONFIDENCE[row.kind])
+    return KnownLabel(*common, is_abuse, row.abuse_type, row.source, REPORT_CONFIDENCE[row.kind])
 
 
-def _confidence(verdict: int, second: int | None) -> float:
-    """How sure a verdict is, given that of a second look, if there was one."""
+def _verdict_confidence(verdict: int, second: int | None) -> float:
+    """Return the confidence of a verdict, given the verdict of a blind review if there was one."""
     if second is None:
         return VERDICT_CONFIDENCE
     return AGREED_CONFIDENCE if verdict == second else DISPUTED_CONFIDENCE
 
 
-def labelled(known: Sequence[Known]) -> Query[list[cases.ExportLabelsResponse]]:
-    """The labels with their orders; those that were erased meanwhile are left out."""
+def labels_with_orders(known: Sequence[KnownLabel]) -> Query[list[cases.ExportLabelsResponse]]:
+    """Query labels with their orders; orders that were erased meanwhile are left out."""
 
     def read(connection: Connection) -> list[cases.ExportLabelsResponse]:
         chosen = DECIDED.where(ENTRIES.c.sequence.in_([label.sequence for label in known]))

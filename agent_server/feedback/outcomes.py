@@ -1,4 +1,4 @@
-"""Outcomes: what became of orders, reported by whoever learns of it. All stay; the latest report counts."""
+"""Outcomes of orders, as reported by the shop or its providers. All are recorded; the latest report counts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,29 +26,27 @@ _REPORTED = (
 
 
 @dataclass(frozen=True)
-class Reported:
-    """An outcome as it is kept, and whether the same was reported before."""
+class RecordedOutcome:
+    """A recorded outcome, and whether it had been reported before."""
 
     outcome: pb.Outcome
-    again: bool
+    is_repeat: bool
 
 
-class Report:
-    """Keeps an outcome; `outcome` holds everything but when and by whom it was reported first."""
+class RecordOutcome:
+    """Write that records an outcome. `outcome` has all fields but the time and the caller of the first report."""
 
     def __init__(self, outcome: pb.Outcome, now: int, reporter: str) -> None:
         self.transaction_id = outcome.transaction_id
         self._outcome, self._now, self._reporter = outcome, now, reporter
 
-    def __call__(self, tx: LedgerTransaction) -> Reported:
-        """Keep it. Raises NotFound for an order that was never decided, or was erased."""
+    def __call__(self, tx: LedgerTransaction) -> RecordedOutcome:
+        """Record it. Raises NotFound for an order that was never decided, or was erased."""
         revisions = tx.revisions(self.transaction_id)
         if not revisions:
-            raise NotFound(
-                "there is no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND
-            )
+            raise no_decision()
         outcome, now, reporter = self._outcome, self._now, self._reporter
-        outcome_id = _identity(outcome)
+        outcome_id = _outcome_id(outcome)
         row = tx.execute(sa.select(OUTCOMES).where(OUTCOMES.c.outcome_id == outcome_id)).first()
         if row is not None:
             now, reporter = row.reported_at, row.reported_by
@@ -61,24 +59,29 @@ class Report:
                     "abuse_type": outcome.abuse_type, "reported_at": now, "reported_by": reporter,
                 },
             )  # fmt: skip
-        kept = pb.Outcome(reported_at=timestamp(now), reported_by=reporter)
-        kept.MergeFrom(outcome)
-        return Reported(kept, again=row is not None)
+        recorded = pb.Outcome(reported_at=timestamp(now), reported_by=reporter)
+        recorded.MergeFrom(outcome)
+        return RecordedOutcome(recorded, is_repeat=row is not None)
 
 
-def _identity(outcome: pb.Outcome) -> str:
-    """What makes two reports the same one: order, kind, time, source and kind of abuse."""
+def no_decision() -> NotFound:
+    """Return the error for a transaction without a decision."""
+    return NotFound("no decision for this transaction", reason=ErrorReason.ERROR_REASON_DECISION_NOT_FOUND)
+
+
+def _outcome_id(outcome: pb.Outcome) -> str:
+    """Return the id of an outcome: a digest of order, kind, time, source and type of abuse."""
     return hashlib.sha256(outcome.SerializeToString(deterministic=True)).hexdigest()
 
 
 def outcome_page(
     transaction_id: str, after: Place | None = None, size: int | None = None
 ) -> Query[tuple[list[pb.Outcome], Place | None]]:
-    """Outcomes of an order in the order in which they were reported, and the place that the next page starts behind."""
+    """Query a page of an order's outcomes, by time of report, and the place after which the next page starts."""
     query = _REPORTED.where(PAYLOADS.c.transaction_id == transaction_id).limit(ROWS_AT_ONCE + 1)
     at, identity = OUTCOMES.c.reported_at, OUTCOMES.c.outcome_id
 
-    def behind(place: Place | None) -> sa.Select[Any]:
+    def after_place(place: Place | None) -> sa.Select[Any]:
         if place is None:
             return query
         return query.where(sa.or_(at > place[0], sa.and_(at == place[0], identity > place[1])))
@@ -86,7 +89,7 @@ def outcome_page(
     def read(connection: Connection) -> tuple[list[pb.Outcome], Place | None]:
         page, place = Page[pb.Outcome](size), after
         while True:
-            rows = connection.execute(behind(place)).all()
+            rows = connection.execute(after_place(place)).all()
             for row in rows[:ROWS_AT_ONCE]:
                 if not page.add(_outcome(row)):
                     return page.messages, place
@@ -99,8 +102,8 @@ def outcome_page(
     return read
 
 
-def outcomes_on(connection: Connection, sequences: Sequence[int]) -> dict[int, list[pb.Outcome]]:
-    """Outcomes by the decision that they hang on."""
+def outcomes_by_decision(connection: Connection, sequences: Sequence[int]) -> dict[int, list[pb.Outcome]]:
+    """Return outcomes by the sequence number of the decision that they belong to."""
     by_decision: dict[int, list[pb.Outcome]] = {}
     for row in connection.execute(_REPORTED.where(OUTCOMES.c.sequence.in_(sequences))):
         by_decision.setdefault(row.sequence, []).append(_outcome(row))

@@ -1,4 +1,4 @@
-"""How well reviewers judge: golden cases, verdicts that were given twice, time, and what they override."""
+"""Quality of reviewers: golden cases, agreement in blind reviews, time per case, and overridden recommendations."""
 
 import statistics
 from array import array
@@ -14,15 +14,15 @@ from sqlalchemy.engine import Connection
 from agent_server.cases.queries import FIRST_CASE
 from agent_server.cases.tables import CASES
 from agent_server.database.pages import Page
-from agent_server.feedback.agreement import Interval, chance_of_more, kappa, share
+from agent_server.feedback.agreement import Interval, fisher_p_value, kappa, wilson_interval
 from agent_server.ledger.queries import Query
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 
-STANDS_OUT = 0.01
-"""How likely it may be, for all reviewers together, that chance alone makes one stand out."""
-AT_ONCE = 1000
-"""Verdicts that are in memory at once: what is counted of them is small."""
+OUTLIER_PROBABILITY = 0.01
+"""Maximum probability, over all reviewers, that a reviewer is flagged by chance."""
+ROWS_PER_FETCH = 1000
+"""Number of verdicts in memory at a time; only small counts are kept of each."""
 _SECOND = 1_000_000
 _VERDICTS = {
     pb.RECOMMENDATION_APPROVE: pb.DECISION_APPROVE,
@@ -31,8 +31,8 @@ _VERDICTS = {
 
 
 @dataclass
-class _Work:
-    """What one reviewer did."""
+class _ReviewerStats:
+    """Counts of one reviewer's verdicts."""
 
     verdicts: int = 0
     seconds: "array[float]" = field(default_factory=lambda: array("d"))
@@ -48,10 +48,10 @@ class _Work:
         self.verdicts += 1
         if row.claimed_at is not None:
             self.seconds.append((row.resolved_at - row.claimed_at) / _SECOND)
-        wanted = _VERDICTS.get(row.recommendation)
-        if wanted is not None and row.round == 1:  # in another look nobody is told what is recommended
+        recommended_verdict = _VERDICTS.get(row.recommendation)
+        if recommended_verdict is not None and row.round == 1:  # a blind review shows no recommendation
             self.recommended += 1
-            self.overridden += row.verdict != wanted
+            self.overridden += row.verdict != recommended_verdict
         if row.golden:
             right = row.verdict == row.golden
             self.golden, self.golden_right = self.golden + 1, self.golden_right + right
@@ -62,15 +62,15 @@ class _Work:
         self.wrong += not right
 
 
-def reviewers(since: int = 0) -> Query[cases.ListReviewersResponse]:
-    """All who gave a verdict since a moment, in microseconds since 1970."""
+def reviewer_quality(since: int = 0) -> Query[cases.ListReviewersResponse]:
+    """Query the quality of all reviewers with a verdict since a time, in microseconds since 1970."""
     chosen = sa.select(
         FIRST_CASE.label("about"), CASES.c.round, CASES.c.reviewer, CASES.c.verdict, CASES.c.recommendation, CASES.c.golden,
         CASES.c.claimed_at, CASES.c.resolved_at,
     ).where(
         CASES.c.status == cases.CASE_STATUS_RESOLVED, CASES.c.resolved_at >= since,
         sa.or_(CASES.c.reviewer != "", CASES.c.claimed_at.is_not(None)),
-    ).order_by(FIRST_CASE, CASES.c.round).execution_options(yield_per=AT_ONCE)  # fmt: skip
+    ).order_by(FIRST_CASE, CASES.c.round).execution_options(yield_per=ROWS_PER_FETCH)  # fmt: skip
 
     return lambda connection: _summarise(_rows(connection, chosen))
 
@@ -81,22 +81,22 @@ def _rows(connection: Connection, query: sa.Select[Any]) -> Iterator[Any]:
 
 
 def _summarise(rows: Iterable[Any]) -> cases.ListReviewersResponse:
-    """Count the rows of verdicts, of which those on one order follow one another, by their rounds."""
-    work: dict[str, _Work] = defaultdict(_Work)
+    """Summarise the rows of verdicts, which are sorted by order and round."""
+    stats: dict[str, _ReviewerStats] = defaultdict(_ReviewerStats)
     pairs = Counter[tuple[int, int]]()
-    for _, looks in groupby(rows, key=lambda row: row.about):
+    for _, group in groupby(rows, key=lambda row: row.about):
         by_round = {}
-        for row in looks:
-            work[row.reviewer].add(row)
+        for row in group:
+            stats[row.reviewer].add(row)
             by_round[row.round] = row
         if 1 in by_round and 2 in by_round:
             first, second = by_round[1], by_round[2]
             pairs[first.verdict, second.verdict] += 1
-            _compare(work, first, second, by_round.get(3))
+            _compare(stats, first, second, by_round.get(3))
     page = Page[cases.ReviewerQuality]()
-    everybody = sorted(work.items(), key=lambda named: (-named[1].verdicts, named[0]))
-    checked, wrong = (sum(getattr(one, name) for one in work.values()) for name in ("checked", "wrong"))
-    truncated = not all(page.add(_quality(name, one, checked, wrong, len(work))) for name, one in everybody)
+    ranked = sorted(stats.items(), key=lambda named: (-named[1].verdicts, named[0]))
+    checked, wrong = (sum(getattr(stat, name) for stat in stats.values()) for name in ("checked", "wrong"))
+    truncated = not all(page.add(_to_proto(name, stat, checked, wrong, len(stats))) for name, stat in ranked)
     return cases.ListReviewersResponse(
         reviewers=page.messages,
         truncated=truncated,
@@ -105,36 +105,36 @@ def _summarise(rows: Iterable[Any]) -> cases.ListReviewersResponse:
     )
 
 
-def _compare(work: dict[str, _Work], first: Any, second: Any, third: Any) -> None:
-    """Two verdicts on one order: where they disagree, a third one says who was wrong."""
+def _compare(stats: dict[str, _ReviewerStats], first: Any, second: Any, third: Any) -> None:
+    """Count two verdicts on one order. If they disagree, the third verdict decides who was wrong."""
     for mine, other in ((first, second), (second, first)):
-        one = work[mine.reviewer]
-        one.pairs[mine.verdict, other.verdict] += 1
+        stat = stats[mine.reviewer]
+        stat.pairs[mine.verdict, other.verdict] += 1
         if mine.verdict == other.verdict:
-            one.check(right=True)
+            stat.check(right=True)
         elif third is not None:
-            one.check(right=mine.verdict == third.verdict)
+            stat.check(right=mine.verdict == third.verdict)
 
 
-def _quality(name: str, one: _Work, checked: int, wrong: int, people: int) -> cases.ReviewerQuality:
-    errors = share(one.wrong, one.checked)
-    chance = chance_of_more(one.wrong, one.checked, wrong - one.wrong, checked - one.checked)
+def _to_proto(name: str, stat: _ReviewerStats, checked: int, wrong: int, people: int) -> cases.ReviewerQuality:
+    errors = wilson_interval(stat.wrong, stat.checked)
+    chance = fisher_p_value(stat.wrong, stat.checked, wrong - stat.wrong, checked - stat.checked)
     return cases.ReviewerQuality(
         reviewer=name,
-        verdicts=one.verdicts,
-        median_seconds=statistics.median(one.seconds) if one.seconds else 0.0,
-        recommended=one.recommended,
-        overridden=one.overridden,
-        golden=one.golden,
-        golden_right=one.golden_right,
-        paired=one.pairs.total(),
-        agreed=sum(count for (mine, other), count in one.pairs.items() if mine == other),
-        kappa=_kappa(kappa(one.pairs)),
-        checked=one.checked,
-        wrong=one.wrong,
+        verdicts=stat.verdicts,
+        median_seconds=statistics.median(stat.seconds) if stat.seconds else 0.0,
+        recommended=stat.recommended,
+        overridden=stat.overridden,
+        golden=stat.golden,
+        golden_right=stat.golden_right,
+        paired=stat.pairs.total(),
+        agreed=sum(count for (mine, other), count in stat.pairs.items() if mine == other),
+        kappa=_kappa(kappa(stat.pairs)),
+        checked=stat.checked,
+        wrong=stat.wrong,
         error_low=errors.low,
         error_high=errors.high,
-        stands_out=people > 1 and chance < STANDS_OUT / people,
+        stands_out=people > 1 and chance < OUTLIER_PROBABILITY / people,
     )
 
 

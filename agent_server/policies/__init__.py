@@ -1,1 +1,1 @@
-"""Policies as files: read with lines and columns, checked, and swapped while the agent serves."""
+"""Policy files: reading with line and column numbers, checks, and reloading while the agent serves."""

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.cases.queries import case_of, cases_on, events_of
 from agent_server.cases.tables import CASES
-from agent_server.feedback.outcomes import outcomes_on
+from agent_server.feedback.outcomes import outcomes_by_decision
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.queries import DECIDED, Query
@@ -68,7 +68,7 @@ def export_records(user_id: str, after: int) -> Query[list[ExportPersonResponse]
     def read(connection: Connection) -> list[ExportPersonResponse]:
         rows = connection.execute(query.limit(CHUNK)).all()
         case_count = cases_on(connection, [row.sequence for row in rows])
-        reported = outcomes_on(connection, [row.sequence for row in rows])
+        reported = outcomes_by_decision(connection, [row.sequence for row in rows])
         answers = []
         for row in rows:
             answer = ExportPersonResponse(record=record_of(row))

@@ -1,40 +1,42 @@
-"""A circuit breaker: after failures in a row nobody waits for the scorer any more, but for one that tries now and then.
+"""A circuit breaker: after consecutive failures, calls fail at once, except for one trial call at intervals.
 
-Own code, since the kept libraries wrap calls in exceptions and storage of their own; this is a dozen lines of state. Nygard,
-Release It!, 2nd edition, 2018, chapter 5.
+Not a library, because the maintained ones bring their own exceptions and storage; this is a dozen lines of state.
+Nygard, Release It!, 2nd edition, 2018, chapter 5.
 """
 
 import time
 from collections.abc import Callable
 
 
-class Breaker:
-    """Closed while calls succeed; open after `most` failures in a row; every `pause` seconds one call may try."""
+class CircuitBreaker:
+    """Closed while calls succeed. Opens after `max_failures` failures; then allows one per `retry_seconds`."""
 
-    def __init__(self, most: int = 5, pause: float = 0.5, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._pause, self._clock = most, pause, clock
+    def __init__(
+        self, max_failures: int = 5, retry_seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_failures, self._retry_seconds, self._clock = max_failures, retry_seconds, clock
         self._failures, self._next_try = 0, 0.0
 
     @property
     def closed(self) -> bool:
-        """Whether calls are made as usual."""
-        return self._failures < self._most
+        """Whether all calls are allowed."""
+        return self._failures < self._max_failures
 
-    def allows(self) -> bool:
-        """Whether a call may be made now; an open breaker lets one through and then waits again."""
+    def allow_call(self) -> bool:
+        """Return whether a call may be made now. An open breaker allows one call, then waits again."""
         if self.closed:
             return True
         if self._clock() < self._next_try:
             return False
-        self._next_try = self._clock() + self._pause
+        self._next_try = self._clock() + self._retry_seconds
         return True
 
-    def succeeded(self) -> None:
-        """A call was answered."""
+    def record_success(self) -> None:
+        """Record that a call was answered: close the breaker."""
         self._failures = 0
 
-    def failed(self) -> None:
-        """A call was not answered."""
+    def record_failure(self) -> None:
+        """Record that a call was not answered."""
         self._failures += 1
         if not self.closed:
-            self._next_try = self._clock() + self._pause
+            self._next_try = self._clock() + self._retry_seconds

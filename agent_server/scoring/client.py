@@ -1,4 +1,4 @@
-"""The agent's way to the scorer."""
+"""The agent's client of the scorer."""
 
 import asyncio
 import math
@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from agent_server.scoring.breaker import Breaker
+from agent_server.scoring.breaker import CircuitBreaker
 from agent_server.scoring.request_batcher import (
     MAX_BATCHES,
     BatchFailed,
@@ -31,126 +31,126 @@ from runtime.telemetry.logging import get_logger
 from runtime.telemetry.tracebacks import traceback_frames
 
 HEALTH_SECONDS = 0.5
-ATTEMPTS = 2
-"""Fewer than callers make: a review without a score is better than one that waits."""
-ADVICE_AT_ONCE = 2
-"""Batches of advice under way: fewer than the scorer takes, so that they never displace orders that wait for a decision."""
+MAX_ATTEMPTS = 2
+"""Fewer attempts than other clients make: a review without a score is better than a late one."""
+MAX_CANDIDATE_CALLS = 2
+"""Concurrent batches of candidate changes: fewer than the scorer accepts, so that they never displace orders."""
 _NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 _log = get_logger()
 
 
 class ScoringClient:
-    """Calls the scorer; what goes wrong becomes an error that a caller of the agent understands.
+    """Calls the scorer and translates failures into errors for callers of the agent.
 
-    While the scorer is unavailable, a breaker lets nobody wait for it. Overload is none of its business: a call that ends in
-    time, even by a refusal, and one that is late while the scorer serves others or says that it serves, is no outage.
+    While the scorer is unavailable, a circuit breaker fails calls at once. Overload does not open the breaker: a
+    refusal in time is no outage, nor is a timeout while the scorer answers other calls or its health check.
     """
 
     def __init__(
-        self, stub: Any, health: Any, timeout_seconds: float, api_key: str = "", breaker: Breaker | None = None,
+        self, stub: Any, health: Any, timeout_seconds: float, api_key: str = "", breaker: CircuitBreaker | None = None,
         max_batches: int = MAX_BATCHES,
     ) -> None:  # fmt: skip
-        """`stub` and `health` are those of ScoringService and of its health checks, over a channel or in this process."""
+        """`stub` and `health` are the stubs of ScoringService and of its health service, remote or in process."""
         self._stub, self._health = stub, health
         self._channel: grpc.aio.Channel | None = None
         self._timeout = timeout_seconds
         self._key = (("x-api-key", api_key),) if api_key else ()
-        self.breaker = breaker or Breaker()
+        self.breaker = breaker or CircuitBreaker()
         self._batcher = RequestBatcher(self._score, max_batches)
-        self._advice = asyncio.Semaphore(ADVICE_AT_ONCE)
+        self._candidate_calls = asyncio.Semaphore(MAX_CANDIDATE_CALLS)
         self._last_answer = -math.inf
         self._probe: asyncio.Future[bool] | None = None
 
     @classmethod
-    def reaching(
+    def connect(
         cls, target: str, timeout_seconds: float, api_key: str = "", tls: ClientTls | None = None,
-        breaker: Breaker | None = None, max_batches: int = MAX_BATCHES,
+        breaker: CircuitBreaker | None = None, max_batches: int = MAX_BATCHES,
     ) -> Self:  # fmt: skip
-        """A client with a channel of its own to a scorer elsewhere. Raises SecurityError where certificates cannot be read."""
-        channel = open_channel(target, tls, health_service=_NAME, attempts=ATTEMPTS)
+        """Return a client with its own channel to a scorer. Raises SecurityError if certificates cannot be read."""
+        channel = open_channel(target, tls, health_service=_NAME, attempts=MAX_ATTEMPTS)
         stubs = ScoringServiceStub(channel), health_pb2_grpc.HealthStub(channel)
         client = cls(*stubs, timeout_seconds, api_key, breaker, max_batches)
         client._channel = channel
         return client
 
     async def predict(self, transaction: Transaction, call: Call) -> pb.PredictResponse:
-        """Score with reasons, within the caller's time.
+        """Score an order, with reasons, within the caller's deadline.
 
-        Raises Unavailable, Overloaded, DeadlinePassed, or InvalidRequest where the scorer is strict about extras.
+        Raises Unavailable, Overloaded, DeadlinePassed, or InvalidRequest if the scorer rejects unknown extras.
         """
-        if not self.breaker.allows():
-            raise _away()
+        if not self.breaker.allow_call():
+            raise _unavailable()
         remaining = call.remaining
         seconds = self._timeout if remaining is None else min(self._timeout, remaining)
-        in_time = remaining is None or remaining > self._timeout
+        before_deadline = remaining is None or remaining > self._timeout
         try:
             return await self._batcher.predict(transaction, call.request_id, seconds)
         except QueueFull as error:
             raise _overloaded() from error
         except TimeoutError as error:
-            raise await self._late(in_time=in_time) from error
+            raise await self._timeout_error(before_deadline=before_deadline) from error
         except BatchFailed as failed:
             if isinstance(failed.error, Unreachable):
-                raise _away() from failed
+                raise _unavailable() from failed
             if isinstance(failed.error, grpc.aio.AioRpcError):
-                raise await self._failure(failed.error, in_time=in_time) from failed
+                raise await self._to_caller_error(failed.error, before_deadline=before_deadline) from failed
             raise
 
-    async def _failure(self, error: grpc.aio.AioRpcError, *, in_time: bool) -> VouchError:
-        """What a caller is told; `in_time` says that its own deadline was not what ended the wait."""
+    async def _to_caller_error(self, error: grpc.aio.AioRpcError, *, before_deadline: bool) -> VouchError:
+        """Return the error for the caller. `before_deadline`: the call did not end because of the caller's deadline."""
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return await self._late(in_time=in_time)
+            return await self._timeout_error(before_deadline=before_deadline)
         if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
             return _overloaded()
         violations = _violations(error)
-        return InvalidRequest(violations) if violations else _away()
+        return InvalidRequest(violations) if violations else _unavailable()
 
-    async def _late(self, *, in_time: bool) -> VouchError:
-        """What a caller is told whose order was not scored in time."""
-        if not in_time:
+    async def _timeout_error(self, *, before_deadline: bool) -> VouchError:
+        """Return the error for an order that was not scored in time."""
+        if not before_deadline:
             return DeadlinePassed("the scorer did not answer before the deadline")
-        return _overloaded() if await self._is_alive() else _away()
+        return _overloaded() if await self._is_alive() else _unavailable()
 
     async def _is_alive(self) -> bool:
-        """Whether the scorer answered a call lately, or says that it serves: then what is late is late for load."""
+        """Return whether the scorer recently answered a call, or is healthy: then a timeout is due to load."""
         if time.monotonic() - self._last_answer < self._timeout / 2:
             return True
-        if self._probe is None or self._probe.done():  # one for all who ask at the same time
+        if self._probe is None or self._probe.done():  # one health check for concurrent calls
             self._probe = asyncio.ensure_future(self.available())
         return await asyncio.shield(self._probe)
 
     async def _call(self, method: Any, request: Any, seconds: float, metadata: Any = ()) -> Any:
-        """Make one call. How it ends is counted once, however many orders wait for it."""
+        """Make one call and record its result once, independent of the number of orders in it."""
         try:
             response = await method(request, timeout=seconds, metadata=(*self._key, *metadata))
         except grpc.aio.AioRpcError as error:
-            await self._count(error)
+            await self._record_error(error)
             raise
-        self._answered()
+        self._record_answer()
         return response
 
-    async def _count(self, error: grpc.aio.AioRpcError) -> None:
+    async def _record_error(self, error: grpc.aio.AioRpcError) -> None:
         code = error.code()
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED or _violations(error):
-            self._answered()
+            self._record_answer()
         elif code != grpc.StatusCode.DEADLINE_EXCEEDED or not await self._is_alive():
             if self.breaker.closed:
                 _log.warning("scorer failed", code=code.name)
-            self.breaker.failed()
+            self.breaker.record_failure()
 
-    def _answered(self) -> None:
+    def _record_answer(self) -> None:
         self._last_answer = time.monotonic()
-        self.breaker.succeeded()
+        self.breaker.record_success()
 
     async def _score(self, batch: Sequence[PendingRequest]) -> Sequence[pb.PredictResponse | Exception]:
-        """Score a batch. Raises Unreachable where the scorer is unavailable, and AioRpcError."""
+        """Score a batch. Raises Unreachable if the scorer is unavailable, and AioRpcError."""
         try:
             return await self._score_batch(batch)
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 raise Unreachable from error
             raise
-        except Exception as error:  # none of the scorer's
+        except Exception as error:  # not an error of the scorer
             _log.error("batch failed", error=type(error).__name__, where=traceback_frames(error), orders=len(batch))
             raise
 
@@ -169,12 +169,12 @@ class ScoringClient:
         except grpc.aio.AioRpcError as error:
             if error.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise
-            # The scorer has no room for another batch; for single orders it has.
+            # The scorer limits batches and single orders separately: it may still accept single orders.
             alone = await asyncio.gather(
                 *(self._score_one(request, seconds) for request in batch), return_exceptions=True
             )
             return [BatchFailed(one) if isinstance(one, BaseException) else one for one in alone]
-        return [_outcome(result) for result in response.results]
+        return [_prediction_or_error(result) for result in response.results]
 
     async def _score_one(self, pending: PendingRequest, seconds: float) -> pb.PredictResponse:
         request = pb.PredictRequest(transaction=pending.transaction, explain_level=pb.EXPLAIN_LEVEL_REASONS)
@@ -183,24 +183,26 @@ class ScoringClient:
         )
         return response
 
-    async def advise(self, transactions: Sequence[Transaction], seconds: float) -> list[pb.PredictResponse | None]:
-        """Score variants of an order, without reasons; None for one that the scorer refuses.
+    async def predict_candidates(
+        self, transactions: Sequence[Transaction], seconds: float
+    ) -> list[pb.PredictResponse | None]:
+        """Score candidate changes of an order, without reasons; None for each that the scorer rejects.
 
-        Advice gives way to orders: few such calls are under way at a time, and none counts against the scorer. Raises
-        Unavailable or Overloaded, also where it takes longer than `seconds`, or than the scorer's time where that is less.
+        Orders come first: few such calls run at a time, and their failures do not count for the breaker. Raises
+        Unavailable, or Overloaded, also after `seconds` or the scorer's timeout, whichever is less.
         """
         if not self.breaker.closed:
-            raise _away()
+            raise _unavailable()
         try:
-            async with asyncio.timeout(min(self._timeout, seconds)), self._advice:
+            async with asyncio.timeout(min(self._timeout, seconds)), self._candidate_calls:
                 return await self._predict_batch(transactions, pb.EXPLAIN_LEVEL_NONE, min(self._timeout, seconds))
         except TimeoutError as error:
             raise _overloaded() from error
 
     async def predict_many(self, transactions: Sequence[Transaction]) -> list[pb.PredictResponse | None]:
-        """Score many orders at once, with reasons; None for one that the scorer refuses. Raises Unavailable or Overloaded.
+        """Score many orders in one call, with reasons; None for each that the scorer rejects.
 
-        Waits ten times as long as for an order: no caller waits for these.
+        The timeout is ten times that of an order, because no caller waits. Raises Unavailable or Overloaded.
         """
         return await self._predict_batch(transactions, pb.EXPLAIN_LEVEL_REASONS, 10 * self._timeout)
 
@@ -214,14 +216,14 @@ class ScoringClient:
             response = await self._stub.PredictBatch(request, timeout=seconds, metadata=self._key)
         except grpc.aio.AioRpcError as error:
             overloaded = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            raise (_overloaded() if overloaded else _away()) from error
-        self._answered()
+            raise (_overloaded() if overloaded else _unavailable()) from error
+        self._record_answer()
         return [
             result.prediction if result.WhichOneof("outcome") == "prediction" else None for result in response.results
         ]
 
     async def available(self) -> bool:
-        """Whether the scorer says that it serves."""
+        """Return whether the scorer's health check says SERVING."""
         if self._health is None:
             return False
         try:
@@ -231,13 +233,13 @@ class ScoringClient:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def close(self) -> None:
-        """Close the channel, where there is one."""
+        """Close the channel, if the client has its own."""
         if self._channel is not None:
             await self._channel.close()
 
 
-def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
-    """The score of one order of a batch, or the refusal that it would have got alone."""
+def _prediction_or_error(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
+    """Return the prediction for one order of a batch, or the error that it would have got in a single call."""
     if result.WhichOneof("outcome") == "prediction":
         return result.prediction
     violations = [(f"transaction.{field}", description) for field, description in violations_of(result.error)]
@@ -245,16 +247,14 @@ def _outcome(result: pb.PredictBatchResult) -> pb.PredictResponse | Exception:
 
 
 def _violations(error: grpc.aio.AioRpcError) -> list[tuple[str, str]]:
-    """The rules of the contract that a call broke; none where it failed otherwise."""
+    """Return the field violations of a failed call; empty if it failed for another reason."""
     rich = rpc_status.from_call(error)
     return violations_of(rich) if rich is not None else []
 
 
 def _overloaded() -> Overloaded:
-    return Overloaded("the scorer has too much to do: try again in a second")
+    return Overloaded("scoring service overloaded; retry in a second")
 
 
-def _away() -> Unavailable:
-    return Unavailable(
-        "the scorer is away, so there is no score: try again", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE
-    )
+def _unavailable() -> Unavailable:
+    return Unavailable("scoring service unavailable; retry", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE)

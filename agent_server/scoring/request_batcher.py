@@ -1,7 +1,7 @@
-"""Sends orders to the scorer in batches: those that arrive while calls are under way go out together.
+"""Sends orders to the scorer in batches: orders that arrive while calls are in flight are sent together.
 
-An order that arrives alone is sent at once. Up to `max_batches` calls are under way at a time, so that one slow call holds up
-only its own orders. Each order keeps its own deadline, request id and error.
+An order that arrives alone is sent at once. Up to `max_batches` calls are in flight at a time, so that a slow call
+delays only its own orders. Each order keeps its own deadline, request id and error.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from typing import Final
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-LARGEST: Final = 64
-"""Most orders of one call: more would keep the first of them waiting for the last."""
+MAX_BATCH_SIZE: Final = 64
+"""Maximum number of orders per call: a larger batch would delay its first orders."""
 MAX_BATCHES: Final = 4
-MOST_PENDING: Final = 16 * LARGEST
-ENOUGH: Final = 16
-"""Orders for which a further call is made at once, though others are under way: fewer wait for more to join them."""
+MAX_PENDING: Final = 16 * MAX_BATCH_SIZE
+EAGER_BATCH_SIZE: Final = 16
+"""Number of waiting orders that start another call at once while calls are in flight; fewer orders wait for more."""
 LINGER_SECONDS: Final = 0.005
-"""Longest wait of an order for others to join it, while fewer than `max_batches` calls are under way."""
+"""Maximum time that an order waits for others to join its batch, while fewer than `max_batches` calls are in flight."""
 
 
 @dataclass(frozen=True)
 class PendingRequest:
-    """An order that waits for its score. Both times are of the loop's clock."""
+    """An order that waits for its score. Both times are readings of the event loop's clock."""
 
     transaction: Transaction
     request_id: str
@@ -34,15 +34,15 @@ class PendingRequest:
 
 
 class Unreachable(Exception):
-    """The scorer cannot be reached: orders that wait for the next call need not find that out one call after another."""
+    """The scorer cannot be reached. All waiting orders fail at once instead of one call after another."""
 
 
 class QueueFull(Exception):
-    """Too many orders wait already."""
+    """Too many orders are waiting."""
 
 
 class BatchFailed(Exception):
-    """The call of an order's batch failed, with `error`. Each order of the batch gets one of its own."""
+    """The call for an order's batch failed with `error`. Each order of the batch gets its own exception."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(type(error).__name__)
@@ -51,11 +51,11 @@ class BatchFailed(Exception):
 
 
 Score = Callable[[Sequence[PendingRequest]], Awaitable[Sequence[PredictResponse | Exception]]]
-"""Scores a batch: an answer or an error for each order. Raises what is wrong with all of them: Unreachable, for example."""
+"""Returns a prediction or an error for each order of a batch. Raises an error that affects all, such as Unreachable."""
 
 
 class RequestBatcher:
-    """Collects orders into batches and hands these to `score`, up to `max_batches` at a time."""
+    """Collects orders into batches and passes these to `score`, up to `max_batches` at a time."""
 
     def __init__(self, score: Score, max_batches: int = MAX_BATCHES) -> None:
         self._score, self._max_batches = score, max_batches
@@ -66,12 +66,12 @@ class RequestBatcher:
     async def predict(self, transaction: Transaction, request_id: str, seconds: float) -> PredictResponse:
         """Return the score of one order.
 
-        Raises TimeoutError after `seconds`, QueueFull, BatchFailed where the call failed as a whole, and what `score` says of
-        this order alone.
+        Raises TimeoutError after `seconds`, QueueFull, BatchFailed if the whole call failed, and the error that `score`
+        returned for this order.
         """
-        if len(self._pending) >= MOST_PENDING:
+        if len(self._pending) >= MAX_PENDING:
             self._pending = [request for request in self._pending if not request.answer.done()]
-            if len(self._pending) >= MOST_PENDING:
+            if len(self._pending) >= MAX_PENDING:
                 raise QueueFull
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -82,25 +82,25 @@ class RequestBatcher:
             return await request.answer
 
     def _dispatch(self) -> None:
-        """Start as many batches as are due."""
+        """Start all batches that are due."""
         loop = asyncio.get_running_loop()
         while self._pending and len(self._running) < self._max_batches:
             due = self._pending[0].submitted + LINGER_SECONDS
-            if self._running and len(self._pending) < ENOUGH and loop.time() < due:
+            if self._running and len(self._pending) < EAGER_BATCH_SIZE and loop.time() < due:
                 if self._timer is None:
-                    self._timer = loop.call_at(due, self._linger_over)
+                    self._timer = loop.call_at(due, self._on_linger_timeout)
                 return
-            self._start(loop)
+            self._start_batch(loop)
 
-    def _linger_over(self) -> None:
+    def _on_linger_timeout(self) -> None:
         self._timer = None
         self._dispatch()
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start a batch of the oldest orders. Those whose caller has gone or whose time is over are left out."""
+    def _start_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start a batch of the oldest orders, without those that were cancelled or whose deadline has passed."""
         now = loop.time()
-        oldest = self._pending[:LARGEST]
-        del self._pending[:LARGEST]
+        oldest = self._pending[:MAX_BATCH_SIZE]
+        del self._pending[:MAX_BATCH_SIZE]
         batch = [request for request in oldest if not request.answer.done() and request.deadline > now]
         if batch:
             task = loop.create_task(self._run_batch(batch))
@@ -111,9 +111,9 @@ class RequestBatcher:
         try:
             answers = await self._score(batch)
         except Exception as error:
-            _fail(batch, error)
+            _fail_all(batch, error)
             if isinstance(error, Unreachable):
-                _fail(self._pending, error)
+                _fail_all(self._pending, error)
                 self._pending.clear()
             return
         for request, answer in zip(batch, answers, strict=True):
@@ -124,15 +124,15 @@ class RequestBatcher:
                     request.answer.set_result(answer)
 
     def _batch_done(self, task: "asyncio.Task[None]", batch: Sequence[PendingRequest]) -> None:
-        """Fail whoever is left without an answer, as where the task was cancelled, and start what waits."""
+        """Fail the orders without an answer (for example, if the task was cancelled), and start the next batches."""
         self._running.discard(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        _fail(batch, error or asyncio.CancelledError())
+        _fail_all(batch, error or asyncio.CancelledError())
         self._dispatch()
 
 
-def _fail(requests: Sequence[PendingRequest], error: BaseException) -> None:
-    """Fail all that have no answer yet, each with an exception of its own: a shared one would grow with every traceback."""
+def _fail_all(requests: Sequence[PendingRequest], error: BaseException) -> None:
+    """Fail all requests without an answer, each with its own exception: a shared one would collect every traceback."""
     for request in requests:
         if not request.answer.done():
             request.answer.set_exception(BatchFailed(error))

@@ -1,1 +1,1 @@
-"""One servicer for each service of the contract."""
+"""One servicer per service of the contract."""

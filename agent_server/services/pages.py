@@ -1,4 +1,4 @@
-"""Pages of a list: a token names where the next page starts."""
+"""Page tokens of list calls: a token encodes where the next page starts."""
 
 import re
 
@@ -9,8 +9,8 @@ DEFAULT_PAGE = 50
 _MOST_DIGITS = 18
 
 
-def sequence_of(token: str) -> int | None:
-    """The sequence number that a page token names; None without a token. Raises InvalidRequest."""
+def parse_sequence(token: str) -> int | None:
+    """Return the sequence number in a page token; None without a token. Raises InvalidRequest."""
     if not token:
         return None
     if not (token.isascii() and token.isdecimal()) or len(token) > _MOST_DIGITS:
@@ -21,13 +21,13 @@ def sequence_of(token: str) -> int | None:
 _PLACE = re.compile(r"(-?\d{1,18})-([0-9a-f]{1,64})", re.ASCII)
 
 
-def token_of(place: Place | None) -> str:
-    """The token of a page that starts behind a place; empty where there is none."""
+def page_token(place: Place | None) -> str:
+    """Return the token of the page that starts after a place; empty for None."""
     return "" if place is None else f"{place[0]}-{place[1]}"
 
 
-def place_of(token: str) -> Place | None:
-    """The place that a page token names; None without a token. Raises InvalidRequest."""
+def parse_place(token: str) -> Place | None:
+    """Return the place in a page token; None without a token. Raises InvalidRequest."""
     if not token:
         return None
     match = _PLACE.fullmatch(token)

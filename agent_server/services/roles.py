@@ -1,4 +1,4 @@
-"""Which roles may make which call. The first role of each is the one that a caller who may not is told to ask for."""
+"""Roles that may call each method. An error for a caller without permission names the first role of the method."""
 
 from runtime.access.caller import ADMIN, AUDITOR, REVIEWER, SHOP, WITHOUT_ROLE
 

@@ -64,8 +64,8 @@ class Shop:
     def __init__(self, url: str) -> None:
         self.url, self.engine = url, open_engine(url)
         self.ledger = Ledger(self.engine)
-        self._scoring = ScoringClient.reaching(f"127.0.0.1:{free_port()}", 0.5)
-        decider = Decider(self._scoring, CurrentPolicy(Policy(0.7, 0.4)), self.ledger, remembers=True)
+        self._scoring = ScoringClient.connect(f"127.0.0.1:{free_port()}", 0.5)
+        decider = Decider(self._scoring, CurrentPolicy(Policy(0.7, 0.4)), self.ledger, use_history=True)
         self.agent = AgentService(decider, self.ledger, self._scoring, Jobs())
         feed: Any = None
         self.cases = CaseService(self.ledger, feed, 600.0, 1.0)

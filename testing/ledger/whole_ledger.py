@@ -11,7 +11,7 @@ from agent_server.cases.golden_copies import record_origin
 from agent_server.cases.lifecycle import NewCase, VerdictDetails
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
-from agent_server.feedback.outcomes import Report
+from agent_server.feedback.outcomes import RecordOutcome
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.history_store.compaction import Compact
 from agent_server.ledger import Ledger, open_engine, reading
@@ -64,7 +64,7 @@ async def write_whole_ledger(url: str, key: Path | None) -> None:
         await ledger.write(Resolve(by, verdict, _VerdictCall(), lambda: True))  # type: ignore[arg-type]
     for number in range(6):
         outcome = Outcome(transaction_id=f"t{number}", kind=OUTCOME_KIND_CHARGEBACK, source="bank")
-        await ledger.write(Report(outcome, 10 + number, "shop"))
+        await ledger.write(RecordOutcome(outcome, 10 + number, "shop"))
     for amount in (9.0, 10.0):
         await ledger.write(RecordAttempt(message(transaction_id="t2", user_id="user-2", order_amount=amount)))
     await ledger.write(lambda group: record_origin(group, 3, [1, 2]))

@@ -130,8 +130,8 @@ FAULTS: Final = [
         ),
         (
             "an order of just the amount needs one reviewer",
-            "transaction.order_amount >= self.two_from",
-            "transaction.order_amount > self.two_from",
+            "transaction.order_amount >= self.two_reviewers_from",
+            "transaction.order_amount > self.two_reviewers_from",
         ),
     ),
     *_in(

@@ -17,7 +17,7 @@ from agent_server.audit.signing import Signing
 from agent_server.feedback.golden_cases import read_golden
 from agent_server.ledger import LedgerError
 from agent_server.policies.current import current_policy
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.yaml_reader import PolicyError
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions

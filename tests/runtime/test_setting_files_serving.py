@@ -46,7 +46,7 @@ class ListOfPolicy:
 
     def look(self) -> None:
         """Check for changes, as the agent does every second."""
-        self._policy.look()
+        self._policy.reload()
 
     def works(self) -> bool:
         """Return whether the list is unchanged."""

@@ -96,7 +96,7 @@ class World:
         self.ledger, self.scorer = Ledger(engine), _Scorer()
         scorer: Any = self.scorer
         current = CurrentPolicy(Policy(0.7, 0.4, minimum_evidence=0))
-        decider = Decider(scorer, current, self.ledger, clock=lambda: timestamp(self.tick()), remembers=True)
+        decider = Decider(scorer, current, self.ledger, clock=lambda: timestamp(self.tick()), use_history=True)
         self.cases = CaseService(self.ledger, CaseFeed(self.ledger), second_reviews=1.0)
         self.services: dict[str, Any] = {
             "AgentService": AgentService(decider, self.ledger, scorer, Jobs()),
@@ -160,7 +160,7 @@ class World:
     async def judge_case(self, name: str, case_id: str, verdict: pb.Decision, *, drawn: bool) -> None:
         """Claim a case and resolve it."""
         (claimed,) = await self.ask("/vouch.v1.CaseService/ClaimCase", cases.ClaimCaseRequest(case_id=case_id), name)
-        self.cases._draws = lambda: drawn  # type: ignore[method-assign]
+        self.cases._draw_second_review = lambda: drawn  # type: ignore[method-assign]
         token = cases.ClaimCaseResponse.FromString(claimed).token
         details = {"note": "surely stolen" if verdict == DENY else "a regular customer"}
         if verdict == DENY:

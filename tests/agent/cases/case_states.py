@@ -207,7 +207,7 @@ async def _golden(world: World) -> None:
     golden = GoldenCases(
         world.ledger, scorer, CurrentPolicy(POLICY), [GoldenOrder(message(), DENY)], 1.0, random.Random(world.number)
     )
-    assert await golden.open_like(world.order(), "shop")
+    assert await golden.open_similar(world.order(), "shop")
 
 
 async def _erase(world: World) -> None:

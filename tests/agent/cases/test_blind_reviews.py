@@ -21,7 +21,7 @@ from agent_server.feedback.labels import (
     VERDICT_CONFIDENCE,
     known_labels,
 )
-from agent_server.feedback.reviewers import reviewers
+from agent_server.feedback.reviewers import reviewer_quality
 from agent_server.history_store.links import links_of
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import FULL_VIEW, DecisionFilter, latest_record, record_page
@@ -253,7 +253,7 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
             record_page(DecisionFilter(transaction_id="t1"), 0, 10, BLIND_VIEW if blind else FULL_VIEW)
         )
         assert len(records) == count
-    (quality,) = (await ledger.read(reviewers())).reviewers
+    (quality,) = (await ledger.read(reviewer_quality())).reviewers
     assert (quality.golden, quality.golden_right, quality.checked, quality.wrong) == (1, 1, 1, 0)
     with engine.connect() as connection:
         verified = verify_ledger(connection, None)
@@ -278,7 +278,7 @@ async def test_reviewers_are_measured(ledger_url: str) -> None:
         errs = number % (30 if name != "eve" else 2) in (0, 1) and number > 3
         wrong[name] += errs
         await desk.judge(name, truth if not errs else APPROVE + DENY - truth, drawn=False)  # type: ignore[arg-type]
-    statistics = {one.reviewer: one for one in (await ledger.read(reviewers())).reviewers}
+    statistics = {one.reviewer: one for one in (await ledger.read(reviewer_quality())).reviewers}
     assert {name: one.wrong for name, one in statistics.items()} == wrong
     assert {name: one.stands_out for name, one in statistics.items()} == {"ada": False, "bob": False, "eve": True}
     assert all(one.verdicts == one.golden == one.checked == one.recommended == 40 for one in statistics.values())

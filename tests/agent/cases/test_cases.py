@@ -13,12 +13,12 @@ from agent_server.cases.claims import CaseClaim, Claim, Comment, Release, Renew,
 from agent_server.cases.lifecycle import VerdictDetails
 from agent_server.cases.queries import CaseFilter, case_page, whole_case
 from agent_server.cases.verdicts import Resolve, Verdict
-from agent_server.decisions.urgency import PATIENCE_SECONDS, expected_loss, urgency
-from agent_server.feedback.labels import known_labels, labelled
+from agent_server.decisions.urgency import URGENCY_SCALE_SECONDS, expected_loss, urgency
+from agent_server.feedback.labels import known_labels, labels_with_orders
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
 from agent_server.privacy import Erase
-from agent_server.services.pages import place_of, token_of
+from agent_server.services.pages import page_token, parse_place
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import InvalidRequest, NotAvailable, NotFound, VouchError
@@ -50,7 +50,7 @@ async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
 
 async def exported(ledger: Ledger, since: int = 0) -> list[cases.ExportLabelsResponse]:
     """Return all labels."""
-    return await ledger.read(labelled(await ledger.read(known_labels(since))))
+    return await ledger.read(labels_with_orders(await ledger.read(known_labels(since))))
 
 
 async def history(ledger: Ledger, case_id: str) -> list[tuple[cases.CaseEventKind, str]]:
@@ -183,7 +183,7 @@ def test_urgency_is_loss_and_waiting() -> None:
     assert urgency(0, 0.0) == 0
     assert urgency(0, 1e6) < urgency(0, 10.0) < urgency(0, 0.0) < urgency(1, 0.0)
     worth = (urgency(0, 999.0) - urgency(0, 9999.0)) / hour
-    assert 13 < worth < 15 and PATIENCE_SECONDS == 6 * 3600
+    assert 13 < worth < 15 and URGENCY_SCALE_SECONDS == 6 * 3600
     assert expected_loss(message(order_amount=200.0), 0.75) == 50.0
     assert expected_loss(message(order_amount=200.0), None) == 200.0
     assert expected_loss(message(order_amount=None), 0.1) == 0.0
@@ -198,7 +198,7 @@ async def test_the_queue_is_in_order_and_pages_skip_nothing(ledger_url: str) -> 
     async def pages(wanted: CaseFilter) -> list[str]:
         found, place = list[str](), None
         while True:
-            page, place = await ledger.read(case_page(wanted, place_of(token_of(place)), 2))
+            page, place = await ledger.read(case_page(wanted, parse_place(page_token(place)), 2))
             found += [case.case_id for case in page]
             if place is None:
                 return found
@@ -218,7 +218,7 @@ async def test_the_queue_is_in_order_and_pages_skip_nothing(ledger_url: str) -> 
 def test_foreign_page_tokens_are_refused(token: str) -> None:
     """A page token that we did not issue is an error of the caller that names the field."""
     with pytest.raises(InvalidRequest, match="page_token"):
-        place_of(token)
+        parse_place(token)
 
 
 async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:

@@ -227,7 +227,7 @@ async def test_no_golden_copy_is_made_of_an_order_that_is_erased_meanwhile(ledge
         scorer: Any = _Scorer(ledger, erased)
         policy = CurrentPolicy(Policy(0.7, 0.4, minimum_evidence=0))
         golden = GoldenCases(ledger, scorer, policy, [GoldenOrder(message(), pb.DECISION_DENY)], 1.0, random.Random(1))
-        await golden.open_like(message(transaction_id="t1001", user_id="anna"), "shop")
+        await golden.open_similar(message(transaction_id="t1001", user_id="anna"), "shop")
         left = sa.select(sa.func.count()).select_from(ENTRIES).where(ENTRIES.c.kind == int(Kind.GOLDEN))
         assert await ledger.read(lambda rows, left=left: rows.execute(left).scalar_one()) == copies  # type: ignore[misc]
     ledger.close()

@@ -80,7 +80,7 @@ async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: 
         (NOW + 5, 5.5),
     ]
     assert main(["--ledger", ledger_url, "find", "--user", who]) == 0
-    assert capsys.readouterr().out.startswith("2 orders in memory")
+    assert capsys.readouterr().out.startswith("2 orders in history")
     assert main(["--ledger", ledger_url, "export", "--user", who]) == 0
     assert '"order_amount": 5.5' in capsys.readouterr().out
     erased = await shop.erase(who)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from agent_server.feedback.agreement import chance_of_more, kappa, share
+from agent_server.feedback.agreement import fisher_p_value, kappa, wilson_interval
 
 
 def table(*counts: tuple[str, str, int]) -> list[tuple[str, str]]:
@@ -46,13 +46,13 @@ def test_the_interval_covers() -> None:
 
 def test_shares() -> None:
     """Wilson's interval of 3 in 10 matches; without trials the interval is 0 to 1."""
-    found = share(3, 10)
+    found = wilson_interval(3, 10)
     assert (round(found.low, 3), round(found.high, 3)) == (0.108, 0.603)
-    assert share(0, 0).low == 0 and share(0, 0).high == 1
+    assert wilson_interval(0, 0).low == 0 and wilson_interval(0, 0).high == 1
 
 
 def test_chance_of_more() -> None:
     """Fisher's exact test of the lady tasting tea: four of four right has p = 1/70; without errors p is 1."""
-    assert chance_of_more(4, 4, 0, 4) == pytest.approx(1 / 70)
-    assert chance_of_more(3, 4, 1, 4) == pytest.approx(17 / 70)
-    assert chance_of_more(0, 10, 0, 10) == 1
+    assert fisher_p_value(4, 4, 0, 4) == pytest.approx(1 / 70)
+    assert fisher_p_value(3, 4, 1, 4) == pytest.approx(17 / 70)
+    assert fisher_p_value(0, 10, 0, 10) == 1

@@ -20,8 +20,8 @@ from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.golden_cases import GoldenCases, GoldenOrder, read_golden
 from agent_server.feedback.golden_disguise import make_indistinguishable
-from agent_server.feedback.outcomes import Report
-from agent_server.feedback.reviewers import reviewers
+from agent_server.feedback.outcomes import RecordOutcome
+from agent_server.feedback.reviewers import reviewer_quality
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.ledger import Ledger, LedgerError, open_engine
 from agent_server.ledger.chain import Kind
@@ -54,7 +54,7 @@ from testing.waiting import wait_for
 async def open_golden_case(golden: GoldenCases, like: Transaction) -> Transaction | None:
     """Open a golden case like an order; return the golden order."""
     ledger = golden._ledger
-    if not await golden.open_like(like, "shop"):
+    if not await golden.open_similar(like, "shop"):
         return None
     query = DECIDED.where(ENTRIES.c.kind == int(Kind.GOLDEN)).order_by(ENTRIES.c.sequence.desc()).limit(1)
     return order_of(await ledger.read(lambda rows: rows.execute(query).one()))
@@ -100,7 +100,7 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
             await service.GetDecision(request, Call(context, Caller("x", role)))  # type: ignore[arg-type]
     outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=outcomes.OUTCOME_KIND_CONFIRMED_GOOD)
     with pytest.raises(NotFound):
-        await ledger.write(Report(outcome, 1, "shop"))
+        await ledger.write(RecordOutcome(outcome, 1, "shop"))
     real = keep(order.transaction_id[1:], pb.DECISION_DENY, 0.1, user_id="somebody else")
     assert isinstance(await ledger.write(RecordAttempt(real._transaction)), HistoryFeatures)
     recorded = await ledger.write(real)
@@ -114,7 +114,7 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
     assert [record.revision for record in records] == [1]
     whole = await ledger.read(whole_case(golden_id, "ada"))
     assert whole is not None and whole.case.status == cases.CASE_STATUS_RESOLVED and not whole.HasField("transaction")
-    assert not (await ledger.read(reviewers())).reviewers
+    assert not (await ledger.read(reviewer_quality())).reviewers
     with engine.connect() as connection:
         assert not verify(rows_of(connection), read_head(connection), None).broken
     ledger.close()
@@ -197,7 +197,7 @@ async def test_a_share_is_drawn(tmp_path: Path) -> None:
         golden = GoldenCases(ledger, nobody, current, golden_orders, share, random.Random(1))
         for _ in range(1000):
             golden.maybe_inject(message(), "shop")
-        assert low <= golden._waiting.qsize() <= high
+        assert low <= golden._queue.qsize() <= high
     ledger.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_server.feedback.golden_disguise import like_this
+from agent_server.feedback.golden_disguise import similar_text
 from agent_server.history_store.attempts import RecordAttempt
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
@@ -35,14 +35,14 @@ ids = st.text(st.sampled_from("abcdefABCDXYZ0123456789_-:."), min_size=1, max_si
 )
 def test_ids_look_like_the_shops(text: str, pattern: str) -> None:
     """Constant parts of the shop's ids stay; counters and random parts are drawn anew."""
-    made = {like_this(text, random.Random(seed)) for seed in range(50)}
+    made = {similar_text(text, random.Random(seed)) for seed in range(50)}
     assert len(made) > 40 and all(re.fullmatch(pattern, one) for one in made), made
 
 
 @given(text=ids, seed=st.integers(0, 1000))
 def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) -> None:
     """A generated id is printable, not empty, and at most four characters longer than its model."""
-    made = like_this(text, random.Random(seed))
+    made = similar_text(text, random.Random(seed))
     assert 0 < len(made) <= len(text) + 4 and made.isprintable()
 
 
@@ -55,7 +55,7 @@ def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) ->
 )  # fmt: skip
 def test_nothing_of_a_real_id_is_kept(text: str) -> None:
     """Every letter and digit is drawn anew, except common words in ids."""
-    made = [like_this(text, random.Random(seed)) for seed in range(80)]
+    made = [similar_text(text, random.Random(seed)) for seed in range(80)]
     unchanged = "".join(
         letter if all(len(one) > place and one[place] == letter for one in made) else " "
         for place, letter in enumerate(text)
@@ -83,6 +83,6 @@ async def test_no_golden_order_takes_an_id_of_the_shop(tmp_path: Path) -> None:
         assert order.user_id != "u7777" and order.device_id != "d7777"
     latest = await ledger.read(latest_record("t0007"))
     assert latest is not None and latest.answer.decision == pb.DECISION_APPROVE
-    golden._chance = _Same()
+    golden._rng = _Same()
     assert await open_golden_case(golden, message(transaction_id="t0001", user_id="u0001")) is None
     ledger.close()

@@ -16,8 +16,8 @@ from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.tables import CASES
 from agent_server.feedback import reviewers
-from agent_server.feedback.labels import Known, known_labels, label_page
-from agent_server.feedback.outcomes import Report
+from agent_server.feedback.labels import KnownLabel, known_labels, label_page
+from agent_server.feedback.outcomes import RecordOutcome
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -51,9 +51,13 @@ def decided(
     return RecordDecision(order, answer, DecisionContext("shop", "", "d" * 64), opening)
 
 
-def reported(number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK, source: str = "bank") -> Report:
+def reported(
+    number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK, source: str = "bank"
+) -> RecordOutcome:
     """Return a report on an order, made `days_ago` days ago."""
-    return Report(outcomes.Outcome(transaction_id=f"t{number}", kind=kind, source=source), NOW - days_ago * DAY, "shop")
+    return RecordOutcome(
+        outcomes.Outcome(transaction_id=f"t{number}", kind=kind, source=source), NOW - days_ago * DAY, "shop"
+    )
 
 
 async def judge(ledger: Ledger, number: int, days_ago: int, verdict: pb.Decision) -> None:
@@ -147,7 +151,7 @@ class _Rows(list[Any]):
         return list(self)
 
 
-def _pages(connection: Any, size: int, **options: Any) -> list[list[Known]]:
+def _pages(connection: Any, size: int, **options: Any) -> list[list[KnownLabel]]:
     found = []
     known, after = label_page(None, size=size, **options)(connection)
     while True:
@@ -227,9 +231,9 @@ async def test_reviewers_are_counted_in_parts(ledger_url: str, monkeypatch: pyte
     answers = []
     with engine.connect() as connection:
         for size in (1, 5, 1000):
-            monkeypatch.setattr(reviewers, "AT_ONCE", size)
+            monkeypatch.setattr(reviewers, "ROWS_PER_FETCH", size)
             counting = _Counting(connection)
-            answers.append(reviewers.reviewers()(counting))  # type: ignore[arg-type]
+            answers.append(reviewers.reviewer_quality()(counting))  # type: ignore[arg-type]
             assert counting.most <= size
             assert counting.read == 18
     engine.dispose()

@@ -9,8 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
-from agent_server.feedback.labels import known_labels, labelled
-from agent_server.feedback.outcomes import Report, outcome_page
+from agent_server.feedback.labels import known_labels, labels_with_orders
+from agent_server.feedback.outcomes import RecordOutcome, outcome_page
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext
 from agent_server.privacy import Erase
@@ -29,15 +29,17 @@ UNCERTAIN = cases.CASE_REASON_UNCERTAIN
 CHARGEBACK, GOOD = outcomes.OUTCOME_KIND_CHARGEBACK, outcomes.OUTCOME_KIND_CONFIRMED_GOOD
 
 
-def report(number: int, kind: outcomes.OutcomeKind = CHARGEBACK, now: int = 100, source: str = "bank") -> Report:
+def report(number: int, kind: outcomes.OutcomeKind = CHARGEBACK, now: int = 100, source: str = "bank") -> RecordOutcome:
     """Return a report on the order of a number."""
     outcome = outcomes.Outcome(transaction_id=f"t{number}", kind=kind, occurred_at=Timestamp(seconds=50), source=source)
-    return Report(outcome, now, "shop")
+    return RecordOutcome(outcome, now, "shop")
 
 
 async def labels(ledger: Ledger, since: int = 0) -> list[tuple[str, bool, str]]:
     """Return order, label and source of all labels."""
-    found: list[cases.ExportLabelsResponse] = await ledger.read(labelled(await ledger.read(known_labels(since))))
+    found: list[cases.ExportLabelsResponse] = await ledger.read(
+        labels_with_orders(await ledger.read(known_labels(since)))
+    )
     return [(label.transaction.transaction_id, label.is_abuse, label.source) for label in found]
 
 
@@ -46,8 +48,8 @@ async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
     ledger = Ledger(open_engine(ledger_url))
     await ledger.write(keep(1, pb.DECISION_APPROVE, 0.9))
     first, again = [await ledger.write(report(1, now=now)) for now in (100, 200)]
-    assert (first.again, again.again) == (False, True) and first.outcome == again.outcome
-    assert not (await ledger.write(report(1, source="support", now=300))).again
+    assert (first.is_repeat, again.is_repeat) == (False, True) and first.outcome == again.outcome
+    assert not (await ledger.write(report(1, source="support", now=300))).is_repeat
     found, _ = await ledger.read(outcome_page("t1"))
     assert [(outcome.source, outcome.reported_at.ToMicroseconds()) for outcome in found] == [
         ("bank", 100),
@@ -89,7 +91,7 @@ async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
         await ledger.write(RecordDecision(order, answer, DecisionContext("", "", ""), NewCase("c", UNCERTAIN)))
         if abuse and number % 10:
             outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=CHARGEBACK, source="bank")
-            await ledger.write(Report(outcome, 100, "shop"))
+            await ledger.write(RecordOutcome(outcome, 100, "shop"))
     ledger.close()
     file = tmp_path / "labels.parquet"
     done = run("vouch.py", "labels", "--ledger", url, "export", "--output", str(file), "--matured", "0d")

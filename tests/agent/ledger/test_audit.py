@@ -48,9 +48,9 @@ def _verified(folder: Path, *more: str) -> int:
 def test_an_untouched_ledger_holds(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All entries verify, also after an erasure; without a key the output says what it does not prove."""
     assert _verified(written) == 0
-    assert "40 entries hold; its end is signed" in capsys.readouterr().out
+    assert "40 entries are valid; the head is signed" in capsys.readouterr().out
     assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify"]) == 0
-    assert "without a key it may have been computed anew" in capsys.readouterr().out
+    assert "without a key, a recomputed chain is not detected" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
@@ -85,7 +85,7 @@ def test_exports_verify_by_themselves(
     url, path = f"sqlite:///{written / 'ledger.db'}", tmp_path / f"export.{ending}"
     assert main(["--ledger", url, "export", "--output", str(path)]) == 0
     assert _verified(written, str(path)) == 0
-    assert "40 entries hold; its end is signed" in capsys.readouterr().out
+    assert "40 entries are valid; the head is signed" in capsys.readouterr().out
     if ending == "jsonl":
         path.write_text(path.read_text().replace('"decision": 3', '"decision": 1', 1))
         assert _verified(written, str(path)) == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from agent_server.decisions.counterfactual import MOST_TOLD, smallest, variants
+from agent_server.decisions.counterfactual import MAX_COUNTERFACTUALS, candidate_changes, smallest_changes
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from contract.fields import FIELDS
@@ -49,9 +49,9 @@ def counterfactuals_of(
 ) -> tuple[pb.ReviewResponse, list[pb.Counterfactual]]:
     """Return an answer and its counterfactuals."""
     answer, _ = decide(policy, order, scorer.predict(order, FULL))
-    changed = variants(order)
+    changed = candidate_changes(order)
     predictions = scorer.predict_batch([variant.order for variant in changed]) if changed else []
-    return answer, smallest(policy, answer, changed, predictions, 0)
+    return answer, smallest_changes(policy, answer, changed, predictions, 0)
 
 
 def applied(order: Transaction, counterfactual: pb.Counterfactual) -> Transaction:
@@ -88,7 +88,7 @@ def test_each_change_does_what_it_says_and_none_is_smaller(model: Bundle, table:
             if not singles & set(pair)
             and scorer.score(settled(order, *(BY_HAND[at] for at in pair))) >= POLICY.approve_from
         }
-        assert len(counterfactuals) == min(len(singles) + len(pairs), MOST_TOLD)
+        assert len(counterfactuals) == min(len(singles) + len(pairs), MAX_COUNTERFACTUALS)
         if singles:
             best = max(scorer.score(settled(order, BY_HAND[at])) for at in singles)
             assert counterfactuals[0].legitimacy_score == best
@@ -98,10 +98,10 @@ def test_each_change_does_what_it_says_and_none_is_smaller(model: Bundle, table:
 def test_what_is_told_reads_well() -> None:
     """A sentence has both scores; an unknown value has nothing before the arrow."""
     order = message(payment_method=PaymentMethod.PAYMENT_METHOD_PAYPAL, billing_country="DE", shipping_country="FR")
-    names = [{change.field for change in variant.changes} for variant in variants(order)]
+    names = [{change.field for change in variant.changes} for variant in candidate_changes(order)]
     assert {"shipping_country", "billing_shipping_match"} in names
     assert not any({"cvv_check_result", "avs_result", "three_ds_result"} & changed for changed in names)
-    first = variants(order)[0].changes[0]
+    first = candidate_changes(order)[0].changes[0]
     assert (first.field, first.from_value, first.to_value) == ("phone_verified", "false", "true")
 
 

@@ -169,8 +169,8 @@ def test_taking_fields_away_never_brings_an_approval(present: set[str]) -> None:
 
 def test_two_reviewers_from_the_amount_on() -> None:
     """An order at the amount needs two reviewers, and so does one of unknown amount; a cent below needs one."""
-    policy = Policy(approve_from=0.7, deny_up_to=0.4, two_from=500.0)
-    needs = [policy.needs_two(message(order_amount=amount)) for amount in (499.99, 500.0, 500.01)]
+    policy = Policy(approve_from=0.7, deny_up_to=0.4, two_reviewers_from=500.0)
+    needs = [policy.needs_two_reviewers(message(order_amount=amount)) for amount in (499.99, 500.0, 500.01)]
     assert needs == [False, True, True]
-    assert policy.needs_two(Transaction(transaction_id="unknown amount"))
-    assert not Policy(approve_from=0.7, deny_up_to=0.4).needs_two(message(order_amount=1e9))
+    assert policy.needs_two_reviewers(Transaction(transaction_id="unknown amount"))
+    assert not Policy(approve_from=0.7, deny_up_to=0.4).needs_two_reviewers(message(order_amount=1e9))

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_server.conditions.facts import facts_for
+from agent_server.conditions.facts import fact_reader
 from agent_server.conditions.language import ConditionError, Language
-from agent_server.conditions.policy_rules import OFTEN, Rule, Rules
+from agent_server.conditions.policy_rules import MIN_ORDERS_TO_GROUP, Rule, Rules
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.policies.current import WatchedPolicy
 from agent_server.policies.document import read_policy
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.yaml_reader import PolicyError
 from contract.fields import FIELDS
 from contract.texts import NORMALISED
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -86,12 +86,14 @@ def whole(tmp_path: Path) -> Policy:
 def test_what_concerns_reviewers(tmp_path: Path) -> None:
     """Due time, amount for two reviewers and budget are read, are part of the version, and change the digest."""
     policy = policy_in(tmp_path, "due_within: 8h\ntwo_reviewers: {from: 1000}\nreview_budget: {per_day: 200}\n")
-    assert (policy.due_seconds, policy.two_from, policy.reviews_a_day) == (8 * 3600, 1000, 200)
+    assert (policy.due_seconds, policy.two_reviewers_from, policy.reviews_a_day) == (8 * 3600, 1000, 200)
     assert all(part in policy.version for part in ("due=28800s", "two>=1000", "reviews=200/d"))
-    assert policy.needs_two(message(order_amount=1000)) and not policy.needs_two(message(order_amount=999))
+    assert policy.needs_two_reviewers(message(order_amount=1000)) and not policy.needs_two_reviewers(
+        message(order_amount=999)
+    )
     unknown = message()
     unknown.ClearField("order_amount")
-    assert policy.needs_two(unknown)
+    assert policy.needs_two_reviewers(unknown)
     nameless = Policy(0.7, 0.4, named_reviewers=False)
     with pytest.raises(PolicyError, match="VOUCH_AGENT_API_KEYS"):
         read_policy(tmp_path / "policy.yaml", nameless)
@@ -189,14 +191,14 @@ def test_rules_asked_together_match_as_each_alone(data: st.DataObject) -> None:
     order = message(**{name: None if name in unknown else value for name, value in values.items()})
     prediction = scored(0.3) if data.draw(st.booleans()) else None
     together = Rules(language, rules, lists)
-    answers = [together.match(order, prediction, 0) for _ in range(OFTEN + 2)]
+    answers = [together.match(order, prediction, 0) for _ in range(MIN_ORDERS_TO_GROUP + 2)]
     matched = answers[0]
     assert all(answer == matched for answer in answers)
-    facts = facts_for([rule.condition for rule in rules], lists)
+    facts = fact_reader([rule.condition for rule in rules], lists)
     activation = language.activation(facts(order, prediction))
     hits = [rule for rule in rules if rule.condition.matches(activation)]
     first = [rule.name for rule in hits if not rule.shadow][:1]
-    assert [rule.name for rule in matched.told] == first + [rule.name for rule in hits if rule.shadow]
+    assert [rule.name for rule in matched.matched] == first + [rule.name for rule in hits if rule.shadow]
 
 
 def test_an_unscored_order_meets_rules_that_ask_for_no_score(tmp_path: Path) -> None:
@@ -212,18 +214,18 @@ def test_a_change_of_a_file_or_of_its_lists_is_taken(tmp_path: Path) -> None:
     first = policy_in(tmp_path, WHOLE)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     assert watched.policy.digest == first.digest
-    watched.look()
-    assert not watched.look() and watched.policy.digest == first.digest
+    watched.reload()
+    assert not watched.reload() and watched.policy.digest == first.digest
     order = message(device_id="dev-9", order_amount=50, user_id="somebody")
     assert not decide(watched.policy, order, scored(0.9))[0].matched_rules
     (tmp_path / "devices.txt").write_text("dev-1\ndev-9\n")
-    assert watched.look() and watched.policy.digest != first.digest
+    assert watched.reload() and watched.policy.digest != first.digest
     assert decide(watched.policy, order, scored(0.9))[0].decision == pb.DECISION_DENY
     (tmp_path / "devices.txt").unlink()
-    assert not watched.look() and decide(watched.policy, order, scored(0.9))[0].decision == pb.DECISION_DENY
+    assert not watched.reload() and decide(watched.policy, order, scored(0.9))[0].decision == pb.DECISION_DENY
     (tmp_path / "devices.txt").write_text("dev-1\n")
     (tmp_path / "policy.yaml").write_text(WHOLE.replace("0.8", "0.85"))
-    assert watched.look() and watched.policy.approve_from == 0.85
+    assert watched.reload() and watched.policy.approve_from == 0.85
 
 
 @pytest.mark.parametrize(
@@ -269,12 +271,15 @@ def test_what_is_nested_to_the_limit_is_asked_alone(tmp_path: Path) -> None:
             refusal = error.message
             break
         taken.append(text)
-    assert refusal == "this is nested too deeply"  # else CEL has no limit any more, and this proves nothing
+    assert refusal == "condition is nested too deeply"  # else CEL has no limit any more, and this proves nothing
     rules = "".join(
         f'- {{name: r{at}, when: "{text}", then: deny, reason: r, mode: shadow}}\n' for at, text in enumerate(taken)
     )
     policy = policy_in(tmp_path, f"rules:\n{rules}")
-    names = [[rule.name for rule in decide(policy, message(), scored(0.3))[0].matched_rules] for _ in range(OFTEN + 2)]
+    names = [
+        [rule.name for rule in decide(policy, message(), scored(0.3))[0].matched_rules]
+        for _ in range(MIN_ORDERS_TO_GROUP + 2)
+    ]
     assert names == [[f"r{at}" for at in range(len(taken))]] * len(names)
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_server.conditions.cost import MOST_ITERATIONS, cost_of
-from agent_server.conditions.language import Condition, ConditionError, ConditionFailed, Language
-from agent_server.conditions.policy_rules import OFTEN
-from agent_server.decisions.comparing import Judged, Tally
+from agent_server.conditions.cost import MAX_ITERATIONS, cost_of
+from agent_server.conditions.language import ConditionError, EvaluationError, Language, PolicyCondition
+from agent_server.conditions.policy_rules import MIN_ORDERS_TO_GROUP
+from agent_server.decisions.comparison import ScoredOrder, Tally
 from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
-from agent_server.policies.failures import FAILURES, LOG_SECONDS, MOST_NAMED, OTHERS, RECENT_SECONDS, RuleFailures
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.failures import FAILURES, LOG_SECONDS, MAX_LABELS, OTHERS, RECENT_SECONDS, RuleFailures
+from agent_server.policies.yaml_reader import PolicyError
 from contract.prices import Prices
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -51,17 +51,17 @@ def nested(*lengths: int) -> str:
     return text
 
 
-def evaluate(condition: Condition, **values: Any) -> bool | None:
+def evaluate(condition: PolicyCondition, **values: Any) -> bool | None:
     """Evaluate a condition for some values."""
     known = {f"order.{name}": value for name, value in values.items()}
-    return condition.answer(Language().activation(known))
+    return condition.evaluate(Language().activation(known))
 
 
 def test_rules_that_are_fine_alone_are_fine_together(tmp_path: Path) -> None:
     """Sixteen rules of 700 numbers each are evaluated for every order, combined or not."""
     rules = [rule(f"r{k}", f"{numbers(700, 1000)}.exists(x, x == order.account_age_days + {k})") for k in range(16)]
     policy = policy_of(tmp_path, *rules)
-    for _ in range(3 * OFTEN):
+    for _ in range(3 * MIN_ORDERS_TO_GROUP):
         verdict = policy.evaluate(message(), GOOD)
         assert (verdict.decision, verdict.failed) == (pb.DECISION_APPROVE, ())
         assert policy.evaluate(message(account_age_days=995), GOOD).matched[0].name == "r5"
@@ -70,10 +70,10 @@ def test_rules_that_are_fine_alone_are_fine_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("when", "words"),
     [
-        (nested(99, 101, 2), "turns"),
-        (nested(*[10] * 10), "turns"),
-        (f"order.order_amount > 5.0 && order.user_id == 'never' && {nested(40, 40, 40)}", "turns"),
-        (f"{numbers(300)}.map(a, {numbers(300)}.map(b, a + b)).all(c, c.all(d, d >= 0))", "turns"),
+        (nested(99, 101, 2), "loops up to"),
+        (nested(*[10] * 10), "loops up to"),
+        (f"order.order_amount > 5.0 && order.user_id == 'never' && {nested(40, 40, 40)}", "loops up to"),
+        (f"{numbers(300)}.map(a, {numbers(300)}.map(b, a + b)).all(c, c.all(d, d >= 0))", "loops up to"),
         (f"{numbers(400)}.map(x, [x, x]).all(y, y[0] >= 0)", "steps"),
         (f"{numbers(99)}.all(a, {'+'.join(['(order.user_agent + order.user_agent)'] * 12)} != string(a))", "steps"),
         ("order.user_agent.matches('(a{1,100}){1,10}b')", "steps"),
@@ -115,7 +115,7 @@ def test_all_rules_together_are_bounded(tmp_path: Path) -> None:
     """For any number of rules the steps of an order are limited; the error names the rule that exceeds the limit."""
     long = nested(40, 30)
     with pytest.raises(
-        PolicyError, match=r"with rule r\d+ the rules take up to [\d,]+ steps for one order, at most 500,000"
+        PolicyError, match=r"with rule r\d+ the rules take up to [\d,]+ steps per order, the limit is 500,000"
     ):
         policy_of(tmp_path, *(rule(f"r{k}", f"{long} && order.orders_last_7d == {k}") for k in range(1000)))
 
@@ -124,8 +124,8 @@ def test_the_limit_of_iterations_is_that_of_the_library() -> None:
     """9,999 iterations are evaluated; at 10,000 CEL gives up, and so such a condition is refused."""
     language = Language()
     most = language.compile(nested(100, 99))
-    assert most.cost.iterations == MOST_ITERATIONS - 1 and evaluate(most, account_age_days=1) is True
-    with pytest.raises(ConditionError, match="10,000 turns"):
+    assert most.cost.iterations == MAX_ITERATIONS - 1 and evaluate(most, account_age_days=1) is True
+    with pytest.raises(ConditionError, match="10,000 times"):
         language.compile(nested(99, 100))
     program = language._environment.compile(nested(99, 100))
     with pytest.raises(RuntimeError, match="budget"):
@@ -142,7 +142,7 @@ def test_the_count_of_turns_is_a_bound(lengths: list[int], outer: str) -> None:
     for length in (*lengths, 7):
         turns = length * (1 + turns)
     assert cost_of(program.serialize()).iterations == turns
-    for age in (0, 36_500) if turns < MOST_ITERATIONS else ():
+    for age in (0, 36_500) if turns < MAX_ITERATIONS else ():
         activation = Language().activation({"order.account_age_days": age})
         assert program.eval(activation).value() in (True, False)
 
@@ -163,7 +163,7 @@ def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:
     )
     policy, _ = read_policy(path, DEFAULTS, lambda name, kind: noted.append((name, kind)))
     odd = message(user_id="u", ip_country="KP", total_orders_lifetime=3, orders_last_24h=0)
-    for turn in range(1, 3 * OFTEN):
+    for turn in range(1, 3 * MIN_ORDERS_TO_GROUP):
         verdict = policy.evaluate(odd, GOOD)
         assert (verdict.decision, verdict.failed) == (pb.DECISION_DENY, ("numbers", "shares"))
         assert [each.name for each in verdict.matched] == ["far", "noted"]
@@ -172,7 +172,7 @@ def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:
         assert (even.matched[0].name, even.failed) == ("numbers", ())
     assert {kind for _, kind in noted} == {"INVALID_ARGUMENT"}
     tally = Tally()
-    tally.add(policy, Judged(odd, GOOD, 0), Prices())
+    tally.add(policy, ScoredOrder(odd, GOOD, 0), Prices())
     assert tally.failed == {"numbers": 1, "shares": 1}
 
 
@@ -185,9 +185,9 @@ def test_what_is_unknown_is_no_failure(tmp_path: Path) -> None:
 def test_limits_that_the_library_reaches_are_failures_too() -> None:
     """An error that CEL raises instead of returning it is a failure of the condition, not of the call."""
     condition = Language().compile("order.new_device")
-    broken = Condition(**{**vars(condition), "program": _GivingUp()})
-    with pytest.raises(ConditionFailed):
-        broken.answer(None)
+    broken = PolicyCondition(**{**vars(condition), "program": _GivingUp()})
+    with pytest.raises(EvaluationError):
+        broken.evaluate(None)
     assert not broken.matches(None)
 
 
@@ -223,10 +223,10 @@ def test_labels_of_metrics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # labels that other tests do not use or need
     FAILURES.clear()
     failures = RuleFailures()
-    for number in range(2 * MOST_NAMED):
+    for number in range(2 * MAX_LABELS):
         failures.record(f"one-of-many-{number}", "INTERNAL")
     labels = {sample.labels["rule"] for metric in FAILURES.collect() for sample in metric.samples}
-    assert OTHERS in labels and len(labels) <= MOST_NAMED + 1
+    assert OTHERS in labels and len(labels) <= MAX_LABELS + 1
 
 
 def test_times_far_away_are_only_failures(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from agent_server.decisions.decide import decide
 from agent_server.policies.current import WatchedPolicy
 from agent_server.policies.document import read_policy
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.yaml_reader import PolicyError
 from generated.vouch.v1 import agent_service_pb2 as pb
 from testing.inputs.orders import message
 from tests.agent.policies.test_policy_files import DEFAULTS, WHOLE, policy_in, scored
@@ -87,7 +87,7 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: in
         read_policy(tmp_path / "policy.yaml", DEFAULTS)
     assert (caught.value.line, caught.value.column) == (line, column), str(caught.value)
     assert named in str(caught.value) and f"policy.yaml:{line}:{column}:" in str(caught.value)
-    assert not watched.look() and watched.policy is before
+    assert not watched.reload() and watched.policy is before
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
     policy_in(tmp_path, WHOLE)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     (tmp_path / "policy.yaml").write_text(WHOLE.replace("devices.txt", "later.txt"))
-    assert not watched.look() and not watched.look()
+    assert not watched.reload() and not watched.reload()
     (tmp_path / "later.txt").write_text("dev-9\n")
-    assert watched.look()
+    assert watched.reload()
     assert decide(watched.policy, message(device_id="dev-9"), scored(0.9))[0].decision == pb.DECISION_DENY
 
 

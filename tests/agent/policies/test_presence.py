@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from agent_server.conditions.facts import facts_for
+from agent_server.conditions.facts import fact_reader
 from agent_server.conditions.language import KINDS, ConditionError, Language
-from agent_server.conditions.policy_rules import OFTEN
+from agent_server.conditions.policy_rules import MIN_ORDERS_TO_GROUP
 from agent_server.conditions.satisfiability import is_satisfiable
 from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
@@ -46,7 +46,7 @@ def holds(text: str, order: Transaction, prediction: PredictResponse | None = SC
     """Return whether a condition is true for an order."""
     language = Language(["names"])
     condition = language.compile(text)
-    facts = facts_for([condition], {"names": frozenset(["DE"])})
+    facts = fact_reader([condition], {"names": frozenset(["DE"])})
     return condition.matches(language.activation(facts(order, prediction)))
 
 
@@ -94,15 +94,15 @@ def test_has_inside_conditions(text: str, phone: bool | None, matches: bool) -> 
 @pytest.mark.parametrize(
     ("text", "column", "words"),
     [
-        ("has(order.phone_verifed)", 5, "there is no order.phone_verifed: did you mean order.phone_verified?"),
+        ("has(order.phone_verifed)", 5, "unknown name order.phone_verifed; did you mean order.phone_verified?"),
         ("score > 0.1 && has(score)", 16, "has() takes one field of an order"),
         ("has((order.phone_verified))", 1, "has() takes one field of an order"),
         ("has(lists.names)", 1, "has() takes one field of an order"),
         ("has(order)", 1, "has() takes one field of an order"),
         ("has(order.timestamp.seconds)", 1, "has() takes one field of an order"),
-        ("has_order_phone_verified_", 1, "there is no has_order_phone_verified_"),
-        ("has(order.`phone_verified`)", 11, "without backticks"),
-        ("has(order.phone_verified) && order.order_amount > 'x'", 49, "types do not fit"),
+        ("has_order_phone_verified_", 1, "unknown name has_order_phone_verified_"),
+        ("has(order.`phone_verified`)", 11, "backticks are not allowed"),
+        ("has(order.phone_verified) && order.order_amount > 'x'", 49, "types do not match"),
     ],
 )
 def test_what_has_cannot_take_is_refused(text: str, column: int, words: str) -> None:
@@ -151,7 +151,7 @@ def test_rules_of_a_policy_use_it(tmp_path: Path) -> None:
     policy, _ = read_policy(path, Policy(0.7, 0.4))
     known = bare()
     known.phone_verified = False
-    for _ in range(2 * OFTEN):
+    for _ in range(2 * MIN_ORDERS_TO_GROUP):
         verdict = policy.evaluate(bare(), SCORED)
         assert (verdict.decision, [rule.name for rule in verdict.matched]) == (pb.DECISION_REVIEW, ["unknown-phone"])
         assert [rule.name for rule in policy.evaluate(known, SCORED).matched] == ["known-phone"]

@@ -8,12 +8,12 @@ from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
-from agent_server.feedback.labels import known_labels, labelled
+from agent_server.feedback.labels import known_labels, labels_with_orders
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
 from agent_server.ledger.recording import DecisionContext
 from agent_server.policies.document import read_policy
-from agent_server.policies.nodes import PolicyError
+from agent_server.policies.yaml_reader import PolicyError
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -95,6 +95,6 @@ async def test_the_probability_is_kept_and_weighs_the_label(ledger_url: str) -> 
     for number in (1, 2):
         await ledger.write(report(number))
     known = await ledger.read(known_labels())
-    weights = {label.transaction.transaction_id: label.weight for label in await ledger.read(labelled(known))}
+    weights = {label.transaction.transaction_id: label.weight for label in await ledger.read(labels_with_orders(known))}
     assert weights == {"t1": pytest.approx(20.0), "t2": 1.0}
     ledger.close()

@@ -51,8 +51,8 @@ def test_the_more_is_spent_the_less_is_reviewed(one: float, other: float) -> Non
 def test_the_bar_lets_the_dearest_through(costs: list[float], spent: float) -> None:
     """The orders that reach the bar are the most expensive ones, about as many as should be reviewed."""
     ordered = sorted(costs)
-    bar = min_cost_for(ordered, spent)
-    over = sum(cost >= bar for cost in ordered)
+    min_cost = min_cost_for(ordered, spent)
+    over = sum(cost >= min_cost for cost in ordered)
     assert over >= int(len(ordered) * share_reviewed(spent))
     if len(set(ordered)) == len(ordered) and 0 < share_reviewed(spent) < 1:
         assert over <= len(ordered) * share_reviewed(spent) + 1
@@ -65,8 +65,8 @@ def test_an_order_below_the_bar_is_decided_on_the_cheaper_side() -> None:
     spared, _ = decide(POLICY, order, PredictResponse(legitimacy_score=0.6), 0, INFINITE)
     assert (spared.decision, spared.decision_maker) == (pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY)
     assert "100 reviews a day" in spared.reasoning and not spared.case_id
-    for score, bar in ((0.6, 1.0), (0.6, 0.0), (0.9, INFINITE), (0.1, INFINITE)):
-        answer, _ = decide(POLICY, order, PredictResponse(legitimacy_score=score), 0, bar)
+    for score, min_cost in ((0.6, 1.0), (0.6, 0.0), (0.9, INFINITE), (0.1, INFINITE)):
+        answer, _ = decide(POLICY, order, PredictResponse(legitimacy_score=score), 0, min_cost)
         assert answer == decide(POLICY, order, PredictResponse(legitimacy_score=score), 0)[0]
     little = Policy(0.7, 0.4, minimum_evidence=30, reviews_a_day=100)
     answer, reason = decide(little, order, PredictResponse(legitimacy_score=0.9), 0, INFINITE)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_server.cases.rescoring import Rescoring
-from agent_server.decisions.comparing import Judged, Tally
-from agent_server.decisions.counterfactual import smallest, variants
+from agent_server.decisions.comparison import ScoredOrder, Tally
+from agent_server.decisions.counterfactual import candidate_changes, smallest_changes
 from agent_server.decisions.decide import decide
-from agent_server.decisions.policy import INFORMATIVE, Policy, Randomised
+from agent_server.decisions.policy import INFORMATIVE, Policy, RandomisedApprovals
 from agent_server.decisions.review_budget import ReviewBudget
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
@@ -65,18 +65,18 @@ def test_no_score_decides_a_sparse_order(
     """
     if one == two:
         return
-    everybody = Randomised(1.0, 1e9, b"0123456789abcdef")
+    everybody = RandomisedApprovals(1.0, 1e9, b"0123456789abcdef")
     policy = Policy(max(one, two), min(one, two), decides, randomised=everybody, reviews_a_day=1)
     order = order_with(known | others, hour)
-    bar = float("inf") if spent else 0.0
-    answer, reason = decide(policy, order, scored(score), 0, bar)
+    min_cost = float("inf") if spent else 0.0
+    answer, reason = decide(policy, order, scored(score), 0, min_cost)
     assert (answer.decision, answer.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
     assert reason == cases.CASE_REASON_LITTLE_KNOWN
     assert answer.agent_analysis.recommendation == pb.RECOMMENDATION_ESCALATE
     missing = next(name for name in INFORMATIVE if name not in known)
     assert f"only {len(known)} informative field{' is' if len(known) == 1 else 's are'} known" in answer.reasoning
     assert f"needs {MINIMUM}: missing are" in answer.reasoning and missing in answer.reasoning
-    assert not policy.is_open(order, scored(score))
+    assert not policy.is_uncertain(order, scored(score))
 
 
 @given(st.sets(st.sampled_from(INFORMATIVE)), st.integers(0, len(INFORMATIVE)), shares)
@@ -131,7 +131,7 @@ def test_a_policy_test_counts_them_as_reviews() -> None:
     """`vouch policy test` counts sparse orders as reviews."""
     tally = Tally()
     for score in (0.0, 0.2, 0.4, 0.55, 0.9):
-        tally.add(DEFAULT, Judged(order_with({"phone_verified"}), scored(score), 0), Prices())
+        tally.add(DEFAULT, ScoredOrder(order_with({"phone_verified"}), scored(score), 0), Prices())
     assert tally.decisions == {pb.DECISION_REVIEW: 5}
 
 
@@ -140,8 +140,8 @@ def test_counterfactuals_of_a_sparse_order_hold() -> None:
     for known, approved in (({"order_amount"}, False), ({"order_amount", "ip_country"}, True)):
         order = order_with(known)
         answer, _ = decide(DEFAULT, order, scored(0.2))
-        changed = variants(order)
-        changes = smallest(DEFAULT, answer, changed, [scored(0.95)] * len(changed), 0)
+        changed = candidate_changes(order)
+        changes = smallest_changes(DEFAULT, answer, changed, [scored(0.95)] * len(changed), 0)
         assert bool(changes) == approved
 
 
@@ -151,9 +151,9 @@ def test_sparse_orders_leave_the_budget_of_the_others_alone() -> None:
     budget = ReviewBudget()
     order = order_with({"order_amount"})
     for _ in range(3):
-        bar = budget.min_expected_cost(policy, order, scored(0.5))
-        answer, _ = decide(policy, order, scored(0.5), 0, bar)
-        assert (bar, answer.decision) == (0.0, pb.DECISION_REVIEW)
+        min_cost = budget.min_expected_cost(policy, order, scored(0.5))
+        answer, _ = decide(policy, order, scored(0.5), 0, min_cost)
+        assert (min_cost, answer.decision) == (0.0, pb.DECISION_REVIEW)
         budget.record_review()
 
 

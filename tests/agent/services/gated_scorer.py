@@ -120,7 +120,7 @@ async def serve(
     async with Server(ml, {SERVICE: scorer}, roles=ROLES, handle_signals=False) as server:
         await server.set_serving(True)
         if wire:
-            client = ScoringClient.reaching(f"127.0.0.1:{server.port}", TIMEOUT)
+            client = ScoringClient.connect(f"127.0.0.1:{server.port}", TIMEOUT)
         else:
             client = ScoringClient(server.stub(SERVICE), LocalHealth(server.health), TIMEOUT)
         async with running(settings, handle_signals=False, scoring=client) as agent:

@@ -15,7 +15,7 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import DecisionFilter, record_page
 from agent_server.ledger.schema import PAYLOADS
 from agent_server.policies.current import CurrentPolicy
-from agent_server.scoring.breaker import Breaker
+from agent_server.scoring.breaker import CircuitBreaker
 from agent_server.scoring.client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -59,7 +59,7 @@ def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review")
 
 async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
     """Without a scorer an order becomes a case by default, is denied, or is an error, as the setting says."""
-    scoring = ScoringClient.reaching(f"127.0.0.1:{free_port()}", 2.0)
+    scoring = ScoringClient.connect(f"127.0.0.1:{free_port()}", 2.0)
     for unscored, decision in (("review", pb.DECISION_REVIEW), ("deny", pb.DECISION_DENY)):
         (tmp_path / unscored).mkdir()
         deciding, ledger = decider(tmp_path / unscored, scoring, unscored)  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
 async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, tmp_path: Path) -> None:
     """Rescored cases show the score; a decision by the policy closes the case by a revision, unless a person has it."""
     port = free_port()
-    scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=2, pause=0.0))
+    scoring = ScoringClient.connect(f"127.0.0.1:{port}", 2.0, breaker=CircuitBreaker(max_failures=2, retry_seconds=0.0))
     deciding, ledger = decider(tmp_path, scoring)
     orders = [message(transaction_id=f"t{number}") for number in range(4)]
     recorded = [await deciding.decide(order, a_call()) for order in orders]
@@ -131,7 +131,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
     """Orders that a strict scorer refuses stay without a score and do not block the scores of later ones."""
     monkeypatch.setattr("agent_server.cases.rescoring.AT_ONCE", 2)
     port = free_port()
-    scoring = ScoringClient.reaching(f"127.0.0.1:{port}", 2.0, breaker=Breaker(most=1, pause=0.0))
+    scoring = ScoringClient.connect(f"127.0.0.1:{port}", 2.0, breaker=CircuitBreaker(max_failures=1, retry_seconds=0.0))
     deciding, ledger = decider(tmp_path, scoring)
     for number in range(4):
         order = message(transaction_id=f"t{number}")
@@ -173,7 +173,7 @@ async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_
     settings = MlSettings.read(listen=f"127.0.0.1:{free_port()}", metrics_listen="", lame_duck_seconds=0)
     async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
         await server.set_serving(True)
-        scoring = ScoringClient.reaching(settings.listen, 20.0)
+        scoring = ScoringClient.connect(settings.listen, 20.0)
         rescoring = Rescoring(ledger, scoring, CurrentPolicy(Policy(0.7, 0.4)))
         assert [await rescoring.run_once() for _ in range(2)] == [1, 0]
         await scoring.close()
@@ -183,19 +183,19 @@ async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_
 def test_the_breaker_lets_one_try() -> None:
     """The breaker opens after failures in a row, then passes one call per pause, and closes after the first success."""
     moment = 0.0
-    breaker = Breaker(most=3, pause=1.0, clock=lambda: moment)
+    breaker = CircuitBreaker(max_failures=3, retry_seconds=1.0, clock=lambda: moment)
     for _ in range(2):
-        breaker.failed()
-    breaker.succeeded()
+        breaker.record_failure()
+    breaker.record_success()
     for _ in range(3):
-        assert breaker.allows()
-        breaker.failed()
-    assert not breaker.allows()
+        assert breaker.allow_call()
+        breaker.record_failure()
+    assert not breaker.allow_call()
     moment = 1.0
-    assert [breaker.allows() for _ in range(3)] == [True, False, False]
-    breaker.failed()
-    assert not breaker.allows()
+    assert [breaker.allow_call() for _ in range(3)] == [True, False, False]
+    breaker.record_failure()
+    assert not breaker.allow_call()
     moment = 2.0
-    assert breaker.allows()
-    breaker.succeeded()
-    assert [breaker.allows() for _ in range(3)] == [True] * 3
+    assert breaker.allow_call()
+    breaker.record_success()
+    assert [breaker.allow_call() for _ in range(3)] == [True] * 3

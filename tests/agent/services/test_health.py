@@ -93,7 +93,7 @@ async def test_a_proof_needs_what_a_review_needs_and_leaves_nothing(ledger_url: 
 
     With it back, it is available. Twenty checks leave no row but the process's own, and the chain unchanged.
     """
-    ledger = Ledger(open_engine(ledger_url), probe=WriteProbe(remembers=True))
+    ledger = Ledger(open_engine(ledger_url), probe=WriteProbe(use_history=True))
     engine = connect(ledger_url)
     await ledger.write(keep(1))
     assert await ledger.available(0)
@@ -123,7 +123,7 @@ async def test_a_locked_table_is_unavailable(ledger_url: str) -> None:
     """On PostgreSQL, a lock on any table that a review writes makes the ledger unavailable."""
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite locks the whole database")
-    ledger = Ledger(open_engine(ledger_url), probe=WriteProbe(remembers=True))
+    ledger = Ledger(open_engine(ledger_url), probe=WriteProbe(use_history=True))
     engine = connect(ledger_url)
     for table in (*WRITTEN, *READ):
         with writing(engine) as connection, connection.begin():
@@ -137,7 +137,7 @@ async def test_a_locked_table_is_unavailable(ledger_url: str) -> None:
 async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) -> None:
     """Without history, the tables of attempts may be missing, and no others."""
     url = new_ledger(tmp_path / "ledger.db")
-    ledger, engine = Ledger(open_engine(url), probe=WriteProbe(remembers=False)), connect(url)
+    ledger, engine = Ledger(open_engine(url), probe=WriteProbe(use_history=False)), connect(url)
     for table in ("attempts", "folded", "folded_devices"):
         with _renamed(engine, table):
             assert await ledger.available(0), table
@@ -150,7 +150,7 @@ async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) 
 async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
     """The result of a check is cached, but not beyond a failed write."""
     url = new_ledger(tmp_path / "ledger.db")
-    ledger, engine = Ledger(open_engine(url), probe=WriteProbe(remembers=True)), connect(url)
+    ledger, engine = Ledger(open_engine(url), probe=WriteProbe(use_history=True)), connect(url)
     assert await ledger.available(1000)
     with _read_only(engine, "payloads"):
         assert await ledger.available(1000)

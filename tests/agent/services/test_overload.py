@@ -73,7 +73,7 @@ async def test_two_replicas_work_at_the_same_time(model: Bundle) -> None:
         for server in servers:
             await server.set_serving(True)
         addresses = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        client = ScoringClient.reaching(f"ipv4:{addresses}", 60.0)
+        client = ScoringClient.connect(f"ipv4:{addresses}", 60.0)
         calls = list[asyncio.Task[Any]]()
         async with asyncio.timeout(60):
             while not all(one.under_way for one in scorers):  # a second connection may come a moment later

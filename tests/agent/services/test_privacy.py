@@ -11,7 +11,7 @@ from agent_server.audit.verify import verify_ledger
 from agent_server.cases.claims import Comment, Reviewer
 from agent_server.cases.queries import whole_case
 from agent_server.commands.privacy import main
-from agent_server.feedback.outcomes import Report
+from agent_server.feedback.outcomes import RecordOutcome
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import DecisionFilter, latest_record, record_page
 from agent_server.ledger.schema import ENTRIES
@@ -67,7 +67,7 @@ async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsy
     recorded = await ledger.write(keep(1, **PERSONAL))
     await ledger.write(Comment(ada, recorded.answer.case_id, "called back"))
     outcome = Outcome(transaction_id="t1", kind=OUTCOME_KIND_CHARGEBACK, source="bank")
-    await ledger.write(Report(outcome, 10, "shop"))
+    await ledger.write(RecordOutcome(outcome, 10, "shop"))
     assert main(["--ledger", ledger_url, "export", "--user", CANARY]) == 0
     (record,) = json.loads(capsys.readouterr().out)["records"]
     assert [event.get("text", "") for event in record["events"]] == ["", "called back"]

@@ -7,7 +7,7 @@ import pytest
 
 from agent_server.scoring import request_batcher as gathering
 from agent_server.scoring.request_batcher import (
-    LARGEST,
+    MAX_BATCH_SIZE,
     BatchFailed,
     PendingRequest,
     QueueFull,
@@ -108,8 +108,8 @@ async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
     answers = await asyncio.gather(*waiting)
     assert [answer.transaction_id for answer in answers] == [str(number) for number in range(1000)]
     assert scorer.most == 3
-    assert max(map(len, scorer.calls)) == LARGEST
-    assert len(scorer.calls) <= 3 + -(-1000 // LARGEST)
+    assert max(map(len, scorer.calls)) == MAX_BATCH_SIZE
+    assert len(scorer.calls) <= 3 + -(-1000 // MAX_BATCH_SIZE)
 
 
 async def test_nobody_finds_out_after_another_that_the_scorer_is_unavailable() -> None:

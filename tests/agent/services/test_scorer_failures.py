@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from agent_server.scoring.breaker import Breaker
+from agent_server.scoring.breaker import CircuitBreaker
 from agent_server.scoring.client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from ml_server.registry.bundle import Bundle
@@ -42,7 +42,7 @@ async def test_advice_neither_takes_the_place_of_orders_nor_counts(model: Bundle
     """Refused, late or broken advice leaves the review unchanged, the breaker closed, and few calls in flight."""
     async with serve(model, tmp_path, wire=False) as here:
         orders = [message(transaction_id=f"a{number}") for number in range(3)]
-        late = [asyncio.create_task(here.client.advise(orders, 0.05)) for _ in range(20)]
+        late = [asyncio.create_task(here.client.predict_candidates(orders, 0.05)) for _ in range(20)]
         await asyncio.sleep(0)
         outcomes = await asyncio.gather(*late, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} <= {Overloaded, Unavailable}
@@ -51,11 +51,11 @@ async def test_advice_neither_takes_the_place_of_orders_nor_counts(model: Bundle
         here.scorer.gate.set()
         here.scorer._batches = here.scorer._max_batches  # as if the scorer were at its limit
         with pytest.raises(Overloaded):
-            await here.client.advise(orders, 60)
+            await here.client.predict_candidates(orders, 60)
         with pytest.raises(Overloaded):
             await here.client.predict_many(orders)
         here.scorer._batches = 0
-        assert [one is not None for one in await here.client.advise(orders, 60)] == [True] * 3
+        assert [one is not None for one in await here.client.predict_candidates(orders, 60)] == [True] * 3
         assert await here.review() == "OK"
 
 
@@ -82,7 +82,7 @@ class Blip:
 async def test_a_failed_call_counts_once() -> None:
     """A failed call is one failure, however many orders wait for it; the breaker opens after its limit of calls."""
     blip = Blip()
-    client = ScoringClient(blip, None, 2.0, breaker=Breaker(most=5))
+    client = ScoringClient(blip, None, 2.0, breaker=CircuitBreaker(max_failures=5))
     outcomes = await asyncio.gather(
         *(client.predict(message(transaction_id=str(number)), new_call()) for number in range(40)),
         return_exceptions=True,
@@ -101,7 +101,7 @@ async def test_a_failed_call_counts_once() -> None:
 async def test_refusals_are_no_failures() -> None:
     """RESOURCE_EXHAUSTED raises Overloaded for each order, and closes the breaker, since the scorer is up."""
     blip = Blip()
-    client = ScoringClient(blip, None, 2.0, breaker=Breaker(most=1, pause=0.0))
+    client = ScoringClient(blip, None, 2.0, breaker=CircuitBreaker(max_failures=1, retry_seconds=0.0))
     with pytest.raises(Unavailable):
         await client.predict(message(), new_call())
     assert not client.breaker.closed

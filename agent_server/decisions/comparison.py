@@ -1,4 +1,4 @@
-"""What another policy would have done with orders whose scores are known. Pure."""
+"""Compares two policies on orders with known scores. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An order, its score if there is one, the moment of the decision in microseconds, and what it was, where that is known."""
+class ScoredOrder:
+    """An order, its prediction if any, the time of its decision in microseconds since 1970, and its label if known."""
 
     order: Transaction
     prediction: PredictResponse | None
@@ -23,24 +23,24 @@ class Judged:
 
 @dataclass
 class Tally:
-    """What one policy does: decisions, and the mistakes and costs of those orders of which the truth is known."""
+    """Results of one policy: its decisions, and the mistakes and costs on labelled orders."""
 
     decisions: Counter[pb.Decision] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
-    """Orders by the rules that could not be evaluated for them."""
+    """Number of orders per rule that could not be evaluated."""
     abuse_let_through: int = 0
     abuse_amount: float = 0.0
     good_stopped: int = 0
     cost: float = 0.0
 
-    def add(self, policy: Policy, judged: Judged, prices: Prices) -> pb.Decision:
-        """Decide one more order."""
-        verdict = policy.evaluate(judged.order, judged.prediction, judged.at)
+    def add(self, policy: Policy, scored: ScoredOrder, prices: Prices) -> pb.Decision:
+        """Decide one more order, count it, and return the decision."""
+        verdict = policy.evaluate(scored.order, scored.prediction, scored.at)
         self.decisions[verdict.decision] += 1
         self.rules.update(f"{rule.name} (shadow)" if rule.shadow else rule.name for rule in verdict.matched)
         self.failed.update(verdict.failed)
-        abuse, amount = judged.is_abuse, judged.order.order_amount
+        abuse, amount = scored.is_abuse, scored.order.order_amount
         loss = prices.missed_share * amount
         if verdict.decision == pb.DECISION_REVIEW:
             wrong = 1 - prices.review_catches
@@ -58,7 +58,7 @@ class Tally:
 
 @dataclass
 class Comparison:
-    """Two policies over the same orders: `moves` counts orders by the decision now and the one then."""
+    """Two policies on the same orders. `moves` counts orders by the pair of their decisions under `now` and `then`."""
 
     now: Tally = field(default_factory=Tally)
     then: Tally = field(default_factory=Tally)
@@ -68,29 +68,29 @@ class Comparison:
     first: int = 0
     last: int = 0
     scores: Counter[int] = field(default_factory=Counter)
-    """Orders by twentieths of the score."""
+    """Number of orders per bin of the score; a bin is 0.05 wide."""
     moved: Counter[int] = field(default_factory=Counter)
-    """Those of them that are decided otherwise."""
+    """Number of orders per bin whose decision differs."""
 
     @property
     def days(self) -> float:
-        """Days between the first and the last order; at least one."""
+        """Days between the first and the last order; at least 1."""
         return max((self.last - self.first) / 86_400e6, 1.0)
 
 
-def compare(now: Policy, then: Policy, orders: Iterable[Judged], prices: Prices) -> Comparison:
-    """Both policies over all orders."""
+def compare(now: Policy, then: Policy, orders: Iterable[ScoredOrder], prices: Prices) -> Comparison:
+    """Apply both policies to all orders."""
     result = Comparison()
-    for judged in orders:
-        moment = judged.order.timestamp.ToMicroseconds()
+    for scored in orders:
+        moment = scored.order.timestamp.ToMicroseconds()
         result.first = moment if not result.orders else min(result.first, moment)
         result.last = max(result.last, moment)
         result.orders += 1
-        result.labelled += judged.is_abuse is not None
-        move = (result.now.add(now, judged, prices), result.then.add(then, judged, prices))
+        result.labelled += scored.is_abuse is not None
+        move = (result.now.add(now, scored, prices), result.then.add(then, scored, prices))
         result.moves[move] += 1
-        if judged.prediction is not None:
-            place = min(int(judged.prediction.legitimacy_score * 20), 19)
-            result.scores[place] += 1
-            result.moved[place] += move[0] != move[1]
+        if scored.prediction is not None:
+            bin_index = min(int(scored.prediction.legitimacy_score * 20), 19)
+            result.scores[bin_index] += 1
+            result.moved[bin_index] += move[0] != move[1]
     return result
