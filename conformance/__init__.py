@@ -1,1 +1,1 @@
-"""One behaviour at every door: vectors, the doors, and the command that runs the ones through the others."""
+"""Conformance of the transports: test vectors, a client of each transport, and a command that compares responses."""

@@ -1,7 +1,7 @@
-"""`python -m conformance.generate_vectors [--check]`: makes vectors.json out of the contract, whose rules say what is refused.
+"""`python -m conformance.generate_vectors [--check]`: write vectors.json from the contract and its rules.
 
-Each field of a transaction alone, at its limits and behind them; every name of every enum; texts of all kinds; and by hand what
-is about calls and not about fields.
+The vectors contain each field of a transaction at its limits and beyond, every name of every enum, and hostile strings.
+Vectors about calls, keys and bodies are written by hand.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from conformance.vector import JSON, PATH, REST, Vector, bare, dump
+from conformance.vector import JSON, PATH, REST, Vector, dump, field_name
 from contract.fields import EXTRAS, FIELDS, REQUIRED
 from generated.buf.validate import validate_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -49,9 +49,9 @@ _SMALLEST, _LARGEST = 5e-324, 1.7976931348623157e308
 
 
 def vectors() -> list[Vector]:
-    """All of them, in their order."""
-    found = [
-        *_wholes(),
+    """Return all vectors, in order."""
+    generated = [
+        *_whole_orders(),
         *_fields(),
         *_texts(),
         *_addresses(),
@@ -62,42 +62,46 @@ def vectors() -> list[Vector]:
         *_keys(),
         *_degraded(),
     ]
-    names = [vector.name for vector in found]
+    names = [vector.name for vector in generated]
     assert len(set(names)) == len(names)
-    return found
+    return generated
 
 
-def _ruled(name: str, order: dict[str, Any], call: str = "predict") -> Vector:
-    """A vector whose outcome the contract's rules say."""
+def _vector_by_rules(name: str, order: dict[str, Any], call: str = "predict") -> Vector:
+    """Return a vector whose expected outcome follows from the contract's rules."""
     unspecified = any(isinstance(value, str) and value.endswith("_UNSPECIFIED") for value in order.values())
     why = "REST writes null for it, which is unknown"
     but = {REST: {"status": 200, "why": why}} if unspecified else {}
-    broken = sorted({bare(path) for path, _ in violations(ParseDict(order, Transaction()))})
+    broken = sorted({field_name(path) for path, _ in violations(ParseDict(order, Transaction()))})
     return Vector(name, call, order, code="INVALID_ARGUMENT" if broken else "OK", fields=broken, but=but)
 
 
-def _wholes() -> Iterator[Vector]:
-    yield _ruled("the-least", BASE)
-    yield _ruled("everything", FULL)
-    yield _ruled("review-the-least", BASE, "review")
-    yield _ruled("review-everything", FULL, "review")
+def _whole_orders() -> Iterator[Vector]:
+    yield _vector_by_rules("the-least", BASE)
+    yield _vector_by_rules("everything", FULL)
+    yield _vector_by_rules("review-the-least", BASE, "review")
+    yield _vector_by_rules("review-everything", FULL, "review")
     abusive = {"vpn_proxy_detected": True, "cvv_check_result": "CVV_CHECK_RESULT_FAIL", "billing_shipping_match": False}
-    yield _ruled("review-abusive", FULL | abusive | {"accounts_on_device_30d": 12, "cards_used_30d": 9}, "review")
+    yield _vector_by_rules(
+        "review-abusive", FULL | abusive | {"accounts_on_device_30d": 12, "cards_used_30d": 9}, "review"
+    )
     for name in REQUIRED:
-        yield _ruled(f"without-{name}", {key: value for key, value in FULL.items() if key != name})
-        yield _ruled(f"review-without-{name}", {key: value for key, value in BASE.items() if key != name}, "review")
+        yield _vector_by_rules(f"without-{name}", {key: value for key, value in FULL.items() if key != name})
+        yield _vector_by_rules(
+            f"review-without-{name}", {key: value for key, value in BASE.items() if key != name}, "review"
+        )
 
 
 def _fields() -> Iterator[Vector]:
     for descriptor in Transaction.DESCRIPTOR.fields:
         if descriptor.name in (*REQUIRED, *EXTRAS):
             continue
-        for word, value in _values(descriptor):
-            yield _ruled(f"{descriptor.name}-{word}", BASE | {descriptor.name: value})
+        for label, value in _values(descriptor):
+            yield _vector_by_rules(f"{descriptor.name}-{label}", BASE | {descriptor.name: value})
 
 
 def _values(descriptor: Any) -> Iterator[tuple[str, Any]]:
-    """A field's values: every name of an enum, both flags, numbers at their limits and behind them, a text."""
+    """Yield a field's values: every name of an enum, both booleans, numbers at their limits and beyond, a string."""
     kind = FIELDS[descriptor.name].kind
     if kind == "enum" and descriptor.enum_type is not None:
         for named in descriptor.enum_type.values:
@@ -122,14 +126,14 @@ def _limits(descriptor: Any) -> tuple[int, int]:
 
 
 def _texts() -> Iterator[Vector]:
-    for word, text in TEXTS.items():
+    for label, text in TEXTS.items():
         for name in ("transaction_id", "user_agent"):
-            yield _ruled(f"{name}-{word}", BASE | {name: text})
+            yield _vector_by_rules(f"{name}-{label}", BASE | {name: text})
 
 
 def _addresses() -> Iterator[Vector]:
-    for word, address in ADDRESSES.items():
-        yield _ruled(f"ip_address-{word}", BASE | {"ip_address": address})
+    for label, address in ADDRESSES.items():
+        yield _vector_by_rules(f"ip_address-{label}", BASE | {"ip_address": address})
 
 
 def _times() -> Iterator[Vector]:
@@ -137,16 +141,16 @@ def _times() -> Iterator[Vector]:
         "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2024-02-29T23:59:59Z", "2026-03-01T10:00:00.123456789Z",
         "2026-03-01T12:00:00+02:00", "9999-12-31T23:59:59Z",
     ):  # fmt: skip
-        yield _ruled(f"timestamp-{moment}", BASE | {"timestamp": moment})
+        yield _vector_by_rules(f"timestamp-{moment}", BASE | {"timestamp": moment})
 
 
 def _extras() -> Iterator[Vector]:
-    yield _ruled("extras", BASE | {"extra_numbers": {"basket_items": 3}, "extra_texts": {"branch": "north"}})
-    yield _ruled("extra-text-too-long", BASE | {"extra_texts": {"branch": "x" * 257}})
+    yield _vector_by_rules("extras", BASE | {"extra_numbers": {"basket_items": 3}, "extra_texts": {"branch": "north"}})
+    yield _vector_by_rules("extra-text-too-long", BASE | {"extra_texts": {"branch": "x" * 257}})
 
 
 def _bodies() -> Iterator[Vector]:
-    """What no message can say: bad JSON, wrong types, names that are not there."""
+    """Yield bodies that no message can express: invalid JSON, wrong types, unknown names."""
     start = '{"transaction_id": "vector", "timestamp": "2026-03-01T10:00:00Z", "user_id": "vector-user"'
     refused: dict[str, Any] = {"call": "predict", "doors": (JSON, REST), "code": "INVALID_ARGUMENT"}
     for name, body in {
@@ -200,7 +204,7 @@ def _calls() -> Iterator[Vector]:
     )
     yield Vector("review-again", "review", FULL, times=2)
     yield Vector("review-the-least-again", "review", BASE, times=2)
-    # In gRPC the answer of a service beside the caller may be there before its own clock is looked at.
+    # Over gRPC, a local service may answer before the client checks its deadline.
     late: dict[str, Any] = {"timeout": 0.0, "code": "DEADLINE_EXCEEDED", "doors": (REST,)}
     yield Vector("no-patience", "predict", BASE, **late)
     yield Vector("no-patience-for-a-review", "review", BASE, **late)
@@ -220,14 +224,14 @@ def _degraded() -> Iterator[Vector]:
 
 
 def main() -> int:
-    """Write the file, or with --check say whether it is as it would be written."""
+    """Write the file; with --check, compare it with what would be written."""
     parser = argparse.ArgumentParser(prog="python -m conformance.generate_vectors")
     parser.add_argument("--check", action="store_true")
     text = dump(vectors())
     if parser.parse_args().check:
         if PATH.read_text() == text:
             return 0
-        print(f"{PATH.name} is not what the contract says: run python -m conformance.generate_vectors", file=sys.stderr)
+        print(f"{PATH.name} is out of date; run python -m conformance.generate_vectors", file=sys.stderr)
         return 1
     PATH.write_text(text)
     return 0

@@ -1,4 +1,4 @@
-"""The doors: each asks a vector in its own way and tells what came back in the same words."""
+"""Clients of the transports: each sends a vector in its own format, and returns the response in a common one."""
 
 import contextlib
 import json
@@ -14,16 +14,16 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from conformance.vector import GRPC, JSON, REST, Vector, bare
+from conformance.vector import GRPC, JSON, REST, Vector, field_name
 from contract.fields import EXTRAS, FIELDS
 from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.errors import violations_of
 
-SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 _REPLAYED = "vouch-replayed"
-_DRY = "?dry_run=true"
+_DRY_RUN = "?dry_run=true"
 _METHODS: Mapping[str, tuple[str, Any, Any]] = {
     "predict": ("/vouch.v1.ScoringService/Predict", scoring.PredictRequest, scoring.PredictResponse),
     "review": ("/vouch.v1.AgentService/Review", agent.ReviewRequest, agent.ReviewResponse),
@@ -34,7 +34,7 @@ _METHODS: Mapping[str, tuple[str, Any, Any]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a door said: gRPC's code or HTTP's status, the fields an error names, and of an answer what must be alike."""
+    """A response: gRPC code or HTTP status, the fields that an error names, and the comparable part of the answer."""
 
     code: str = ""
     status: int = 0
@@ -45,23 +45,23 @@ class Outcome:
 
 
 class Transport(Protocol):
-    """A way in."""
+    """A client of one transport."""
 
     name: str
 
-    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
-        """Ask once; `order` is the vector's with ids of its own. With `dry_run` a review is not recorded."""
+    def send(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
+        """Send one request. `order` is the vector's order with unique ids. With `dry_run` a review is not recorded."""
 
 
 class GrpcTransport:
-    """GRPC itself, to the edge or to the services."""
+    """gRPC, to the edge or to the services."""
 
     name = GRPC
 
-    def __init__(self, scorer: grpc.Channel, other: grpc.Channel) -> None:
-        self._scorer, self._agent = scorer, other
+    def __init__(self, scorer: grpc.Channel, agent: grpc.Channel) -> None:
+        self._scorer, self._agent = scorer, agent
 
-    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
+    def send(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
         """See Transport."""
         path, request_class, answer_class = _METHODS[vector.call]
         request: Any = request_class()
@@ -78,23 +78,23 @@ class GrpcTransport:
         metadata = (*vector.headers.items(), *((("x-api-key", key),) if key else ()))
         try:
             message, call = method.with_call(
-                request, timeout=SECONDS if vector.timeout is None else vector.timeout, metadata=metadata
+                request, timeout=TIMEOUT_SECONDS if vector.timeout is None else vector.timeout, metadata=metadata
             )
         except grpc.RpcError as error:
-            failed: Any = error
-            return Outcome(failed.code().name, fields=_named(rpc_status.from_call(failed)))
+            call_error: Any = error
+            return Outcome(call_error.code().name, fields=_grpc_error_fields(rpc_status.from_call(call_error)))
         replayed = any(name == _REPLAYED for name, _ in call.initial_metadata() or ())
         plain = _plain(message)
-        return Outcome("OK", answer=_alike(plain), decision_id=_decision_id(plain), replayed=replayed)
+        return Outcome("OK", answer=_comparable(plain), decision_id=_decision_id(plain), replayed=replayed)
 
 
 class HttpTransport:
-    """A door that takes JSON: canonical behind /v1, the documented one behind /api/v1."""
+    """A transport with JSON: canonical at /v1, or the documented REST at /api/v1."""
 
-    def __init__(self, name: str, client: httpx.Client, scorer: str, other: str) -> None:
-        self.name, self._client, self._scorer, self._agent = name, client, scorer, other
+    def __init__(self, name: str, client: httpx.Client, scorer: str, agent: str) -> None:
+        self.name, self._client, self._scorer, self._agent = name, client, scorer, agent
 
-    def ask(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
+    def send(self, vector: Vector, order: Mapping[str, Any] | None, key: str, *, dry_run: bool = False) -> Outcome:
         """See Transport."""
         headers = {"content-type": "application/json"} | ({"x-api-key": key} if key else {}) | dict(vector.headers)
         if vector.timeout is not None:
@@ -109,20 +109,20 @@ class HttpTransport:
         if vector.body is not None:
             text = vector.body[:-1] + " " * vector.pad + vector.body[-1:]
         else:
-            text = json.dumps(order if self.name == JSON else _in_rest(order or {}))
-        url = self._url(vector.call) + (_DRY if dry_run else "")
+            text = json.dumps(order if self.name == JSON else _to_rest(order or {}))
+        url = self._url(vector.call) + (_DRY_RUN if dry_run else "")
         return self._outcome(self._client.post(url, content=text.encode(), headers=headers))
 
     def _url(self, call: str) -> str:
         if self.name == JSON:
-            words = {
+            paths = {
                 "predict": "transactions:predict?explain_level=EXPLAIN_LEVEL_FULL",
                 "review": "transactions:review",
                 "unknown": "transactions:guess",
             }
-            return (self._agent if call == "review" else self._scorer) + "/v1/" + words[call]
-        words = {"predict": "predict?explain=full", "review": "review", "unknown": "guess"}
-        return (self._agent if call == "review" else self._scorer) + "/api/v1/" + words[call]
+            return (self._agent if call == "review" else self._scorer) + "/v1/" + paths[call]
+        paths = {"predict": "predict?explain=full", "review": "review", "unknown": "guess"}
+        return (self._agent if call == "review" else self._scorer) + "/api/v1/" + paths[call]
 
     def _outcome(self, answer: httpx.Response) -> Outcome:
         try:
@@ -130,37 +130,39 @@ class HttpTransport:
         except ValueError:
             values = {}
         if not answer.is_success:
-            return Outcome(status=answer.status_code, fields=_told(values if isinstance(values, dict) else {}))
+            return Outcome(
+                status=answer.status_code, fields=_json_error_fields(values if isinstance(values, dict) else {})
+            )
         plain = _plain_json(values)
         return Outcome(
             status=answer.status_code,
-            answer=_alike(plain),
+            answer=_comparable(plain),
             decision_id=_decision_id(plain),
             replayed=_REPLAYED in answer.headers,
         )
 
 
-def _in_rest(order: Mapping[str, Any]) -> dict[str, Any]:
-    """A transaction as REST writes it: enums by their short names, extras in one object."""
-    found: dict[str, Any] = {}
+def _to_rest(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a transaction in REST's format: short names of enums, extra fields in one object."""
+    values: dict[str, Any] = {}
     for name, value in order.items():
         if name in EXTRAS:
-            found.setdefault("extra", {}).update(value)
+            values.setdefault("extra", {}).update(value)
         elif FIELDS[name].kind == "enum":
-            found[name] = _short(name, value)
+            values[name] = _short_name(name, value)
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
-def _short(name: str, value: str) -> str | None:
+def _short_name(name: str, value: str) -> str | None:
     enum = Transaction.DESCRIPTOR.fields_by_name[name].enum_type
     assert enum is not None
     return FIELDS[name].names.get(enum.values_by_name[value].number)
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    """Score, decision and reasons of an answer."""
+    """Return score, decision and reasons of a gRPC response."""
     found: Any = message
     if isinstance(message, agent.GetDecisionResponse):
         found = message.review
@@ -175,7 +177,7 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 def _plain_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of an answer in JSON, of either spelling."""
+    """Return the same of a JSON response, in either format."""
     found = values.get("review") if "record" in values else values
     found = found if isinstance(found, dict) else {}
     decision = found.get("decision")
@@ -191,7 +193,7 @@ def _plain_json(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _alike(plain: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name != "decision_id"}
 
 
@@ -199,13 +201,13 @@ def _decision_id(plain: Mapping[str, Any]) -> str:
     return str(plain.get("decision_id") or "")
 
 
-def _named(rich: status_pb2.Status | None) -> list[str]:
-    """The fields that an error of gRPC names."""
-    return sorted({bare(path) for path, _ in violations_of(rich)}) if rich else []
+def _grpc_error_fields(rich: status_pb2.Status | None) -> list[str]:
+    """Return the fields that a gRPC error names."""
+    return sorted({field_name(path) for path, _ in violations_of(rich)}) if rich else []
 
 
-def _told(values: Mapping[str, Any]) -> list[str]:
-    """The fields that an error in JSON names, at the edge or in REST."""
+def _json_error_fields(values: Mapping[str, Any]) -> list[str]:
+    """Return the fields that an error of the edge or of REST names."""
     named = {
         each["field"]
         for detail in values.get("details", ())
@@ -214,17 +216,20 @@ def _told(values: Mapping[str, Any]) -> list[str]:
     listed = values.get("detail")
     if isinstance(listed, list):
         named |= {".".join(map(str, each["loc"][1:])) for each in listed if len(each["loc"]) > 1}
-    return sorted({bare(name) for name in named})
+    return sorted({field_name(name) for name in named})
 
 
 @contextlib.contextmanager
 def all_transports(
-    scorer: grpc.Channel, other: grpc.Channel, edge: str, rest_scorer: str, rest_agent: str, authority: str | None = None
+    scorer: grpc.Channel, agent: grpc.Channel, edge: str, rest_scorer: str, rest_agent: str, authority: str | None = None
 ) -> Iterator[list[Transport]]:  # fmt: skip
-    """The three doors: gRPC by two channels, the edge's URL, where REST is, and a file of whom certificates are trusted."""
-    with httpx.Client(timeout=SECONDS, verify=ssl.create_default_context(cafile=authority)) as client:
+    """Yield the three transports: gRPC on two channels, canonical JSON at the edge's URL, and REST at two URLs.
+
+    `authority` is a file of trusted CA certificates.
+    """
+    with httpx.Client(timeout=TIMEOUT_SECONDS, verify=ssl.create_default_context(cafile=authority)) as client:
         canonical, documented = (
             HttpTransport(JSON, client, edge, edge),
             HttpTransport(REST, client, rest_scorer, rest_agent),
         )
-        yield [GrpcTransport(scorer, other), canonical, documented]
+        yield [GrpcTransport(scorer, agent), canonical, documented]

@@ -1,1 +1,1 @@
-"""The console: where people decide cases. Pages made on the server, a client of the same services as every other one."""
+"""The console: server-rendered web pages for reviewers. It is an ordinary client of the gRPC services."""

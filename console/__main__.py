@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
-from console.application import application
+from console.application import create_app
 from console.settings import ConsoleSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
@@ -21,25 +21,25 @@ _GRACE_SECONDS = 10
 
 
 class _Server(uvicorn.Server):
-    """Ends pages that wait for changes before it waits for them to end."""
+    """uvicorn's server. On shutdown it ends event streams before it waits for open requests."""
 
     def __init__(self, app: Starlette, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._app = app
 
     async def startup(self, sockets: Any = None) -> None:
-        """As uvicorn starts."""
+        """Start as uvicorn does, with a limit on the shutdown time."""
         await super().startup(sockets)
         limit_stopping(_GRACE_SECONDS)
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """As uvicorn stops."""
+        """Stop as uvicorn does, after ending event streams."""
         self._app.state.ending.set()
         await super().shutdown(sockets)
 
 
-def _where(address: str) -> dict[str, Any]:
-    """An address in uvicorn's words."""
+def _listen_options(address: str) -> dict[str, Any]:
+    """Return an address as uvicorn's options."""
     if address.startswith("unix:"):
         return {"uds": address.removeprefix("unix:")}
     host, _, port = address.rpartition(":")
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; return the exit code."""
     settings = ConsoleSettings.read()
     logging.configure("vouch_console")
-    app = application(settings)
+    app = create_app(settings)
     config = uvicorn.Config(
-        app, **_where(settings.listen), log_level="warning", access_log=False, server_header=False,
+        app, **_listen_options(settings.listen), log_level="warning", access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS,
     )  # fmt: skip
     with _bound(settings.listen) as bound:
@@ -63,16 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _bound(address: str) -> Iterator[socket.socket | None]:
-    """A socket at an address, or None for a file, which uvicorn makes. Raises PortTaken."""
+    """Yield a socket that is bound to an address; None for a UNIX socket, which uvicorn creates. Raises PortTaken."""
     if address.startswith("unix:"):
         yield None
         return
-    where = _where(address)
-    family = socket.AF_INET6 if ":" in where["host"] else socket.AF_INET
+    options = _listen_options(address)
+    family = socket.AF_INET6 if ":" in options["host"] else socket.AF_INET
     try:
-        bound = socket.create_server((where["host"], where["port"]), family=family)
+        bound = socket.create_server((options["host"], options["port"]), family=family)
     except OSError as error:
-        raise PortTaken(f"{address}: {error.strerror}; VOUCH_CONSOLE_LISTEN names another address") from error
+        raise PortTaken(f"{address}: {error.strerror}; set VOUCH_CONSOLE_LISTEN to another address") from error
     with bound:
         yield bound
 

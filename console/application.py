@@ -1,4 +1,4 @@
-"""The app: its routes, and the channels behind it."""
+"""The app: its routes, middleware and gRPC channels."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from console.pages import answering, cases, decisions, queue, signing, team
-from console.services import Refused, Services
-from console.session_middleware import ROOT, Gate
+from console.pages import cases, decisions, queue, responses, sign_in, team
+from console.services import ServiceError, Services
+from console.session_middleware import ROOT, SessionMiddleware
 from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
@@ -26,26 +26,26 @@ from runtime.web.settings import WebSettings
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
-async def _front(request: Request) -> Response:
+async def _home(request: Request) -> Response:
     return RedirectResponse(f"{ROOT}/queue", 303)
 
 
 async def _health(request: Request) -> Response:
-    """That this process answers; it asks nobody behind."""
+    """Return that this process answers, without a check of the services."""
     return JSONResponse({"status": "healthy"})
 
 
 ROUTES = (
-    Route("/", _front),
-    Route(f"{ROOT}/", _front),
+    Route("/", _home),
+    Route(f"{ROOT}/", _home),
     Route(f"{ROOT}/health", _health),
-    Route(f"{ROOT}/sign-in", signing.sign_in_page),
-    Route(f"{ROOT}/sign-in", signing.sign_in, methods=["POST"]),
-    Route(f"{ROOT}/sign-out", signing.sign_out, methods=["POST"]),
+    Route(f"{ROOT}/sign-in", sign_in.sign_in_page),
+    Route(f"{ROOT}/sign-in", sign_in.sign_in, methods=["POST"]),
+    Route(f"{ROOT}/sign-out", sign_in.sign_out, methods=["POST"]),
     Route(f"{ROOT}/queue", queue.queue),
     Route(f"{ROOT}/queue/rows", queue.rows),
     Route(f"{ROOT}/queue/changes", queue.changes),
-    Route(f"{ROOT}/next", queue.following, methods=["POST"]),
+    Route(f"{ROOT}/next", queue.claim_next, methods=["POST"]),
     Route(f"{ROOT}/cases/{{case_id}}", cases.case),
     Route(f"{ROOT}/cases/{{case_id}}/claim", cases.claim, methods=["POST"]),
     Route(f"{ROOT}/cases/{{case_id}}/renew", cases.renew, methods=["POST"]),
@@ -62,8 +62,8 @@ ROUTES = (
 )
 
 
-def application(settings: ConsoleSettings) -> Starlette:
-    """The console, ready to serve."""
+def create_app(settings: ConsoleSettings) -> Starlette:
+    """Return the console as an ASGI app."""
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     signed_out = SignedOutSessions(settings.signed_out_file if secret else None)
     web = WebSettings.read()
@@ -84,13 +84,15 @@ def application(settings: ConsoleSettings) -> Starlette:
         routes=ROUTES,
         middleware=[
             Middleware(WebGuard, settings=web),
-            Middleware(Gate, sessions=sessions, most_bytes=settings.max_body_bytes, body_seconds=web.body_seconds),
+            Middleware(
+                SessionMiddleware, sessions=sessions, max_bytes=settings.max_body_bytes, body_seconds=web.body_seconds
+            ),
         ],
         exception_handlers={
-            Refused: answering.refusal,
-            404: answering.missing,
-            405: answering.missing,
-            500: answering.broken,
+            ServiceError: responses.refused_page,
+            404: responses.not_found_page,
+            405: responses.not_found_page,
+            500: responses.error_page,
         },
         lifespan=lifespan,
     )

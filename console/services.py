@@ -1,4 +1,4 @@
-"""The services behind, asked with the key of the person who signed in."""
+"""Calls of the gRPC services with the API key of the reviewer who signed in."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 
-class Refused(Exception):
-    """A service refused or is away: its code, and a sentence for the person."""
+class ServiceError(Exception):
+    """A service returned an error or is unavailable: its code, and a sentence for the reviewer."""
 
     def __init__(self, code: grpc.StatusCode, sentence: str) -> None:
         super().__init__(sentence)
         self.code, self.sentence = code, sentence
 
 
-LOST = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED)
-"""Codes of a case that is somebody else's, or decided."""
-_OURS = {
-    grpc.StatusCode.UNAVAILABLE: "The service behind is away. What you typed is kept; try again in a moment.",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "The service behind did not answer in time. Try again in a moment.",
+CLAIM_LOST_CODES = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED)
+"""Codes for a case that another reviewer claimed, or that is resolved."""
+_SENTENCES = {
+    grpc.StatusCode.UNAVAILABLE: "The service is unavailable. Your input was not lost; try again in a moment.",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "The service did not answer in time. Try again in a moment.",
 }
 
 
 class Services:
-    """Stubs over two channels that live as long as the console."""
+    """Stubs of the agent and the scorer, on channels that stay open as long as the console runs."""
 
     def __init__(self, agent: Any, scorer: Any, timeout_seconds: float) -> None:
         self.agent, self.cases, self.scoring = (
@@ -38,22 +38,21 @@ class Services:
         )
         self._timeout = timeout_seconds
 
-    async def ask(self, method: Any, request: Message, key: str) -> Any:
-        """One call; raises Refused."""
+    async def call_service(self, method: Any, request: Message, key: str) -> Any:
+        """Call a method with an API key. Raises ServiceError."""
         try:
             return await method(request, timeout=self._timeout, metadata=with_key(key))
         except grpc.aio.AioRpcError as error:
-            raise refused(error) from error
+            raise service_error(error) from error
 
 
 def with_key(key: str) -> tuple[tuple[str, str], ...]:
-    """The metadata that shows a key."""
+    """Return the metadata with an API key; empty without one."""
     return (("x-api-key", key),) if key else ()
 
 
-def refused(error: grpc.aio.AioRpcError) -> Refused:
-    """What a person is told of an error: gRPC's own words name addresses, ours do not."""
+def service_error(error: grpc.aio.AioRpcError) -> ServiceError:
+    """Return an error with a sentence for the reviewer. Messages of gRPC itself are replaced: they name addresses."""
     rich = rpc_status.from_call(error)
-    return Refused(
-        error.code(), _OURS.get(error.code()) or (rich.message if rich else "The service behind refused this.")
-    )
+    sentence = _SENTENCES.get(error.code()) or (rich.message if rich else "The service rejected the request.")
+    return ServiceError(error.code(), sentence)

@@ -1,4 +1,4 @@
-"""In front of every page: who is there, whether a change comes from a page of ours, and what a browser may do with it."""
+"""Middleware of every page: sessions, CSRF and origin checks, form parsing, and security headers."""
 
 import asyncio
 import hmac
@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console.services import Refused, Services
-from console.sessions import COOKIE, REVIEWING, Session, Sessions
+from console.services import ServiceError, Services
+from console.sessions import COOKIE, SIGN_IN_ROLES, Session, Sessions
 from generated.vouch.v1 import agent_service_pb2 as pb
 from runtime.web.request_origin import host_headers, is_allowed_host, is_local_caller, is_same_origin
 
 ROOT: Final = "/console"
 SIGN_IN: Final = f"{ROOT}/sign-in"
 OPEN: Final = (SIGN_IN, f"{ROOT}/static/", f"{ROOT}/health")
-"""Paths that ask for no session."""
+"""Paths that need no session."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -32,107 +32,108 @@ HEADERS: Final = {
 }
 
 
-class Gate:
-    """ASGI middleware: a session or the way to sign in, a CSRF token and our own origin on every change, strict headers."""
+class SessionMiddleware:
+    """ASGI middleware: reads the session or redirects to sign-in, checks CSRF token and origin, and adds headers."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, most_bytes: int, body_seconds: float) -> None:
-        self._app, self._sessions, self._most, self._body_seconds = app, sessions, most_bytes, body_seconds
+    def __init__(self, app: ASGIApp, sessions: Sessions, max_bytes: int, body_seconds: float) -> None:
+        self._app, self._sessions, self._max_bytes, self._body_seconds = app, sessions, max_bytes, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or reject it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        session = self._sessions.opened(request.cookies.get(COOKIE, ""))
-        renewed = session is not None and self._sessions.worth_renewing(session)
+        session = self._sessions.unseal(request.cookies.get(COOKIE, ""))
+        renewed = session is not None and self._sessions.needs_renewal(session)
         if session is None:
-            session = await self._local(request)
+            session = await self._local_session(request)
             renewed = session is not None
         scope["session"], scope["sessions"] = session, self._sessions
         refusal = await self._refusal(request, session)
         before = None if session is None else _content(session)
-        # What a page asks for by itself sets no cookie: its answer may come after that to what the person did next.
-        by_person = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+        # Background requests of a page set no cookie: their responses may arrive after that of a later action.
+        is_navigation = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
 
-        async def answer(message: Any) -> None:
+        async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 names = {name for name, _ in message["headers"]}
                 extra = [
                     (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in names
                 ]
-                kept: Session | None = scope["session"]
-                if kept is not None and by_person and (renewed or _content(kept) != before):
-                    extra.append((b"set-cookie", cookie(self._sessions.sealed(kept), secure(request)).encode()))
+                current: Session | None = scope["session"]
+                if current is not None and is_navigation and (renewed or _content(current) != before):
+                    value = session_cookie(self._sessions.seal(current), uses_tls(request))
+                    extra.append((b"set-cookie", value.encode()))
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        await (refusal or self._app)(scope, receive, answer)
+        await (refusal or self._app)(scope, receive, send_with_headers)
 
-    async def _local(self, request: Request) -> Session | None:
-        """A session without a key, where the agent asks nobody for one and this is the machine that it runs on."""
+    async def _local_session(self, request: Request) -> Session | None:
+        """Return a session without a key if the agent requires no keys and the caller is on this machine."""
         if request.url.path.startswith(OPEN[1:]) or not _is_here(request):
             return None
         services: Services = request.app.state.services
         try:
-            info: pb.GetAgentInfoResponse = await services.ask(
+            info: pb.GetAgentInfoResponse = await services.call_service(
                 services.agent.GetAgentInfo, pb.GetAgentInfoRequest(), ""
             )
-        except Refused:
+        except ServiceError:
             return None
-        if info.caller or info.caller_role not in REVIEWING:
+        if info.caller or info.caller_role not in SIGN_IN_ROLES:
             return None
         return self._sessions.begin("", "", info.caller_role, local=True)
 
     async def _refusal(self, request: Request, session: Session | None) -> Response | None:
         if session is not None and session.local and not _is_here(request):
-            return PlainTextResponse("The services ask nobody for a key, so the console serves this machine only.", 403)
+            return PlainTextResponse("The services require no API keys, so the console serves this machine only.", 403)
         if request.method in ("GET", "HEAD"):
             if session is None and not request.url.path.startswith(OPEN):
                 return RedirectResponse(SIGN_IN, 303)
             return None
         if not is_same_origin(request.headers.get("origin", ""), request.headers.get("host")):
-            return PlainTextResponse("This change did not come from a page of this console.", 403)
+            return PlainTextResponse("The request did not come from a page of this console.", 403)
         try:
             async with asyncio.timeout(self._body_seconds):
-                form = await read_form(request, self._most)
+                form = await read_form(request, self._max_bytes)
         except TimeoutError:
             return PlainTextResponse("The form did not arrive in time.", 408, {"Connection": "close"})
         if form is None:
-            return PlainTextResponse("That is more than a form of this console holds.", 413)
+            return PlainTextResponse("The form is too large.", 413)
         request.scope["form"] = form
         if request.url.path == SIGN_IN:
             return None
         if session is None:
             return RedirectResponse(SIGN_IN, 303)
         if not hmac.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
-            return PlainTextResponse("This page is of another session: load it again.", 403)
+            return PlainTextResponse("This page belongs to another session; reload it.", 403)
         return None
 
 
-async def read_form(request: Request, most: int) -> dict[str, str] | None:
-    """A form's fields, each once; None where the body is larger than it may be. What is no text is replaced."""
+async def read_form(request: Request, max_bytes: int) -> dict[str, str] | None:
+    """Return a form's fields; None if the body is too large. Invalid UTF-8 is replaced."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > most:
+        if len(body) > max_bytes:
             return None
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         return {}
     try:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-    except ValueError:  # more fields than that
+    except ValueError:  # too many fields
         return None
 
 
-def cookie(value: str, is_secure: bool, age: int | None = None) -> str:
-    """The header that sets the session, or with age 0 takes it away."""
+def session_cookie(value: str, is_secure: bool, age: int | None = None) -> str:
+    """Return the Set-Cookie header of a session; with age 0 it deletes the cookie."""
     parts = [f"{COOKIE}={value}", f"Path={ROOT}", "HttpOnly", "SameSite=Strict"]
     return "; ".join([*parts, *(["Secure"] if is_secure else []), *([f"Max-Age={age}"] if age is not None else [])])
 
 
-def secure(request: Request) -> bool:
-    """Whether the browser speaks TLS, to us or to the edge before us."""
+def uses_tls(request: Request) -> bool:
+    """Return whether the browser uses TLS, to the console or to an edge in front of it."""
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
 
 

@@ -1,4 +1,4 @@
-"""Who is signed in: a sealed cookie that only this console reads, with the person's key and claims. Nothing is stored."""
+"""Sessions in encrypted cookies, with the reviewer's API key and claims. The server stores no session."""
 
 import base64
 import hashlib
@@ -14,15 +14,15 @@ from cryptography.fernet import Fernet, InvalidToken
 from console.signed_out import SignedOutSessions
 
 COOKIE: Final = "vouch_console"
-_RENEWED_AFTER_SECONDS = 30.0
-_MOST_CLAIMS = 8
-REVIEWING: Final = ("reviewer", "auditor", "admin")
+_RENEWAL_SECONDS = 30.0
+_MAX_CLAIMS = 8
+SIGN_IN_ROLES: Final = ("reviewer", "auditor", "admin")
 """Roles that may sign in."""
 
 
 @dataclass
 class Session:
-    """One person's. `claims` are the fencing tokens of the cases that they hold; `message` is shown once."""
+    """A reviewer's session. `claims` are the fencing tokens of claimed cases; `message` is shown once."""
 
     key: str
     name: str
@@ -34,69 +34,69 @@ class Session:
     claims: dict[str, int] = field(default_factory=dict)
     message: str = ""
     local: bool = False
-    """Nobody was asked for a key: everything is on this machine."""
+    """There are no API keys: all callers are on this machine."""
 
-    def hold(self, case_id: str, token: int) -> None:
-        """Remember the token of a claim; the oldest ones are forgotten."""
+    def add_claim(self, case_id: str, token: int) -> None:
+        """Store the token of a claim; drop the oldest ones over the limit."""
         self.claims.pop(case_id, None)
         self.claims[case_id] = token
-        while len(self.claims) > _MOST_CLAIMS:
+        while len(self.claims) > _MAX_CLAIMS:
             del self.claims[next(iter(self.claims))]
 
     @property
-    def shown_name(self) -> str:
-        """How pages call them."""
+    def display_name(self) -> str:
+        """Return the reviewer's name on pages."""
         return "local reviewer" if self.local else self.name
 
     @property
-    def decides(self) -> bool:
-        """Whether they may give verdicts."""
+    def can_decide(self) -> bool:
+        """Return whether the reviewer may give verdicts."""
         return self.role in ("reviewer", "admin")
 
 
 class Sessions:
-    """Seals and opens sessions."""
+    """Encrypts sessions into cookies, and decrypts them."""
 
     def __init__(
         self,
         secret: str | None,
         idle_seconds: float,
-        longest_seconds: float,
+        max_age_seconds: float,
         clock: Callable[[], float] = time.time,
         signed_out: SignedOutSessions | None = None,
     ) -> None:
         self._box = Fernet(
             base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()) if secret else Fernet.generate_key()
         )
-        self._idle, self._longest, self._clock = idle_seconds, longest_seconds, clock
+        self._max_idle, self._max_age, self._clock = idle_seconds, max_age_seconds, clock
         self._signed_out = signed_out or SignedOutSessions(clock=clock)
 
     def begin(self, key: str, name: str, role: str, *, local: bool = False) -> Session:
-        """A new session, with a new CSRF token."""
+        """Return a new session, with a new CSRF token."""
         now = self._clock()
         return Session(key, name, role, secrets.token_urlsafe(16), begun=now, seen=now, local=local)
 
-    def sealed(self, session: Session) -> str:
-        """The cookie's value, seen now."""
+    def seal(self, session: Session) -> str:
+        """Return the cookie's value, and mark the session as used now."""
         session.seen = self._clock()
         return self._box.encrypt(json.dumps(asdict(session)).encode()).decode()
 
-    def opened(self, value: str) -> Session | None:
-        """The session of a cookie; None where it is not ours, or idle or old for too long."""
+    def unseal(self, value: str) -> Session | None:
+        """Return the session of a cookie; None if it is invalid, idle or expired, or was ended."""
         try:
             session = Session(**json.loads(self._box.decrypt(value.encode())))
         except (InvalidToken, ValueError, TypeError, UnicodeEncodeError):
             return None
         now = self._clock()
-        if now - session.seen > self._idle or now - session.begun > self._longest:
+        if now - session.seen > self._max_idle or now - session.begun > self._max_age:
             return None
         ended = not session.session_id or session.session_id in self._signed_out
         return None if ended else session
 
     def end(self, session: Session) -> None:
-        """End a session: none of its cookies opens anything from now on."""
-        self._signed_out.add(session.session_id, session.begun + self._longest)
+        """End a session: all its cookies become invalid."""
+        self._signed_out.add(session.session_id, session.begun + self._max_age)
 
-    def worth_renewing(self, session: Session) -> bool:
-        """Whether the cookie should say that the person was here."""
-        return self._clock() - session.seen > _RENEWED_AFTER_SECONDS
+    def needs_renewal(self, session: Session) -> bool:
+        """Return whether the cookie's time of last use should be updated."""
+        return self._clock() - session.seen > _RENEWAL_SECONDS

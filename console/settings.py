@@ -10,7 +10,7 @@ from runtime.settings import Address, Target
 
 
 class ConsoleSettings(UpstreamTlsSettings):
-    """Where it listens, whom it asks, and how long people stay signed in."""
+    """Addresses, timeouts, sessions and limits of the console."""
 
     prefix: ClassVar[str] = "VOUCH_CONSOLE_"
 
@@ -19,11 +19,11 @@ class ConsoleSettings(UpstreamTlsSettings):
     scorer: Target = "127.0.0.1:50051"
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     secret_key: SecretStr | None = None
-    """Seals the cookies: any long text. Without it a new one is made at each start, and everybody signs in again."""
+    """Encrypts the cookies: any long text. By default a new one is made at each start, which ends all sessions."""
     signed_out_file: Path = Path("vouch_console_signed_out")
-    """Ids of sessions that people ended; used with a secret key, whose cookies survive a restart."""
+    """File of ended sessions' ids. It is used with a secret key only, since only then cookies survive a restart."""
     idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30.0
     longest_hours: Annotated[float, Field(gt=0, le=168)] = 12.0
     undo_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
-    """So long a verdict can be taken back before it is sent."""
+    """Undo window after a verdict: the page sends the verdict after this time."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 64 << 10

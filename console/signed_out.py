@@ -1,4 +1,4 @@
-"""Sessions that were ended by signing out: their cookies stay sealed and valid by time, but open nothing any more."""
+"""Sessions that were ended by signing out: their cookies are not expired yet, but are no longer accepted."""
 
 import contextlib
 import fcntl
@@ -10,32 +10,32 @@ from typing import TextIO
 
 from runtime.files import MIB, check_status
 
-_MOST_EXPIRED_LINES, _MOST_BYTES = 1000, 64 * MIB
+_MAX_EXPIRED_LINES, _MAX_BYTES = 1000, 64 * MIB
 
 
 class SignedOutSessions:
-    """Ids of ended sessions, until they would have expired anyway.
+    """Ids of ended sessions, until they expire.
 
-    With `path` they are kept in a file of lines `expires id`, so that signing out survives a restart and holds in every
-    process that seals cookies with the same key.
+    With `path` they are stored in a file of lines `expires id`. Signing out then survives a restart, and applies to
+    every process that encrypts cookies with the same key.
     """
 
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
-        """Read the file. Raises OSError where it cannot be read or is no regular file."""
+        """Read the file. Raises OSError if it cannot be read or is not a regular file."""
         self._path, self._clock = path, clock
         self._expires: dict[str, float] = {}
         self._stamp: object = None
         if path is not None:
             with _locked(path):
-                pass  # the file is there from now on
+                pass  # creates the file
         self._refresh()
 
     def add(self, session_id: str, expires: float) -> None:
-        """End a session, durably where there is a file.
+        """Add an ended session; with a file, durably.
 
         Args:
             session_id: the session's id.
-            expires: seconds since 1970 from which its cookies are refused by their age.
+            expires: seconds since 1970 when its cookies expire.
 
         """
         now = self._clock()
@@ -45,7 +45,7 @@ class SignedOutSessions:
         with _locked(self._path) as file:
             lines = file.read().splitlines(keepends=True)
             valid = [line for line in lines if _expiry(line) > now]
-            if len(lines) - len(valid) > _MOST_EXPIRED_LINES:
+            if len(lines) - len(valid) > _MAX_EXPIRED_LINES:
                 file.seek(0)
                 file.truncate()
                 file.writelines(valid)
@@ -54,7 +54,7 @@ class SignedOutSessions:
             os.fsync(file.fileno())
 
     def __contains__(self, session_id: str) -> bool:
-        """Whether a session was ended, by this process or by another one with the same file."""
+        """Return whether a session was ended, by this process or another one with the same file."""
         self._refresh()
         return session_id in self._expires
 
@@ -64,7 +64,7 @@ class SignedOutSessions:
         try:
             status = self._path.stat()
         except FileNotFoundError:
-            return  # somebody removed it: what is known stays, and the next sign-out makes it again
+            return  # the file was deleted: keep the known ids; the next sign-out creates it again
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return
@@ -79,11 +79,11 @@ class SignedOutSessions:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[TextIO]:
-    """Open a file for reading from its start and for appending, while no other process has it so. Raises OSError."""
-    # Non-blocking, so that a FIFO in the file's place is an error and not a wait without end.
+    """Open a file for reading from its start and for appending, with an exclusive lock. Raises OSError."""
+    # Non-blocking, so that a FIFO in the file's place is an error and does not block.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
     try:
-        check_status(path, os.fstat(descriptor), _MOST_BYTES)
+        check_status(path, os.fstat(descriptor), _MAX_BYTES)
         opened = os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
     except BaseException:
         os.close(descriptor)

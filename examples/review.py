@@ -1,4 +1,4 @@
-"""Decide an order: `python examples/review.py [host:port] [API key]`. Needs the package vouch-client alone."""
+"""Review an order: `python examples/review.py [host:port] [API key]`. Needs only the package vouch-client."""
 
 import sys
 
@@ -10,7 +10,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def main(target: str = "localhost:8080", key: str = "") -> int:
-    """Send one order, then one that breaks a rule."""
+    """Send a valid order, then an invalid one."""
     order = Transaction(transaction_id="example-1", user_id="u-7", order_amount=299.99, new_device=True)
     order.timestamp.GetCurrentTime()
     with vouch_client.connect(target, key=key, deadline=3.0) as vouch:

@@ -1,3 +1,3 @@
-"""The documented REST on ports 8000 and 8001: spelling is changed here, structure never."""
+"""REST bridge on ports 8000 and 8001. It converts JSON names and formats; the structure is the gRPC contract's."""
 
-import runtime  # noqa: F401  chooses the experiments of gRPC before that is loaded
+import runtime  # noqa: F401  configures gRPC before it is imported

@@ -1,11 +1,11 @@
-"""The agent's REST, port 8001: `uvicorn http_bridge.agent:app --port 8001`."""
+"""REST API of the agent, port 8001: `uvicorn http_bridge.agent:app --port 8001`."""
 
 import asyncio
 from typing import Annotated, Literal
 
 import grpc
 from fastapi import HTTPException, Query, Request, Response
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from contract.fields import short_names
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -13,22 +13,30 @@ from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.application import QueryTime, application, ask, post, query_time, read_transaction, respond_json
-from http_bridge.batches import Result, batch, each, failed
-from http_bridge.cases import serve_cases
-from http_bridge.health_state import DEGRADED, jobs_that_fail
+from http_bridge.application import (
+    QueryTime,
+    call_service,
+    create_app,
+    post,
+    query_time,
+    read_transaction,
+    respond_json,
+)
+from http_bridge.batches import Result, answer_batch, answer_individually, result_from_rpc_error
+from http_bridge.cases import add_case_routes
+from http_bridge.health_state import DEGRADED, fetch_failing_jobs, is_serving
 from http_bridge.json.mapping import to_rest
-from http_bridge.json.openapi import answer, batch_answer, batch_body, body
+from http_bridge.json.openapi import batch_request_body, batch_responses, describe_responses, transaction_request_body
 from http_bridge.middleware.access import metadata
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
 HEALTH_SECONDS = 2.0
-_REVIEWS_AT_ONCE = 16  # of all batches together: the places that the agent has for them by default
-_AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent tells of both
+_MAX_CONCURRENT_REVIEWS = 16  # of all batches together: the agent's default concurrency limit for batches
+_AGENT, _SCORER = "vouch.v1.AgentService", "vouch.v1.ScoringService"  # the agent reports the health of both
 _DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 
-app = application(
+app = create_app(
     "Vouch Agent",
     "Decisions on orders: approve, deny or review.",
     SETTINGS.agent,
@@ -39,18 +47,17 @@ app = application(
         "outcomes": OutcomeServiceStub,
         "health": health_pb2_grpc.HealthStub,
     },
-    calls_of_batches=_REVIEWS_AT_ONCE,
+    batch_concurrency=_MAX_CONCURRENT_REVIEWS,
 )
 
 
-@app.get("/api/v1/health", summary="Whether the agent can decide")
+@app.get("/api/v1/health", summary="Health of the agent")
 async def health(request: Request) -> Response:
-    """`degraded` when agent, scorer or ledger cannot do their part, or a rule of the policy could not be evaluated lately;
-    `starting` where they never could yet.
+    """Return `healthy`, `starting` or `degraded`; the status code is always 200, so that clients can read the fields.
 
-    `degraded` too when a background job of the agent keeps failing: `failing_jobs` names it.
-
-    Always 200, so that the fields can be read.
+    `degraded`: the agent, scorer or ledger is unavailable, a policy rule could not be evaluated recently
+    (`failing_rules`), or a background job of the agent keeps failing (`failing_jobs`). `starting`: they were never all
+    available yet.
     """
     agent, scorer, version, rules = False, False, None, True
     failing_jobs, failing_rules = list[str](), list[str]()
@@ -62,13 +69,15 @@ async def health(request: Request) -> Response:
         rules = info.agent_status == pb.AGENT_STATUS_AVAILABLE or not (agent and scorer)
         failing_jobs, failing_rules = list(info.failing_jobs), list(info.failing_rules)
     except grpc.aio.AioRpcError as error:
-        if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # nobody gave a key; health checks need none
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # there is no key; gRPC health checks need none
+            checks = request.app.state.health
             agent, scorer, failing_jobs = await asyncio.gather(
-                _serves(request, _AGENT), _serves(request, _SCORER), jobs_that_fail(request.app.state.health)
-            )
+                is_serving(checks, _AGENT, HEALTH_SECONDS), is_serving(checks, _SCORER, HEALTH_SECONDS),
+                fetch_failing_jobs(checks),
+            )  # fmt: skip
     return respond_json(
         {
-            "status": request.app.state.condition.word(agent and scorer and rules and not failing_jobs, DEGRADED),
+            "status": request.app.state.health_state.label(agent and scorer and rules and not failing_jobs, DEGRADED),
             "ml_service_available": scorer,
             "ledger_available": agent,
             "agent_service_version": version,
@@ -78,38 +87,33 @@ async def health(request: Request) -> Response:
     )
 
 
-async def _serves(request: Request, service: str) -> bool:
-    try:
-        check = health_pb2.HealthCheckRequest(service=service)
-        answer = await request.app.state.health.Check(check, timeout=HEALTH_SECONDS)
-    except grpc.aio.AioRpcError:
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-@app.get("/api/v1/agent/info", summary="How the agent is set up", responses=answer(pb.GetAgentInfoResponse.DESCRIPTOR))
+@app.get(
+    "/api/v1/agent/info",
+    summary="Configuration of the agent",
+    responses=describe_responses(pb.GetAgentInfoResponse.DESCRIPTOR),
+)
 async def agent_info(request: Request) -> Response:
-    """Thresholds, policy and state."""
-    return await ask(request, request.app.state.agent.GetAgentInfo, pb.GetAgentInfoRequest(), SETTINGS)
+    """Return thresholds, policy and status."""
+    return await call_service(request, request.app.state.agent.GetAgentInfo, pb.GetAgentInfoRequest(), SETTINGS)
 
 
 _DRY_RUN = {
     "name": "dry_run",
     "in": "query",
-    "description": "Decide as usual and record nothing: no decision, no case, nothing in history.",
+    "description": "Decide as usual but record nothing: no decision, no case, no history.",
     "schema": {"type": "boolean", "default": False},
 }
 
 
 async def review(request: Request) -> Response:
-    """Approve, deny or review, with the reasons. The decision is kept before it is answered.
+    """Return approve, deny or review, with the reasons. The decision is recorded before it is returned.
 
-    The same order again gets the recorded answer, with the header `vouch-replayed: true`. With `dry_run=true` the order is
-    decided as usual and nothing is recorded: the answer has no `decision_id` and no `case_id`.
+    The same order sent again gets the recorded response, with the header `vouch-replayed: true`. With `dry_run=true`
+    the order is decided as usual but not recorded: the response has no `decision_id` and no `case_id`.
     """
-    dry_run = _flag(request, "dry_run")
+    dry_run = _parse_flag(request, "dry_run")
     message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS), dry_run=dry_run)
-    return await ask(request, request.app.state.agent.Review, message, SETTINGS)
+    return await call_service(request, request.app.state.agent.Review, message, SETTINGS)
 
 
 post(
@@ -117,39 +121,39 @@ post(
     "/api/v1/review",
     review,
     summary="Decide a transaction",
-    responses=answer(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
-    openapi_extra=body() | {"parameters": [_DRY_RUN]},
+    responses=describe_responses(pb.ReviewResponse.DESCRIPTOR, reads_body=True),
+    openapi_extra=transaction_request_body() | {"parameters": [_DRY_RUN]},
 )
 
 
-def _flag(request: Request, name: str) -> bool:
-    """Return a parameter that is true or false. Raises HTTPException (422) that names it."""
-    word = request.query_params.get(name, "false")
-    if word not in ("true", "false"):
+def _parse_flag(request: Request, name: str) -> bool:
+    """Return a boolean query parameter. Raises HTTPException (422) that names it."""
+    value = request.query_params.get(name, "false")
+    if value not in ("true", "false"):
         detail = [{"loc": ["query", name], "msg": "must be true or false", "type": "bool_parsing"}]
         raise HTTPException(422, detail)
-    return word == "true"
+    return value == "true"
 
 
 async def review_batch(request: Request) -> Response:
-    """Many orders at once: `{"transactions": [...]}`, or lines of JSON (application/x-ndjson) that are answered as lines.
+    """Decide many orders: `{"transactions": [...]}`, or JSON lines (application/x-ndjson), which are answered as lines.
 
-    Each is decided and kept by itself. A result has its `index` and the `status` that a call of its own would have had, and
-    `result` or `detail`.
+    Each order is decided and recorded separately. A result has the `index` of its order, the `status` that a single
+    request would get, and `result` or `detail`.
     """
     state = request.app.state
 
-    async def one(order: Transaction) -> Result:
+    async def review_one(order: Transaction) -> Result:
         message = pb.ReviewRequest(transaction=order)
         try:
             return {
                 "status": 200,
-                "result": to_rest(await state.batches.ask(request, state.agent.Review, message, SETTINGS)),
+                "result": to_rest(await state.batches.call_service(request, state.agent.Review, message, SETTINGS)),
             }
         except grpc.aio.AioRpcError as error:
-            return failed(error)
+            return result_from_rpc_error(error)
 
-    return await batch(request, lambda orders: each(orders, one), SETTINGS)
+    return await answer_batch(request, lambda orders: answer_individually(orders, review_one), SETTINGS)
 
 
 post(
@@ -157,48 +161,48 @@ post(
     "/api/v1/review:batch",
     review_batch,
     summary="Decide many transactions",
-    responses=batch_answer(pb.ReviewResponse.DESCRIPTOR),
-    openapi_extra=batch_body(),
+    responses=batch_responses(pb.ReviewResponse.DESCRIPTOR),
+    openapi_extra=batch_request_body(),
 )
 
 
 @app.get(
-    "/api/v1/decisions/{transaction_id:path}",  # an id may hold a slash
+    "/api/v1/decisions/{transaction_id:path}",  # an id may contain a slash
     summary="The latest decision of a transaction",
-    responses=answer(pb.GetDecisionResponse.DESCRIPTOR, finds=True),
+    responses=describe_responses(pb.GetDecisionResponse.DESCRIPTOR, finds=True),
 )
 async def decision(request: Request, transaction_id: str) -> Response:
-    """As it was answered."""
+    """Return the decision as the review returned it."""
     message = pb.GetDecisionRequest(transaction_id=transaction_id)
-    return await ask(request, request.app.state.agent.GetDecision, message, SETTINGS)
+    return await call_service(request, request.app.state.agent.GetDecision, message, SETTINGS)
 
 
 @app.get(
     "/api/v1/decisions:links",
-    summary="What shares a key with an order",
-    responses=answer(pb.GetLinksResponse.DESCRIPTOR, finds=True),
+    summary="Orders and accounts linked to an order",
+    responses=describe_responses(pb.GetLinksResponse.DESCRIPTOR, finds=True),
 )
 async def links(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
-    """Other orders of its account, device, address and card, and the accounts that these link to it, two steps far."""
+    """Return other orders of the same account, device, address or card, and the accounts linked within two steps."""
     message = pb.GetLinksRequest(transaction_id=transaction_id)
-    return await ask(request, request.app.state.agent.GetLinks, message, SETTINGS)
+    return await call_service(request, request.app.state.agent.GetLinks, message, SETTINGS)
 
 
 @app.get(
     "/api/v1/decisions:verify",
-    summary="Whether a decision is what was written",
-    responses=answer(pb.VerifyDecisionResponse.DESCRIPTOR, finds=True),
+    summary="Verify a decision in the ledger",
+    responses=describe_responses(pb.VerifyDecisionResponse.DESCRIPTOR, finds=True),
 )
 async def verify(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
-    """Computed now from its entry, its content and its neighbours in the chain."""
+    """Check now, from its entry, its content and its neighbours in the hash chain, that a decision is unchanged."""
     message = pb.VerifyDecisionRequest(transaction_id=transaction_id)
-    return await ask(request, request.app.state.agent.VerifyDecision, message, SETTINGS)
+    return await call_service(request, request.app.state.agent.VerifyDecision, message, SETTINGS)
 
 
 @app.get(
     "/api/v1/decisions",
     summary="Decisions, oldest first, all revisions",
-    responses=answer(pb.ListDecisionsResponse.DESCRIPTOR),
+    responses=describe_responses(pb.ListDecisionsResponse.DESCRIPTOR),
 )
 async def list_decisions(
     request: Request,
@@ -213,7 +217,7 @@ async def list_decisions(
     policy_version: Annotated[str, Query(max_length=128)] = "",
     newest_first: bool = False,
 ) -> Response:
-    """A page; `next_page_token` of the answer leads to the next one, which skips nothing that was written meanwhile."""
+    """Return a page. `next_page_token` selects the next page, which includes decisions recorded in the meantime."""
     message = pb.ListDecisionsRequest(
         transaction_id=transaction_id, user_id=user_id, page_size=page_size, page_token=page_token,
         model_version=model_version, policy_version=policy_version, newest_first=newest_first,
@@ -223,7 +227,7 @@ async def list_decisions(
             getattr(message, name).CopyFrom(query_time(name, text))
     if decision is not None:
         message.decision = _DECISIONS[decision]  # type: ignore[assignment]
-    return await ask(request, request.app.state.agent.ListDecisions, message, SETTINGS)
+    return await call_service(request, request.app.state.agent.ListDecisions, message, SETTINGS)
 
 
-serve_cases(app, SETTINGS)
+add_case_routes(app, SETTINGS)

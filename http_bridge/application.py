@@ -1,4 +1,4 @@
-"""What both apps share: a channel for their lifetime, reading a transaction, answering with a message."""
+"""Shared parts of both apps: the gRPC channel, request parsing, and responses made from messages."""
 
 import asyncio
 import contextlib
@@ -15,20 +15,20 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.errors import install, problem
-from http_bridge.events import ends_with_signals
-from http_bridge.health_state import Condition
+from http_bridge.batch_calls import BatchCalls
+from http_bridge.errors import error_response, install_error_handlers
+from http_bridge.events import set_on_signal
+from http_bridge.health_state import HealthState
 from http_bridge.json.encoding import to_json
 from http_bridge.json.mapping import to_transaction
 from http_bridge.json.openapi import describe_keys
 from http_bridge.json.times import SCHEMA, to_timestamp
 from http_bridge.json.transaction import parse
-from http_bridge.middleware.access import Gate, metadata, timeout
-from http_bridge.middleware.access_log import keep_ids_out_of_access_log
-from http_bridge.middleware.metrics import Measured, show_metrics
-from http_bridge.middleware.parameters import Parameters
-from http_bridge.queueing import BatchCalls
-from http_bridge.receiving import read_json
+from http_bridge.middleware.access import AccessMiddleware, metadata, timeout
+from http_bridge.middleware.access_log import redact_access_log
+from http_bridge.middleware.metrics import RequestMetrics, add_metrics_route
+from http_bridge.middleware.parameters import ParametersMiddleware
+from http_bridge.request_body import read_json
 from http_bridge.settings import HttpSettings
 from runtime.client.split_channel import SplitChannel
 from runtime.process.event_loop import tune_gc
@@ -36,95 +36,99 @@ from runtime.telemetry import logging
 from runtime.web.guard import BoundedServer, WebGuard
 from runtime.web.settings import WebSettings
 
-SHOWN = ("vouch-replayed",)
-"""Headers of gRPC answers that REST shows too."""
-_GIVEN = "given_stubs"
+RELAYED_HEADERS = ("vouch-replayed",)
+"""Headers of gRPC responses that are copied to REST responses."""
+_LOCAL_STUBS = "local_stubs"
 
 
 class _Application(BoundedServer, FastAPI):
-    """FastAPI on bounded connections."""
+    """FastAPI with a limited number of connections."""
 
 
-def application(
+def create_app(
     title: str,
     summary: str,
     target: str,
     settings: HttpSettings,
     stubs: Mapping[str, Callable[[Any], Any]],
     *,
-    calls_of_batches: int,
+    batch_concurrency: int,
 ) -> FastAPI:
-    """An app with a channel to `target`; each of `stubs` is made once and stands in `state` under its name.
+    """Return an app with a gRPC channel to `target`.
 
-    `calls_of_batches` is how many calls all batches together make at once.
+    Each of `stubs` is created once and stored in `app.state` under its name. `batch_concurrency` limits the concurrent
+    calls of all batches together.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.ending, app.state.condition = asyncio.Event(), Condition()
-        app.state.batches = BatchCalls(calls_of_batches)
-        given = getattr(app.state, _GIVEN, None)
-        if given is not None:  # another's process, which has its own log
-            _set(app, given)
+        app.state.ending, app.state.health_state = asyncio.Event(), HealthState()
+        app.state.batches = BatchCalls(batch_concurrency)
+        local = getattr(app.state, _LOCAL_STUBS, None)
+        if local is not None:  # embedded in another process, which configures logging
+            _set_stubs(app, local)
             yield
             return
         logging.configure(title.lower().replace(" ", "_"))
         async with SplitChannel(target, settings.tls) as channel:
-            _set(app, {name: stub(channel) for name, stub in stubs.items()})
+            _set_stubs(app, {name: stub(channel) for name, stub in stubs.items()})
             tune_gc(first=True)
-            with ends_with_signals(app.state.ending):
+            with set_on_signal(app.state.ending):
                 yield
 
     app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
-    # FastAPIOffline is a function that makes a FastAPI. What the server calls has to be ours: middleware is called by FastAPI,
-    # which hides the server from it.
+    # FastAPIOffline is a function that returns a FastAPI. The outermost app must be ours: FastAPI calls middleware, and
+    # hides the server from it.
     app.__class__ = _Application
-    install(app)
-    app.add_middleware(Parameters, routes_of=app)
-    app.add_middleware(WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None, refuse=problem)
-    app.add_middleware(Gate, settings=settings, ended=Measured(app).ended)
-    show_metrics(app)
-    keep_ids_out_of_access_log(app)
+    install_error_handlers(app)
+    app.add_middleware(ParametersMiddleware, routes_of=app)
+    app.add_middleware(
+        WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None, refuse=error_response
+    )
+    app.add_middleware(AccessMiddleware, settings=settings, record=RequestMetrics(app).record)
+    add_metrics_route(app)
+    redact_access_log(app)
     describe_keys(app)
     return app
 
 
 def use_local_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:
-    """An app that asks services in its own process by stubs of theirs."""
-    setattr(app.state, _GIVEN, stubs)
+    """Let an app call services of its own process by these stubs, instead of over a channel."""
+    setattr(app.state, _LOCAL_STUBS, stubs)
     return app
 
 
-def _set(app: FastAPI, stubs: Mapping[str, Any]) -> None:
+def _set_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> None:
     for name, stub in stubs.items():
         setattr(app.state, name, stub)
 
 
 def post(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Response]], **described: Any) -> None:
-    """Let `endpoint` answer POSTs to a path: described by FastAPI, routed before it.
+    """Route POST requests for a path to `endpoint`, before FastAPI's own routes; FastAPI only describes it in OpenAPI.
 
-    What FastAPI does around an endpoint (dependencies, parameters, exit stacks) takes a third of a call, and these need none.
+    FastAPI's work around an endpoint (dependencies, parameters, exit stacks) takes a third of a call, and these need
+    none.
     """
     app.post(path, **described)(endpoint)
     app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
 
 
-async def ask(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
-    """Call a service with the caller's request id and key, and answer as it does; of its headers those of SHOWN."""
+async def call_service(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
+    """Call a service with the caller's request id and key. Return its message as JSON, with its RELAYED_HEADERS."""
     call = method(message, timeout=timeout(request, settings), metadata=metadata(request))
     response = Response(await to_json(await call), media_type="application/json")
     for name, value in await call.initial_metadata():
-        if name in SHOWN:
+        if name in RELAYED_HEADERS:
             response.headers[name] = value
     return response
 
 
 QueryTime = Annotated[str, Query(max_length=64), WithJsonSchema({"anyOf": [SCHEMA, {"const": ""}], "default": ""})]
-"""A time in a query; empty for none."""
+"""A time in a query; empty if absent."""
 
 
 def query_time(name: str, text: str) -> Timestamp:
-    """A time in a query, written as in bodies. Raises HTTPException (422) that names it."""
+    """Parse a time in a query, in the format of request bodies. Raises HTTPException (422) that names it."""
     try:
         return to_timestamp(text)
     except ValueError as error:
@@ -133,10 +137,10 @@ def query_time(name: str, text: str) -> Timestamp:
 
 
 async def read_transaction(request: Request, settings: HttpSettings) -> Transaction:
-    """The transaction in a request's body; errors name the field."""
+    """Read the transaction from a request's body. Errors name the field."""
     return to_transaction(parse(await read_json(request, settings)))
 
 
 def respond_json(values: Any, status: int = 200) -> Response:
-    """Plain values as JSON."""
+    """Return plain values as a JSON response."""
     return Response(dumps(values), status, media_type="application/json")

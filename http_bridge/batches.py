@@ -1,4 +1,4 @@
-"""Many orders in one call: a list in JSON, or lines of JSON that are answered line by line while they still arrive."""
+"""Batch requests: a JSON list of orders, or JSON lines whose results are streamed while more lines arrive."""
 
 import asyncio
 import contextlib
@@ -17,44 +17,44 @@ from starlette.types import Receive, Scope, Send
 
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.errors import BodyTooLarge, detail_of, http_error, reason_of_status
-from http_bridge.json.lists import NotAList, elements
+from http_bridge.json.lists import NotAList, split_list
 from http_bridge.json.mapping import to_transaction
 from http_bridge.json.transaction import REPEATED, parse
-from http_bridge.receiving import AT_ONCE, LINES, kind_of, read_json, read_lines
+from http_bridge.request_body import GROUP_SIZE, NDJSON, content_type, read_json, read_lines
 from http_bridge.settings import HttpSettings
 from runtime.errors import reason_of
 
-MOST: Final = 1000
+MAX_ORDERS: Final = 1000
 """Orders in one list."""
 _PARSED_AT_ONCE, _PARSED_BYTES = 8, 16 << 10
-"""After so many orders, or bytes of them, are read in one go others have their turn."""
+"""Orders, or bytes of orders, that are parsed before the event loop runs other tasks."""
 Result = dict[str, Any]
-"""`status` as a call of its own would have, and `result`, or `detail` and `reason` as in its error."""
-Answer = Callable[[Sequence[Transaction]], AsyncGenerator[Result]]
-"""Answers orders, in their order, each as soon as it can."""
+"""`status` of a single request, and its `result`, or `detail` and `reason` of its error."""
+BatchHandler = Callable[[Sequence[Transaction]], AsyncGenerator[Result]]
+"""Yields the results of orders, in their order, each as soon as it is known."""
 
 
-async def batch(request: Request, answer: Answer, settings: HttpSettings) -> Response:
-    """Answer a list or lines. A bad order is http_error in its place and hinders no other."""
-    if kind_of(request) == LINES:
+async def answer_batch(request: Request, handler: BatchHandler, settings: HttpSettings) -> Response:
+    """Answer a list or lines. The result of an invalid order is its error; the others are not affected."""
+    if content_type(request) == NDJSON:
         groups = read_lines(request, settings)
         first: list[bytes] = await anext(
             groups, []
-        )  # what is wrong with the call itself still gets a status of its own
-        return _Lines(_streamed(first, groups, answer, settings.max_refused_lines))
-    orders = await _listed(await read_json(request, settings, settings.max_batch_bytes), settings)
+        )  # before the response starts: an error of the request sets its status
+        return _LinesResponse(_stream_results(first, groups, handler, settings.max_refused_lines))
+    orders = await _parse_list(await read_json(request, settings, settings.max_batch_bytes), settings)
     parts: list[bytes] = []
-    for start in range(0, len(orders), AT_ONCE):
-        async with contextlib.aclosing(_answered(orders[start : start + AT_ONCE], answer)) as results:
-            async for one in results:
-                parts.append(dumps({"index": len(parts), **one}))
+    for start in range(0, len(orders), GROUP_SIZE):
+        async with contextlib.aclosing(_results_of(orders[start : start + GROUP_SIZE], handler)) as results:
+            async for result in results:
+                parts.append(dumps({"index": len(parts), **result}))
     return Response(b'{"results":[' + b",".join(parts) + b"]}", media_type="application/json")
 
 
-class _Lines(Response):
-    """Lines that are sent as they are made. Starlette's own listens meanwhile for who hangs up, and takes the body's parts."""
+class _LinesResponse(Response):
+    """Streams lines. Starlette's StreamingResponse waits for disconnects, which consumes parts of the request."""
 
-    media_type = LINES
+    media_type = NDJSON
 
     def __init__(self, lines: AsyncGenerator[bytes]) -> None:
         super().__init__()
@@ -70,38 +70,38 @@ class _Lines(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _listed(body: bytes, settings: HttpSettings) -> list[Transaction | Result]:
-    """The orders of a list, or what is wrong with them. Raises HTTPException or ValidationError where it is no list."""
+async def _parse_list(body: bytes, settings: HttpSettings) -> list[Transaction | Result]:
+    """Return the orders of a list, or their errors. Raises HTTPException or ValidationError if it is not a list."""
     try:
-        orders = [order async for order in elements(body, "transactions", MOST, settings.max_body_bytes)]
+        orders = [order async for order in split_list(body, "transactions", MAX_ORDERS, settings.max_body_bytes)]
     except NotAList as error:
         detail: Any = [{"loc": ["body", "transactions"], "msg": str(error), "type": "batch"}]
         raise HTTPException(422, detail) from None
-    return await _read(orders, in_list=True)
+    return await _parse_orders(orders, in_list=True)
 
 
-async def _streamed(
-    first: Sequence[bytes], groups: AsyncGenerator[list[bytes]], answer: Answer, most_refused: int
+async def _stream_results(
+    first: Sequence[bytes], groups: AsyncGenerator[list[bytes]], handler: BatchHandler, max_invalid: int
 ) -> AsyncGenerator[bytes]:
-    """Results as lines. What ends a stream that has begun is http_error in its last line: its status was sent long ago."""
-    at, refused, group = 0, 0, first
+    """Yield results as lines. An error that ends the stream is its last line, because the status was sent already."""
+    index, invalid, group = 0, 0, first
     async with contextlib.aclosing(groups):
         try:
             while group:
-                async with contextlib.aclosing(_answered(await _read(group), answer)) as results:
-                    async for one in results:
-                        yield dumps({"index": at, **one}) + b"\n"
-                        at, refused = at + 1, refused + (one["status"] == 422)
-                if refused >= most_refused:
-                    raise HTTPException(422, f"{refused:,} lines are no orders: the rest was not read")
+                async with contextlib.aclosing(_results_of(await _parse_orders(group), handler)) as results:
+                    async for result in results:
+                        yield dumps({"index": index, **result}) + b"\n"
+                        index, invalid = index + 1, invalid + (result["status"] == 422)
+                if invalid >= max_invalid:
+                    raise HTTPException(422, f"{invalid:,} lines are not orders; the rest was not read")
                 group = await anext(groups, [])
         except ClientDisconnect:
-            return  # nobody is there to be http_error
+            return
         except (HTTPException, BodyTooLarge) as error:
-            yield dumps({"index": at, **_ended(error)}) + b"\n"
+            yield dumps({"index": index, **_final_result(error)}) + b"\n"
 
 
-def _ended(error: HTTPException | BodyTooLarge) -> Result:
+def _final_result(error: HTTPException | BodyTooLarge) -> Result:
     if isinstance(error, HTTPException):
         status, detail = error.status_code, error.detail
     else:
@@ -109,9 +109,9 @@ def _ended(error: HTTPException | BodyTooLarge) -> Result:
     return {"status": status, "detail": detail, "reason": reason_of_status(status)}
 
 
-async def _read(bodies: Sequence[bytes], *, in_list: bool = False) -> list[Transaction | Result]:
-    """Orders, each read or refused. A key that stands twice in a list is wrong with the list: raises ValidationError."""
-    read: list[Transaction | Result] = []
+async def _parse_orders(bodies: Sequence[bytes], *, in_list: bool = False) -> list[Transaction | Result]:
+    """Return each order, or its error. A duplicate key makes a whole list invalid: raises ValidationError."""
+    parsed: list[Transaction | Result] = []
     size = 0
     for body in bodies:
         size += len(body) + _PARSED_BYTES // _PARSED_AT_ONCE
@@ -119,47 +119,47 @@ async def _read(bodies: Sequence[bytes], *, in_list: bool = False) -> list[Trans
             size = 0
             await asyncio.sleep(0)
         try:
-            read.append(to_transaction(parse(body)))
+            parsed.append(to_transaction(parse(body)))
         except ValidationError as error:
             if in_list and error.errors(include_url=False, include_input=False)[0]["type"] == REPEATED:
                 raise
-            read.append({"status": 422, "detail": detail_of(error), "reason": reason_of_status(422)})
-    return read
+            parsed.append({"status": 422, "detail": detail_of(error), "reason": reason_of_status(422)})
+    return parsed
 
 
-async def _answered(read: Sequence[Transaction | Result], answer: Answer) -> AsyncGenerator[Result]:
-    """The results of some orders, each as soon as it and those before it are there."""
-    orders = [one for one in read if isinstance(one, Transaction)]
-    async with contextlib.aclosing(answer(orders)) as given:
-        for one in read:
-            yield await anext(given) if isinstance(one, Transaction) else one
+async def _results_of(parsed: Sequence[Transaction | Result], handler: BatchHandler) -> AsyncGenerator[Result]:
+    """Yield results in the order of the request, each as soon as it and those before it are known."""
+    orders = [one for one in parsed if isinstance(one, Transaction)]
+    async with contextlib.aclosing(handler(orders)) as results:
+        for one in parsed:
+            yield await anext(results) if isinstance(one, Transaction) else one
 
 
-def failed(error: grpc.aio.AioRpcError) -> Result:
-    """The result of an order whose call a service refused, or could not answer."""
-    return refused(error.code(), rpc_status.from_call(error))
+def result_from_rpc_error(error: grpc.aio.AioRpcError) -> Result:
+    """Return the result of an order whose gRPC call failed."""
+    return result_from_status(error.code(), rpc_status.from_call(error))
 
 
-def refused(code: grpc.StatusCode, rich: status_pb2.Status | None) -> Result:
-    """The result of an order that a service refused."""
+def result_from_status(code: grpc.StatusCode, rich: status_pb2.Status | None) -> Result:
+    """Return the result of an order from the status that a service returned for it."""
     status, detail = http_error(code, rich, "body")
     return {"status": status, "detail": detail, "reason": reason_of(rich) or reason_of_status(status)}
 
 
-async def each(
+async def answer_individually(
     orders: Sequence[Transaction], answer: Callable[[Transaction], Awaitable[Result]]
 ) -> AsyncGenerator[Result]:
-    """Orders answered by calls of their own at once. The same order twice in a list is asked about in its order."""
+    """Answer orders by concurrent calls, one each. Calls for the same transaction_id run in order, one by one."""
     last = dict[str, asyncio.Task[Result]]()
 
-    async def one(order: Transaction, before: asyncio.Task[Result] | None) -> Result:
-        if before is not None:
-            await asyncio.wait([before])
+    async def answer_after(order: Transaction, previous: asyncio.Task[Result] | None) -> Result:
+        if previous is not None:
+            await asyncio.wait([previous])
         return await answer(order)
 
     tasks = []
     for order in orders:
-        task = asyncio.create_task(one(order, last.get(order.transaction_id)))
+        task = asyncio.create_task(answer_after(order, last.get(order.transaction_id)))
         last[order.transaction_id] = task
         tasks.append(task)
     try:
@@ -172,10 +172,10 @@ async def each(
             await asyncio.wait(tasks)
 
 
-async def together(
+async def answer_in_one_call(
     orders: Sequence[Transaction], answer: Callable[[Sequence[Transaction]], Awaitable[Sequence[Result]]]
 ) -> AsyncGenerator[Result]:
-    """Orders answered by one call."""
+    """Answer orders by one call."""
     if orders:
         for result in await answer(orders):
             yield result

@@ -1,6 +1,6 @@
-"""Errors as REST shows them: FastAPI's `detail` list for bad input, a sentence otherwise, never anything internal.
+"""REST errors. `detail` is FastAPI's list for invalid input, otherwise a sentence; it never contains internals.
 
-Beside `detail` stand the contract's reason, by which programs tell errors apart, and the id of the request.
+`reason` is the contract's ErrorReason, for programs; `request_id` identifies the request in the log.
 """
 
 from typing import Any, Final
@@ -25,14 +25,14 @@ from runtime.rpc.call import REQUEST_ID
 from runtime.telemetry.logging import get_logger
 from runtime.telemetry.tracebacks import traceback_frames
 
-INTERNAL = "internal error; the log has it"
-AWAY = "a service behind is away: try again"
-LATE = "the service behind did not answer in time"
+INTERNAL = "internal error; see the log for the request id"
+UPSTREAM_UNAVAILABLE = "upstream service unavailable; retry"
+UPSTREAM_TIMEOUT = "upstream service did not answer in time"
 _LONGEST_NAME = 128
 _REASONS: Final = {
     401: ErrorReason.ERROR_REASON_API_KEY_INVALID,
     403: ErrorReason.ERROR_REASON_ROLE_INSUFFICIENT,
-    404: ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,  # a path; what a service does not find has a reason of its own
+    404: ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,  # unknown path; a service's NOT_FOUND has its own reason
     405: ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
     408: ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
     413: ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
@@ -45,7 +45,7 @@ _REASONS: Final = {
     503: ErrorReason.ERROR_REASON_SERVICE_UNAVAILABLE,
     504: ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
 }
-"""Reasons of what the bridge says itself, by HTTP's status; of any other status it is INVALID_REQUEST."""
+"""Reasons of the bridge's own errors, by HTTP status. Other statuses have INVALID_REQUEST."""
 _log = get_logger()
 
 
@@ -53,52 +53,52 @@ class BodyTooLarge(Exception):
     """The body is larger than VOUCH_HTTP_MAX_BODY_BYTES."""
 
 
-def install(app: FastAPI) -> None:
-    """Answer every kind of error of an app. What nobody foresaw the gate answers with `unexpected`."""
-    app.add_exception_handler(ValidationError, _invalid)
+def install_error_handlers(app: FastAPI) -> None:
+    """Add handlers for all expected errors of an app. AccessMiddleware answers the others with `internal_error`."""
+    app.add_exception_handler(ValidationError, _invalid_body)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
-    app.add_exception_handler(grpc.aio.AioRpcError, _from_grpc)
+    app.add_exception_handler(grpc.aio.AioRpcError, _rpc_error)
     app.add_exception_handler(BodyTooLarge, _too_large)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
+    app.add_exception_handler(HTTPException, _http_exception)
 
 
-def problem(
+def error_response(
     scope: Scope, status: int, detail: Any, headers: dict[str, str] | None = None, *, reason: str = ""
 ) -> JSONResponse:
-    """An error of REST; without a `reason` of a service it has that of its status."""
+    """Return an error response. Without a `reason` from a service it has the reason of its status."""
     content = {"detail": detail, "reason": reason or reason_of_status(status), "request_id": _request_id(scope)}
     return JSONResponse(content, status_code=status, headers=headers)
 
 
 def reason_of_status(status: int) -> str:
-    """The contract's reason of what the bridge itself says with a status of HTTP."""
+    """Return the reason of the bridge's own errors with an HTTP status."""
     return reason_name(_REASONS.get(status, ErrorReason.ERROR_REASON_INVALID_REQUEST))
 
 
 def _request_id(scope: Scope) -> str:
-    """The id that the gate gave a request."""
-    passed_on: dict[str, str] = dict(scope.get("state", {}).get("metadata", ()))
-    return passed_on.get(REQUEST_ID, "")
+    """Return the request id that AccessMiddleware set."""
+    metadata: dict[str, str] = dict(scope.get("state", {}).get("metadata", ()))
+    return metadata.get(REQUEST_ID, "")
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid_body(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ValidationError)
-    return problem(request.scope, 422, detail_of(error))
+    return error_response(request.scope, 422, detail_of(error))
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> JSONResponse:
-    """Without what was sent, which may be personal."""
+    """Return the errors without the input, which may be personal data."""
     assert isinstance(error, RequestValidationError)
-    told = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()[:MOST_VIOLATIONS]]
-    return problem(request.scope, 422, told)
+    detail = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()[:MOST_VIOLATIONS]]
+    return error_response(request.scope, 422, detail)
 
 
 def detail_of(error: ValidationError) -> list[dict[str, Any]]:
-    """What is wrong with an order, as `detail` tells it."""
-    # Without the input: it may be NaN, which JSON cannot say, or personal, which nobody needs twice.
+    """Return the `detail` list of a body's validation error, without the input."""
+    # The input may be personal data, or NaN, which JSON cannot express.
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = [
+    listed = [
         {
             "loc": ["body", *(str(part)[:_LONGEST_NAME] for part in problem["loc"])],
             "msg": problem["msg"],
@@ -106,25 +106,25 @@ def detail_of(error: ValidationError) -> list[dict[str, Any]]:
         }
         for problem in problems[:MOST_VIOLATIONS]
     ]
-    if len(problems) > len(shown):
-        shown.append({"loc": ["body"], "msg": f"and {len(problems) - len(shown):,} more", "type": "more"})
-    return shown
+    if len(problems) > len(listed):
+        listed.append({"loc": ["body"], "msg": f"and {len(problems) - len(listed):,} more", "type": "more"})
+    return listed
 
 
 async def _too_large(request: Request, error: Exception) -> JSONResponse:
-    return problem(request.scope, 413, f"the body is larger than {error.args[0]:,} bytes")
+    return error_response(request.scope, 413, f"the body is larger than {error.args[0]:,} bytes")
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_methods(request))
-    return problem(request.scope, error.status_code, error.detail, headers)
+    return error_response(request.scope, error.status_code, error.detail, headers)
 
 
 def _methods(request: Request) -> list[str]:
-    """What a path may be asked with, over all routes that have it; Starlette tells of the first of them."""
+    """Return the methods that all routes of a path accept together. Starlette reports those of the first route only."""
     matching = [
         route
         for route in request.app.routes
@@ -134,43 +134,42 @@ def _methods(request: Request) -> list[str]:
     return sorted({method for route in exact or matching for method in route.methods or ()})
 
 
-async def _gone(request: Request, error: Exception) -> JSONResponse:
-    """For nobody: the caller hung up."""
-    return problem(request.scope, 400, "the request ended before it was whole")
+async def _client_disconnected(request: Request, error: Exception) -> JSONResponse:
+    return error_response(request.scope, 400, "the request ended before it was complete")  # the caller has disconnected
 
 
-def unexpected(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
-    """A fault of ours: logged by type and lines of code, since a message can hold a value of an order."""
-    route = scope.get("route")  # not the path itself, which holds ids
+def internal_error(scope: Scope, request_id: str, error: Exception) -> JSONResponse:
+    """Log an unexpected error by its type and lines of code, since its message may contain order data; return 500."""
+    route = scope.get("route")  # not the path, which contains ids
     _log.error(
         "request failed", route=getattr(route, "path", None), request_id=request_id,
         error=type(error).__name__, where=traceback_frames(error),
     )  # fmt: skip
-    return problem(scope, 500, INTERNAL)
+    return error_response(scope, 500, INTERNAL)
 
 
-async def _from_grpc(request: Request, error: Exception) -> JSONResponse:
+async def _rpc_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, grpc.aio.AioRpcError)
     part = "body" if request.method == "POST" else "path" if request.path_params else "query"
     rich = rpc_status.from_call(error)
     status, detail = http_error(error.code(), rich, part)
     headers = {"Retry-After": "1"} if status == 429 else None
-    return problem(request.scope, status, detail, headers, reason=reason_of(rich))
+    return error_response(request.scope, status, detail, headers, reason=reason_of(rich))
 
 
 def http_error(code: grpc.StatusCode, rich: status_pb2.Status | None, part: str) -> tuple[int, Any]:
-    """HTTP's status and `detail` of what a service says; `part` is where fields stand: body, path or query."""
+    """Return the HTTP status and `detail` of a service's error. `part` is where its fields are: body, path or query."""
     status = HTTP_STATUS.get(code, 500)
-    if rich is None:  # gRPC's own words, which may name addresses
-        words = {503: AWAY, 504: LATE}
-        return status, words.get(status, INTERNAL if status == 500 else code.name.lower())
+    if rich is None:  # raised by gRPC itself: its message may name addresses
+        texts = {503: UPSTREAM_UNAVAILABLE, 504: UPSTREAM_TIMEOUT}
+        return status, texts.get(status, INTERNAL if status == 500 else code.name.lower())
     if code == grpc.StatusCode.INVALID_ARGUMENT:
         return 422, _violations(part, rich)
     return status, INTERNAL if status == 500 else rich.message
 
 
-def _parts(path: str) -> list[str]:
-    """The parts of a field's path in a service's words; an extra's name may hold a dot, and is REST's `extra`."""
+def _field_path(path: str) -> list[str]:
+    """Return the parts of a field's path. An extra field is `extra` and its name, which may contain dots."""
     path = path.removeprefix("transaction.")
     if path.startswith(("extra_numbers[", "extra_texts[")) and path.endswith("]"):
         return [EXTRA, path.partition("[")[2][:-1]]
@@ -179,6 +178,6 @@ def _parts(path: str) -> list[str]:
 
 def _violations(part: str, rich: status_pb2.Status) -> list[dict[str, Any]]:
     return [
-        {"loc": [part, *_parts(field)], "msg": description, "type": "contract"}
+        {"loc": [part, *_field_path(field)], "msg": description, "type": "contract"}
         for field, description in violations_of(rich)
     ] or [{"loc": [part], "msg": rich.message, "type": "contract"}]

@@ -1,4 +1,4 @@
-"""Streams of a service as server-sent events, which a browser reads, and takes up again by itself where they end."""
+"""gRPC streams as server-sent events. Browsers read these, and reconnect by themselves."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from orjson import dumps
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
-from http_bridge.errors import AWAY
+from http_bridge.errors import UPSTREAM_UNAVAILABLE
 from http_bridge.json.mapping import to_rest
 from http_bridge.middleware.access import metadata
 from runtime.client.relay import relay_stream
 from runtime.process.shutdown import limit_stopping
 
 DRAIN_SECONDS = 30.0
-"""Limit for the requests under way when the server stops: longer than a call behind may take, and a body to arrive."""
+"""Shutdown timeout for requests in progress: longer than an upstream call plus the arrival of a body."""
 
 
 class EventStream(StreamingResponse):
@@ -30,25 +30,26 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-async def events(request: Request, method: Any, message: Message) -> EventStream:
-    """The stream of a service; what refuses it is an answer as ever, since its first message is waited for."""
+async def stream_events(request: Request, method: Any, message: Message) -> EventStream:
+    """Return a service's stream as events. Waits for the first message, so that an error gets its own status."""
     call = method(message, metadata=metadata(request))
     stream = aiter(call)
     first = await anext(stream, None)
     if first is None:
-        raise HTTPException(503, AWAY)
-    told = _told(relay_stream(call, first, stream, request.app.state.ending))
-    return EventStream(told, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        raise HTTPException(503, UPSTREAM_UNAVAILABLE)
+    body = encode_events(relay_stream(call, first, stream, request.app.state.ending))
+    return EventStream(body, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
 
-async def _told(messages: AsyncGenerator[Any]) -> AsyncIterator[bytes]:
+async def encode_events(messages: AsyncGenerator[Any]) -> AsyncIterator[bytes]:
+    """Yield each message as a server-sent event; close the messages at the end."""
     async with contextlib.aclosing(messages):
         async for message in messages:
             yield _event(message)
 
 
 def _event(change: Any) -> bytes:
-    """The cursor as id, what happened as event; without a case a comment, which keeps the way open."""
+    """Return an event with cursor and kind; for a change without a case a comment, which keeps the connection open."""
     values = to_rest(change)
     if not change.HasField("case"):
         return f": nothing new\nid: {change.cursor}\n\n".encode()
@@ -56,21 +57,21 @@ def _event(change: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def ends_with_signals(ending: asyncio.Event) -> Iterator[None]:
-    """Sets `ending` where a signal stops the server: whoever handles it now handles it after that."""
+def set_on_signal(ending: asyncio.Event) -> Iterator[None]:
+    """Set `ending` on SIGTERM or SIGINT, then call the handler that was installed before."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop, before = asyncio.get_running_loop(), dict[int, Any]()
 
-    def heard(number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(ending.set)
         handler = before[number]
         if callable(handler):
             handler(number, frame)
 
     for number in (int(signal.SIGTERM), int(signal.SIGINT)):
-        before[number] = signal.signal(number, heard)
+        before[number] = signal.signal(number, on_signal)
     release = limit_stopping(DRAIN_SECONDS)
     try:
         yield

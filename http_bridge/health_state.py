@@ -1,4 +1,4 @@
-"""What health calls the state of what is behind a door: starting, healthy, or what it is otherwise."""
+"""Status labels of the health endpoints: starting, healthy, or the endpoint's label for unhealthy."""
 
 import time
 from collections.abc import Callable
@@ -10,28 +10,37 @@ from grpc_health.v1 import health_pb2
 from runtime.rpc.health import failing_jobs
 
 STARTING_SECONDS: Final = 60.0
-"""After that what was never well is not starting any more."""
+"""After this time a service that was never healthy no longer counts as starting."""
 HEALTHY, STARTING, DEGRADED = "healthy", "starting", "degraded"
 _JOBS_SECONDS = 1.0
 
 
-class Condition:
-    """Remembers whether all was well since this process began."""
+class HealthState:
+    """Whether the service was healthy since this process started."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._begun, self._was_well = clock, clock(), False
+        self._clock, self._started, self._was_healthy = clock, clock(), False
 
-    def word(self, well: bool, otherwise: str) -> str:
-        """`healthy` when well, `starting` until the first time that it is, for a minute at most, then `otherwise`."""
-        self._was_well = self._was_well or well
-        if well:
+    def label(self, is_healthy: bool, unhealthy: str) -> str:
+        """Return `healthy`, `starting` (before the first healthy check, at most STARTING_SECONDS) or `unhealthy`."""
+        self._was_healthy = self._was_healthy or is_healthy
+        if is_healthy:
             return HEALTHY
-        early = self._clock() - self._begun < STARTING_SECONDS
-        return STARTING if early and not self._was_well else otherwise
+        early = self._clock() - self._started < STARTING_SECONDS
+        return STARTING if early and not self._was_healthy else unhealthy
 
 
-async def jobs_that_fail(health: Any) -> list[str]:
-    """Names of a service's background jobs that keep failing, by its health checks; none where it does not answer."""
+async def is_serving(health: Any, service: str, timeout_seconds: float) -> bool:
+    """Return whether a service's health check reports that it is serving."""
+    try:
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout_seconds)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def fetch_failing_jobs(health: Any) -> list[str]:
+    """Return the names of a service's background jobs that keep failing; an empty list if it does not answer."""
     try:
         return failing_jobs(await health.List(health_pb2.HealthListRequest(), timeout=_JOBS_SECONDS))
     except grpc.aio.AioRpcError:

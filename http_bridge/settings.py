@@ -10,7 +10,7 @@ from runtime.settings import Target
 
 
 class HttpSettings(UpstreamTlsSettings):
-    """Where the services behind are, and how long to wait for them."""
+    """Addresses of the services, timeouts, limits and keys."""
 
     prefix: ClassVar[str] = "VOUCH_HTTP_"
 
@@ -19,17 +19,17 @@ class HttpSettings(UpstreamTlsSettings):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     max_body_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_batch_bytes: Annotated[int, Field(gt=0)] = 16 << 20
-    """Of a list of orders in one body."""
+    """For a list of orders in one body."""
     max_lines: Annotated[int, Field(gt=0)] = 100_000
-    """Lines of JSON in one request, blank ones among them."""
+    """Lines in one request, including blank ones."""
     max_lines_bytes: Annotated[int, Field(gt=0)] = 256 << 20
-    """Of all lines of a request together, unpacked."""
+    """Of all lines of a request together, decompressed."""
     max_refused_lines: Annotated[int, Field(gt=0)] = 1000
-    """Lines that are no order, after which a request ends: refusing costs more than sending."""
+    """Invalid lines after which a request ends, because rejecting a line costs more than sending it."""
     body_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
-    """For the whole body to arrive; of lines, for the next of them."""
+    """Time limit for the whole body to arrive; for lines, for the next line."""
     api_keys: Path | None = None
-    """File of `vouch keys`; with it every path but health and /docs needs a key, which also goes on to the service."""
+    """File of `vouch keys`. With it, all paths but health and /docs need a key, which the service gets too."""
     api_key: SecretStr | None = None
-    """The bridge's own key for the services, for callers that show none: for health, say."""
+    """The bridge's own key for the services, used for local callers without a key, such as health checks."""
     insecure: bool = False

@@ -4,9 +4,9 @@
     python protos/generate.py --check  exit 1 and the names of the files that differ
     python protos/generate.py --image FILE   writes a descriptor set with comments, the input of buf
 
-Two traps are hidden here. `protovalidate` ships its rules as a descriptor, not as a .proto file, so protoc gets
-everything foreign from a descriptor set. And protoc writes absolute imports from the root of the include path, so the
-package `generated` is put in front of them, in the import lines and in the module name that messages pickle by.
+`protovalidate` ships its rules as a descriptor, not as a .proto file, so protoc gets all third-party files from a descriptor
+set. And protoc writes imports relative to the include path, so this script adds the package `generated` to the import
+lines, and to the module name by which messages are pickled.
 """
 
 import argparse
@@ -33,8 +33,8 @@ IMPORT = re.compile(r"^(from|import) (vouch|buf)\b", re.MULTILINE)
 BUILT = re.compile(r"(BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')(vouch|buf)\.")
 
 
-def foreign_files() -> descriptor_pb2.FileDescriptorSet:
-    """Every file that ours import: the google ones from their wheel, the validation rules from protovalidate."""
+def third_party_files() -> descriptor_pb2.FileDescriptorSet:
+    """Return every file that ours import: Google's from their wheel, the validation rules from protovalidate."""
     files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
 
     def add(descriptor: FileDescriptor) -> None:
@@ -54,11 +54,11 @@ def foreign_files() -> descriptor_pb2.FileDescriptorSet:
 
 
 def run_protoc(*arguments: str) -> None:
-    """Run protoc on our files; raise SystemExit with its code when it refuses them."""
+    """Run protoc on our files. Raises SystemExit with its exit code if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        foreign = Path(folder) / "foreign.binpb"
-        foreign.write_bytes(foreign_files().SerializeToString(deterministic=True))
-        if code := protoc.main(["protoc", f"--descriptor_set_in={foreign}", f"-I{PROTOS}", *arguments]):
+        third_party = Path(folder) / "third_party.binpb"
+        third_party.write_bytes(third_party_files().SerializeToString(deterministic=True))
+        if code := protoc.main(["protoc", f"--descriptor_set_in={third_party}", f"-I{PROTOS}", *arguments]):
             raise SystemExit(code)
 
 
@@ -67,7 +67,7 @@ def generate(target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     run_protoc(f"--python_out={target}", f"--pyi_out={target}", *OURS, VALIDATE)
     run_protoc(f"--grpc_python_out={target}", *[name for name in OURS if name.endswith("_service.proto")])
-    # error_details is not imported by ours, yet Envoy needs it to render the details of an error.
+    # error_details is not imported by our files, but Envoy needs it to render the details of an error.
     run_protoc(
         "--include_imports",
         f"--descriptor_set_out={target / 'descriptor_set.binpb'}",
@@ -85,7 +85,7 @@ def generate(target: Path) -> None:
 
 
 def write_descriptions(target: Path) -> None:
-    """Write every comment of the contract by full name: what the REST documentation shows. Descriptors lose them."""
+    """Write every comment of the contract by full name, for the OpenAPI documents. Generated descriptors lack them."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.binpb"
         run_protoc("--include_source_info", f"--descriptor_set_out={image}", *OURS)
@@ -99,7 +99,7 @@ def write_descriptions(target: Path) -> None:
 
 
 def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
-    """Full name of what a path of numbers leads to; empty where it has none."""
+    """Return the full name of the element at a path of SourceCodeInfo; empty if it has none."""
     place: Any = file
     names = [file.package]
     for step in range(0, len(path) - 1, 2):
@@ -112,7 +112,7 @@ def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) ->
 
 
 def differences(left: Path, right: Path) -> Iterable[str]:
-    """Names, relative to both, of the files whose bytes differ or that only one side has."""
+    """Yield the relative names of the files whose bytes differ, or that only one side has."""
     names = {
         path.relative_to(side).as_posix()
         for side in (left, right)
@@ -141,7 +141,7 @@ def main() -> int:
         generate(Path(folder))
         different = list(differences(Path(folder), GENERATED))
     for name in different:
-        print(f"generated/{name} differs from what protos/ gives: run `make protos`", file=sys.stderr)
+        print(f"generated/{name} is out of date; run `make protos`", file=sys.stderr)
     return 1 if different else 0
 
 

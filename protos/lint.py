@@ -1,6 +1,6 @@
-"""buf lint, format and breaking on the contract, offline: buf reads images that protoc made.
+"""Run buf lint, format and breaking on the contract, offline: buf reads images that protoc writes.
 
-python protos/lint.py [--against GIT_REF]    (default: the last commit, where it has a contract)
+python protos/lint.py [--against GIT_REF]    (default: the last commit, if it has a contract)
 """
 
 import argparse

@@ -20,7 +20,7 @@ from agent_server.ledger import LedgerError
 from agent_server.policies.yaml_reader import PolicyError
 from agent_server.scoring.client import ScoringClient
 from agent_server.settings import AgentSettings
-from console.application import application
+from console.application import create_app
 from console.settings import ConsoleSettings
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
@@ -116,9 +116,9 @@ def _install_signal_handlers(stopping: asyncio.Event, scorer: Server, drain_seco
 
 
 def _console_app(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:
-    """Return the console application, connected to the services of this process."""
+    """Return the console create_app, connected to the services of this process."""
     targets = {"scorer": f"localhost:{scorer.port}", "agent": f"localhost:{agent.port}"}
-    return application(settings.model_copy(update=targets))
+    return create_app(settings.model_copy(update=targets))
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,12 @@
-"""How to call: what may be asked twice, how often, and how long an answer is waited for."""
+"""Call policy: which calls are retried, how often, and the default timeout."""
 
 import json
 
 DEADLINE_SECONDS = 5.0
-"""For a call that names no time of its own."""
-LARGEST_ANSWER = 32 << 20
-"""Bytes of an answer at most, as the services send them; gRPC's own limit is 4 MiB."""
-_SCORING = (
+"""Timeout of a call that sets none."""
+MAX_RESPONSE_BYTES = 32 << 20
+"""The services' limit of a response; gRPC's default is 4 MiB."""
+_RETRIED = (
     {"service": "vouch.v1.ScoringService"},
     {"service": "vouch.v1.AgentService"},
     {"service": "vouch.v1.OutcomeService"},
@@ -14,9 +14,9 @@ _SCORING = (
 
 
 def service_config(deadline: float = DEADLINE_SECONDS) -> str:
-    """The policy as gRPC reads it. Cases are not among what is retried: to claim one twice is not to claim it once."""
+    """Return the policy in gRPC's format. Calls of CaseService are not retried, because claims are not idempotent."""
     retried = {
-        "name": list(_SCORING),
+        "name": list(_RETRIED),
         "timeout": f"{deadline:g}s",
         "retryPolicy": {
             "maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "1s", "backoffMultiplier": 2,
@@ -28,10 +28,10 @@ def service_config(deadline: float = DEADLINE_SECONDS) -> str:
 
 
 def options(deadline: float = DEADLINE_SECONDS) -> list[tuple[str, object]]:
-    """Options of a channel: a server that comes back is found within a second."""
+    """Return the options of a channel. It reconnects to a restarted server within a second."""
     return [
         ("grpc.service_config", service_config(deadline)),
-        ("grpc.max_receive_message_length", LARGEST_ANSWER),
+        ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.keepalive_time_ms", 30_000),

@@ -1,1 +1,1 @@
-"""One module a page: what it asks the services for, and what it gives its template."""
+"""Pages, one module each: they call the services and render templates."""

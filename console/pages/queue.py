@@ -1,4 +1,4 @@
-"""The queue: who waits for a person, most urgent first; what changes, as it changes; and the next case."""
+"""The queue of cases, most urgent first; its live updates; and the next case."""
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,8 +9,8 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from console.pages.answering import ask, go, page, session_of
-from console.services import Services, refused, with_key
+from console.pages.responses import call_service, redirect, render_page, session_of
+from console.services import Services, service_error, with_key
 from console.session_middleware import ROOT
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.client.relay import relay_stream
@@ -29,48 +29,49 @@ _ORDERS = {"priority": cases.CASE_ORDER_PRIORITY, "newest": cases.CASE_ORDER_NEW
 
 
 async def queue(request: Request) -> Response:
-    """A page of the queue. Filters stand in the address."""
+    """Show a page of the queue. The query contains the filters."""
     return await _queue(request, "queue.html")
 
 
 async def rows(request: Request) -> Response:
-    """Only the rows, for a page that is open."""
+    """Return only the rows, for the live update of an open page."""
     return await _queue(request, "queue_rows.html")
 
 
 async def _queue(request: Request, template: str) -> Response:
     chosen = {name: request.query_params.get(name, "")[:128] for name in ("status", "reason", "order", "mine", "page")}
     session = session_of(request)
-    wanted = cases.ListCasesRequest(
+    message = cases.ListCasesRequest(
         status=_STATUSES.get(chosen["status"] or "open", cases.CASE_STATUS_UNSPECIFIED),
         reason=_REASONS.get(chosen["reason"], cases.CASE_REASON_UNSPECIFIED),
         order=_ORDERS.get(chosen["order"], cases.CASE_ORDER_PRIORITY), page_size=_ROWS, page_token=chosen["page"],
         reviewer=session.name if chosen["mine"] else "",
     )  # fmt: skip
     if chosen["status"] == "any":
-        wanted.status = cases.CASE_STATUS_UNSPECIFIED
-    listed: cases.ListCasesResponse = await ask(request, "cases", "ListCases", wanted)
-    kept = {name: value for name, value in chosen.items() if value and name != "page"}
-    following = f"{ROOT}/queue?{urlencode({**kept, 'page': listed.next_page_token})}" if listed.next_page_token else ""
-    return page(
-        request, template, cases=listed.cases, chosen=chosen, following=following, cursor=listed.cursor,
+        message.status = cases.CASE_STATUS_UNSPECIFIED
+    listed: cases.ListCasesResponse = await call_service(request, "cases", "ListCases", message)
+    filters = {name: value for name, value in chosen.items() if value and name != "page"}
+    next_query = urlencode({**filters, "page": listed.next_page_token}) if listed.next_page_token else ""
+    return render_page(
+        request, template, cases=listed.cases, chosen=chosen, cursor=listed.cursor,
+        next_page=f"{ROOT}/queue?{next_query}" if next_query else "",
         statuses=["open", "claimed", "resolved", "any"], reasons=list(_REASONS), orders=list(_ORDERS),
     )  # fmt: skip
 
 
-async def following(request: Request) -> Response:
-    """Claim the most urgent case and open it."""
-    answer: cases.ClaimNextResponse = await ask(request, "cases", "ClaimNext", cases.ClaimNextRequest())
+async def claim_next(request: Request) -> Response:
+    """Claim the most urgent case, and redirect to it."""
+    answer: cases.ClaimNextResponse = await call_service(request, "cases", "ClaimNext", cases.ClaimNextRequest())
     if not answer.HasField("case"):
         session = session_of(request)
-        session.message = f"{session.message} No case waits for you.".strip()
-        return go("/queue")
-    session_of(request).hold(answer.case.case_id, answer.token)
-    return go(f"/cases/{answer.case.case_id}")
+        session.message = f"{session.message} No open cases.".strip()
+        return redirect("/queue")
+    session_of(request).add_claim(answer.case.case_id, answer.token)
+    return redirect(f"/cases/{answer.case.case_id}")
 
 
 async def changes(request: Request) -> Response:
-    """What happens to cases, as server-sent events without content: a page asks for its rows again."""
+    """Stream changes of cases as server-sent events without content, on which a page reloads its rows."""
     services: Services = request.app.state.services
     cursor = request.headers.get("last-event-id") or request.query_params.get("cursor", "")
     number = int(cursor) if cursor.isascii() and cursor.isdecimal() and len(cursor) < 19 else 0
@@ -79,13 +80,13 @@ async def changes(request: Request) -> Response:
     try:
         first = await anext(stream, None)
     except grpc.aio.AioRpcError as error:
-        raise refused(error) from error
+        raise service_error(error) from error
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    told = _told(relay_stream(call, first, stream, request.app.state.ending))
-    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
+    body = _encode_changes(relay_stream(call, first, stream, request.app.state.ending))
+    return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
 
-async def _told(messages: AsyncGenerator[Any]) -> AsyncIterator[str]:
+async def _encode_changes(messages: AsyncGenerator[Any]) -> AsyncIterator[str]:
     async with contextlib.aclosing(messages):
         async for message in messages:
             yield f"id: {message.cursor}\ndata: {'change' if message.HasField('case') else ''}\n\n"

@@ -1,4 +1,4 @@
-"""What the policy does and how people decide: overview, policy, model, reviewers."""
+"""Pages of the whole system: overview, policy, model and reviewers."""
 
 import asyncio
 import datetime as dt
@@ -9,26 +9,26 @@ import grpc
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.pages.answering import ask, page
-from console.services import Refused
+from console.pages.responses import call_service, render_page
+from console.services import ServiceError
+from console.views.formatting import enum_label
 from console.views.hours import BAR_SECONDS, bars_of, first_begin
 from console.views.plots import bars
 from console.views.shapes import heat_of, line_of, shape_of
-from console.views.words import name_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest, GetModelReportRequest
 
-_MOST = 4000
-"""Decisions that a page looks at; it says so where there are more."""
+_MAX_DECISIONS = 4000
+"""Limit of decisions that a page reads; it says so if there are more."""
 _TENTHS = 10
-_SPANS = {str(hours): hours for hours in BAR_SECONDS}
-"""Hours that a page may look back over."""
+_PERIODS = {str(hours): hours for hours in BAR_SECONDS}
+"""Periods that a page can show, in hours."""
 
 
 @dataclass
-class Recent:
-    """The decisions of the last hours, from the beginning of the first bar to `now` (seconds since 1970)."""
+class RecentDecisions:
+    """The decisions of the last hours, from the start of the first bar to `now` (seconds since 1970)."""
 
     hours: int
     now: float
@@ -37,39 +37,33 @@ class Recent:
 
     @property
     def decisions(self) -> Counter[str]:
-        """How many were approved, denied, and sent to a person."""
-        return Counter(name_of(pb.Decision.DESCRIPTOR, one.decision) for one in self.records)
+        """Return the numbers of orders approved, denied, and sent to review."""
+        return Counter(enum_label(pb.Decision.DESCRIPTOR, one.decision) for one in self.records)
 
 
-async def _recent(request: Request) -> Recent:
-    hours = _SPANS.get(request.query_params.get("hours", ""), 24)
-    found = Recent(hours, dt.datetime.now(dt.UTC).timestamp())
-    wanted = pb.ListDecisionsRequest(page_size=1000)
-    wanted.since.FromSeconds(first_begin(found.now, hours))
+async def _read_recent(request: Request) -> RecentDecisions:
+    hours = _PERIODS.get(request.query_params.get("hours", ""), 24)
+    recent = RecentDecisions(hours, dt.datetime.now(dt.UTC).timestamp())
+    message = pb.ListDecisionsRequest(page_size=1000)
+    message.since.FromSeconds(first_begin(recent.now, hours))
     while True:
-        listed: pb.ListDecisionsResponse = await ask(request, "agent", "ListDecisions", wanted)
-        found.records += listed.records
+        listed: pb.ListDecisionsResponse = await call_service(request, "agent", "ListDecisions", message)
+        recent.records += listed.records
         if not listed.next_page_token:
-            return found
-        if len(found.records) >= _MOST:
-            found.is_all = False
-            return found
-        wanted.page_token = listed.next_page_token
+            return recent
+        if len(recent.records) >= _MAX_DECISIONS:
+            recent.is_all = False
+            return recent
+        message.page_token = listed.next_page_token
 
 
 async def overview(request: Request) -> Response:
-    """Decisions of the last day over time, scores, what waits, what people overrode, and versions."""
-    recent = await _recent(request)
-    waiting: cases.ListCasesResponse = await ask(
-        request, "cases", "ListCases",
-        cases.ListCasesRequest(status=cases.CASE_STATUS_OPEN, page_size=1000, order=cases.CASE_ORDER_PRIORITY),
-    )  # fmt: skip
-    resolved: cases.ListCasesResponse = await ask(
-        request, "cases", "ListCases",
-        cases.ListCasesRequest(status=cases.CASE_STATUS_RESOLVED, page_size=1000, order=cases.CASE_ORDER_NEWEST),
-    )  # fmt: skip
+    """Show recent decisions over time, scores, open cases, overridden recommendations, and versions."""
+    recent = await _read_recent(request)
+    waiting = await _list_cases(request, cases.CASE_STATUS_OPEN, cases.CASE_ORDER_PRIORITY)
+    resolved = await _list_cases(request, cases.CASE_STATUS_RESOLVED, cases.CASE_ORDER_NEWEST)
     hours = bars_of(
-        ((one.decided_at.seconds, name_of(pb.Decision.DESCRIPTOR, one.decision)) for one in recent.records),
+        ((one.decided_at.seconds, enum_label(pb.Decision.DESCRIPTOR, one.decision)) for one in recent.records),
         recent.now, recent.hours,
     )  # fmt: skip
     firsts: dict[str, int] = {}
@@ -79,11 +73,11 @@ async def overview(request: Request) -> Response:
                 firsts.setdefault(version, record.decided_at.seconds)
     scored = [record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score")]
     tenths = Counter(_tenth(score) for score in scored)
-    trained = await _trained(request)
+    trained = await _read_trained(request)
     advised = [one for one in resolved.cases if one.recommendation in (1, 2) and one.verdict in (1, 2)]
-    return page(
+    return render_page(
         request, "overview.html", recent=recent, decisions=recent.decisions,
-        bars=hours, most=max([1, *(bar.total for bar in hours)]), bar_seconds=BAR_SECONDS[recent.hours],
+        bars=hours, highest_bar=max([1, *(bar.total for bar in hours)]), bar_seconds=BAR_SECONDS[recent.hours],
         scores=bars([f"{tenth / _TENTHS:.1f}" for tenth in range(_TENTHS)], [tenths[tenth] for tenth in range(_TENTHS)]),
         trained=[trained[tenth] / (trained.total() or 1) for tenth in range(_TENTHS)], scored=len(scored),
         highest=max([1, *tenths.values()]),
@@ -97,26 +91,32 @@ async def overview(request: Request) -> Response:
     )  # fmt: skip
 
 
+async def _list_cases(request: Request, status: cases.CaseStatus, order: cases.CaseOrder) -> cases.ListCasesResponse:
+    message = cases.ListCasesRequest(status=status, page_size=1000, order=order)
+    listed: cases.ListCasesResponse = await call_service(request, "cases", "ListCases", message)
+    return listed
+
+
 def _tenth(score: float) -> int:
     return min(int(score * _TENTHS), _TENTHS - 1)
 
 
-async def _trained(request: Request) -> Counter[int]:
-    """How many of the orders that the model was measured on had a score in each tenth; nothing where it does not say."""
+async def _read_trained(request: Request) -> Counter[int]:
+    """Return the number of the model's evaluation orders by tenth of the score; empty if the model has no report."""
     try:
-        report = await ask(request, "scoring", "GetModelReport", GetModelReportRequest())
-    except Refused:
+        report = await call_service(request, "scoring", "GetModelReport", GetModelReportRequest())
+    except ServiceError:
         return Counter()
-    found: Counter[int] = Counter()
+    tenths: Counter[int] = Counter()
     for point in report.calibration:
-        found[_tenth(point.stated)] += point.rows
-    return found
+        tenths[_tenth(point.stated)] += point.rows
+    return tenths
 
 
 async def policy(request: Request) -> Response:
-    """The policy that serves: thresholds, rules by what they did, and what other thresholds would have made of the day."""
-    info: pb.GetAgentInfoResponse = await ask(request, "agent", "GetAgentInfo", pb.GetAgentInfoRequest())
-    recent = await _recent(request)
+    """Show the current policy: thresholds, matches of rules, and a simulation of other thresholds on recent orders."""
+    info: pb.GetAgentInfoResponse = await call_service(request, "agent", "GetAgentInfo", pb.GetAgentInfoRequest())
+    recent = await _read_recent(request)
     rules = Counter({(rule.name, int(rule.effect), rule.shadow): 0 for rule in info.rules})
     serving = set(rules)
     for record in recent.records:
@@ -124,7 +124,7 @@ async def policy(request: Request) -> Response:
             rules[rule.name, int(rule.effect), rule.shadow] += 1
     scored = sorted(record.legitimacy_score for record in recent.records if record.HasField("legitimacy_score"))
     hundredths = Counter(min(int(score * 100), 99) for score in scored)
-    return page(
+    return render_page(
         request, "policy.html", info=info, recent=recent, decisions=recent.decisions,
         rules=[(*rule, number, rule in serving) for rule, number in rules.items()],
         scored=len(scored), hundredths=" ".join(str(hundredths[place]) for place in range(100)),
@@ -132,16 +132,16 @@ async def policy(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """The model that serves: its version, its data, its figures, and all that it has learned."""
+    """Show the current model: version, dataset, metrics, and effects of its features."""
     try:
         info, report = await asyncio.gather(
-            ask(request, "scoring", "GetModelInfo", GetModelInfoRequest()),
-            ask(request, "scoring", "GetModelReport", GetModelReportRequest()),
+            call_service(request, "scoring", "GetModelInfo", GetModelInfoRequest()),
+            call_service(request, "scoring", "GetModelReport", GetModelReportRequest()),
         )
-    except Refused as error:
-        return page(request, "model.html", info=None, problem=error.sentence, metrics=[])
+    except ServiceError as error:
+        return render_page(request, "model.html", info=None, problem=error.sentence, metrics=[])
     costs = [(one.approve_from, one.per_order, one.review_share) for one in report.costs]
-    return page(
+    return render_page(
         request, "model.html", info=info, problem="", metrics=sorted(info.metrics.items()), report=report, costs=costs,
         shapes=[shape_of(one) for one in report.effects], heats=[heat_of(one) for one in report.pairs],
         calibration=line_of([(one.stated, one.observed) for one in report.calibration], 0.0, 1.0),
@@ -150,11 +150,11 @@ async def model(request: Request) -> Response:
 
 
 async def reviewers(request: Request) -> Response:
-    """How well people decide: for auditors and admins."""
+    """Show the quality of reviewers, to auditors and admins."""
     try:
-        listed = await ask(request, "cases", "ListReviewers", cases.ListReviewersRequest())
-    except Refused as error:
+        listed = await call_service(request, "cases", "ListReviewers", cases.ListReviewersRequest())
+    except ServiceError as error:
         if error.code != grpc.StatusCode.PERMISSION_DENIED:
             raise
-        return page(request, "reviewers.html", 403, listed=None, problem=error.sentence)
-    return page(request, "reviewers.html", listed=listed, problem="")
+        return render_page(request, "reviewers.html", 403, listed=None, problem=error.sentence)
+    return render_page(request, "reviewers.html", listed=listed, problem="")

@@ -1,5 +1,5 @@
-// One key for each thing to do; none while something is typed.
-let here = -1;
+// Keyboard shortcuts: one key per action, inactive in text fields.
+let current = -1;
 
 function rows() {
   return [...document.querySelectorAll("tr[data-row]")];
@@ -8,9 +8,9 @@ function rows() {
 function move(step) {
   const all = rows();
   if (!all.length) return;
-  here = Math.min(Math.max(here + step, 0), all.length - 1);
-  all.forEach((row, place) => row.classList.toggle("here", place === here));
-  all[here].querySelector("a")?.focus();
+  current = Math.min(Math.max(current + step, 0), all.length - 1);
+  all.forEach((row, index) => row.classList.toggle("here", index === current));
+  all[current].querySelector("a")?.focus();
 }
 
 function press(key) {
@@ -36,11 +36,11 @@ export function listenForKeys() {
     else if (event.key === "c") document.querySelector('[data-focus="c"]')?.focus();
     else if (event.key === "z") document.querySelector("#undo:not([hidden]) button")?.click();
     else if (!press(event.key)) {
-      // n leads to the next case from anywhere
+      // On other pages n opens the queue.
       if (event.key === "n") document.querySelector("a.brand").click();
       return;
     }
     event.preventDefault();
   });
-  document.documentElement.dataset.keys = "heard";
+  document.documentElement.dataset.keys = "ready";
 }

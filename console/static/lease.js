@@ -1,5 +1,5 @@
-// A case stays its reviewer's while its page is open; a lost one is told before work is lost.
-const EVERY = 20_000;
+// Renews the lease of a claimed case while its page is open, and shows an alert if the claim is lost.
+const RENEWAL_INTERVAL = 20_000; // milliseconds
 
 export function keepLease(line) {
   if (!line) return;
@@ -9,29 +9,29 @@ export function keepLease(line) {
   function show() {
     if (lost) return;
     const left = Math.max(0, Math.round((until - Date.now()) / 1000));
-    line.textContent = left > 0 ? `Yours for ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "The claim has run out.";
+    line.textContent = left > 0 ? `Claimed by you for ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "Your claim has expired.";
   }
 
   async function renew() {
     if (lost) return;
     try {
       const body = new URLSearchParams({ csrf: line.dataset.csrf });
-      const answer = await fetch(line.dataset.lease, { method: "POST", body });
-      const said = await answer.json();
-      if (said.until) until = Date.parse(said.until);
-      if (said.lost) {
+      const response = await fetch(line.dataset.lease, { method: "POST", body });
+      const result = await response.json();
+      if (result.until) until = Date.parse(result.until);
+      if (result.lost) {
         lost = true;
-        line.textContent = said.lost;
+        line.textContent = result.lost;
         line.className = "problem";
         line.setAttribute("role", "alert");
       }
     } catch {
-      // Away for a moment: the clock above goes on, and the next try may reach it.
+      // The console is unavailable: the countdown continues, and the next renewal retries.
     }
   }
 
   show();
   setInterval(show, 1000);
-  setInterval(renew, EVERY);
+  setInterval(renew, RENEWAL_INTERVAL);
   document.addEventListener("visibilitychange", () => document.hidden || renew());
 }

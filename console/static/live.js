@@ -1,19 +1,19 @@
-// Rows follow what happens, but never jump under a pointer or a focus: then a button offers the change.
+// Live updates. Rows never move under the pointer or the focus: a button offers the update instead.
 import { showTimes } from "./times.js";
 
-const PAUSE = 400;
+const DELAY = 400; // milliseconds, to combine several changes
 
-async function replace(part, from) {
-  const answer = await fetch(from + location.search, { headers: { accept: "text/html" } });
-  if (!answer.ok || answer.redirected) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+async function replace(part, url) {
+  const response = await fetch(url + location.search, { headers: { accept: "text/html" } });
+  if (!response.ok || response.redirected) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").body;
   part.replaceChildren(...fresh.childNodes);
   showTimes(part);
 }
 
-export function follow(part, changed) {
+export function followChanges(part, changed) {
   if (!part || !part.dataset.live) return;
-  let waiting = 0;
+  let timer = 0;
   const show = async () => {
     changed.hidden = true;
     await replace(part, part.dataset.rows);
@@ -22,22 +22,22 @@ export function follow(part, changed) {
   const source = new EventSource(part.dataset.live);
   source.addEventListener("message", (event) => {
     if (!event.data) return;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       if (part.matches(":hover") || part.contains(document.activeElement)) changed.hidden = false;
       else show();
-    }, PAUSE);
+    }, DELAY);
   });
   addEventListener("pagehide", () => source.close());
 }
 
-export function again(part) {
+export function refreshRegularly(part) {
   if (!part) return;
   setInterval(async () => {
     if (document.hidden) return;
-    const answer = await fetch(location.href);
-    if (!answer.ok || answer.redirected) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+    const response = await fetch(location.href);
+    if (!response.ok || response.redirected) return;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(part.id);
     if (fresh) part.replaceChildren(...fresh.childNodes);
   }, Number(part.dataset.again) * 1000);
 }

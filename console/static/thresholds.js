@@ -1,4 +1,4 @@
-// What other thresholds would have made of the last day's scores: hundredths of the score, counted by the server.
+// Simulates other thresholds on recent orders, whose scores the server counted in hundredths.
 export function tryThresholds(form) {
   if (!form) return;
   const counts = form.dataset.counts.split(" ").map(Number);
@@ -22,7 +22,7 @@ export function tryThresholds(form) {
     form.querySelector("#deny-out").value = low.toFixed(2);
     form.querySelector("#approve-out").value = high.toFixed(2);
     form.querySelector("#would").textContent =
-      `Of ${all} orders: ${approved} approved, ${all - approved - denied} to a person, ${denied} denied, by score alone.`;
+      `Of ${all} orders: ${approved} approved, ${all - approved - denied} sent to review, ${denied} denied, by score only.`;
     form.querySelector("#file").textContent =
       `thresholds: {approve: ${high.toFixed(2)}, deny: ${low.toFixed(2)}}`;
   }

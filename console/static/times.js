@@ -1,4 +1,4 @@
-// Times are sent in UTC and shown in the viewer's zone; the title says the original.
+// Converts times from UTC to the viewer's time zone; the title keeps the original.
 const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });

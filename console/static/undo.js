@@ -1,4 +1,4 @@
-// A verdict waits some seconds in the page, so that it can be taken back, and is sent at once when the page is left.
+// Delays a verdict by some seconds, in which it can be undone. Leaving the page sends it at once.
 
 export function delayVerdict(form, line) {
   if (!form || !line) return;

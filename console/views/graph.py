@@ -1,24 +1,24 @@
-"""The graph of linked accounts: places for a template to draw, from the order's own account on the left to the right."""
+"""Layout of the graph of linked accounts, with the order's own account on the left."""
 
 from dataclasses import dataclass, field
 
 from generated.vouch.v1 import agent_service_pb2 as pb
 
-ROW, MOST_ROWS = 24, 14
+ROW, MAX_ROWS = 24, 14
 _COLUMNS = (2, 164, 326, 488, 650)
 WIDE = 110
 WIDTH = 764
-_SHOWN, _BESIDE_COUNTS = 16, 11
-_WORDS = {"device_id": "device", "ip_address": "address", "card_id": "card", "user_id": "customer"}
+_LABEL_LENGTH, _CUSTOMER_LABEL_LENGTH = 16, 11
+_FIELD_LABELS = {"device_id": "device", "ip_address": "address", "card_id": "card", "user_id": "customer"}
 
 
 @dataclass(frozen=True)
 class Node:
-    """An account or a key at its place; `denied` of its `orders` are."""
+    """An account or a key, at a position. `denied` of its `orders` are denied."""
 
     kind: str
     label: str
-    whole: str
+    full_name: str
     x: int
     y: int
     orders: int = 0
@@ -27,7 +27,7 @@ class Node:
 
 @dataclass
 class Graph:
-    """What is drawn, within WIDTH and `height`, and how much is not; a node is WIDE."""
+    """Nodes and edges to draw within WIDTH and `height`, and the number left out. Nodes have the width WIDE."""
 
     nodes: list[Node] = field(default_factory=list)
     edges: list[tuple[Node, Node]] = field(default_factory=list)
@@ -36,19 +36,19 @@ class Graph:
 
 
 def graph_of(links: pb.GetLinksResponse) -> Graph:
-    """Columns: the account, its keys, the accounts that share them, their other keys, the accounts that share these."""
+    """Return the graph. Columns: the account, its keys, accounts with these, their other keys, accounts with those."""
     graph, rows = Graph(), [0] * len(_COLUMNS)
     steps = {account.user_id: account.step for account in links.accounts}
     accounts: dict[str, Node] = {}
 
-    def placed(kind: str, whole: str, column: int, orders: int = 0, denied: int = 0) -> Node | None:
-        if rows[column] >= MOST_ROWS:
+    def add_node(kind: str, full_name: str, column: int, orders: int = 0, denied: int = 0) -> Node | None:
+        if rows[column] >= MAX_ROWS:
             graph.left_out += 1
             return None
         node = Node(
             kind,
-            shortened(whole, _BESIDE_COUNTS if kind == "customer" else _SHOWN),
-            whole,
+            shorten(full_name, _CUSTOMER_LABEL_LENGTH if kind == "customer" else _LABEL_LENGTH),
+            full_name,
             _COLUMNS[column],
             4 + rows[column] * ROW,
             orders,
@@ -59,27 +59,27 @@ def graph_of(links: pb.GetLinksResponse) -> Graph:
         return node
 
     for account in links.accounts:
-        node = placed("customer", account.user_id, account.step * 2, account.orders, account.denied)
+        node = add_node("customer", account.user_id, account.step * 2, account.orders, account.denied)
         if node is not None:
             accounts[account.user_id] = node
     for link in links.links:
         nearest = min(steps.get(user, 2) for user in link.user_ids)
         drawn = [accounts[user] for user in link.user_ids if user in accounts]
         if nearest > 1 or len(drawn) < 2:
-            continue  # what only the farthest share is in the table
-        node = placed(_WORDS.get(link.field, link.field), link.value, nearest * 2 + 1)
+            continue  # keys that only the farthest accounts share are in the table only
+        node = add_node(_FIELD_LABELS.get(link.field, link.field), link.value, nearest * 2 + 1)
         if node is not None:
             graph.edges += [(node, account) for account in drawn]
     graph.height = max(rows) * ROW + 8
     return graph
 
 
-def shortened(text: str, shown: int) -> str:
-    """As much of a name as a node has room for, without what does not print."""
-    printed = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return printed if len(printed) <= shown else printed[: shown - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def shorten(text: str, length: int) -> str:
+    """Return a name that fits into a node: cut off, and with unprintable characters replaced."""
+    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return printable if len(printable) <= length else printable[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def shared_words(shared: list[str]) -> str:
-    """Fields in which two orders are the same, in words."""
-    return ", ".join(_WORDS.get(name, name) for name in shared if name != "user_id")
+    """Return the labels of the fields that two orders share."""
+    return ", ".join(_FIELD_LABELS.get(name, name) for name in shared if name != "user_id")

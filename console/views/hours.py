@@ -1,10 +1,10 @@
-"""Decisions over time, in bars that begin on whole hours of UTC."""
+"""Decisions over time, in bars that start at whole hours of UTC."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 BAR_SECONDS = {24: 3600, 168: 6 * 3600}
-"""Length of a bar, by the hours that a page looks back over."""
+"""Length of a bar, by the period of the page in hours."""
 DECISIONS = ("approve", "review", "deny")
 
 
@@ -17,22 +17,22 @@ class HourBar:
 
     @property
     def total(self) -> int:
-        """All decisions of the bar."""
+        """Return the number of all decisions of the bar."""
         return sum(self.counts.values())
 
 
 def first_begin(now: float, hours: int) -> int:
-    """Return when the first bar begins: the last one holds `now`, and all together are `hours` long."""
+    """Return the start of the first bar: the last one contains `now`, and all together are `hours` long."""
     length = BAR_SECONDS[hours]
     return int(now // length + 1) * length - hours * 3600
 
 
 def bars_of(decisions: Iterable[tuple[float, str]], now: float, hours: int) -> list[HourBar]:
-    """Return the bars of the last `hours`; what lies outside of them, or is no decision of DECISIONS, is left out.
+    """Return the bars of the last `hours`. Decisions outside of them, or not in DECISIONS, are ignored.
 
     Args:
         decisions: pairs of time (seconds since 1970) and decision.
-        now: seconds since 1970; the last bar holds it.
+        now: seconds since 1970; the last bar contains it.
         hours: a key of BAR_SECONDS.
 
     """

@@ -1,4 +1,4 @@
-"""An order as a page shows it: its fields in groups, what is unknown as unknown, what memory filled in marked."""
+"""An order for a page: its fields in groups, with unknown values, and marks on values completed from history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,36 +32,36 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """One field: its value in words, whether it is known, and whether memory filled it in."""
+class FieldLine:
+    """One field: its formatted value, whether it is known, and whether it was completed from history."""
 
     name: str
     value: str
     known: bool
-    remembered: bool = False
+    completed: bool = False
 
 
-def grouped(order: Transaction, remembered: Mapping[str, str]) -> dict[str, list[Line]]:
-    """All fields of an order; those of no group, and extras, stand under `Also`."""
+def group_fields(order: Transaction, completed: Mapping[str, str]) -> dict[str, list[FieldLine]]:
+    """Return all fields of an order by group. Fields of no group, and extra fields, are in the group `Other`."""
     row = row_of(order)
     named = [name for names in GROUPS.values() for name in names]
-    groups = GROUPS | {"Also": tuple(name for name in row if name not in named)}
+    groups = GROUPS | {"Other": tuple(name for name in row if name not in named)}
     return {
-        group: [_line(name, row.get(name), remembered) for name in names] for group, names in groups.items() if names
+        group: [_line(name, row.get(name), completed) for name in names] for group, names in groups.items() if names
     }
 
 
-def _line(name: str, value: object, remembered: Mapping[str, str]) -> Line:
-    filled = name in remembered
-    if value in (None, "") and filled:
-        value = remembered[name]
+def _line(name: str, value: object, completed: Mapping[str, str]) -> FieldLine:
+    is_completed = name in completed
+    if value in (None, "") and is_completed:
+        value = completed[name]
     if value in (None, ""):
-        return Line(name, "unknown", known=False)
-    return Line(name, words(name, value), known=True, remembered=filled)
+        return FieldLine(name, "unknown", known=False)
+    return FieldLine(name, format_value(name, value), known=True, completed=is_completed)
 
 
-def words(name: str, value: object) -> str:
-    """A field's value in words."""
+def format_value(name: str, value: object) -> str:
+    """Return a field's value as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

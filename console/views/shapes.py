@@ -1,4 +1,4 @@
-"""What a model has learned, as plots: effects as steps, pairs as heat maps, calibration and costs as lines."""
+"""Plots of a model: effects of features as steps, of pairs as heat maps, calibration and costs as lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from itertools import pairwise
 from generated.vouch.v1 import scoring_service_pb2 as pb
 
 WIDTH, HEIGHT = 240, 90
-MOST_CELLS = 12
-"""Rows and columns of a heat map; finer ones are averaged."""
+MAX_CELLS = 12
+"""Maximum number of rows and columns of a heat map; finer grids are averaged."""
 LEVELS = 4
-"""Shades of a heat map to each side of nothing."""
+"""Shades of a heat map on each side of zero."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class EffectPlot:
     """The effect of a feature: a path in a plot of WIDTH by HEIGHT, the line of no effect, and rows for a table."""
 
     feature: str
@@ -25,8 +25,8 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Heat:
-    """The joint effect of two features: cells (column, row, shade between -LEVELS and LEVELS, effect), and the ranges."""
+class HeatMap:
+    """The joint effect of two features: cells (column, row, shade from -LEVELS to LEVELS, effect), and their ranges."""
 
     first: str
     second: str
@@ -37,8 +37,8 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line through points in a plot of WIDTH by HEIGHT, and what the axes end with."""
+class LinePlot:
+    """A line through points in a plot of WIDTH by HEIGHT, and the limits of its y axis."""
 
     path: str
     dots: Sequence[tuple[float, float]]
@@ -46,8 +46,8 @@ class Line:
     high: float
 
 
-def shape_of(one: pb.FeatureEffect) -> Shape:
-    """Each range is as wide as the others: where a feature changes much, there are many."""
+def shape_of(one: pb.FeatureEffect) -> EffectPlot:
+    """Return the plot of a feature's effect. All ranges are drawn with the same width."""
     values = [one.unknown, *one.effect]
     low, high = min(0.0, *values), max(0.0, *values)
     scale = HEIGHT / ((high - low) or 1.0)
@@ -57,11 +57,11 @@ def shape_of(one: pb.FeatureEffect) -> Shape:
         at = round((high - value) * scale, 1)
         path.append(f"{'M' if place == 0 else 'L'} {round(place * wide, 1)} {at} H {round((place + 1) * wide, 1)}")
     rows = [("unknown", one.unknown), *zip(ranges(one.thresholds), one.effect, strict=True)]
-    return Shape(one.feature, one.importance, " ".join(path), round(high * scale, 1), rows)
+    return EffectPlot(one.feature, one.importance, " ".join(path), round(high * scale, 1), rows)
 
 
-def heat_of(one: pb.PairEffect) -> Heat:
-    """The grid of a pair, coarser where it is fine."""
+def heat_of(one: pb.PairEffect) -> HeatMap:
+    """Return the heat map of a pair's effect; a fine grid is averaged to at most MAX_CELLS rows and columns."""
     rows, columns = ranges(one.first_thresholds), ranges(one.second_thresholds)
     grid = [list(one.effect[row * len(columns) : (row + 1) * len(columns)]) for row in range(len(rows))]
     down, across = _merged(len(rows)), _merged(len(columns))
@@ -72,29 +72,29 @@ def heat_of(one: pb.PairEffect) -> Heat:
         for row, line in enumerate(coarse)
         for column, value in enumerate(line)
     ]
-    return Heat(one.first, one.second, _joined(columns, across), _joined(rows, down), cells, largest)
+    return HeatMap(one.first, one.second, _joined(columns, across), _joined(rows, down), cells, largest)
 
 
-def line_of(points: Sequence[tuple[float, float]], low: float, high: float) -> Line:
-    """Points whose x and y are drawn from x 0 to 1, and y from `low` to `high`."""
+def line_of(points: Sequence[tuple[float, float]], low: float, high: float) -> LinePlot:
+    """Return a line through points; the plot covers x from 0 to 1 and y from `low` to `high`."""
     span = (high - low) or 1.0
     dots = [(round(x * WIDTH, 1), round((high - y) / span * HEIGHT, 1)) for x, y in points]
     path = " ".join(f"{'M' if place == 0 else 'L'} {x} {y}" for place, (x, y) in enumerate(dots))
-    return Line(path, dots, low, high)
+    return LinePlot(path, dots, low, high)
 
 
 def ranges(thresholds: Sequence[float]) -> list[str]:
-    """The ranges between thresholds, in words."""
+    """Return labels of the ranges between thresholds."""
     if not thresholds:
         return ["any value"]
-    told = [f"{value:.6g}" for value in thresholds]
-    between = [f"{low} to {high}" for low, high in pairwise(told)]
-    return [f"up to {told[0]}", *between, f"above {told[-1]}"]
+    labels = [f"{value:.6g}" for value in thresholds]
+    between = [f"{low} to {high}" for low, high in pairwise(labels)]
+    return [f"up to {labels[0]}", *between, f"above {labels[-1]}"]
 
 
 def _merged(count: int) -> list[range]:
-    """So many neighbours in at most MOST_CELLS runs."""
-    cells = min(count, MOST_CELLS)
+    """Split `count` neighbours into at most MAX_CELLS runs."""
+    cells = min(count, MAX_CELLS)
     ends = [round(place * count / cells) for place in range(cells + 1)]
     return [range(low, high) for low, high in pairwise(ends)]
 

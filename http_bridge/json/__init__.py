@@ -1,1 +1,1 @@
-"""JSON as REST speaks it, from and to messages of the contract."""
+"""Conversion between REST's JSON and messages of the contract."""

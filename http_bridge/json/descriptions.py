@@ -1,4 +1,4 @@
-"""The contract's comments at run time, for the documentation of REST."""
+"""The contract's comments at run time, for the OpenAPI documents."""
 
 import json
 from functools import cache
@@ -12,5 +12,5 @@ def _all() -> dict[str, str]:
 
 
 def description(full_name: str) -> str:
-    """The comment of a message, field or method by its full name; empty if it has none."""
+    """Return the comment of a message, field or method by its full name; empty if it has none."""
     return _all().get(full_name, "")

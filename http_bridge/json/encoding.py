@@ -1,4 +1,4 @@
-"""Messages as JSON, large ones in slices: between these others have their turn."""
+"""Encoding of messages as JSON. Large ones are encoded in slices, and the event loop runs other tasks in between."""
 
 import asyncio
 from typing import Final
@@ -9,11 +9,11 @@ from orjson import Fragment, dumps
 from http_bridge.json.mapping import is_map, to_rest
 
 SLICE_BYTES: Final = 16 << 10
-"""Bytes of messages that are written in one go: about a millisecond of work."""
+"""Bytes of messages that are encoded at once: about a millisecond of work."""
 
 
 async def to_json(message: Message) -> bytes:
-    """A message as REST shows it. Of a large one, a page of a list say, each entry is written by itself."""
+    """Return a message as REST JSON. The list entries of a large message are encoded one by one."""
     if message.ByteSize() <= SLICE_BYTES:
         return dumps(to_rest(message))
     lists = [
@@ -25,12 +25,12 @@ async def to_json(message: Message) -> bytes:
         frame.ClearField(field.name)
     values = to_rest(frame)
     for field in lists:
-        written, size = [], 0
+        encoded, size = [], 0
         for entry in getattr(message, field.name):
             size += entry.ByteSize()
             if size > SLICE_BYTES:
                 size = 0
                 await asyncio.sleep(0)
-            written.append(Fragment(dumps(to_rest(entry))))
-        values[field.name] = written
+            encoded.append(Fragment(dumps(to_rest(entry))))
+        values[field.name] = encoded
     return dumps(values)

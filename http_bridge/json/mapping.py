@@ -1,6 +1,6 @@
-"""The two spellings of the contract: REST's short names and naive times, protobuf's enums and timestamps.
+"""Mapping between REST's values (short enum names, times as text) and protobuf's enums and timestamps.
 
-Everything is derived from descriptors; a new field in the contract is a new field here by itself.
+Everything is derived from descriptors, so a new field of the contract needs no change here.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,22 +18,22 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 EXTRA: Final = "extra"
 """REST's name for `extra_numbers` and `extra_texts` in one object."""
 EXTRA_DESCRIPTION: Final = (
-    "What the shop knows beside these fields, by name: numbers, or texts of at most 256 characters. A model trained on such "
-    "columns reads them; /api/v1/model/info names them."
+    "The shop's own fields by name: numbers, or strings of at most 256 characters. A model trained on such columns uses them; "
+    "/api/v1/model/info lists them."
 )
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _ENUMS = [(field.name, field.numbers) for field in FIELDS.values() if field.kind == "enum"]
 
 
 def to_transaction(values: dict[str, Any]) -> Transaction:
-    """A message from checked REST values (short enum names, protobuf's times). Changes `values`."""
+    """Return the message of validated REST values (short enum names, protobuf timestamps). Modifies `values`."""
     for name, numbers in _ENUMS:
         if name in values:
             values[name] = numbers[values[name]]
-    sent = values.pop(EXTRA, None)
+    extra = values.pop(EXTRA, None)
     order = Transaction(**values)
-    if sent:
-        for name, value in sent.items():
+    if extra:
+        for name, value in extra.items():
             if isinstance(value, str):
                 order.extra_texts[name] = value
             elif value is not None:
@@ -43,23 +43,23 @@ def to_transaction(values: dict[str, Any]) -> Transaction:
 
 @cache
 def names_of(enum: EnumDescriptor) -> Mapping[int, str | None]:
-    """Short names by number; the unspecified value is null in REST."""
+    """Return the short names by number; the unspecified value is null in REST."""
     return {0: None} | {number: name for name, number in short_names(enum).items()}
 
 
 def to_rest(message: Message) -> dict[str, Any]:
-    """A message as REST shows it: every field there, absent ones null, enums by their short names."""
+    """Return a message as REST values: every field is present, absent ones are null, enums are short names."""
     return _writer(message.DESCRIPTOR)(message)
 
 
 @cache
 def _writer(descriptor: Descriptor) -> Callable[[Any], dict[str, Any]]:
-    """`to_rest` for one kind of message, as a function that is compiled out of its descriptor."""
+    """Return `to_rest` for one type of message, compiled from its descriptor."""
     names: dict[str, Any] = {"to_text": Timestamp.ToJsonString, "extra_of": _extra}
     parts = [f"{field.name!r}: {_expression(field, names)}" for field in descriptor.fields if not is_extra(field)]
     if len(parts) < len(descriptor.fields):
         parts.append(f"{EXTRA!r}: extra_of(m)")
-    function: Callable[[Any], dict[str, Any]] = eval(f"lambda m: {{{', '.join(parts)}}}", names)  # noqa: S307  of descriptors alone
+    function: Callable[[Any], dict[str, Any]] = eval(f"lambda m: {{{', '.join(parts)}}}", names)  # noqa: S307  built from descriptors only
     return function
 
 
@@ -68,7 +68,7 @@ def _extra(message: Any) -> dict[str, float | str]:
 
 
 def _expression(field: FieldDescriptor, names: dict[str, Any]) -> str:
-    """A field of m as a Python expression."""
+    """Return a Python expression for the REST value of a field of `m`."""
     value = f"m.{field.name}"
     if is_map(field):
         return f"dict(sorted({value}.items()))"
@@ -80,7 +80,7 @@ def _expression(field: FieldDescriptor, names: dict[str, Any]) -> str:
 
 
 def _converted(field: FieldDescriptor, value: str, names: dict[str, Any]) -> str:
-    """One value as REST writes it."""
+    """Return a Python expression for the REST value of one protobuf value."""
     if field.enum_type is not None:
         names[f"names_{field.name}"] = names_of(field.enum_type)
         return f"names_{field.name}[{value}]"
@@ -93,11 +93,11 @@ def _converted(field: FieldDescriptor, value: str, names: dict[str, Any]) -> str
 
 
 def is_extra(field: FieldDescriptor) -> bool:
-    """Whether a field is one of those that REST shows as `extra`."""
+    """Return whether REST shows a field within `extra`."""
     message = field.containing_type
     return field.name in EXTRAS and message is not None and message.full_name == Transaction.DESCRIPTOR.full_name
 
 
 def is_map(field: FieldDescriptor) -> bool:
-    """Whether a field is a map."""
+    """Return whether a field is a map."""
     return field.message_type is not None and field.message_type.GetOptions().map_entry

@@ -1,4 +1,4 @@
-"""What /docs tells of operations: schemas of answers and bodies, derived from the contract, and what can go wrong."""
+"""OpenAPI descriptions of operations: schemas of requests and responses, derived from the contract, and errors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from contract.examples import DOCUMENTED_ORDER
 from http_bridge.json.descriptions import description
 from http_bridge.json.mapping import EXTRA, EXTRA_DESCRIPTION, is_extra, is_map, names_of
-from http_bridge.json.request_schemas import asked_schema
+from http_bridge.json.request_schemas import request_schema
 from http_bridge.json.transaction import TransactionBody
 from runtime.error_statuses import STATUSES, reason_name
 
@@ -24,7 +24,7 @@ _SCALARS = {
 
 
 def schema_of(descriptor: Descriptor) -> dict[str, Any]:
-    """The schema of a message as REST shows it."""
+    """Return the JSON schema of a message in responses."""
     properties = {field.name: _property(field) for field in descriptor.fields if not is_extra(field)}
     if len(properties) < len(descriptor.fields):
         properties[EXTRA] = {
@@ -67,42 +67,45 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
 _DETAIL: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "detail": {"description": "A sentence, or for bad input a list of loc, msg and type."},
+        "detail": {"description": "A sentence, or for invalid input a list of loc, msg and type."},
         "reason": {
             "type": "string",
             "enum": [reason_name(reason) for reason in STATUSES],
-            "description": "The contract's reason, by which programs tell errors apart.",
+            "description": "The reason code of the contract, for programs.",
         },
-        "request_id": {"type": "string", "description": "The id of the request, under which the log has it."},
+        "request_id": {"type": "string", "description": "The id of the request in the log."},
     },
     "required": ["detail", "reason", "request_id"],
 }
 _PROBLEMS = {
-    401: "An API key is needed, or it is not known.",
-    403: "A web page of another origin asked without a key, or the bridge is open to other machines without keys.",
+    401: "The API key is missing or unknown.",
+    403: "A cross-origin request without an API key, or the bridge is reachable from other machines without API keys.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     414: "The query is too long.",
     415: "The content type is not application/json.",
-    422: "The request breaks a rule; each entry of `detail` names the field.",
-    429: "Too much is in flight: try again after Retry-After seconds.",
-    500: "A fault of ours; the log has it under the request id.",
-    503: "A service behind is away: try again.",
-    504: "The deadline passed.",
+    422: "The request is invalid; each entry of `detail` names a field.",
+    429: "The service is overloaded; retry after Retry-After seconds.",
+    500: "Internal error; the log contains it with the request id.",
+    503: "An upstream service is unavailable; retry.",
+    504: "The request timed out.",
 }
 _WITH_BODY = (408, 413, 415)
-NOT_FOUND = "There is no such thing."
-CONFLICT = "It is not in the state that this needs: somebody else has it, say, or it is resolved."
+NOT_FOUND = "Not found."
+CONFLICT = "The case is claimed by another reviewer or resolved."
 
 
 def _problem(text: str) -> dict[str, Any]:
     return {"description": text, "content": {"application/json": {"schema": _DETAIL}}}
 
 
-def answer(
+def describe_responses(
     descriptor: Descriptor | Any, *, reads_body: bool = False, finds: bool = False, conflicts: bool = False
 ) -> dict[int | str, Any]:
-    """The `responses` of an operation that answers with this message, may read a body, find nothing, or come too late."""
+    """Return the `responses` of an operation that returns a message.
+
+    `reads_body` adds the errors of request bodies, `finds` adds 404, and `conflicts` adds 409.
+    """
     content = {"application/json": {"schema": schema_of(descriptor)}}
     problems = {code: text for code, text in _PROBLEMS.items() if reads_body or code not in _WITH_BODY}
     if finds:
@@ -115,30 +118,32 @@ def answer(
     }
 
 
-def batch_answer(descriptor: Descriptor | Any) -> dict[int | str, Any]:
-    """The `responses` of an operation that answers many orders with this message each."""
+def batch_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]:
+    """Return the `responses` of a batch operation; `descriptor` is that of one result."""
     result = {
         "type": "object",
         "properties": {
-            "index": {"type": "integer", "description": "Place of the order, from 0."},
-            "status": {"type": "integer", "description": "What a call of its own would have had."},
+            "index": {"type": "integer", "description": "Index of the order, from 0."},
+            "status": {"type": "integer", "description": "HTTP status of a single request."},
             "result": schema_of(descriptor),
-            "detail": {"description": "As in an error of its own."},
-            "reason": {"type": "string", "description": "As in an error of its own."},
+            "detail": {"description": "As in the error of a single request."},
+            "reason": {"type": "string", "description": "As in the error of a single request."},
         },
         "required": ["index", "status"],
     }
     listed = {"type": "object", "properties": {"results": {"type": "array", "items": result}}, "required": ["results"]}
     content = {"application/json": {"schema": listed}, "application/x-ndjson": {"schema": result}}
-    return answer(descriptor, reads_body=True) | {200: {"description": "A result for each order.", "content": content}}
+    return describe_responses(descriptor, reads_body=True) | {
+        200: {"description": "One result per order.", "content": content}
+    }
 
 
-def batch_body() -> dict[str, Any]:
-    """The request body of an operation that takes many orders."""
+def batch_request_body() -> dict[str, Any]:
+    """Return the request body of a batch operation."""
     order = TransactionBody.model_json_schema()
     listed = {
         "type": "object",
-        # An item may be anything: what is no order is told in its place.
+        # An item may be anything: an invalid one gets an error as its result.
         "properties": {"transactions": {"type": "array", "items": {"anyOf": [order, {}]}, "maxItems": 1000}},
         "required": ["transactions"],
         "additionalProperties": False,
@@ -149,11 +154,11 @@ def batch_body() -> dict[str, Any]:
 
 
 def describe_keys(app: FastAPI) -> None:
-    """Tell OpenAPI the two ways to send a key, so that /docs has its Authorize button; where no keys are set none is needed."""
-    made = app.openapi
+    """Describe the two ways to send an API key, for the Authorize button of /docs. Keys are optional."""
+    original = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = made()
+        document = original()
         document.setdefault("components", {})["securitySchemes"] = {
             "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             "bearer": {"type": "http", "scheme": "bearer"},
@@ -164,8 +169,8 @@ def describe_keys(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def body() -> dict[str, Any]:
-    """The request body of an operation that takes a transaction."""
+def transaction_request_body() -> dict[str, Any]:
+    """Return the request body of an operation that takes a transaction."""
     schema = TransactionBody.model_json_schema()
     return {
         "requestBody": {
@@ -175,21 +180,23 @@ def body() -> dict[str, Any]:
     }
 
 
-def message_body(descriptor: Descriptor | Any, without: Sequence[str] = ()) -> dict[str, Any]:
-    """The request body of an operation that takes a message, but for fields that stand in its path."""
-    schema = asked_schema(descriptor, without)
-    # Also where nothing in it is: a web page of another origin cannot send JSON unasked.
+def message_request_body(descriptor: Descriptor | Any, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the request body of an operation that takes a message; `without` names the fields in its path."""
+    schema = request_schema(descriptor, without)
+    # A body is required even if it is empty: a web page cannot send JSON to another origin without a preflight request.
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def event_stream(descriptor: Descriptor | Any) -> dict[int | str, Any]:
-    """The `responses` of an operation that answers with events, whose data is this message as JSON."""
+def event_stream_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]:
+    """Return the `responses` of an operation that streams events whose data is a message as JSON."""
     event = {
         "type": "object",
         "properties": {
-            "id": {"type": "string", "description": "Its cursor."},
-            "event": {"type": "string", "description": "What happened."},
+            "id": {"type": "string", "description": "The cursor of the event."},
+            "event": {"type": "string", "description": "The kind of the event."},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": schema_of(descriptor)},
         },
     }
-    return answer(descriptor) | {200: {"description": "Events.", "content": {"text/event-stream": {"schema": event}}}}
+    return describe_responses(descriptor) | {
+        200: {"description": "Events.", "content": {"text/event-stream": {"schema": event}}}
+    }

@@ -1,4 +1,4 @@
-"""JSON schemas of what is asked, with the contract's rules but for those that no schema can say: which fields go together."""
+"""JSON schemas of requests, with the contract's rules, except those across fields, which a schema cannot express."""
 
 import re
 from collections.abc import Collection
@@ -14,12 +14,12 @@ from runtime.validation.field_rules import FieldRules, rules_of
 
 _BITS: Final = {FieldDescriptor.CPPTYPE_INT32: 31, FieldDescriptor.CPPTYPE_INT64: 63}
 _NAMES: Final = {"abuse_type": [*ABUSE_TYPES, ""]}
-"""Texts that are names of something."""
+"""String fields with a fixed set of values."""
 _NUMBER: Final = {"gte": "minimum", "lte": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
 
-def asked_schema(descriptor: Descriptor | Any, without: Collection[str] = ()) -> dict[str, Any]:
-    """The schema of a message of scalars, times and enums, but for fields that stand elsewhere in a request."""
+def request_schema(descriptor: Descriptor | Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the schema of a message of scalars, times and enums; `without` names fields that are not in the body."""
     fields = [field for field in descriptor.fields if field.name not in without]
     return {
         "type": "object",
@@ -32,7 +32,7 @@ def asked_schema(descriptor: Descriptor | Any, without: Collection[str] = ()) ->
 
 def _property(field: FieldDescriptor) -> dict[str, Any]:
     schema, about = _single(field), {"description": description(field.full_name)}
-    return schema | about if _needed(field) else {"anyOf": [schema, {"type": "null"}], **about}  # null: left out
+    return schema | about if _needed(field) else {"anyOf": [schema, {"type": "null"}], **about}  # null means absent
 
 
 def _single(field: FieldDescriptor) -> dict[str, Any]:

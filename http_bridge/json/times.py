@@ -1,4 +1,4 @@
-"""Times as REST writes them."""
+"""Times in REST's format."""
 
 import datetime as dt
 import re
@@ -7,35 +7,33 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 SCHEMA: Final = {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"}
-"""A time as OpenAPI tells it; one without Z and offset is taken too."""
-_WRITTEN = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|([+-])(\d\d):(\d\d))?", re.ASCII
-)
+"""The OpenAPI schema of a time. Times without Z and offset are accepted too."""
+_FORMAT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|([+-])(\d\d):(\d\d))?", re.ASCII)
 _EPOCH: Final = dt.datetime(1970, 1, 1)
 _LAST: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 def to_timestamp(text: Any) -> Timestamp:
-    """A time like 2025-02-11T10:00:00, with or without Z, offset and up to nine digits of a second's fraction.
+    """Parse a time like 2025-02-11T10:00:00, with optional Z or offset and up to nine fractional digits.
 
-    Without Z and offset it is in UTC. Second 60 is the second after 59. Raises ValueError for anything else, and for a time
-    before 1970 or after 9999 in UTC.
+    Without Z and offset it is in UTC. Second 60 is the second after 59. Raises ValueError for any other text, and for a
+    time before 1970 or after 9999 in UTC.
     """
-    match = _WRITTEN.fullmatch(text) if isinstance(text, str) else None
+    match = _FORMAT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError("a time is written as text, like 2025-02-11T10:00:00 or 2025-02-11T10:00:00Z")
+        raise ValueError("must be a time as a string, like 2025-02-11T10:00:00 or 2025-02-11T10:00:00Z")
     year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
     try:
         moment = dt.datetime(year, month, day, hour, minute, 59 if second == 60 else second)
     except ValueError as error:
-        raise ValueError(f"there is no such time: {error}") from error
+        raise ValueError(f"invalid time: {error}") from error
     since = moment - _EPOCH
     seconds = since.days * 86_400 + since.seconds + (second == 60)
     if match[9]:
         hours, minutes = int(match[10]), int(match[11])
         if hours > 23 or minutes > 59:
-            raise ValueError("an offset lies between -23:59 and +23:59")
+            raise ValueError("the offset must be between -23:59 and +23:59")
         seconds -= (1 if match[9] == "+" else -1) * (hours * 3600 + minutes * 60)
     if not 0 <= seconds <= _LAST:
-        raise ValueError("the time must lie between 1970-01-01T00:00:00Z and 9999-12-31T23:59:59Z")
+        raise ValueError("the time must be between 1970-01-01T00:00:00Z and 9999-12-31T23:59:59Z")
     return Timestamp(seconds=seconds, nanos=int((match[7] or "").ljust(9, "0") or 0))

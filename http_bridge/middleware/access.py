@@ -1,4 +1,4 @@
-"""In front of both apps: who may come in, the id that a request is known by in all logs, and an answer whatever goes wrong."""
+"""Outermost middleware of both apps: access control, request ids, request timeouts, and a response for every error."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from http_bridge.errors import LATE, problem, unexpected
+from http_bridge.errors import UPSTREAM_TIMEOUT, error_response, internal_error
 from http_bridge.middleware import deadlines
 from http_bridge.settings import HttpSettings
 from runtime.access.keys import KEY_REQUIRED, KEY_UNKNOWN, ApiKeys, presented_key
@@ -18,40 +18,40 @@ from runtime.web.request_origin import is_local_caller, is_loopback_origin
 OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
 LONGEST_KEY = 4096
 _EXPOSED = (
-    "this bridge is open to other machines, and nothing asks who calls: set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
+    "the bridge is reachable from other machines without API keys; set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
     "listen on 127.0.0.1, or set VOUCH_HTTP_INSECURE=true"
 )
 _FOREIGN = "cross-origin request without an API key; send a key, or use the same origin"
 _PASSED_ON = ("x-api-key", "authorization")
-_LEAST_PATIENCE = 0.001
+_MIN_TIMEOUT_SECONDS = 0.001
 """Seconds. Nothing is decided in less, and gRPC would round it up."""
 
 
-class Gate:
-    """ASGI middleware: 401 without a known key where keys are set; elsewhere 403 beyond loopback and to foreign pages."""
+class AccessMiddleware:
+    """ASGI middleware: 401 without a known key if keys are set, otherwise 403 off loopback and cross-origin."""
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings, ended: Callable[[Scope, int, float], None]) -> None:
-        """`ended` is told of each answer: its status, and the seconds that it took."""
-        self._app, self._ended = app, ended
+    def __init__(self, app: ASGIApp, settings: HttpSettings, record: Callable[[Scope, int, float], None]) -> None:
+        """`record` is called after each response, with its status and duration in seconds."""
+        self._app, self._record = app, record
         self._keys = ApiKeys(settings.api_keys) if settings.api_keys else None
-        self._own = [("x-api-key", settings.api_key.get_secret_value())] if settings.api_key else []
+        self._own_key = [("x-api-key", settings.api_key.get_secret_value())] if settings.api_key else []
         self._anywhere = settings.insecure or self._keys is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or reject it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         identity = request_id_or_new(headers.get(REQUEST_ID, ""))
         passed = [(name, headers[name]) for name in _PASSED_ON if name in headers]
-        if not passed and self._own and is_local_caller(scope):
-            passed = self._own
+        if not passed and self._own_key and is_local_caller(scope):
+            passed = self._own_key
         state = scope.setdefault("state", {})
         state["metadata"] = ((REQUEST_ID, identity), *passed)
-        status, begun = 0, time.perf_counter()
+        status, started = 0, time.perf_counter()
 
-        async def answer(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -62,21 +62,21 @@ class Gate:
         if refusal is None and any(name in headers for name in deadlines.NAMES):
             refusal = _timeout_error(scope, headers)
         try:
-            await (refusal or self._app)(scope, receive, answer)
+            await (refusal or self._app)(scope, receive, send_with_id)
         except Exception as error:
-            # What gets out of here closes the connection, and with it the calls of others that an edge sends over it.
-            answered = unexpected(scope, identity, error)
+            # An exception that leaves here closes the connection, and with it other callers' requests that share it.
+            response = internal_error(scope, identity, error)
             if status:
                 raise
-            await answered(scope, receive, answer)
+            await response(scope, receive, send_with_id)
         finally:
-            if status:  # nobody is there for an answer that never began
-                self._ended(scope, status, time.perf_counter() - begun)
+            if status:  # 0: the caller disconnected before the response
+                self._record(scope, status, time.perf_counter() - started)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         server = scope.get("server")
         if not self._anywhere and server and server[1] is not None and not is_loopback(server[0]):
-            return problem(scope, 403, _EXPOSED)
+            return error_response(scope, 403, _EXPOSED)
         if self._keys is None:
             return self._check_origin(scope, headers)
         if scope["path"].startswith(OPEN):
@@ -84,37 +84,39 @@ class Gate:
         key = presented_key(headers)
         if 0 < len(key) <= LONGEST_KEY and is_valid_metadata(key) and self._keys.holder_of(key) is not None:
             return None
-        return problem(scope, 401, KEY_UNKNOWN if key else KEY_REQUIRED, {"WWW-Authenticate": "Bearer"})
+        return error_response(scope, 401, KEY_UNKNOWN if key else KEY_REQUIRED, {"WWW-Authenticate": "Bearer"})
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
-        """Refuse, where no key is asked for, a key that gRPC could not carry on, and pages that are none of ours."""
+        """If no keys are required, reject keys that gRPC metadata cannot hold, and requests of cross-origin pages."""
         for name in _PASSED_ON:
             if not is_valid_metadata(headers.get(name, "")) or len(headers.get(name, "")) > LONGEST_KEY:
-                wanted = f"the header {name} takes up to {LONGEST_KEY} printable characters of ASCII"
-                return problem(scope, 422, [{"loc": ["header", name], "msg": wanted, "type": "header"}])
+                wanted = f"the header {name} takes up to {LONGEST_KEY} printable ASCII characters"
+                return error_response(scope, 422, [{"loc": ["header", name], "msg": wanted, "type": "header"}])
         origin = headers.get("origin")
         if origin is None or any(name in headers for name in _PASSED_ON):
             return None
-        return None if is_loopback_origin(origin, headers.get("host")) else problem(scope, 403, _FOREIGN)
+        return None if is_loopback_origin(origin, headers.get("host")) else error_response(scope, 403, _FOREIGN)
 
 
 def _timeout_error(scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
-    """Note how long the caller waits; refuse what cannot be read, and who waits no longer."""
+    """Store the request timeout in the scope's state. Return an error if it is invalid or too short."""
     try:
-        seconds = scope["state"]["patience"] = deadlines.request_timeout(headers)
+        seconds = scope["state"]["request_timeout"] = deadlines.request_timeout(headers)
     except ValueError as error:
         loc = ["header", str(error)]
-        return problem(scope, 422, [{"loc": loc, "msg": deadlines.WANTED, "type": "header"}])
-    return problem(scope, 504, LATE) if seconds is not None and seconds < _LEAST_PATIENCE else None
+        return error_response(scope, 422, [{"loc": loc, "msg": deadlines.FORMAT_ERROR, "type": "header"}])
+    return (
+        error_response(scope, 504, UPSTREAM_TIMEOUT) if seconds is not None and seconds < _MIN_TIMEOUT_SECONDS else None
+    )
 
 
 def timeout(request: Any, settings: HttpSettings) -> float:
-    """Seconds that a call behind may take: the caller's patience, and never more than VOUCH_HTTP_TIMEOUT_SECONDS."""
-    seconds: float | None = request.scope["state"].get("patience")
+    """Return the timeout of an upstream call in seconds: the request's, limited to VOUCH_HTTP_TIMEOUT_SECONDS."""
+    seconds: float | None = request.scope["state"].get("request_timeout")
     return settings.timeout_seconds if seconds is None else min(seconds, settings.timeout_seconds)
 
 
 def metadata(request: Any) -> tuple[tuple[str, str], ...]:
-    """What goes on to the service behind: the request's id, and the caller's key where there is one."""
+    """Return the metadata of an upstream call: the request id, and the caller's key if there is one."""
     pairs: tuple[tuple[str, str], ...] = request.scope["state"]["metadata"]
     return pairs

@@ -1,4 +1,4 @@
-"""uvicorn's access log without what callers write: an id of an order in a path is an order's field."""
+"""uvicorn's access log without callers' data: a transaction id in a path is data of an order."""
 
 import logging
 
@@ -8,16 +8,16 @@ from starlette.routing import Match, Route
 _UNKNOWN = "(no such path)"
 
 
-def keep_ids_out_of_access_log(app: FastAPI) -> None:
-    """Let each line name the route, `/api/v1/decisions/{transaction_id}` say, instead of the path and its query."""
+def redact_access_log(app: FastAPI) -> None:
+    """Log the route of each request, such as `/api/v1/decisions/{transaction_id}`, instead of its path and query."""
 
-    def name_the_route(record: logging.LogRecord) -> bool:
+    def use_route(record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) == 5:
             client, method, path, version, status = record.args
             record.args = (client, method, _route_of(app, str(path)), version, status)
         return True
 
-    logging.getLogger("uvicorn.access").addFilter(name_the_route)
+    logging.getLogger("uvicorn.access").addFilter(use_route)
 
 
 def _route_of(app: FastAPI, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Metrics of REST at /metrics: how long requests took, by route and status. No label holds what callers wrote."""
+"""REST metrics at /metrics: request durations by route and status. No label contains callers' data."""
 
 import multiprocessing
 import os
@@ -20,25 +20,25 @@ _NONE: Final = "(none)"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = Histogram(
     "http_server_request_duration_seconds",  # as OpenTelemetry names it
-    "Time from a request to the end of its answer",
+    "Time from a request to the end of its response",
     ("http_request_method", "http_route", "http_response_status_code"),
     buckets=BUCKETS,
 )
 _SEVERAL = (
-    "several workers answer here, each with counts of its own: start them with PROMETHEUS_MULTIPROC_DIR, the path of an "
-    "empty folder, and this shows the sums\n"
+    "there are several workers with separate counts; start them with PROMETHEUS_MULTIPROC_DIR, the path of an empty folder, "
+    "to get their sums\n"
 )
 
 
-class Measured:
-    """Counts requests of an app by route; its labels are looked up once."""
+class RequestMetrics:
+    """Durations of an app's requests, by route. Caches the labelled series."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app, self._series = app, dict[tuple[str, Any, int], Any]()
         self._routes: Mapping[Callable[..., Any], str] = {}
 
-    def ended(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
+    def record(self, scope: Scope, status: int, seconds: float) -> None:
+        """Record a request with its status and duration."""
         method = scope["method"] if scope["method"] in _METHODS else "(other)"
         key = (method, scope.get("endpoint"), status)
         series = self._series.get(key)
@@ -47,16 +47,16 @@ class Measured:
         series.observe(seconds)
 
     def _labelled(self, method: str, endpoint: Any, status: int) -> Any:
-        if not self._routes:  # all are there by the first request
+        if not self._routes:  # read at the first request, when all routes are added
             self._routes = {route.endpoint: route.path for route in self._app.routes if isinstance(route, Route)}
-        route = self._routes.get(endpoint, _NONE)  # refused before it was known, or there is no such path
+        route = self._routes.get(endpoint, _NONE)  # none: rejected before routing, or an unknown path
         return _SECONDS.labels(method, route, str(status))
 
 
-def show_metrics(app: FastAPI) -> None:
-    """Answer /metrics: of this process, or of all workers where they share a folder."""
+def add_metrics_route(app: FastAPI) -> None:
+    """Add the route /metrics: of this process, or of all workers if they share a folder."""
 
-    def metrics(request: Request) -> Response:  # in a thread: it reads files, and waits where one is only just made
+    def metrics(request: Request) -> Response:  # runs in a thread, because it reads files
         folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if folder is None and multiprocessing.parent_process() is not None:
             return PlainTextResponse(_SEVERAL, 503)

@@ -1,4 +1,4 @@
-"""Parameters in queries: unknown, repeated and endless ones are refused, since without a filter everybody's records answer."""
+"""Validation of query parameters. A misspelt filter must not be ignored, since the response would list all records."""
 
 import difflib
 import re
@@ -11,26 +11,26 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from http_bridge.errors import problem
+from http_bridge.errors import error_response
 
-LONGEST: Final = 16 << 10
-"""Bytes of a query: all parameters of any route, at their longest and percent-encoded, have less."""
-MOST: Final = 32
-OPEN: Final = frozenset({"/docs/oauth2-redirect"})
-"""Paths that a browser is sent to with parameters of others."""
-_NAME = 64
+MAX_QUERY_BYTES: Final = 16 << 10
+"""More than all parameters of any route need at their maximum lengths, percent-encoded."""
+MAX_PARAMETERS: Final = 32
+EXEMPT_PATHS: Final = frozenset({"/docs/oauth2-redirect"})
+"""Paths that browsers are redirected to, with parameters of other servers."""
+_MAX_NAME = 64
 
 
-class Parameters:
-    """ASGI middleware: 422 for a query with a parameter that the route does not know, or one that stands there twice."""
+class ParametersMiddleware:
+    """ASGI middleware that answers 422 to unknown and repeated query parameters."""
 
     def __init__(self, app: ASGIApp, routes_of: FastAPI) -> None:
-        """`routes_of` is the app whose routes tell what they know."""
+        """`routes_of` is the app whose routes define the parameters."""
         self._app, self._routes_of = app, routes_of
         self._known: dict[str, Sequence[str]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or reject it."""
         if scope["type"] == "http" and scope["query_string"] and (refusal := self._refusal(scope)):
             await refusal(scope, receive, send)
             return
@@ -38,25 +38,25 @@ class Parameters:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         query: bytes = scope["query_string"]
-        if len(query) > LONGEST:
-            return problem(scope, 414, f"the query is longer than {LONGEST:,} bytes")
-        if query.count(b"&") >= MOST:
-            return problem(scope, 422, [_wrong("", f"at most {MOST} parameters in a query")])
+        if len(query) > MAX_QUERY_BYTES:
+            return error_response(scope, 414, f"the query is longer than {MAX_QUERY_BYTES:,} bytes")
+        if query.count(b"&") >= MAX_PARAMETERS:
+            return error_response(scope, 422, [_detail("", f"at most {MAX_PARAMETERS} parameters in a query")])
         known = self._known_at(scope)
         if known is None:
-            return None  # no such path: that is told
-        wrong, seen = [], set[str]()
+            return None  # an unknown path: the router answers 404
+        errors, seen = [], set[str]()
         for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
             if name not in known:
-                wrong.append(_wrong(name, _unknown(name, known)))
+                errors.append(_detail(name, _unknown(name, known)))
             elif name in seen:
-                wrong.append(_wrong(name, "the parameter stands there twice"))
+                errors.append(_detail(name, "the parameter is repeated"))
             seen.add(name)
-        return problem(scope, 422, wrong) if wrong else None
+        return error_response(scope, 422, errors) if errors else None
 
     def _known_at(self, scope: Scope) -> Sequence[str] | None:
         for route in self._routes_of.routes:
-            if isinstance(route, Route) and route.path not in OPEN and route.matches(scope)[0] == Match.FULL:
+            if isinstance(route, Route) and route.path not in EXEMPT_PATHS and route.matches(scope)[0] == Match.FULL:
                 key = f"{scope['method']} {route.path}"
                 if key not in self._known:
                     self._known[key] = known_parameters(self._routes_of, route, scope["method"])
@@ -65,8 +65,8 @@ class Parameters:
 
 
 def known_parameters(app: FastAPI, route: Route, method: str) -> list[str]:
-    """Names of the parameters that a route takes in its query."""
-    # A route that stands before FastAPI's own has its parameters described there.
+    """Return the names of a route's query parameters."""
+    # A route that `post` inserted before FastAPI's own has its parameters described there.
     described = [one for one in app.routes if isinstance(one, APIRoute) and one.path == route.path]
     known: list[str] = []
     for one in described:
@@ -78,18 +78,18 @@ def known_parameters(app: FastAPI, route: Route, method: str) -> list[str]:
     return known
 
 
-def _wrong(name: str, text: str) -> dict[str, Any]:
-    return {"loc": ["query", *([name[:_NAME]] if name else [])], "msg": text, "type": "parameter"}
+def _detail(name: str, text: str) -> dict[str, Any]:
+    return {"loc": ["query", *([name[:_MAX_NAME]] if name else [])], "msg": text, "type": "parameter"}
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    """What is said of a parameter that is not known, with the one that may be meant."""
+    """Return the error for an unknown parameter, with the most similar known one."""
     if not known:
-        return "there is no such parameter; this path takes none"
+        return "unknown parameter; this path takes none"
     plain = {_plain(one): one for one in known}
-    near = difflib.get_close_matches(_plain(name[:_NAME]), plain, 1, 0.5)
-    meant = f"; did you mean {plain[near[0]]}?" if near else ""
-    return f"there is no such parameter{meant or '; there are ' + ', '.join(known)}"
+    near = difflib.get_close_matches(_plain(name[:_MAX_NAME]), plain, 1, 0.5)
+    hint = f"did you mean {plain[near[0]]}?" if near else f"known parameters: {', '.join(known)}"
+    return f"unknown parameter; {hint}"
 
 
 def _plain(name: str) -> str:

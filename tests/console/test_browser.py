@@ -52,7 +52,7 @@ def decide(page: Page, key: str) -> str:
     page.keyboard.type("Looked at it.")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator("main")).to_contain_text("Said.")
+    expect(page.locator("main")).to_contain_text("Comment added.")
     page.wait_for_load_state()
     press(page, key)
     page.wait_for_url(re.compile(f"^(?!{re.escape(case)})"))
@@ -109,9 +109,9 @@ def test_two_browsers_race_for_one_case(desk: Desk, look: Look) -> None:
         watched.page.get_by_role("link", name="raced").click()
         watched.page.wait_for_url("**/console/cases/**")
     press(ada.page, "t")
-    expect(ada.page.locator("[data-lease]")).to_contain_text("Yours")
+    expect(ada.page.locator("[data-lease]")).to_contain_text("Claimed by you")
     press(ben.page, "t")
-    expect(ben.page.locator("main")).to_contain_text("ada has it until")
+    expect(ben.page.locator("main")).to_contain_text("Claimed by ada until")
     assert ben.page.get_by_role("button", name="Approve").count() == 0
     press(ada.page, "r")
     ada.page.wait_for_url("**/console/queue")
@@ -131,7 +131,7 @@ def test_a_verdict_can_be_taken_back(desk: Desk, look: Look) -> None:
     press(ada.page, "z")
     expect(ada.page.locator("#undo")).to_be_hidden()
     ada.page.reload()
-    expect(ada.page.locator("[data-lease]")).to_contain_text("Yours")
+    expect(ada.page.locator("[data-lease]")).to_contain_text("Claimed by you")
     press(ada.page, "a")
     expect(ada.page.locator("#undo")).to_be_visible()
     ada.page.goto(f"{desk.url}/console/decisions")
@@ -157,7 +157,7 @@ def test_the_queue_follows_without_jumping(desk: Desk, look: Look) -> None:
     desk.order(transaction_id="waits-for-me", order_amount=3e6)
     expect(page.locator("#changed")).to_be_visible()
     assert page.get_by_role("link", name="waits-for-me").count() == 0
-    page.get_by_role("button", name="Something changed").click()
+    page.get_by_role("button", name="The queue has changed").click()
     expect(page.get_by_role("link", name="waits-for-me")).to_be_visible()
     assert ada.complaints == []
 
@@ -185,11 +185,11 @@ def test_hostile_text_is_only_text(desk: Desk, look: Look) -> None:
         assert _scripts(page) == 0
         if place == 0:
             press(page, "t")
-            expect(page.locator("[data-lease]")).to_contain_text("Yours")
+            expect(page.locator("[data-lease]")).to_contain_text("Claimed by you")
             press(page, "c")
             page.keyboard.insert_text(HOSTILE[0] + HOSTILE[2])
-            page.get_by_role("button", name="Say it").click()
-            expect(page.locator("main")).to_contain_text("Said.")
+            page.get_by_role("button", name="Add comment").click()
+            expect(page.locator("main")).to_contain_text("Comment added.")
             _fits(page)
             assert _scripts(page) == 0
             page.locator("#note").fill("".join(HOSTILE))

@@ -85,7 +85,7 @@ def test_who_may_not_review_does_not_sign_in(desk: Desk, key: str) -> None:
     client = desk.client()
     answer = client.post("/sign-in", data={"key": key})
     assert answer.status_code == 403
-    assert "not known, or it is one that may not review" in answer.text
+    assert "unknown, or its role may not review cases" in answer.text
     assert not client.cookies
 
 
@@ -136,15 +136,15 @@ def test_sessions_end() -> None:
     """An idle session ends, and so does one that is kept alive beyond the limit."""
     now = [1000.0]
     box = sessions(now)
-    value = box.sealed(box.begin("k", "ada", "reviewer"))
+    value = box.seal(box.begin("k", "ada", "reviewer"))
     now[0] += 59
-    found = box.opened(value)
+    found = box.unseal(value)
     assert isinstance(found, Session)
     now[0] += 2
-    assert box.opened(value) is None
+    assert box.unseal(value) is None
     while found is not None and now[0] < 10_000:  # kept alive
         now[0] += 30
-        found = box.opened(box.sealed(found))
+        found = box.unseal(box.seal(found))
     assert 1600 < now[0] < 1700
 
 
@@ -173,12 +173,12 @@ def test_signing_out_survives_a_restart_and_reaches_other_consoles(tmp_path: Pat
 
     first, second = console(), console()
     session, other = first.begin("k", "ada", "reviewer"), first.begin("k", "ada", "reviewer")
-    value, other_value = first.sealed(session), first.sealed(other)
-    assert second.opened(value) is not None
+    value, other_value = first.seal(session), first.seal(other)
+    assert second.unseal(value) is not None
     first.end(session)
     for box in (first, second, console()):
-        assert box.opened(value) is None
-        assert box.opened(other_value) is not None
+        assert box.unseal(value) is None
+        assert box.unseal(other_value) is not None
     now[0] += 601
     for _ in range(1200):
         first.end(first.begin("k", "ada", "reviewer"))
@@ -191,14 +191,14 @@ def test_a_removed_file_of_ended_sessions_stops_nobody(tmp_path: Path) -> None:
     path = tmp_path / "signed_out"
     box = Sessions("s", 60, 600, lambda: 1000.0, SignedOutSessions(path, lambda: 1000.0))
     ended, other = box.begin("k", "ada", "reviewer"), box.begin("k", "ben", "reviewer")
-    value, other_value = box.sealed(ended), box.sealed(other)
+    value, other_value = box.seal(ended), box.seal(other)
     box.end(ended)
     path.unlink()
-    assert box.opened(value) is None
-    assert box.opened(other_value) is not None
+    assert box.unseal(value) is None
+    assert box.unseal(other_value) is not None
     box.end(other)
     assert path.exists()
-    assert box.opened(other_value) is None
+    assert box.unseal(other_value) is None
 
 
 def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
@@ -213,17 +213,17 @@ def test_a_cookie_of_somebody_elses_making_is_none() -> None:
     """Changed, forged and malformed cookie values open no session."""
     now = [0.0]
     box = sessions(now)
-    value = box.sealed(box.begin("k", "ada", "reviewer"))
+    value = box.seal(box.begin("k", "ada", "reviewer"))
     for bad in (
         "",
         "x",
         value[:-4] + "AAAA",
         value[1:],
         "é",
-        sessions(now, "other").sealed(box.begin("k", "a", "admin")),
+        sessions(now, "other").seal(box.begin("k", "a", "admin")),
     ):
-        assert box.opened(bad) is None, bad
-    assert sessions(now, None).opened(value) is None
+        assert box.unseal(bad) is None, bad
+    assert sessions(now, None).unseal(value) is None
 
 
 def test_few_claims_are_kept() -> None:
@@ -232,8 +232,8 @@ def test_few_claims_are_kept() -> None:
     box = sessions(now)
     session = box.begin("k" * 60, "ada", "reviewer")
     for number in range(100):
-        session.hold(f"{number:032x}", number)
-    assert len(box.sealed(session)) < 3000
+        session.add_claim(f"{number:032x}", number)
+    assert len(box.seal(session)) < 3000
     assert session.claims[f"{99:032x}"] == 99
 
 

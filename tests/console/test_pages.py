@@ -7,9 +7,9 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.views.orders import GROUPS, grouped
+from console.views.formatting import format_duration
+from console.views.orders import GROUPS, group_fields
 from console.views.plots import logit, waterfall
-from console.views.words import span
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from testing.inputs.orders import message
@@ -33,13 +33,13 @@ def test_a_case_without_a_script(desk: Desk) -> None:
     page = ada.get(path).text
     transaction = re.search(r"<h1><bdi[^>]*>([^<]+)", page)
     assert transaction
-    for words in ("Approve", "Give back", "Evidence", "What would change the answer", "Device and network"):
+    for words in ("Approve", "Release", "Evidence", "What would change the decision", "Device and network"):
         assert words in page
     assert ada.post(f"{path}/comment", data={"csrf": csrf(ada), "text": "Called the customer."}).status_code == 303
     answer = ada.post(f"{path}/resolve", data={"csrf": csrf(ada), "verdict": "deny", "abuse_type": "payment_fraud"})
     assert answer.headers["location"] == "/console/queue"
-    assert "Denied." in ada.get("/queue").text
-    assert "Denied." not in ada.get("/queue").text, "a message is shown once"
+    assert "Order denied." in ada.get("/queue").text
+    assert "Order denied." not in ada.get("/queue").text, "a message is shown once"
     page = ada.get(path).text
     assert "Called the customer." in page
     assert "payment fraud" in page
@@ -68,14 +68,14 @@ def test_filters_are_in_the_address(desk: Desk) -> None:
     """Status, reason, order and reviewer each filter the list, and the page shows the chosen filters."""
     desk.order()
     ada = desk.signed_in("ada")
-    assert "Nobody" not in ada.get("/queue?status=open").text
-    assert "No case is here." in ada.get("/queue?status=open&reason=unscored").text
+    assert "No matching cases." not in ada.get("/queue?status=open").text
+    assert "No matching cases." in ada.get("/queue?status=open&reason=unscored").text
     page = ada.get("/queue?status=any&order=newest").text
     assert "<option selected>newest</option>" in page
     assert ada.get("/queue?page=nonsense").status_code == 400
     assert ada.get("/decisions?since=nonsense").status_code == 400
     assert ada.get("/decisions?since=2020-01-01&decision=review").text.count("<tr data-row>") > 0
-    assert "No decision on this page fits." in ada.get("/decisions?user_id=nobody").text
+    assert "No matching decisions." in ada.get("/decisions?user_id=nobody").text
     assert ada.get("/decisions/none").status_code == 404
 
 
@@ -83,7 +83,7 @@ def test_pages_of_the_team(desk: Desk) -> None:
     """Overview, policy, model and reviewers show the services' data."""
     desk.order()
     boss = desk.signed_in("boss")
-    assert "sent to a person" in boss.get("/overview").text
+    assert "sent to review" in boss.get("/overview").text
     assert "thresholds: {approve: 1.00, deny: 0.00}" in boss.get("/policy").text
     assert "roc auc" in boss.get("/model").text.lower()
     assert "Reviewers" in boss.get("/reviewers").text
@@ -105,7 +105,7 @@ def test_every_field_of_the_contract_is_shown() -> None:
     """A new field of the contract is shown, by default under Also; an absent one is unknown."""
     lines = [
         line
-        for group in grouped(message(extra_texts={"shelf": "b"}), {"orders_last_24h": "3"}).values()
+        for group in group_fields(message(extra_texts={"shelf": "b"}), {"orders_last_24h": "3"}).values()
         for line in group
     ]
     assert [line.name for line in lines if line.name in FIELDS].sort() == list(FIELDS).sort()
@@ -113,12 +113,18 @@ def test_every_field_of_the_contract_is_shown() -> None:
     assert set(by_name) >= {*FIELDS, "shelf"}
     assert set(FIELDS) - {name for names in GROUPS.values() for name in names} == set()
     assert (by_name["card_country"].value, by_name["card_country"].known) == ("unknown", False)
-    assert by_name["orders_last_24h"].remembered
+    assert by_name["orders_last_24h"].completed
 
 
 def test_lengths_of_time() -> None:
     """Durations have two units at most."""
-    assert [span(seconds) for seconds in (0, 59, 60, 3725, 90_000)] == ["0 s", "59 s", "1 min", "1 h 2 min", "1 d 1 h"]
+    assert [format_duration(seconds) for seconds in (0, 59, 60, 3725, 90_000)] == [
+        "0 s",
+        "59 s",
+        "1 min",
+        "1 h 2 min",
+        "1 d 1 h",
+    ]
 
 
 def test_a_case_shows_who_shares_its_keys(desk: Desk) -> None:
@@ -135,16 +141,16 @@ def test_a_decision_is_verified_in_the_chain(desk: Desk) -> None:
     """On request the page says that the entry is unchanged, and shows its hash."""
     desk.order(transaction_id="verified")
     client = desk.signed_in("ada")
-    assert "is what was written" not in client.get("/decisions/verified").text
+    assert "Verified: unchanged" not in client.get("/decisions/verified").text
     page = client.get("/decisions/verified?verify=yes").text
-    assert "It is what was written" in page and re.search("<code>[0-9a-f]{64}</code>", page)
+    assert "Verified: unchanged" in page and re.search("<code>[0-9a-f]{64}</code>", page)
 
 
 def test_the_model_shows_all_that_it_learned(desk: Desk) -> None:
     """A curve and a table for every feature, pairs, calibration, costs and versions are shown, also to a reviewer."""
     page = desk.signed_in("ada").get("/model").text
     assert page.count('<path class="curve"') > 30 and page.count('<svg class="heat"') == 6
-    assert "What was stated, and what was observed" in page and "Mean cost of an order" in page
+    assert "Stated score and observed share" in page and "Mean cost of an order" in page
     assert ">current</span>" in page
 
 

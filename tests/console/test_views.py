@@ -1,7 +1,7 @@
 """Plots: positions and shapes that match the numbers, for any names."""
 
-from console.views.graph import MOST_ROWS, WIDE, WIDTH, graph_of, shortened
-from console.views.shapes import HEIGHT, LEVELS, MOST_CELLS, heat_of, line_of, ranges, shape_of
+from console.views.graph import MAX_ROWS, WIDE, WIDTH, graph_of, shorten
+from console.views.shapes import HEIGHT, LEVELS, MAX_CELLS, heat_of, line_of, ranges, shape_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 
@@ -20,7 +20,7 @@ def links(near: int, far: int) -> pb.GetLinksResponse:
 def test_a_graph_is_drawn_from_left_to_right() -> None:
     """Accounts and keys are in columns by their distance, each edge connects neighbours, and all is within the plot."""
     graph = graph_of(links(3, 2))
-    columns = {node.whole: node.x for node in graph.nodes}
+    columns = {node.full_name: node.x for node in graph.nodes}
     assert columns["own"] < columns["d"] < columns["near0"] == columns["near2"] < columns["c"] < columns["far1"]
     assert len(graph.edges) == 4 + 3
     assert all(0 <= node.x <= WIDTH - WIDE and 0 <= node.y < graph.height for node in graph.nodes)
@@ -30,13 +30,13 @@ def test_a_graph_is_drawn_from_left_to_right() -> None:
 def test_a_crowd_is_not_drawn_whole() -> None:
     """A column has a limit, and the rest is counted."""
     graph = graph_of(links(50, 0))
-    assert len(graph.nodes) == 1 + 1 + MOST_ROWS and graph.left_out == 50 - MOST_ROWS
+    assert len(graph.nodes) == 1 + 1 + MAX_ROWS and graph.left_out == 50 - MAX_ROWS
 
 
 def test_names_are_cut_and_print() -> None:
     """Long names end in an ellipsis; control and bidi characters are shown as unprintable."""
-    assert shortened("a" * 30, 5) == "aaaa\N{HORIZONTAL ELLIPSIS}"
-    assert shortened("a\N{RIGHT-TO-LEFT OVERRIDE}b\n", 9) == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+    assert shorten("a" * 30, 5) == "aaaa\N{HORIZONTAL ELLIPSIS}"
+    assert shorten("a\N{RIGHT-TO-LEFT OVERRIDE}b\n", 9) == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
 
 
 def test_an_effect_is_a_path_of_steps() -> None:
@@ -54,7 +54,7 @@ def test_a_fine_grid_is_averaged() -> None:
         first="a", second="b", first_thresholds=list(range(59)), second_thresholds=[0.5], effect=grid
     )
     heat = heat_of(pair)
-    assert len(heat.rows) == MOST_CELLS and len(heat.columns) == 2 and len(heat.cells) == 24
+    assert len(heat.rows) == MAX_CELLS and len(heat.columns) == 2 and len(heat.cells) == 24
     assert abs(sum(value for *_, value in heat.cells)) < 1e-9
     assert {heat.cells[-1][2], heat.cells[-2][2]} == {LEVELS, -LEVELS} and heat.cells[0][2] == 0
 

@@ -9,19 +9,19 @@ from pydantic import ValidationError
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from http_bridge.json.message import read_into
-from http_bridge.json.request_schemas import asked_schema
+from http_bridge.json.request_schemas import request_schema
 
 
 def test_the_schema_has_the_contracts_rules() -> None:
     """Bounds, patterns, allowed enum values and required fields are in the schema."""
-    resolve = asked_schema(cases.ResolveCaseRequest.DESCRIPTOR, without=("case_id",))
+    resolve = request_schema(cases.ResolveCaseRequest.DESCRIPTOR, without=("case_id",))
     properties: dict[str, Any] = resolve["properties"]
     assert resolve["required"] == ["verdict", "token"] and not resolve["additionalProperties"]
     assert properties["verdict"]["enum"] == ["approve", "deny"]
     assert (properties["token"]["minimum"], properties["token"]["maximum"]) == (1, 2**63 - 1)
     assert properties["note"]["anyOf"][0]["maxLength"] == 4096
     assert properties["abuse_type"]["anyOf"][0]["enum"] == ["fake_account", "account_takeover", "payment_fraud", ""]
-    outcome = asked_schema(outcomes.ReportOutcomeRequest.DESCRIPTOR)
+    outcome = request_schema(outcomes.ReportOutcomeRequest.DESCRIPTOR)
     assert outcome["required"] == ["transaction_id", "kind", "occurred_at", "source"]
     assert outcome["properties"]["occurred_at"]["format"] == "date-time"
 

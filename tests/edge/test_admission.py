@@ -96,7 +96,7 @@ def test_the_own_key_of_the_bridge_is_for_this_machine() -> None:
     """A caller without a key gets the bridge's own key only from loopback, and not through a forwarding proxy."""
     from pydantic import SecretStr
 
-    from http_bridge.middleware.access import Gate
+    from http_bridge.middleware.access import AccessMiddleware
     from http_bridge.settings import HttpSettings
 
     passed: list[Any] = []
@@ -104,7 +104,7 @@ def test_the_own_key_of_the_bridge_is_for_this_machine() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         passed.append(dict(scope["state"]["metadata"]).get("x-api-key"))
 
-    gate = Gate(app, HttpSettings(api_key=SecretStr("own"), insecure=True), lambda *_: None)
+    gate = AccessMiddleware(app, HttpSettings(api_key=SecretStr("own"), insecure=True), lambda *_: None)
 
     def key_for(peer: str, **headers: str) -> Any:
         listed = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]

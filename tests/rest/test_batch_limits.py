@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from http_bridge.json.lists import NotAList, elements
+from http_bridge.json.lists import NotAList, split_list
 from ml_server.serving.running import SERVICE
 from testing.in_process import LocalServices, local_services
 from testing.inputs.hostile import ORDER
@@ -35,7 +35,7 @@ def lines(many: list[dict[str, Any]]) -> bytes:
         (lines(orders("many", 12)), 10, 413, "more than 10 lines"),
         (b"\n" * 5000, 0, 413, "more than 10 lines"),
         (lines(orders("blank", 2)) + b"\n" * 20, 2, 413, "more than 10 lines"),
-        (b"{}\n" * 9, 9, 422, "9 lines are no orders"),
+        (b"{}\n" * 9, 9, 422, "9 lines are not orders"),
         (
             lines(orders("large", 2)) + b" " * 4000 + b"\n" + lines(orders("rest", 1)),
             None,
@@ -175,8 +175,8 @@ async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Pa
 
 
 async def taken_apart(body: bytes) -> list[bytes]:
-    """Return the elements of a list."""
-    return [element async for element in elements(body, "transactions", 5, 1000)]
+    """Return the split_list of a list."""
+    return [element async for element in split_list(body, "transactions", 5, 1000)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from http_bridge.health_state import STARTING_SECONDS, Condition
+from http_bridge.health_state import STARTING_SECONDS, HealthState
 from testing.inputs.hostile import ORDER
 from testing.servers.processes import PYTHON, Stack, answers, launch
 from testing.waiting import free_port, wait_for
@@ -92,10 +92,10 @@ def test_one_of_several_alone_shows_no_metrics(stack: Stack, tmp_path: Path) -> 
 def test_starting_is_not_for_ever(otherwise: str) -> None:
     """An app is starting until it was healthy once, for a minute at most; later failures are no starting."""
     now = 0.0
-    condition = Condition(lambda: now)
-    assert condition.word(False, otherwise) == "starting"
+    condition = HealthState(lambda: now)
+    assert condition.label(False, otherwise) == "starting"
     now = STARTING_SECONDS + 1
-    assert condition.word(False, otherwise) == otherwise
+    assert condition.label(False, otherwise) == otherwise
     now = 0.0
-    again = Condition(lambda: now)
-    assert [again.word(well, otherwise) for well in (False, True, False)] == ["starting", "healthy", otherwise]
+    again = HealthState(lambda: now)
+    assert [again.label(well, otherwise) for well in (False, True, False)] == ["starting", "healthy", otherwise]

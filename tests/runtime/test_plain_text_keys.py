@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from vouch_client.connecting import connect
+from vouch_client.connection import connect
 
 from conformance.command import main as conformance
 from load_test.cli import main as load

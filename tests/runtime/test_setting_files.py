@@ -21,7 +21,7 @@ from agent_server.policies.yaml_reader import PolicyError
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
-from http_bridge.middleware.access import Gate
+from http_bridge.middleware.access import AccessMiddleware
 from http_bridge.settings import HttpSettings
 from ml_server.registry.bundle import SERVED, ArtifactError
 from ml_server.registry.store import CURRENT, SUMS
@@ -103,7 +103,7 @@ ROWS: dict[str, tuple[Read, type[Exception]]] = {
     "VOUCH_ML_API_KEYS": (lambda path, _: _server(MlSettings, api_keys=path), SecurityError),
     "VOUCH_AGENT_API_KEYS": (lambda path, _: _server(AgentSettings, api_keys=path), SecurityError),
     "VOUCH_HTTP_API_KEYS": (
-        lambda path, _: Gate(None, HttpSettings.read(api_keys=path), lambda *_: None),  # type: ignore[arg-type]
+        lambda path, _: AccessMiddleware(None, HttpSettings.read(api_keys=path), lambda *_: None),  # type: ignore[arg-type]
         SecurityError,
     ),
     "VOUCH_CONSOLE_SIGNED_OUT_FILE": (lambda path, _: SignedOutSessions(path), OSError),

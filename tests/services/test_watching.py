@@ -12,7 +12,7 @@ import pytest
 
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
-from http_bridge.events import _told
+from http_bridge.events import encode_events
 from load_test.orders import read_orders
 from runtime.client.relay import relay_stream
 from testing.asking import BOTH, code_of, post
@@ -157,7 +157,7 @@ async def test_who_goes_away_gives_up_the_place_at_once() -> None:
             ended.set()
 
     call = changes()
-    events = _told(relay_stream(call, await anext(call), call, asyncio.Event()))
+    events = encode_events(relay_stream(call, await anext(call), call, asyncio.Event()))
     assert b"id: 1" in await anext(events)
     waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)

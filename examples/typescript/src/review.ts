@@ -1,4 +1,4 @@
-// Decide an order: npm start [URL of the edge] [API key]
+// Review an order: npm start [URL of the edge] [API key]
 import { create } from "@bufbuild/protobuf";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AgentServiceStub:
-    """The agent: decides what happens to an order, says why, and keeps the decision.
+    """The agent: decides on orders, explains its decisions and records them.
     """
 
     def __init__(self, channel):
@@ -68,48 +68,48 @@ class AgentServiceStub:
 
 
 class AgentServiceServicer:
-    """The agent: decides what happens to an order, says why, and keeps the decision.
+    """The agent: decides on orders, explains its decisions and records them.
     """
 
     def Review(self, request, context):
-        """Decides one transaction. The decision is kept before it is answered. The same transaction with the same content gets the
-        recorded answer, with the metadata `vouch-replayed: true`; other content under its id is a new revision.
+        """Decides one transaction. The decision is recorded before it is returned. The same transaction with the same content gets
+        the recorded response, with the metadata `vouch-replayed: true`. Other content under the same id is a new revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDecision(self, request, context):
-        """The latest decision of a transaction, as it was answered, with its record.
+        """Returns the latest decision of a transaction, as the review returned it, with its record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDecisions(self, request, context):
-        """Lists decisions, oldest first unless asked otherwise, all revisions; pages skip nothing while others write.
+        """Lists decisions, all revisions, oldest first by default. Pages skip nothing while decisions are recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLinks(self, request, context):
-        """What memory knows of the order's keys: other orders of its account, device, address and card, and the accounts that are
-        linked to its own by such keys, two steps far. Empty where the order is not remembered.
+        """Returns what history contains of the order's keys: other orders of the same account, device, address or card, and the
+        accounts linked by such keys within two steps. Empty if the order is not in history.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyDecision(self, request, context):
-        """Whether the latest decision of a transaction still is what was written at its place in the chain.
+        """Verifies that the latest decision of a transaction is unchanged in the hash chain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAgentInfo(self, request, context):
-        """Describes the agent and the policy it applies.
+        """Describes the agent and its policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +157,7 @@ def add_AgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgentService:
-    """The agent: decides what happens to an order, says why, and keeps the decision.
+    """The agent: decides on orders, explains its decisions and records them.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CaseServiceStub:
-    """The cases: decisions that need a person. Who works on one is the name of the API key that asks.
+    """Cases: decisions that need a reviewer. A reviewer's identity is the name of the API key.
     """
 
     def __init__(self, channel):
@@ -93,7 +93,7 @@ class CaseServiceStub:
 
 
 class CaseServiceServicer:
-    """The cases: decisions that need a person. Who works on one is the name of the API key that asks.
+    """Cases: decisions that need a reviewer. A reviewer's identity is the name of the API key.
     """
 
     def ListCases(self, request, context):
@@ -104,70 +104,70 @@ class CaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCase(self, request, context):
-        """One case with the order and the decision it hangs on, and what happened to it.
+        """Returns a case with its order, its decision and its events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ClaimCase(self, request, context):
-        """Takes a case for a while: one that is open, or whose claim has run out.
+        """Claims a case with a lease. The case must be open, or its lease expired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ClaimNext(self, request, context):
-        """Takes the case that is most urgent.
+        """Claims the most urgent case.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenewClaim(self, request, context):
-        """Keeps a claim for another while.
+        """Renews the lease of a claim.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseCase(self, request, context):
-        """Gives a case back to the queue.
+        """Releases a case to the queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolveCase(self, request, context):
-        """Ends a case with the reviewer's verdict: a revision of its decision.
+        """Resolves a case with the reviewer's verdict, which is a revision of its decision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CommentCase(self, request, context):
-        """Adds a comment to the history of a case.
+        """Adds a comment to the events of a case.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchCases(self, request, context):
-        """Streams what happens to cases: every change once, in order, from a cursor on.
+        """Streams changes of cases: every change after a cursor, once, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListReviewers(self, request, context):
-        """How well reviewers judge: agreement of verdicts that were given twice, golden cases, time and overrides.
+        """Returns the quality of reviewers: agreement in blind reviews, golden cases, time and overrides.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportLabels(self, request, context):
-        """Streams what people and outcomes say of orders as labels to train on, oldest first: the latest word on each order.
+        """Streams verdicts and outcomes as training labels, oldest first: the latest label of each order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,7 +240,7 @@ def add_CaseServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CaseService:
-    """The cases: decisions that need a person. Who works on one is the name of the API key that asks.
+    """Cases: decisions that need a reviewer. A reviewer's identity is the name of the API key.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OutcomeServiceStub:
-    """Outcomes: what became of an order that was decided, weeks later as a rule. They are the labels that nobody guessed.
+    """Outcomes: what happened to an order after the decision, usually weeks later. They are the most reliable labels.
     """
 
     def __init__(self, channel):
@@ -48,18 +48,18 @@ class OutcomeServiceStub:
 
 
 class OutcomeServiceServicer:
-    """Outcomes: what became of an order that was decided, weeks later as a rule. They are the labels that nobody guessed.
+    """Outcomes: what happened to an order after the decision, usually weeks later. They are the most reliable labels.
     """
 
     def ReportOutcome(self, request, context):
-        """Reports what became of an order. The same report again is the same outcome.
+        """Reports the outcome of an order. A repeated report is the same outcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOutcomes(self, request, context):
-        """Outcomes of an order, in the order in which they were reported.
+        """Lists the outcomes of an order, oldest report first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ def add_OutcomeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OutcomeService:
-    """Outcomes: what became of an order that was decided, weeks later as a rule. They are the labels that nobody guessed.
+    """Outcomes: what happened to an order after the decision, usually weeks later. They are the most reliable labels.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PrivacyServiceStub:
-    """What is kept of persons: telling and forgetting. For the role admin.
+    """Export and erasure of personal data. For the role admin.
     """
 
     def __init__(self, channel):
@@ -63,39 +63,39 @@ class PrivacyServiceStub:
 
 
 class PrivacyServiceServicer:
-    """What is kept of persons: telling and forgetting. For the role admin.
+    """Export and erasure of personal data. For the role admin.
     """
 
     def FindPerson(self, request, context):
-        """Says how much is kept of a person.
+        """Returns how much data of a person is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportPerson(self, request, context):
-        """Gives all that is kept of a person, a record at a time.
+        """Exports all data of a person, one record per message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ErasePerson(self, request, context):
-        """Removes all that is kept of a person; the decisions themselves stay.
+        """Erases all data of a person. The decisions themselves remain, without personal data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExpireOrders(self, request, context):
-        """Removes what is kept of all persons from decisions before a moment.
+        """Erases the personal data of all decisions before a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetErasureProgress(self, request, context):
-        """Says how far the removal of erased data from the database's files has come.
+        """Returns the progress of removing erased data from the database's files.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_PrivacyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PrivacyService:
-    """What is kept of persons: telling and forgetting. For the role admin.
+    """Export and erasure of personal data. For the role admin.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ScoringServiceStub:
-    """The scorer: how probable is it that an order is legitimate, and why.
+    """The scorer: computes the probability that an order is legitimate, and explains it.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class ScoringServiceStub:
 
 
 class ScoringServiceServicer:
-    """The scorer: how probable is it that an order is legitimate, and why.
+    """The scorer: computes the probability that an order is legitimate, and explains it.
     """
 
     def Predict(self, request, context):
@@ -69,22 +69,22 @@ class ScoringServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PredictBatch(self, request, context):
-        """Scores 1 to 4096 transactions in columns; the results stand in the order of the request.
+        """Scores 1 to 4096 transactions together. The results have the order of the request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModelInfo(self, request, context):
-        """Describes the model that is serving.
+        """Describes the current model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModelReport(self, request, context):
-        """What the model that is serving has learned, as a person can look at it: the effect of every feature, how well its
-        probabilities hold, what thresholds cost, and which other versions there are.
+        """Returns a report on the current model: the effect of every feature, calibration, costs by threshold, and the other
+        versions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +122,7 @@ def add_ScoringServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ScoringService:
-    """The scorer: how probable is it that an order is legitimate, and why.
+    """The scorer: computes the probability that an order is legitimate, and explains it.
     """
 
     @staticmethod

@@ -55,7 +55,7 @@ ALLOWED = {
     ("agent_server/ledger/writer.py", "Ledger.__init__"): "the writer's thread catches and reports every failure",
     ("ml_server/serving/service.py", "ScoringService.PredictBatch"): "awaited by the call",
     ("http_bridge/batches.py", "each"): "gathered by the call",
-    ("http_bridge/receiving.py", "read_lines"): "awaited, or cancelled before the body ends",
+    ("http_bridge/request_body.py", "read_lines"): "awaited, or cancelled before the body ends",
     ("agent_server/privacy/background.py", "ErasureWork._run"): "awaited by the job `erasure`, which tries again",
     ("runtime/web/connections.py", "_BoundedConnection"): "timers that close a connection",
     ("runtime/web/exposition.py", "Exposition.__init__"): "serves metrics: where it ends, Prometheus misses its target",

@@ -1,4 +1,4 @@
-"""Calls of batches: so many at once over all batches of a process, and none is lost where a service has no room for it."""
+"""Calls of batches: a concurrency limit over all batches of a process, and retries while a service is overloaded."""
 
 import asyncio
 import random
@@ -16,26 +16,26 @@ from runtime.error_statuses import reason_name
 from runtime.errors import reason_of
 from runtime.rpc.call import BATCH
 
-PATIENCE_SECONDS: Final = 60.0
-"""How long a call of a batch waits for room, where its caller does not say how long it waits."""
+WAIT_SECONDS: Final = 60.0
+"""Retry timeout of a call, if the request has no timeout."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 _OVERLOADED: Final = reason_name(ErrorReason.ERROR_REASON_OVERLOADED)
 
 
 class BatchCalls:
-    """Places for calls of batches in one process. Who has none waits, in the order in which they came."""
+    """A first-come, first-served concurrency limit for the calls of batches in one process."""
 
-    def __init__(self, at_once: int) -> None:
-        self._places = asyncio.Semaphore(at_once)
+    def __init__(self, limit: int) -> None:
+        self._semaphore = asyncio.Semaphore(limit)
 
-    async def ask(
+    async def call_service(
         self, request: Request, method: Callable[..., Awaitable[Any]], message: Any, settings: HttpSettings
     ) -> Any:
-        """Call a service for a part of a batch, again while it says that it has no room. Raises AioRpcError."""
+        """Call a service for a part of a batch; retry while it is overloaded. Raises AioRpcError."""
         clock, pause = asyncio.get_running_loop().time, _FIRST_PAUSE
-        request_timeout = request.scope["state"].get("patience")
-        until = clock() + (PATIENCE_SECONDS if request_timeout is None else request_timeout)
-        async with self._places:
+        request_timeout = request.scope["state"].get("request_timeout")
+        until = clock() + (WAIT_SECONDS if request_timeout is None else request_timeout)
+        async with self._semaphore:
             while True:
                 try:
                     return await method(
@@ -44,7 +44,7 @@ class BatchCalls:
                 except grpc.aio.AioRpcError as error:
                     if not _is_overload(error) or clock() + pause > until:
                         raise
-                # The place is held meanwhile: where a service has no room, fewer calls are made.
+                # The semaphore is held during the pause, so that an overloaded service gets fewer calls.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, _LONGEST_PAUSE)
 

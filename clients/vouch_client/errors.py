@@ -1,4 +1,4 @@
-"""What an error says: the reason of the contract, and the fields that break a rule."""
+"""Details of an error: the contract's reason, and the invalid fields."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from grpc_status import rpc_status
 
 
 def reason_of(error: grpc.RpcError) -> str:
-    """The reason, like INVALID_REQUEST; empty where it is gRPC's own error."""
+    """Return the reason, like INVALID_REQUEST; empty for an error of gRPC itself."""
     info = error_details_pb2.ErrorInfo()
     return str(info.reason) if _unpack(error, info) else ""
 
 
 def field_problems(error: grpc.RpcError) -> dict[str, str]:
-    """What is wrong with each field that the error names."""
+    """Return the problem of each field that the error names."""
     bad = error_details_pb2.BadRequest()
     if not _unpack(error, bad):
         return {}

@@ -1,4 +1,4 @@
-"""Channels with a key and a policy, and the stubs over them."""
+"""Channels with an API key and a retry policy, and the stubs on them."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ from vouch_client.policy import DEADLINE_SECONDS, options
 
 
 class _Details(NamedTuple):
-    """What a call is made with, and its key; the base names that gRPC asks for."""
+    """The details of a call, with the field names of grpc.ClientCallDetails."""
 
     method: str
     timeout: float | None
@@ -31,7 +31,7 @@ def _with_key(details: Any, key: str) -> _Details:
 
 
 class _Key(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Shows a key with each call."""
+    """Interceptor that adds an API key to each call."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -58,7 +58,7 @@ class _AioKey(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class Vouch:
-    """The services behind one address; `channel` is for what has no stub here."""
+    """The services of one address. `channel` is for services without a stub here."""
 
     def __init__(self, channel: Any) -> None:
         self.channel = channel
@@ -73,8 +73,8 @@ def _require_encryption(target: str, *, key: str, encrypted: bool) -> None:
     address = re.sub(r"^dns:(//[^/]*/)?", "", target)
     if key and not encrypted and not _ON_THIS_MACHINE.fullmatch(address):
         raise ValueError(
-            f"the API key would be sent to {target} in plain text: pass tls=True or authority=..., or insecure=True where the "
-            "network between is trusted"
+            f"the API key would be sent to {target} in plain text; pass tls=True or authority=..., or insecure=True if the "
+            "network is trusted"
         )
 
 
@@ -87,9 +87,18 @@ def connect(
     target: str, *, key: str = "", tls: bool = False, authority: bytes | None = None, deadline: float = DEADLINE_SECONDS,
     insecure: bool = False,
 ) -> Iterator[Vouch]:  # fmt: skip
-    """Stubs over a channel to an edge, host:port. `authority` is a certificate in PEM; with it, or with `tls`, by TLS.
+    """Yield stubs on a channel to an edge at host:port.
 
-    Raises ValueError where `key` would travel to another machine in plain text; `insecure` allows that.
+    Args:
+        target: host:port.
+        key: the API key; empty for none.
+        tls: use TLS, with the default CA certificates.
+        authority: a CA certificate in PEM; implies TLS.
+        deadline: default timeout of a call, in seconds.
+        insecure: allow sending the key to another machine in plain text.
+
+    Raises ValueError if `key` would be sent to another machine in plain text.
+
     """
     _require_encryption(target, key=key, encrypted=tls or bool(authority) or insecure)
     if tls or authority:
@@ -105,7 +114,7 @@ async def connect_aio(
     target: str, *, key: str = "", tls: bool = False, authority: bytes | None = None, deadline: float = DEADLINE_SECONDS,
     insecure: bool = False,
 ) -> AsyncIterator[Vouch]:  # fmt: skip
-    """As `connect`, for asyncio."""
+    """Yield stubs for asyncio; see `connect`."""
     _require_encryption(target, key=key, encrypted=tls or bool(authority) or insecure)
     keys: Any = [_AioKey(key)] if key else []
     if tls or authority:
