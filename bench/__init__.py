@@ -1,1 +1,1 @@
-"""Measurements. Each writes a file in bench/results/ and says what it measured."""
+"""Benchmarks. Each writes a file in bench/results/ that names what it measured."""

@@ -1,8 +1,9 @@
-"""`python -m bench.feedback_loop`: does what comes back make the next model better? Orders with known truth, all the way round.
+"""`python -m bench.feedback_loop`: do outcomes improve the next model? A complete loop over orders with known truth.
 
-A first model learns from few orders. It decides 20,000 more through the real decider and ledger; reviewers resolve the cases
-and err; banks charge back abuse that was approved; labels are exported and train the next model, alone and with the first
-orders. All are measured against the exact posterior on orders that none of them saw.
+A first model learns from few orders. It decides 20,000 more through the real decider and ledger; reviewers resolve the
+cases with errors; banks charge back approved abuse; the labels are exported and train the next model, alone and
+together with the first orders. All models are compared with the exact posterior on orders that none of them was trained
+on.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from generated.vouch.v1.transaction_pb2 import Transaction
-from ml_server.data.datasets import together
+from ml_server.data.datasets import combine
 from ml_server.evaluation.figures import against_limit, figures
 from ml_server.features.table_columns import TableColumns
 from ml_server.registry.bundle import Bundle
@@ -57,21 +58,21 @@ SHOP = {
     "account-takeover": 0.02,
     "payment-fraud": 0.03,
 }
-"""Shares of the types in the shop: abuse is rarer than in the data that the first model learned from."""
+"""Shares of the types in the shop: abuse is rarer than in the training data of the first model."""
 KEY = b"the key of this loop"
 _AT_ONCE = 500
 _DAY, _MINUTE = 86_400 * 1_000_000, 60 * 1_000_000
 _CHARGEBACK_DAYS = (20, 60)
 
 
-class _Nobody:
-    """The call of a reviewer that no server made."""
+class NoCall:
+    """Call of a reviewer without a server."""
 
-    request_id = "loop"
+    request_id = "bench"
 
 
-def generated(folder: Path, rows: int, seed: int, ratios: Mapping[str, float]) -> pa.Table:
-    """Orders of a seed, with other shares of the types than the generator's where `ratios` says so."""
+def generate_orders(folder: Path, rows: int, seed: int, ratios: Mapping[str, float]) -> pa.Table:
+    """Return generated orders; `ratios` override the generator's shares of types."""
     path = folder / f"orders-{seed}.parquet"
     shares = [part for name, ratio in ratios.items() for part in (f"--{name}-ratio", f"{ratio:g}")]
     done = call("generate", "--size", str(rows), "--seed", str(seed), "--output", str(path), *shares)
@@ -79,7 +80,7 @@ def generated(folder: Path, rows: int, seed: int, ratios: Mapping[str, float]) -
     return read_table(path)
 
 
-async def decided(
+async def decide_orders(
     ledger: Ledger, model: Bundle, orders: pa.Table, share: float, rng: np.random.Generator
 ) -> dict[str, int]:
     """Decide orders, review cases, report chargebacks; how many of each."""
@@ -88,9 +89,9 @@ async def decided(
     for start in range(0, orders.num_rows, _AT_ONCE):
         rows = orders.slice(start, _AT_ONCE)
         chunk = list(zip(messages(rows), rows["is_abuse"].to_pylist(), strict=True))
-        kept = await asyncio.gather(*(ledger.write(_decision(policy, scorer, order)) for order, _ in chunk))
+        recorded = await asyncio.gather(*(ledger.write(_decision(policy, scorer, order)) for order, _ in chunk))
         approved = []
-        for (order, abuse), answer in zip(chunk, (one.answer for one in kept), strict=True):
+        for (order, abuse), answer in zip(chunk, (one.answer for one in recorded), strict=True):
             decision = answer.decision
             counts["randomised"] += answer.HasField("randomised_probability")
             if decision == pb.DECISION_REVIEW:
@@ -111,15 +112,15 @@ def _decision(policy: Policy, scorer: Scorer, order: Transaction) -> RecordDecis
     answer, reason = decide(policy, order, scorer.predict(order, FULL))
     answer.decision_id = new_id()
     answer.decided_at.CopyFrom(order.timestamp)
-    asked = DecisionContext("shop", "", policy.digest)
-    return RecordDecision(order, answer, asked, NewCase(new_id(), reason))
+    context = DecisionContext("shop", "", policy.digest)
+    return RecordDecision(order, answer, context, NewCase(new_id(), reason))
 
 
 async def _resolve(ledger: Ledger, case_id: str, verdict: pb.Decision, at: int) -> None:
-    ada, nobody = Reviewer("ada", at), cast(Call, _Nobody())
+    ada, call = Reviewer("ada", at), cast(Call, NoCall())
     claimed = await ledger.write(Claim(ada, _DAY, case_id))
     assert claimed is not None
-    await ledger.write(Resolve(ada, Verdict(claimed, verdict), nobody))
+    await ledger.write(Resolve(ada, Verdict(claimed, verdict), call))
 
 
 def _chargeback(order: Transaction, rng: np.random.Generator) -> RecordOutcome:
@@ -133,8 +134,8 @@ def _chargeback(order: Transaction, rng: np.random.Generator) -> RecordOutcome:
     return RecordOutcome(outcome, at, "bank")
 
 
-def measured(model: Bundle, unseen: pa.Table) -> dict[str, float]:
-    """Log-loss, its distance from that of the exact posterior, and ranking."""
+def measure(model: Bundle, unseen: pa.Table) -> dict[str, float]:
+    """Return log-loss, its distance from that of the exact posterior, and ranking metrics."""
     scores, is_abuse = legitimacy(model, unseen), abuse_of(unseen)
     confidence = TableColumns(unseen).number("abuse_confidence")
     own, limit = figures(scores, is_abuse), against_limit(scores, is_abuse, confidence)
@@ -151,10 +152,10 @@ def measured(model: Bundle, unseen: pa.Table) -> dict[str, float]:
 def once(
     folder: Path, first: Bundle, orders: pa.Table, known: pa.Table, unseen: pa.Table, share: float, how: Parameters
 ) -> dict[str, Any]:
-    """The loop with one share of randomised approvals."""
+    """Run the loop with one share of randomised approvals."""
     url = f"sqlite:///{folder / f'ledger-{share:g}.db'}"
     ledger = Ledger(open_engine(url))
-    counts = asyncio.run(decided(ledger, first, orders, share, np.random.default_rng(1)))
+    counts = asyncio.run(decide_orders(ledger, first, orders, share, np.random.default_rng(1)))
     ledger.close()
     path = folder / f"labels-{share:g}.parquet"
     done = call("labels", "--ledger", url, "export", "--output", str(path), "--matured", "60d")
@@ -162,13 +163,13 @@ def once(
     labels = read_table(path)
     result: dict[str, Any] = {"counts": counts, "labels": labels.num_rows}
     result["weight"] = float(np.sum(TableColumns(labels).number(LABEL_WEIGHT)))
-    for name, table in (("labels_alone", labels), ("with_the_first", together([labels, known], [1.0, 1.0]))):
-        result[name] = measured(train(table, how).bundle, unseen)
+    for name, table in (("labels_alone", labels), ("with_the_first", combine([labels, known], [1.0, 1.0]))):
+        result[name] = measure(train(table, how).bundle, unseen)
     return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and keep the figures; return the exit code."""
+    """Run the benchmark and write the results; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.feedback_loop")
     parser.add_argument("--short", action="store_true", help="run everything once with few orders and write no results")
     parser.add_argument("--orders", type=int, default=THROUGH)
@@ -180,13 +181,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory(prefix="vouch-loop-") as name:
             folder = Path(name)
-            known = generated(folder, first_rows, 100 * seed + 1, {})
+            known = generate_orders(folder, first_rows, 100 * seed + 1, {})
             orders, unseen = (
-                generated(folder, rows, 100 * seed + place, SHOP) for place, rows in ((2, through), (3, unseen_rows))
+                generate_orders(folder, rows, 100 * seed + place, SHOP)
+                for place, rows in ((2, through), (3, unseen_rows))
             )
             pq.write_table(known, folder / "known.parquet")
             first = train(known, how).bundle
-            run: dict[str, Any] = {"first_model": measured(first, unseen)}
+            run: dict[str, Any] = {"first_model": measure(first, unseen)}
             run |= {
                 f"randomised_{round(100 * share)}_percent": once(folder, first, orders, known, unseen, share, how)
                 for share in SHARES
@@ -195,23 +197,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(run, indent=2), flush=True)
     write(
         "loop",
-        {name: entry([_at(run, name) for run in runs], unit) for name, unit in _named(runs[0])},
+        {name: entry([_at(run, name) for run in runs], unit) for name, unit in _flatten(runs[0])},
         short=options.short,
     )
     return 0
 
 
-def _named(run: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """All figures of a run by their path, with their unit."""
-    named = []
+def _flatten(run: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Return all results of a run by their path, with their unit."""
+    result = []
     for name, value in run.items():
         path = f"{before}{name}"
-        named += (
-            _named(value, f"{path}.")
+        result += (
+            _flatten(value, f"{path}.")
             if isinstance(value, dict)
             else [(path, "" if isinstance(value, float) else "orders")]
         )
-    return named
+    return result
 
 
 def _at(run: dict[str, Any], path: str) -> float:

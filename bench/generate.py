@@ -1,6 +1,6 @@
-"""`make bench-generate`: how fast rows are chunk_done, against the limit of Arrow writing a finished table.
+"""`make bench-generate`: speed of row generation, compared with Arrow writing a finished table.
 
-Every figure is of a process of its own, pinned to one core unless it uses two workers. Rounds are interleaved.
+Every value comes from its own process, pinned to one core unless it uses two workers. Rounds are interleaved.
 """
 
 import argparse
@@ -20,14 +20,14 @@ ROUNDS = 3
 
 
 def measure(job: str, size: int, target: str) -> list[float]:
-    """Rows per second, peak memory (MB) and set-up (s) of a job in a process of its own."""
+    """Return rows per second, peak memory (MB) and set-up (s) of a job in its own process."""
     done = run("-m", "bench.generate", "--job", job, "--size", str(size), "--target", target, seconds=1800)
     assert done.returncode == 0, done.stderr
     return [float(figure) for figure in done.stdout.split()[-3:]]
 
 
 def job(name: str, size: int, target: Path) -> None:
-    """Do one job and print rows per second, peak memory, and the seconds of set-up (imports and tables) before it."""
+    """Run one job and print rows per second, peak memory, and the seconds of set-up (imports and tables) before it."""
     workers = 2 if name == "two_workers" else 1
     if workers == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {0})
@@ -43,11 +43,11 @@ def job(name: str, size: int, target: Path) -> None:
     plan = make_plan(size, DEFAULT_RATIOS, PATTERNS)
     generator = RowGenerator(plan, 42)
     if name == "writer":
-        chunk_done = list(batches(generator, plan))
+        finished = list(batches(generator, plan))
         output = format_of(target)
         started = time.perf_counter()
         output.open(str(target), BATCH_SCHEMA)
-        for batch in chunk_done:
+        for batch in finished:
             output.append(output.encode(batch))
         output.close()
     else:

@@ -1,6 +1,7 @@
-"""`make bench-ledger`: what a durable review costs beside a score, on SQLite and PostgreSQL, with few and with many records.
+"""`make bench-ledger`: cost of a durable review relative to a score, on SQLite and PostgreSQL, with few and many
+records.
 
-Reviews have ids of their own, so the load is made here, by asyncio clients on the other core; predictions are loaded alike.
+Every review needs a new id, so the load comes from asyncio clients on the other core; predictions are loaded likewise.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ _SERVERS, _CLIENT = frozenset({0}), frozenset({1})
 async def reviewing(
     folder: Path, models: Path, url: str, scorer_core: frozenset[int], warm_up: float
 ) -> AsyncIterator[tuple[Call, Call, Replica]]:
-    """A scorer and an agent on a ledger: calls that review and that predict, and the agent."""
+    """Run a scorer and an agent on a ledger; yield calls that review and that predict, and the agent."""
     behind = scorer(folder, models, cores=scorer_core)
     front = agent(folder, behind.address, ledger_url=url, cores=_SERVERS)
     with replicas_running(behind, front):
@@ -50,12 +51,12 @@ async def reviewing(
 
 
 def _committed(front: Replica) -> tuple[float, float]:
-    """Commits of an agent's ledger, and writes in them."""
+    """Return the commits of an agent's ledger, and the writes in them."""
     return front.metric("vouch_ledger_commits_total"), front.metric("vouch_ledger_writes_total")
 
 
 async def p50(call: Call, number: int = 150) -> float:
-    """Median milliseconds of one call after another."""
+    """Return the median milliseconds of sequential calls."""
     seconds = []
     for _ in range(number):
         begun = time.perf_counter()
@@ -65,7 +66,7 @@ async def p50(call: Call, number: int = 150) -> float:
 
 
 def fsync_p50(folder: Path, number: int = 150) -> float:
-    """Median milliseconds of a write of 4 KiB with fsync, beside the ledger."""
+    """Return the median milliseconds of a write of 4 KiB with fsync, on the ledger's disk."""
     seconds = []
     with (folder / "fsync").open("wb") as file:
         for _ in range(number):
@@ -77,8 +78,8 @@ def fsync_p50(folder: Path, number: int = 150) -> float:
     return statistics.median(seconds) * 1000
 
 
-def filled(url: str, records: int) -> float:
-    """Append decisions of made-up orders; records a second."""
+def fill_rate(url: str, records: int) -> float:
+    """Append decisions of synthetic orders; return records a second."""
     begun, run = time.perf_counter(), uuid.uuid4().hex
     fill(url, records, lambda number: keep(f"{run}-{number}"))
     return records / (time.perf_counter() - begun)
@@ -86,7 +87,7 @@ def filled(url: str, records: int) -> float:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured: rounds, seconds of a rate, its callers, single calls of a median, records of both ledgers."""
+    """Size of the benchmark: rounds, seconds and callers of a rate, calls of a median, records of both ledgers."""
 
     rounds: int = ROUNDS
     seconds: float = SECONDS
@@ -104,7 +105,7 @@ SHORT = Scale(rounds=1, seconds=0.01, callers=4, calls=5, few=20, many=100, warm
 
 
 async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[float]]:
-    """All figures, round by round."""
+    """Return all results, round by round."""
     figures: dict[str, list[float]] = {}
 
     def figure(name: str, value: float) -> float:
@@ -112,15 +113,15 @@ async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[fl
         return value
 
     sqlite = f"sqlite:///{folder / 'few.db'}"
-    filled(sqlite, scale.few)
+    fill_rate(sqlite, scale.few)
     for cores, core in (("", _CLIENT), ("_one_core", _SERVERS))[: scale.placements]:
         async with reviewing(folder, models, sqlite, core, scale.warm_up) as (reviews, predicts, front):
             for _ in range(scale.rounds):
                 score = figure(f"predict_rate{cores}", await capacity(predicts, scale.callers, scale.seconds))
                 before = _committed(front)
                 rate = figure(f"review_rate{cores}", await capacity(reviews, scale.callers, scale.seconds))
-                await asyncio.sleep(scale.settling)  # metrics are shown twice a second
-                await asyncio.to_thread(wait_for, lambda: _committed(front)[1] > before[1], what="writes shown")  # noqa: B023
+                await asyncio.sleep(scale.settling)  # metrics are updated twice a second
+                await asyncio.to_thread(wait_for, lambda: _committed(front)[1] > before[1], what="updated metrics")  # noqa: B023
                 commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
                 figure(f"syncs_per_review{cores}", commits / writes)
                 figure(f"review_vs_predict{cores}", rate / score)
@@ -144,16 +145,16 @@ async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[fl
 
 async def _growth(folder: Path, models: Path, few: str, scale: Scale, figure: object) -> None:
     path = folder / "many.db"
-    keep_figure = figure
-    assert callable(keep_figure)
-    keep_figure("fill_rate", filled(f"sqlite:///{path}", scale.many))
-    keep_figure("bytes_a_decision", path.stat().st_size / scale.many)
+    record = figure
+    assert callable(record)
+    record("fill_rate", fill_rate(f"sqlite:///{path}", scale.many))
+    record("bytes_a_decision", path.stat().st_size / scale.many)
     async with (
         reviewing(folder, models, few, _CLIENT, scale.warm_up) as (on_few, _, _),
         reviewing(folder, models, f"sqlite:///{path}", _CLIENT, scale.warm_up) as (on_many, _, _),
     ):
         for _ in range(scale.rounds):
-            keep_figure("ledger_growth", await p50(on_many, scale.calls) / await p50(on_few, scale.calls))
+            record("ledger_growth", await p50(on_many, scale.calls) / await p50(on_few, scale.calls))
 
 
 def _verify_rate(url: str) -> float:
@@ -175,7 +176,7 @@ UNITS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the results; return the exit code."""
-    options = parser("bench.ledger", "What a durable review costs.")
+    options = parser("bench.ledger", "Cost of a durable review.")
     options.add_argument("--records", type=int, default=MANY, help=f"records of the large ledger (default: {MANY:,})")
     chosen = options.parse_args(arguments)
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:

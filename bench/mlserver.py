@@ -1,4 +1,4 @@
-"""MLServer with the same LightGBM model, in a virtual environment of its own: the nearest well-known thing to compare with."""
+"""MLServer with the same LightGBM model, in its own virtual environment: the closest well-known product."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PATH = "/inference.GRPCInferenceService/ModelInfer"
 
 
 def install() -> Path:
-    """Its python; made when it is not there yet. Raises CalledProcessError where packages cannot be had."""
+    """Return its Python, installing it if necessary. Raises CalledProcessError if packages cannot be installed."""
     python = HOME / "bin" / "python"
     if not (HOME / "bin" / "mlserver").exists():
         uv = shutil.which("uv") or ".tools/uv/bin/uv"
@@ -33,7 +33,7 @@ def install() -> Path:
 
 
 def request(python: Path, row: list[float]) -> bytes:
-    """A request for one row of features, as bytes."""
+    """Return a request for one row of features, as bytes."""
     done = subprocess.run(
         [str(python), "-c", _REQUEST, *(repr(value) for value in row)], check=True, capture_output=True
     )
@@ -41,7 +41,7 @@ def request(python: Path, row: list[float]) -> bytes:
 
 
 def command(folder: Path, model: Path, port: int, ports: tuple[int, int]) -> list[str]:
-    """The command that serves a model; writes its configuration into `folder`."""
+    """Return the command that serves a model; write its configuration to `folder`."""
     settings = {
         "host": "127.0.0.1",
         "grpc_port": port,

@@ -1,6 +1,7 @@
-"""`make bench-model`: features and model in one process, without a server: one message, many rows, explanations, loading.
+"""`make bench-model`: features and model in one process without a server: one message, many rows, explanations,
+loading.
 
-Uses the current model and a generated dataset, and a model of deeper trees trained on that; everything runs on one core.
+Uses the current model and a generated dataset, and a model of deeper trees trained on it; everything runs on one core.
 """
 
 import os
@@ -40,7 +41,7 @@ print(imported - started, time.perf_counter() - imported, any(name in sys.module
 
 
 def microseconds(work: Callable[[Transaction], object], orders: list[Transaction]) -> np.ndarray:
-    """Time of each call, shape (orders,)."""
+    """Return the time of each call, shape (orders,)."""
     times = np.empty(len(orders))
     for number, order in enumerate(orders):
         started = time.perf_counter()
@@ -50,7 +51,7 @@ def microseconds(work: Callable[[Transaction], object], orders: list[Transaction
 
 
 def rate(work: Callable[[], object], rows: int) -> float:
-    """Rows per second of one call."""
+    """Return rows per second of one call."""
     started = time.perf_counter()
     work()
     return rows / (time.perf_counter() - started)
@@ -76,13 +77,13 @@ def _measure(models: Path, folder: Path, *, short: bool) -> int:
     deep = train(table, Parameters(form=TREES, rounds=3) if short else Parameters(form=TREES)).bundle
     scorer = Scorer(model)
     by_trees = Scorer(deep)
-    if hasattr(os, "sched_setaffinity"):  # training is done: threads that share a core would wait for each other
+    if hasattr(os, "sched_setaffinity"):  # after training, whose threads would wait for each other on one core
         os.sched_setaffinity(0, {0})
     python = lgb.Booster(model_str=(models / "current" / "model.txt").read_text())
     matrix = model.features.matrix(TableColumns(table))
     figures: dict[str, list[float]] = {}
 
-    def keep(name: str, value: float) -> None:
+    def record(name: str, value: float) -> None:
         figures.setdefault(name, []).append(value)
 
     microseconds(scorer.predict, orders[:500])
@@ -94,22 +95,22 @@ def _measure(models: Path, folder: Path, *, short: bool) -> int:
             ("trees_explain", lambda order: by_trees.predict(order, FULL)),
         ):
             times = microseconds(work, orders if name == "predict" else orders[:300])
-            keep(f"{name}_p50", float(np.percentile(times, 50)))
-            keep(f"{name}_p99", float(np.percentile(times, 99)))
-        keep("features_p50", float(np.percentile(microseconds(model.features.vector, orders), 50)))
+            record(f"{name}_p50", float(np.percentile(times, 50)))
+            record(f"{name}_p99", float(np.percentile(times, 99)))
+        record("features_p50", float(np.percentile(microseconds(model.features.vector, orders), 50)))
         columns = rate(lambda: model.features.matrix(TableColumns(table)), row_count)
-        keep("features_columns", 1e6 / columns)
+        record("features_columns", 1e6 / columns)
         ours = rate(lambda: model.form.scores(model.features.matrix(TableColumns(table))), row_count)
-        keep("bulk", ours)
-        keep("trees_bulk", rate(lambda: deep.form.scores(matrix), row_count))
-        keep("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), row_count))
+        record("bulk", ours)
+        record("trees_bulk", rate(lambda: deep.form.scores(matrix), row_count))
+        record("bulk_vs_booster", ours / rate(lambda: python.predict(matrix, num_threads=1), row_count))
         loaded = subprocess.run(
             [sys.executable, "-c", _LOAD, str(models), *HEAVY], capture_output=True, text=True, check=True
         )
         imports, seconds, heavy = loaded.stdout.split()
         assert heavy == "False", "loading a model imports a heavy library"
-        keep("load_imports", float(imports))
-        keep("load", float(seconds))
+        record("load_imports", float(imports))
+        record("load", float(seconds))
     units = {
         "bulk": "rows/s",
         "trees_bulk": "rows/s",

@@ -1,7 +1,7 @@
-"""`python -m bench.policy`: what a rule costs, and what a hundred of them cost a review.
+"""`python -m bench.policy`: cost of a rule, and of a hundred rules in a review.
 
-A rule is timed alone, without the score and the ledger. Reviews run over two agents on one scorer, one with a hundred rules
-that never match, the other with none, by turns.
+A rule is timed alone, without score and ledger. Reviews run alternately over two agents on one scorer, one with a
+hundred rules that never match, the other with none.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _CONDITIONS = (
 
 
 def policy_of(folder: Path, rules: int, listed: int) -> Path:
-    """A file with so many rules of four kinds that never match the documented order, and a list of so many entries."""
+    """Write a policy of `rules` rules that do not match the documented order, and a list of `listed` entries."""
     (folder / "blocked.txt").write_text("\n".join(f"device-{number}" for number in range(listed)))
     lines = ["lists: {blocked: {file: blocked.txt}}", "rules:" if rules else "rules: []"]
     for number in range(rules):
@@ -46,7 +46,7 @@ def policy_of(folder: Path, rules: int, listed: int) -> Path:
 
 
 def rule_cost(folder: Path, rounds: int, timed: int, listed: int) -> list[float]:
-    """Microseconds that each further rule adds, in rounds of `timed` decisions."""
+    """Return the microseconds that each rule adds, in rounds of `timed` decisions."""
     order = message(device_id="dev-1", card_country="US", billing_country="US", vpn_proxy_detected=False)
     prediction, plain = PredictResponse(legitimacy_score=0.9), Policy(0.7, 0.4)
     policies = [read_policy(policy_of(folder, rules, listed), plain)[0] for rules in (0, RULES)]
@@ -64,7 +64,7 @@ def rule_cost(folder: Path, rounds: int, timed: int, listed: int) -> list[float]
 
 @asynccontextmanager
 async def reviewing(folder: Path, models: Path, listed: int, warm_up: float) -> AsyncIterator[list[Call]]:
-    """Calls that review by no rule and by a hundred."""
+    """Yield calls that review with no rule and with a hundred."""
     behind, fronts = scorer(folder, models), []
     for rules in (0, RULES):
         (folder / str(rules)).mkdir()
@@ -85,15 +85,15 @@ async def reviewing(folder: Path, models: Path, listed: int, warm_up: float) -> 
 async def ratios(
     folder: Path, models: Path, listed: int, warm_up: float, rounds: int, callers: int, seconds: float
 ) -> list[float]:
-    """Reviews a second with a hundred rules as a share of those with none, by rounds."""
+    """Return reviews a second with a hundred rules as a share of those with none, by rounds."""
     async with reviewing(folder, models, listed, warm_up) as calls:
         rates = [[await capacity(call, callers, seconds) for call in calls] for _ in range(rounds)]
     return [with_rules / without for without, with_rules in rates]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and keep the figures; exit code 1 where one is not reached."""
-    options = parser("bench.policy", "What a rule costs.").parse_args(arguments)
+    """Run the benchmark and write the results; return 1 if a target is missed."""
+    options = parser("bench.policy", "Cost of a rule.").parse_args(arguments)
     rounds, timed, listed = (1, 20, 100) if options.short else (ROUNDS, _TIMED, LISTED)
     warm_up, callers, seconds = (0.01, 2, 0.01) if options.short else (1.0, CALLERS, SECONDS)
     with tempfile.TemporaryDirectory(prefix="vouch-policy-") as name:

@@ -1,6 +1,7 @@
-"""`make bench`: the scorer against what it stands on. Every figure is a ratio in one run against its own baseline.
+"""`make bench`: the scorer compared with its foundations. Every result is a ratio to a baseline of the same run.
 
-Servers are pinned to one core, the load to the other; five interleaved rounds, medians. Writes bench/results/serving.json.
+Servers are pinned to one core, the load to the other; five interleaved rounds, medians. Writes
+bench/results/serving.json.
 """
 
 import os
@@ -25,11 +26,11 @@ ID = "transaction_id"
 
 
 def start_mlserver(bench: Bench) -> bool:
-    """Start MLServer on the same model; False, with the reason told, where it cannot be had."""
+    """Start MLServer with the same model; print the reason and return False if it is not available."""
     try:
         python = mlserver.install()
     except (subprocess.CalledProcessError, OSError) as error:
-        print(f"bench: MLServer cannot be installed, so it is left out: {error}", file=sys.stderr)
+        print(f"bench: cannot install MLServer; skipped: {error}", file=sys.stderr)
         return False
     home = bench.folder / "mlserver"
     home.mkdir()
@@ -51,49 +52,49 @@ def start_mlserver(bench: Bench) -> bool:
 
 
 def one_round(bench: Bench, with_mlserver: bool) -> None:
-    """Every figure once, each right beside its baseline."""
-    keep = bench.keep
-    empty = keep("empty_rate", bench.rate("empty", "predict"))
-    predict = keep("predict_rate", bench.rate("scorer", "predict"))
-    keep("predict_vs_empty", predict / empty)
-    keep("predict_vs_empty_uvloop", predict / bench.rate("empty_uvloop", "predict"))
-    keep("predict_vs_tuned_empty", predict / bench.rate("empty_tuned", "predict"))
-    keep("predict_p50_vs_empty", keep("predict_p50", bench.p50("scorer")) / keep("empty_p50", bench.p50("empty")))
+    """Measure everything once, each value right after its baseline."""
+    record = bench.record
+    empty = record("empty_rate", bench.rate("empty", "predict"))
+    predict = record("predict_rate", bench.rate("scorer", "predict"))
+    record("predict_vs_empty", predict / empty)
+    record("predict_vs_empty_uvloop", predict / bench.rate("empty_uvloop", "predict"))
+    record("predict_vs_tuned_empty", predict / bench.rate("empty_tuned", "predict"))
+    record("predict_p50_vs_empty", record("predict_p50", bench.p50("scorer")) / record("empty_p50", bench.p50("empty")))
     predict = bench.rate("scorer", "predict")
-    keep("metrics_cost", 1 - predict / bench.rate("unmeasured", "predict"))
+    record("metrics_cost", 1 - predict / bench.rate("unmeasured", "predict"))
     predict = bench.rate("scorer", "predict")
-    keep("explain_cost", 1 - bench.rate("scorer", "explain", requests=bench.requests // 4) / predict)
+    record("explain_cost", 1 - bench.rate("scorer", "explain", requests=bench.requests // 4) / predict)
     if with_mlserver:
         predict = bench.rate("scorer", "predict")
-        keep(
+        record(
             "mlserver",
-            predict / keep("mlserver_rate", bench.rate("mlserver", "tensor", mlserver.PATH, bench.requests // 4)),
+            predict / record("mlserver_rate", bench.rate("mlserver", "tensor", mlserver.PATH, bench.requests // 4)),
         )
-    batches = keep("predict_batch_rows", _batches(bench) * bench.batch)
-    keep("predict_batch_vs_booster", batches / keep("booster_rows", _booster(bench)))
+    batches = record("predict_batch_rows", _batches(bench) * bench.batch)
+    record("predict_batch_vs_booster", batches / record("booster_rows", _booster(bench)))
     _rest(bench)
-    # As many at once as the edge lets through to one worker.
+    # At the concurrency that the edge allows to one worker.
     direct = bench.few("scorer", PREDICT, "predict", load.GRPC)
     for name in ("edge", "edge_beside"):
         rate = bench.few(name, "/v1/transactions:predict", "canonical", load.JSON)
-        keep("predict_envoy_vs_grpc" if name == "edge" else "predict_envoy_on_one_core_vs_grpc", rate / direct)
+        record("predict_envoy_vs_grpc" if name == "edge" else "predict_envoy_on_one_core_vs_grpc", rate / direct)
     both = [bench.rate(f"workers{count}", "predict", core=None) for count in (1, 2)]
-    keep("workers2_vs_1", both[1] / both[0])
+    record("workers2_vs_1", both[1] / both[0])
 
 
 def _rest(bench: Bench) -> None:
-    """REST against an echo on the same core: one process, and with the hop; reviews also with everything on both cores."""
-    body, keep = bench.body["rest"], bench.keep
+    """Measure REST against an echo on the same core, in one process and with a hop; reviews also on both cores."""
+    body, record = bench.body["rest"], bench.record
     urls = {name: f"http://127.0.0.1:{bench.ports[name]}/api/v1/predict" for name in ("echo", "one", "bridge")}
 
     def predictions(url: str) -> float:
         return load.wrk(url, body, CLIENT, bench.seconds, 8, answers=bench.answers_of_rest)
 
-    echo = keep("fastapi_rate", predictions(urls["echo"]))
+    echo = record("fastapi_rate", predictions(urls["echo"]))
     for name, key in (("one", "predict_rest"), ("bridge", "predict_rest_hop")):
-        rate = keep(f"{key}_rate", predictions(urls[name]))
-        keep(f"{key}_vs_fastapi", rate / echo)
-        keep(
+        rate = record(f"{key}_rate", predictions(urls[name]))
+        record(f"{key}_vs_fastapi", rate / echo)
+        record(
             f"{key}_unexplained_vs_fastapi",
             predictions(urls[name] + "?explain=none") / echo,
         )
@@ -102,11 +103,11 @@ def _rest(bench: Bench) -> None:
         url = f"http://127.0.0.1:{bench.ports[name]}/api/v1/review"
         return load.wrk(url, body, core, bench.seconds + 1, 16, anew=anew, answers=bench.answers_of_rest)
 
-    keep("review_rest_vs_fastapi", reviews("one_agent", CLIENT) / echo)
-    # As in an attack: memory looks at as many of the customer's, the device's and the address's orders as it ever does.
-    keep("review_rest_one_customer_vs_fastapi", reviews("one_agent", CLIENT, (ID,)) / echo)
-    keep("review_rest_rate", reviews("bridge_agent", None))
-    keep("review_rest_one_process_rate", reviews("one_free_agent", None))
+    record("review_rest_vs_fastapi", reviews("one_agent", CLIENT) / echo)
+    # As in an attack: history reads the maximum number of orders of the customer, the device and the address.
+    record("review_rest_one_customer_vs_fastapi", reviews("one_agent", CLIENT, (ID,)) / echo)
+    record("review_rest_rate", reviews("bridge_agent", None))
+    record("review_rest_one_process_rate", reviews("one_free_agent", None))
 
 
 def _batches(bench: Bench) -> float:
@@ -115,7 +116,7 @@ def _batches(bench: Bench) -> float:
 
 
 def _booster(bench: Bench) -> float:
-    """Rows a second of LightGBM itself, on the core of the servers."""
+    """Return rows a second of LightGBM itself, on the servers' core."""
     with on_core(SERVER):
         begun = time.perf_counter()
         for _ in range(4):
@@ -124,7 +125,7 @@ def _booster(bench: Bench) -> float:
 
 
 def starts(bench: Bench, rounds: int) -> None:
-    """Time from the process's start to its first answer, and its resident memory after a thousand answers."""
+    """Measure the time from process start to the first response, and the resident memory after a thousand responses."""
     for number in range(rounds):
         name, begun = f"cold{number}", time.monotonic()
         bench.start(
@@ -132,10 +133,10 @@ def starts(bench: Bench, rounds: int) -> None:
             settings={"VOUCH_ML_LISTEN": "127.0.0.1:{port}", "VOUCH_ML_METRICS_LISTEN": ""},
         )  # fmt: skip
         wait_for(lambda name=name: bench.answers(name), 60, name)  # type: ignore[misc]
-        bench.keep("cold_start_s", time.monotonic() - begun)
+        bench.record("cold_start_s", time.monotonic() - begun)
         bench.rate(name, "predict", requests=bench.requests // 4)
         pages = int(Path(f"/proc/{bench.pid}/statm").read_text().split()[1])
-        bench.keep("rss_mb", pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        bench.record("rss_mb", pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
 
 UNITS = {
@@ -147,7 +148,7 @@ UNITS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all rounds and write the results; return the exit code: 0 measured, 2 something is missing."""
+    """Run all rounds and write the results; return the exit code: 0 success, 2 a requirement is missing."""
     options = parser("bench.serving", "Serving against its baselines.").parse_args(arguments)
     rounds = 1 if options.short else ROUNDS
     lacking = load.missing()

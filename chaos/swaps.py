@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_server.registry.bundle import METADATA
-from ml_server.registry.golden_examples import parsed
+from ml_server.registry.golden_examples import parse_example
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.serving.scorer import Scorer
 from testing.load import Outcome, Traffic
@@ -37,8 +37,10 @@ def twin(models: Path, target: Path) -> tuple[str, str]:
     target.mkdir()
     shutil.copytree(first, target / first.name)
     promote(target, first.name)
-    other = replace(load(target).named(SECOND), prior_shift=0.5)
-    rescored = [{**example, "score": Scorer(other).score(parsed(example)[0])} for example in other.golden_examples]
+    other = replace(load(target).with_version(SECOND), prior_shift=0.5)
+    rescored = [
+        {**example, "score": Scorer(other).score(parse_example(example)[0])} for example in other.golden_examples
+    ]
     save(target, replace(other, golden_examples=rescored))
     return first.name, SECOND
 

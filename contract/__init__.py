@@ -1,1 +1,1 @@
-"""The contract as Python reads it: fields, types of abuse, tables of orders, messages."""
+"""Python view of the contract: fields, types of abuse, tables of orders, messages."""

@@ -1,4 +1,4 @@
-"""The documented order: what the README sends by curl, /docs shows, and training expects of sparse requests."""
+"""The example order of the documentation: the README's curl, /docs, and what training expects of sparse requests."""
 
 from typing import Any, Final
 

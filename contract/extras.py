@@ -1,4 +1,4 @@
-"""What a shop knows beside the fields of an order: the rules of names and texts, read from the contract's own descriptors."""
+"""Extra fields of an order: rules for their names and texts, read from the contract's descriptors."""
 
 import math
 import re
@@ -17,53 +17,53 @@ def _rules(name: str) -> Any:
     return options.Extensions[validate_pb2.field].map
 
 
-MOST: Final[int] = _rules(NUMBERS).max_pairs
-"""Pairs in one map."""
-NAME: Final[str] = _rules(NUMBERS).keys.string.pattern
-"""What a name has to match."""
-LONGEST: Final[int] = _rules(TEXTS).values.string.max_len
-"""Characters of a text."""
-_fits = re.compile(NAME[1:-1], re.ASCII).fullmatch
+MAX_PAIRS: Final[int] = _rules(NUMBERS).max_pairs
+"""Maximum number of entries in one map."""
+NAME_PATTERN: Final[str] = _rules(NUMBERS).keys.string.pattern
+"""Regular expression that a name must match."""
+MAX_TEXT_LENGTH: Final[int] = _rules(TEXTS).values.string.max_len
+"""Maximum length of a text, in characters."""
+_match_name = re.compile(NAME_PATTERN[1:-1], re.ASCII).fullmatch
 
 
 def is_name(name: str) -> bool:
-    """Whether a request can carry an extra of this name."""
-    return _fits(name) is not None
+    """Return whether a request can contain an extra of this name."""
+    return _match_name(name) is not None
 
 
 def extra_text(text: str) -> str:
-    """A text without spaces around it; empty, which is unknown, where nothing is left or a request could not carry it."""
-    return text.strip() if len(text) <= LONGEST else ""
+    """Return a text without surrounding spaces; empty, which means unknown, if it is too long for a request."""
+    return text.strip() if len(text) <= MAX_TEXT_LENGTH else ""
 
 
-EXACT: Final = 2**53
-"""Beyond this size a double does not hold every whole number: what arrives need not be what was sent."""
+MAX_EXACT: Final = 2**53
+"""Largest whole number up to which a double is exact. A larger one may differ from what was sent."""
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?").fullmatch
 
 
 class WrongType(ValueError):
-    """An extra that cannot be read as the type that is wanted; the message says which one is."""
+    """An extra that cannot be converted to the expected type, which the message names."""
 
 
 def number_text(number: float) -> str:
-    """A finite number as a text of a table or a request: whole ones without a fraction, others in the shortest form."""
+    """Format a finite number for a table or a request: integers without a fraction, others in the shortest form."""
     return str(int(number)) if float(number).is_integer() else repr(float(number))
 
 
 def text_extra(numbers: Mapping[str, float], texts: Mapping[str, str], name: str) -> str | None:
-    """The extra of a name as a text, None where it is absent or empty. Raises WrongType."""
+    """Return an extra as text, None if it is absent or empty. Raises WrongType."""
     if name in texts and (text := extra_text(texts[name])):
         return text
     if name not in numbers:
         return None
     number = numbers[name]
-    if not abs(number) <= EXACT:
+    if not abs(number) <= MAX_EXACT:
         raise WrongType("must be a text: as a number of this size it is not exact")
     return number_text(number)
 
 
 def number_extra(numbers: Mapping[str, float], texts: Mapping[str, str], name: str) -> float | None:
-    """The extra of a name as a number, None where it is absent or empty. Raises WrongType."""
+    """Return an extra as a number, None if it is absent or empty. Raises WrongType."""
     if name in numbers:
         return numbers[name]
     text = texts[name].strip() if name in texts else ""

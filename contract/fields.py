@@ -1,4 +1,4 @@
-"""The fields of an order, read from the contract's own descriptors: no list of columns or enum names is written twice."""
+"""Fields of an order, read from the contract's descriptors: no list of columns or enum names is written twice."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +9,12 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 LABELS: Final = ("is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier")
-"""Columns that stand in files only: what a row was, not what the shop knew."""
+"""Columns of files only: the ground truth of a row, which the shop did not know."""
 LABEL_WEIGHT: Final = "label_weight"
-"""Column of labels out of the ledger: how many orders a row stands for. Files without it count each row once."""
+"""Column of labels exported from the ledger: how many orders a row represents, without it one."""
 REQUIRED: Final = ("transaction_id", "timestamp", "user_id")
 EXTRAS: Final = ("extra_numbers", "extra_texts")
-"""Fields of Transaction that hold what a shop knows beside the columns; see `contract.extras`."""
+"""Map fields of Transaction for data outside the columns; see `contract.extras`."""
 
 _KINDS = {
     FieldDescriptor.CPPTYPE_STRING: "text",
@@ -27,19 +27,19 @@ _KINDS = {
 
 
 def enum_prefix(enum: EnumDescriptor | Any) -> str:
-    """What all names of an enum begin with: DEVICE_TYPE_ of DEVICE_TYPE_MOBILE."""
+    """Return the common prefix of an enum's names: DEVICE_TYPE_ of DEVICE_TYPE_MOBILE."""
     return str(enum.values_by_number[0].name).removesuffix("UNSPECIFIED")
 
 
 def short_names(enum: EnumDescriptor | Any) -> dict[str, int]:
-    """Numbers of an enum by the short lower-case names of files and REST: DEVICE_TYPE_MOBILE is `mobile`."""
+    """Return an enum's numbers by the short lower-case names of files and REST: DEVICE_TYPE_MOBILE is `mobile`."""
     prefix = enum_prefix(enum)
     return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of Transaction: its kind is text, number, count, flag, time or enum; `numbers` are an enum's by short name."""
+    """A field of Transaction: `kind` is text, number, count, flag, time or enum; `numbers` are the names of an enum."""
 
     name: str
     kind: str
@@ -47,7 +47,7 @@ class Field:
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """An enum's short names by number."""
+        """Short names of an enum by number."""
         return {number: name for name, number in self.numbers.items()}
 
 
@@ -56,4 +56,4 @@ FIELDS: Final[dict[str, Field]] = {
     for field in Transaction.DESCRIPTOR.fields
     if field.name not in EXTRAS
 }
-"""In the order of transaction.proto, which is the order of columns in files."""
+"""In the order of transaction.proto, which is the column order of files."""

@@ -1,4 +1,4 @@
-"""Rows of a table as messages, and messages as rows: columns that are no field are extras, numbers or texts by their type."""
+"""Conversion of table rows to messages and back. Columns that are not fields are extras of their type."""
 
 import math
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from contract.extras import LONGEST, is_name
+from contract.extras import MAX_TEXT_LENGTH, is_name
 from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 
 def messages(table: pa.Table) -> Iterator[Transaction]:
-    """One Transaction for each row of a table as `tables` reads it; absent values stay absent."""
-    kept = [
+    """Yield one Transaction for each row of a table read by `tables`; absent values stay absent."""
+    used = [
         name for name in table.column_names if name in FIELDS or (name not in (*LABELS, LABEL_WEIGHT) and is_name(name))
     ]
-    for row in table.select(kept).to_pylist():
+    for row in table.select(used).to_pylist():
         order = Transaction()
         for name, value in row.items():
             if value is None:
@@ -36,14 +36,14 @@ def messages(table: pa.Table) -> Iterator[Transaction]:
 
 def _add_extra(order: Transaction, name: str, value: Any) -> None:
     if isinstance(value, str):
-        if len(value) <= LONGEST:
+        if len(value) <= MAX_TEXT_LENGTH:
             order.extra_texts[name] = value
     elif isinstance(value, int | float) and math.isfinite(value):
         order.extra_numbers[name] = value
 
 
 def row_of(order: Transaction) -> dict[str, Any]:
-    """A message as a row of a file, as `messages` reads it: None where a field is absent. Its fields, then its extras."""
+    """Return a message as a table row, the inverse of `messages`: fields first (None if absent), then extras."""
     row: dict[str, Any] = {}
     for name, field in FIELDS.items():
         value: Any = getattr(order, name)
@@ -56,4 +56,4 @@ def row_of(order: Transaction) -> dict[str, Any]:
         else:
             row[name] = value
     extras = [*order.extra_numbers.items(), *order.extra_texts.items()]
-    return row | {name: value for name, value in extras if name not in FIELDS}  # an extra may have a field's name
+    return row | {name: value for name, value in extras if name not in FIELDS}  # an extra may have the name of a field

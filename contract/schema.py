@@ -1,4 +1,4 @@
-"""Columns of files as Arrow types: as they are written, and as they are read."""
+"""Columns of files as Arrow types, for writing and for reading."""
 
 from typing import Final
 
@@ -14,15 +14,15 @@ _WRITTEN = {
     "time": pa.timestamp("s"),
     "enum": pa.string(),
 }
-# Whole numbers that pandas wrote as 3.0 because one was absent are whole numbers still.
+# pandas writes whole numbers as 3.0 if a value is absent; they are still whole numbers.
 _READ = _WRITTEN | {"count": pa.float64()}
 _LABEL_TYPES = dict(zip(LABELS, (pa.bool_(), pa.string(), pa.float64(), pa.string()), strict=True))
 
 WRITTEN_TYPES: Final[dict[str, pa.DataType]] = {
     name: _WRITTEN[field.kind] for name, field in FIELDS.items()
 } | _LABEL_TYPES
-"""What is written, by column: every field of the contract and every label, also those that are not generated."""
-_NOT_GENERATED = ("card_id",)  # means something only where the same card comes back
+"""Type of each column on writing: every field of the contract and every label, including those not generated."""
+_NOT_GENERATED = ("card_id",)  # only has a meaning if the same card appears again
 FILE_SCHEMA: Final = pa.schema(
     [
         pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED)
@@ -31,9 +31,9 @@ FILE_SCHEMA: Final = pa.schema(
     ]
     + [pa.field(name, kind, nullable=False) for name, kind in _LABEL_TYPES.items()]
 )
-"""What `vouch generate` writes: the fields of the contract, then the labels."""
+"""Columns that `vouch generate` writes: the fields of the contract, then the labels."""
 REQUIRED_COLUMNS: Final = tuple(field.name for field in FILE_SCHEMA if not field.nullable)
 TYPES: Final[dict[str, pa.DataType]] = {name: _READ[field.kind] for name, field in FIELDS.items()} | (
     _LABEL_TYPES | {LABEL_WEIGHT: pa.float64()}
 )
-"""What reading gives, by column."""
+"""Type of each column on reading."""

@@ -1,4 +1,4 @@
-"""Files of transactions: CSV (plain, gzip, zstd) and Parquet, in typed batches, with errors that name the place."""
+"""Reader for transaction files: CSV (plain, gzip, zstd) and Parquet, as typed batches. Errors name row and column."""
 
 import math
 import re
@@ -25,9 +25,9 @@ class TableError(ValueError):
 def read_batches(
     path: Path, *, required: tuple[str, ...] = REQUIRED, types: dict[str, pa.DataType] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The file's batches, known columns in their types, others left out.
+    """Yield the file's batches: known columns in their types, others omitted.
 
-    Raises TableError for a file that is missing, broken, mistyped or without a required column.
+    Raises TableError if the file is missing, broken, mistyped or lacks a required column.
     """
     types = TYPES if types is None else types
     if not path.is_file():
@@ -40,7 +40,7 @@ def read_batches(
         first = 1
         for batch in _open(path, wanted, types):
             checked = pa.RecordBatch.from_arrays(
-                [_typed(path, first, name, batch.column(name), types[name]) for name in wanted], wanted
+                [_convert(path, first, name, batch.column(name), types[name]) for name in wanted], wanted
             )
             _check(path, first, checked)
             first += batch.num_rows
@@ -52,7 +52,7 @@ def read_batches(
 def read_table(
     path: Path, *, required: tuple[str, ...] = REQUIRED, types: dict[str, pa.DataType] | None = None
 ) -> pa.Table:
-    """The whole file as one table; see read_batches."""
+    """Return the whole file as one table; see read_batches."""
     batches = list(read_batches(path, required=required, types=types))
     if not batches or not sum(batch.num_rows for batch in batches):
         raise TableError(f"{path}: the file has no rows")
@@ -60,7 +60,7 @@ def read_table(
 
 
 def column_names(path: Path) -> list[str]:
-    """Names of a file's columns; raise TableError when one stands there twice."""
+    """Return the names of a file's columns; raise TableError for a duplicate."""
     try:
         if path.suffix == ".parquet":
             names = list(pq.read_schema(path).names)
@@ -70,7 +70,7 @@ def column_names(path: Path) -> list[str]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TableError(_explain(path, error)) from error
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise TableError(f"{path}: column {twice[0]} stands there twice")
+        raise TableError(f"{path}: column {twice[0]} appears twice")
     return names
 
 
@@ -83,12 +83,12 @@ def _open(path: Path, wanted: list[str], types: dict[str, pa.DataType]) -> Itera
         with pq.ParquetFile(path) as file:
             yield from file.iter_batches(65_536, columns=wanted)
         return
-    # Everything is read as text first: only so can an error name the row, and one broken cell not hide the next.
+    # Everything is read as text first, so that an error can name the row and one bad cell does not hide the next.
     yield from read_as_text(path, wanted)
 
 
 def read_as_text(path: Path, wanted: list[str] | None = None, nulls: Sequence[str] = NULLS) -> Iterator[pa.RecordBatch]:
-    """The columns of a CSV file as text, all of them by default; empty cells and `nulls` are null."""
+    """Yield columns of a CSV file as text, all by default; empty cells and `nulls` are null."""
     options = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(column_names(path) if wanted is None else wanted, pa.string()),
         include_columns=wanted or [],
@@ -104,19 +104,19 @@ def read_as_text(path: Path, wanted: list[str] | None = None, nulls: Sequence[st
         yield from reader
 
 
-def _typed(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataType) -> pa.Array:
+def _convert(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if column.type == wanted:
         return column
     if pa.types.is_floating(column.type) and pa.types.is_string(wanted):
-        numbers = column.to_pylist()  # as a request writes them: Arrow would write 1e+15 and -0
+        numbers = column.to_pylist()  # formatted as in requests: Arrow would write 1e+15 and -0
         return pa.array([number_text(n) if n is not None and math.isfinite(n) else None for n in numbers], wanted)
     if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
         return _cast(path, first, name, column, wanted)
     if pa.types.is_boolean(wanted):
         known = pc.is_in(column, pa.array([*TRUE, *FALSE]))
-        _refuse(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), "true or false")
+        _reject(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), "true or false")
         return pc.if_else(pc.is_valid(column), pc.is_in(column, pa.array(TRUE)), pa.scalar(None, pa.bool_()))
     if pa.types.is_timestamp(wanted):
         column = pc.replace_substring_regex(column, r"(Z|\+00:00)$", "")
@@ -128,36 +128,36 @@ def _cast(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataTy
     try:
         return column.cast(wanted, safe=not pa.types.is_timestamp(wanted))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        for row in range(len(column)):  # find the first cell that does it
+        for row in range(len(column)):  # find the first invalid cell
             try:
                 column.slice(row, 1).cast(wanted)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise TableError(
-                    f"{_place(path, first + row, name)}: {column[row].as_py()!r} is no {wanted}"
+                    f"{_place(path, first + row, name)}: {column[row].as_py()!r} is not a valid {wanted}"
                 ) from error
         raise
 
 
 def _check(path: Path, first: int, batch: pa.RecordBatch) -> None:
-    """Rules that types alone do not hold: required values, whole counts, known enum names."""
+    """Check rules beyond types: required values, whole counts, known enum names."""
     for name in batch.schema.names:
         column, field = batch.column(name), FIELDS.get(name)
         if name in REQUIRED and column.null_count:
-            _refuse(path, first, name, column, pc.is_null(column), "a value")
+            _reject(path, first, name, column, pc.is_null(column), "a value")
         if field and field.kind == "enum" and pa.types.is_string(column.type):
             known = pc.is_in(column, pa.array(field.numbers))
-            _refuse(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), ", ".join(field.numbers))
+            _reject(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), ", ".join(field.numbers))
         if field and field.kind in ("count", "number") and pa.types.is_floating(column.type):
             bad = pc.or_(pc.less(column, 0), pc.invert(pc.is_finite(column)))
             if field.kind == "count":
                 bad = pc.or_(bad, pc.not_equal(column, pc.floor(column)))
-            _refuse(path, first, name, column, bad, "0 or more" + (", whole" if field.kind == "count" else ""))
+            _reject(path, first, name, column, bad, "0 or more" + (", whole" if field.kind == "count" else ""))
 
 
-def _refuse(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str) -> None:
+def _reject(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, wanted: str) -> None:
     where = pc.index(pc.fill_null(bad, False), True).as_py()
     if where >= 0:
-        raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}, wanted {wanted}")
+        raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}; expected {wanted}")
 
 
 def _place(path: Path, row: int, name: str) -> str:

@@ -1,29 +1,29 @@
-"""One way to write what can be written in several: the same value has the same score, in training and in serving.
+"""Normalisation of texts with several spellings, so that training and serving give the same value the same score.
 
-Pure. A text of which nothing is left is unknown.
+Pure. A text that becomes empty is unknown.
 """
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-_KEPT = 8192
+_CACHE_SIZE = 8192
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHE_SIZE)
 def mail_domain(text: str) -> str:
-    """A mail domain as its DNS name: without the part up to @, spaces and trailing dots, in lower case and ASCII.
+    """Return a mail domain as a DNS name: lower case, ASCII, without the part up to @, spaces and trailing dots.
 
-    International names are mapped by UTS 46 and written as A-labels (xn--...), so that look-alikes by width and invisible
-    letters are the same name; what is no such name stays as it is, in lower case.
+    International names are mapped by UTS 46 and written as A-labels (xn--...), so that full-width look-alikes and
+    invisible letters give the same name. A text that is not a valid name is only lower-cased.
     """
     name = text.rpartition("@")[2].strip()
-    while name and (name[-1] == "." or name[-1].isspace()):  # spaces of all kinds, as `strip` knows them
+    while name and (name[-1] == "." or name[-1].isspace()):  # all kinds of spaces that `strip` removes
         name = name.rstrip(".").rstrip()
     name = name.lower()
     if name.isascii():
         return name
-    import idna  # a tenth of a millisecond's import for the few that need it
+    import idna  # imported only for the few texts that need it
 
     try:
         return idna.encode(name, uts46=True).decode("ascii").rstrip(".")
@@ -31,9 +31,9 @@ def mail_domain(text: str) -> str:
         return name
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHE_SIZE)
 def code(text: str) -> str:
-    """A code of a country or a currency: in capitals, without spaces around it."""
+    """Return a country or currency code in capitals, without surrounding spaces."""
     return text.strip().upper()
 
 
@@ -45,4 +45,4 @@ NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
     "billing_country": code,
     "shipping_country": code,
 }
-"""Fields that can be written in several ways, and how each is brought into one."""
+"""Fields with several spellings, and the function that normalises each."""

@@ -1,4 +1,4 @@
-"""Tables of orders as files, written in pieces."""
+"""Writer for tables of orders, piece by piece."""
 
 from pathlib import Path
 from types import TracebackType
@@ -14,17 +14,17 @@ SUFFIXES = (".csv", ".parquet")
 
 
 class TableWriter:
-    """A file in CSV or Parquet; its columns are those of the first piece, and without a piece there is no file."""
+    """Writer of a CSV or Parquet file. The first piece determines the columns; without a piece no file is created."""
 
     def __init__(self, path: Path, name: Path) -> None:
-        """Write to `path` what becomes the file `name`, whose ending chooses the format. Raises TableError for any other."""
+        """Write to `path`; the ending of `name`, the final file, selects the format. Raises TableError."""
         if name.suffix not in SUFFIXES:
             raise TableError(f"{name}: the name must end in .csv or .parquet")
         self._path, self._format, self.rows = path, name.suffix, 0
         self._open: pq.ParquetWriter | pa_csv.CSVWriter | None = None
 
     def __enter__(self) -> Self:
-        """Nothing is written yet."""
+        """Return the writer; nothing is written yet."""
         return self
 
     def __exit__(
@@ -35,11 +35,11 @@ class TableWriter:
             self._open.close()
 
     def write(self, piece: pa.Table) -> None:
-        """Write some rows."""
+        """Append some rows."""
         if self._open is None:
             texts = [field.name for field in piece.schema if pa.types.is_string(field.type)]
             self._open = (
-                pq.ParquetWriter(self._path, piece.schema, use_dictionary=texts)  # counts are as short without one
+                pq.ParquetWriter(self._path, piece.schema, use_dictionary=texts)  # a dictionary does not shorten counts
                 if self._format == ".parquet"
                 else pa_csv.CSVWriter(str(self._path), piece.schema)
             )

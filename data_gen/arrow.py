@@ -1,6 +1,6 @@
-"""Arrow arrays straight from memory.
+"""Constructors of Arrow arrays from memory.
 
-`pa.array` imports pandas as soon as it is called, which takes longer than making a hundred thousand rows.
+`pa.array` imports pandas on its first call, which takes longer than generating a hundred thousand rows.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def numbers(values: NDArray[Any], wanted: pa.DataType) -> pa.Array:
-    """An array of a fixed-width type without absent values."""
+    """Return an array of a fixed-width type without absent values."""
     raw = np.ascontiguousarray(
         values, dtype=wanted.to_pandas_dtype() if not pa.types.is_timestamp(wanted) else np.int64
     )
@@ -20,13 +20,13 @@ def numbers(values: NDArray[Any], wanted: pa.DataType) -> pa.Array:
 
 
 def flags(values: NDArray[Any]) -> pa.Array:
-    """An array of booleans without absent values."""
+    """Return an array of booleans without absent values."""
     packed = np.packbits(values.astype(bool), bitorder="little")
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(packed)])
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:
-    """A short array of text; None is absent."""
+    """Return a short array of text; None is absent."""
     encoded = [(value or "").encode() for value in values]
     offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
     valid = np.packbits([value is not None for value in values], bitorder="little")
@@ -35,26 +35,26 @@ def texts(values: Sequence[str | None]) -> pa.Array:
 
 
 def fixed_texts(characters: NDArray[np.uint8]) -> pa.Array:
-    """An array of texts of one length, given as bytes, shape (rows, length)."""
+    """Return an array of equally long texts, given as bytes, shape (rows, length)."""
     rows, width = characters.shape
     offsets = np.arange(rows + 1, dtype=np.int32) * width
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(characters))]
     return pa.Array.from_buffers(pa.string(), rows, buffers)
 
 
-class Words:
-    """Texts by code. Codes may share a text; None is absent."""
+class CodedTexts:
+    """Texts by code. Several codes may have the same text; None is absent."""
 
     def __init__(self, values: Sequence[str | None]) -> None:
-        # Parquet would encode a dictionary that holds a text twice in more than one way, and the bytes would differ.
+        # Parquet encodes a dictionary with duplicate texts in more than one way, and the bytes would differ.
         known = {text: code for code, text in enumerate(dict.fromkeys(text for text in values if text is not None))}
         self._dictionary = texts(list(known))
         self._place = np.array([-1 if text is None else known[text] for text in values], dtype=np.int32)
 
-    def coded(self, codes: NDArray[Any]) -> pa.Array:
-        """The texts of codes, as a dictionary array."""
+    def encode(self, codes: NDArray[Any]) -> pa.Array:
+        """Return the texts of codes as a dictionary array."""
         places = self._place[codes]
-        # Absent values belong into the codes: Parquet takes none in the dictionary.
+        # Absent values are marked in the codes: Parquet accepts none in the dictionary.
         absent = bool((self._place < 0).any())
         valid = pa.py_buffer(np.packbits(places >= 0, bitorder="little")) if absent else None
         buffers = [valid, pa.py_buffer(np.maximum(places, 0))]
@@ -63,7 +63,7 @@ class Words:
 
 
 def unpack(array: pa.Array) -> NDArray[Any]:
-    """The numbers of an array of numbers, flags or times; NaN, and then float64, where absent.
+    """Return the values of an array of numbers, flags or times; as float64 with NaN if values are absent.
 
     `to_numpy` would import pandas, like `pa.array`.
     """

@@ -1,4 +1,4 @@
-"""`python -m ml_server` serves ScoringService; `--workers N` in several processes."""
+"""`python -m ml_server` runs ScoringService; with `--workers N` in several processes."""
 
 from ml_server.serving.running import running
 from ml_server.settings import MlSettings
@@ -6,7 +6,7 @@ from runtime.process.main import main
 
 
 async def serve(settings: MlSettings, worker: bool) -> None:
-    """Serve until a signal."""
+    """Serve until a stop signal."""
     async with running(settings, worker=worker) as server:
         await server.stopping.wait()
 

@@ -9,13 +9,13 @@ from runtime.settings import Address, OptionalAddress, ServerSettings
 
 
 class MlSettings(ServerSettings):
-    """Where the scorer listens and what it serves."""
+    """Addresses, limits and model folder of the scorer."""
 
     prefix: ClassVar[str] = "VOUCH_ML_"
 
     listen: Address = "127.0.0.1:50051"
     metrics_listen: OptionalAddress = "127.0.0.1:9051"
     strict_extras: bool = False
-    """Refuse orders with an extra that the model does not read."""
+    """Reject orders with an extra that the model does not read."""
     max_batches: Annotated[int, Field(ge=1, le=1000)] = 4
     models_dir: Path = Field(default=Path("models"), alias="VOUCH_MODELS_DIR")

@@ -1,4 +1,4 @@
-"""`python -m ml_server.train_and_save` is the documented name of `vouch train`."""
+"""`python -m ml_server.train_and_save`, the documented alias of `vouch train`."""
 
 from ml_server.commands.train import main
 

@@ -178,7 +178,7 @@ def small_models(table: pa.Table, shared: Path) -> Path:
         for form in (TABLES, TREES):
             if not (folder / form / CURRENT).exists():
                 trained = train(table.slice(0, 800), Parameters(form=form, rounds=5, folds=2, bags=1))
-                bundle = trained.bundle.named("first", training_date="2026-01-01T00:00:00Z")
+                bundle = trained.bundle.with_version("first", training_date="2026-01-01T00:00:00Z")
                 save(folder / form, bundle, trained.notebook_files)
     return folder
 

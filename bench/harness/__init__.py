@@ -1,1 +1,1 @@
-"""What benches share: load, servers, options."""
+"""Shared by benchmarks: load, servers, options."""

@@ -16,25 +16,25 @@ JSON = ("-H", "content-type: application/json")
 
 
 class LoadError(RuntimeError):
-    """A load generator is missing or what it measured was not answered well."""
+    """A load generator is missing, or the server did not answer its requests."""
 
 
 def missing() -> list[str]:
-    """A sentence for each load generator that is not there."""
+    """Return a sentence for each missing load generator."""
     return [
         f"{name} is missing: apt-get install {package}" for name, package in PACKAGES.items() if not shutil.which(name)
     ]
 
 
 def frame(message: bytes) -> bytes:
-    """A gRPC message as it goes over the wire: a flag, the length, the bytes."""
+    """Return a gRPC message in its wire format: a flag, the length, the bytes."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
 def h2load(
     url: str, body: Path, headers: tuple[str, ...], core: int | None, requests: int, clients: int, streams: int
 ) -> float:
-    """Requests a second."""
+    """Return requests a second."""
     output = _run(
         core, "h2load", "-n", str(requests), "-c", str(clients), "-m", str(streams), "-d", str(body), *headers, url
     )
@@ -46,7 +46,7 @@ def h2load(
 
 
 def h2load_p50(url: str, body: Path, headers: tuple[str, ...], core: int | None, requests: int) -> float:
-    """Median latency of one request after another, in microseconds."""
+    """Return the median latency of sequential requests, in microseconds."""
     with tempfile.NamedTemporaryFile() as log:
         _run(
             core, "h2load", "-n", str(requests), "-c1", "-m1", f"--log-file={log.name}", "-d", str(body), *headers, url
@@ -58,17 +58,19 @@ def wrk(
     url: str, body: Path, core: int | None, seconds: float, connections: int, *, anew: Sequence[str] = (),
     answers: int | None = None,
 ) -> float:  # fmt: skip
-    """Requests a second over HTTP/1.1. Of each order the fields in `anew` are its own: its id, so that none is a repetition.
+    """Return requests a second over HTTP/1.1. Every request gets new values of the fields in `anew`, such as its id.
 
-    It ends after `seconds`, or with so many `answers`.
+    It ends after `seconds`, or after this number of `answers`.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("wrk.method='POST'\nwrk.headers['Content-Type']='application/json'\n")
         if anew:
-            order = json.loads(body.read_text()) | {name: _OWN.get(name, f"{uuid.uuid4().hex}-@N") for name in anew}
-            script.write(f"local order='{_quoted(json.dumps(order))}'\nlocal number=0\n{_ANEW}")
+            order = json.loads(body.read_text()) | {
+                name: _NEW_VALUES.get(name, f"{uuid.uuid4().hex}-@N") for name in anew
+            }
+            script.write(f"local order='{_quote(json.dumps(order))}'\nlocal number=0\n{_NEW_ORDERS}")
         else:
-            script.write(f"wrk.body='{_quoted(body.read_text())}'\n")
+            script.write(f"wrk.body='{_quote(body.read_text())}'\n")
         if answers is not None:
             script.write(_UNTIL_ANSWERED % answers)
         script.flush()
@@ -79,8 +81,8 @@ def wrk(
     return float(rate[1])
 
 
-_OWN = {"ip_address": "10.@A.@B.@C"}
-_ANEW = """
+_NEW_VALUES = {"ip_address": "10.@A.@B.@C"}
+_NEW_ORDERS = """
 function request()
   number = number + 1
   local own = {N = number, A = math.floor(number / 65536) % 256, B = math.floor(number / 256) % 256, C = number % 256}
@@ -97,10 +99,10 @@ function response()
   if answered == %d then ffi.C.kill(ffi.C.getpid(), 2) end
 end
 """
-"""What wrk does at SIGINT: it ends, and tells what it has measured."""
+"""Ends wrk early: at SIGINT it stops and prints its results."""
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 

@@ -1,4 +1,4 @@
-"""Options that every bench has: a short form for tests, and the model that is measured."""
+"""Options of every benchmark: a short form for tests, and the model to measure."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
 
 
 def models_of(options: argparse.Namespace, folder: Path) -> Path:
-    """Return the folder of the models to measure; without `--models-dir` the default model is trained in `folder`."""
+    """Return the folder of the models to measure; without `--models-dir` train the default model in `folder`."""
     if options.models_dir is not None:
         given: Path = options.models_dir.resolve()
         return given

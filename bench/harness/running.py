@@ -1,4 +1,4 @@
-"""The servers that the bench measures, the orders that they are asked, and the figures that come of it."""
+"""Servers, orders and results of `bench.serving`."""
 
 import contextlib
 import json
@@ -37,14 +37,14 @@ NEWER = (*_SIX, "promo_code_used")
 
 
 class Bench:
-    """Everything that runs while it is measured, and what was measured."""
+    """Running servers and their measurements."""
 
     def __init__(self, folder: Path, models: Path, *, short: bool = False) -> None:
-        """In its short form a figure is of some requests, and servers are neither pinned nor warm."""
+        """Create the orders. In the short form results come from few requests, and servers are not pinned or warm."""
         self.folder, self.models, self.short = folder, models, short
         self.requests, self.batch, self.orders_made = (16, 8, 300) if short else (REQUESTS, BATCH, 8000)
-        self.seconds = 60 if short else 2  # of one figure of REST
-        self.answers_of_rest = 20 if short else None  # that end it earlier
+        self.seconds = 60 if short else 2  # for one result of REST
+        self.answers_of_rest = 20 if short else None  # end it earlier
         self.ports: dict[str, int] = {}
         self.figures: dict[str, list[float]] = {}
         self._stack = contextlib.ExitStack()
@@ -65,7 +65,7 @@ class Bench:
         return (table.filter(whole) if sum(whole) >= self.batch else table).slice(0, self.batch)
 
     def _bodies(self, order: Transaction) -> dict[str, Path]:
-        assert len(order.ListFields()) == 38, "the order to ask for sets the 38 documented fields"
+        assert len(order.ListFields()) == 38, "the order must set the 38 documented fields"
         rest = {name: value for name, value in to_rest(order).items() if value is not None}
         contents = {
             "predict": load.frame(pb.PredictRequest(transaction=order).SerializeToString()),
@@ -84,10 +84,10 @@ class Bench:
     def start(
         self, name: str, *command: str, core: int | None = SERVER, settings: Mapping[str, str] | None = None
     ) -> None:
-        """Start a server on a free port; `{port}` in its command and settings stands for it."""
+        """Start a server on a free port, which replaces `{port}` in its command and settings."""
         port = self.ports[name] = free_port()
-        # Not what this process tells gRPC: the baselines are as the documentation writes them. In a test all are alike:
-        # what is forked has gRPC as the process had it that it was forked from.
+        # Remove this process's gRPC settings: the baselines are those of the documentation. In tests all are equal,
+        # since forked processes inherit the gRPC configuration.
         foreign = ("VOUCH_",) if self.short else ("VOUCH_", "GRPC_")
         clean = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         own = {key: value.format(port=port, **self.ports) for key, value in (settings or {}).items()}
@@ -104,28 +104,28 @@ class Bench:
         """Stop all servers."""
         self._stack.close()
 
-    def keep(self, name: str, value: float) -> float:
-        """Keep a figure of one round."""
+    def record(self, name: str, value: float) -> float:
+        """Record and return a result of one round."""
         self.figures.setdefault(name, []).append(value)
         return value
 
     def rate(self, server: str, body: str, path: str = PREDICT, requests: int = 0, core: int | None = CLIENT) -> float:
-        """Requests a second of gRPC."""
+        """Return requests a second of gRPC."""
         url = f"http://127.0.0.1:{self.ports[server]}{path}"
         return load.h2load(url, self.body[body], load.GRPC, core, requests or self.requests, clients=2, streams=8)
 
     def few(self, server: str, path: str, body: str, headers: tuple[str, ...]) -> float:
-        """Requests a second with eight under way on one connection."""
+        """Return requests a second with eight in flight on one connection."""
         url = f"http://127.0.0.1:{self.ports[server]}{path}"
         return load.h2load(url, self.body[body], headers, CLIENT, self.requests // 2, clients=1, streams=8)
 
     def p50(self, server: str) -> float:
-        """Median microseconds of Predict at concurrency 1."""
+        """Return the median microseconds of Predict at concurrency 1."""
         url = f"http://127.0.0.1:{self.ports[server]}{PREDICT}"
         return load.h2load_p50(url, self.body["predict"], load.GRPC, CLIENT, self.requests // 2)
 
     def answers(self, name: str) -> bool:
-        """Whether a scorer answers."""
+        """Return whether a scorer answers."""
         with grpc.insecure_channel(f"127.0.0.1:{self.ports[name]}") as channel:
             try:
                 ScoringServiceStub(channel).Predict(pb.PredictRequest(transaction=self.orders[0]), timeout=2)
@@ -136,7 +136,7 @@ class Bench:
 
 @contextlib.contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """This thread, and what it starts, on one core, unless it is None."""
+    """Pin this thread, and the processes that it starts, to one core, unless it is None."""
     before = os.sched_getaffinity(0)
     if core is not None:
         os.sched_setaffinity(0, {core})
@@ -152,7 +152,7 @@ def _end(process: Process) -> None:
 
 
 def start_all(bench: Bench) -> None:
-    """Start every server that rounds need."""
+    """Start all servers."""
     python = sys.executable
     scorer = {"VOUCH_ML_LISTEN": "127.0.0.1:{port}", "VOUCH_ML_METRICS_LISTEN": ""}
     tuned = {"GRPC_EXPERIMENTS": EXPERIMENTS}
@@ -177,7 +177,8 @@ def start_all(bench: Bench) -> None:
     for name, core in (("one", SERVER), ("one_free", None)):
         _start_one(bench, name, core)
     _start_apart(bench)
-    # The edge stands on a machine of its own, so with the load; and beside the scorer, to see what it costs.
+    # In production the edge has its own machine, so it runs on the load's core; and on the scorer's, to measure its
+    # cost.
     for name, core in (("edge", CLIENT), ("edge_beside", SERVER)):
         bench.start(name, python, "envoy/run.py", "--edge={port}", "--scorer={scorer}", core=core)
     for name in (*baselines, "scorer", "workers1", "workers2", "edge", "edge_beside"):
@@ -189,7 +190,7 @@ def start_all(bench: Bench) -> None:
 
 
 def _start_one(bench: Bench, name: str, core: int | None) -> None:
-    """Everything in one process; its agent's REST is on the port of `name`_agent."""
+    """Start everything in one process; its agent's REST is on the port of `name`_agent."""
     bench.ports[f"{name}_agent"] = free_port()
     bench.start(
         name, sys.executable, "vouch.py", "serve", core=core,
@@ -207,7 +208,7 @@ def _start_one(bench: Bench, name: str, core: int | None) -> None:
 
 
 def _start_apart(bench: Bench) -> None:
-    """An agent and its REST as processes of their own, on whichever core; the scorer is `workers1`."""
+    """Start an agent and its REST as separate processes on any core; the scorer is `workers1`."""
     bench.start(
         "agent", sys.executable, "-m", "agent_server", core=None,
         settings={
@@ -225,7 +226,7 @@ def _start_apart(bench: Bench) -> None:
 
 
 def _decides(port: int) -> bool:
-    """Whether an agent's REST answers and reaches scorer and ledger."""
+    """Return whether an agent's REST answers and reaches scorer and ledger."""
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/health", timeout=2.0)
     except httpx.HTTPError:

@@ -1,4 +1,4 @@
-"""Baselines and variants that `bench.serving` measures, each a server of its own: python -m bench.harness.servers NAME PORT."""
+"""Baselines and variants for `bench.serving`, each a server: python -m bench.harness.servers NAME PORT."""
 
 import asyncio
 import importlib
@@ -8,15 +8,18 @@ from typing import Any
 import grpc
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
-from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceServicer, add_ScoringServiceServicer_to_server
+from generated.vouch.v1.scoring_service_pb2_grpc import (
+    ScoringServiceServicer,
+    add_ScoringServiceServicer_to_server,
+)
 from runtime.rpc.grpc_tuning import lower_grpc_thread_priority
 
 
 class Empty(ScoringServiceServicer):
-    """Does nothing with what it got."""
+    """Ignores its requests."""
 
     async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
-        """An empty answer."""
+        """Return an empty response."""
         return pb.PredictResponse()
 
 
@@ -31,26 +34,26 @@ async def _empty(port: int, nice: int = 0) -> None:
 
 
 def empty(port: int) -> None:
-    """An empty grpc.aio handler as the gRPC documentation writes one."""
+    """Serve an empty grpc.aio handler as in the gRPC documentation."""
     asyncio.run(_empty(port))
 
 
 def empty_uvloop(port: int) -> None:
-    """The same on uvloop, which the scorer uses."""
+    """Serve the same on uvloop, which the scorer uses."""
     import uvloop
 
     uvloop.run(_empty(port))
 
 
 def empty_tuned(port: int) -> None:
-    """The same with all that the scorer tells gRPC: its experiments come by the environment."""
+    """Serve the same with the scorer's gRPC settings; experiments are set in the environment."""
     import uvloop
 
     uvloop.run(_empty(port, nice=4))
 
 
 def echo(port: int) -> None:
-    """FastAPI with the same body, pydantic in and out, and nothing between."""
+    """Serve FastAPI with the same body: pydantic in and out, no other work."""
     import uvicorn
     from fastapi import FastAPI
 
@@ -66,7 +69,7 @@ def echo(port: int) -> None:
 
 
 def unmeasured(port: int) -> None:
-    """The scorer without metrics."""
+    """Serve the scorer without metrics."""
     from runtime.telemetry.metrics import MethodMetrics
 
     class Uncounted(MethodMetrics):

@@ -1,1 +1,1 @@
-"""What memory costs, and what it gives."""
+"""Cost and benefit of history."""

@@ -1,7 +1,8 @@
-"""`python -m bench.memory.costs`: what memory costs a review, how long a look at it takes, and how fast a table gets its past.
+"""`python -m bench.memory.costs`: cost of history in a review, time of a lookup, and speed of `vouch history compute`.
 
-Reviews run over two agents on one scorer, one that remembers and fills in raw orders, the other not, by turns. A look is an
-order remembered and its past read, in a ledger of many orders whose users, devices and addresses are Zipf-distributed.
+Reviews run alternately over two agents on one scorer, one that completes raw orders from history, the other not. A
+lookup inserts an order and reads its history, in a ledger of many orders with Zipf-distributed users, devices and
+addresses.
 """
 
 import asyncio
@@ -41,20 +42,20 @@ from testing.servers.processes import run
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
 
-SMALL, LARGE, LOOKS = 50_000, 5_000_000, 3000
+SMALL, LARGE, LOOKUPS = 50_000, 5_000_000, 3000
 ROUNDS, SECONDS, CALLERS = 5, 3.0, 16
 BEGUN = 1_600_000_000
 _CHUNK = 100_000
 
 
 class Shoppers:
-    """Raw orders of users, devices and addresses that come back: few of them often (`hot`), or each some five times."""
+    """Raw orders of returning users, devices and addresses: few of them often (`hot`), or each about five times."""
 
     def __init__(self, seed: int, *, hot: bool = True) -> None:
         self._chance, self._hot = np.random.default_rng(seed), hot
 
     def columns(self, count: int, days: float) -> dict[str, np.ndarray]:
-        """So many orders over so many days, in the order of time."""
+        """Return `count` orders over this number of days, in order of time."""
         chance, size = self._chance, count
         if not self._hot:
             users = chance.integers(0, max(count // 5, 1), size)
@@ -72,13 +73,13 @@ class Shoppers:
 
 
 def address_of(number: int) -> str:
-    """A full internet address for a number below 2^23; none ends in 0, which would be a masked one."""
+    """Return a full IP address for a number below 2^23; none ends in 0, which would be a masked one."""
     number = 2 * int(number) + 1
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
-def remembered(url: str, count: int, *, hot: bool = True) -> None:
-    """Fill a ledger's memory with so many orders."""
+def fill_history(url: str, count: int, *, hot: bool = True) -> None:
+    """Insert `count` orders into a ledger's history."""
     engine, shoppers = open_engine(url), Shoppers(1, hot=hot)
     columns = shoppers.columns(count, 60)
     with writing(engine) as connection:
@@ -105,8 +106,8 @@ def remembered(url: str, count: int, *, hot: bool = True) -> None:
     engine.dispose()
 
 
-def looks(url: str, count: int) -> list[float]:
-    """Milliseconds that remembering an order and reading its whole past take, without the commit."""
+def lookup_times(url: str, count: int) -> list[float]:
+    """Return the milliseconds of inserting an order and reading its whole history, without the commit."""
     engine = open_engine(url)
     columns = Shoppers(2).columns(count, 1)
     took = []
@@ -121,19 +122,19 @@ def looks(url: str, count: int) -> list[float]:
             )
             order.card_id, order.order_amount = f"card-{columns['user'][number]}-1", float(columns["amount"][number])
             with committing(connection, on_disk=False):
-                group, look = LedgerTransaction(connection, Unsigned()), RecordAttempt(order)
+                tx, attempt = LedgerTransaction(connection, Unsigned()), RecordAttempt(order)
                 begun = time.perf_counter()
-                recalled = look(group)
+                features = attempt(tx)
                 took.append((time.perf_counter() - begun) * 1000)
-                group.close()
-            assert isinstance(recalled, HistoryFeatures) and len(recalled.values) == len(NAMES)
+                tx.close()
+            assert isinstance(features, HistoryFeatures) and len(features.values) == len(NAMES)
     engine.dispose()
     return took
 
 
 @asynccontextmanager
 async def raw_reviews(address: str, orders: int, *, hot: bool) -> AsyncIterator[Call]:
-    """Reviews of raw orders of shoppers."""
+    """Yield a call that reviews raw orders of shoppers."""
     columns = {name: column.tolist() for name, column in Shoppers(3, hot=hot).columns(orders, 20).items()}
     numbers = itertools.count()
     async with contextlib.AsyncExitStack() as stack:
@@ -163,7 +164,7 @@ async def raw_reviews(address: str, orders: int, *, hot: bool) -> AsyncIterator[
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured: orders remembered and asked, rounds, callers and seconds of a rate, seconds before the first."""
+    """Size of the benchmark: orders in history and reviewed, rounds, callers, seconds of a rate and of warm-up."""
 
     orders: int = SMALL
     rounds: int = ROUNDS
@@ -176,14 +177,15 @@ SHORT = Scale(orders=100, rounds=1, callers=2, seconds=0.01, warm_up=0.01)
 
 
 async def memory_costs(folder: Path, models: Path, scale: Scale, *, hot: bool) -> list[float]:
-    """The share of Review's throughput that memory takes, by rounds."""
+    """Return the share of Review's throughput that history takes, by rounds."""
     behind, fronts = scorer(folder, models), []
     for word in ("false", "true"):
         (folder / word).mkdir(parents=True)
         url = f"sqlite:///{folder / word / 'chaos.db'}"
-        remembered(url, scale.orders, hot=hot)
+        fill_history(url, scale.orders, hot=hot)
         front = agent(folder / word, behind.address, ledger_url=url)
-        # Filled in, orders are decided otherwise than raw, and a case costs more than an approval: not memory's cost.
+        # Completed orders get other decisions than raw ones, and a case costs more than an approval: approve
+        # everything.
         front.settings = {**front.settings, **ALL_APPROVED, "VOUCH_AGENT_MEMORY": word}
         fronts.append(front)
     with running(behind, *fronts):
@@ -199,12 +201,12 @@ async def memory_costs(folder: Path, models: Path, scale: Scale, *, hot: bool) -
                 [await capacity(call, scale.callers, scale.seconds) for call in (without, with_memory)]
                 for _ in range(scale.rounds)
             ]
-    print("reviews a second, without and with memory:", [[round(rate) for rate in pair] for pair in rates])
-    return [1 - remembering / plain for plain, remembering in rates]
+    print("reviews a second, without and with history:", [[round(rate) for rate in pair] for pair in rates])
+    return [1 - with_history / plain for plain, with_history in rates]
 
 
-def computed(folder: Path, rows: int) -> tuple[float, float]:
-    """Rows a second of `vouch history compute` on one core, and its largest memory in MB."""
+def measure_compute(folder: Path, rows: int) -> tuple[float, float]:
+    """Return the rows a second of `vouch history compute` on one core, and its peak memory in MB."""
     columns = Shoppers(4).columns(rows, 90)
     table = pa.table(
         {
@@ -237,27 +239,27 @@ sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and keep the figures; return the exit code."""
-    own = parser("bench.memory.costs", "What memory costs.")
+    """Run the benchmark and write the results; return the exit code."""
+    own = parser("bench.memory.costs", "Cost of history.")
     own.add_argument("--rows", type=int, default=10_000_000)
     own.add_argument("--remembered", type=int, default=LARGE)
     options = own.parse_args(arguments)
-    scale, looked = (SHORT, 20) if options.short else (Scale(), LOOKS)
+    scale, lookups = (SHORT, 20) if options.short else (Scale(), LOOKUPS)
     large, rows = (200, 500) if options.short else (options.remembered, options.rows)
     with tempfile.TemporaryDirectory(prefix="vouch-history-") as name:
         folder = Path(name)
         models = models_of(options, folder)
         costs = asyncio.run(memory_costs(folder / "usual", models, scale, hot=False))
-        # The same once more: with --short, hot shoppers are only looked at.
+        # With --short, hot shoppers are only looked up.
         hot_costs = costs if options.short else asyncio.run(memory_costs(folder / "hot", models, scale, hot=True))
         p99 = {}
         for word, count in (("small", scale.orders), ("large", large)):
             url = f"sqlite:///{folder / f'{word}.db'}"
-            remembered(url, count)
-            took = looks(url, looked)
+            fill_history(url, count)
+            took = lookup_times(url, lookups)
             p99[word] = float(np.quantile(took, 0.99))
             print(word, "median", round(float(np.median(took)), 3), "ms, p99", round(p99[word], 3), "ms", flush=True)
-        rate, megabytes = computed(folder, rows)
+        rate, megabytes = measure_compute(folder, rows)
     figures = {
         "review_memory_cost": entry(costs, "ratio"),
         "review_memory_cost_hot": entry(hot_costs, "ratio"),

@@ -1,9 +1,9 @@
-"""`python -m bench.memory.stream`: a stream of raw orders through a real agent. Is what it fills in right, and does it help?
+"""`python -m bench.memory.stream`: a stream of raw orders through a real agent. Is its history correct, and useful?
 
-A model is trained on the first three quarters of a stream with the counts over the past that its file has. Then all orders
-go to an agent without these counts, many at once, and are approved, denied or sent to people as they come. What it filled in
-is compared with `vouch history compute` on the ledger's export, to the bit. Its scores of the last quarter are compared with
-the model's for the file as it is, and for the file without the counts.
+A model is trained on the first three quarters of a stream with the history fields of its file. Then all orders are sent
+to an agent without these fields, concurrently, and are approved, denied or sent to review. The completed fields are
+compared bitwise with `vouch history compute` on the ledger's export. The scores of the last quarter are compared with
+the model's scores for the complete file, and for the file without history fields.
 """
 
 import argparse
@@ -42,19 +42,19 @@ ALL_APPROVED: Final = {
     "VOUCH_AGENT_APPROVE_THRESHOLD": "1e-12", "VOUCH_AGENT_DENY_THRESHOLD": "0", "VOUCH_AGENT_MINIMUM_EVIDENCE": "0",
 }  # fmt: skip
 """Settings of an agent that approves everything."""
-DecisionContext = dict[str, tuple[float, dict[str, Value]]]
-"""By order: its score and what was filled in."""
+Answers = dict[str, tuple[float, dict[str, Value]]]
+"""Score and completed fields of each order."""
 
 
 def vouch(*arguments: str) -> None:
-    """Run a command that has to succeed."""
+    """Run a command that must succeed."""
     done = run("vouch.py", *arguments, seconds=1800)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def asked(address: str, orders: Iterable[Transaction], count: int) -> DecisionContext:
-    """Every order reviewed, begun in their order, CALLERS at once."""
-    found: DecisionContext = {}
+async def review_all(address: str, orders: Iterable[Transaction], count: int) -> Answers:
+    """Review every order, started in order, CALLERS at once."""
+    found: Answers = {}
     begun, free = 0, asyncio.Semaphore(CALLERS)
     async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as tasks:
         stub = AgentServiceStub(channel)
@@ -73,8 +73,8 @@ async def asked(address: str, orders: Iterable[Transaction], count: int) -> Deci
     return found
 
 
-def through_agent(folder: Path, models: Path, raw: pa.Table) -> DecisionContext:
-    """Raw orders through scorer and agent, with a memory that begins with the first of them; its export is `export.parquet`."""
+def through_agent(folder: Path, models: Path, raw: pa.Table) -> Answers:
+    """Send raw orders through scorer and agent, with history from the first of them; export it to `export.parquet`."""
     behind = scorer(folder, models)
     url = f"sqlite:///{folder / 'ledger.db'}"
     begun = int(pc.min(raw.column("timestamp")).cast(pa.int64()).as_py())
@@ -86,29 +86,29 @@ def through_agent(folder: Path, models: Path, raw: pa.Table) -> DecisionContext:
     with running(behind, front):
         wait_for(behind.serving, what="the scorer serving")
         wait_for(front.listening, what="the agent listening")
-        found = asyncio.run(asked(front.address, messages(raw), raw.num_rows))
+        found = asyncio.run(review_all(front.address, messages(raw), raw.num_rows))
     vouch("history", "export", "--ledger", url, "--output", str(folder / "export.parquet"))
     return found
 
 
-def differing(computed: pa.Table, found: DecisionContext) -> tuple[int, int]:
-    """How many filled values there are, in the table and in the answers together, and how many of them are not the same."""
+def count_differences(computed: pa.Table, found: Answers) -> tuple[int, int]:
+    """Return the number of completed values in table and answers together, and the number of values that differ."""
     columns = {name: computed.column(name).to_pylist() for name in NAMES}
     values = wrong = 0
     for place, order in enumerate(computed.column("transaction_id").to_pylist()):
-        said = found[order][1]
+        completed = found[order][1]
         for name, column in columns.items():
-            if column[place] is not None or name in said:
+            if column[place] is not None or name in completed:
                 values += 1
-                if column[place] != said.get(name):
+                if column[place] != completed.get(name):
                     wrong += 1
                     if wrong <= 20:
-                        print(f"{order} {name}: table {column[place]}, agent {said.get(name)}", flush=True)
+                        print(f"{order} {name}: table {column[place]}, agent {completed.get(name)}", flush=True)
     return values, wrong
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and keep the figures; exit code 1 where a filled value differs."""
+    """Run the benchmark and write the results; return 1 if a completed value differs."""
     parser = argparse.ArgumentParser(prog="python -m bench.memory.stream")
     parser.add_argument("--short", action="store_true", help="run everything once with few orders and write no results")
     parser.add_argument("--orders", type=int, default=ORDERS)
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = through_agent(folder, models, raw)
         vouch("history", "compute", str(folder / "export.parquet"), "--output", str(folder / "computed.parquet"))
         computed = pq.read_table(folder / "computed.parquet")
-        values, wrong = differing(computed, found)
+        values, wrong = count_differences(computed, found)
         denied = float(pc.mean(computed.column("denied")).as_py())
         ids = whole.slice(first).column("transaction_id").to_pylist()
         scores["asked"] = np.array([found[one][0] for one in ids])

@@ -1,1 +1,1 @@
-"""`make bench-real`: the model beside its peers on real orders."""
+"""`make bench-real`: the model compared with its peers on real orders."""

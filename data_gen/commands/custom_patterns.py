@@ -1,4 +1,4 @@
-"""Your own patterns: a Python file whose `PATTERNS` add to the declared ones, or replace those of the same name."""
+"""Custom patterns: a Python file whose `PATTERNS` extend the declared ones, or replace those of the same name."""
 
 import importlib.util
 from pathlib import Path
@@ -8,14 +8,14 @@ from data_gen.patterns import PATTERNS
 
 
 def load_patterns(path: Path | None) -> tuple[Pattern, ...]:
-    """The declared patterns with those of a file; raise PatternError saying what is wrong with the file."""
+    """Return the declared patterns combined with those of a file; raise PatternError for an invalid file."""
     if path is None:
         return PATTERNS
     if not path.is_file():
         raise PatternError(f"{path}: there is no such file")
     spec = importlib.util.spec_from_file_location("vouch_custom_patterns", path)
     if spec is None or spec.loader is None:
-        raise PatternError(f"{path}: this is no Python file")
+        raise PatternError(f"{path}: this is not a Python file")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

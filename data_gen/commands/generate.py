@@ -1,4 +1,4 @@
-"""`vouch generate`: write a labelled dataset, check it, say what it is."""
+"""`vouch generate`: write a labelled dataset, check it, and print its statistics."""
 
 import argparse
 import contextlib
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,9 +23,9 @@ from data_gen.output.plan import DAYS, END, PlanError, make_plan
 from data_gen.output.workers import write_dataset
 from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.quality.audit import audit
-from data_gen.quality.findings import all_checks, tell
+from data_gen.quality.findings import all_checks, print_findings
 from data_gen.quality.report import write_report
-from data_gen.stream.behaviour import lives
+from data_gen.stream.behaviour import behaviour_parameters
 from data_gen.stream.generator import StreamGenerator
 from runtime.process.commands import command
 
@@ -34,7 +35,7 @@ def _date(text: str) -> dt.datetime:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of `vouch generate`."""
+    """Return the option parser of `vouch generate`."""
     result = argparse.ArgumentParser(prog="vouch generate", description="Write a labelled synthetic dataset.")
     result.add_argument("--size", type=int, default=50_000, help="rows (default: 50000)")
     result.add_argument("--output", type=Path, help="CSV or Parquet by the ending (default: abuse_dataset_<size>.csv)")
@@ -55,16 +56,16 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--stream",
         action="store_true",
-        help="customers, devices, cards and attackers come back; counts over the past are counted",
+        help="simulate returning customers, devices, cards and attackers; history counts are computed",
     )
-    result.add_argument("--report", type=Path, help="write a page about the data, HTML")
+    result.add_argument("--report", type=Path, help="write an HTML report about the data")
     result.add_argument("--no-validate", action="store_true", help="skip the checks at the end")
     return result
 
 
 @contextlib.contextmanager
-def progress_of(total: int) -> Iterator[Callable[[int], None]]:
-    """A function to tell finished rows: a bar on a terminal, a plain line for each tenth otherwise. On standard error."""
+def progress_reporter(total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that reports finished rows on stderr: as a bar on a terminal, else a line for each tenth."""
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -72,21 +73,21 @@ def progress_of(total: int) -> Iterator[Callable[[int], None]]:
             task = bar.add_task("rows", total=total)
             yield lambda rows: bar.advance(task, rows)
         return
-    done = told = 0
+    done = printed = 0
 
-    def tell_tenths(rows: int) -> None:
-        nonlocal done, told
+    def print_tenths(rows: int) -> None:
+        nonlocal done, printed
         done += rows
-        if done * 10 // total > told:
-            told = done * 10 // total
+        if done * 10 // total > printed:
+            printed = done * 10 // total
             print(f"generated {done:,} of {total:,} rows", file=sys.stderr)
 
-    yield tell_tenths
+    yield print_tenths
 
 
 @command("vouch generate", PlanError, PatternError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 1 a check failed, 2 it could not run, 130 stopped."""
+    """Run the command; return its exit code: 0 success, 1 a check failed, 2 error, 130 interrupted."""
     options = parser().parse_args(arguments)
     output: Path = options.output or Path(f"abuse_dataset_{options.size}.csv")
     interrupted = False
@@ -96,13 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted = True
         raise KeyboardInterrupt
 
-    for stop in (signal.SIGTERM, signal.SIGINT):  # a stopped run takes its half file away
+    for stop in (signal.SIGTERM, signal.SIGINT):  # an interrupted run removes its partial file
         if signal.getsignal(stop) is not signal.SIG_IGN:
             signal.signal(stop, interrupt)
     try:
         return _run(options, output)
     except (KeyboardInterrupt, Exception):
-        # Raised inside a lock, an interrupt comes out as the lock's own error.
+        # An interrupt raised inside a lock can surface as the lock's own error.
         if not interrupted:
             raise
         print(f"vouch generate: stopped, {output} was not written", file=sys.stderr)
@@ -124,19 +125,21 @@ def _run(options: argparse.Namespace, output: Path) -> int:
         plan = stream.plan
     else:
         generator = RowGenerator(plan, options.seed, patterns)
-    with progress_of(plan.rows) as progress:
+    with progress_reporter(plan.rows) as progress:
         summary, sample = write_dataset(generator, plan, output, options.workers, progress)
     audited = None if options.no_validate and not options.report else audit(sample)
-    told = {
+    recorded: dict[str, Any] = {
         "size": options.size,
         "ratios": ratios,
         "days": options.days,
         "end_date": f"{options.end_date:%Y-%m-%d}",
         "patterns": options.patterns.name if options.patterns else None,
-    } | ({"stream": lives()} if options.stream else {})
-    write_manifest(output, generator.network, plan, options.seed, told, audited)
+    }
+    if options.stream:
+        recorded["stream"] = behaviour_parameters()
+    write_manifest(output, generator.network, plan, options.seed, recorded, audited)
     checks = all_checks(summary, audited, ratios)
     if options.report:
         write_report(options.report, output.name, options.seed, summary, sample, audited, checks)
     print(f"{output}: {plan.rows:,} rows, {len(generator.schema)} columns, seed {options.seed}")
-    return 0 if options.no_validate else tell("vouch generate", summary, checks, audited)
+    return 0 if options.no_validate else print_findings("vouch generate", summary, checks, audited)

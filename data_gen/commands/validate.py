@@ -1,4 +1,4 @@
-"""`vouch validate FILE`: the generator's checks on any file, also on one that others chunk_done."""
+"""`vouch validate FILE`: the generator's checks on any file, also one from another source."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from contract.tables import TableError, read_batches
 from data_gen.quality.audit import audit
 from data_gen.quality.checks import Check
-from data_gen.quality.findings import all_checks, tell
+from data_gen.quality.findings import all_checks, print_findings
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 from runtime.process.commands import command
 
-_EVERY = 5  # rows of foreign files are not counted first; a fifth of a million is sample enough
+_EVERY = 5  # the rows of other files are not counted first; a fifth of at least a million is a sufficient sample
 
 
 @command("vouch validate", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 all checks hold, 1 one failed, 2 the file cannot be read."""
+    """Run the command; return its exit code: 0 all checks passed, 1 a check failed, 2 the file cannot be read."""
     parser = argparse.ArgumentParser(prog="vouch validate", description="Check a file of orders, CSV or Parquet.")
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
@@ -37,22 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise TableError(f"{options.file}: the file has no rows")
     audited = audit(sample)
     print(f"{options.file}: {summary.rows:,} rows, {len(summary.columns)} known columns")
-    return tell("vouch validate", summary, [ids.check(), *all_checks(summary, audited, None)], audited)
+    return print_findings("vouch validate", summary, [ids.check(), *all_checks(summary, audited, None)], audited)
 
 
 class Ids:
-    """Whether any transaction id stands in a file twice, by 64-bit hashes: eight bytes a row."""
+    """Check for duplicate transaction ids, by 64-bit hashes: eight bytes a row."""
 
     def __init__(self) -> None:
         self._hashes: list[NDArray[np.uint64]] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Look at more rows."""
+        """Add the ids of a batch."""
         ids = batch.column("transaction_id").to_numpy(zero_copy_only=False)
         self._hashes.append(pd.util.hash_array(ids, categorize=False))
 
     def check(self) -> Check:
-        """The check, named."""
+        """Return the result of the check."""
         hashes = np.sort(np.concatenate(self._hashes))
         repeated = int((hashes[1:] == hashes[:-1]).sum())
         return Check("transaction ids are unique", not repeated, f"{repeated:,} rows repeat an id" if repeated else "")

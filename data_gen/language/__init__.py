@@ -1,4 +1,4 @@
-"""The words that patterns are declared in: distributions, domains, variables, weeks."""
+"""The language of pattern declarations: distributions, domains, variables, weeks."""
 
 from data_gen.language.distributions import (
     By,

@@ -1,7 +1,7 @@
-"""The vocabulary of declarations: what a node of a pattern is distributed like, and what that depends on.
+"""Distributions of pattern nodes, some of them conditional on other variables.
 
-A distribution turns a domain and the values of its parents into one probability for each code. Nothing here samples:
-`sampling` and `posterior` both read the same quantised probabilities, so neither can disagree with the other.
+A distribution maps a domain and the values of its parents to one probability for each code. Nothing here samples:
+`network.draw` and `network.posterior` read the same quantised probabilities, so they cannot disagree.
 """
 
 import math
@@ -24,12 +24,12 @@ class Distribution(ABC):
     """A distribution over the codes of a domain, given the values of its parents."""
 
     def parents(self) -> frozenset[str]:
-        """Names of the variables that it depends on."""
+        """Return the names of the variables that it depends on."""
         return frozenset()
 
     @abstractmethod
     def pmf(self, domain: Domain, given: Given) -> Probabilities:
-        """Probability of each code, shape (domain.size,); raise ValueError when it does not fit the domain."""
+        """Return the probability of each code, shape (domain.size,); raise ValueError if it does not fit the domain."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Choice(Distribution):
 
 
 def yes(probability: float) -> Choice:
-    """True with this probability, else False."""
+    """Return a distribution that is True with this probability, else False."""
     return Choice({True: probability, False: 1 - probability})
 
 
 def always(value: Any) -> Choice:
-    """One value, certainly."""
+    """Return a distribution with a single value."""
     return Choice({value: 1.0})
 
 
@@ -72,22 +72,22 @@ class Frequencies(Distribution):
 
 
 class Continuous(Distribution):
-    """A distribution on numbers, laid over bins by its cumulative distribution function."""
+    """A distribution of numbers, assigned to bins by its cumulative distribution function."""
 
     @abstractmethod
     def cdf(self, value: float) -> float:
-        """Probability of a number below `value`."""
+        """Return the probability of a number below `value`."""
 
     def pmf(self, domain: Domain, given: Given) -> Probabilities:
-        """Mass between neighbouring edges; what lies outside the bins goes to the first and the last."""
+        """Return the mass between neighbouring edges; mass outside the bins goes to the first and the last one."""
         if not isinstance(domain, Bins):
             raise ValueError(f"{type(self).__name__} needs a number, this column has named values")
-        return _binned(self, domain)
+        return _bin_masses(self, domain)
 
 
 @lru_cache(maxsize=4096)
-def _binned(distribution: Continuous, domain: Bins) -> Probabilities:
-    """Probability of each bin. Kept, since patterns that fade into one another ask for the same many times."""
+def _bin_masses(distribution: Continuous, domain: Bins) -> Probabilities:
+    """Return the probability of each bin. Cached, since mixed patterns request the same one many times."""
     inner = [distribution.cdf(edge) for edge in domain.edges[1:-1]]
     result = np.diff(np.array([0.0, *inner, 1.0]))
     if not np.all(np.isfinite(result)) or result.min() < 0:
@@ -98,7 +98,7 @@ def _binned(distribution: Continuous, domain: Bins) -> Probabilities:
 
 @dataclass(frozen=True)
 class LogNormal(Continuous):
-    """exp of a normal: half lies below `median`; `sigma` is the standard deviation of the logarithm."""
+    """Log-normal distribution with this median; `sigma` is the standard deviation of the logarithm."""
 
     median: float
     sigma: float
@@ -139,7 +139,7 @@ class Poisson(Continuous):
 
 @dataclass(frozen=True)
 class Uniform(Continuous):
-    """Every whole number from `low` to `high`, both included, alike."""
+    """Every whole number from `low` to `high`, both included, with equal probability."""
 
     low: int
     high: int
@@ -151,7 +151,7 @@ class Uniform(Continuous):
 
 @dataclass(frozen=True)
 class Mix(Distribution):
-    """With probability `share` the first, else the second."""
+    """`first` with probability `share`, else `second`."""
 
     share: float
     first: Distribution
@@ -170,7 +170,7 @@ class Mix(Distribution):
 
 @dataclass(frozen=True)
 class SameAs(Distribution):
-    """With probability `share` the value of another variable, else a draw from `otherwise`."""
+    """The value of another variable with probability `share`, else a draw from `otherwise`."""
 
     variable: str
     share: float
@@ -187,7 +187,7 @@ class SameAs(Distribution):
 
 @dataclass(frozen=True)
 class By(Distribution):
-    """One distribution for each value of another variable; `default` stands for the values not named."""
+    """One distribution for each value of another variable; `default` applies to the values not named."""
 
     variable: str
     cases: Mapping[Any, Distribution]
@@ -214,7 +214,7 @@ class Each(Distribution):
     make: Callable[[Any], Distribution]
 
     def parents(self) -> frozenset[str]:
-        """See Distribution; what `make` returns must depend on nothing more."""
+        """See Distribution; what `make` returns must not depend on other variables."""
         return frozenset({self.variable})
 
     def pmf(self, domain: Domain, given: Given) -> Probabilities:

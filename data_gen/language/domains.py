@@ -1,7 +1,7 @@
-"""What values a variable can take: named categories, or bins of whole numbers.
+"""Domains of variables: named categories, or bins of whole numbers.
 
-A pattern never speaks of single values of a wide range; it speaks of bins. Where a row falls inside a bin is drawn in
-the same way for every pattern, so it says nothing about the pattern, and the bins alone carry all the evidence.
+A pattern declares bins, never single values of a wide range. The position of a row inside a bin is drawn in the same
+way for every pattern, so it carries no information about the pattern: the bins alone contain all the evidence.
 """
 
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ class Categories:
         return len(self.values)
 
     def code(self, value: Any) -> int:
-        """Code of a value; raise ValueError naming it when there is none."""
+        """Return the code of a value; raise ValueError naming it if there is none."""
         if value not in self.values:
             raise ValueError(f"{value!r} is not one of {list(self.values)}")
         return self.values.index(value)
 
     def label(self, code: int) -> Any:
-        """Value of a code: what a declaration's condition is compared with."""
+        """Return the value of a code, with which conditions of declarations are compared."""
         return self.values[code]
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Whole numbers in bins: code i stands for edges[i] <= value < edges[i + 1]."""
+    """Bins of whole numbers: code i represents edges[i] <= value < edges[i + 1]."""
 
     edges: tuple[int, ...]
     lower: IntArray = field(init=False, repr=False, compare=False)
@@ -57,13 +57,13 @@ class Bins:
         return len(self.edges) - 1
 
     def code(self, value: int) -> int:
-        """Code of the bin that holds a value; raise ValueError when none does."""
+        """Return the code of the bin that contains a value; raise ValueError if there is none."""
         if not self.edges[0] <= value < self.edges[-1]:
             raise ValueError(f"{value!r} is outside {self.edges[0]}..{self.edges[-1] - 1}")
         return int(np.searchsorted(self.lower, value, side="right")) - 1
 
     def label(self, code: int) -> int:
-        """Lowest value of a bin."""
+        """Return the lowest value of a bin."""
         return self.edges[code]
 
 
@@ -71,12 +71,12 @@ Domain = Categories | Bins
 
 
 def counts(highest: int) -> Bins:
-    """Every whole number from 0 to `highest`, one bin each."""
+    """Return bins for every whole number from 0 to `highest`, one each."""
     return Bins(tuple(range(highest + 2)))
 
 
 def widening(start: int, stop: int, bins: int, step: int = 1) -> Bins:
-    """About `bins` bins from `start` to `stop` whose widths grow in proportion to the value, rounded to `step`."""
+    """Return about `bins` bins from `start` to `stop` whose widths are proportional to the value, rounded to `step`."""
     raw = np.geomspace(max(start, step), stop, bins)
     edges: Sequence[int] = sorted({start, *(round(edge / step) * step for edge in raw)})
     return Bins(tuple(edges))

@@ -1,4 +1,4 @@
-"""A pattern: one way in which orders come about, as data."""
+"""Pattern: one kind of order, declared as data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ TIERS = {"easy": 0.3, "medium": 0.5, "hard": 0.2}
 
 
 class PatternError(ValueError):
-    """A declaration that makes no sense; the message names pattern and node."""
+    """An invalid declaration; the message names pattern and node."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """One way in which orders come about.
+    """One kind of order: a distribution for each node.
 
-    `share` is its part of its type's rows; `tier` is how hard it is to tell (n/a where it is no abuse).
+    `share` is its fraction of its type's rows; `tier` is how hard it is to detect (n/a if it is not abuse).
     """
 
     name: str
@@ -44,7 +44,7 @@ class Pattern:
         week: Week | None = None,
         **nodes: Distribution,
     ) -> "Pattern":
-        """This pattern under another name, with some nodes declared anew: only the differences are written."""
+        """Return this pattern under another name with some nodes replaced; a declaration lists only differences."""
         return replace(
             self,
             name=name,
@@ -56,7 +56,7 @@ class Pattern:
         )
 
     def faded(self, towards: "Pattern", shown: float) -> "Pattern":
-        """This pattern with each sign shown only with probability `shown`, and otherwise as `towards` has it."""
+        """Return this pattern with each differing node drawn from it with probability `shown`, else from `towards`."""
         return replace(
             self,
             nodes={
@@ -67,7 +67,7 @@ class Pattern:
 
 
 def check_nodes(pattern: Pattern) -> None:
-    """Raise PatternError when a pattern leaves a node out, names one that does not exist, or is of no known type."""
+    """Raise PatternError if a pattern lacks a node, has an unknown node, or has an unknown type."""
     known = {*LATENT, *NODES}
     if unknown := sorted(set(pattern.nodes) - known):
         raise PatternError(f"pattern {pattern.name}, node {unknown[0]}: there is no such column")

@@ -1,4 +1,4 @@
-"""When orders arrive: each pattern's week, and the slices of time that chunks are made for.
+"""Arrival times of orders: the weekly profile of each pattern, and the time slices of chunks.
 
 All arithmetic is on whole numbers: seconds since 1970 and whole weights for each hour of the week.
 """
@@ -18,7 +18,7 @@ Seconds = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Week:
-    """How often orders come in each hour: the product of a weight by hour of the day and one by day from Monday."""
+    """Frequency of orders by hour: the product of weights by hour of the day and by day of the week, from Monday."""
 
     hours: Sequence[int]
     days: Sequence[int]
@@ -34,12 +34,12 @@ class Week:
 
 
 def hour_of_week(times: Seconds) -> NDArray[np.int64]:
-    """Hour of the week, 0 (Monday 00:00 UTC) to 167, of seconds since 1970."""
+    """Return the hour of the week, 0 (Monday 00:00 UTC) to 167, of seconds since 1970."""
     return (times // HOUR + EPOCH_HOUR_OF_WEEK) % WEEK_HOURS
 
 
 class Timeline:
-    """The weight that one pattern's week lays on a span of time [start, end)."""
+    """Cumulative weight of a pattern's week over the time span [start, end)."""
 
     def __init__(self, week: Week, start: int, end: int) -> None:
         self.start, self.end = start, end
@@ -56,17 +56,17 @@ class Timeline:
         return int(self.cumulative[-1])
 
     def weight_before(self, time: int) -> int:
-        """Weight of [start, time)."""
+        """Return the weight of [start, time)."""
         return int(self.weights_before(np.array([time], dtype=np.int64))[0])
 
     def weights_before(self, times: Seconds) -> NDArray[np.int64]:
-        """Weight of [start, time) for each time."""
+        """Return the weight of [start, time) for each time."""
         hour = np.minimum(np.searchsorted(self.edges, times, side="right") - 1, len(self.weights) - 1)
         result: NDArray[np.int64] = self.cumulative[hour] + self.weights[hour] * (times - self.edges[hour])
         return result
 
     def times_at(self, weights: NDArray[np.int64]) -> Seconds:
-        """The second in which each weight, 0 <= weight < total, is used up."""
+        """Return the second in which the cumulative weight reaches each weight, 0 <= weight < total."""
         hour = np.searchsorted(self.cumulative, weights, side="right") - 1
         result: Seconds = self.edges[hour] + (weights - self.cumulative[hour]) // self.weights[hour]
         return result

@@ -1,7 +1,7 @@
-"""The variables that patterns speak of: their values, and the few that are computed from others.
+"""Variables of patterns: their values, and the few that are computed from others.
 
 A *node* is drawn from its distribution. A *derived* variable is computed from nodes and only serves as a condition.
-The one *latent* node, the customer's home country, is drawn but never written: it is summed out of the posterior.
+The one *latent* node, the customer's home country, is drawn but never written: the posterior sums over it.
 """
 
 from collections.abc import Callable, Mapping
@@ -70,8 +70,8 @@ class Derived:
     compute: Callable[..., Codes]
 
 
-def banded(node: str, *edges: int) -> Derived:
-    """A node's bins in wider bands; the edges must be edges of the node's own bins."""
+def merge_bins(node: str, *edges: int) -> Derived:
+    """Return a variable for a node's bins merged into wider bands; the edges must be edges of the node's bins."""
     source = NODES[node]
     assert isinstance(source, Bins) and set(edges[:-1]) <= set(source.edges), f"bands of {node} cut through its bins"
     band = np.searchsorted(np.asarray(edges), source.lower, side="right") - 1
@@ -86,8 +86,8 @@ AVERAGE_BANDS = (0, 1, *_nearest(CENTS, 2000, 4000, 8000, 16000, 32000), CENTS.e
 AGE_BANDS = (0, 1, 7, *_nearest(NODES["account_age_days"], 30, 90, 365, 1095), 3650)  # type: ignore[arg-type]
 
 DERIVED: dict[str, Derived] = {
-    "age_band": banded("account_age_days", *AGE_BANDS),
-    "average_band": banded("avg_order_value", *AVERAGE_BANDS),
+    "age_band": merge_bins("account_age_days", *AGE_BANDS),
+    "average_band": merge_bins("avg_order_value", *AVERAGE_BANDS),
     "has_history": Derived(
         ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days"),
         BOOLEAN,
@@ -104,7 +104,7 @@ DERIVED: dict[str, Derived] = {
 
 
 def domain_of(variable: str) -> Domain:
-    """Domain of any variable; raise ValueError naming it when there is none."""
+    """Return the domain of any variable; raise ValueError naming it if there is none."""
     if variable in DERIVED:
         return DERIVED[variable].domain
     for table in (NODES, LATENT):
@@ -114,12 +114,12 @@ def domain_of(variable: str) -> Domain:
 
 
 def inputs_of(variable: str) -> tuple[str, ...]:
-    """The nodes that a variable is computed from; a node is its own input."""
+    """Return the nodes that a variable is computed from; a node is its own input."""
     return DERIVED[variable].inputs if variable in DERIVED else (variable,)
 
 
 def read(variable: str, codes: Mapping[str, Codes]) -> Codes:
-    """Codes of any variable, given those of the nodes."""
+    """Return the codes of any variable, given those of the nodes."""
     if variable in codes:
         return codes[variable]
     derived = DERIVED[variable]

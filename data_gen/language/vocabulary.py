@@ -1,7 +1,7 @@
-"""The values behind the names: countries, mail domains, browsers, and how common each is.
+"""Values and frequencies: countries, mail domains, browsers.
 
-Frequencies are rounded shares of a Western online shop; they are there to make the data look and correlate like real
-orders, not to be statistics of their own.
+Frequencies are rounded shares of a Western online shop. They make the data look and correlate like real orders; they
+are not meant as statistics.
 """
 
 COUNTRIES = {
@@ -9,7 +9,7 @@ COUNTRIES = {
     "SE": 2, "CH": 2, "AT": 2, "BR": 2, "MX": 1, "IN": 1, "RO": 1, "NG": 0.6, "VN": 0.6, "RU": 0.8,
 }  # fmt: skip
 
-# Where the traffic of anonymising services and of fraud rings tends to come out.
+# Where traffic of anonymisation services and fraud rings usually originates.
 PROXY_COUNTRIES = {
     "US": 20, "NL": 14, "DE": 10, "RO": 9, "RU": 9, "GB": 6, "FR": 5, "SE": 5, "PL": 4, "CH": 3, "NG": 5, "VN": 5,
     "BR": 4, "IN": 3, "CA": 2, "IT": 1, "ES": 1, "AT": 1, "AU": 1, "MX": 2,
@@ -34,8 +34,8 @@ PRIVATE_MAIL = {
     "stadtwerke-nord.de": 4, "atelier-moreau.fr": 3, "hofmann-bau.de": 3, "southbank-legal.co.uk": 3,
 }  # fmt: skip
 
-# Every one of these stands on the kept list of the package disposable-email-domains (a test says so), but for the
-# first two, which the workshop documents.
+# All are on the list of the package disposable-email-domains (checked by a test), except the first two, which the
+# workshop documents.
 DISPOSABLE_MAIL = {
     "tempmail.net": 16, "throwaway.email": 5, "mailinator.com": 14, "guerrillamail.com": 9, "10minutemail.com": 9,
     "yopmail.com": 9, "temp-mail.org": 7, "trashmail.com": 6, "getnada.com": 5, "sharklasers.com": 5,
@@ -74,7 +74,7 @@ BOT_AGENTS = {
     "curl/8.9.1": 8,
 }
 
-# First octets that stand for a country's networks; made up but stable.
+# First octets of each country's networks; invented but stable.
 IP_BLOCKS = {
     country: tuple(11 + (index * 10 + step) % 200 for step in range(10)) for index, country in enumerate(COUNTRIES)
 }

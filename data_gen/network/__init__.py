@@ -1,1 +1,1 @@
-"""The two interpreters of the declarations: one draws rows, one computes the exact posterior."""
+"""The Bayesian network of the patterns: compiled tables, the sampler, and the exact posterior."""

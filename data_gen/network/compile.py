@@ -1,4 +1,4 @@
-"""All patterns side by side as one Bayesian network in tables of whole numbers."""
+"""Compiles all patterns into one Bayesian network with tables of whole numbers."""
 
 import hashlib
 import itertools
@@ -16,7 +16,7 @@ QUANTA = 1 << 16
 
 
 def quantise(probabilities: Probabilities) -> NDArray[np.int64]:
-    """Whole shares of QUANTA nearest to the probabilities, by largest remainder; ties go to the lower code."""
+    """Return whole shares of QUANTA nearest to the probabilities, by largest remainder; ties go to the lower code."""
     exact = probabilities * QUANTA
     result = np.floor(exact).astype(np.int64)
     missing = QUANTA - int(result.sum())
@@ -26,7 +26,7 @@ def quantise(probabilities: Probabilities) -> NDArray[np.int64]:
 
 
 class Node:
-    """One node of the network: who its parents are, and its tables by pattern and by the parents' values."""
+    """One node of the network: its parents, and its tables by pattern and by the parents' values."""
 
     def __init__(self, name: str, patterns: Sequence[Pattern]) -> None:
         self.name = name
@@ -40,13 +40,14 @@ class Node:
         quanta: list[NDArray[np.int64]] = []
         self.table_of = np.empty((len(patterns), self.configurations), dtype=np.int64)
         values = [[domain.label(code) for code in range(domain.size)] for domain in parent_domains]
-        # Patterns share most distributions, and each asks for some of the parents only: what is known is not computed again.
-        known: dict[tuple[object, ...], int] = {}
+        # Patterns share most distributions, and each depends on some of the parents only: reuse what is already
+        # computed.
+        computed: dict[tuple[object, ...], int] = {}
         for row, (pattern, distribution) in enumerate(zip(patterns, declared, strict=True)):
-            asked = [place for place, parent in enumerate(self.parents) if parent in distribution.parents()]
+            used = [place for place, parent in enumerate(self.parents) if parent in distribution.parents()]
             for column, assignment in enumerate(itertools.product(*values)):
-                same = (id(distribution), *(assignment[place] for place in asked))
-                if same not in known:
+                same = (id(distribution), *(assignment[place] for place in used))
+                if same not in computed:
                     given = dict(zip(self.parents, assignment, strict=True))
                     try:
                         shares = quantise(distribution.pmf(self.domain, given))
@@ -56,8 +57,8 @@ class Node:
                     if key not in unique:
                         unique[key] = len(quanta)
                         quanta.append(shares)
-                    known[same] = unique[key]
-                self.table_of[row, column] = known[same]
+                    computed[same] = unique[key]
+                self.table_of[row, column] = computed[same]
         self.quanta = np.stack(quanta)
 
     @property
@@ -81,12 +82,12 @@ class Node:
 
 
 class Network:
-    """All patterns side by side, in a fixed order, with the nodes in an order in which they can be drawn."""
+    """All patterns in a fixed order, with the nodes in topological order."""
 
     def __init__(
         self, patterns: Sequence[Pattern], without: Collection[str] = (), hidden: Collection[str] = tuple(LATENT)
     ) -> None:
-        """All nodes but those `without`; `hidden` ones are drawn but do not show in a row."""
+        """Compile all nodes except `without`; `hidden` nodes are drawn but not visible in a row."""
         self.patterns, self.hidden = tuple(patterns), frozenset(hidden)
         for pattern in patterns:
             check_nodes(pattern)
@@ -95,7 +96,7 @@ class Network:
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, over everything that the patterns determine."""
+        """SHA-256, in hex, of everything that the patterns determine."""
         digest = hashlib.sha256()
         for pattern in self.patterns:
             digest.update(f"{pattern.name}|{pattern.abuse_type}|{pattern.tier}|{pattern.share!r}|".encode())
@@ -107,7 +108,7 @@ class Network:
 
 
 def drawing_order(nodes: Mapping[str, Node]) -> list[str]:
-    """Names of the nodes, parents first; raise PatternError naming the nodes of a cycle."""
+    """Return the names of the nodes in topological order; raise PatternError naming the nodes of a cycle."""
     waiting = {
         name: {source for parent in node.parents for source in inputs_of(parent)} for name, node in nodes.items()
     }
@@ -115,7 +116,7 @@ def drawing_order(nodes: Mapping[str, Node]) -> list[str]:
     while waiting:
         ready = [name for name, sources in waiting.items() if not sources & waiting.keys()]
         if not ready:
-            raise PatternError(f"nodes {', '.join(sorted(waiting))}: they depend on one another in a circle")
+            raise PatternError(f"nodes {', '.join(sorted(waiting))}: dependency cycle")
         order += ready
         for name in ready:
             del waiting[name]

@@ -1,10 +1,10 @@
-"""The second interpreter of the declarations: the exact probability of each pattern, given all that a row shows.
+"""Exact posterior: the probability of each pattern, given everything visible in a row.
 
     P(pattern | row)  ~  P(pattern) * P(hour | pattern) * product over nodes of P(node | parents, pattern)
 
-A hidden node is summed out together with the nodes that hang on it. Nodes that are alike in all patterns cancel, and
-so does everything drawn inside a bin. Rows share few combinations of its children, so that sum is made once for
-each combination and not once for each row.
+A hidden node is summed out together with the nodes that depend on it. Nodes that are equal in all patterns cancel, and
+so does everything drawn inside a bin. The rows contain few combinations of the children's values, so the sum is
+computed once for each combination, not for each row.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ from data_gen.network.compile import Network, Node
 from data_gen.network.draw import configuration
 
 LogTable = NDArray[np.float64]
-_BLOCK = 8192  # rows at a time: the running sums stay in the cache
+_BLOCK = 8192  # rows processed at once, so that the running sums fit the cache
 
 
 class Posterior:
-    """Log-probabilities of the patterns for rows drawn from a network on a span of time."""
+    """Log-probabilities of the patterns for rows drawn from a network in a time span."""
 
     def __init__(self, network: Network, prior: NDArray[np.float64], start: int, end: int) -> None:
-        """`prior`: the share of each pattern in the whole file, shape (patterns,)."""
+        """Prepare the tables. `prior`: share of each pattern in the whole file, shape (patterns,)."""
         self.network = network
         self.plain = [
             node
@@ -44,7 +44,7 @@ class Posterior:
             )
 
     def log_joint(self, codes: Mapping[str, Codes], times: NDArray[np.int64]) -> LogTable:
-        """Log P(pattern, row) but for factors that are alike in all patterns: shape (rows, patterns)."""
+        """Return log P(pattern, row) without factors that are equal in all patterns: shape (rows, patterns)."""
         rows = len(times)
         result = np.empty((rows, len(self.network.patterns)))
         hours = hour_of_week(times)
@@ -64,7 +64,7 @@ class Posterior:
         return result
 
     def abuse(self, codes: Mapping[str, Codes], times: NDArray[np.int64]) -> NDArray[np.float64]:
-        """P(abuse | row), shape (rows,)."""
+        """Return P(abuse | row), shape (rows,)."""
         joint = self.log_joint(codes, times)
         joint -= joint.max(axis=1, keepdims=True)
         np.exp(joint, out=joint)
@@ -74,33 +74,33 @@ class Posterior:
 
 
 class _Hidden:
-    """A node that does not show, and those that hang on it: summed out, once for each combination of what shows of them."""
+    """A hidden node with its children: summed out once for each combination of their visible values."""
 
     def __init__(self, node: Node, network: Network) -> None:
         self.node = node
         self.children = [child for child in network.nodes if node.name in child.parents]
-        shown: dict[str, None] = dict.fromkeys(node.parents)
+        visible: dict[str, None] = dict.fromkeys(node.parents)
         for child in self.children:
-            shown |= dict.fromkeys(name for name in (child.name, *child.parents) if name != node.name)
-        self.shown = list(shown)
-        for name in self.shown:
+            visible |= dict.fromkeys(name for name in (child.name, *child.parents) if name != node.name)
+        self.visible = list(visible)
+        for name in self.visible:
             if set(inputs_of(name)) & network.hidden:
-                raise PatternError(f"node {node.name}: it hangs together with {name}, which does not show either")
+                raise PatternError(f"node {node.name}: it is connected to {name}, which is hidden too")
 
     def sums(self, codes: Mapping[str, Codes]) -> tuple[NDArray[np.intp], LogTable]:
-        """The combination of each row, and for each combination the log of the sum over the node's values."""
+        """Return each row's combination, and for each combination the log of the sum over the node's values."""
         key = np.zeros(len(next(iter(codes.values()))), dtype=np.int64)
-        for name in self.shown:
+        for name in self.visible:
             key = key * domain_of(name).size + read(name, codes)
         _, first, combination = np.unique(key, return_index=True, return_inverse=True)
-        shown = {name: read(name, codes)[first] for name in self.shown}
+        visible = {name: read(name, codes)[first] for name in self.visible}
         total = np.zeros((len(first), len(self.node.table_of)))
-        own = configuration(self.node, shown) * self.node.domain.size
+        own = configuration(self.node, visible) * self.node.domain.size
         for value in range(self.node.domain.size):
-            given = {**shown, self.node.name: np.full(len(first), value)}
+            given = {**visible, self.node.name: np.full(len(first), value)}
             term = self.node.log_probability[own + value] + np.zeros_like(total)
             for child in self.children:
-                place = configuration(child, given) * child.domain.size + shown[child.name]
+                place = configuration(child, given) * child.domain.size + visible[child.name]
                 term += child.log_probability.take(place, axis=0)
             total += np.exp(term)
         with np.errstate(divide="ignore"):

@@ -1,8 +1,8 @@
-"""Files: CSV and Parquet by the name's ending, complete or not there at all.
+"""File formats: CSV and Parquet, selected by the ending of the name.
 
-A format has two halves. `encode` turns a batch into bytes and runs wherever the batch was made; `append` adds them to the
-file in order and runs in the one process that writes. CSV is encoded by the makers, compressed too, since members of gzip
-and frames of zstd may follow one another; Parquet keeps its index at the end, so the writer has to encode it.
+A format has two halves. `encode` turns a batch into bytes, in the process that made the batch; `append` adds them to
+the file in order, in the one process that writes. CSV is encoded and compressed by the workers, since members of gzip
+and frames of zstd can be concatenated. Parquet has its index at the end, so the writer has to encode it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ from runtime.process.files import OutputError
 
 
 class Format(Protocol):
-    """How batches of one schema become bytes of a file."""
+    """Encoding of batches of one schema as the bytes of a file."""
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
-        """A batch as the bytes that `append` takes; may run in another process."""
+        """Return a batch as bytes for `append`; may run in another process."""
 
     def open(self, path: str, schema: pa.Schema) -> None:
-        """Begin the file."""
+        """Create the file."""
 
     def append(self, encoded: pa.Buffer) -> None:
         """Add an encoded batch."""
@@ -41,14 +41,14 @@ class CsvFormat:
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
         """See Format."""
-        return self._rendered(batch.cast(_plain(batch.schema)), header=False)
+        return self._render(batch.cast(_plain(batch.schema)), header=False)
 
     def open(self, path: str, schema: pa.Schema) -> None:
         """See Format."""
         self._file = pa.OSFile(path, "wb")
         plain = _plain(schema)
         empty = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in plain], schema=plain)
-        self.append(self._rendered(empty, header=True))
+        self.append(self._render(empty, header=True))
 
     def append(self, encoded: pa.Buffer) -> None:
         """See Format."""
@@ -58,7 +58,7 @@ class CsvFormat:
         """See Format."""
         self._file.close()
 
-    def _rendered(self, batch: pa.RecordBatch, *, header: bool) -> pa.Buffer:
+    def _render(self, batch: pa.RecordBatch, *, header: bool) -> pa.Buffer:
         target = pa.BufferOutputStream()
         stream = pa.CompressedOutputStream(target, self._codec) if self._codec else target
         options = pa_csv.WriteOptions(include_header=header, quoting_style="needed", quoting_header="none")
@@ -69,13 +69,13 @@ class CsvFormat:
 
 
 class ParquetFormat:
-    """Parquet with zstd, one row group a chunk; text that repeats as dictionaries."""
+    """Parquet with zstd and one row group for each chunk; repeated text as dictionaries."""
 
     def __init__(self) -> None:
         self._writer: Any = None
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
-        """See Format: Arrow's own stream, which the writer reads without copying."""
+        """See Format: an Arrow stream, which the writer reads without copying."""
         target = pa.BufferOutputStream()
         with pa.ipc.new_stream(target, batch.schema) as stream:
             stream.write_batch(batch)
@@ -83,7 +83,7 @@ class ParquetFormat:
 
     def open(self, path: str, schema: pa.Schema) -> None:
         """See Format."""
-        # Identifiers never repeat: a dictionary of them would only cost time and space.
+        # Identifiers are unique: a dictionary of them would only cost time and space.
         repeating = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating, store_schema=False)
 
@@ -99,7 +99,7 @@ class ParquetFormat:
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema with plain text for coded text."""
+    """Return the schema with plain text instead of dictionary-encoded text."""
     return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
 
 
@@ -109,12 +109,12 @@ FORMATS: Final[Mapping[str, Callable[[], Format]]] = {
     ".csv.zst": lambda: CsvFormat("zstd"),
     ".parquet": ParquetFormat,
 }
-"""Every format by the ending of a file's name."""
+"""Formats by the ending of a file's name."""
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's name asks for; raise OutputError when there is none."""
-    for ending, made in FORMATS.items():
+    """Return the format for a file's name; raise OutputError if there is none."""
+    for ending, create in FORMATS.items():
         if path.name.endswith(ending):
-            return made()
+            return create()
     raise OutputError(f"{path}: the name must end in one of {', '.join(FORMATS)}")

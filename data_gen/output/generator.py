@@ -1,4 +1,4 @@
-"""Rows of any chunk of a plan, and what is done for a chunk before it is written."""
+"""Generators of rows, and the processing of a chunk before it is written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,42 +20,42 @@ from data_gen.quality.summary import Summary
 
 
 class Generator(Protocol):
-    """Makes the rows of any chunk of a plan, in any process."""
+    """Generates the rows of any chunk of a plan, in any process."""
 
     network: Network
     schema: pa.Schema
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
-        """Rows of a chunk in order of time."""
+        """Return the rows of a chunk in order of time."""
 
 
 @cache
-def own_network() -> Network:
-    """The network of the generator's own patterns: nobody changes it, so that it is made once."""
+def default_network() -> Network:
+    """Return the network of the built-in patterns. It is immutable, so it is compiled once."""
     return Network(PATTERNS)
 
 
 class RowGenerator:
-    """Makes rows that know nothing of one another."""
+    """Generates independent rows."""
 
     schema = BATCH_SCHEMA
 
     def __init__(self, plan: Plan, seed: int, patterns: Sequence[Pattern] = PATTERNS) -> None:
-        self.network = own_network() if patterns is PATTERNS else Network(patterns)
+        self.network = default_network() if patterns is PATTERNS else Network(patterns)
         prior = np.array(plan.counts) / plan.rows
         self.posterior = Posterior(self.network, prior, plan.start, plan.end)
         self.seed = seed
-        for node in self.network.nodes:  # made before workers are forked, so that they share them
+        for node in self.network.nodes:  # computed before workers are forked, so that they share them
             _ = node.entries, node.log_probability
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
-        """Rows of a chunk in order of time."""
+        """Return the rows of a chunk in order of time."""
         return make_rows(self.network, self.posterior, chunk, self.seed)
 
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """A chunk ready to be appended, and what was learned of its rows."""
+    """A chunk ready to be appended, with its summary and its sample."""
 
     rows: int
     encoded: pa.Buffer
@@ -64,13 +64,13 @@ class EncodedChunk:
 
 
 class ChunkTask:
-    """Everything that is done for a chunk before it is appended: making, looking, encoding."""
+    """Processing of a chunk before it is appended: generate, summarise, sample, encode."""
 
     def __init__(self, generator: Generator, encode: Callable[[pa.RecordBatch], pa.Buffer], every: int) -> None:
         self._generator, self._encode, self._every = generator, encode, every
 
     def __call__(self, chunk: Chunk) -> EncodedChunk:
-        """Do it all here."""
+        """Process a chunk in this process."""
         batch = self._generator(chunk)
         summary = Summary()
         summary.add(batch)
@@ -79,7 +79,7 @@ class ChunkTask:
         return EncodedChunk(batch.num_rows, self._encode(batch), summary, sample)
 
     def to_file(self, chunk: Chunk, folder: str) -> tuple[EncodedChunk, str]:
-        """Do it in a worker: the encoded bytes go through a file in memory, which costs less than a pipe."""
+        """Process a chunk in a worker. The encoded bytes go through a file in memory, which costs less than a pipe."""
         encoded = self(chunk)
         path = Path(folder) / str(chunk.index)
         with pa.OSFile(str(path), "wb") as file:
@@ -88,5 +88,5 @@ class ChunkTask:
 
 
 def batches(generator: Generator, plan: Plan) -> Iterator[pa.RecordBatch]:
-    """The rows of a plan in order of time, made here."""
+    """Yield the rows of a plan in order of time, generated in this process."""
     return map(generator, plan.chunks)

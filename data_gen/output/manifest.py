@@ -1,4 +1,4 @@
-"""The manifest beside a file: what made it, what is in it, and the digest of its bytes."""
+"""Manifest next to a file: its arguments, its contents, and the digest of its bytes."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from runtime.process.files import atomic_write, sha256
 
 
 def manifest_path(path: Path) -> Path:
-    """FILE.manifest.json."""
+    """Return FILE.manifest.json."""
     return path.with_name(path.name + ".manifest.json")
 
 
 def write_manifest(
     path: Path, network: Network, plan: Plan, seed: int, arguments: Mapping[str, Any], audited: Audit | None
 ) -> None:
-    """Write the manifest of a finished file. It holds no date and no path, so that it is the same wherever it is made."""
+    """Write the manifest of a finished file, without date and path, so that it is reproducible."""
     content = {
         "version": version("vouch"),
         "seed": seed,

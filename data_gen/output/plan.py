@@ -1,4 +1,4 @@
-"""Which rows a file holds: how many of each pattern, and which of them fall into which chunk of time."""
+"""Plan of a file: the rows of each pattern, and their distribution over chunks of time."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ END = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 
 
 class PlanError(ValueError):
-    """Arguments that no file can be made from."""
+    """Arguments for which no file can be generated."""
 
 
 def largest_remainder(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole parts of `total` nearest to the shares, which sum to 1; ties go to the earlier one."""
+    """Return whole parts of `total` nearest to the shares, which sum to 1; ties go to the earlier one."""
     exact = [total * share for share in shares]
     parts = [int(part + 1e-9) for part in exact]
     order = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
@@ -31,12 +31,12 @@ def largest_remainder(total: int, shares: Sequence[float]) -> list[int]:
 
 
 def pattern_counts(size: int, ratios: Mapping[str, float], patterns: Sequence[Pattern]) -> list[int]:
-    """Rows of each pattern: abuse types exact to the row by `ratios`, patterns within a type by their shares."""
+    """Return the rows of each pattern: abuse types exactly by `ratios`, patterns within a type by their shares."""
     if size < 1:
         raise PlanError(f"size must be at least 1, not {size}")
     for abuse_type, ratio in ratios.items():
         if not 0 <= ratio <= 1:
-            raise PlanError(f"ratio of {abuse_type} must lie in 0..1, not {ratio:g}")
+            raise PlanError(f"ratio of {abuse_type} must be in 0..1, not {ratio:g}")
     if abs(sum(ratios.values()) - 1) > 1e-6:
         raise PlanError(f"ratios must sum to 1, these sum to {sum(ratios.values()):g}")
     counts = [0] * len(patterns)
@@ -45,7 +45,7 @@ def pattern_counts(size: int, ratios: Mapping[str, float], patterns: Sequence[Pa
     ):
         members = [index for index, pattern in enumerate(patterns) if pattern.abuse_type == abuse_type]
         if rows and not members:
-            raise PlanError(f"there is no pattern of abuse type {abuse_type}")
+            raise PlanError(f"no pattern has abuse type {abuse_type}")
         total = sum(patterns[index].share for index in members)
         for index, part in zip(
             members, largest_remainder(rows, [patterns[i].share / total for i in members]), strict=True
@@ -56,7 +56,7 @@ def pattern_counts(size: int, ratios: Mapping[str, float], patterns: Sequence[Pa
 
 @dataclass(frozen=True)
 class Chunk:
-    """A slice of time and the rows of each pattern in it."""
+    """A time slice, with the number of rows of each pattern in it."""
 
     index: int
     first_row: int
@@ -72,7 +72,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole file: span of time in seconds since 1970, rows by pattern, and the chunks in order of time."""
+    """A whole file: time span in seconds since 1970, rows by pattern, and the chunks in order of time."""
 
     start: int
     end: int
@@ -88,7 +88,7 @@ class Plan:
 def make_plan(
     size: int, ratios: Mapping[str, float], patterns: Sequence[Pattern], end: dt.datetime = END, days: int = DAYS
 ) -> Plan:
-    """Lay out a file. Chunks hold about CHUNK_ROWS rows each; their limits depend on nothing but the arguments."""
+    """Plan a file. Chunks have about CHUNK_ROWS rows each; their boundaries depend only on the arguments."""
     counts = pattern_counts(size, ratios, patterns)
     if days < 1:
         raise PlanError(f"days must be at least 1, not {days}")
@@ -97,7 +97,7 @@ def make_plan(
     if first < 0:
         raise PlanError(f"{days} days before {end:%Y-%m-%d} is before 1970")
     timelines = [Timeline(pattern.week, first, last) for pattern in patterns]
-    # Expected rows before each hour, then the second at which each chunk is full.
+    # Expected rows before each hour, then the second in which each chunk is full.
     hours = np.arange(first, last + 1, HOUR, dtype=np.int64)
     expected = np.zeros(len(hours))
     for rows, timeline in zip(counts, timelines, strict=True):

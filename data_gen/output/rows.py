@@ -1,4 +1,4 @@
-"""From codes to the columns that a file shows: the part of a row that is alike in all patterns."""
+"""Columns of a file, computed from codes: the part of a row that is the same for all patterns."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from contract.schema import FILE_SCHEMA
-from data_gen.arrow import Words, fixed_texts, flags, numbers
+from data_gen.arrow import CodedTexts, fixed_texts, flags, numbers
 from data_gen.language import vocabulary as words
 from data_gen.language.domains import Categories
 from data_gen.language.pattern import PatternError
@@ -31,11 +31,11 @@ BATCH_SCHEMA = pa.schema(
         for field in FILE_SCHEMA
     ]
 )
-"""As the rows are made: text that repeats is kept as codes, which Parquet takes as they are."""
+"""Schema of generated rows: repeated text is dictionary-encoded, which Parquet accepts directly."""
 
 
 def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -> pa.RecordBatch:
-    """The rows of one chunk in order of time. Depends on nothing but its arguments."""
+    """Return the rows of one chunk in order of time. Depends only on its arguments."""
     draws = RawNumbers(np.random.SeedSequence(seed, spawn_key=(chunk.index,)))
     pattern = np.repeat(np.arange(len(network.patterns)), chunk.counts)
     times = np.concatenate(
@@ -49,19 +49,21 @@ def make_rows(network: Network, posterior: Posterior, chunk: Chunk, seed: int) -
     order = np.argsort(times, kind="stable")
     pattern, times = pattern[order], times[order]
     rows = len(pattern)
-    codes = draw(network, pattern, lambda name: draws.sixteen(rows))
+    codes = draw(network, pattern, lambda name: draws.uint16(rows))
     columns = _columns(codes, times, chunk, draws)
-    columns |= labels(network, pattern, posterior.abuse(codes, times))
-    return as_batch(columns, BATCH_SCHEMA)
+    columns |= label_columns(network, pattern, posterior.abuse(codes, times))
+    return to_batch(columns, BATCH_SCHEMA)
 
 
-def as_batch(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
-    """Columns in the order of a schema; raise PatternError where one is missing or unknown."""
+def to_batch(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
+    """Return columns in the order of a schema; raise PatternError if one is missing or unknown."""
     if unknown := columns.keys() - set(schema.names):
         raise PatternError(f"node {min(unknown)}: the contract has no such column")
     if missing := set(schema.names) - columns.keys():
-        raise PatternError(f"column {min(missing)}: the contract has it, but no node of data_gen/language/variables.py")
-    return pa.RecordBatch.from_arrays([typed(columns[field.name], field.type) for field in schema], schema=schema)
+        raise PatternError(
+            f"column {min(missing)}: it is in the contract, but not a node of data_gen/language/variables.py"
+        )
+    return pa.RecordBatch.from_arrays([to_arrow(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64]:
@@ -70,7 +72,7 @@ def _times(timeline: Timeline, rows: int, draws: RawNumbers) -> NDArray[np.int64
 
 def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk, draws: RawNumbers) -> dict[str, Any]:
     rows = len(times)
-    values = {name: values_of(name, codes[name], draws) for name in NODES if name in codes}
+    values = {name: sample_values(name, codes[name], draws) for name in NODES if name in codes}
     today, week, before = (
         values.pop(name) for name in ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days")
     )
@@ -83,12 +85,12 @@ def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk,
     return values | {
         "transaction_id": identifiers("txn_", np.arange(rows) + chunk.first_row, 12, decimal=True),
         "timestamp": times,
-        "user_id": identifiers("user_", draws.sixty_four(rows), 10),
-        "device_id": identifiers("dev_", draws.sixty_four(rows), 12),
+        "user_id": identifiers("user_", draws.uint64(rows), 10),
+        "device_id": identifiers("dev_", draws.uint64(rows), 12),
         "account_created_date": times - age * DAY - draws.below(DAY, rows),
-        "currency": named(billing, CURRENCIES),
-        "ip_address": named(block, IP_ADDRESSES),
-        "card_bin": named(card, CARD_BINS),
+        "currency": to_column(billing, CURRENCIES),
+        "ip_address": to_column(block, IP_ADDRESSES),
+        "card_bin": to_column(card, CARD_BINS),
         "orders_last_24h": today,
         "orders_last_7d": today + week,
         "total_orders_lifetime": today + week + before,
@@ -98,25 +100,25 @@ def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk,
     }
 
 
-def values_of(name: str, codes: Codes, draws: RawNumbers) -> Any:
-    """What a node's codes stand for; inside a bin every value is alike."""
+def sample_values(name: str, codes: Codes, draws: RawNumbers) -> Any:
+    """Return values for a node's codes; inside a bin all values are equally probable."""
     domain = NODES[name]
     if isinstance(domain, Categories):
-        return named(codes, domain.values)
+        return to_column(codes, domain.values)
     if domain.width.max() == 1:
         return domain.lower[codes]
     return domain.lower[codes] + draws.below(domain.width[codes], len(codes))
 
 
-def named(codes: Codes, values: Any) -> pa.Array:
-    """The values of codes, as a column."""
+def to_column(codes: Codes, values: Any) -> pa.Array:
+    """Return the values of codes as a column."""
     if values == (False, True):
         return flags(codes)
-    return (values if isinstance(values, Words) else Words(values)).coded(codes)
+    return (values if isinstance(values, CodedTexts) else CodedTexts(values)).encode(codes)
 
 
 def _first_purchase(age: Codes, recent: Codes, before: Codes, draws: RawNumbers) -> Codes:
-    """Days since the first purchase: 0 without one, within the week if all orders are recent, early in life otherwise."""
+    """Return days since the first purchase: 0 without one, at most 7 if all orders are recent, else early in life."""
     rows = len(age)
     fraction = draws.below(1 << 20, rows)
     late = (np.minimum(age, 7) * fraction) >> 20
@@ -125,7 +127,7 @@ def _first_purchase(age: Codes, recent: Codes, before: Codes, draws: RawNumbers)
 
 
 def identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = False) -> pa.Array:
-    """Prefix and a fixed number of digits: built as bytes, since a Python string each would take most of the time."""
+    """Return texts of a prefix and a fixed number of digits; built as bytes, since strings are much slower."""
     rows, width = len(serial), len(prefix) + digits
     text = np.empty((rows, width), dtype=np.uint8)
     text[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)
@@ -139,32 +141,32 @@ def identifiers(prefix: str, serial: Codes, digits: int, *, decimal: bool = Fals
     return fixed_texts(text)
 
 
-def labels(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -> dict[str, Any]:
-    """The four columns that say what a row is."""
+def label_columns(network: Network, pattern: Codes, confidence: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the four label columns."""
     patterns = network.patterns
     return {
         "is_abuse": flags(np.array([p.is_abuse for p in patterns])[pattern]),
-        "abuse_type": named(pattern, Words([p.abuse_type for p in patterns])),
-        # Six digits are far more than any use of a label needs, and the same on every machine.
+        "abuse_type": to_column(pattern, CodedTexts([p.abuse_type for p in patterns])),
+        # Six digits are more than any use of a label needs, and the same on every machine.
         "abuse_confidence": np.round(confidence, 6),
-        "difficulty_tier": named(pattern, Words([p.tier for p in patterns])),
+        "difficulty_tier": to_column(pattern, CodedTexts([p.tier for p in patterns])),
     }
 
 
-def typed(column: Any, wanted: pa.DataType) -> pa.Array:
-    """An Arrow array of numbers; what is one already stays as it is."""
+def to_arrow(column: Any, wanted: pa.DataType) -> pa.Array:
+    """Return an Arrow array; existing arrays are returned unchanged."""
     return column if isinstance(column, pa.Array) else numbers(column, wanted)
 
 
-CURRENCIES = Words([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
-FULL_ADDRESSES = Words(
+CURRENCIES = CodedTexts([words.CURRENCY.get(country, "EUR") for country in COUNTRY.values])
+FULL_ADDRESSES = CodedTexts(
     [f"{code >> 8}.{code & 255}.{(code * 37 + 11) % 256}.{1 + code * 101 % 254}" for code in range(1 << 16)]
 )
-"""One address for each block: what a stream counts accounts by. Masked ones are nobody's."""
-IP_ADDRESSES = Words([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
-CARD_BINS = Words(
+"""One full address for each block, by which a stream counts accounts. Masked addresses identify nobody."""
+IP_ADDRESSES = CodedTexts([f"{code >> 8}.{code & 255}.xxx.xxx" for code in range(1 << 16)])
+CARD_BINS = CodedTexts(
     [
-        # 4 and 5 are the ranges of the two large card schemes; the rest is made up but stable.
+        # 4 and 5 are the ranges of the two large card schemes; the rest is invented but stable.
         f"{4 + bank % 2}{(country * words.CARD_BINS_PER_COUNTRY + bank) * 7919 % 100_000:05d}"
         for country in range(len(COUNTRY.values))
         for bank in range(words.CARD_BINS_PER_COUNTRY)

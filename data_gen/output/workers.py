@@ -1,4 +1,4 @@
-"""From a plan to a file: chunks in order, made here or in worker processes, always the same bytes."""
+"""From a plan to a file: chunks in order, generated here or in worker processes, always with the same bytes."""
 
 import collections
 import concurrent.futures
@@ -22,9 +22,9 @@ from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 from runtime.process.files import atomic_write
 
-_AHEAD = 2  # chunks that each worker may be ahead of the writer: what bounds the memory
+_CHUNKS_AHEAD = 2  # how far each worker may be ahead of the writer; limits the memory
 
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where there is one, encoded chunks never touch a disk
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  if it exists, encoded chunks never touch a disk
 
 
 def write_dataset(
@@ -34,14 +34,14 @@ def write_dataset(
     workers: int = 1,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> tuple[Summary, Sample]:
-    """Write a plan's rows to a file; tell `progress` the rows of each chunk. Raises OutputError; then there is no file."""
+    """Write a plan's rows to a file, and each chunk's rows to `progress`. Raises OutputError; then there is no file."""
     output, summary = format_of(path), Summary()
     sample = Sample()
     task = ChunkTask(generator, output.encode, every=Sample.step(plan.rows))
     with atomic_write(path) as partial:
         output.open(str(partial), generator.schema)
         try:
-            for encoded in _done(task, plan.chunks, min(workers, len(plan.chunks))):
+            for encoded in _process_chunks(task, plan.chunks, min(workers, len(plan.chunks))):
                 output.append(encoded.encoded)
                 summary.merge(encoded.summary)
                 sample.merge(encoded.sample)
@@ -54,21 +54,23 @@ def write_dataset(
     return summary, sample
 
 
-def _done(task: ChunkTask, chunks: Sequence[Chunk], workers: int) -> Iterator[EncodedChunk]:
+def _process_chunks(task: ChunkTask, chunks: Sequence[Chunk], workers: int) -> Iterator[EncodedChunk]:
     if workers == 1:
         yield from map(task, chunks)
         return
-    # Forked workers share the generator's tables; nothing else runs in this process yet that a fork could upset.
+    # Forked workers share the generator's tables. Forking is safe: nothing else runs in this process yet.
     global _task  # noqa: PLW0603
     _task = task
     fork = multiprocessing.get_context("fork")
     where = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="vouch-", dir=where) as folder,
-        concurrent.futures.ProcessPoolExecutor(workers, fork, _begin) as pool,
+        concurrent.futures.ProcessPoolExecutor(workers, fork, _init_worker) as pool,
     ):
         waiting = iter(chunks)
-        pending = collections.deque(pool.submit(_run, c, folder) for c in itertools.islice(waiting, workers * _AHEAD))
+        pending = collections.deque(
+            pool.submit(_run, c, folder) for c in itertools.islice(waiting, workers * _CHUNKS_AHEAD)
+        )
         try:
             while pending:
                 encoded, path = pending.popleft().result()
@@ -84,8 +86,8 @@ def _done(task: ChunkTask, chunks: Sequence[Chunk], workers: int) -> Iterator[En
 _task: ChunkTask
 
 
-def _begin() -> None:
-    """A worker leaves stopping to its parent, and does not outlive it."""
+def _init_worker() -> None:
+    """Leave stopping to the parent process, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = os.getppid()

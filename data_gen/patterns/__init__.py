@@ -1,4 +1,4 @@
-"""The declared patterns, one file for each abuse type. Read these to learn how the kinds of abuse differ from honest life."""
+"""The declared patterns, one file for each abuse type. They show how the kinds of abuse differ from honest orders."""
 
 from data_gen.language.pattern import Pattern
 from data_gen.patterns.account_takeover import ACCOUNT_TAKEOVER

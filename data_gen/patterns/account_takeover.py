@@ -1,7 +1,7 @@
-"""A customer's own account in other hands: established and verified, and suddenly used from elsewhere.
+"""Account takeover: an established, verified account is suddenly used by somebody else.
 
 Easy: a burst of failed logins, a reset, a new device in another country, an order far above the customer's average.
-Medium: each sign shows in some only. Hard: the password was known from elsewhere, so there is no failed login and no
+Medium: each sign appears in some orders only. Hard: the password was already known, so there is no failed login and no
 reset; the goods still go to an address that is not the customer's.
 """
 

@@ -1,4 +1,4 @@
-"""Phrases that several patterns use."""
+"""Distributions that several patterns share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ AGENTS = By(
 
 
 def mail(free: float, private: float, disposable: float) -> Distribution:
-    """A mail domain: how probable a free provider, a private or company domain, and a throw-away one is."""
+    """Return mail domains, given the probabilities of free, private or company, and disposable ones."""
     weights: dict[Any, float] = {}
     for total, group in ((free, words.FREE_MAIL), (private, words.PRIVATE_MAIL), (disposable, words.DISPOSABLE_MAIL)):
         weights |= {name: total * weight / sum(group.values()) for name, weight in group.items()}
@@ -39,33 +39,33 @@ def mail(free: float, private: float, disposable: float) -> Distribution:
 
 
 def agents(bots: float) -> Distribution:
-    """A browser that fits the device, or with probability `bots` a script that shops."""
+    """Return a browser that fits the device, or with probability `bots` a script."""
     return Mix(bots, Frequencies(words.BOT_AGENTS), AGENTS)
 
 
 def near_home(share: float, otherwise: Distribution = ANYWHERE) -> Distribution:
-    """The customer's home country with this probability."""
+    """Return the customer's home country with this probability."""
     return SameAs("home_country", share, otherwise)
 
 
 def card_from(country: Distribution) -> Distribution:
-    """The issuing country of the card, where one is used."""
+    """Return the issuing country of the card, if one is used."""
     return By("pays_by_card", {True: country, False: always(None)})
 
 
 def seen_from(at_home: float, behind_vpn: float) -> Distribution:
-    """Country of the internet address: home with the first probability, or the second behind a VPN."""
+    """Return the country of the IP address: home with the first probability, or with the second behind a VPN."""
     return By("vpn_proxy_detected", {False: near_home(at_home), True: SameAs("home_country", behind_vpn, PROXY_EXIT)})
 
 
 def card_check(passed: float, failed: float) -> Distribution:
-    """Result of the security code check."""
+    """Return the result of the security code check."""
     checked = Choice({"pass": passed, "fail": failed, "not_checked": 1 - passed - failed})
     return By("pays_by_card", {True: checked, False: always("not_checked")})
 
 
 def address_check(full: float, partial: float) -> Distribution:
-    """Result of the address verification; banks of another country than the address mostly cannot answer."""
+    """Return the result of the address verification; foreign banks mostly cannot answer."""
     checked = Choice({"full_match": full, "partial_match": partial, "no_match": 1 - full - partial})
     abroad = Choice({"full_match": full * 0.4, "partial_match": 0.3, "no_match": 0.7 - full * 0.4})
     by_bank = By("card_from_elsewhere", {False: checked, True: abroad})
@@ -73,14 +73,14 @@ def address_check(full: float, partial: float) -> Distribution:
 
 
 def secure(authenticated: float, attempted: float, failed: float) -> Distribution:
-    """Result of 3-D Secure."""
+    """Return the result of 3-D Secure."""
     shares = {"authenticated": authenticated, "attempted": attempted, "failed": failed}
     result = Choice({**shares, "not_enrolled": 1 - sum(shares.values())})
     return By("pays_by_card", {True: result, False: always(None)})
 
 
 def processor(declined: float, suspected: float) -> Distribution:
-    """Answer of the processor; a wrong security code makes a refusal six times as probable."""
+    """Return the processor's response; a wrong security code makes a refusal six times as probable."""
 
     def answers(factor: float) -> Choice:
         no, suspicious = min(declined * factor, 0.6), min(suspected * factor, 0.3)
@@ -89,12 +89,12 @@ def processor(declined: float, suspected: float) -> Distribution:
     return By("cvv_check_result", {"fail": answers(6)}, default=answers(1))
 
 
-# What a customer of each average band typically spends, in cents; 0 stands for no earlier order.
+# Median order value in cents by average band; 0 is a customer without earlier orders.
 _TYPICAL = {0: 5500, 1: 1400, 2034: 2900, 4050: 5700, 8064: 11400, 16055: 22600, 31965: 48000}
 
 
 def spends(first: float, ratio: float, sigma: float, risky: float = 1.5) -> Distribution:
-    """Order value in cents: around `first` without history, else `ratio` times the customer's average.
+    """Return the order value in cents: around `first` without history, else `ratio` times the customer's average.
 
     `sigma` is the spread of its logarithm; goods that are easy to resell cost `risky` times as much.
     """
@@ -108,11 +108,11 @@ def spends(first: float, ratio: float, sigma: float, risky: float = 1.5) -> Dist
 
 
 def by_age(**bands: Distribution) -> Distribution:
-    """By age of the account: `days0`, `week1`, `month1`, `quarter1`, `year1`, `years3` and `older`."""
+    """Return distributions by account age: `days0`, `week1`, `month1`, `quarter1`, `year1`, `years3` and `older`."""
     lows = {"days0": 0, "week1": 1, "month1": 7, "quarter1": 31, "year1": 86, "years3": 363, "older": 1105}
     return By("age_band", {lows[name]: distribution for name, distribution in bands.items()})
 
 
 def once_there(distribution: Distribution, from_band: int) -> Distribution:
-    """Zero for accounts younger than the band whose lowest age is `from_band` days."""
+    """Return the distribution for accounts of at least `from_band` days, zero for younger ones."""
     return Each("age_band", lambda low: distribution if low >= from_band else always(0))

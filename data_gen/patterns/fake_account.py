@@ -1,7 +1,7 @@
-"""Accounts made up for abuse: promotion codes taken again and again, first-order discounts, goods never paid.
+"""Fake accounts, created for abuse: repeated use of promotion codes and first-order discounts, goods never paid.
 
-Easy: hours old, a throw-away mail address, nothing verified, many of them on one device behind a proxy. Medium: each sign
-shows in some of them only. Hard: aged for weeks with a common mail provider, a verified phone and a few visits.
+Easy: hours old, a disposable mail address, nothing verified, many of them on one device behind a proxy. Medium: each
+sign appears in some orders only. Hard: weeks old with a common mail provider, a verified phone and a few visits.
 """
 
 from data_gen.language.distributions import By, Choice, Geometric, LogNormal, always, yes

@@ -1,4 +1,4 @@
-"""Honest customers: most shop from home, with their own card, at a time when people are awake."""
+"""Honest customers: most shop from home, with their own card, during the day."""
 
 from data_gen.language.distributions import By, Choice, Geometric, LogNormal, Mix, SameAs, always, yes
 from data_gen.language.pattern import Pattern
@@ -27,7 +27,7 @@ LEGITIMATE = Pattern(
     week=SHOPPING_WEEK,
     nodes={
         "home_country": ANYWHERE,
-        # One order in six comes from a customer of the last weeks, the others have been there for about a year.
+        # One order in six comes from a customer of the last weeks, the others have had their account for about a year.
         "account_age_days": Mix(0.19, Geometric(7), LogNormal(median=400, sigma=1.25)),
         "email_domain": mail(free=0.66, private=0.325, disposable=0.015),
         "phone_verified": by_age(
@@ -49,7 +49,7 @@ LEGITIMATE = Pattern(
             older=yes(0.97),
         ),
         "profile_complete": By("phone_verified", {True: yes(0.84), False: yes(0.42)}),
-        # A new device means forgotten passwords.
+        # A new device often comes with forgotten passwords.
         "failed_login_attempts_24h": By("new_device", {True: Geometric(1.1), False: Geometric(0.14)}),
         "successful_logins_7d": by_age(
             days0=Geometric(0.6, start=1),
@@ -85,7 +85,7 @@ LEGITIMATE = Pattern(
         "avs_result": address_check(full=0.83, partial=0.12),
         "three_ds_result": secure(authenticated=0.54, attempted=0.16, failed=0.015),
         "payment_processor_response": processor(declined=0.035, suspected=0.008),
-        # A wrong code is tried again, and then another card.
+        # Customers retry after a wrong code, and then use another card.
         "payment_attempts_24h": By(
             "cvv_check_result", {"fail": Geometric(1.6, start=1)}, default=Geometric(0.16, start=1)
         ),

@@ -1,8 +1,8 @@
-"""Paying with means that are not one's own: stolen card numbers tried out and turned into goods.
+"""Payment fraud: stolen card numbers are tested and turned into goods.
 
-Easy: card, address and network in different countries, wrong security codes, several attempts with several cards, dear
-goods that resell. Medium: each sign shows in some only. Hard: the number came with code and address, so that the checks
-pass; what is left is a gift-like shipping address, the amount and the haste.
+Easy: card, address and network in different countries, wrong security codes, several attempts with several cards,
+expensive goods that resell. Medium: each sign appears in some orders only. Hard: the number was stolen with code and
+address, so the checks pass; what remains is a gift-like shipping address, the amount and the short session.
 """
 
 from data_gen.language.distributions import By, Choice, Geometric, LogNormal, SameAs, always, yes

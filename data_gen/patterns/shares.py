@@ -1,4 +1,4 @@
-"""How many orders of each type the default mix holds. A type of abuse without a share here is left out by default."""
+"""Share of each type in the default mix. A type of abuse without a share here is omitted by default."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,7 +1,7 @@
-"""Honest customers who look like abuse: the reason why single signs must not decide. Five ways, alike in number.
+"""Honest customers who look like abuse, in five equally frequent kinds: the reason why single signs must not decide.
 
-Each shows the signs of one kind of abuse much of the time, for its own honest reason, and differs in what an abuser cannot
-or would not do: the history, the checks, the addresses.
+Each often shows the signs of one kind of abuse, for an honest reason, and differs in what an abuser cannot or would not
+do: history, checks, addresses.
 """
 
 from data_gen.language.distributions import By, Geometric, LogNormal, Mix, SameAs, always, yes
@@ -12,14 +12,14 @@ from data_gen.patterns.legitimate import LEGITIMATE
 
 
 def _looks_like(abuse: Pattern, shown: float) -> Pattern:
-    """An honest order that shows each sign of a kind of abuse with this probability."""
+    """Return an honest pattern that shows each sign of a kind of abuse with this probability."""
     return abuse.faded(LEGITIMATE, shown).but(
         "looks_like", abuse_type="suspicious_but_legitimate", tier="n/a", share=0.2, week=SHOPPING_WEEK
     )
 
 
-# Works behind a VPN, with the device wiped between visits: the address lies anywhere and is shared with strangers, every
-# visit looks like a first one. Card and checks are in order.
+# Works behind a VPN and wipes the device between visits: the IP address can be anywhere and is shared with strangers,
+# and every visit looks like the first one. Card and checks are in order.
 VPN_USER = _looks_like(account_takeover.EASY, shown=0.60).but(
     "vpn_user",
     vpn_proxy_detected=yes(0.95),
@@ -30,7 +30,7 @@ VPN_USER = _looks_like(account_takeover.EASY, shown=0.60).but(
     orders_before_7_days=LEGITIMATE.nodes["orders_before_7_days"],
 )
 
-# On the road: a foreign network, often a hotel's, a borrowed device, a forgotten password, goods sent to where one is.
+# Travels: a foreign network, often a hotel's, a borrowed device, a forgotten password, goods sent to a local address.
 TRAVELLER = _looks_like(account_takeover.EASY, shown=0.66).but(
     "traveller",
     ip_country=seen_from(at_home=0.10, behind_vpn=0.25),
@@ -39,7 +39,7 @@ TRAVELLER = _looks_like(account_takeover.EASY, shown=0.66).but(
     order_amount=spends(first=8500, ratio=1.5, sigma=0.8),
 )
 
-# Buys presents: ships to somebody else, dear things, far above the usual, and knows what to buy. The checks pass.
+# Buys presents: ships expensive goods, far above the usual, to somebody else, and decides quickly. The checks pass.
 GIFT_BUYER = _looks_like(payment_fraud.EASY, shown=0.50).but(
     "gift_buyer",
     card_country=LEGITIMATE.nodes["card_country"],
@@ -49,7 +49,7 @@ GIFT_BUYER = _looks_like(payment_fraud.EASY, shown=0.50).but(
     avs_result=address_check(full=0.62, partial=0.26),
 )
 
-# A new customer who orders at once, and again, for a household that shares the device and takes every code.
+# A new customer who orders at once and repeatedly, for a household that shares the device and uses every code.
 POWER_SHOPPER = _looks_like(fake_account.EASY, shown=0.66).but(
     "power_shopper",
     account_age_days=Mix(0.85, Geometric(4), LogNormal(median=250, sigma=1.2)),
@@ -59,7 +59,7 @@ POWER_SHOPPER = _looks_like(fake_account.EASY, shown=0.66).but(
     order_amount=spends(first=9500, ratio=1.4, sigma=0.85),
 )
 
-# Lives abroad: the card and the billing address are of the country left behind, so the checks fail.
+# Lives abroad: card and billing address are from the country of origin, so the checks fail.
 EXPAT = _looks_like(payment_fraud.EASY, shown=0.62).but(
     "expat",
     card_country=card_from(near_home(0.14)),

@@ -1,1 +1,1 @@
-"""Is the data right, and hard enough? Checks, audit, a page about it."""
+"""Data quality: checks, a difficulty audit, and a report."""

@@ -1,4 +1,4 @@
-"""Is the data hard enough to tell good models from bad ones? Figures of a sample, and the limits they must keep."""
+"""Difficulty audit: statistics of a sample, with limits so that the data separates good models from bad."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,17 +15,17 @@ from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.quality.checks import Check
 from data_gen.quality.sample import Sample
 
-LEAST_ROWS = 5000  # below, the figures say more about chance than about the data
-LIMIT = (0.94, 0.98)
+MIN_ROWS = 5000  # with fewer rows the statistics are mostly noise
+AUC_RANGE = (0.94, 0.98)
 ZONE, ZONE_SHARE = (DENY_UP_TO, APPROVE_FROM), (0.04, 0.15)
-MOST_COLUMN, MOST_TREE = 0.85, 0.92
+MAX_COLUMN_AUC, MAX_TREE_AUC = 0.85, 0.92
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What the sample shows; the first two are None where the file has no exact probability."""
+    """Statistics of a sample; the first two are None if the file has no exact probability."""
 
     rows: int
     limit_auc: float | None
@@ -35,14 +35,14 @@ class Audit:
     tree_columns: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Figures rounded to what the sample supports, columns from the strongest."""
+        """Return the statistics rounded to the precision of the sample, columns from the strongest."""
         strongest = sorted(self.column_auc.items(), key=lambda item: -item[1])
         figures = asdict(self) | {"column_auc": {name: round(value, 4) for name, value in strongest}}
         return {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
 
 
 def auc(score: Vector, truth: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve: the Mann-Whitney statistic with ties at half weight (Hanley and McNeil, 1982)."""
+    """Return the area under the ROC curve: Mann-Whitney, ties at half weight (Hanley and McNeil, 1982)."""
     _, place, sizes = np.unique(score, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[place]
     positives = int(truth.sum())
@@ -51,8 +51,8 @@ def auc(score: Vector, truth: NDArray[np.bool_]) -> float:
 
 
 def audit(sample: Sample) -> Audit | None:
-    """Figures of a sample; None where it has no label, too few rows, or only one class."""
-    if sample.rows < LEAST_ROWS or "is_abuse" not in sample.columns:
+    """Return the statistics of a sample; None if it has no label, too few rows, or only one class."""
+    if sample.rows < MIN_ROWS or "is_abuse" not in sample.columns:
         return None
     label = sample.column("is_abuse")
     if label.null_count:
@@ -65,7 +65,7 @@ def audit(sample: Sample) -> Audit | None:
     ]
     scores = {name: column_score(sample.column(name), truth) for name in names}
     scores["hour_of_day"] = (sample.column("timestamp").combine_chunks().cast(pa.int64()).to_numpy() // 3600 % 24) * 1.0
-    # A column may speak for abuse by being low: 1 - AUC is as easy to find.
+    # A low value may be the sign of abuse: an AUC below 0.5 is as easy to use as 1 - AUC.
     by_column = {name: max(value, 1 - value) for name, value in ((n, auc(s, truth)) for n, s in scores.items())}
     tree, used = _tree(scores, truth)
     limit = zone = None
@@ -77,9 +77,9 @@ def audit(sample: Sample) -> Audit | None:
 
 
 def column_score(column: pa.ChunkedArray, truth: NDArray[np.bool_]) -> Vector:
-    """A column as numbers: as they are, or for text the abuse rate of the same text in the other half of the rows.
+    """Return a column as numbers: unchanged, or for text the abuse rate of the same text in the other half of the rows.
 
-    Rates are cross-fitted: taken from the same rows, the rates of rare texts would give the label away.
+    Rates are cross-fitted: computed from the same rows, the rates of rare texts would reveal the label.
     """
     array = column.combine_chunks()
     if pa.types.is_boolean(array.type):
@@ -101,7 +101,7 @@ def column_score(column: pa.ChunkedArray, truth: NDArray[np.bool_]) -> Vector:
 
 
 def _tree(scores: Mapping[str, Vector], truth: NDArray[np.bool_]) -> tuple[float, tuple[str, ...]]:
-    """AUC of the best tree of depth 2 that greedy search finds, and the columns it asks."""
+    """Return the AUC of the best depth-2 tree that greedy search finds, and the columns that it uses."""
     from sklearn.tree import DecisionTreeClassifier
 
     names, matrix = list(scores), np.stack(list(scores.values()), axis=1)
@@ -111,27 +111,27 @@ def _tree(scores: Mapping[str, Vector], truth: NDArray[np.bool_]) -> tuple[float
 
 
 def difficulty(audited: Audit, ratios: Mapping[str, float] | None) -> Iterator[Check]:
-    """The checks of the audit. Limit and review zone are promised for the default mix only."""
+    """Yield the checks of the audit. AUC range and review zone are guaranteed for the default mix only."""
     easiest = max(audited.column_auc, key=lambda name: audited.column_auc[name])
     highest = audited.column_auc[easiest]
     yield Check(
-        "no column gives the label away",
-        highest <= MOST_COLUMN,
-        f"{easiest} has AUC {highest:.3f}, at most {MOST_COLUMN}",
+        "no single column reveals the label",
+        highest <= MAX_COLUMN_AUC,
+        f"{easiest} has AUC {highest:.3f}, at most {MAX_COLUMN_AUC}",
     )
     shown = ", ".join(audited.tree_columns)
     yield Check(
-        "no depth-2 tree does",
-        audited.tree_auc <= MOST_TREE,
-        f"{shown} have AUC {audited.tree_auc:.3f}, at most {MOST_TREE}",
+        "no depth-2 tree reveals the label",
+        audited.tree_auc <= MAX_TREE_AUC,
+        f"{shown} have AUC {audited.tree_auc:.3f}, at most {MAX_TREE_AUC}",
     )
     default = ratios is not None and all(abs(ratios[name] - share) < 1e-9 for name, share in DEFAULT_RATIOS.items())
     if audited.limit_auc is None or audited.review_zone_share is None:
         return
     for name, value, (low, high) in (
-        ("limit: AUC of abuse_confidence", audited.limit_auc, LIMIT),
+        ("limit: AUC of abuse_confidence", audited.limit_auc, AUC_RANGE),
         ("share of abuse_confidence in the review zone", audited.review_zone_share, ZONE_SHARE),
     ):
         passed = low <= value <= high or not default
-        wanted = f"wanted {low:g} to {high:g}" + ("" if default else " for the default mix")
-        yield Check(name, passed, f"{value:.4f}, {wanted}")
+        expected = f"expected {low:g} to {high:g}" + ("" if default else " for the default mix")
+        yield Check(name, passed, f"{value:.4f}, {expected}")

@@ -1,22 +1,22 @@
-"""Small pictures as SVG text: bars by class, a histogram, shares. No scripts, no fonts, nothing fetched."""
+"""Small charts as SVG text: bars by class, a histogram, shares. No scripts, no fonts, no external resources."""
 
 from collections.abc import Sequence
 from html import escape
 
 _FIRST_COLOURS = ("#4c78a8", "#9ecae9", "#f58518", "#e45756", "#b279a2")
-_GOLDEN_ANGLE = 137.508  # degrees: hues that never come near one another, however many there are
+_GOLDEN_ANGLE = 137.508  # degrees; keeps any number of hues apart
 _TEXT = 'font-family="system-ui,sans-serif" font-size="10" fill="#556"'
 
 
 def colour_of(number: int) -> str:
-    """The colour of the series at a place; any number of them can be told apart."""
+    """Return the colour of a series by its index; any number of series get different colours."""
     if number < len(_FIRST_COLOURS):
         return _FIRST_COLOURS[number]
     return f"hsl({(number * _GOLDEN_ANGLE) % 360:.0f} 55% 50%)"
 
 
 def grouped_lines(series: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str], width: int = 300) -> str:
-    """One outline for each series over the same bins, each scaled to sum to 1; the labels stand under first and last bin."""
+    """Return one outline a series over the same bins, each scaled to sum to 1, labelled at first and last bin."""
     height, top = 96, max((max(values, default=0) for _, values in series), default=0) or 1
     step = width / max(len(labels), 1)
     paths = []
@@ -37,7 +37,7 @@ def grouped_lines(series: Sequence[tuple[str, Sequence[float]]], labels: Sequenc
 
 
 def grouped_bars(series: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str], width: int = 300) -> str:
-    """For each label a group of bars, one for each series, as shares of the series."""
+    """Return a group of bars for each label, one for each series, as shares of the series."""
     row, left = 5 * len(series) + 6, 104
     top = max((max(values, default=0) for _, values in series), default=0) or 1
     parts = []
@@ -55,7 +55,7 @@ def grouped_bars(series: Sequence[tuple[str, Sequence[float]]], labels: Sequence
 
 
 def shares_bar(shares: Sequence[tuple[str, float]], width: int = 920) -> str:
-    """One bar cut into shares, each labelled where there is room."""
+    """Return one bar divided into shares, labelled if there is room."""
     x, parts = 0.0, []
     for number, (name, share) in enumerate(shares):
         length = share * width
@@ -71,7 +71,7 @@ def shares_bar(shares: Sequence[tuple[str, float]], width: int = 920) -> str:
 
 
 def histogram(values: Sequence[float], zone: tuple[float, float], width: int = 920) -> str:
-    """Shares of bins between 0 and 1 on a square-root scale, with a zone shaded."""
+    """Return a histogram over 0..1 on a square-root scale, with a shaded zone."""
     height, step, top = 190, width / len(values), max(values) or 1
     bars = "".join(
         f'<rect x="{index * step + 1:.1f}" y="{height - (value / top) ** 0.5 * (height - 10):.1f}" width="{step - 2:.1f}" '

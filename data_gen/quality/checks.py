@@ -1,4 +1,4 @@
-"""The checks that a file must pass, each with a name and a finding a person can act on."""
+"""Checks of a file, each with a name and an actionable finding."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from contract.schema import FILE_SCHEMA, REQUIRED_COLUMNS
 from data_gen.quality.summary import Summary
 from history.definitions import DEFINITIONS
 
-# Fewer rows than this of a type say nothing about its pattern: the check is passed over.
+# With fewer rows of a type the check of its pattern is skipped, since it would be noise.
 ENOUGH_ROWS = 300
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what was looked at, whether it holds, and what was found."""
+    """One check: its name, whether it passed, and what was found."""
 
     name: str
     passed: bool
@@ -23,7 +23,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Characteristic:
-    """A type's mean of a column is at least `factor` times that of honest orders (at most, where factor < 1)."""
+    """A type's mean of a column is at least `factor` times that of honest orders (at most, if factor < 1)."""
 
     abuse_type: str
     column: str
@@ -51,7 +51,7 @@ _HIGHEST = {"abuse_confidence": 1.0, "account_age_days": 36_500}
 
 
 def validate(summary: Summary, ratios: Mapping[str, float] | None = None) -> Iterator[Check]:
-    """Run all checks that apply; `ratios` are the class shares asked for, where they are known."""
+    """Yield all checks that apply; `ratios` are the requested class shares, if known."""
     yield _no_nulls(summary)
     yield from _ranges(summary)
     yield Check(
@@ -72,7 +72,7 @@ def _no_nulls(summary: Summary) -> Check:
 
 def _class_distribution(summary: Summary, ratios: Mapping[str, float]) -> Check:
     shares = dict(zip(ALL_TYPES, summary.rows_by_type[:-1] / max(summary.rows, 1), strict=True))
-    # Exact to the row: rounding can move a type by less than one row.
+    # The plan is exact to the row: rounding moves a type by less than one row.
     off = [name for name in ALL_TYPES if abs(shares[name] - ratios[name]) * summary.rows >= 1]
     finding = ", ".join(f"{name} is {shares[name]:.4%} instead of {ratios[name]:.4%}" for name in off)
     return Check("class distribution", not off, finding)
@@ -93,7 +93,7 @@ def _characteristics(summary: Summary) -> Iterator[Check]:
         if characteristic.column not in summary.columns:
             continue
         if characteristic.column in _WHOLE_PAST and summary.columns[characteristic.column].nulls:
-            continue  # memory knows it of new accounts only, and those differ less
+            continue  # history has these values for new accounts only, which differ less
         rows = [
             summary.columns[characteristic.column].present[ALL_TYPES.index(name)]
             for name in (characteristic.abuse_type, "legitimate")
@@ -110,7 +110,7 @@ def _characteristics(summary: Summary) -> Iterator[Check]:
             else abuse < honest * characteristic.factor
         )
         side = "more than" if characteristic.factor > 1 else "less than"
-        relation = f"{abuse:.3g} against {honest:.3g} of honest orders, wanted {side}"
+        relation = f"{abuse:.3g} against {honest:.3g} of honest orders, expected {side}"
         yield Check(
             f"pattern of {characteristic.abuse_type}: {characteristic.column}",
             passed,
@@ -131,7 +131,7 @@ STATISTICS = (
 
 
 def statistics(summary: Summary) -> Iterator[str]:
-    """A table of means by abuse type, as lines of text."""
+    """Yield a table of means by abuse type, as lines of text."""
     names = [name for name in STATISTICS if name in summary.columns]
     yield f"{'mean by abuse type':27}{'rows':>9}" + "".join(f"{name[:14]:>16}" for name in names)
     for type_code, abuse_type in enumerate(ALL_TYPES):

@@ -1,4 +1,4 @@
-"""Checks and figures on standard output; the exit code that follows from them."""
+"""Prints checks and statistics on standard output, and determines the exit code."""
 
 import sys
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from data_gen.quality.summary import Summary
 
 
 def all_checks(summary: Summary, audited: Audit | None, ratios: Mapping[str, float] | None) -> list[Check]:
-    """Every check that applies to a file."""
+    """Return every check that applies to a file."""
     return [*validate(summary, ratios), *(difficulty(audited, ratios) if audited else ())]
 
 
-def tell(command: str, summary: Summary, checks: list[Check], audited: Audit | None) -> int:
-    """Print statistics, audit and checks; return 1 when a check failed, else 0."""
+def print_findings(command: str, summary: Summary, checks: list[Check], audited: Audit | None) -> int:
+    """Print statistics, audit and checks; return 1 if a check failed, else 0."""
     for line in statistics(summary):
         print(line)
     if audited:

@@ -1,4 +1,4 @@
-"""`--report`: one page about a dataset, complete in itself."""
+"""`--report`: a self-contained HTML page about a dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 from runtime.process.files import atomic_write
 
-_BINS, _MOST_NAMES, _SAMPLE_ROWS, _STRONGEST = 28, 8, 12, 8
+_BINS, _MAX_NAMES, _SAMPLE_ROWS, _STRONGEST = 28, 8, 12, 8
 
 
 def write_report(
     path: Path, name: str, seed: int, summary: Summary, sample: Sample, audited: Audit | None, checks: Sequence[Check]
 ) -> None:
-    """Write the page; raise OutputError when it cannot be written."""
+    """Write the page; raise OutputError if it cannot be written."""
     page = _page(name, seed, summary, sample, audited, checks)
     with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -76,22 +76,22 @@ def _groups(sample: Sample) -> NDArray[np.int64]:
 
 
 def _card(name: str, sample: Sample, audited: Audit | None) -> tuple[str, float | None, str]:
-    """A column's name, its AUC where it has one, and its picture."""
+    """Return a column's name, its AUC if it has one, and its chart."""
     column, groups = sample.column(name).combine_chunks(), _groups(sample)
     present = [group for group in range(len(ALL_TYPES)) if (groups == group).any()]
     kind = column.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_timestamp(kind)
-    # A column of texts may be plain or coded, and one without any value has no numbers to draw.
-    picture = (_numbers if is_number and column.null_count < len(column) else _named)(column, groups, present)
+    # A text column may be plain or dictionary-encoded; a column without values has no numbers to draw.
+    picture = (_outlines if is_number and column.null_count < len(column) else _bars)(column, groups, present)
     return name, audited.column_auc.get(name) if audited else None, picture
 
 
-def _named(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) -> str:
+def _bars(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) -> str:
     coded = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
     names = [str(value) for value in coded.dictionary.to_pylist()] + ["(none)"]
     codes = pc.fill_null(coded.indices, len(names) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
     rows = np.bincount(codes, minlength=len(names))
-    common = [int(code) for code in np.argsort(-rows)[:_MOST_NAMES] if rows[code]]
+    common = [int(code) for code in np.argsort(-rows)[:_MAX_NAMES] if rows[code]]
     series = []
     for group in present:
         own = np.bincount(codes[groups == group], minlength=len(names))
@@ -99,7 +99,7 @@ def _named(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) 
     return grouped_bars(series, [names[code] for code in common])
 
 
-def _numbers(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) -> str:
+def _outlines(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]) -> str:
     is_time = pa.types.is_timestamp(column.type)
     values = (column.cast(pa.int64()) if is_time else column).to_numpy(zero_copy_only=False).astype(np.float64)
     low, high = np.nanpercentile(values, [0, 99])
@@ -124,7 +124,7 @@ def _numbers(column: pa.Array, groups: NDArray[np.int64], present: Sequence[int]
 
 
 def _orders(sample: Sample) -> list[list[str]]:
-    """Some rows, evenly taken, as texts."""
+    """Return some rows at regular steps, as texts."""
     step = max(1, sample.rows // _SAMPLE_ROWS)
     picked = range(0, sample.rows, step)[:_SAMPLE_ROWS]
     values = [[sample.column(name)[row].as_py() for name in sample.columns] for row in picked]

@@ -1,32 +1,32 @@
-"""A sample of a file in constant memory: every so many rows, as columns."""
+"""A sample of a file in constant memory: rows at a regular step, by column."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-MOST_ROWS = 200_000
-_LEFT_OUT = ("transaction_id", "user_id", "device_id")  # they never repeat, so they tell a model nothing
+MAX_ROWS = 200_000
+_EXCLUDED = ("transaction_id", "user_id", "device_id")  # unique values, from which a model learns nothing
 
 
 @dataclass
 class Sample:
-    """Rows taken at even steps; `columns` holds the pieces of each column in order."""
+    """Rows sampled at a regular step; `columns` holds the pieces of each column in order."""
 
     rows: int = 0
     columns: dict[str, list[pa.Array]] = field(default_factory=dict)
 
     @staticmethod
     def step(rows: int) -> int:
-        """The step at which a file of so many rows gives at most MOST_ROWS."""
-        return max(1, -(-rows // MOST_ROWS))
+        """Return the step that samples at most MAX_ROWS from a file with this number of rows."""
+        return max(1, -(-rows // MAX_ROWS))
 
     def add(self, batch: pa.RecordBatch, every: int) -> None:
-        """Take every so many rows of a batch."""
+        """Add every `every`-th row of a batch."""
         taken = np.arange(0, batch.num_rows, every)
         self.rows += len(taken)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if name not in _LEFT_OUT:
+            if name not in _EXCLUDED:
                 if every == 1:
                     piece = column
                 else:
@@ -34,11 +34,11 @@ class Sample:
                 self.columns.setdefault(name, []).append(piece)
 
     def merge(self, later: "Sample") -> None:
-        """Put the rows of another sample behind these."""
+        """Append the rows of a later sample."""
         self.rows += later.rows
         for name, pieces in later.columns.items():
             self.columns.setdefault(name, []).extend(pieces)
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column of the sample."""
+        """Return a column of the sample."""
         return pa.chunked_array(self.columns[name])

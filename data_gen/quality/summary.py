@@ -1,4 +1,4 @@
-"""What validation needs to know of a file, gathered batch by batch in constant memory."""
+"""Statistics of a file for validation, accumulated batch by batch in constant memory."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from data_gen.arrow import texts, unpack
 
 @dataclass
 class ColumnSummary:
-    """One column: absent values, extremes, and by abuse type the number and the sum of the present values."""
+    """Statistics of a column: absent values, extremes, and number and sum of the present values by abuse type."""
 
     nulls: int = 0
     lowest: float = float("inf")
@@ -24,7 +24,7 @@ class ColumnSummary:
 
 @dataclass
 class Summary:
-    """A whole file. Rows without a known abuse type count under the last place of each array only."""
+    """Statistics of a file. Rows without a known abuse type count in the last element of each array only."""
 
     rows: int = 0
     rows_by_type: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(ALL_TYPES) + 1, dtype=np.int64))
@@ -35,7 +35,7 @@ class Summary:
     last_time: int | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take in a batch. Text columns count as the indicator of the value that speaks for abuse, see INDICATORS."""
+        """Add a batch. A text column counts as an indicator of the value that is a sign of abuse, see INDICATORS."""
         self.rows += batch.num_rows
         kind = _abuse_types(batch)
         self.labelled &= kind is not None
@@ -62,10 +62,10 @@ class Summary:
             part = Summary(
                 first_time=int(times[0]), last_time=int(times[-1]), ordered=bool((np.diff(times) >= 0).all())
             )
-            self._follow(part)
+            self._extend_span(part)
 
     def merge(self, later: "Summary") -> None:
-        """Take in the summary of the rows that come after these."""
+        """Add the summary of the rows that follow these."""
         self.rows += later.rows
         self.rows_by_type += later.rows_by_type
         self.labelled &= later.labelled
@@ -76,10 +76,10 @@ class Summary:
             column.highest = max(column.highest, other.highest)
             column.present += other.present
             column.sums += other.sums
-        self._follow(later)
+        self._extend_span(later)
 
-    def _follow(self, later: "Summary") -> None:
-        """Extend the span of time, and notice when it runs backwards."""
+    def _extend_span(self, later: "Summary") -> None:
+        """Extend the time span, and detect timestamps that go backwards."""
         if later.first_time is None:
             return
         follows = self.last_time is None or later.first_time >= self.last_time
@@ -88,7 +88,7 @@ class Summary:
         self.last_time = later.last_time
 
     def mean(self, column: str, abuse_type: str) -> float:
-        """Mean of a column's present values of an abuse type; NaN when there are none."""
+        """Return the mean of a column's present values of an abuse type; NaN if there are none."""
         type_code, summary = ALL_TYPES.index(abuse_type), self.columns[column]
         return (
             float(summary.sums[type_code] / summary.present[type_code]) if summary.present[type_code] else float("nan")
@@ -102,14 +102,14 @@ INDICATORS = {
     "payment_processor_response": "suspected_fraud",
     "payment_method": "crypto",
 }
-"""Text columns are summarised as the share of one value."""
+"""Text columns are summarised as the share of this value."""
 
 
 def _abuse_types(batch: pa.RecordBatch) -> NDArray[np.int64] | None:
     if "abuse_type" not in batch.schema.names:
         return None
     type_codes = pc.index_in(batch.column("abuse_type").cast(pa.string()), value_set=texts(ALL_TYPES))
-    # NaN where the type is none that we know
+    # NaN if the type is unknown
     result: NDArray[np.int64] = np.nan_to_num(unpack(type_codes), nan=len(ALL_TYPES)).astype(np.int64)
     return result
 

@@ -1,4 +1,7 @@
-"""How people and attackers live, as parameters: how often they come, with how many devices and cards, and for how long."""
+"""Behaviour of customers and attackers, as parameters: frequency, number of devices and cards, duration.
+
+The manifest of a stream contains the `repr` of these classes, so that their names and fields are part of a file format.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,44 +12,44 @@ from data_gen.language.distributions import Distribution, LogNormal
 
 @dataclass(frozen=True)
 class Customers:
-    """Honest people. Shares are of their orders, but for `in_families`."""
+    """Honest customers. Shares are fractions of their orders, except `in_families`."""
 
     rhythm: Distribution
-    """How often a customer comes, as a weight beside the others'."""
+    """Relative frequency of a customer's orders."""
     orders_in_90_days: float = 5.0
-    """Of a customer, on average, among those who come at all."""
+    """Average of the customers who order at all."""
     in_families: float = 0.35
-    """Customers who share home and a device with others."""
+    """Fraction of customers who share home and a device with others."""
     family: float = 2.6
-    """People in such a family, on average."""
+    """Average number of people in such a family."""
     on_family_device: float = 0.45
     second_device: float = 0.25
     second_card: float = 0.15
     at_home: float = 0.75
-    """With the address of their home, where the order comes from the country that they live in."""
+    """From the address of their home, if the order comes from the country that they live in."""
     orders_at_address: int = 60
-    """Orders of a stream that share an address: its last two parts are not kept, so strangers have the same."""
+    """Orders of a stream that share an address, as strangers do: files do not contain its last two parts."""
     amount_spread: float = 0.15
-    """How far amounts of a customer lie apart, in quantiles of the pattern's amounts."""
+    """Spread of a customer's amounts, in quantiles of the pattern's amounts."""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What an attacker does from beginning to end. The chances are of each order after the first."""
+    """Behaviour of an attacker. The probabilities apply to each order after the first."""
 
     orders: float
-    """On average."""
+    """Average."""
     hours: Distribution
     new_account: float
-    """The next account: opened, bought, or taken over."""
+    """The next account: created, bought, or taken over."""
     new_card: float
     new_device: float
     takes_over: bool = False
-    """Accounts are those of customers."""
+    """The accounts belong to customers."""
     stored_card: float = 0.0
-    """Orders paid with the card that the account has."""
+    """Fraction of orders paid with the account's own card."""
     one_connection: float = 0.8
-    """Orders through the same network."""
+    """Fraction of orders through the same network."""
 
 
 CUSTOMERS: Final = Customers(rhythm=LogNormal(median=100, sigma=0.9))
@@ -65,6 +68,6 @@ CAMPAIGNS: Final[Mapping[str, Campaign]] = {
 """By type of abuse."""
 
 
-def lives() -> dict[str, str]:
-    """All of these, as a manifest tells them."""
+def behaviour_parameters() -> dict[str, str]:
+    """Return all parameters for the manifest."""
     return {"customers": repr(CUSTOMERS)} | {name: repr(campaign) for name, campaign in CAMPAIGNS.items()}

@@ -1,8 +1,9 @@
-"""A pattern for a row that does not know the past: what depends on it is averaged over it, and its columns are left out.
+"""Network for rows without history: dependencies on history are averaged out, and history columns are omitted.
 
-In a stream the past is no drawn column but what came before. `order_amount` leans on the customer's average and
-`failed_login_attempts_24h` on whether the device is new: the first is averaged over what the pattern says of the average, the
-second stays, and whether the device is new is drawn but summed out of the posterior, since the row does not show it.
+In a stream history is computed, not drawn. `order_amount` depends on the customer's average and
+`failed_login_attempts_24h` on whether the device is new. The first is averaged over the pattern's distribution of the
+average. The second stays: whether the device is new is drawn, but summed out of the posterior, since the row does not
+contain it.
 """
 
 from collections.abc import Mapping
@@ -15,16 +16,16 @@ from data_gen.language.variables import DERIVED, LATENT, NODES, inputs_of
 from data_gen.network.compile import Network
 
 ORDERS = ("orders_last_24h", "orders_2_to_7_days_ago", "orders_before_7_days")
-LEFT_OUT = frozenset({
+COMPUTED = frozenset({
     *ORDERS, "avg_order_value", "payment_attempts_24h", "cards_used_30d", "accounts_on_device_30d", "accounts_on_ip_24h",
 })  # fmt: skip
-"""Columns that a stream counts instead of drawing them."""
+"""Columns that a stream computes instead of drawing them."""
 HIDDEN = frozenset({*LATENT, "new_device"})
 
 
 @dataclass(frozen=True)
-class Averaged(Distribution):
-    """`inner` with the customer's average band averaged over: for each band of age the probability of each of its values."""
+class AveragedOverHistory(Distribution):
+    """`inner` averaged over the customer's average band; `bands` has the probability of each band by band of age."""
 
     bands: Mapping[int, Mapping[int, float]]
     inner: Distribution
@@ -43,18 +44,18 @@ class Averaged(Distribution):
         return sum(terms[1:], start=terms[0])
 
 
-def without_past(pattern: Pattern) -> Pattern:
-    """The pattern with every column that shows freed of those that a stream counts; PatternError where that cannot be done."""
+def without_history(pattern: Pattern) -> Pattern:
+    """Return the pattern without dependencies on computed columns; raise PatternError if that is impossible."""
     nodes = dict(pattern.nodes)
     for name, distribution in pattern.nodes.items():
-        if name in LEFT_OUT:
+        if name in COMPUTED:
             continue
-        counted = {parent for parent in distribution.parents() if set(inputs_of(parent)) & LEFT_OUT}
-        if counted == {"average_band"}:
-            nodes[name] = Averaged(_average_bands(pattern), distribution)
-        elif counted:
+        computed = {parent for parent in distribution.parents() if set(inputs_of(parent)) & COMPUTED}
+        if computed == {"average_band"}:
+            nodes[name] = AveragedOverHistory(_average_bands(pattern), distribution)
+        elif computed:
             raise PatternError(
-                f"pattern {pattern.name}, node {name}: in a stream it cannot depend on {min(counted)}, which is counted there"
+                f"pattern {pattern.name}, node {name}: in a stream it cannot depend on {min(computed)}, which is computed"
             )
     if others := pattern.nodes["new_device"].parents() - {"age_band"}:
         raise PatternError(f"pattern {pattern.name}, node new_device: in a stream it cannot depend on {min(others)}")
@@ -62,12 +63,12 @@ def without_past(pattern: Pattern) -> Pattern:
 
 
 def standalone_network(patterns: tuple[Pattern, ...]) -> Network:
-    """The network of patterns whose rows do not know the past."""
-    return Network(tuple(without_past(pattern) for pattern in patterns), without=LEFT_OUT, hidden=HIDDEN)
+    """Return the network of patterns whose rows have no history."""
+    return Network(tuple(without_history(pattern) for pattern in patterns), without=COMPUTED, hidden=HIDDEN)
 
 
 def _average_bands(pattern: Pattern) -> dict[int, dict[int, float]]:
-    """By band of age: how probable each band of the customer's average is."""
+    """Return the probability of each band of the customer's average, by band of age."""
     average, band_of = NODES["avg_order_value"], DERIVED["average_band"]
     ages = DERIVED["age_band"].domain
     found: dict[int, dict[int, float]] = {}

@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
-from contract.extras import LONGEST, MOST, NAME
+from contract.extras import MAX_PAIRS, MAX_TEXT_LENGTH, NAME_PATTERN
 from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.json.descriptions import description
@@ -85,9 +85,9 @@ def _field(descriptor: Any) -> tuple[Any, Any]:
 
 def _validate_extra(value: Any) -> float | str | None:
     if isinstance(value, str):
-        if len(value) <= LONGEST:
+        if len(value) <= MAX_TEXT_LENGTH:
             return value
-        raise ValueError(f"a string must have at most {LONGEST} characters")
+        raise ValueError(f"a string must have at most {MAX_TEXT_LENGTH} characters")
     if isinstance(value, int | float) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             if math.isfinite(value):
@@ -100,11 +100,13 @@ def _validate_extra(value: Any) -> float | str | None:
 
 _extra_value = Annotated[
     Any,
-    PlainValidator(_validate_extra, json_schema_input_type=float | Annotated[str, Field(max_length=LONGEST)] | None),
+    PlainValidator(
+        _validate_extra, json_schema_input_type=float | Annotated[str, Field(max_length=MAX_TEXT_LENGTH)] | None
+    ),
 ]
 _extras = Annotated[
-    dict[Annotated[str, Field(pattern=NAME)], _extra_value],
-    Field(max_length=MOST, json_schema_extra={"additionalProperties": False}),  # all names must match the pattern
+    dict[Annotated[str, Field(pattern=NAME_PATTERN)], _extra_value],
+    Field(max_length=MAX_PAIRS, json_schema_extra={"additionalProperties": False}),  # all names must match the pattern
 ]
 _definitions: Any = {
     descriptor.name: _field(descriptor) for descriptor in Transaction.DESCRIPTOR.fields if descriptor.name in FIELDS

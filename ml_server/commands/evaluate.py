@@ -1,4 +1,4 @@
-"""`vouch evaluate`: how good a model is on a labelled dataset, and what its thresholds cost."""
+"""`vouch evaluate`: measure a model on a labelled dataset, and the cost of its thresholds."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.evaluation.costs import cheapest, cost_of
 from ml_server.evaluation.figures import against_limit, by_group, figures, intervals
-from ml_server.evaluation.report import Measured, write_report
+from ml_server.evaluation.report import Measurements, write_report
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import held_out_scores, load
 from ml_server.registry.table_scores import legitimacy
-from ml_server.training.labels import TrainingError, abuse_of, counted
+from ml_server.training.labels import TrainingError, abuse_of, optional_weights
 from ml_server.training.split import split_in_time
 from runtime.process.commands import command
 from runtime.process.files import sha256
@@ -31,19 +31,19 @@ ROUND_ORDER = 100.0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of `vouch evaluate`."""
+    """Return the option parser of `vouch evaluate`."""
     result = argparse.ArgumentParser(prog="vouch evaluate", description="Measure a model on a labelled dataset.")
     result.add_argument("--model", default=None, help="version (default: the current one)")
     result.add_argument("--dataset", type=Path, required=True, help="CSV or Parquet with labels")
-    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
-    result.add_argument("--report", type=Path, help="write a page with curves and costs, HTML")
-    result.add_argument("--models-dir", type=Path, default=None, help="where models are kept")
+    result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
+    result.add_argument("--report", type=Path, help="write an HTML report with curves and costs")
+    result.add_argument("--models-dir", type=Path, default=None, help="folder of models")
     prices = Prices()
     result.add_argument(
         "--missed-share",
         type=float,
         default=prices.missed_share,
-        help="share of the order's value that a missed abuse costs (default: 1)",
+        help="share of the order's value lost to missed abuse (default: 1)",
     )
     result.add_argument(
         "--denied-cost",
@@ -52,53 +52,54 @@ def parser() -> argparse.ArgumentParser:
         help="cost of a customer wrongly denied (default: 20)",
     )
     result.add_argument("--review-cost", type=float, default=prices.review, help="cost of one review (default: 3)")
-    result.add_argument("--orders-per-day", type=int, default=1000, help="to tell reviews a day (default: 1000)")
+    result.add_argument("--orders-per-day", type=int, default=1000, help="to compute reviews a day (default: 1000)")
     return result
 
 
 @command("vouch evaluate", TableError, TrainingError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    """Run the command; return its exit code: 0 success, 2 error."""
     options = parser().parse_args(arguments)
     report = Report()
     mapping = read_mapping(options.mapping) if options.mapping else None
     models = options.models_dir or Shared.read().models_dir
     bundle = load(models, options.model)
     table = read_dataset(options.dataset, mapping, report)
-    table, scores = unseen(bundle, options.dataset, table, held_out_scores(models, bundle), report)
+    table, scores = held_out_rows(bundle, options.dataset, table, held_out_scores(models, bundle), report)
     prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
     measured = measure(scores, table, prices, report)
-    for line in (*report.lines, *lines(measured, options.orders_per_day)):
+    for line in (*report.lines, *format_lines(measured, options.orders_per_day)):
         print(plain(line))
     if options.report:
         write_report(options.report, bundle.metadata, measured, prices, options.orders_per_day)
     return 0
 
 
-def unseen(
+def held_out_rows(
     bundle: Bundle, path: Path, table: pa.Table, held_out: Numbers | None, report: Report
 ) -> tuple[pa.Table, Numbers]:
-    """The rows that a model was not fitted on, with their scores: all, or of the file that it was trained on the last part.
+    """Return the rows that a model was not fitted on, with their scores: all rows, or the last part of its own training
+    file.
 
-    That part has the scores that training gave it before it went on to fit on all rows.
+    For that part, return the scores from training, before the model was fitted on all rows.
     """
     if bundle.metadata.dataset["sha256"] != sha256(path):
         return table, legitimacy(bundle, table)
     ordered = table.sort_by("timestamp")
     part = split_in_time(ordered)[1] if held_out is None else ordered.slice(ordered.num_rows - len(held_out))
     report.lines.append(
-        f"{path.name} is the file that model {bundle.version} was trained on: measured on its held-out part alone, "
+        f"{path.name} is the training file of model {bundle.version}: measured only on its held-out part, "
         f"the last {part.num_rows:,} of {table.num_rows:,} rows"
-        + ("" if held_out is None else ", by the model as it was before it was fitted on them too")
+        + ("" if held_out is None else ", with scores from before the final fit on all rows")
     )
     return part, legitimacy(bundle, part) if held_out is None else held_out
 
 
-def measure(scores: Numbers, table: pa.Table, prices: Prices, report: Report) -> Measured:
-    """Everything that the command tells of scores of a table."""
-    is_abuse, weights, columns = abuse_of(table), counted(table), TableColumns(table)
+def measure(scores: Numbers, table: pa.Table, prices: Prices, report: Report) -> Measurements:
+    """Return all measurements of the scores of a table."""
+    is_abuse, weights, columns = abuse_of(table), optional_weights(table), TableColumns(table)
     amounts, confidence = _amounts(columns, report), _confidence(table, columns)
-    return Measured(
+    return Measurements(
         scores=scores,
         is_abuse=is_abuse,
         confidence=confidence,
@@ -114,20 +115,20 @@ def measure(scores: Numbers, table: pa.Table, prices: Prices, report: Report) ->
 def _amounts(columns: TableColumns, report: Report) -> Numbers:
     amounts = columns.number("order_amount")
     if unknown := int(np.isnan(amounts).sum()):
-        report.lines.append(f"order_amount is unknown in {unknown:,} rows: costs take {ROUND_ORDER:g} for them")
+        report.lines.append(f"order_amount is unknown in {unknown:,} rows; costs assume {ROUND_ORDER:g} for them")
     return np.nan_to_num(amounts, nan=ROUND_ORDER)
 
 
 def _confidence(table: pa.Table, columns: TableColumns) -> Numbers | None:
-    """The exact probabilities of abuse, where every row has one."""
+    """Return the exact probabilities of abuse; None if any row lacks one."""
     if "abuse_confidence" not in table.column_names:
         return None
     confidence = columns.number("abuse_confidence")
     return None if np.isnan(confidence).any() else confidence
 
 
-def lines(measured: Measured, orders_per_day: int) -> list[str]:
-    """Everything that was measured, as lines of text."""
+def format_lines(measured: Measurements, orders_per_day: int) -> list[str]:
+    """Format all measurements as lines of text."""
     result = [f"{'figure':22}{'value':>10}{'95 % interval':>22}{'limit':>10}"]
     for name, value in measured.figures.items():
         low, high = measured.intervals.get(name, (float("nan"), float("nan")))

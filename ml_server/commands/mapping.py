@@ -1,4 +1,4 @@
-"""`vouch mapping suggest`: a first mapping of a foreign file."""
+"""`vouch mapping suggest`: suggest a mapping for a file of another format."""
 
 import argparse
 import sys
@@ -8,26 +8,26 @@ from pathlib import Path
 from contract.tables import TableError
 from ml_server.data.datasets import sample
 from ml_server.data.suggest import suggest
-from ml_server.data.suggestion_yaml import written
+from ml_server.data.suggestion_yaml import to_yaml
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
 
 
 @command("vouch mapping", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 2 it could not run."""
-    parser = argparse.ArgumentParser(prog="vouch mapping", description="Help to write a mapping for --mapping.")
+    """Run the command; return its exit code: 0 success, 2 error."""
+    parser = argparse.ArgumentParser(prog="vouch mapping", description="Suggest a mapping file for --mapping.")
     actions = parser.add_subparsers(dest="action", required=True)
-    guessing = actions.add_parser("suggest", help="guess which column is which field, each with its reason")
+    guessing = actions.add_parser("suggest", help="guess the field of each column, with the reason")
     guessing.add_argument("file", type=Path, help="CSV or Parquet")
     guessing.add_argument("--output", type=Path, help="file to write (default: standard output)")
     options = parser.parse_args(arguments)
     frame = sample(options.file)
-    text = written(suggest(frame), options.file.name, len(frame))
+    text = to_yaml(suggest(frame), options.file.name, len(frame))
     if options.output is None:
         sys.stdout.write(text)
         return 0
     with atomic_write(options.output) as partial:
         partial.write_text(text)
-    print(f"{options.output}: read it, then `vouch train --dataset {options.file} --mapping {options.output}`")
+    print(f"{options.output}: check it, then run `vouch train --dataset {options.file} --mapping {options.output}`")
     return 0

@@ -1,4 +1,4 @@
-"""`vouch models`: what versions there are, how they compare, which one serves, and which one challenges it."""
+"""`vouch models`: list and compare versions, and select the current model and its challenger."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_server.registry.bundle import METADATA, ArtifactError, Metadata
 from ml_server.registry.golden_examples import check
-from ml_server.registry.store import CHALLENGER, load, pointed, promote, versions
+from ml_server.registry.store import CHALLENGER, load, promote, read_pointer, versions
 from ml_server.serving.scorer import Scorer
 from runtime.process.commands import command
 from runtime.settings import Shared
@@ -16,32 +16,34 @@ FIGURES = ("roc_auc", "pr_auc", "log_loss", "ece", "sparse_ece", "regret_roc_auc
 
 @command("vouch models", ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 2 it could not run or a model is damaged."""
+    """Run the command; return its exit code: 0 success, 2 error or a damaged model."""
     parser = argparse.ArgumentParser(prog="vouch models", description="List and compare models, or promote one.")
-    parser.add_argument("--models-dir", type=Path, default=None, help="where models are kept")
+    parser.add_argument("--models-dir", type=Path, default=None, help="folder of models")
     actions = parser.add_subparsers(dest="action")
-    actions.add_parser("list", help="all versions with their figures (the default)")
+    actions.add_parser("list", help="list all versions with their metrics (the default)")
     actions.add_parser("promote", help="make a version the current one").add_argument("version")
-    challenge = actions.add_parser("challenge", help="let a version score beside the current one, for metrics only")
-    challenge.add_argument("version", nargs="?", help="none: no challenger any more")
+    challenge = actions.add_parser(
+        "challenge", help="let a version score in parallel to the current one, for metrics only"
+    )
+    challenge.add_argument("version", nargs="?", help="omit to remove the challenger")
     options = parser.parse_args(arguments)
     models = options.models_dir or Shared.read().models_dir
     if options.action == "promote":
-        _proven(models, options.version)
+        _check_model(models, options.version)
         promote(models, options.version)
         print(f"{options.version} is the current model")
         return 0
     if options.action == "challenge":
         return _challenge(models, options.version)
-    shown, damaged = listing(models)
-    print("\n".join(shown))
+    lines, damaged = list_models(models)
+    print("\n".join(lines))
     if damaged:
-        raise ArtifactError(f"{', '.join(damaged)} cannot be read: copy it again or remove it")
+        raise ArtifactError(f"cannot read {', '.join(damaged)}; copy it again or remove it")
     return 0
 
 
-def _proven(models: Path, version: str) -> None:
-    """Raise ArtifactError for a broken model, before anybody is asked to serve it."""
+def _check_model(models: Path, version: str) -> None:
+    """Raise ArtifactError for a broken model, before it is served."""
     bundle = load(models, version)
     check(bundle, Scorer(bundle).score)
 
@@ -49,20 +51,20 @@ def _proven(models: Path, version: str) -> None:
 def _challenge(models: Path, version: str | None) -> int:
     if version is None:
         (models / CHALLENGER).unlink(missing_ok=True)
-        print("there is no challenger")
+        print("the challenger was removed")
         return 0
-    _proven(models, version)
+    _check_model(models, version)
     promote(models, version, CHALLENGER)
-    print(f"{version} scores beside the current model; vouch_challenger_difference tells how far apart they are")
+    print(f"{version} is the challenger; vouch_challenger_difference shows how much its scores differ")
     return 0
 
 
-def listing(models: Path) -> tuple[list[str], list[str]]:
-    """All versions as lines of text, the current one with a star, the challenger with a ?, and those that are damaged."""
+def list_models(models: Path) -> tuple[list[str], list[str]]:
+    """Return all versions as lines of text (`*` current, `?` challenger), and the names of damaged versions."""
     names = versions(models)
     if not names:
-        raise ArtifactError(f"{models} holds no model: run `vouch train`")
-    marks, damaged = {pointed(models, CHALLENGER): "?", pointed(models): "*"}, []
+        raise ArtifactError(f"{models} contains no model; run `vouch train`")
+    marks, damaged = {read_pointer(models, CHALLENGER): "?", read_pointer(models): "*"}, []
     lines = [f"  {'version':32}{'rows':>10}" + "".join(f"{figure:>16}" for figure in FIGURES)]
     for name in names:
         try:

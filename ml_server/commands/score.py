@@ -1,4 +1,4 @@
-"""`vouch score`: scores for a whole file, streamed."""
+"""`vouch score`: score all orders of a file, streamed."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from ml_server.data.mapping import FieldMapping, MappingError, Report, read_mapp
 from ml_server.data.suitability import check_columns, check_mapping
 from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import load
-from ml_server.registry.table_scores import calibrated, class_scores
+from ml_server.registry.table_scores import calibrate_scores, class_scores
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
 from runtime.process.terminal import plain
@@ -25,21 +25,21 @@ from runtime.settings import Shared
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of `vouch score`."""
+    """Return the option parser of `vouch score`."""
     result = argparse.ArgumentParser(prog="vouch score", description="Score every order of a file.")
     result.add_argument("file", type=Path, help="CSV or Parquet")
     result.add_argument("--output", type=Path, required=True, help="CSV or Parquet by the ending")
     result.add_argument("--model", default=None, help="version (default: the current one)")
-    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
-    result.add_argument("--models-dir", type=Path, default=None, help="where models are kept")
+    result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
+    result.add_argument("--models-dir", type=Path, default=None, help="folder of models")
     return result
 
 
-def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
-    """Ids and scores of tables, in order."""
+def score_tables(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Yield ids and scores of tables, in order."""
     for table in tables:
         scores = class_scores(model, table)
-        legitimacy = calibrated(model, scores)
+        legitimacy = calibrate_scores(model, scores)
         columns: dict[str, Any] = {
             "transaction_id": table.column("transaction_id").combine_chunks(),
             "legitimacy_score": legitimacy,
@@ -53,8 +53,8 @@ def scored(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch
         yield pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
-def fits(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
-    """What to know before scoring this file by this model. Raises TableError where it makes no sense."""
+def check_suitability(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
+    """Return warnings about scoring this file by this model. Raises TableError if it is unsuitable."""
     features = model.features
     if not path.is_file():
         raise TableError(f"{path}: there is no such file")
@@ -69,7 +69,7 @@ def fits(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
 
 @command("vouch score", TableError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    """Run the command; return its exit code: 0 success, 2 error."""
     options = parser().parse_args(arguments)
     report = Report()
     mapping = read_mapping(options.mapping) if options.mapping else None
@@ -79,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"model {model.version}, trained {model.metadata.training_date} on {model.metadata.dataset.get('name', '?')}"
         )
     )
-    report.lines += fits(model, options.file, mapping)
+    report.lines += check_suitability(model, options.file, mapping)
     tables = read_for_scoring(options.file, mapping, model.features.extra, report)
     with atomic_write(options.output) as partial, TableWriter(partial, options.output) as writer:
-        for batch in scored(model, tables):
+        for batch in score_tables(model, tables):
             writer.write(pa.Table.from_batches([batch]))
             print(f"scored {writer.rows:,} orders", file=sys.stderr)
         if not writer.rows:

@@ -1,4 +1,4 @@
-"""`vouch train`: train a model from a dataset and keep it."""
+"""`vouch train`: train a model from a dataset and save it."""
 
 import argparse
 import datetime as dt
@@ -13,15 +13,15 @@ from typing import Any
 
 from contract.tables import TableError
 from history.table import with_history
-from ml_server.data.datasets import read_dataset, together
+from ml_server.data.datasets import combine, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.training.challenge import challenge
-from ml_server.training.fitting.gain import LEAST_GAIN
+from ml_server.training.fitting.gain import MIN_GAIN
 from ml_server.training.labels import TrainingError, abuse_of
 from ml_server.training.parameters import AUTO, FORMS, Parameters
-from ml_server.training.progress import telling
+from ml_server.training.progress import progress_reporter
 from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
 from runtime.process.commands import command
@@ -33,28 +33,26 @@ LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "pyarrow")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of `vouch train`."""
+    """Return the option parser of `vouch train`."""
     result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
     result.add_argument(
-        "--dataset", type=Path, action="append", help=f"CSV or Parquet; several are joined (default: {DATASET})"
+        "--dataset", type=Path, action="append", help=f"CSV or Parquet; several are combined (default: {DATASET})"
     )
+    result.add_argument("--weight", type=float, action="append", help="weight of each dataset's rows (default: 1)")
     result.add_argument(
-        "--weight", type=float, action="append", help="how many orders a row of each dataset stands for (default: 1)"
+        "--models-dir", type=Path, default=None, help="folder of models (default: VOUCH_MODELS_DIR or models)"
     )
+    result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
     result.add_argument(
-        "--models-dir", type=Path, default=None, help="where models are kept (default: VOUCH_MODELS_DIR or models)"
-    )
-    result.add_argument("--mapping", type=Path, help="YAML that maps foreign columns")
-    result.add_argument(
-        "--history", action="store_true", help="fill in what memory would have known, where a dataset leaves it open"
+        "--history", action="store_true", help="fill in missing history fields, as the agent's history would"
     )
     result.add_argument("--target", choices=("hard", "soft"), default="hard", help="label to learn (default: hard)")
     result.add_argument(
         "--form",
         choices=FORMS,
         default=AUTO,
-        help="tables over pairs of features, deeper trees, or auto: tables unless trees gain more than "
-        f"{LEAST_GAIN:g} of average precision for certain (default: auto)",
+        help="tables over pairs of features, deeper trees, or auto: tables, unless the average precision of trees is "
+        f"certainly higher by more than {MIN_GAIN:g} (default: auto)",
     )
     result.add_argument(
         "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"
@@ -64,14 +62,16 @@ def parser() -> argparse.ArgumentParser:
         "--holdout",
         type=float,
         default=HELD_OUT,
-        help=f"share of the rows, the last in time, to measure on ({HELD_OUT:g})",
+        help=f"share of the rows, the last in time, to measure on (default: {HELD_OUT:g})",
     )
-    result.add_argument("--rounds", type=int, default=3000, help="rounds of boosting at most (default: 3000)")
+    result.add_argument("--rounds", type=int, default=3000, help="maximum number of boosting rounds (default: 3000)")
     result.add_argument(
-        "--time-budget", type=float, default=None, help="seconds that fitting may take, about; other models each time"
+        "--time-budget", type=float, default=None, help="approximate limit for fitting in seconds; not reproducible"
     )
     result.add_argument(
-        "--challenge", action="store_true", help="compare with the current model on the held-out part, with an interval"
+        "--challenge",
+        action="store_true",
+        help="compare with the current model on the held-out part, with an interval",
     )
     result.add_argument("--promote", action="store_true", help="make it the current model even if there is one")
     return result
@@ -79,31 +79,31 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch train", TableError, TrainingError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 2 it could not run."""
+    """Run the command; return its exit code: 0 success, 2 error."""
     options = parser().parse_args(arguments)
     models = options.models_dir or Shared.read().models_dir
     report = Report()
     if options.prevalence is not None and not 0 < options.prevalence < 1:
-        raise TrainingError(f"--prevalence must lie between 0 and 1, not {options.prevalence:g}")
+        raise TrainingError(f"--prevalence must be between 0 and 1, not {options.prevalence:g}")
     if not 0 < options.holdout <= 0.5:
-        raise TrainingError(f"--holdout must lie over 0 and be at most 0.5, not {options.holdout:g}")
+        raise TrainingError(f"--holdout must be above 0 and at most 0.5, not {options.holdout:g}")
     if options.rounds < 1:
         raise TrainingError(f"--rounds must be at least 1, not {options.rounds}")
     if options.time_budget is not None and not options.time_budget > 0:
-        raise TrainingError(f"--time-budget must be more than 0 seconds, not {options.time_budget:g}")
+        raise TrainingError(f"--time-budget must be above 0 seconds, not {options.time_budget:g}")
     datasets: list[Path] = options.dataset or [DATASET]
     weights: list[float] = options.weight or [1.0] * len(datasets)
     if len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights):
-        raise TrainingError(f"--weight wants one number above 0 for each --dataset, {len(datasets)} in all")
+        raise TrainingError(f"--weight needs a number above 0 for each --dataset, {len(datasets)} in all")
     current = load(models) if options.challenge else None
     mapping = read_mapping(options.mapping) if options.mapping else None
-    with telling() as tell:
-        tell.say(f"reading {', '.join(map(str, datasets))}")
+    with progress_reporter() as progress:
+        progress.report(f"reading {', '.join(map(str, datasets))}")
         tables = [read_dataset(path, mapping, report) for path in datasets]
         if options.history:
-            tell.say("filling in the past")
+            progress.report("computing history")
             tables = [with_history(table) for table in tables]
-        table = tables[0] if len(tables) == 1 and not options.weight else together(tables, weights)
+        table = tables[0] if len(tables) == 1 and not options.weight else combine(tables, weights)
         parameters = Parameters(
             seed=options.seed,
             target=options.target,
@@ -114,30 +114,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time_budget=options.time_budget,
         )
         for line in report.lines:
-            tell.say(line)
-        trained = train(table, parameters, mapping.extra if mapping else None, tell)
-    code = _keep(datasets, options.promote, models, table.num_rows, float(abuse_of(table).mean()), trained)
+            progress.report(line)
+        trained = train(table, parameters, mapping.extra if mapping else None, progress)
+    code = _save_model(datasets, options.promote, models, table.num_rows, float(abuse_of(table).mean()), trained)
     if current is not None:
         if current.metadata.dataset["sha256"] == _digest(datasets):
             print(
-                "the current model was fitted on these very rows, the held-out ones among them: it looks too good here"
+                "warning: the current model was fitted on these rows, held-out part included, so its result is too good"
             )
         print("\n".join(challenge(current, trained.test_part, trained.held_out).lines()))
     return code
 
 
 def _digest(datasets: Sequence[Path]) -> str:
-    """SHA-256 of a file; of several the SHA-256 of theirs."""
+    """Return the SHA-256 of a file; for several files, the SHA-256 of their digests."""
     digests = [sha256(path) for path in datasets]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _keep(
+def _save_model(
     datasets: Sequence[Path], promoted: bool, models: Path, rows: int, abuse_rate: float, trained: Trained
 ) -> int:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     file_digest, name = _digest(datasets), " + ".join(path.name for path in datasets)
-    bundle = trained.bundle.named(
+    bundle = trained.bundle.with_version(
         f"{now:%Y%m%d-%H%M%S}-{file_digest[:8]}",
         training_date=now.isoformat().replace("+00:00", "Z"),
         dataset={"name": name, "rows": rows, "abuse_rate": abuse_rate, "sha256": file_digest},
@@ -150,13 +150,13 @@ def _keep(
     for name, value in bundle.metadata.metrics.items():
         print(f"{name:22} {value:.5g}")
     serving = (models / CURRENT).resolve() == folder.resolve()
-    later = f"is kept; make it current by `vouch models promote {bundle.version}`"
+    later = f"is saved; make it current with `vouch models promote {bundle.version}`"
     print(f"{folder} {'is the current model' if serving else later}")
     return 0
 
 
 def _manifest(dataset: Path) -> Any:
-    """The manifest beside a generated dataset; None where there is none."""
+    """Return the manifest of a generated dataset; None if there is none."""
     path = dataset.with_name(dataset.name + ".manifest.json")
     try:
         return json.loads(path.read_text())

@@ -1,1 +1,1 @@
-"""Datasets: ours as they are, foreign ones through a mapping."""
+"""Datasets: in the contract's format, or in other formats through a mapping."""

@@ -1,4 +1,4 @@
-"""Names that others give to the fields of an order, and words that their values are written in."""
+"""Common names of fields in other formats, and common spellings of their values."""
 
 import re
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ LABEL_NAMES: Final = ("is_fraud", "fraud", "is_abuse", "fraud_flag", "fraud_bool
                       "fraudulent", "is_fraudulent", "class", "label", "target", "bad")  # fmt: skip
 ABUSE_WORDS: Final = ("1", "1.0", "true", "yes", "y", "t", "fraud", "fraudulent", "abuse", "bad", "chargeback")
 AFTERWARDS: Final = ("fraud", "chargeback", "dispute", "refund", "abuse")
-"""Words in names of columns that are often filled when the outcome is known."""
+"""Words in names of columns that are usually filled after the outcome is known."""
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "device_type": {"pc": "desktop", "computer": "desktop", "laptop": "desktop", "web": "desktop", "phone": "mobile",
                     "smartphone": "mobile", "ios": "mobile", "android": "mobile", "ipad": "tablet"},
@@ -67,6 +67,6 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def simple(name: str) -> str:
-    """A name in lower case with _ between its words: "Transaction ID" and "TransactionId" are transaction_id."""
+    """Return a name in snake case: "Transaction ID" and "TransactionId" become transaction_id."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")

@@ -1,4 +1,4 @@
-"""Foreign columns through a mapping. Values that cannot be read become unknown, counted and told with the way out."""
+"""Conversion of files of other formats by a mapping. Unreadable values become unknown and are reported with advice."""
 
 from collections import Counter
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from contract.extras import NAME, is_name
+from contract.extras import NAME_PATTERN, is_name
 from contract.fields import FIELDS, REQUIRED
 from contract.schema import TYPES
 from contract.tables import TableError
-from ml_server.data.columns import TIME_WAY_OUT, converted, extra_numbers, extra_texts
+from ml_server.data.columns import TIME_ADVICE, convert_column, extra_numbers, extra_texts
 from ml_server.data.mapping_file import ColumnMapping, FieldMapping, LabelMapping, Source
-from ml_server.data.report import Ids, Report, shown
+from ml_server.data.report import Ids, Report, format_example
 from ml_server.data.values import Series
 
 
 class Conversion:
-    """Reads one file in pieces: what holds of the file as a whole (ids, labels, row numbers) is kept between them."""
+    """Converts one file in pieces, and keeps the state of the whole file between them: ids, labels, row numbers."""
 
     def __init__(self, mapping: FieldMapping, report: Report) -> None:
         self.rows = 0
@@ -26,16 +26,16 @@ class Conversion:
         self._ids, self._labels = Ids(), Counter[str]()
 
     def table(self, frame: pd.DataFrame) -> pa.Table:
-        """The next piece as Transactions.
+        """Convert the next piece.
 
-        Raises TableError where a mapped column is missing, a required one has unreadable values, an id stands there twice, or
+        Raises TableError if a mapped column is missing, a required one has unreadable values, an id is repeated, or
         the label has no value or more than two.
         """
         mapping, report = self._mapping, self._report
         self._check_columns(frame)
         result: dict[str, pa.Array] = {}
         for name, source in mapping.columns.items():
-            series = converted(name, source, frame, report)
+            series = convert_column(name, source, frame, report)
             if name in REQUIRED and series.isna().any():
                 raise TableError(_unreadable(name, source, frame, series, self.rows))
             result[name] = pa.array(series, TYPES[name], from_pandas=True)
@@ -54,7 +54,7 @@ class Conversion:
         return pa.table(result)
 
     def finish(self) -> None:
-        """What only the whole file tells. Raises TableError where the label never has its value for abuse."""
+        """Check the whole file. Raises TableError if the label never has its value for abuse."""
         label = self._mapping.label
         if label and self._labels and not any(_is(label.abuse, value) for value in self._labels):
             raise TableError(
@@ -75,40 +75,40 @@ class Conversion:
             )
         unused = [str(name) for name in frame.columns if name not in used]
         if unused:
-            report.say(f"unused columns: {', '.join(unused)}")
+            report.add_line(f"unused columns: {', '.join(unused)}")
         for name in unused:
             if name in FIELDS and name not in mapping.columns:
-                report.say(f"{name}: has the name of a field, but is not mapped to it")
+                report.add_line(f"{name}: has the name of a field, but is not mapped to it")
         for name in mapping.extra.names:
             if not is_name(name):
-                report.say(f"{name}: no request can carry an extra of this name ({NAME}): give it another, as in "
+                report.add_line(f"{name}: requests cannot contain an extra of this name ({NAME_PATTERN}); rename it, as in "
                            f"extra: {{numeric: {{amount_2: {name}}}}}")  # fmt: skip
 
     def _number_rows(self, result: dict[str, pa.Array], rows: int) -> None:
-        """Ids that the data does not have: numbers of rows, and one user for each."""
+        """Add missing ids: row numbers, with a different user for each row."""
         for name in ("transaction_id", "user_id"):
             if name not in result:
                 result[name] = pa.array([f"row-{row + 1}" for row in range(self.rows, self.rows + rows)])
-                self._report.note(name, rows, rows, "are not mapped: numbered by row")
+                self._report.add_finding(name, rows, rows, "are not mapped; numbered by row")
 
     def _label(self, label: LabelMapping, source: "Series[Any]") -> pa.Array:
         text = source.astype("string").str.strip()
         if text.isna().any():
             first = int(np.flatnonzero(text.isna())[0]) + self.rows + 1
             raise TableError(
-                f"label column {label.source}: {int(text.isna().sum()):,} values are empty, first in row {first:,}: "
-                "leave out the orders of which nothing is known yet"
+                f"label column {label.source}: {int(text.isna().sum()):,} values are empty, first in row {first:,}; "
+                "leave out orders without a known outcome"
             )
         self._labels.update({str(value): int(count) for value, count in text.value_counts().items()})
         if len(self._labels) > 2:
-            counts = ", ".join(f"{shown(value)} ({count:,})" for value, count in self._labels.most_common(6))
-            raise TableError(f"label column {label.source} has {len(self._labels)} values, wanted two: {counts}")
+            counts = ", ".join(f"{format_example(value)} ({count:,})" for value, count in self._labels.most_common(6))
+            raise TableError(f"label column {label.source} has {len(self._labels)} values instead of two: {counts}")
         abuse = {value: _is(label.abuse, value) for value in text.unique()}
         return pa.array(text.map(abuse).to_numpy(dtype=bool))
 
 
 def _is(wanted: object, value: str) -> bool:
-    """Whether a label's text is the value that the mapping names: 1 is 1.0, true is True."""
+    """Return whether a label's text is the value in the mapping: 1 equals 1.0, true equals True."""
     if str(wanted).strip().lower() == value.lower():
         return True
     try:
@@ -121,15 +121,15 @@ def _unreadable(name: str, source: Source, frame: pd.DataFrame, series: "Series[
     row = int(np.flatnonzero(series.isna())[0])
     column = ", ".join(source.sources)
     value = frame[source.sources[0]].iloc[row]
-    said = f"column {column}: {int(series.isna().sum()):,} values cannot be a {name}, like "
-    said += f"{'an empty one' if pd.isna(value) else shown(value)} in row {before + row + 1:,}"
+    message = f"column {column}: {int(series.isna().sum()):,} values are not a valid {name}, like "
+    message += f"{'an empty one' if pd.isna(value) else format_example(value)} in row {before + row + 1:,}"
     if name == "timestamp" and isinstance(source, ColumnMapping):
-        said += f": {TIME_WAY_OUT}"
-    return said
+        message += f"; {TIME_ADVICE}"
+    return message
 
 
 def apply(mapping: FieldMapping, frame: pd.DataFrame, report: Report) -> pa.Table:
-    """A whole file's columns as Transactions; see Conversion."""
+    """Convert a whole file's columns; see Conversion."""
     conversion = Conversion(mapping, report)
     table = conversion.table(frame)
     conversion.finish()

@@ -1,4 +1,4 @@
-"""Datasets for training, evaluation and scoring: ours as they are, foreign ones through a mapping."""
+"""Datasets for training, evaluation and scoring: in Vouch's format, or in another format through a mapping."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,20 +19,20 @@ from ml_server.features.feature_set import Extra
 LABELLED = ("transaction_id", "timestamp", "user_id", "is_abuse")
 ROWS = 65_536
 SAMPLE = 20_000
-_NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # what others write for nothing
+_NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # common spellings of null
 
 
 def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa.Table:
-    """A labelled table. Raises TableError with the place of what is wrong."""
+    """Return a labelled table. Raises TableError with the place of the error."""
     if mapping is None:
         return read_table(path, required=LABELLED)
     if mapping.label is None:
-        raise TableError("the mapping has no label: training and evaluation need one")
+        raise TableError("the mapping has no label; training and evaluation need one")
     return pa.concat_tables(read_mapped(path, mapping, report))
 
 
-def together(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
-    """Several labelled tables as one, a row of each standing for so many orders more than it says itself."""
+def combine(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
+    """Return several labelled tables as one; the rows of each get its weight, multiplied by their own."""
     weighted = []
     for table, weight in zip(tables, weights, strict=True):
         own = pa.array(np.full(table.num_rows, weight))
@@ -44,7 +44,7 @@ def together(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
 
 
 def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, report: Report) -> Iterator[pa.Table]:
-    """Tables of at most some ten thousand rows, with labels left out."""
+    """Yield tables of at most ROWS rows, without labels."""
     if mapping is not None:
         yield from read_mapped(path, replace(mapping, label=None), report)
         return
@@ -55,12 +55,12 @@ def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, rep
 
 
 def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[pa.Table]:
-    """A foreign file in pieces, through its mapping. What was noticed is gathered in `report`."""
+    """Yield a file of another format in pieces, converted by its mapping; findings are added to `report`."""
     if not path.is_file():
         raise TableError(f"{path}: there is no such file")
     conversion = Conversion(mapping, report)
     try:
-        column_names(path)  # raises TableError where one stands there twice
+        column_names(path)  # raises TableError for duplicates
         for frame in _pieces(path):
             if len(frame):
                 yield conversion.table(frame)
@@ -74,7 +74,7 @@ def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[p
 
 
 def sample(path: Path) -> pd.DataFrame:
-    """The first rows of a foreign file, some ten thousand at most, texts as texts. Raises TableError."""
+    """Return the first SAMPLE rows of a file of another format, texts as texts. Raises TableError."""
     if not path.is_file():
         raise TableError(f"{path}: there is no such file")
     column_names(path)

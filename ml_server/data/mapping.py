@@ -1,4 +1,4 @@
-"""Foreign data as Transactions: the mapping file, how it is applied, and what is told of it."""
+"""Public names of mapping files: reading, conversion, report."""
 
 from ml_server.data.conversion import Conversion, apply
 from ml_server.data.mapping_file import FieldMapping, MappingError, read_mapping

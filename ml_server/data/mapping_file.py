@@ -1,4 +1,4 @@
-"""The YAML file that says which column is which field.
+"""The YAML file that maps columns to fields.
 
 columns:
   transaction_id: {from: order_no}
@@ -8,9 +8,9 @@ columns:
   user_id: customer                                       # short for {from: customer}
   billing_shipping_match: {equal: [bill_to, ship_to]}     # derived from two columns
   account_age_days: {days_between: [opened, placed]}      # each may be {from: opened, format: "%d.%m.%Y"}
-label: {from: chargeback, abuse: "Y"}                     # any two values; abuse_type may be a column of its own
-extra: {numeric: [v1, v2], categorical: [product]}        # columns that are no field, as features of their own;
-                                                          # {numeric: {v1: "Column 1", age: {days_between: [a, b]}}} names them
+label: {from: chargeback, abuse: "Y"}                     # any two values; abuse_type may be mapped to another column
+extra: {numeric: [v1, v2], categorical: [product]}        # columns that are not fields, as additional features;
+# {numeric: {v1: "Column 1", age: {days_between: [a, b]}}} names them
 """
 
 import datetime as dt
@@ -23,14 +23,14 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 
-from contract.extras import MOST
+from contract.extras import MAX_PAIRS
 from contract.fields import FIELDS
 from contract.schema import TYPES
 from ml_server.features.feature_set import Extra
 
 
 class MappingError(ValueError):
-    """A mapping that cannot be used; the message names the entry."""
+    """An invalid mapping; the message names the entry."""
 
 
 Scalar = bool | int | float | str
@@ -47,7 +47,7 @@ Unit = Literal[
 
 
 class ColumnMapping(_Strict):
-    """Where a field comes from, and how it is written there."""
+    """Source column of a field, and its format."""
 
     source: Annotated[str, Field(alias="from", min_length=1)]
     format: str | None = None
@@ -69,16 +69,16 @@ class ColumnMapping(_Strict):
         return (self.source,)
 
 
-def _named(value: object) -> object:
+def _from_name(value: object) -> object:
     return {"from": value} if isinstance(value, str) else value
 
 
-Column = Annotated[ColumnMapping, BeforeValidator(_named)]
+Column = Annotated[ColumnMapping, BeforeValidator(_from_name)]
 _Two = Annotated[tuple[Column, Column], Field(strict=False)]
 
 
 class Equal(_Strict):
-    """Whether two columns say the same."""
+    """Whether two columns are equal."""
 
     equal: _Two
 
@@ -89,7 +89,7 @@ class Equal(_Strict):
 
 
 class DaysBetween(_Strict):
-    """Days from the time of one column to that of another."""
+    """Days from the time of one column to the time of another."""
 
     days_between: _Two
 
@@ -112,7 +112,7 @@ _AnySource = Annotated[
 
 
 class LabelMapping(_Strict):
-    """The column of the label, and which of its two values means abuse."""
+    """The label column, and which of its two values means abuse."""
 
     source: Annotated[str, Field(alias="from", min_length=1)]
     abuse: Scalar
@@ -122,9 +122,9 @@ def _by_name(value: object) -> object:
     if not isinstance(value, list | tuple):
         return value
     if twice := [name for name in value if value.count(name) > 1]:
-        raise ValueError(f"{twice[0]} stands there twice")
+        raise ValueError(f"{twice[0]} appears twice")
     if wrong := [name for name in value if not isinstance(name, str)]:
-        raise ValueError(f"{wrong[0]} is no text: put it in quotes")
+        raise ValueError(f"{wrong[0]} is not text; put it in quotes")
     return {name: name for name in value}
 
 
@@ -132,14 +132,14 @@ _Extras = Annotated[dict[str, _AnySource], BeforeValidator(_by_name)]
 
 
 class ExtraColumns(_Strict):
-    """Columns that are no field."""
+    """Columns that are not fields."""
 
     numeric: _Extras = {}
     categorical: _Extras = {}
 
 
 class MappingFile(_Strict):
-    """A mapping file as it is written; a column's name alone is short for {from: name}."""
+    """Contents of a mapping file; a column's name alone is short for {from: name}."""
 
     columns: dict[str, _AnySource]
     label: LabelMapping | None = None
@@ -153,7 +153,7 @@ class MappingFile(_Strict):
 
 @dataclass(frozen=True)
 class FieldMapping:
-    """A checked mapping: where each field comes from, the label, the extra columns and where they come from."""
+    """A valid mapping: the source of each field, the label, the extras and their sources."""
 
     columns: Mapping[str, Source]
     label: LabelMapping | None
@@ -162,17 +162,17 @@ class FieldMapping:
 
 
 def read_mapping(path: Path) -> FieldMapping:
-    """Read and check a mapping file. Raises MappingError naming the entry that is wrong."""
+    """Read and validate a mapping file. Raises MappingError naming the invalid entry."""
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         raise MappingError(f"{path}: {error.strerror}") from error
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise MappingError(f"{path}: this is no YAML: {' '.join(str(error).split())[:160]}") from error
+        raise MappingError(f"{path}: invalid YAML: {' '.join(str(error).split())[:160]}") from error
     if not isinstance(content, dict) or "columns" not in content:
-        raise MappingError(f"{path}: it needs an entry `columns`")
+        raise MappingError(f"{path}: the entry `columns` is missing")
     try:
-        return checked(MappingFile.model_validate(content))
+        return validate_mapping(MappingFile.model_validate(content))
     except ValidationError as error:
         raise MappingError(f"{path}: {_first(error)}") from error
     except MappingError as error:
@@ -180,53 +180,55 @@ def read_mapping(path: Path) -> FieldMapping:
 
 
 _FORMS = ("date", "datetime", "str", "bool", "from", "equal", "days_between")
-"""What pydantic puts into a place beside the names of entries."""
+"""Parts of pydantic's locations that are not entries of the file."""
 
 
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     loc = [str(part) for part in first["loc"]]
     after = [*loc[1:], ""]
-    kept = [
+    path = [
         part for part, following in zip(loc, after, strict=True) if part not in _FORMS or following in ("", "0", "1")
     ]
-    entry = ".".join(kept)
-    said = "there is no such entry" if first["type"] == "extra_forbidden" else first["msg"]
-    return f"{entry}: {said.removeprefix('Value error, ')}"
+    entry = ".".join(path)
+    message = "unknown entry" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{entry}: {message.removeprefix('Value error, ')}"
 
 
-def checked(file: MappingFile) -> FieldMapping:
-    """What the shape alone does not hold. Raises MappingError naming the entry."""
+def validate_mapping(file: MappingFile) -> FieldMapping:
+    """Check rules beyond the schema. Raises MappingError naming the entry."""
     for name, source in file.columns.items():
         if name not in FIELDS and name != "abuse_type":
-            raise MappingError(f"{name} is no field of Transaction: columns that are none go to `extra`")
+            raise MappingError(f"{name} is not a field of Transaction; put other columns under `extra`")
         _check_source(name, source)
     if "timestamp" not in file.columns:
-        raise MappingError("timestamp must be mapped: training and evaluation split in time")
+        raise MappingError("timestamp must be mapped; training and evaluation split in time")
     numeric, categorical = file.extra.numeric, file.extra.categorical
     names = (*numeric, *categorical)
     if clash := [name for name in names if name in TYPES]:
-        raise MappingError(f"extra column {clash[0]} has the name of a field: rename it, {{other_name: {clash[0]}}}")
+        raise MappingError(f"extra column {clash[0]} has the name of a field; rename it, {{other_name: {clash[0]}}}")
     if twice := [name for name in numeric if name in categorical]:
-        raise MappingError(f"extra column {twice[0]} stands there twice")
-    if len(numeric) > MOST or len(categorical) > MOST:
-        raise MappingError(f"an order can carry {MOST} extra columns of a kind, and no more")
+        raise MappingError(f"extra column {twice[0]} appears twice")
+    if len(numeric) > MAX_PAIRS or len(categorical) > MAX_PAIRS:
+        raise MappingError(f"an order can have at most {MAX_PAIRS} extra columns of a kind")
     sources = {**numeric, **categorical}
     for name, source in sources.items():
         if file.label and file.label.source in source.sources:
             raise MappingError(f"extra column {file.label.source} is the label")
         if isinstance(source, DaysBetween) and name in categorical:
-            raise MappingError(f"extra column {name} is a number of days: it goes to numeric")
+            raise MappingError(f"extra column {name} is a number of days; move it to numeric")
     return FieldMapping(file.columns, file.label, Extra(tuple(numeric), tuple(categorical)), sources)
 
 
 def _check_source(name: str, source: Source) -> None:
     kind, numbers = (FIELDS[name].kind, FIELDS[name].numbers) if name in FIELDS else ("text", {})
     if isinstance(source, Equal) and kind != "flag":
-        raise MappingError(f"columns.{name}: equal gives true or false, which {name} cannot be")
+        raise MappingError(f"columns.{name}: equal yields a boolean, which {name} cannot be")
     if isinstance(source, DaysBetween) and kind not in ("count", "number"):
-        raise MappingError(f"columns.{name}: days_between gives a number, which {name} cannot be")
+        raise MappingError(f"columns.{name}: days_between yields a number, which {name} cannot be")
     values: dict[Any, Any] = (isinstance(source, ColumnMapping) and source.values) or {}
     wrong = [value for value in values.values() if value is not None and str(value) not in numbers]
     if kind == "enum" and wrong:
-        raise MappingError(f"columns.{name}.values: {wrong[0]} is no {name}, which is one of {', '.join(numbers)}")
+        raise MappingError(
+            f"columns.{name}.values: {wrong[0]} is not a valid {name}; expected one of {', '.join(numbers)}"
+        )

@@ -1,4 +1,4 @@
-"""What was noticed while a file was read: each thing once, with its counts over the whole file."""
+"""Findings of reading a file: each reported once, with its counts over the whole file."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 from contract.tables import TableError
 
-_MOST_VALUES, _MOST_NAMED, _LONGEST = 1000, 6, 40
+_MAX_VALUES, _MAX_LISTED, _MAX_LENGTH = 1000, 6, 40
 
 
-def shown(value: object) -> str:
-    """A value as an example in a sentence."""
+def format_example(value: object) -> str:
+    """Format a value as an example in a sentence."""
     text = str(value)
-    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    return repr(text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…")
 
 
 @dataclass
-class Note:
-    """How many of how many values of a column something holds for, and the values themselves where they are few."""
+class Finding:
+    """Number of affected values of a column and of all its values; the affected values themselves if they are few."""
 
     count: int = 0
     total: int = 0
@@ -27,53 +27,55 @@ class Note:
 
 @dataclass
 class Report:
-    """Lines to tell. A file is read in pieces: counts of the same line are summed."""
+    """Lines for the user. A file is read in pieces, so counts of the same finding are summed."""
 
     lines: list[str] = field(default_factory=list)
-    _notes: dict[tuple[str, str], Note] = field(default_factory=dict)
+    _findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
-    def say(self, line: str) -> None:
-        """Tell something, once."""
+    def add_line(self, line: str) -> None:
+        """Add a line, once."""
         if line not in self.lines:
             self.lines.append(line)
 
-    def note(
-        self, column: str, count: int, total: int, what: str, values: "Counter[str] | None" = None, way_out: str = ""
+    def add_finding(
+        self, column: str, count: int, total: int, what: str, values: "Counter[str] | None" = None, advice: str = ""
     ) -> None:
-        """Tell something about `count` of `total` values of a column; ask also where it is 0, so that totals are right.
+        """Count `count` of `total` values of a column. Call it for a count of 0 too, so that totals are right.
 
-        `values` are the values with their counts, of which the most frequent are named; `way_out` says what to do.
+        `values` are the affected values with their counts, of which the most frequent are listed; `advice` says what to
+        do.
         """
-        note = self._notes.setdefault((column, what), Note())
-        note.count, note.total = note.count + count, note.total + total
-        if values and len(note.values) < _MOST_VALUES:
-            note.values.update(dict(values.most_common(_MOST_VALUES)))
-        if not note.count:
+        finding = self._findings.setdefault((column, what), Finding())
+        finding.count, finding.total = finding.count + count, finding.total + total
+        if values and len(finding.values) < _MAX_VALUES:
+            finding.values.update(dict(values.most_common(_MAX_VALUES)))
+        if not finding.count:
             return
-        line = f"{column}: {note.count:,} of {note.total:,} {what}"
-        if note.values:
-            named = ", ".join(f"{shown(value)} ({number:,})" for value, number in note.values.most_common(_MOST_NAMED))
-            line += f": {named}" + (", …" if len(note.values) > _MOST_NAMED else "")
-        if way_out:
-            line += f"; {way_out}"
-        if note.line < 0:
-            note.line = len(self.lines)
+        line = f"{column}: {finding.count:,} of {finding.total:,} {what}"
+        if finding.values:
+            examples = finding.values.most_common(_MAX_LISTED)
+            listed = ", ".join(f"{format_example(value)} ({number:,})" for value, number in examples)
+            line += f": {listed}" + (", …" if len(finding.values) > _MAX_LISTED else "")
+        if advice:
+            line += f"; {advice}"
+        if finding.line < 0:
+            finding.line = len(self.lines)
             self.lines.append(line)
-        self.lines[note.line] = line
+        self.lines[finding.line] = line
 
 
 @dataclass
 class Ids:
-    """The ids of a file's rows, which name one order each."""
+    """Ids of a file's rows; each names one order."""
 
     _seen: set[str] = field(default_factory=set)
 
     def add(self, column: str, ids: Iterable[str]) -> None:
-        """Take a piece's ids. Raises TableError with the first that was there before."""
+        """Add a piece's ids. Raises TableError for the first duplicate."""
         for name in ids:
             if name in self._seen:
                 raise TableError(
-                    f"column {column}: id {shown(name)} stands there twice, the second time in row {len(self._seen) + 1:,}: "
-                    "an id names one order; leave transaction_id unmapped where there is none"
+                    f"column {column}: id {format_example(name)} appears twice, the second time in row "
+                    f"{len(self._seen) + 1:,}; an id names one order; leave transaction_id unmapped if there is none"
                 )
             self._seen.add(name)

@@ -1,4 +1,4 @@
-"""A first mapping for a file: what each column seems to be, with the reason. Pure; a person reads it before it is used."""
+"""Suggests a mapping for a file: the probable field of each column. Pure; a person checks the result."""
 
 import re
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import pandas as pd
 
-from contract.extras import LONGEST
+from contract.extras import MAX_TEXT_LENGTH
 from contract.fields import FIELDS
 from ml_server.data.aliases import ABUSE_WORDS, AFTERWARDS, ALIASES, LABEL_NAMES, WORDS, simple
 from ml_server.data.values import FLAGS, Series, numbers, times
 
 ENOUGH: Final = 0.98
-"""Share of values that have to fit a guess."""
+"""Share of values that must match a guess."""
 FORMATS: Final = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y",
     "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y%m%d%H%M%S",
@@ -29,7 +29,7 @@ _SHAPES = {
 
 @dataclass(frozen=True)
 class Guess:
-    """What a column seems to be: a field, the label, an extra, or nothing (`role` unused), with options and the reason."""
+    """Probable role of a column: field, label, extra (`numeric`, `categorical`) or `unused`, with the reason."""
 
     column: str
     role: str
@@ -40,7 +40,7 @@ class Guess:
 
 
 def suggest(frame: pd.DataFrame) -> list[Guess]:
-    """A guess for each column of a sample, in the order of the columns."""
+    """Return a guess for each column of a sample, in the order of the columns."""
     left = {str(name): frame[name] for name in frame.columns}
     guesses: dict[str, Guess] = {}
     if label := _label(left):
@@ -49,15 +49,15 @@ def suggest(frame: pd.DataFrame) -> list[Guess]:
         wanted = (name, *(simple(alias) for alias in ALIASES.get(name, ())))
         candidates = [column for column in left if simple(column) in wanted and column not in guesses]
         for column in sorted(candidates, key=lambda column: wanted.index(simple(column))):
-            if (options := fits(name, column, left[column])) is not None:
+            if (options := match_field(name, column, left[column])) is not None:
                 why, more = options
                 guesses[column] = Guess(column, "field", name, why, more, _examples(left[column]))
                 break
     if not any(guess.name == "timestamp" and guess.role == "field" for guess in guesses.values()):
         for column, series in left.items():
-            if column not in guesses and (written := _format(series)):
-                why = "the first column of times: no name says which it is"
-                guesses[column] = Guess(column, "field", "timestamp", why, written, _examples(series))
+            if column not in guesses and (found := _format(series)):
+                why = "the first column of times; no column has a name for it"
+                guesses[column] = Guess(column, "field", "timestamp", why, found, _examples(series))
                 break
     for column, series in left.items():
         if column not in guesses:
@@ -65,23 +65,23 @@ def suggest(frame: pd.DataFrame) -> list[Guess]:
     return [guesses[column] for column in left]
 
 
-def fits(name: str, column: str, series: "Series[Any]") -> tuple[str, dict[str, Any]] | None:
-    """Reason and options where a column's values can be those of a field; None where they cannot."""
+def match_field(name: str, column: str, series: "Series[Any]") -> tuple[str, dict[str, Any]] | None:
+    """Return reason and options if a column's values can be those of a field, else None."""
     known, kind = series.dropna(), FIELDS[name].kind
     if known.empty:
         return None
     texts = known.astype("string").str.strip()
-    said = "the name is the field's" if column == name else f"the name {column!r} often means it"
+    reason = "the name is the field's" if column == name else f"{column!r} is a common name for it"
     if kind == "time":
-        written = _format(series, count=name == "timestamp")
-        return None if written is None else (f"{said}; {_told(written)}", written)
+        found = _format(series, count=name == "timestamp")
+        return None if found is None else (f"{reason}; {_describe_format(found)}", found)
     if kind in ("number", "count"):
-        return _number(name, column, known, said)
+        return _number(name, column, known, reason)
     if kind == "flag":
         share = texts.str.lower().isin(list(FLAGS)).mean()
-        return (f"{said}; yes and no", {}) if share >= ENOUGH else None
+        return (f"{reason}; yes and no", {}) if share >= ENOUGH else None
     if kind == "enum":
-        return _enum(name, texts, said)
+        return _enum(name, texts, reason)
     shape = _SHAPES.get(name)
     if shape and texts.str.fullmatch(shape).mean() < ENOUGH:
         return None
@@ -89,10 +89,10 @@ def fits(name: str, column: str, series: "Series[Any]") -> tuple[str, dict[str, 
         return None
     if name == "user_id" and series.isna().any():
         return None
-    return said, {}
+    return reason, {}
 
 
-def _number(name: str, column: str, known: "Series[Any]", said: str) -> tuple[str, dict[str, Any]] | None:
+def _number(name: str, column: str, known: "Series[Any]", reason: str) -> tuple[str, dict[str, Any]] | None:
     options: dict[str, Any] = {}
     if _with_comma(known):
         options["decimal"] = ","
@@ -101,8 +101,8 @@ def _number(name: str, column: str, known: "Series[Any]", said: str) -> tuple[st
         return None
     if name == "order_amount" and "cent" in simple(column) and (read.dropna() % 1 == 0).all():
         options["scale"] = 0.01
-        said += "; whole cents"
-    return f"{said}; numbers from {read.min():g} to {read.max():g}", options
+        reason += "; whole cents"
+    return f"{reason}; numbers from {read.min():g} to {read.max():g}", options
 
 
 def _with_comma(known: "Series[Any]") -> bool:
@@ -111,7 +111,7 @@ def _with_comma(known: "Series[Any]") -> bool:
     return bool(known.astype("string").str.contains(r"\d,\d{1,2}\D*$", na=False).any())
 
 
-def _enum(name: str, texts: "Series[Any]", said: str) -> tuple[str, dict[str, Any]] | None:
+def _enum(name: str, texts: "Series[Any]", reason: str) -> tuple[str, dict[str, Any]] | None:
     allowed, words = FIELDS[name].numbers, WORDS.get(name, {})
     values = list(texts.value_counts().index[:30])
     if texts.nunique() > 30:
@@ -120,12 +120,12 @@ def _enum(name: str, texts: "Series[Any]", said: str) -> tuple[str, dict[str, An
     if not any(mapped.values()):
         return None
     if all(value == target for value, target in mapped.items()):
-        return f"{said}; its values are the field's", {}
-    return f"{said}; values translated, null is unknown", {"values": mapped}
+        return f"{reason}; its values are the field's", {}
+    return f"{reason}; values translated, null is unknown", {"values": mapped}
 
 
 def _format(series: "Series[Any]", count: bool = False) -> dict[str, Any] | None:
-    """Options that read a column as times; None where it holds none. `count` takes small numbers as seconds since a start."""
+    """Return options to read a column as times, or None. `count` allows small numbers: seconds since an origin."""
     known = series.dropna()
     if known.empty or pd.api.types.is_bool_dtype(known.dtype):
         return None
@@ -139,20 +139,20 @@ def _format(series: "Series[Any]", count: bool = False) -> dict[str, Any] | None
                 return {"unit": unit}
         return {"unit": "s", "since": "2024-01-01"} if count and read.min() >= 0 and read.nunique() > 2 else None
     sample = known.astype("string").head(2000)
-    for written in FORMATS:
-        if times(sample, written).notna().mean() >= ENOUGH:
-            return {"format": written}
+    for candidate in FORMATS:
+        if times(sample, candidate).notna().mean() >= ENOUGH:
+            return {"format": candidate}
     return {} if sample.str.contains(r"\d{4}-\d\d-\d\d", na=False).all() and times(sample).notna().all() else None
 
 
-def _told(options: Mapping[str, Any]) -> str:
+def _describe_format(options: Mapping[str, Any]) -> str:
     if "since" in options:
-        return "small numbers, taken as seconds since a day that you have to set"
+        return "small numbers, assumed to be seconds since a day that you have to set"
     if "unit" in options:
-        return f"numbers of the size of {options['unit']} since 1970"
+        return f"numbers in the range of {options['unit']} since 1970"
     if options.get("format", "").startswith(("%d/%m", "%m/%d")):
-        return f"times written {options['format']}: check day and month"
-    return f"times written {options.get('format', 'in ISO 8601')}"
+        return f"times in the format {options['format']}; check day and month"
+    return f"times in the format {options.get('format', 'ISO 8601')}"
 
 
 def _label(columns: Mapping[str, "Series[Any]"]) -> Guess | None:
@@ -171,7 +171,7 @@ def _label(columns: Mapping[str, "Series[Any]"]) -> Guess | None:
 
 
 def _extra(column: str, series: "Series[Any]") -> Guess:
-    """A column that is no field: a number, a category, or nothing to learn from."""
+    """Return a guess for a column that is not a field: a number, a category, or unused."""
     known, examples = series.dropna(), _examples(series)
     distinct, name = known.nunique(), simple(column)
 
@@ -179,21 +179,21 @@ def _extra(column: str, series: "Series[Any]") -> Guess:
         return Guess(column, "unused", column, why, {}, examples)
 
     if distinct < 2:
-        return unused("it has one value, or none")
+        return unused("it has at most one value")
     if any(word in name for word in AFTERWARDS):
-        return unused("its name sounds like what is known only afterwards; add it if the shop knows it at checkout")
+        return unused("by its name it is known only after the outcome; add it if the shop knows it at checkout")
     options: dict[str, Any] = {"decimal": ","} if _with_comma(known) else {}
     numeric = numbers(known, options.get("decimal", ".")).notna().mean() >= ENOUGH
     coded = re.search(r"(^|_)(id|no|num|number|code|zip|bin)$", name)
     if distinct > 0.9 * len(known) and len(known) > 100 and (not numeric or coded):
-        return unused("almost every row has another value")
+        return unused("almost every row has a different value")
     if _format(series) is not None:
-        return unused("it holds times: {days_between: [this, another]} makes a number of two")
+        return unused("it contains times; {days_between: [this, another]} gives a number")
     if numeric and not coded:
-        return Guess(column, "numeric", column, f"numbers, {distinct:,} different ones", options, examples)
-    if known.astype("string").str.len().max() > LONGEST:
-        return unused(f"texts of more than {LONGEST} characters")
-    return Guess(column, "categorical", column, f"{distinct:,} different values", {}, examples)
+        return Guess(column, "numeric", column, f"numbers, {distinct:,} distinct", options, examples)
+    if known.astype("string").str.len().max() > MAX_TEXT_LENGTH:
+        return unused(f"texts of more than {MAX_TEXT_LENGTH} characters")
+    return Guess(column, "categorical", column, f"{distinct:,} distinct values", {}, examples)
 
 
 def _examples(series: "Series[Any]") -> tuple[str, ...]:

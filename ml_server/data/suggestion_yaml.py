@@ -1,4 +1,4 @@
-"""A suggested mapping as YAML, each entry with its reason and examples as a comment. Pure."""
+"""Formats a suggested mapping as YAML, with the reason and examples of each entry as a comment. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from ml_server.data.suggest import Guess
 from runtime.process.terminal import plain
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MEAN_ELSE = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
-_LONGEST = 40
+_RESERVED = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
+_MAX_LENGTH = 40
 
 
-def quoted(value: Any) -> str:
-    """A scalar that YAML reads back as it is, on one line, with nothing that a terminal obeys."""
+def quote_scalar(value: Any) -> str:
+    """Return a scalar that YAML parses unchanged, on one line, without control characters for a terminal."""
     if value is None:
         return "null"
     if isinstance(value, int | float):
         return repr(value)
     text = str(value)
-    if _BARE.fullmatch(text) and text.lower() not in _MEAN_ELSE:
+    if _BARE.fullmatch(text) and text.lower() not in _RESERVED:
         return text
-    return '"' + "".join(_escaped(letter) for letter in text) + '"'
+    return '"' + "".join(_escape(letter) for letter in text) + '"'
 
 
-def _escaped(letter: str) -> str:
+def _escape(letter: str) -> str:
     if letter in '"\\':
         return "\\" + letter
     if letter.isprintable():
@@ -36,25 +36,25 @@ def _escaped(letter: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
 
 
-def written(guesses: Sequence[Guess], file: str, rows: int) -> str:
-    """The whole file."""
+def to_yaml(guesses: Sequence[Guess], file: str, rows: int) -> str:
+    """Return the whole file."""
     fields = [guess for guess in guesses if guess.role == "field"]
     lines = [
-        f"# A first mapping of {plain(file)}, guessed from its first {rows:,} rows: read it before you use it.",
+        f"# Suggested mapping of {plain(file)}, guessed from its first {rows:,} rows. Check it before you use it.",
         "columns:",
     ]
     if not fields:
         lines[-1] = "columns: {}"
     if not any(guess.name == "timestamp" for guess in fields):
-        lines.append("  # timestamp: no column looks like one, and training needs it: timestamp: {from: …, format: …}")
+        lines.append("  # timestamp: no column looks like one, but training needs it: timestamp: {from: …, format: …}")
     lines += [_entry(guess.name, guess, "  ") for guess in fields]
     if not any(guess.name == "transaction_id" for guess in fields):
-        lines.append("  # transaction_id: no column names each order once, so rows are numbered")
+        lines.append("  # transaction_id: no column has a unique id for each order, so rows are numbered")
     labels = [guess for guess in guesses if guess.role == "label"]
     if labels:
         lines += [_comment(labels[0], ""), f"label: {_flow({'from': labels[0].column, **labels[0].options})}"]
     else:
-        lines.append('# label: none was guessed; training needs one: label: {from: …, abuse: "1"}')
+        lines.append('# label: no column looks like one, but training needs it: label: {from: …, abuse: "1"}')
     used = set(TYPES)
     lines.append("extra:")
     for role in ("numeric", "categorical"):
@@ -67,7 +67,7 @@ def written(guesses: Sequence[Guess], file: str, rows: int) -> str:
 
 
 def _free(column: str, used: set[str]) -> str:
-    """A name that requests can carry and nothing else has."""
+    """Return a valid name for an extra that is not used yet."""
     name = column if is_name(column) else (simple(column)[:50] or "column")
     name = name if is_name(name) else f"column_{name}"
     while name in used:
@@ -77,17 +77,18 @@ def _free(column: str, used: set[str]) -> str:
 
 
 def _entry(name: str, guess: Guess, indent: str) -> str:
-    source = _flow({"from": guess.column, **guess.options}) if guess.options else quoted(guess.column)
-    return f"{_comment(guess, indent)}\n{indent}{quoted(name)}: {source}"
+    source = _flow({"from": guess.column, **guess.options}) if guess.options else quote_scalar(guess.column)
+    return f"{_comment(guess, indent)}\n{indent}{quote_scalar(name)}: {source}"
 
 
 def _flow(values: dict[str, Any]) -> str:
-    told = (
-        f"{quoted(key)}: {_flow(value) if isinstance(value, dict) else quoted(value)}" for key, value in values.items()
+    entries = (
+        f"{quote_scalar(key)}: {_flow(value) if isinstance(value, dict) else quote_scalar(value)}"
+        for key, value in values.items()
     )
-    return "{" + ", ".join(told) + "}"
+    return "{" + ", ".join(entries) + "}"
 
 
 def _comment(guess: Guess, indent: str) -> str:
-    examples = ", ".join(plain(text[:_LONGEST]) for text in guess.examples) or "nothing"
-    return f"{indent}# {plain(guess.column)}: {plain(guess.reason)}. It holds {examples}"
+    examples = ", ".join(plain(text[:_MAX_LENGTH]) for text in guess.examples) or "none"
+    return f"{indent}# {plain(guess.column)}: {plain(guess.reason)}. Examples: {examples}"

@@ -1,4 +1,4 @@
-"""Values as people write them: money, true and false, times. A value that cannot be read is missing. Pure."""
+"""Parsing of human-readable values: money, booleans, times. Unreadable values are missing. Pure."""
 
 import math
 import re
@@ -9,7 +9,7 @@ import pandas as pd
 
 from contract.tables import TRUE
 
-Series = pd.Series  # of pandas, which has no types of its own here
+Series = pd.Series  # pandas has no types here
 FLAGS: Final = {
     **dict.fromkeys([*TRUE, "yes", "y", "t"], True),
     **dict.fromkeys(["false", "0", "0.0", "no", "n", "f"], False),
@@ -18,18 +18,18 @@ _CURRENCY = r"(?:[A-Za-z]{1,3}|[^\w\s.,()+-]{1,3})?"
 _MONEY = re.compile(
     rf"\s*([-+\u2212(]?)\s*{_CURRENCY}\s*([-+\u2212]?)\s*(\d[\d.,\s'\u2019]*|[.,]\d+)\s*{_CURRENCY}\s*([-\u2212)]?)\s*"
 )
-_LONGEST = 64
-_FURTHEST = 100 * 365.25 * 86_400  # seconds from the start: no shop is older
+_MAX_LENGTH = 64
+_MAX_SECONDS = 100 * 365.25 * 86_400  # from the origin: no shop is older
 _SPACES = re.compile(r"[\s'\u2019]")
 _GROUPS = {",": re.compile(r"\d{1,3}(,\d{3})+"), ".": re.compile(r"\d{1,3}(\.\d{3})+")}
 
 
 def money(text: str, decimal: str = ".") -> float:
-    """A number written with signs of currencies, groups of thousands and either decimal sign; NaN for anything else.
+    """Parse a number with currency signs, thousands separators and either decimal sign; NaN for anything else.
 
-    "$1,234.50" is 1234.5; "1.234,56 EUR" is 1234.56, since nothing else can be meant; "1,234" depends on `decimal`.
+    "$1,234.50" is 1234.5; "1.234,56 EUR" is unambiguously 1234.56; "1,234" depends on `decimal`.
     """
-    match = _MONEY.fullmatch(text) if len(text) <= _LONGEST else None
+    match = _MONEY.fullmatch(text) if len(text) <= _MAX_LENGTH else None
     if match is None:
         return math.nan
     digits = _SPACES.sub("", match[3])
@@ -48,7 +48,7 @@ def money(text: str, decimal: str = ".") -> float:
 
 
 def numbers(series: "Series[Any]", decimal: str = ".") -> "Series[Any]":
-    """A column as float64, NaN for what is no finite number."""
+    """Return a column as float64, NaN for everything that is not a finite number."""
     if decimal == "." or pd.api.types.is_numeric_dtype(series.dtype):
         result = pd.to_numeric(series, errors="coerce").astype("Float64").to_numpy(dtype="float64", na_value=np.nan)
     else:
@@ -60,8 +60,8 @@ def numbers(series: "Series[Any]", decimal: str = ".") -> "Series[Any]":
     return pd.Series(result, index=series.index)
 
 
-def of_two_minds(texts: "Series[Any]") -> "Series[Any]":
-    """Which texts are thousands or thousandths (1.234), in a column that elsewhere has a decimal comma (12,50)."""
+def ambiguous_thousands(texts: "Series[Any]") -> "Series[Any]":
+    """Return which texts may be thousands (1.234), in a column that elsewhere has a decimal comma (12,50)."""
     texts = texts.astype("string").str.strip()
     if not texts.str.contains(r"\d,\d{1,2}\D*$", na=False).any():
         return pd.Series(False, index=texts.index)
@@ -69,19 +69,19 @@ def of_two_minds(texts: "Series[Any]") -> "Series[Any]":
 
 
 def flags(series: "Series[Any]") -> "Series[Any]":
-    """A column as true and false."""
+    """Return a column as booleans."""
     return series.astype("string").str.strip().str.lower().map(FLAGS).astype("boolean")
 
 
 def times(
     series: "Series[Any]", time_format: str | None = None, unit: str | None = None, since: object = "1970-01-01"
 ) -> "Series[Any]":
-    """A column as times in UTC, in whole seconds and fractions of them. Numbers need a unit, texts may need a format."""
+    """Return a column as times in UTC, to the microsecond. Numbers need a unit, texts may need a format."""
     if unit is not None:
         one: Any = pd.Timedelta(1, unit=unit)  # type: ignore[arg-type]
         start = pd.Timestamp(str(since))
         counted = numbers(series)
-        counted = counted.mask((counted * one.total_seconds()).abs() > _FURTHEST)  # pandas would raise
+        counted = counted.mask((counted * one.total_seconds()).abs() > _MAX_SECONDS)  # pandas would raise
         after: Any = pd.to_timedelta(counted * one.total_seconds(), unit="s")
         result: Series[Any] = start.as_unit("ns") + after.dt.round("us")
         return result

@@ -1,1 +1,1 @@
-"""How good scores are, and what thresholds cost."""
+"""Quality of scores, and the cost of thresholds."""

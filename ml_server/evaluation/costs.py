@@ -1,4 +1,4 @@
-"""What thresholds cost: missed abuse, customers turned away, and the minutes of reviewers."""
+"""Cost of thresholds: missed abuse, rejected customers, and the time of reviewers."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _GRID = np.round(np.linspace(0, 1, 51), 2)
 
 @dataclass(frozen=True)
 class Cost:
-    """Thresholds, what they cost for each order, and what they mean for people."""
+    """Thresholds, their cost for each order, and their effect on people."""
 
     approve: float
     deny: float
@@ -31,7 +31,7 @@ def cost_of(
     prices: Prices,
     weights: Numbers | None = None,
 ) -> Cost:
-    """Mean cost of an order under two thresholds; arrays of shape (rows,). Rows count by `weights`, or each once."""
+    """Return the mean cost of an order under two thresholds; arrays of shape (rows,), weighted by `weights`."""
     weights = np.ones(len(legitimacy)) if weights is None else weights
     abuse = is_abuse.astype(bool)
     approved, denied = legitimacy >= approve, legitimacy <= deny
@@ -54,7 +54,7 @@ def cost_of(
 def cheapest(
     legitimacy: Numbers, is_abuse: Numbers, amounts: Numbers, prices: Prices, weights: Numbers | None = None
 ) -> Cost:
-    """The thresholds on a grid of 0.02, deny below approve, that cost least."""
+    """Return the cheapest thresholds on a grid of 0.02, deny below approve."""
     best: Cost | None = None
     for deny in _GRID[:-1]:
         for approve in _GRID[deny < _GRID]:

@@ -1,4 +1,4 @@
-"""Figures that say how good scores are, and how far from the best that the data allows."""
+"""Metrics of scores, and their distance from the best that the data allows."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,9 @@ _LOWEST = 1e-6
 
 
 def figures(legitimacy: Vector, is_abuse: Vector, weights: Vector | None = None) -> dict[str, float]:
-    """Figures by name. Areas, Brier score, log-loss and recall are of abuse; all arrays have shape (rows,).
+    """Return metrics by name. Areas, Brier score, log-loss and recall refer to abuse; all arrays have shape (rows,).
 
-    Rows count by `weights`, or each once.
+    Rows count by `weights`, or once each.
     """
     result = {"rows": float(len(is_abuse)), "abuse_rate": float(np.average(is_abuse, weights=weights))}
     abuse = 1 - legitimacy
@@ -37,7 +37,7 @@ def figures(legitimacy: Vector, is_abuse: Vector, weights: Vector | None = None)
 def against_limit(
     legitimacy: Vector, is_abuse: Vector, confidence: Vector, weights: Vector | None = None
 ) -> dict[str, float]:
-    """The same figures of the exact posterior, and what the scores lose to it."""
+    """Return the same metrics for the exact posterior, and the regret of the scores."""
     own, limit = figures(legitimacy, is_abuse, weights), figures(1 - confidence, is_abuse, weights)
     result = {f"limit_{name}": value for name, value in limit.items() if name not in ("rows", "abuse_rate")}
     if "roc_auc" in own:
@@ -50,7 +50,7 @@ def against_limit(
 def intervals(
     legitimacy: Vector, is_abuse: Vector, weights: Vector | None = None, seed: int = 0, rounds: int = 100
 ) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the figures: percentiles over resampled rows (Efron, Bootstrap Methods, 1979)."""
+    """Return 95 % intervals of the metrics: percentiles over resampled rows (Efron, Bootstrap Methods, 1979)."""
     rng, rows = np.random.default_rng(seed), len(is_abuse)
     resampled: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -67,7 +67,7 @@ def intervals(
 
 
 def by_group(table: pa.Table, legitimacy: Vector, is_abuse: Vector) -> Mapping[str, dict[str, float]]:
-    """For each abuse type and tier in the table: its rows against all honest ones; honest types by their mean score."""
+    """Return metrics by abuse type and tier: abuse against all honest rows, honest types by their mean score."""
     result: dict[str, dict[str, float]] = {}
     for column in ("abuse_type", "difficulty_tier"):
         if column not in table.column_names:

@@ -1,4 +1,4 @@
-"""How far stated probabilities are from observed shares."""
+"""Calibration: distance between predicted probabilities and observed shares."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,8 @@ def expected_calibration_error(
     bins: int = 15,
     weights: NDArray[np.float64] | None = None,
 ) -> float:
-    """Mean distance of stated and observed probability over bins of equal width, weighted by rows, or by their `weights`.
+    """Return the mean distance of predicted and observed probability over bins of equal width, weighted by rows or
+    `weights`.
 
     Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
     """
@@ -26,7 +27,7 @@ def expected_calibration_error(
 def reliability(
     scores: NDArray[np.float64], outcomes: NDArray[np.float64], bins: int = 15
 ) -> Sequence[tuple[float, float, int]]:
-    """The reliability curve: mean score, observed share and rows of each bin of equal width that has rows."""
+    """Return the reliability curve: mean score, observed share and rows of each non-empty bin of equal width."""
     bin_number = np.minimum((scores * bins).astype(int), bins - 1)
     return [
         (float(scores[bin_number == b].mean()), float(outcomes[bin_number == b].mean()), int((bin_number == b).sum()))

@@ -1,4 +1,4 @@
-"""`vouch evaluate --report`: one page about a model, complete in itself."""
+"""`vouch evaluate --report`: a self-contained HTML page about a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from ml_server.features.sources import Numbers
 from ml_server.registry.bundle import Metadata
 from runtime.process.files import atomic_write
 
-_SIZE, _MOST_POINTS, _LONGEST_BAR, _BARS = 300, 200, 420.0, 20
+_SIZE, _MAX_POINTS, _MAX_BAR, _BARS = 300, 200, 420.0, 20
 _MODEL, _LIMIT, _PERFECT = "#4c78a8", "#f58518", "#ccd"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What `vouch evaluate` found out about a model on a dataset; arrays have shape (rows,)."""
+class Measurements:
+    """Measurements of a model on a dataset; arrays have shape (rows,)."""
 
     scores: Numbers
     is_abuse: Numbers
@@ -38,15 +38,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a plot, its points between 0 and 1 already in the picture's coordinates."""
+    """One line of a plot, with its points already in pixels."""
 
     name: str
     colour: str
     path: str
 
 
-def write_report(path: Path, metadata: Metadata, measured: Measured, prices: Prices, orders_per_day: int) -> None:
-    """Write the page; raise OutputError when it cannot be written."""
+def write_report(path: Path, metadata: Metadata, measured: Measurements, prices: Prices, orders_per_day: int) -> None:
+    """Write the page; raise OutputError if it cannot be written."""
     template = jinja2.Environment(loader=jinja2.PackageLoader("ml_server.evaluation", "."), autoescape=True)
     page = template.get_template("report.html.j2").render(
         version=metadata.model_version,
@@ -69,7 +69,7 @@ def write_report(path: Path, metadata: Metadata, measured: Measured, prices: Pri
         partial.write_text(page + "\n", encoding="utf-8")
 
 
-def _plots(measured: Measured) -> list[tuple[str, list[Curve]]]:
+def _plots(measured: Measurements) -> list[tuple[str, list[Curve]]]:
     is_abuse = measured.is_abuse
     abuse = [("model", _MODEL, 1 - measured.scores)]
     if measured.confidence is not None:
@@ -89,11 +89,11 @@ def _plots(measured: Measured) -> list[tuple[str, list[Curve]]]:
 
 
 def _curve(name: str, colour: str, x: Sequence[float] | Numbers, y: Sequence[float] | Numbers) -> Curve:
-    chosen = np.unique(np.linspace(0, len(x) - 1, _MOST_POINTS).astype(int))
+    chosen = np.unique(np.linspace(0, len(x) - 1, _MAX_POINTS).astype(int))
     return Curve(name, colour, " ".join(f"{x[at] * _SIZE:.1f},{(1 - y[at]) * _SIZE:.1f}" for at in chosen))
 
 
-def _figures(measured: Measured) -> list[list[str]]:
+def _figures(measured: Measurements) -> list[list[str]]:
     rows = []
     for name, value in measured.figures.items():
         low, high = measured.intervals.get(name, (value, value))
@@ -132,7 +132,7 @@ def _groups(groups: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 
 
 def _importance(metadata: Metadata) -> list[tuple[str, float, float]]:
-    """The strongest features: name, mean contribution, length of the bar."""
+    """Return the most important features: name, mean contribution, length of the bar."""
     strongest = sorted(metadata.importance.items(), key=lambda item: -item[1])[:_BARS]
     top = max((value for _, value in strongest), default=0) or 1.0
-    return [(name, value, value / top * _LONGEST_BAR) for name, value in strongest]
+    return [(name, value, value / top * _MAX_BAR) for name, value in strongest]

@@ -1,1 +1,1 @@
-"""Features: every input of the model, declared once, computed alike for a table and for one message."""
+"""Features: every input of the model, declared once, computed equally for a table and for a message."""

@@ -1,7 +1,7 @@
-"""Every feature, declared once: name, group, computation, and the sentence that explains it to a reviewer.
+"""Declarations of all features: name, group, computation, and the sentence that explains it to a reviewer.
 
-The order here is the model's order. Serving and training read the same list; see operations for how a declaration is
-computed for a table and for one message.
+The order is the model's order. Serving and training use the same list; see `operations` for how a declaration is
+computed for a table and for a message.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ BEHAVIOUR = FeatureGroup.FEATURE_GROUP_BEHAVIOUR
 NETWORK = FeatureGroup.FEATURE_GROUP_NETWORK
 
 RANKED: Final = ("email_domain", "ip_country", "billing_country", "shipping_country", "card_country")
-"""Text fields whose values are ranked in training."""
+"""Text fields with a ranking learned in training."""
 
 
 def _flag(name: str, group: FeatureGroup, true: str, false: str) -> Feature:
@@ -45,13 +45,15 @@ def _differs(first: str, second: str, group: FeatureGroup, words: str) -> Featur
     return Feature(name, group, Differs((first, second)), {1.0: different, 0.0: same})
 
 
-def ranked(name: str, group: FeatureGroup, rankings: Mapping[str, Mapping[str, float]], sentence: str) -> Feature:
-    """A text field by its place in a learned ranking."""
+def ranked_feature(
+    name: str, group: FeatureGroup, rankings: Mapping[str, Mapping[str, float]], sentence: str
+) -> Feature:
+    """Return a feature for a text field by its learned ranking."""
     return Feature(f"{name}_rank", group, Ranked(name, rankings.get(name, {})), sentence)
 
 
 def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
-    """All features, given the learned rankings of the RANKED fields."""
+    """Return all features, given the learned rankings of the RANKED fields."""
     return (
         # -- account
         Feature("account_age_days", ACCOUNT, AccountAge(), "the account is {value:.0f;day|days} old"),
@@ -65,7 +67,7 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
                 DISPOSABLE: "e-mail domain {email_domain} is a disposable one",
             },
         ),
-        ranked("email_domain", ACCOUNT, rankings, "e-mail domain is {email_domain}"),
+        ranked_feature("email_domain", ACCOUNT, rankings, "e-mail domain is {email_domain}"),
         _flag("phone_verified", ACCOUNT, "the phone number is verified", "the phone number is not verified"),
         _flag("email_verified", ACCOUNT, "the e-mail address is verified", "the e-mail address is not verified"),
         _flag("profile_complete", ACCOUNT, "the profile is complete", "the profile is not complete"),
@@ -141,9 +143,9 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
         _differs("billing_country", "shipping_country", PAYMENT, "billing and shipping country"),
         _differs("card_country", "billing_country", PAYMENT, "card and billing country"),
         _differs("card_country", "shipping_country", PAYMENT, "card and shipping country"),
-        ranked("card_country", PAYMENT, rankings, "the card was issued in {card_country}"),
-        ranked("billing_country", PAYMENT, rankings, "billed to {billing_country}"),
-        ranked("shipping_country", PAYMENT, rankings, "shipped to {shipping_country}"),
+        ranked_feature("card_country", PAYMENT, rankings, "the card was issued in {card_country}"),
+        ranked_feature("billing_country", PAYMENT, rankings, "billed to {billing_country}"),
+        ranked_feature("shipping_country", PAYMENT, rankings, "shipped to {shipping_country}"),
         # -- behaviour
         _count("session_duration_seconds", BEHAVIOUR, "the visit took {session_duration_seconds:;second|seconds}"),
         _count("cart_additions_session", BEHAVIOUR, "{cart_additions_session:;item was|items were} put into the cart"),
@@ -176,7 +178,7 @@ def declare(rankings: Mapping[str, Mapping[str, float]]) -> tuple[Feature, ...]:
             "accounts_on_device_30d", NETWORK, "{accounts_on_device_30d:;account|accounts} on the device in 30 days"
         ),
         _count("accounts_on_ip_24h", NETWORK, "{accounts_on_ip_24h:;account|accounts} at the address in 24 hours"),
-        ranked("ip_country", NETWORK, rankings, "ordered from {ip_country}"),
+        ranked_feature("ip_country", NETWORK, rankings, "ordered from {ip_country}"),
         _differs("ip_country", "billing_country", NETWORK, "network and billing country"),
         _differs("ip_country", "card_country", NETWORK, "network and card country"),
         _differs("ip_country", "shipping_country", NETWORK, "network and shipping country"),

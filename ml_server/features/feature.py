@@ -1,4 +1,4 @@
-"""One input of the model, and how it tells itself to a reviewer."""
+"""One input of the model, and its explanation for a reviewer."""
 
 import math
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ Sentence = str | Mapping[float, str]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A value in a template. Behind a semicolon its format has words for one and for any other number, which follow the number,
-    or stand alone behind a question mark: {value:.0f;day|days} is `1 day`, {value:.0f;?is|are} is `is`.
+class FormattedValue:
+    """A value in a template. After a semicolon its format has words for one and for other numbers, which follow the
+    number, or replace it after a question mark: {value:.0f;day|days} gives `1 day`, {value:.0f;?is|are} gives `is`.
     """
 
     value: str | float
 
     def __format__(self, spec: str) -> str:
-        """The value, with a word for it."""
+        """Return the value, with its word."""
         how, _, words = spec.partition(";")
         number = format(self.value, how)
         if not words:
@@ -38,8 +38,9 @@ class Shown:
 class Feature:
     """One input of the model.
 
-    `sentence` is a template over the fields, `value`, and `text`, the first field as it stands (names of extras are no names in
-    a template); or one template for each value, for flags and names. See `Shown` for words that depend on a number.
+    `sentence` is a template over the fields, `value`, and `text`, the first field unchanged (for extras, whose names
+    are not allowed in templates); or one template for each value, for flags and names. See `FormattedValue` for words
+    by number.
     """
 
     name: str
@@ -48,46 +49,48 @@ class Feature:
     sentence: Sentence
 
     def explain(self, value: float, fields: Fields) -> str:
-        """The sentence for one order; says so where the feature is unknown."""
+        """Return the sentence for an order, also for an unknown feature."""
         if math.isnan(value):
             return f"{', '.join(self.operation.inputs)} unknown"
         template = self.sentence if isinstance(self.sentence, str) else self.sentence.get(value)
         if template is None:
             return f"{self.name} is {value:g}"
-        # What a template does not name is not made: a time, say, costs as much as the rest of the sentence.
-        shown: dict[str, Shown] = {}
-        for name in _named_in(template):
+        # Format only what the template uses: a time, for example, costs as much as the rest of the sentence.
+        values: dict[str, FormattedValue] = {}
+        for name in _template_fields(template):
             if name == "value":
-                shown[name] = Shown(value + 0.0)  # not -0: see `show`
+                values[name] = FormattedValue(value + 0.0)  # not -0: see `format_field`
             else:
-                shown[name] = Shown(show(self.operation.inputs[0] if name == "text" else name, fields))
-        return template.format_map(shown)
+                values[name] = FormattedValue(
+                    format_field(self.operation.inputs[0] if name == "text" else name, fields)
+                )
+        return template.format_map(values)
 
     @property
-    def shows(self) -> tuple[str, ...] | None:
-        """The fields that its value and its sentence are made of; None where one is a time, of which no two are alike."""
+    def sentence_fields(self) -> tuple[str, ...] | None:
+        """Fields that determine value and sentence, as a cache key; None if one is a time, which never repeats."""
         templates = [self.sentence] if isinstance(self.sentence, str) else self.sentence.values()
-        named = {name for template in templates for name in _named_in(template)} & FIELDS.keys()
+        named = {name for template in templates for name in _template_fields(template)} & FIELDS.keys()
         names = tuple(sorted(named | set(self.operation.inputs)))
         return None if any(name in FIELDS and FIELDS[name].kind == "time" for name in names) else names
 
 
 @cache
-def _named_in(template: str) -> tuple[str, ...]:
-    """Names of the fields that a template shows."""
+def _template_fields(template: str) -> tuple[str, ...]:
+    """Return the names of the fields in a template."""
     return tuple({name for _, name, _, _ in Formatter().parse(template) if name})
 
 
 @cache
 def _shorts(name: str) -> dict[int, str]:
-    """Short names of a field's enum values by number."""
+    """Return a field's short enum names by number."""
     return {number: short for short, number in FIELDS[name].numbers.items()}
 
 
-def show(name: str, fields: Fields) -> str:
-    """A field's value as a reviewer reads it; "unknown" where it is absent.
+def format_field(name: str, fields: Fields) -> str:
+    """Format a field's value for a reviewer; "unknown" if it is absent.
 
-    Equal values are shown alike, -0.0 as 0.0: what is shown is remembered by the value.
+    Equal values are formatted equally, -0.0 as 0.0, since sentences are cached by value.
     """
     value: Any = fields.get(name)
     if value is None:

@@ -1,4 +1,4 @@
-"""The features with what was learned for them: the one way from orders to the model's numbers."""
+"""Features with their learned rankings: the only conversion from orders to the model's numbers."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -9,35 +9,35 @@ import numpy as np
 
 from contract.extras import NUMBERS, TEXTS, WrongType, number_extra, text_extra
 from generated.vouch.v1.transaction_pb2 import Transaction
-from ml_server.features.declarations import BEHAVIOUR, declare, ranked
+from ml_server.features.declarations import BEHAVIOUR, declare, ranked_feature
 from ml_server.features.feature import Feature
 from ml_server.features.operations import Value
-from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers, fields_of
+from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers, read_fields
 
 
 @dataclass(frozen=True)
 class Extra:
-    """What a model reads beside the fields: columns of a table, `extra_numbers` and `extra_texts` of a message."""
+    """Extras that a model reads: columns of a table, `extra_numbers` and `extra_texts` of a message."""
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them: numbers, then texts."""
+        """All names: numbers, then texts."""
         return (*self.numeric, *self.categorical)
 
     def unread(self, transaction: Transaction) -> list[str]:
-        """Paths of a message's extras that are none of these."""
+        """Return the paths of a message's extras that the model does not read."""
         numbers, texts = (
             sent.keys() - set(self.names) for sent in (transaction.extra_numbers, transaction.extra_texts)
         )
         return [*(f"{NUMBERS}[{name}]" for name in sorted(numbers)), *(f"{TEXTS}[{name}]" for name in sorted(texts))]
 
     def read(self, transaction: Transaction) -> tuple[dict[str, float | str], list[tuple[str, str]]]:
-        """The extras of a message in the types that are wanted, and path and description of each that cannot be.
+        """Return a message's extras in their types, and path and description of each one with an invalid value.
 
-        A whole number is read as a text and a numeric text as a number: JSON, CSV and Parquet of the same order differ so.
+        Whole numbers are converted to text and numeric texts to numbers, since JSON, CSV and Parquet differ in this.
         """
         numbers, texts = transaction.extra_numbers, transaction.extra_texts
         found: dict[str, float | str] = {}
@@ -54,10 +54,10 @@ class Extra:
         return found, wrong
 
     def features(self, rankings: Mapping[str, Mapping[str, float]], taken: Collection[str]) -> tuple[Feature, ...]:
-        """A feature for each of the columns, under its name unless that is `taken`."""
+        """Return a feature for each column, under its name unless that is `taken`."""
         features = (
             *(Feature(name, BEHAVIOUR, Value(name), f"{name} is {{value:g}}") for name in self.numeric),
-            *(ranked(name, BEHAVIOUR, rankings, f"{name} is {{text}}") for name in self.categorical),
+            *(ranked_feature(name, BEHAVIOUR, rankings, f"{name} is {{text}}") for name in self.categorical),
         )
         return tuple(
             replace(feature, name=f"extra_{feature.name}") if feature.name in taken else feature for feature in features
@@ -65,7 +65,7 @@ class Extra:
 
 
 class FeatureSet:
-    """The features with their learned rankings: the one way from orders to the model's numbers."""
+    """Features with their learned rankings: the only conversion from orders to the model's numbers."""
 
     def __init__(self, rankings: Mapping[str, Mapping[str, float]], extra: Extra | None = None) -> None:
         self.rankings = rankings
@@ -74,7 +74,7 @@ class FeatureSet:
         declared = declare(rankings)
         self.features = (*declared, *self.extra.features(rankings, {feature.name for feature in declared}))
         self.names = tuple(feature.name for feature in self.features)
-        # Values that stand as they are come out of the fields in one step; only the others are computed one by one.
+        # Plain values are read from the fields in one step; only the others are computed one by one.
         plain = [number for number, feature in enumerate(self.features) if isinstance(feature.operation, Value)]
         computed = [number for number in range(len(self.features)) if number not in plain]
         names = [self.features[number].operation.inputs[0] for number in plain]
@@ -85,25 +85,25 @@ class FeatureSet:
         self._in_order = itemgetter(*(where[number] for number in range(len(self.features))))
 
     def matrix(self, columns: ColumnSource) -> Numbers:
-        """Features of a table, shape (rows, features), NaN for unknown."""
+        """Return the features of a table, shape (rows, features), NaN for unknown."""
         return np.stack([feature.operation.column(columns) for feature in self.features], axis=1)
 
     def vector(self, transaction: Transaction) -> list[float]:
-        """Features of one message, NaN for unknown."""
-        return self.of_fields(self.fields(transaction))
+        """Return the features of a message, NaN for unknown."""
+        return self.vector_of_fields(self.fields(transaction))
 
     def fields(self, transaction: Transaction) -> dict[str, Any]:
-        """As `fields_of`, with the extras that are read; one of a wrong type is absent: `Extra.read` says which."""
-        fields = fields_of(transaction)
+        """Return `read_fields`, plus the model's extras. One of a wrong type is absent; `Extra.read` reports it."""
+        fields = read_fields(transaction)
         if self._extra_names:
             fields |= self.extra.read(transaction)[0]
         return fields
 
     def unknown_extras(self, fields: Fields) -> tuple[str, ...]:
-        """Extras that are read and not there."""
+        """Return the model's extras that are absent."""
         return tuple(name for name in self._extra_names if name not in fields)
 
-    def of_fields(self, fields: Fields) -> list[float]:
-        """As `vector`, for fields that were read already."""
+    def vector_of_fields(self, fields: Fields) -> list[float]:
+        """Return `vector` for fields that were read before."""
         found = [*self._plain({**self._unknown, **fields}), *[value(fields) for value in self._computed]]
         return list(self._in_order(found))

@@ -1,4 +1,4 @@
-"""The fields of many messages as columns, so that a batch is computed as a table is."""
+"""Fields of many messages as columns, so that a batch is computed like a table."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from ml_server.features.sources import NAN, Fields, Numbers, Text
 
 
 class MessageColumns:
-    """Fields of many messages as columns: what features read of a table, without Arrow."""
+    """Fields of many messages as columns: a ColumnSource without Arrow."""
 
     def __init__(self, messages: Sequence[Fields]) -> None:
         self.rows = len(messages)
@@ -18,7 +18,7 @@ class MessageColumns:
         self._texts: dict[str, Text] = {}
 
     def number(self, name: str) -> Numbers:
-        """Numbers, flags, names and times (whole seconds since 1970), NaN for unknown, shape (rows,)."""
+        """Return numbers, flags, names and times (whole seconds since 1970), NaN for unknown, shape (rows,)."""
         if name not in self._numbers:
             if name in FIELDS and FIELDS[name].kind == "time":
                 values = [fields[name].seconds if name in fields else NAN for fields in self._messages]
@@ -28,7 +28,7 @@ class MessageColumns:
         return self._numbers[name]
 
     def text(self, name: str) -> Text:
-        """A column of text."""
+        """Return a column of text."""
         if name not in self._texts:
             known: dict[str, int] = {}
             codes = [known.setdefault(fields[name], len(known)) if name in fields else -1 for fields in self._messages]

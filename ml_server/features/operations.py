@@ -1,6 +1,6 @@
-"""How features are computed: each operation once for columns and once for one message, equal to the last bit.
+"""Computation of features: each operation for columns and for one message, with bitwise equal results.
 
-The two forms stand side by side so that a reader can compare them; a test compares them on thousands of rows.
+Both forms are next to each other for comparison; a test compares them on thousands of rows.
 """
 
 import math
@@ -17,37 +17,37 @@ from ml_server.features.sources import NAN, ColumnSource, Fields, Numbers
 DAY = 86_400
 UNDEFINED = (ZeroDivisionError, OverflowError)
 OTHERS = ""
-"""Stands in a ranking for every text that it does not name."""
+"""Key in a ranking for every text that it does not list."""
 
 
 class Operation(ABC):
-    """Computes one number for each order; NaN stands for unknown."""
+    """Computes one number for each order; NaN means unknown."""
 
     inputs: tuple[str, ...]
     needs_all = True
-    """Whether it is unknown as soon as one of its inputs is."""
+    """Whether the result is unknown if any input is."""
 
     @abstractmethod
     def column(self, columns: ColumnSource) -> Numbers:
-        """Values for a table, shape (rows,)."""
+        """Return the values of a table, shape (rows,)."""
 
     @abstractmethod
     def value(self, fields: Fields) -> float:
-        """Value for one message."""
+        """Return the value of a message."""
 
     @abstractmethod
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
-        """As `value`, as a Python expression for a compiled reader.
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
+        """Return `value` as a Python expression for a compiled reader.
 
-        `inputs` are variables that hold the inputs, times as whole seconds; those that are absent are None, which only
-        happens where not all are needed. `named` gives an object a name that the expression can use. Where it raises one of
-        UNDEFINED, or is infinite, the feature is unknown.
+        `inputs` are variables with the inputs, times as whole seconds. Absent ones are None, which only happens if not
+        all are needed. `bind` returns a name for an object that the expression uses. If the expression raises one of
+        UNDEFINED or is infinite, the feature is unknown.
         """
 
 
 @dataclass(frozen=True)
 class Value(Operation):
-    """A number, flag or name as it stands."""
+    """A number, flag or name, unchanged."""
 
     name: str
     inputs: tuple[str, ...] = field(init=False)
@@ -63,14 +63,14 @@ class Value(Operation):
         """See Operation."""
         return fields.get(self.name, NAN)  # type: ignore[no-any-return]
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
         return inputs[0]
 
 
 @dataclass(frozen=True)
 class Arithmetic(Operation):
-    """Two or more numbers combined by an arithmetic that is the same for a float and an array."""
+    """Two or more numbers combined by a formula that gives the same result for floats and arrays."""
 
     inputs: tuple[str, ...]
     formula: Callable[..., Any]
@@ -93,14 +93,14 @@ class Arithmetic(Operation):
             return NAN
         return NAN if math.isinf(result) else result
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
-        return f"{named(self.formula)}({', '.join(inputs)})"
+        return f"{bind(self.formula)}({', '.join(inputs)})"
 
 
 @dataclass(frozen=True)
 class Differs(Operation):
-    """1 where two texts differ, 0 where they agree."""
+    """1 if two texts differ, 0 if they are equal."""
 
     inputs: tuple[str, str]
 
@@ -108,7 +108,7 @@ class Differs(Operation):
         """See Operation."""
         first, second = (columns.text(name) for name in self.inputs)
         place = {text: code for code, text in enumerate(first.values)}
-        # -2 is a text that the first column does not have: unknown (-1) and that one never agree with a code.
+        # -2 is a text that the first column does not have: it differs from every code, as does unknown (-1).
         translation = np.array([*(place.get(text, -2) for text in second.values), -1], dtype=np.int64)
         other = translation[second.codes]
         return np.where((first.codes < 0) | (other == -1), NAN, (first.codes != other).astype(np.float64))
@@ -119,14 +119,14 @@ class Differs(Operation):
         one, other = fields.get(first), fields.get(second)
         return NAN if one is None or other is None else one != other
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
         return f"{inputs[0]} != {inputs[1]}"
 
 
 @dataclass(frozen=True)
 class TextScore(Operation):
-    """A number that a function gives each text."""
+    """A number computed from a text by a function."""
 
     name: str
     score: Callable[[str], float]
@@ -145,16 +145,16 @@ class TextScore(Operation):
         text = fields.get(self.name)
         return NAN if text is None else self.score(text)
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
-        return f"{named(self.score)}({inputs[0]})"
+        return f"{bind(self.score)}({inputs[0]})"
 
 
 @dataclass(frozen=True)
 class Ranked(Operation):
-    """The number that training gave a text (its abuse rate); texts without one have that of OTHERS.
+    """The number that training assigned to a text (its abuse rate); other texts have that of OTHERS.
 
-    Models of before 0.3 have no OTHERS: such texts are unknown to them.
+    Models before 0.3 have no OTHERS: such texts are unknown to them.
     """
 
     name: str
@@ -176,10 +176,10 @@ class Ranked(Operation):
         text = fields.get(self.name)
         return NAN if text is None else self.ranking.get(text, self.ranking.get(OTHERS, NAN))
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
         ranks, others = self.ranking, self.ranking.get(OTHERS, NAN)
-        return f"{named(lambda text: ranks.get(text, others))}({inputs[0]})"
+        return f"{bind(lambda text: ranks.get(text, others))}({inputs[0]})"
 
 
 @dataclass(frozen=True)
@@ -198,14 +198,14 @@ class FromTime(Operation):
         timestamp = fields.get("timestamp")
         return NAN if timestamp is None else float(self.formula(float(timestamp.seconds)))
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
-        return f"{named(self.formula)}({inputs[0]})"
+        return f"{bind(self.formula)}({inputs[0]})"
 
 
 @dataclass(frozen=True)
 class AccountAge(Operation):
-    """Age of the account in days: as given, or else from the date of its opening."""
+    """Age of the account in days: the given one, else computed from its creation date."""
 
     inputs: tuple[str, ...] = ("account_age_days", "account_created_date", "timestamp")
     needs_all = False
@@ -222,13 +222,13 @@ class AccountAge(Operation):
         opened, now = fields.get("account_created_date"), fields.get("timestamp")
         return _age(fields.get("account_age_days"), opened and opened.seconds, now and now.seconds)
 
-    def expression(self, inputs: Sequence[str], named: Callable[[object], str]) -> str:
+    def expression(self, inputs: Sequence[str], bind: Callable[[object], str]) -> str:
         """See Operation."""
-        return f"{named(_age)}({', '.join(inputs)})"
+        return f"{bind(_age)}({', '.join(inputs)})"
 
 
 def _age(given: int | None, opened: int | None, now: int | None) -> float:
-    """Days, as given or between two times in seconds."""
+    """Return the given days, or those between two times in seconds."""
     if given is not None:
         return float(given)
     if opened is None or now is None or now < opened:

@@ -1,5 +1,5 @@
-"""Texts as smoothed abuse rates, learned in training (Micci-Barreca, A Preprocessing Scheme for High-Cardinality Categorical
-Attributes, 2001).
+"""Text features as smoothed abuse rates, learned in training (Micci-Barreca, A Preprocessing Scheme for
+High-Cardinality Categorical Attributes, 2001).
 """
 
 import numpy as np
@@ -9,15 +9,15 @@ from ml_server.features.operations import OTHERS
 from ml_server.features.sources import ColumnSource, Numbers
 
 SMOOTHING = 30.0
-"""The mean rate weighs as much as so many rows of a text."""
+"""Weight of the mean rate, in rows of a text."""
 LARGE = 300
-"""A text of so many rows hardly knows any one of them: it needs no fitting out of fold."""
+"""Rows from which a single row hardly influences a text's rate, so that out-of-fold rates are unnecessary."""
 
 
-def ranking_of(columns: ColumnSource, name: str, is_abuse: Numbers, at_least: int) -> dict[str, float]:
-    """Abuse rate of a column's texts, smoothed towards the mean; OTHERS, for all that are not named, has the mean.
+def fit_ranking(columns: ColumnSource, name: str, is_abuse: Numbers, at_least: int) -> dict[str, float]:
+    """Return the abuse rates of a column's texts, smoothed towards the mean; OTHERS, for all other texts, has the mean.
 
-    Texts with fewer rows than `at_least` are not named.
+    Texts with fewer rows than `at_least` are not listed.
     """
     text = columns.text(name)
     known = text.codes >= 0
@@ -26,17 +26,18 @@ def ranking_of(columns: ColumnSource, name: str, is_abuse: Numbers, at_least: in
     mean = float(is_abuse.mean())
     rate = (abuse + SMOOTHING * mean) / (rows + SMOOTHING)
     ranking = {text.values[code]: float(rate[code]) for code in np.flatnonzero(rows >= at_least).tolist()}
-    # Also where no text is named: rows are fitted on the mean then, and a message must be read alike.
+    # Also if no text is listed: rows are then fitted on the mean, and messages must be read in the same way.
     return {OTHERS: mean} | dict(sorted(ranking.items())) if known.any() else {}
 
 
 def out_of_fold(
     columns: ColumnSource, name: str, is_abuse: Numbers, folds: NDArray[np.intp], at_least: int, counted: int
 ) -> Numbers:
-    """The column as it is fitted on, shape (rows,): rates of texts that are not LARGE by the rows of the other folds.
+    """Return the column for fitting, shape (rows,): texts that are not LARGE have rates from the rows of the other
+    folds.
 
-    A row's own label would tell its text's rate, and the model would trust it as no new order's text deserves. The first
-    `counted` rows count, the others are copies of them. All arrays have shape (rows,).
+    A row's own label would leak into its text's rate, and the model would trust it too much. Only the first `counted`
+    rows count; the others are copies of them. All arrays have shape (rows,).
     """
     text = columns.text(name)
     texts, count = len(text.values), int(folds.max()) + 1

@@ -1,4 +1,4 @@
-"""What features get their values from: the fields of one message here, columns in `columns` and `batch`."""
+"""Inputs of features: the fields of a message (here), or columns (`table_columns`, `message_columns`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Text:
-    """A column of text: the code of each row (-1 where unknown) and the text of each code."""
+    """A column of text: the code of each row (-1 for unknown) and the text of each code."""
 
     codes: NDArray[np.int64]
     values: list[str]
 
 
 class ColumnSource(Protocol):
-    """Many orders as columns, of a table (`columns`) or of a batch of messages (`batch`)."""
+    """Many orders as columns, from a table (`table_columns`) or a batch of messages (`message_columns`)."""
 
     def number(self, name: str) -> Numbers:
-        """Numbers, flags (0 and 1), names (their enum numbers) and times (seconds since 1970), shape (rows,)."""
+        """Return numbers, flags (0 and 1), names (their enum numbers) and times (seconds since 1970), shape (rows,)."""
 
     def text(self, name: str) -> Text:
-        """A column of text."""
+        """Return a column of text."""
 
 
-def fields_of(transaction: Transaction) -> dict[str, Any]:
-    """The fields that a message holds, by name, as Python values, texts normalised; absent ones are not there.
+def read_fields(transaction: Transaction) -> dict[str, Any]:
+    """Return the present fields of a message by name, as Python values with normalised texts.
 
-    Without its extras: which of them are read a model knows (`FeatureSet.fields`).
+    Extras are not included: which ones are read depends on the model (`FeatureSet.fields`).
     """
     fields = {_NAMES[descriptor]: value for descriptor, value in transaction.ListFields()}
     fields.pop(NUMBERS, None)
@@ -50,8 +50,8 @@ def fields_of(transaction: Transaction) -> dict[str, Any]:
     return fields
 
 
-def normalised(text: Text, normalise: Callable[[str], str]) -> Text:
-    """A column of text with one code for each text that is left once all are normalised."""
+def normalise_column(text: Text, normalise: Callable[[str], str]) -> Text:
+    """Return a column of text after normalisation, with one code for each distinct text."""
     known: dict[str, int] = {"": -1}
     mapped = [known.setdefault(normalise(value), len(known) - 1) for value in text.values]
     codes = np.array([*mapped, -1], dtype=np.int64)[text.codes]
@@ -59,5 +59,5 @@ def normalised(text: Text, normalise: Callable[[str], str]) -> Text:
 
 
 _NORMALISED = tuple(NORMALISED.items())
-# Asking a descriptor for its name costs more than reading the field.
+# A descriptor's name costs more to read than the field.
 _NAMES: dict[Any, str] = {descriptor: descriptor.name for descriptor in Transaction.DESCRIPTOR.fields}

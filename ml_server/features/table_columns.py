@@ -1,4 +1,4 @@
-"""A table's columns as features read them. Apart from `inputs`, so that serving needs no Arrow."""
+"""A table's columns as a ColumnSource. A module of its own, so that serving does not import Arrow."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 from contract.extras import extra_text
 from contract.fields import FIELDS
 from contract.texts import NORMALISED
-from ml_server.features.sources import NAN, Numbers, Text, normalised
+from ml_server.features.sources import NAN, Numbers, Text, normalise_column
 
 
 class TableColumns:
-    """A table's columns as features read them: float64 with NaN for unknown, and Text. Absent columns are unknown."""
+    """A table's columns for features: float64 with NaN for unknown, and Text. Absent columns are unknown."""
 
     def __init__(self, table: pa.Table | pa.RecordBatch) -> None:
         self.rows: int = table.num_rows
@@ -20,7 +20,7 @@ class TableColumns:
         self._texts: dict[str, Text] = {}
 
     def number(self, name: str) -> Numbers:
-        """Numbers, flags (0 and 1), names (their enum numbers) and times (seconds since 1970), shape (rows,)."""
+        """Return numbers, flags (0 and 1), names (their enum numbers) and times (seconds since 1970), shape (rows,)."""
         if name not in self._numbers:
             self._numbers[name] = self._read_number(name)
         return self._numbers[name]
@@ -39,11 +39,11 @@ class TableColumns:
         elif kind == "flag":
             column = column.cast(pa.uint8())
         result: Numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        # A request cannot carry an extra that is not finite: where it stands in a table it is unknown as well.
+        # Requests cannot contain extras that are not finite, so in a table they are unknown as well.
         return result if name in FIELDS else np.where(np.isinf(result), NAN, result)
 
     def text(self, name: str) -> Text:
-        """A column of text, normalised."""
+        """Return a column of text, normalised."""
         if name not in self._texts:
             if name not in self._table.column_names:
                 self._texts[name] = Text(np.full(self.rows, -1), [])
@@ -52,5 +52,5 @@ class TableColumns:
                 codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
                 text = Text(codes, coded.dictionary.to_pylist())
                 normalise = NORMALISED.get(name) if name in FIELDS else extra_text
-                self._texts[name] = normalised(text, normalise) if normalise else text
+                self._texts[name] = normalise_column(text, normalise) if normalise else text
         return self._texts[name]

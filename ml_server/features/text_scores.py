@@ -1,4 +1,4 @@
-"""Numbers for texts by what is known of them: kinds of mail domains, scripts among browsers."""
+"""Numbers computed from texts: kinds of mail domains, automated browsers."""
 
 import re
 from functools import cache, lru_cache
@@ -20,7 +20,7 @@ PRIVATE, FREE, DISPOSABLE = 0.0, 1.0, 2.0
 
 @cache
 def disposable_mail() -> frozenset[str]:
-    """The kept list of throw-away mail domains, with the documented ones."""
+    """Return the public list of disposable mail domains, plus the documented ones."""
     from disposable_email_domains import blocklist
 
     return frozenset(blocklist) | DOCUMENTED_DISPOSABLE
@@ -28,7 +28,7 @@ def disposable_mail() -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def mail_kind(domain: str) -> float:
-    """PRIVATE, FREE or DISPOSABLE of a normalised domain; a subdomain counts as its domain."""
+    """Return PRIVATE, FREE or DISPOSABLE for a normalised domain; a subdomain counts as its domain."""
     if domain in FREE_MAIL:
         return FREE
     listed, parts = disposable_mail(), domain.split(".")
@@ -44,5 +44,5 @@ _BOT = re.compile(
 
 @lru_cache(maxsize=4096)
 def is_bot(user_agent: str) -> float:
-    """1 for a User-Agent of a script or an automated browser, else 0."""
+    """Return 1 for the User-Agent of a script or an automated browser, else 0."""
     return float(_BOT.search(user_agent.lower()) is not None)

@@ -1,1 +1,1 @@
-"""The model as mathematics: terms, log-odds, calibration, explanations. Pure."""
+"""Mathematics of the model: terms, log-odds, calibration, explanations. Pure."""

@@ -1,4 +1,4 @@
-"""From the booster's raw log-odds to a probability of legitimacy: a monotone curve through a few measured points."""
+"""Calibration: a monotone curve from raw log-odds to a probability of legitimacy, through a few points."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ LOWEST, HIGHEST = 1e-6, 1 - 1e-6
 
 
 def logistic(log_odds: float) -> float:
-    """Probability of given log-odds."""
+    """Return the probability for log-odds."""
     if log_odds >= 0:
         return 1 / (1 + math.exp(-log_odds))
     odds = math.exp(log_odds)
@@ -21,7 +21,7 @@ def logistic(log_odds: float) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Raw log-odds of legitimacy and the true ones, both rising; straight between the points, slope 1 beyond them."""
+    """Raw and true log-odds of legitimacy at some points, both rising; linear between them, slope 1 beyond them."""
 
     raw: tuple[float, ...]
     true: tuple[float, ...]
@@ -33,7 +33,7 @@ class Calibration:
             raise ValueError("the points of a calibration must rise")
 
     def score(self, raw: float, shift: float = 0.0) -> float:
-        """Probability of legitimacy for raw log-odds; `shift` is added to the true log-odds."""
+        """Return the probability of legitimacy for raw log-odds; `shift` is added to the true log-odds."""
         piece = bisect_right(self.raw, raw)
         if piece == 0:
             result = self.true[0] + raw - self.raw[0]
@@ -46,7 +46,7 @@ class Calibration:
         return min(max(logistic(result + shift), LOWEST), HIGHEST)
 
     def scores(self, raw: NDArray[np.float64], shift: float = 0.0) -> NDArray[np.float64]:
-        """As `score`, for many."""
+        """Return `score` for many values."""
         low, high = self.raw[0], self.raw[-1]
         result = np.interp(raw, self.raw, self.true) + np.minimum(raw - low, 0) + np.maximum(raw - high, 0) + shift
         return np.clip(1 / (1 + np.exp(-result)), LOWEST, HIGHEST)

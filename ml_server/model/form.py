@@ -1,4 +1,4 @@
-"""What every form of model can do: the seam between the mathematics and those who serve, train and explain."""
+"""Interface of every form of model: what serving, training and explanations use."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,47 +7,48 @@ from ml_server.model.bins import Floats, Places, Thresholds
 
 
 class Form(Protocol):
-    """Scores of the classes from features, for one order and for many. What is of one row is for one thread at a time."""
+    """Class scores from features, for one order and for many. Methods for one row are not thread-safe."""
 
     features: int
     classes: int
     thresholds: Thresholds
     groups: Sequence[Sequence[int]]
-    """Features whose bins are read as one number, of which each is a digit, the first feature the highest."""
+    """Groups of features whose bins are combined into one number, with a digit for each, the first feature the highest.
+    """
 
     @property
     def base(self) -> list[float]:
-        """Scores of the average order: where contributions start."""
+        """Scores of the average order, where contributions start."""
 
     def bins_of_one(self, row: Sequence[float]) -> list[int]:
-        """The bin of each feature of one row, NaN for unknown."""
+        """Return the bin of each feature of one row, NaN for unknown."""
 
     def scores_of_one(self, row: Sequence[float]) -> list[float]:
-        """Scores of the classes for one row of features, NaN for unknown."""
+        """Return class scores for one row of features, NaN for unknown."""
 
     def scores_of_bins(self, bins: list[int]) -> list[float]:
-        """Scores of the classes for one row's bins."""
+        """Return class scores for one row's bins."""
 
-    def grouped(self, bins: Sequence[int]) -> list[int]:
-        """The numbers of the groups from the bins of the features."""
+    def group_bins(self, bins: Sequence[int]) -> list[int]:
+        """Return the numbers of the groups for the bins of the features."""
 
-    def ungrouped(self, groups: Sequence[int]) -> list[int]:
-        """The bins of the features from the numbers of the groups."""
+    def ungroup_bins(self, groups: Sequence[int]) -> list[int]:
+        """Return the bins of the features for the numbers of the groups."""
 
     def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
-        """As `scores_of_bins`, for the numbers of the groups."""
+        """Return `scores_of_bins` for the numbers of the groups."""
 
     def scores_of_many_groups(self, groups: Places) -> Floats:
-        """Scores of the classes, shape (rows, classes), for the numbers of the groups, shape (groups, rows)."""
+        """Return class scores, shape (rows, classes), for the numbers of the groups, shape (groups, rows)."""
 
     def contributions_of_bins(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
-        """For one row's bins what each feature adds to the scores, weighted by the slopes of the classes: shape (features,)."""
+        """Return the contributions of features for one row's bins, weighted by class slopes: shape (features,)."""
 
     def scores(self, matrix: Floats) -> Floats:
-        """Scores of the classes for rows of features, shape (rows, classes)."""
+        """Return class scores for rows of features, shape (rows, classes)."""
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
-        """As `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
+        """Return `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
 
     def contributions_of_many_bins(self, bins: Places, slopes: Floats) -> Floats:
-        """As `contributions`, for bins of shape (features, rows)."""
+        """Return `contributions` for bins of shape (features, rows)."""

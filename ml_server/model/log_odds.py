@@ -1,11 +1,11 @@
-"""From scores of the classes to one log-odds of legitimacy, and what each class's score has to do with it.
+"""Conversion of class scores to the log-odds of legitimacy, and the influence of each class's score on it.
 
-Abuse is several different things, each with signs of its own that add up. So the booster gives each class a score of its
-own, and the raw log-odds of legitimacy is
+There are several kinds of abuse, each with its own additive signs. So the booster has a score for each class, and the
+raw log-odds of legitimacy is
 
     raw = log sum exp(scores of honest classes) - log sum exp(scores of abuse classes)
 
-One score for abuse as such would have to learn that "or" by deep trees: it was measured to need more rows for the same
+A single score for abuse would have to learn the "or" by deep trees, and was measured to need more rows for the same
 regret.
 """
 
@@ -21,10 +21,10 @@ from contract.abuse_types import ABUSE_TYPES, HONEST_TYPES
 from ml_server.model.unrolled import Slopes, slopes_for
 
 ABUSE = "abuse"
-"""The one class of abuse where labels tell no kinds apart."""
-# Gauss-Legendre points on 0..1 for one panel. On a panel over which the scores part by PANEL_SPREAD at most, the shares of the
-# classes are analytic far enough around the path that what 12 points leave is below 1e-9 (Trefethen, Is Gauss Quadrature Better
-# than Clenshaw-Curtis?, 2008, theorem 4.5); a test holds it to 1e-6 at extreme scores.
+"""The only class of abuse if labels do not distinguish kinds."""
+# Gauss-Legendre points on 0..1 for one panel. If scores diverge by at most PANEL_SPREAD over a panel, the shares of the
+# classes are analytic far enough around the path that the error with 12 points is below 1e-9 (Trefethen, Is Gauss
+# Quadrature Better than Clenshaw-Curtis?, 2008, theorem 4.5); a test checks 1e-6 at extreme scores.
 PANEL_SPREAD = 6.0
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _QUADRATURE = list(zip(((_POINTS + 1) / 2).tolist(), (_WEIGHTS / 2).tolist(), strict=True))
@@ -32,55 +32,55 @@ _QUADRATURE = list(zip(((_POINTS + 1) / 2).tolist(), (_WEIGHTS / 2).tolist(), st
 
 @dataclass(frozen=True)
 class LogOdds:
-    """Names of the booster's classes in its order: honest ones first, then abuse types, or just `abuse`."""
+    """Classes of the booster in its order: honest ones first, then abuse types, or just `abuse`."""
 
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not 0 < self.honest < len(self.classes):
-            raise ValueError(f"classes must be honest ones and abuse ones, not {', '.join(self.classes)}")
+            raise ValueError(f"classes need honest and abuse ones, not {', '.join(self.classes)}")
 
     @cached_property
     def honest(self) -> int:
-        """How many of the classes are honest."""
+        """Number of honest classes."""
         return sum(name in HONEST_TYPES for name in self.classes)
 
     @cached_property
     def abuse_places(self) -> tuple[int | None, ...]:
-        """Place of each of ABUSE_TYPES among the classes."""
+        """Index of each of ABUSE_TYPES among the classes."""
         return tuple(self.classes.index(name) if name in self.classes else None for name in ABUSE_TYPES)
 
     def of(self, scores: Sequence[float]) -> float:
-        """Raw log-odds of legitimacy of one order."""
+        """Return the raw log-odds of legitimacy of one order."""
         return _log_sum_exp(scores[: self.honest]) - _log_sum_exp(scores[self.honest :])
 
     def of_rows(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """As `of`, for scores of shape (rows, classes)."""
+        """Return `of` for scores of shape (rows, classes)."""
         honest, abuse = scores[:, : self.honest], scores[:, self.honest :]
         result: NDArray[np.float64] = np.logaddexp.reduce(honest, axis=1) - np.logaddexp.reduce(abuse, axis=1)
         return result
 
     def with_shares(self, scores: Sequence[float]) -> tuple[float, list[float]]:
-        """As `of`, and the probability of each of ABUSE_TYPES, given that it is abuse, where kinds are told apart."""
+        """Return `of`, and the probability of each of ABUSE_TYPES given abuse, if there are several kinds."""
         abuse = scores[self.honest :]
         highest = max(abuse)
         weights = [exp(score - highest) for score in abuse]
         total = sum(weights)
         raw = _log_sum_exp(scores[: self.honest]) - (highest + log(total))
-        if not self._told_apart:
+        if not self._has_kinds:
             return raw, []
         return raw, [0.0 if place is None else weights[place - self.honest] / total for place in self.abuse_places]
 
     @cached_property
-    def _told_apart(self) -> bool:
+    def _has_kinds(self) -> bool:
         return any(index is not None for index in self.abuse_places)
 
     def slopes(self, base: Sequence[float], scores: Sequence[float]) -> list[float]:
-        """How much of a step of each class's score arrives in the raw log-odds, on the straight way from `base` to `scores`.
+        """Return the influence of each class's score on the raw log-odds, on the straight path from `base` to `scores`.
 
-        A feature that adds x to a class's score thereby contributes x times that class's slope, its share by the way of
-        Aumann and Shapley (Values of Non-Atomic Games, 1974). The integral of the classes' shares over the way is taken by
-        quadrature, in as many panels as the way is long.
+        A feature that adds x to a class's score contributes x times that class's slope: its share by the method of
+        Aumann and Shapley (Values of Non-Atomic Games, 1974). The integral of the classes' shares over the path is
+        computed by quadrature, with a number of panels proportional to the path's length.
         """
         steps = [end - start for start, end in zip(base, scores, strict=True)]
         honest, abuse = steps[: self.honest], steps[self.honest :]
@@ -92,10 +92,10 @@ class LogOdds:
         return slopes_for(self.honest, len(self.classes), _QUADRATURE)
 
     @staticmethod
-    def balanced(contributions: Sequence[float], start: float, end: float) -> list[float]:
-        """Contributions that add up from one raw log-odds to another to the last bit, and behind them the first.
+    def balance(contributions: Sequence[float], start: float, end: float) -> list[float]:
+        """Return contributions whose sum with `start` is exactly `end`, followed by `start`.
 
-        What rounding left over is shared in proportion to their sizes.
+        The rounding error is distributed in proportion to their sizes.
         """
         size = sum(map(abs, contributions))
         if size > 0:

@@ -1,4 +1,4 @@
-"""The quadrature of `LogOdds.slopes` written out for a number of classes: a fifth of the time that loops over classes take."""
+"""Unrolled quadrature of `LogOdds.slopes` for a number of classes: a fifth of the time of loops over classes."""
 
 from collections.abc import Callable, Sequence
 from math import exp
@@ -7,17 +7,18 @@ Slopes = Callable[[Sequence[float], Sequence[float], int], list[float]]
 
 
 def slopes_for(honest: int, classes: int, quadrature: Sequence[tuple[float, float]]) -> Slopes:
-    """A function of scores at both ends of a way and of its panels, for `classes` classes, the first `honest` honest.
+    """Return a function of the scores at both ends of a path and the number of panels; the first `honest` classes are
+    honest.
 
-    On each panel the scores of a side are taken against that class's which is highest in its middle: its exponential is 1
-    everywhere, so that no sum is 0, and none of the others can overflow on a panel that is short.
+    On each panel the scores of a side are relative to the class that is highest in the panel's middle: its exponential
+    is 1 everywhere, so no sum is 0, and the others cannot overflow on a short panel.
     """
     every = range(classes)
     sides = (every[:honest], every[honest:])
     lines = [
         "def slopes(base, scores, panels):",
-        f" {_listed('b', every)} = base",
-        f" {_listed('d', every)} = scores",
+        f" {_list('b', every)} = base",
+        f" {_list('d', every)} = scores",
         *(f" d{at} -= b{at}" for at in every),
         f" {' = '.join(f's{at}' for at in every)} = 0.0",
         " for panel in range(panels):",
@@ -34,11 +35,11 @@ def slopes_for(honest: int, classes: int, quadrature: Sequence[tuple[float, floa
         f" return [{', '.join(f's{at} / panels' for at in every)}]",
     ]
     names: dict[str, object] = {"exp": exp, "quadrature": tuple(quadrature)}
-    exec("\n".join(lines), names)  # noqa: S102  of two numbers of our own, nothing from outside
+    exec("\n".join(lines), names)  # noqa: S102  from two of our own numbers, no external input
     return names.pop("slopes")  # type: ignore[return-value]
 
 
-def _listed(letter: str, numbers: range) -> str:
+def _list(letter: str, numbers: range) -> str:
     return ", ".join(f"{letter}{number}" for number in numbers)
 
 

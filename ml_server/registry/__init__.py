@@ -1,1 +1,1 @@
-"""Models on disk: one bundle owns all file formats, a folder keeps the versions."""
+"""Models on disk: a bundle defines all file formats, a folder contains the versions."""

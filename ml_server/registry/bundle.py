@@ -1,8 +1,8 @@
-"""A model in one piece, and the formats of all its files: nobody else reads or writes them.
+"""A complete model, and the formats of all its files: only this module reads and writes them.
 
-terms.npz (tables) or trees.json (deeper trees)            what serving reads: the form of the model,
-features.json calibration.json examples.json               and what stands around it
-metadata.json                                              what it is, and where it comes from
+terms.npz (tables) or trees.json (deeper trees)            the form of the model, read by serving
+features.json calibration.json examples.json               features, calibration, golden examples
+metadata.json                                              description and origin
 """
 
 import json
@@ -22,19 +22,19 @@ from ml_server.model.trees.nodes import Trees
 
 FEATURES, CALIBRATION, EXAMPLES, METADATA = "features.json", "calibration.json", "examples.json", "metadata.json"
 SERVED = (FEATURES, CALIBRATION, EXAMPLES, METADATA)
-"""Files that every model has, beside the one of its form."""
+"""Files of every model, besides the one of its form."""
 TABLES, TREES = "tables", "trees"
 _FILES = {TABLES: "terms.npz", TREES: "trees.json"}
 Learned = Terms | Trees
 
 
 class ArtifactError(Exception):
-    """A model that cannot be loaded; the message names the file and what to do."""
+    """A model that cannot be loaded; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a model is: figures of its held-out part, the data it was trained on, how, and with what."""
+    """Description of a model: metrics of its held-out part, training data, parameters, libraries."""
 
     model_version: str
     training_date: str
@@ -47,14 +47,14 @@ class Metadata:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data_manifest: Any = None
     reliability: Sequence[Sequence[float]] = ()
-    """Mean score, observed share of legitimate orders and rows, by bins of the held-out part's scores."""
+    """Mean score, observed share of legitimate orders and number of rows, by bins of the held-out part's scores."""
     costs: Sequence[Sequence[float]] = ()
-    """Threshold of approval, mean cost of an order and share of reviews, on the held-out part."""
+    """Approval threshold, mean cost of an order and share of reviews, on the held-out part."""
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, content: bytes | str) -> Self:
-        """From JSON; what is not known here is left aside. Raises ValueError, KeyError or TypeError where it is none."""
+        """Parse JSON, ignoring unknown fields. Raises ValueError, KeyError or TypeError if it is invalid."""
         values = json.loads(content)
         known = {each.name for each in fields(cls)}
         metadata = cls(**{name: value for name, value in values.items() if name in known})
@@ -63,13 +63,13 @@ class Metadata:
         return metadata
 
     def dump(self, digests: Mapping[str, str]) -> str:
-        """As JSON, with the digest of every other file."""
+        """Return JSON, with the digest of every other file."""
         return json.dumps({**asdict(self), "files": digests}, indent=2) + "\n"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model: everything that serving needs. `golden_examples` are orders with the score that training gave them."""
+    """A model with everything that serving needs. `golden_examples` are orders with their score in training."""
 
     features: FeatureSet
     learned: Learned
@@ -85,15 +85,15 @@ class Bundle:
 
     @property
     def version(self) -> str:
-        """Its version."""
+        """Version of the model."""
         return self.metadata.model_version
 
-    def named(self, version: str, **more: Any) -> "Bundle":
-        """The same model under a version; `more` are other fields of its metadata."""
+    def with_version(self, version: str, **more: Any) -> "Bundle":
+        """Return the same model under a version; `more` are other fields of its metadata."""
         return replace(self, metadata=replace(self.metadata, model_version=version, **more))
 
     def files(self) -> dict[str, bytes]:
-        """Content of each file but the metadata, which holds their digests."""
+        """Return the content of each file except the metadata, which contains their digests."""
         extra = self.features.extra
         named = {
             "form": form_name(self.learned),
@@ -112,11 +112,11 @@ class Bundle:
 
     @classmethod
     def parse(cls, read: Callable[[str], bytes]) -> "Bundle":
-        """A model from its files; `read` gives the content of one. Raises ArtifactError."""
+        """Load a model from its files; `read` returns the content of one. Raises ArtifactError."""
         try:
             named, curve = json.loads(read(FEATURES)), json.loads(read(CALIBRATION))
             bundle = cls(
-                # Models of version 0.1 call them orders.
+                # Models of version 0.1 name the rankings `orders`.
                 features=FeatureSet(named.get("rankings", named.get("orders")), Extra(**named["extra"])),
                 learned=_learned(named.get("form", TABLES), read),
                 log_odds=LogOdds(tuple(named["classes"])),
@@ -130,22 +130,22 @@ class Bundle:
         features, form = bundle.features, bundle.form
         fits = form.features == len(features.names) and form.classes == len(bundle.log_odds.classes)
         if named["names"] != list(features.names) or not fits:
-            raise ArtifactError(f"{FEATURES} is of another version of this software: train again")
+            raise ArtifactError(f"{FEATURES} is from another version of this software; train again")
         return bundle
 
 
 def form_of(learned: Learned) -> Form:
-    """What scores by it."""
+    """Return the scorer of learned parameters."""
     return Additive(learned) if isinstance(learned, Terms) else Forest(learned)
 
 
 def form_name(learned: Learned) -> str:
-    """The word for its form."""
+    """Return the name of the form."""
     return TABLES if isinstance(learned, Terms) else TREES
 
 
 def _learned(name: str, read: Callable[[str], bytes]) -> Learned:
     if name not in _FILES:
-        raise ArtifactError(f"{FEATURES} names the form {name!r}: this software knows {TABLES} and {TREES}")
+        raise ArtifactError(f"{FEATURES} has the unknown form {name!r}; known are {TABLES} and {TREES}")
     content = read(_FILES[name])
     return Terms.parse(content) if name == TABLES else Trees.parse(content)

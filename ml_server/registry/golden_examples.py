@@ -1,8 +1,8 @@
-"""Golden examples: orders with the score that training gave them, to check a model before it serves.
+"""Golden examples: orders with their score in training, to check a model before it serves.
 
-Training scores them by the booster; serving must come to the same by its own way, from the message on. They stand in the
-model's folder, so they hold nothing that could name a person: who, where from and with what card is left out, and so are mail
-domains that are not public ones.
+Training scores them with the booster; serving must compute the same scores from the messages by its own code. They are
+part of the model's folder, so they contain no personal data: user, device, address and card are removed, and so are
+mail domains that are not public.
 """
 
 import math
@@ -21,41 +21,41 @@ PERSONAL = ("device_id", "ip_address", "card_bin", "card_id", "user_agent")
 _CLOSE = 1e-9
 
 
-def anonymous(order: Transaction, number: int) -> Transaction:
-    """An order that nobody is to be known by."""
+def anonymise(order: Transaction, number: int) -> Transaction:
+    """Remove personal data from an order, and return it."""
     for name in PERSONAL:
         order.ClearField(name)
     if order.HasField("email_domain") and mail_kind(mail_domain(order.email_domain)) == PRIVATE:
         order.ClearField("email_domain")
-    order.extra_texts.clear()  # nobody knows what they hold
+    order.extra_texts.clear()  # may contain anything
     for name, value in order.extra_numbers.items():
-        order.extra_numbers[name] = float(f"{value:.2g}")  # an account's number, so rounded, is nobody's
+        order.extra_numbers[name] = float(f"{value:.2g}")  # rounded, so that an account number identifies nobody
     order.transaction_id, order.user_id = f"example-{number}", "example"
     return order
 
 
 def golden_example(order: Transaction, score: float) -> dict[str, Any]:
-    """An order and its score as a model's folder keeps them."""
+    """Return an order and its score in the format of a model's folder."""
     return {"transaction": MessageToDict(order, preserving_proto_field_name=True), "score": score}
 
 
-def parsed(example: Any) -> tuple[Transaction, float]:
-    """The order and its score. Raises KeyError, TypeError, ValueError or ParseError where it is none."""
+def parse_example(example: Any) -> tuple[Transaction, float]:
+    """Return the order and its score. Raises KeyError, TypeError, ValueError or ParseError if it is invalid."""
     return ParseDict(example["transaction"], Transaction()), float(example["score"])
 
 
 def check(bundle: Bundle, score: Callable[[Transaction], float]) -> None:
-    """Score a model's golden examples; raise ArtifactError where one comes out otherwise than in training."""
+    """Score a model's golden examples; raise ArtifactError if a score differs from training."""
     if not bundle.golden_examples:
-        raise ArtifactError(f"model {bundle.version} has no golden examples: train again")
+        raise ArtifactError(f"model {bundle.version} has no golden examples; train again")
     for number, example in enumerate(bundle.golden_examples, 1):
         try:
-            order, wanted = parsed(example)
+            order, expected = parse_example(example)
         except (KeyError, TypeError, ValueError, ParseError) as error:
-            raise ArtifactError(f"model {bundle.version}: example {number} cannot be read: train again") from error
+            raise ArtifactError(f"model {bundle.version}: cannot read example {number}; train again") from error
         given = score(order)
-        if not math.isclose(given, wanted, abs_tol=_CLOSE):
+        if not math.isclose(given, expected, abs_tol=_CLOSE):
             raise ArtifactError(
-                f"model {bundle.version} gives example {number} the score {given:.9f}, training gave {wanted:.9f}: "
-                "the model and this software do not belong together, train again"
+                f"model {bundle.version} gives example {number} the score {given:.9f}, but training gave {expected:.9f}: "
+                "the model does not match this software; train again"
             )

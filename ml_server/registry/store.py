@@ -1,8 +1,8 @@
-"""Models on disk: one folder for each version, `current` pointing to the one that serves, every byte accounted for.
+"""Models on disk: one folder for each version, `current` as a link to the one that serves, a digest for every file.
 
-models/<version>/  the bundle's files                          what serving reads
-                   model.txt fraud_model.joblib ...            for notebooks, never read by serving
-                   SHA256SUMS                                  the digest of each file
+models/<version>/  the bundle's files                          read by serving
+                                      model.txt fraud_model.joblib ...            for notebooks, never read by serving
+                                      SHA256SUMS                                  digest of each file
 models/current  -> <version>
 """
 
@@ -23,26 +23,26 @@ from runtime.process.files import sha256, sync
 CURRENT, CHALLENGER, SUMS = "current", "challenger", "SHA256SUMS"
 POINTERS = (CURRENT, CHALLENGER)
 HELD_OUT_SCORES = "held_out.npy"
-"""Scores of the held-out part by the model before it was fitted on that part too, without prior shift: for `vouch evaluate`."""
-MOST_BYTES = 1024 * MIB
-"""Of one file of a model."""
+"""Scores of the held-out part, from before the final fit on all rows, without prior shift; for `vouch evaluate`."""
+MAX_BYTES = 1024 * MIB
+"""Maximum size of a model file."""
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
 def resolve(models: Path, version: str | None = None) -> Path:
-    """Folder of a version, or of the current one; raise ArtifactError when there is none."""
+    """Return the folder of a version, or of the current one; raise ArtifactError if there is none."""
     if version is not None and (version in POINTERS or not _VERSION.fullmatch(version)):
-        raise ArtifactError(f"{version!r} is no version of a model; there are {', '.join(versions(models)) or 'none'}")
+        raise ArtifactError(f"{version!r} is not a model version; available: {', '.join(versions(models)) or 'none'}")
     folder = models / (version or CURRENT)
     if not folder.is_dir():
         if version is None:
-            raise ArtifactError(f"{models} holds no current model: run `vouch train` or `vouch models promote VERSION`")
-        raise ArtifactError(f"{models} holds no version {version}; there are {', '.join(versions(models)) or 'none'}")
+            raise ArtifactError(f"{models} has no current model; run `vouch train` or `vouch models promote VERSION`")
+        raise ArtifactError(f"{models} has no version {version}; available: {', '.join(versions(models)) or 'none'}")
     return folder.resolve()
 
 
 def versions(models: Path) -> list[str]:
-    """All versions in a folder of models, oldest first."""
+    """Return all versions in a folder of models, oldest first."""
     if not models.is_dir():
         return []
     folders = [path for path in models.iterdir() if not path.is_symlink() and (path / METADATA).is_file()]
@@ -50,11 +50,11 @@ def versions(models: Path) -> list[str]:
 
 
 def promote(models: Path, version: str, pointer: str = CURRENT) -> None:
-    """Make a version the current one, or the challenger, in one step that readers see whole. Raises ArtifactError."""
+    """Make a version the current one, or the challenger, atomically. Raises ArtifactError."""
     resolve(models, version)
     link, fresh = models / pointer, models / f".{pointer}.{os.getpid()}"
     if link.is_dir() and not link.is_symlink():
-        raise ArtifactError(f"{link} is a folder and must be a link to a version: move it away")
+        raise ArtifactError(f"{link} is a folder, but must be a link to a version; move it")
     try:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(version)
@@ -62,11 +62,11 @@ def promote(models: Path, version: str, pointer: str = CURRENT) -> None:
         sync(models)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise ArtifactError(f"{link} cannot be made to point to {version}: {error.strerror}") from error
+        raise ArtifactError(f"cannot link {link} to {version}: {error.strerror}") from error
 
 
-def pointed(models: Path, pointer: str = CURRENT) -> str:
-    """The version that a pointer names; empty where it points to nothing."""
+def read_pointer(models: Path, pointer: str = CURRENT) -> str:
+    """Return the version that a pointer names; empty if it does not exist."""
     try:
         return os.readlink(models / pointer)
     except OSError:
@@ -74,46 +74,46 @@ def pointed(models: Path, pointer: str = CURRENT) -> str:
 
 
 def verify(folder: Path) -> None:
-    """Compare every file with SHA256SUMS; raise ArtifactError naming the first that differs, is missing or extra."""
+    """Compare all files with SHA256SUMS; raise ArtifactError naming the first different, missing or unexpected one."""
     try:
         lines = read_file(folder / SUMS, MIB).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{folder / SUMS} cannot be read: train or copy the model again") from error
+        raise ArtifactError(f"cannot read {folder / SUMS}; train or copy the model again") from error
     wanted = {}
     for line in lines:
         match = re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line)
         if not match:
-            raise ArtifactError(f"{folder / SUMS} has a broken line: train or copy the model again")
+            raise ArtifactError(f"{folder / SUMS} has an invalid line; train or copy the model again")
         wanted[match[2]] = match[1]
     if missing := sorted(set(SERVED) - wanted.keys()):
-        raise ArtifactError(f"{folder / SUMS} does not name {missing[0]}: train or copy the model again")
+        raise ArtifactError(f"{folder / SUMS} does not list {missing[0]}; train or copy the model again")
     for name, expected in wanted.items():
         path = folder / name
         if not path.is_file():
-            raise ArtifactError(f"{path} is missing: train or copy the model again")
+            raise ArtifactError(f"{path} is missing; train or copy the model again")
         try:
-            actual = sha256(path, MOST_BYTES)
+            actual = sha256(path, MAX_BYTES)
         except OSError as error:
-            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+            raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
         if actual != expected:
-            raise ArtifactError(f"{path} was changed since it was written: train or copy the model again")
+            raise ArtifactError(f"{path} was modified; train or copy the model again")
     for path in sorted(folder.iterdir()):
         if path.name not in wanted and path.name != SUMS:
-            raise ArtifactError(f"{path} does not belong to this model: remove it")
+            raise ArtifactError(f"{path} does not belong to this model; remove it")
 
 
 def load(models: Path, version: str | None = None) -> Bundle:
-    """Read and check a version, the current one by default; raise ArtifactError naming the file that is wrong."""
+    """Read and verify a version, the current one by default; raise ArtifactError naming the invalid file."""
     folder = resolve(models, version)
     verify(folder)
     try:
-        return Bundle.parse(lambda name: read_file(folder / name, MOST_BYTES))
+        return Bundle.parse(lambda name: read_file(folder / name, MAX_BYTES))
     except ArtifactError as error:
         raise ArtifactError(f"{folder}: {error}") from error
 
 
 def held_out_scores(models: Path, bundle: Bundle) -> NDArray[np.float64] | None:
-    """Honest scores of the held-out part of the training table, shape (rows,), in order of time; None in older models."""
+    """Return out-of-sample scores of the held-out part, shape (rows,), by time; None for older models."""
     path = models / bundle.version / HELD_OUT_SCORES
     if not path.is_file():
         return None
@@ -122,21 +122,21 @@ def held_out_scores(models: Path, bundle: Bundle) -> NDArray[np.float64] | None:
 
 
 def save(models: Path, bundle: Bundle, more: Mapping[str, bytes] | None = None) -> Path:
-    """Write a version whole or not at all, with `more` files beside it; the first one in a folder becomes current.
+    """Write a version atomically, with `more` files; the first version in a folder becomes current.
 
     Raises ArtifactError.
     """
     try:
         return _save(models, bundle, {**bundle.files(), **(more or {})})
     except OSError as error:
-        raise ArtifactError(f"{models / bundle.version} cannot be written: {error.strerror or error}") from error
+        raise ArtifactError(f"cannot write {models / bundle.version}: {error.strerror or error}") from error
 
 
 def _save(models: Path, bundle: Bundle, files: Mapping[str, bytes]) -> Path:
     target = models / bundle.version
     models.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        raise ArtifactError(f"{target} is there already: wait a second and train again")
+        raise ArtifactError(f"{target} exists already; wait a second and train again")
     stage = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
     try:
         for name, content in files.items():

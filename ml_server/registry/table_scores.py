@@ -1,4 +1,4 @@
-"""Scores for tables: features in columns, the terms of many rows."""
+"""Scores of tables: features in columns, many rows at once."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,19 +9,19 @@ from ml_server.registry.bundle import Bundle
 
 
 def class_scores(bundle: Bundle, table: pa.Table) -> Numbers:
-    """Scores of the classes before softmax, shape (rows, classes)."""
+    """Return the scores of the classes before softmax, shape (rows, classes)."""
     return bundle.form.scores(bundle.features.matrix(TableColumns(table)))
 
 
 def legitimacy(bundle: Bundle, table: pa.Table) -> Numbers:
-    """Calibrated legitimacy scores, shape (rows,)."""
-    return calibrated(bundle, class_scores(bundle, table))
+    """Return calibrated legitimacy scores, shape (rows,)."""
+    return calibrate_scores(bundle, class_scores(bundle, table))
 
 
-def calibrated(bundle: Bundle, scores: Numbers) -> Numbers:
-    """Calibrated legitimacy scores from those of the classes, computed as for one order.
+def calibrate_scores(bundle: Bundle, scores: Numbers) -> Numbers:
+    """Return calibrated legitimacy scores for class scores, computed row by row as in serving.
 
-    In columns they would differ in the last bit: numpy's exp and log are not the C library's.
+    Vectorised they would differ in the last bit, since numpy's exp and log differ from the C library's.
     """
     raw, score, shift = bundle.log_odds.of, bundle.calibration.score, bundle.prior_shift
     return np.array([score(raw(row), shift) for row in scores.tolist()], dtype=np.float64)

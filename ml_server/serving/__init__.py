@@ -1,1 +1,1 @@
-"""ScoringService and what keeps its model current."""
+"""ScoringService, and the job that keeps its model current."""

@@ -1,4 +1,5 @@
-"""What the scorer shows to Prometheus beside its RPCs: scores, unknown fields, the model. Never a value of an order.
+"""Prometheus metrics of the scorer, besides its RPCs: scores, unknown fields, the model. They contain no values of
+orders.
 
 The share of orders that lack a field is vouch_unknown_fields_total / vouch_scored_orders_total.
 """
@@ -12,39 +13,39 @@ from prometheus_client import Counter, Gauge, Histogram
 from ml_server.serving.reader import OPTIONAL
 from runtime.telemetry.metrics import FLUSH_COUNT
 
-SCORES = Histogram("vouch_legitimacy_score", "Scores given", buckets=[index / 10 for index in range(1, 11)])
+SCORES = Histogram("vouch_legitimacy_score", "Returned scores", buckets=[index / 10 for index in range(1, 11)])
 ORDERS = Counter("vouch_scored_orders", "Orders scored")
 UNKNOWN = Counter("vouch_unknown_fields", "Orders that lacked a field, or an extra of the model, by name", ["field"])
 MODEL = Gauge("vouch_model_info", "Workers that serve a model version", ["model_version"], multiprocess_mode="livesum")
 DIFFERENCES = Histogram(
     "vouch_challenger_difference",
-    "Distance of the challenger's score from the one that was answered",
+    "Distance between the challenger's score and the returned one",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
 CHALLENGER_FAILURES = Counter("vouch_challenger_failures", "Orders that the challenger could not score")
-SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were refused")
+SWAP_FAILURES = Counter("vouch_model_swap_failures", "Models that were rejected")
 
 _UNKNOWN = {name: UNKNOWN.labels(name) for name in OPTIONAL}
 
 
 def show_model(version: str, earlier: str) -> None:
-    """Show which version this worker serves."""
+    """Record which version this worker serves."""
     if earlier:
         MODEL.labels(earlier).set(0)
     MODEL.labels(version).set(1)
 
 
 def watch_challenger(answered: float, challenged: float) -> None:
-    """Show how far the challenger's score is from the one that was answered."""
+    """Record the distance between the challenger's score and the returned one."""
     DIFFERENCES.observe(abs(answered - challenged))
 
 
 class ScoreMetrics:
-    """Counts scores and the fields that orders have.
+    """Counts scores and missing fields of orders.
 
-    Orders of one shop have a handful of patterns of absent fields; counting a pattern takes one step, counting its fields
-    forty. So patterns are counted, and turned into counts by field a few dozen orders at a time. The loop counts single orders
-    and a thread those of batches, under one lock.
+    A shop's orders have few patterns of missing fields. Counting a pattern takes one step, counting its fields forty.
+    So patterns are counted, and converted to counts by field for every few dozen orders. The event loop counts single
+    orders and a thread those of batches, under one lock.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class ScoreMetrics:
         self._lock = threading.Lock()
 
     def __call__(self, absent: int, score: float, unknown_extras: Sequence[str]) -> None:
-        """Count an order; `unknown_extras` are names that the model reads, so they are bounded."""
+        """Count an order; `unknown_extras` are extras of the model, so their number is bounded."""
         with self._lock:
             self._scores.append(score)
             self._patterns[absent, unknown_extras] += 1
@@ -62,7 +63,7 @@ class ScoreMetrics:
             self.flush()
 
     def flush(self) -> None:
-        """Bring the metrics up to date."""
+        """Update the metrics."""
         with self._lock:
             scores, self._scores = self._scores, []
             patterns, self._patterns = self._patterns, Tally()

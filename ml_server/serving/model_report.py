@@ -1,4 +1,4 @@
-"""What a model has learned, as a person can look at it."""
+"""Report of what a model has learned, for people."""
 
 import json
 from pathlib import Path
@@ -9,35 +9,35 @@ from generated.vouch.v1 import scoring_service_pb2 as pb
 from ml_server.model.bins import Floats
 from ml_server.model.tables.terms import Terms
 from ml_server.registry.bundle import METADATA, Bundle, Metadata, form_name
-from ml_server.registry.store import POINTERS, pointed, versions
+from ml_server.registry.store import POINTERS, read_pointer, versions
 from runtime.files import MIB, read_file
 
 _BEYOND = 1e299
-"""LightGBM splits at 1e300 where it asks only whether a value is known."""
-MOST_PAIRS, MOST_VERSIONS = 6, 50
+"""LightGBM splits at 1e300 to test only whether a value is known."""
+MAX_PAIRS, MAX_VERSIONS = 6, 50
 
 
 class ModelReports:
-    """Reports of the model that serves. What it has learned is worked out once: that takes a score's time a hundred times."""
+    """Reports of the model that serves. Effects are computed once: that takes as long as a hundred scores."""
 
     def __init__(self, models: Path) -> None:
-        """`models` is the folder whose versions are told."""
+        """Report the versions in the folder `models`."""
         self._models = models
         self._learned: tuple[Bundle, pb.GetModelReportResponse] | None = None
 
     def of(self, bundle: Bundle) -> pb.GetModelReportResponse:
-        """Effects, calibration, costs, and the versions that are there now."""
+        """Return effects, calibration, costs, and the current list of versions."""
         known = self._learned
-        if known is None or known[0] is not bundle:  # two threads may do it at once: both find the same
-            known = self._learned = (bundle, learned(bundle))
+        if known is None or known[0] is not bundle:  # two threads may compute it at once, with the same result
+            known = self._learned = (bundle, learned_report(bundle))
         report = pb.GetModelReportResponse()
         report.CopyFrom(known[1])
         report.versions.extend(_versions(self._models))
         return report
 
 
-def learned(bundle: Bundle) -> pb.GetModelReportResponse:
-    """Effects, calibration and costs of a model."""
+def learned_report(bundle: Bundle) -> pb.GetModelReportResponse:
+    """Return effects, calibration and costs of a model."""
     metadata = bundle.metadata
     report = pb.GetModelReportResponse(model_version=bundle.version, form=form_name(bundle.learned))
     if isinstance(bundle.learned, Terms):
@@ -50,7 +50,7 @@ def learned(bundle: Bundle) -> pb.GetModelReportResponse:
 
 
 def _add_effects(report: pb.GetModelReportResponse, bundle: Bundle, terms: Terms) -> None:
-    """Tables weighted by how much of each class's score arrives in the log-odds of an average order."""
+    """Add tables weighted by the influence of each class's score on the log-odds of an average order."""
     base = terms.base.tolist()
     slopes = np.array(bundle.log_odds.slopes(base, base))
     names, importance = bundle.features.names, bundle.metadata.importance
@@ -67,7 +67,7 @@ def _add_effects(report: pb.GetModelReportResponse, bundle: Bundle, terms: Terms
             known = effect[here, 1 : len(_thresholds(terms, second)) + 2]
             pairs.append((float(known.std()), term, known))
     report.effects.sort(key=lambda one: -one.importance)
-    for _, term, effect in sorted(pairs, key=lambda one: -one[0])[:MOST_PAIRS]:
+    for _, term, effect in sorted(pairs, key=lambda one: -one[0])[:MAX_PAIRS]:
         first, second = int(terms.first[term]), int(terms.second[term])
         report.pairs.add(
             first=names[first], second=names[second], first_thresholds=_thresholds(terms, first),
@@ -76,14 +76,14 @@ def _add_effects(report: pb.GetModelReportResponse, bundle: Bundle, terms: Terms
 
 
 def _thresholds(terms: Terms, feature: int) -> list[float]:
-    """Without the first, and without one that no value reaches: these only tell what is unknown from all that is known."""
+    """Return thresholds that separate known values: without the first, and without one that no value reaches."""
     return [threshold for threshold in terms.thresholds[feature][1:] if threshold < _BEYOND]
 
 
 def _versions(models: Path) -> list[pb.ModelVersion]:
-    roles = {pointed(models, pointer): pointer for pointer in reversed(POINTERS)}
+    roles = {read_pointer(models, pointer): pointer for pointer in reversed(POINTERS)}
     found = []
-    for version in reversed(versions(models)[-MOST_VERSIONS:]):
+    for version in reversed(versions(models)[-MAX_VERSIONS:]):
         try:
             metadata = Metadata.parse(read_file(models / version / METADATA, MIB))
             one = pb.ModelVersion(
@@ -92,6 +92,6 @@ def _versions(models: Path) -> list[pb.ModelVersion]:
             )  # fmt: skip
             one.training_date.FromJsonString(metadata.training_date)
         except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError):
-            continue  # one that is being written or was removed, or no model
+            continue  # being written, just removed, or not a model
         found.append(one)
     return found

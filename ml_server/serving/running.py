@@ -1,12 +1,12 @@
-"""A scorer that runs: its service, its server, and whoever keeps the current model serving."""
+"""A running scorer: its service, its server, and the job that keeps the model current."""
 
 import contextlib
 from collections.abc import AsyncIterator
 
 from generated.vouch.v1 import scoring_service_pb2
 from ml_server.serving.metrics import ScoreMetrics
+from ml_server.serving.model_updates import keep_current
 from ml_server.serving.service import ScoringService
-from ml_server.serving.swapping import keep_current
 from ml_server.settings import MlSettings
 from runtime.access.caller import ADMIN, AUDITOR, REVIEWER, SHOP, WITHOUT_ROLE
 from runtime.rpc.server import Server
@@ -17,12 +17,12 @@ ROLES = {
     f"/{SERVICE.full_name}/{method.name}": _READING if method.name.startswith("Get") else _SCORING
     for method in SERVICE.methods
 }
-"""Reviewers and auditors read decisions, and about the model; they score nothing."""
+"""Reviewers and auditors can read the model's description, but not request scores."""
 
 
 @contextlib.asynccontextmanager
 async def running(settings: MlSettings, *, worker: bool = False, handle_signals: bool = True) -> AsyncIterator[Server]:
-    """Serves while the context lasts; without a model it answers UNAVAILABLE and looks for one. Options as of `Server`."""
+    """Serve while the context is open. Without a model answer UNAVAILABLE and wait for one. Options as for `Server`."""
     metrics = ScoreMetrics()
     service = ScoringService(
         metrics, settings.max_batches, strict_extras=settings.strict_extras, models=settings.models_dir

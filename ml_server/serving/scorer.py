@@ -1,4 +1,4 @@
-"""The use case: a transaction in, a score with its reasons out. No transport, no I/O."""
+"""Use case: return a score with its reasons for a transaction. No transport, no I/O."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,15 +11,15 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.sources import Fields
 from ml_server.model.explain import Explainer
 from ml_server.registry.bundle import Bundle
-from ml_server.serving.reader import Reader, Reading, absent_bits, compiled_reader
+from ml_server.serving.reader import Reader, Reading, absent_bits, compile_reader
 
 NONE, FULL = pb.EXPLAIN_LEVEL_NONE, pb.EXPLAIN_LEVEL_FULL
 Watch = Callable[[int, float, Sequence[str]], None]
-"""Told of every order which fields it lacked, as bits of OPTIONAL, its score, and which extras it lacked."""
+"""Called for every order with its missing fields, as bits of OPTIONAL, its score, and its missing extras."""
 
 
 def ignore(absent: int, score: float, unknown_extras: Sequence[str]) -> None:
-    """Watch nothing."""
+    """Do nothing."""
 
 
 class Scorer:
@@ -33,40 +33,37 @@ class Scorer:
         self._log_odds = bundle.log_odds
         self._base = bundle.log_odds.of(bundle.form.base)
         self._explainer = Explainer(bundle.features.features)
-        self._calibrated = bundle.calibration.score
-        self.read_accepted: Reader = compiled_reader(bundle.features, bundle.form)
-        """Reads an order that certainly breaks no rule of the contract; None for others."""
+        self._calibrate = bundle.calibration.score
+        self.read_accepted: Reader = compile_reader(bundle.features, bundle.form)
+        """Reads an order that is certainly valid; returns None for others."""
 
     def read(self, transaction: Transaction) -> Reading:
-        """Read an order by the operations themselves, whatever it holds: it must have been checked."""
+        """Read an order, which must be valid, by the operations."""
         fields = self._features.fields(transaction)
-        bins = self._form.bins_of_one(self._features.of_fields(fields))
-        return self._form.grouped(bins), absent_bits(fields), self._features.unknown_extras(fields)
+        bins = self._form.bins_of_one(self._features.vector_of_fields(fields))
+        return self._form.group_bins(bins), absent_bits(fields), self._features.unknown_extras(fields)
 
     def wrong_extras(self, transaction: Transaction) -> list[tuple[str, str]]:
-        """Path and description of every extra that the model cannot read as the type it wants."""
+        """Return path and description of every extra with a value that the model cannot read."""
         wrong = self._features.extra.read(transaction)[1]
-        return [(path, f"{text}: model {self.bundle.version} reads it so") for path, text in wrong]
+        return [(path, f"{text}, as model {self.bundle.version} reads it") for path, text in wrong]
 
     def score(self, transaction: Transaction) -> float:
-        """The legitimacy score alone; nobody is told of it."""
+        """Return only the legitimacy score, without calling `watch`."""
         groups, _, _ = self.read_accepted(transaction) or self.read(transaction)
-        return self._calibrated(self._log_odds.of(self._form.scores_of_groups(groups)), self.bundle.prior_shift)
+        return self._calibrate(self._log_odds.of(self._form.scores_of_groups(groups)), self.bundle.prior_shift)
 
     def predict(
         self, transaction: Transaction, level: int = NONE, reading: Reading | None = None
     ) -> pb.PredictResponse:
-        """Score one transaction, and explain it as far as `level`, an ExplainLevel, says.
-
-        `reading` spares reading it again.
-        """
+        """Score one transaction and explain it up to `level`, an ExplainLevel; `reading` avoids reading it again."""
         reading = reading or self.read_accepted(transaction) or self.read(transaction)
         scores = self._form.scores_of_groups(reading[0])
         response = pb.PredictResponse()
         raw = self._answer(response, transaction, reading, scores)
         if level > NONE:
             slopes = self._log_odds.slopes(self._form.base, scores)
-            contributions = self._form.contributions_of_bins(self._form.ungrouped(reading[0]), slopes)
+            contributions = self._form.contributions_of_bins(self._form.ungroup_bins(reading[0]), slopes)
             self._explain(response, contributions.tolist(), raw, self._features.fields(transaction), level)
         return response
 
@@ -77,7 +74,7 @@ class Scorer:
         responses: Sequence[pb.PredictResponse] | None = None,
         readings: Sequence[Reading] | None = None,
     ) -> Sequence[pb.PredictResponse]:
-        """Score many transactions in columns: the same answers as one by one, into `responses` where they are given."""
+        """Score many transactions in columns, with the same results as one by one, into `responses` if given."""
         if responses is None:
             responses = [pb.PredictResponse() for _ in transactions]
         if readings is None:
@@ -87,27 +84,27 @@ class Scorer:
         raws = list(map(self._answer, responses, transactions, readings, rows))
         if level > NONE:
             fields = map(self._features.fields, transactions)
-            bins = np.array([self._form.ungrouped(groups) for groups, _, _ in readings], dtype=np.intp).T
+            bins = np.array([self._form.ungroup_bins(groups) for groups, _, _ in readings], dtype=np.intp).T
             slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
             contributions = self._form.contributions_of_many_bins(bins, slopes).tolist()
-            for told in zip(responses, contributions, raws, fields, strict=True):
-                self._explain(*told, level)
+            for explained in zip(responses, contributions, raws, fields, strict=True):
+                self._explain(*explained, level)
         return responses
 
     def _explain(
         self, response: pb.PredictResponse, contributions: list[float], raw: float, fields: Fields, level: int
     ) -> None:
-        balanced = self._log_odds.balanced(contributions, self._base, raw)
-        self._explainer.add_reasons(balanced, fields, response.reasons)
-        response.explanation.CopyFrom(self._explainer.explain(balanced, level == FULL))
+        balance = self._log_odds.balance(contributions, self._base, raw)
+        self._explainer.add_reasons(balance, fields, response.reasons)
+        response.explanation.CopyFrom(self._explainer.explain(balance, level == FULL))
 
     def _answer(
         self, response: pb.PredictResponse, transaction: Transaction, reading: Reading, scores: list[float]
     ) -> float:
-        """Fill the answer for an order and the scores of its classes, and tell who watches; the raw log-odds are returned."""
+        """Fill in the response for an order from its class scores, call `watch`, and return the raw log-odds."""
         _, absent, unknown = reading
         raw, shares = self._log_odds.with_shares(scores)
-        score = self._calibrated(raw, self.bundle.prior_shift)
+        score = self._calibrate(raw, self.bundle.prior_shift)
         response.transaction_id = transaction.transaction_id
         response.legitimacy_score = score
         response.prediction = pb.PREDICTION_LEGITIMATE if score >= LEGITIMATE_FROM else pb.PREDICTION_FRAUD

@@ -1,4 +1,4 @@
-"""ScoringService: the thin edge around the scorer."""
+"""ScoringService: the gRPC adapter of the scorer."""
 
 import asyncio
 import contextlib
@@ -21,53 +21,53 @@ from runtime.telemetry.logging import get_logger
 from runtime.telemetry.tracebacks import traceback_frames
 from runtime.validation.checks import check, violations
 
-_LEVEL = {False: NONE, True: FULL}  # what `explain` stands for
+_LEVEL = {False: NONE, True: FULL}  # levels of the older field `explain`
 _log = get_logger()
 
 
 class ScoringService:
-    """Answers with the scorer it holds; UNAVAILABLE while it holds none.
+    """Answers with the current scorer; UNAVAILABLE if there is none.
 
-    A second one, the challenger, may score the same single orders beside it: only metrics learn what it would have said.
+    A second one, the challenger, may score the same single orders; its scores only go to metrics.
     """
 
     def __init__(
         self, watch: Watch = ignore, max_batches: int = 4, *, strict_extras: bool = False, models: Path = Path()
     ) -> None:
-        """`strict_extras` refuses orders with an extra that the model does not read; else it is left aside.
+        """`strict_extras` rejects orders with an extra that the model does not read; otherwise it is ignored.
 
-        `models` is the folder whose other versions a report tells of.
+        `models` is the folder whose versions a report lists.
         """
         self._reports = ModelReports(models)
         self._scorer: Scorer | None = None
         self._challenger: Scorer | None = None
-        self._failed = ""  # version of the challenger that failed last
+        self._failed = ""  # version of the last challenger that failed
         self._watch, self._strict = watch, strict_extras
         self._batches, self._max_batches = 0, max_batches
         self._thread = ThreadPoolExecutor(1, "batch")
 
     def serve(self, bundle: Bundle) -> None:
-        """Answer with this model from now on: one assignment, so that each answer is made by one model."""
+        """Serve this model from now on. It is a single assignment, so each response comes from one model."""
         self._scorer = Scorer(bundle, self._watch)
 
     def challenge(self, bundle: Bundle | None) -> None:
-        """Let this model score beside the one that answers; None for no model."""
+        """Let this model score in parallel; None for no challenger."""
         self._challenger = Scorer(bundle) if bundle else None
 
     @property
     def version(self) -> str:
-        """Version of the model that answers; empty where there is none."""
+        """Version of the model that serves; empty if there is none."""
         return self._scorer.bundle.version if self._scorer else ""
 
     @property
     def challenger_version(self) -> str:
-        """Version of the challenger; empty where there is none."""
+        """Version of the challenger; empty if there is none."""
         return self._challenger.bundle.version if self._challenger else ""
 
     def _ready(self) -> Scorer:
         if self._scorer is None:
             raise Unavailable(
-                "the scorer has no model: run `vouch train`", reason=ErrorReason.ERROR_REASON_MODEL_NOT_LOADED
+                "scorer has no model; run `vouch train`", reason=ErrorReason.ERROR_REASON_MODEL_NOT_LOADED
             )
         return self._scorer
 
@@ -82,13 +82,13 @@ class ScoringService:
             if wrong := scorer.wrong_extras(request.transaction):
                 raise InvalidRequest([(f"transaction.{path}", text) for path, text in wrong])
         if self._strict and (unread := unread_extras(scorer, request.transaction)):
-            raise InvalidRequest([(f"transaction.{path}", told) for path, told in unread])
+            raise InvalidRequest([(f"transaction.{path}", text) for path, text in unread])
         response = scorer.predict(request.transaction, level or _LEVEL[request.explain], reading)
         self._score_by_challenger(request.transaction, response.legitimacy_score)
         return response
 
     def _score_by_challenger(self, transaction: Transaction, answered: float) -> None:
-        """Let metrics learn of the challenger's score. Whatever it does, the answer is given."""
+        """Record the challenger's score in metrics. Its errors never affect the response."""
         challenger = self._challenger
         if challenger is None:
             return
@@ -96,7 +96,7 @@ class ScoringService:
             watch_challenger(answered, challenger.score(transaction))
         except Exception as error:
             CHALLENGER_FAILURES.inc()
-            if self._failed != challenger.bundle.version:  # once for each model: it may fail at every order
+            if self._failed != challenger.bundle.version:  # log once for each model: it may fail for every order
                 self._failed = challenger.bundle.version
                 _log.error(
                     "challenger failed",
@@ -106,46 +106,47 @@ class ScoringService:
                 )
 
     async def PredictBatch(self, request: pb.PredictBatchRequest, call: Call) -> pb.PredictBatchResponse:
-        """Score many transactions in columns; a bad one fails alone or fails the call, as the request chooses.
+        """Score many transactions in columns; an invalid one fails alone or fails the call, as requested.
 
-        Checked and scored in a thread, so that single requests do not wait for a batch; no more batches than are soon done.
+        Batches are checked and scored in a thread, so that single requests do not wait for them, and their number is
+        limited.
         """
         scorer = self._ready()
         if self._batches >= self._max_batches:
-            raise Overloaded("too many batches are in flight: try again in a second")
+            raise Overloaded("too many batches in flight; retry in a second")
         self._batches += 1
         future = self._thread.submit(answer_batch, scorer, request, self._strict)
         loop = asyncio.get_running_loop()
-        # When the thread is done with it, which may be long after its caller has gone.
+        # Called when the thread is done, which may be long after the caller has disconnected.
         future.add_done_callback(lambda _: self._batch_done(loop))
         return await asyncio.wrap_future(future)
 
     def _batch_done(self, loop: asyncio.AbstractEventLoop) -> None:
-        def free_place() -> None:
+        def release() -> None:
             self._batches -= 1
 
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(free_place)
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(release)
 
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, call: Call) -> pb.GetModelInfoResponse:
-        """Describe the model that is serving."""
+        """Describe the model that serves."""
         return model_info(self._ready().bundle)
 
     async def GetModelReport(self, request: pb.GetModelReportRequest, call: Call) -> pb.GetModelReportResponse:
-        """What the model has learned; made in a thread, since it reads files and large tables."""
+        """Report what the model has learned; in a thread, since it reads files and large tables."""
         return await in_maintenance_thread(self._reports.of, self._ready().bundle)
 
 
 def unread_extras(scorer: Scorer, transaction: Transaction) -> list[tuple[str, str]]:
-    """Path and description of every extra that the model does not read."""
+    """Return path and description of every extra that the model does not read."""
     unread = scorer.bundle.features.extra.unread(transaction)
-    return [(path, f"model {scorer.bundle.version} reads no such extra: leave it out") for path in unread]
+    return [(path, f"model {scorer.bundle.version} does not read this extra; remove it") for path in unread]
 
 
 def answer_batch(
     scorer: Scorer, request: pb.PredictBatchRequest, strict_extras: bool = False
 ) -> pb.PredictBatchResponse:
-    """The results of a batch. Raises InvalidRequest where it holds bad transactions that are not to fail alone."""
+    """Return the results of a batch. Raises InvalidRequest for invalid transactions, unless they are to fail alone."""
     orders = list(request.transactions)
     readings, problems = list(map(scorer.read_accepted, orders)), dict[int, list[tuple[str, str]]]()
     for index, (order, reading) in enumerate(zip(orders, readings, strict=True)):
@@ -160,10 +161,12 @@ def answer_batch(
         problems |= {index: broken for index, broken in unread.items() if broken}
     if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
         all_broken = ((index, *violation) for index, broken in problems.items() for violation in broken)
-        told = [(f"transactions[{index}].{field}", text) for index, field, text in islice(all_broken, MOST_VIOLATIONS)]
-        raise InvalidRequest(told, more=sum(map(len, problems.values())) - len(told))
+        listed = [
+            (f"transactions[{index}].{field}", text) for index, field, text in islice(all_broken, MOST_VIOLATIONS)
+        ]
+        raise InvalidRequest(listed, more=sum(map(len, problems.values())) - len(listed))
     response = pb.PredictBatchResponse()
-    # Filled where they stand: each copy of an answer would cost a tenth of its making.
+    # Filled in place: copying a response would take a tenth of the time of computing it.
     results = [response.results.add(index=index) for index in range(len(orders))]
     good = [index for index in range(len(orders)) if index not in problems]
     if good:
@@ -180,7 +183,7 @@ def answer_batch(
 
 
 def model_info(bundle: Bundle) -> pb.GetModelInfoResponse:
-    """What the metadata says of a model."""
+    """Return the metadata of a model."""
     metadata = bundle.metadata
     response = pb.GetModelInfoResponse(
         model_version=bundle.version,

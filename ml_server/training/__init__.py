@@ -1,1 +1,1 @@
-"""From a table to a model."""
+"""Training: from a table to a model."""

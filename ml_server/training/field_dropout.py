@@ -1,7 +1,7 @@
-"""Field dropout: copies of rows with fields taken away, so that a sparse request is scored well.
+"""Field dropout: copies of rows with fields removed, so that sparse requests are scored well.
 
-A shop that sends eight fields must get as honest a probability as one that sends forty-four. Fields are taken away, not
-features, so that derived features go with what they are derived from.
+A shop that sends eight fields must get as honest a probability as one that sends forty-four. Fields are removed, not
+features, so that derived features change together with their inputs.
 """
 
 from collections.abc import Collection
@@ -14,12 +14,12 @@ from contract.examples import DOCUMENTED_ORDER
 from contract.fields import FIELDS, REQUIRED
 
 DOCUMENTED_FIELDS = tuple(name for name in DOCUMENTED_ORDER if name not in REQUIRED)
-"""What the documented example sends besides the required fields."""
+"""Fields of the documented example besides the required ones."""
 _ALWAYS_EXAMPLE = 0.3
 
 
 def drop_fields(table: pa.Table, rng: np.random.Generator, extras: Collection[str] = ()) -> pa.Table:
-    """A copy with fields and `extras` missing at random: each row keeps its own random share; some are like the example."""
+    """Return a copy with fields and `extras` missing at random, a random share in each row, or as in the example."""
     rows = table.num_rows
     share = rng.random(rows)
     example = rng.random(rows) < _ALWAYS_EXAMPLE
@@ -34,7 +34,7 @@ def drop_fields(table: pa.Table, rng: np.random.Generator, extras: Collection[st
 
 
 def keep_only(table: pa.Table, fields: tuple[str, ...]) -> pa.Table:
-    """The table with every optional field but these taken away."""
+    """Return the table without optional fields other than these."""
     return table.select(
         [name for name in table.column_names if name in fields or name in REQUIRED or name not in FIELDS]
     )

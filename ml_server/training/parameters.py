@@ -1,4 +1,4 @@
-"""What training can be told, and what it takes where it is told nothing."""
+"""Parameters of training, and their defaults."""
 
 from dataclasses import dataclass, replace
 
@@ -10,13 +10,13 @@ FORMS = (TABLES, TREES, AUTO)
 
 @dataclass(frozen=True)
 class Parameters:
-    """What training can be told.
+    """Parameters of training.
 
-    `target` is the label to learn: hard (is_abuse, abuse_type) or soft (abuse_confidence). `form` is tables over pairs, deeper
-    trees, or auto: tables unless trees gain enough on rows out of fold. `prevalence` is the share of
-    abuse among the orders of the shop, where that differs from the training data's. `holdout` is the share of the rows, the
-    last in time, that figures are measured on. `rounds` are the most, `time_budget` is in seconds. What is None follows the
-    size of the minority class: see `plan_for`.
+    `target` is the label to learn: hard (is_abuse, abuse_type) or soft (abuse_confidence). `form` is tables over pairs,
+    deeper trees, or auto: tables, unless trees gain enough on out-of-fold rows. `prevalence` is the share of abuse
+    among the shop's orders, if it differs from the training data's. `holdout` is the share of the rows, the last in
+    time, on which metrics are measured. `rounds` is the maximum, `time_budget` is in seconds. Values of None depend on
+    the size of the minority class: see `plan_for`.
     """
 
     seed: int = 42
@@ -36,8 +36,8 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged, `fields` is the share
-    of the features that a tree may ask.
+    """How to fit: `patience` is in rounds, `bags` are models that differ by their seed and are averaged, `fields` is
+    the share of the features available to a tree.
     """
 
     learning_rate: float
@@ -45,17 +45,17 @@ class Plan:
     patience: int
     folds: int
     bags: int
-    depth: int = 2  # two features at most on any way: such trees are tables (see terms_of)
+    depth: int = 2  # at most two features on a path: such trees are tables (see terms_of)
     leaves: int = 4
     fields: float = 0.3
-    leaf: int = 20  # rows of a leaf at least
+    leaf: int = 20  # minimum number of rows in a leaf
 
 
 def plan_for(minority: int, parameters: Parameters) -> Plan:
-    """The plan of tables for a table by the rows of its rarer label.
+    """Return the plan of tables for a table by the rows of its rarer label.
 
-    The fewer they are, the smaller the steps, and the more folds and bags: what one fit gives is then mostly chance. A leaf
-    that holds a few frauds has a small second derivative: shrunk by much more than 5, it would take all rounds to move.
+    The fewer there are, the smaller the steps, and the more folds and bags, since a single fit is then mostly noise. A
+    leaf with a few frauds has a small second derivative: with a shrinkage far above 5 it would need all rounds to move.
     """
     is_rare, is_plenty = minority < 1_000, minority >= 10_000
     rate = parameters.learning_rate or (0.05 if is_rare else 0.25 if is_plenty else 0.2)
@@ -69,8 +69,8 @@ def plan_for(minority: int, parameters: Parameters) -> Plan:
     )
 
 
-def deeper(plan: Plan) -> Plan:
-    """The plan for deeper trees: each does more, so the steps are smaller, and fewer of them go without progress."""
+def deeper_plan(plan: Plan) -> Plan:
+    """Return the plan for deeper trees: each has more effect, so steps are smaller, and patience is shorter."""
     rate = plan.learning_rate if plan.learning_rate < 0.1 else 0.1
     return replace(
         plan, learning_rate=rate, patience=round(4 / rate), bags=min(plan.bags, 3), depth=6, leaves=31, fields=0.5

@@ -1,4 +1,4 @@
-"""The features as a scikit-learn transformer, for notebooks: a DataFrame of transactions in, the model's matrix out."""
+"""Features as a scikit-learn transformer, for notebooks: from a DataFrame of transactions to the model's matrix."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ml_server.features.declarations import RANKED
 from ml_server.features.feature_set import Extra, FeatureSet
-from ml_server.features.rankings import ranking_of
+from ml_server.features.rankings import fit_ranking
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
 
@@ -30,12 +30,12 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = TableColumns(_table(X))
         target = np.asarray(y, dtype=np.float64)
         self.rankings_: Mapping[str, Mapping[str, float]] = {
-            name: ranking_of(columns, name, target, self.at_least) for name in (*RANKED, *self.extra_categorical)
+            name: fit_ranking(columns, name, target, self.at_least) for name in (*RANKED, *self.extra_categorical)
         }
         return self
 
-    def told(self, X: pd.DataFrame | pa.Table) -> Iterator[str]:  # noqa: N803
-        """A line for each column with texts too rare to have a rate of their own."""
+    def warnings(self, X: pd.DataFrame | pa.Table) -> Iterator[str]:  # noqa: N803
+        """Yield a line for each column with texts too rare to have their own rate."""
         columns = TableColumns(_table(X))
         for name in (*RANKED, *self.extra_categorical):
             text = columns.text(name)
@@ -44,19 +44,19 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if rare.any():
                 yield (
                     f"{name}: {int(rare.sum()):,} of {len(rows):,} values have fewer than {self.at_least} rows "
-                    f"({int(rows[rare].sum()):,} of {columns.rows:,} rows): they count as values never seen"
+                    f"({int(rows[rare].sum()):,} of {columns.rows:,} rows); they count as unseen values"
                 )
 
     def transform(self, X: pd.DataFrame | pa.Table) -> Numbers:  # noqa: N803
-        """The matrix, shape (rows, features), NaN for unknown."""
+        """Return the matrix, shape (rows, features), NaN for unknown."""
         return self.feature_set().matrix(TableColumns(_table(X)))
 
     def get_feature_names_out(self, input_features: Any = None) -> Numbers:
-        """Names of the matrix's columns."""
+        """Return the names of the matrix's columns."""
         return np.array(self.feature_set().names)
 
     def feature_set(self) -> FeatureSet:
-        """The features with what was learned."""
+        """Return the features with their learned state."""
         return FeatureSet(self.rankings_, Extra(self.extra_numeric, self.extra_categorical))
 
 

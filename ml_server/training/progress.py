@@ -1,4 +1,4 @@
-"""How far training is: a bar with an estimate on a terminal, a line now and then elsewhere."""
+"""Progress of training: a bar with an estimate on a terminal, occasional lines elsewhere."""
 
 import contextlib
 import sys
@@ -17,38 +17,38 @@ _EVERY_SECONDS: Final = 10.0
 
 
 class Progress(Protocol):
-    """Told what training does."""
+    """Receives the progress of training."""
 
-    def say(self, line: str) -> None:
-        """A step begins, or something was noticed."""
+    def report(self, line: str) -> None:
+        """Report a new step, or a finding."""
 
-    def round(self, number: int, likely: int, loss: float | None) -> None:
-        """Round `number` of about `likely` is fitted; `loss` on rows that are not fitted on, where there are such."""
+    def report_round(self, number: int, likely: int, loss: float | None) -> None:
+        """Report that round `number` of about `likely` is fitted, with its validation `loss`, if any."""
 
 
-class Silent:
-    """Tells nobody."""
+class NoProgress:
+    """Ignores progress."""
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """See Progress."""
 
-    def round(self, number: int, likely: int, loss: float | None) -> None:
+    def report_round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
 
 
-class Lines:
-    """A line for each step, and now and then one while rounds are fitted."""
+class LineProgress:
+    """A line for each step, and occasional lines during fitting."""
 
     def __init__(self) -> None:
         self._begun = self._next = time.monotonic()
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """See Progress."""
         print(plain(line), flush=True)
         self._begun = time.monotonic()
         self._next = self._begun + _FIRST_SECONDS
 
-    def round(self, number: int, likely: int, loss: float | None) -> None:
+    def report_round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
         now = time.monotonic()
         if now < self._next or number >= likely:
@@ -59,43 +59,43 @@ class Lines:
         print(f"  round {number:,} of about {likely:,}{of_loss}, about {left:.0f} s left", flush=True)
 
 
-class Bar:
-    """A line for each step, and a bar while rounds are fitted."""
+class BarProgress:
+    """A line for each step, and a bar during fitting."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task: TaskID | None = None
         self._begun = 0.0
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """See Progress."""
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
         self._bars.console.print(plain(line), markup=False, highlight=False)
 
-    def round(self, number: int, likely: int, loss: float | None) -> None:
+    def report_round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""
         if self._task is None:
             self._begun = time.monotonic()
             self._task = self._bars.add_task("rounds", total=likely, left="")
-            return  # the time of one round tells nothing yet
-        told = "rounds" if loss is None else f"rounds, log-loss {loss:.5f}"
+            return  # the duration of one round is not a good estimate
+        description = "rounds" if loss is None else f"rounds, log-loss {loss:.5f}"
         left = f"about {_seconds_left(self._begun, number - 1, likely - 1):.0f} s left"
-        self._bars.update(self._task, completed=number, total=likely, description=told, left=left)
+        self._bars.update(self._task, completed=number, total=likely, description=description, left=left)
 
 
 def _seconds_left(begun: float, done: int, of: int) -> float:
-    """Seconds that the rest takes if it goes on as since `begun`, a moment of the monotonic clock."""
+    """Return the estimated remaining seconds, at the speed since `begun`, a time of the monotonic clock."""
     return (time.monotonic() - begun) / max(done, 1) * (of - done)
 
 
 @contextlib.contextmanager
-def telling() -> Iterator[Progress]:
-    """What fits where the command runs."""
+def progress_reporter() -> Iterator[Progress]:
+    """Yield the progress for this process's terminal, or for none."""
     if not sys.stderr.isatty():
-        yield Lines()
+        yield LineProgress()
         return
     columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Bar(bars)
+        yield BarProgress(bars)

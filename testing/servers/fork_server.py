@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from data_gen.output.generator import own_network
-from data_gen.stream.generator import own_lonely
+from data_gen.output.generator import default_network
+from data_gen.stream.generator import default_stream_network
 
 PRELOADED: Final = (
     "agent_server.running", "console.application", "data_gen.commands.generate", "http_bridge.application", "rich.live",
@@ -151,7 +151,7 @@ def leave(code: int) -> None:
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
-    own_network(), own_lonely()  # referenced, so that no forked process creates them again
+    default_network(), default_stream_network()  # referenced, so that no forked process creates them again
     gc.collect()
     gc.freeze()  # so that collections in a forked process do not copy shared memory
     found = serve(sys.argv[1])

@@ -62,7 +62,7 @@ def test_a_model_is_not_praised_for_what_it_was_fitted_on(
 
     assert main(["--dataset", str(dataset), "--models-dir", str(models)]) == 0
     shown = capsys.readouterr().out
-    assert "is the file that model" in shown
-    assert "held-out part alone, the last 3,000 of 20,000 rows" in shown
+    assert "is the training file of model" in shown
+    assert "measured only on its held-out part, the last 3,000 of 20,000 rows" in shown
     metrics = json.loads((models / "current" / "metadata.json").read_text())["metrics"]
     assert f"{metrics['roc_auc']:.4f}" in shown

@@ -48,9 +48,9 @@ def test_foreign_columns_become_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("columns:", "colums:"), "it needs an entry `columns`"),
-        (("order_amount:", "order_sum:"), "order_sum is no field"),
-        (("scale: 0.01", "factor: 2"), "order_amount.factor: there is no such entry"),
+        (("columns:", "colums:"), "the entry `columns` is missing"),
+        (("order_amount:", "order_sum:"), "order_sum is not a field"),
+        (("scale: 0.01", "factor: 2"), "order_amount.factor: unknown entry"),
         (("timestamp:", "account_created_date:"), "timestamp must be mapped"),
         (("numeric: [v1]", "numeric: [user_agent]"), "extra column user_agent has the name of a field"),
         (("columns:", "{"), "m.yaml"),
@@ -67,8 +67,8 @@ def test_wrong_mappings_are_named(tmp_path: Path, change: tuple[str, str], words
     ("change", "words"),
     [
         (("order,placed", "id,placed"), "column order is missing"),
-        (("13/02/2025 10:00", "soon"), "column placed: 1 values cannot be a timestamp"),
-        (("N,0.5", "Q,0.5"), "has 3 values, wanted two"),
+        (("13/02/2025 10:00", "soon"), "column placed: 1 values are not a valid timestamp"),
+        (("N,0.5", "Q,0.5"), "has 3 values instead of two"),
         (("N,0.5", ",0.5"), "1 values are empty"),
     ],
 )
@@ -154,10 +154,10 @@ def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
     assert table.transaction_id.tolist() == ["row-1", "row-2", "row-3"]
     assert table.is_abuse.tolist() == [False, False, True]
     for words in (
-        "dev: 2 of 3 are no device_type, read as unknown: 'Fridge' (2); values: {…: desktop}",
-        "Price (2): 1 of 3 are no number",
+        "dev: 2 of 3 are not a valid device_type; read as unknown: 'Fridge' (2); translate them with values: {…: desktop}",
+        "Price (2): 1 of 3 are not numbers",
         "user_id: 3 of 3 are not mapped",
-        "opened: 1 of 3 are no time for age",
+        "opened: 1 of 3 are not a valid time for age",
     ):
         assert lines.count(words) == 1, lines
 
@@ -166,16 +166,16 @@ def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
     ("change", "words"),
     [
         (("timestamp:", "transaction_id: ship\n  timestamp:"), ""),
-        (("timestamp:", "transaction_id: bill\n  timestamp:"), "id 'A' stands there twice, the second time in row 3"),
-        (("%d.%m.%Y %H:%M", "%d/%m/%Y"), "like '02.01.2025 12:00' in row 1: say how it is written"),
-        (("device_type: dev", "device_type: {from: dev, values: {Fridge: oven}}"), "oven is no device_type"),
-        (("device_type: dev", "device_type: {equal: [dev, dev]}"), "equal gives true or false"),
-        (("device_type: dev", "device_type: {days_between: [dev, dev]}"), "days_between gives a number"),
+        (("timestamp:", "transaction_id: bill\n  timestamp:"), "id 'A' appears twice, the second time in row 3"),
+        (("%d.%m.%Y %H:%M", "%d/%m/%Y"), "like '02.01.2025 12:00' in row 1; set its format"),
+        (("device_type: dev", "device_type: {from: dev, values: {Fridge: oven}}"), "oven is not a valid device_type"),
+        (("device_type: dev", "device_type: {equal: [dev, dev]}"), "equal yields a boolean"),
+        (("device_type: dev", "device_type: {days_between: [dev, dev]}"), "days_between yields a number"),
         (("[bill, ship]", "[bill]"), "billing_shipping_match.equal"),
-        (("[bill, ship]", "[bill, ship], other: 1"), "other: there is no such entry"),
+        (("[bill, ship]", "[bill, ship], other: 1"), "other: unknown entry"),
         (("abuse: 1", "abuse: 2"), "has no value 2; it has"),
         (("categorical: [kind]", "categorical: {kind: bad}"), "extra column bad is the label"),
-        (("categorical: [kind]", "categorical: [kind, kind]"), "kind stands there twice"),
+        (("categorical: [kind]", "categorical: [kind, kind]"), "kind appears twice"),
     ],
 )
 def test_what_cannot_be_mapped_so_is_said_with_a_way_out(tmp_path: Path, change: tuple[str, str], words: str) -> None:

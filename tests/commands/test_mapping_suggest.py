@@ -11,7 +11,7 @@ import yaml
 from contract.fields import FIELDS
 from ml_server.data.mapping import Report, apply, read_mapping
 from ml_server.data.suggest import suggest
-from ml_server.data.suggestion_yaml import quoted, written
+from ml_server.data.suggestion_yaml import quote_scalar, to_yaml
 from testing.inputs.hostile import TEXTS
 from testing.servers.processes import call
 
@@ -54,10 +54,10 @@ def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
         "extra": {"numeric": {"v_1": "V 1"}, "categorical": {"shop_id": "shop id"}},
     }
     for words in (
-        "It holds A0, A1, A2",
-        "known only afterwards",
-        "almost every row has another value",
-        "one value, or none",
+        "Examples: A0, A1, A2",
+        "known only after the outcome",
+        "almost every row has a different value",
+        "at most one value",
     ):
         assert words in text
     report = Report()
@@ -77,9 +77,9 @@ def test_our_own_columns_are_found(table: pa.Table) -> None:
 @pytest.mark.parametrize("text", [*TEXTS, "a: b", "# c", "{x}", "- y", "\u20ac\U0001f600", "7", "no", "'", '"', "\\"])
 def test_nothing_in_a_file_bends_the_mapping(text: str, tmp_path: Path) -> None:
     """Hostile names and values stay one line of YAML that reads back unchanged, without control characters."""
-    assert yaml.safe_load(f"{{a: {quoted(text)}}}") == {"a": text}
+    assert yaml.safe_load(f"{{a: {quote_scalar(text)}}}") == {"a": text}
     frame = pd.DataFrame({"when": ["2025-01-01", "2025-01-02", "2025-01-03"], text or "x": ["a", text, text]})
-    mapping_text = written(suggest(frame), text, len(frame))
+    mapping_text = to_yaml(suggest(frame), text, len(frame))
     assert mapping_text.replace("\n", "").isprintable()
     (tmp_path / "m.yaml").write_text(mapping_text)
     mapping = read_mapping(tmp_path / "m.yaml")

@@ -67,7 +67,7 @@ def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path:
         assert words in text
     assert "http" not in text
     missing = call("evaluate", *arguments, "--model", "none")
-    assert (missing.returncode, "holds no version none" in missing.stderr) == (2, True)
+    assert (missing.returncode, "has no version none" in missing.stderr) == (2, True)
 
 
 def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_p
     assert load(folder).version == second
     (folder / first / "model.txt").write_text("broken")
     refused = call("models", "--models-dir", str(folder), "promote", first)
-    assert (refused.returncode, "model.txt was changed" in refused.stderr) == (2, True)
+    assert (refused.returncode, "model.txt was modified" in refused.stderr) == (2, True)
     assert load(folder).version == second
 
 

@@ -114,8 +114,8 @@ def test_default_data_passes_the_audit() -> None:
 @pytest.mark.parametrize(
     ("replaced", "failed", "named"),
     [
-        ({"cards_used_30d": lambda truth: truth * 3 + 1.0}, "no column gives the label away", "cards_used_30d"),
-        ({"cards_used_30d": lambda truth: truth * 3 + 1.0}, "no depth-2 tree does", "cards_used_30d"),
+        ({"cards_used_30d": lambda truth: truth * 3 + 1.0}, "no single column reveals the label", "cards_used_30d"),
+        ({"cards_used_30d": lambda truth: truth * 3 + 1.0}, "no depth-2 tree reveals the label", "cards_used_30d"),
         ({"abuse_confidence": lambda truth: truth * 1.0}, "limit: AUC of abuse_confidence", "1.0000"),
         (
             {"abuse_confidence": lambda truth: truth * 0.0 + 0.5},

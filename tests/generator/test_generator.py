@@ -141,7 +141,7 @@ def test_conditions_choose_the_branch() -> None:
         (
             {"new_device": By("high_risk_category", {True: yes(0.1), False: yes(0.2)}),
              "high_risk_category": By("new_device", {True: yes(0.1), False: yes(0.2)})},
-            "in a circle",
+            "dependency cycle",
         ),
         ({"order_amount": LogNormal(-1, 0.5)}, "node order_amount"),
         ({"device_type": always("fridge")}, "node device_type: 'fridge'"),

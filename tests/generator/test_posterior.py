@@ -38,7 +38,7 @@ def test_brute_force_agrees(seed: int) -> None:
     numbers = RawNumbers(np.random.SeedSequence(seed))
     pattern = np.arange(40) % len(PATTERNS)
     times = plan.start + np.arange(40) * 191_000
-    codes = draw(network, pattern, lambda name: numbers.sixteen(len(pattern)))
+    codes = draw(network, pattern, lambda name: numbers.uint16(len(pattern)))
     stated = generator.posterior.abuse(codes, times)
     for row in range(40):
         assert stated[row] == pytest.approx(abuse_by_hand(network, plan, codes, times, row), abs=1e-9)
@@ -50,7 +50,7 @@ def test_every_node_is_drawn_from_its_table() -> None:
     network = RowGenerator(plan, 1).network
     rows = 40_000
     numbers = RawNumbers(np.random.SeedSequence(3))
-    codes = draw(network, np.zeros(rows, dtype=np.int64), lambda name: numbers.sixteen(rows))
+    codes = draw(network, np.zeros(rows, dtype=np.int64), lambda name: numbers.uint16(rows))
     for node in network.nodes:
         where = configuration(node, codes)
         busiest = np.bincount(np.broadcast_to(where, rows)).argmax()

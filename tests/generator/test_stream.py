@@ -143,7 +143,7 @@ def test_a_row_alone_is_summed_by_brute_force() -> None:
     posterior = Posterior(network, np.array(plan.counts) / plan.rows, plan.start, plan.end)
     numbers, pattern = RawNumbers(np.random.SeedSequence(4)), np.arange(20) % len(PATTERNS)
     times = plan.start + np.arange(20) * 191_000
-    codes = draw(network, pattern, lambda name: numbers.sixteen(len(pattern)))
+    codes = draw(network, pattern, lambda name: numbers.uint16(len(pattern)))
     stated = posterior.abuse(codes, times)
     assert {node.name for node in network.nodes} >= HIDDEN
     for row in range(20):
@@ -188,9 +188,9 @@ def test_what_a_stream_cannot_draw_is_named(pattern: object, named: str) -> None
 def test_owners_have_numbers_of_their_own() -> None:
     """A number depends on seed, owner and purpose, and is uniform over owners."""
     owners = np.arange(100_000)
-    first, other = HashRandom(1).sixteen(owners, "a"), HashRandom(1).sixteen(owners, "b")
-    assert (first == HashRandom(1).sixteen(owners, "a")).all()
-    assert (first != HashRandom(2).sixteen(owners, "a")).mean() > 0.99
+    first, other = HashRandom(1).uint16(owners, "a"), HashRandom(1).uint16(owners, "b")
+    assert (first == HashRandom(1).uint16(owners, "a")).all()
+    assert (first != HashRandom(2).uint16(owners, "a")).mean() > 0.99
     assert abs(np.corrcoef(first, other)[0, 1]) < 0.02
     counts = np.bincount(first >> 12, minlength=16)
     assert np.abs(counts - 6250).max() < 5 * np.sqrt(6250)

@@ -128,7 +128,7 @@ def test_slopes_are_the_integral_of_the_shares(base: list[float], scores: list[f
     # The midpoint rule itself is off by up to 1e-5 at such steps; that slopes sum to the exact change has no such limit.
     np.testing.assert_allclose(contributions, wanted, atol=3e-5)
     assert contributions.sum() == pytest.approx(log_odds.of(scores) - log_odds.of(base), abs=1e-6)
-    assert sum(log_odds.balanced(contributions, log_odds.of(base), log_odds.of(scores))) == pytest.approx(
+    assert sum(log_odds.balance(contributions, log_odds.of(base), log_odds.of(scores))) == pytest.approx(
         log_odds.of(scores), abs=1e-9
     )
 

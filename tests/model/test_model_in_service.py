@@ -17,10 +17,10 @@ from ml_server.model.log_odds import LogOdds
 from ml_server.registry.bundle import TABLES, TREES, Bundle
 from ml_server.registry.store import load
 from ml_server.serving.metrics import CHALLENGER_FAILURES, DIFFERENCES, ORDERS, SCORES, UNKNOWN, ScoreMetrics
-from ml_server.serving.reader import OPTIONAL, compiled_reader
+from ml_server.serving.model_updates import load_checked
+from ml_server.serving.reader import OPTIONAL, compile_reader
 from ml_server.serving.scorer import Scorer
 from ml_server.serving.service import ScoringService
-from ml_server.serving.swapping import proven
 from runtime.process.event_loop import tune_gc
 from testing.inputs.orders import message
 
@@ -42,7 +42,7 @@ def test_a_model_that_is_swapped_out_is_freed_at_once(small: Bundle) -> None:
     try:
         for number in range(SWAPS):
             content = small.files() | {"metadata.json": small.metadata.dump({}).encode()}
-            bundle = Bundle.parse(content.__getitem__).named(f"v{number}")
+            bundle = Bundle.parse(content.__getitem__).with_version(f"v{number}")
             service.serve(bundle)
             service.challenge(bundle)
             request = pb.PredictRequest(transaction=order, explain_level=pb.EXPLAIN_LEVEL_FULL)
@@ -60,7 +60,7 @@ def test_swaps_of_a_process_leave_one_reader(small_models: Path) -> None:
     living: list[weakref.ref[object]] = []
     service = ScoringService()
     for _ in range(2):
-        service.serve(proven(small_models / TABLES))
+        service.serve(load_checked(small_models / TABLES))
         tune_gc()
         living.append(weakref.ref(service._ready().read_accepted))
     assert [reference() is not None for reference in living] == [False, True]
@@ -143,7 +143,7 @@ def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys:
     """
     service = ScoringService()
     service.serve(small)
-    service.challenge(small.named("broken"))
+    service.challenge(small.with_version("broken"))
     challenger = service._challenger
     assert challenger is not None
 
@@ -166,6 +166,6 @@ def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys:
 
 def test_a_reader_holds_no_reader(small: Bundle) -> None:
     """The names of a compiled reader do not refer back to it."""
-    reader = compiled_reader(small.features, small.form)
+    reader = compile_reader(small.features, small.form)
     assert reader not in reader.__globals__.values()
     assert reader(message()) is not None

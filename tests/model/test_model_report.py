@@ -8,7 +8,7 @@ import pytest
 
 from ml_server.model.tables.terms import Terms
 from ml_server.registry.store import load, save
-from ml_server.serving.model_report import MOST_PAIRS, ModelReports
+from ml_server.serving.model_report import MAX_PAIRS, ModelReports
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_effects_are_the_models(models: Path, terms: Terms) -> None:
 def test_pairs_have_their_whole_grid(models: Path) -> None:
     """The strongest pairs have a value for every range of both."""
     report = ModelReports(models).of(load(models))
-    assert 0 < len(report.pairs) <= MOST_PAIRS
+    assert 0 < len(report.pairs) <= MAX_PAIRS
     for pair in report.pairs:
         assert len(pair.effect) == (len(pair.first_thresholds) + 1) * (len(pair.second_thresholds) + 1)
 
@@ -70,7 +70,7 @@ def test_a_report_follows_the_model_and_the_folder(models: Path, tmp_path: Path)
     reports, bundle = ModelReports(tmp_path / "models"), load(models)
     first = reports.of(bundle)
     assert reports.of(bundle) == first and first.versions
-    save(tmp_path / "models", bundle.named("z-another"))
+    save(tmp_path / "models", bundle.with_version("z-another"))
     again = reports.of(bundle)
     assert len(again.versions) == len(first.versions) + 1 and again.effects == first.effects
-    assert reports.of(bundle.named("z-another")).model_version == "z-another"
+    assert reports.of(bundle.with_version("z-another")).model_version == "z-another"

@@ -60,15 +60,19 @@ def test_training_warns() -> None:
     lines: list[str] = []
 
     class Told:
-        def say(self, line: str) -> None:
+        def report(self, line: str) -> None:
             lines.append(line)
 
-        def round(self, number: int, most: int, loss: float | None) -> None:
+        def report_round(self, number: int, most: int, loss: float | None) -> None:
             pass
 
     table = orders(labels((400, 0.1), (40, 1.0)))
     place = table.column_names.index("is_abuse")
     good_at_end = np.append(table["is_abuse"].to_numpy()[:-1], False)
-    train(table.set_column(place, "is_abuse", pa.array(good_at_end)), Parameters(form="tables", rounds=2), tell=Told())
-    assert [line for line in lines if line.startswith("warning:")] == [line for line in lines if "young orders" in line]
+    train(
+        table.set_column(place, "is_abuse", pa.array(good_at_end)), Parameters(form="tables", rounds=2), progress=Told()
+    )
+    assert [line for line in lines if line.startswith("warning:")] == [
+        line for line in lines if "recent orders" in line
+    ]
     assert any(line.startswith("warning:") for line in lines)

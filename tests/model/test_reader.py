@@ -18,7 +18,7 @@ from ml_server.features.declarations import RANKED
 from ml_server.features.feature_set import Extra, FeatureSet
 from ml_server.model.bins import Thresholds
 from ml_server.registry.bundle import Bundle
-from ml_server.serving.reader import Reader, absent_bits, compiled_reader
+from ml_server.serving.reader import Reader, absent_bits, compile_reader
 from ml_server.serving.scorer import Scorer
 from ml_server.training.field_dropout import drop_fields
 from runtime.validation.checks import validator
@@ -90,7 +90,7 @@ def thresholds(model: Bundle, features: FeatureSet) -> Thresholds:
 def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
     """Return a reader that returns each bin separately."""
     alone = [[number] for number in range(len(thresholds))]
-    return compiled_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
+    return compile_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,7 +107,7 @@ def test_what_is_read_is_what_the_operations_say(
     fields = features.fields(order)
     wanted = [
         0 if math.isnan(value) else int(np.searchsorted(known, value))
-        for value, known in zip(features.of_fields(fields), thresholds, strict=True)
+        for value, known in zip(features.vector_of_fields(fields), thresholds, strict=True)
     ]
     assert reading == (wanted, absent_bits(fields), features.unknown_extras(fields))
 
@@ -125,5 +125,5 @@ def test_what_is_remembered_of_texts_is_bounded(read: Reader) -> None:
     for number in range(9000):
         order.email_domain = f"d{number}.example"
         assert read(order) is not None
-    remembered = read.__globals__["look_up_email_domain"].cache_info()
+    remembered = read.__globals__["parse_email_domain"].cache_info()
     assert remembered.currsize == remembered.maxsize <= 8192

@@ -91,8 +91,10 @@ def test_an_unseen_value_lies_between_the_known_ones() -> None:
     table = shop(2, 0.2, 1000)
     model = fitted(table).bundle
     one = table.slice(0, 1)
-    bad, unseen, empty, good = (float(legitimacy(model, with_kind(one, kind))[0]) for kind in ("k0", "k99", None, "k1"))
-    assert bad < unseen < good
+    bad, held_out_rows, empty, good = (
+        float(legitimacy(model, with_kind(one, kind))[0]) for kind in ("k0", "k99", None, "k1")
+    )
+    assert bad < held_out_rows < good
     assert bad < empty < good
 
 

@@ -16,16 +16,16 @@ from ml_server.evaluation.reliability import expected_calibration_error
 from ml_server.features.declarations import RANKED
 from ml_server.features.feature_set import Extra, FeatureSet
 from ml_server.features.operations import Ranked
-from ml_server.features.rankings import out_of_fold, ranking_of
+from ml_server.features.rankings import fit_ranking, out_of_fold
 from ml_server.features.table_columns import TableColumns
 from ml_server.model.calibration import Calibration
 from ml_server.model.tables.from_lightgbm import terms_of
 from ml_server.registry.bundle import Bundle
 from ml_server.training.field_dropout import drop_fields
 from ml_server.training.fitting.binning import codes_of
-from ml_server.training.fitting.fit_calibration import LEAST_SLOPE, fit_calibration
-from ml_server.training.fitting.folds import folds_in_time, typical
-from ml_server.training.fitting.merged import merged, raw_scores
+from ml_server.training.fitting.fit_calibration import MIN_SLOPE, fit_calibration
+from ml_server.training.fitting.folds import folds_in_time, typical_loss
+from ml_server.training.fitting.merging import merge_boosters, raw_scores
 from ml_server.training.labels import TrainingError
 from ml_server.training.parameters import Parameters
 from ml_server.training.preprocessing import Preprocessor
@@ -65,7 +65,7 @@ def test_bags_collapse_exactly() -> None:
         for seed in (1, 2, 3)
     ]
     wanted = np.mean([bag.predict(codes, raw_score=True) for bag in bags], axis=0)
-    np.testing.assert_allclose(merged(bags, cuts).predict(values, raw_score=True), wanted, atol=1e-9)
+    np.testing.assert_allclose(merge_boosters(bags, cuts).predict(values, raw_score=True), wanted, atol=1e-9)
 
 
 def test_all_rows_are_fitted(table: pa.Table) -> None:
@@ -92,12 +92,12 @@ def test_one_bad_part_of_time_does_not_stop_the_others() -> None:
     """The number of rounds is that of the typical fold."""
     good = np.concatenate([np.linspace(1, 0.5, 80), np.linspace(0.5, 0.6, 20)])
     bad = np.concatenate([[1.0, 0.9], np.linspace(0.9, 9, 98)])
-    assert int(typical(np.stack([good, good, bad], axis=1).tolist()).argmin()) in (79, 80)
+    assert int(typical_loss(np.stack([good, good, bad], axis=1).tolist()).argmin()) in (79, 80)
 
 
 def test_rare_and_unseen_texts_have_the_mean() -> None:
     """A text with few rows, or none, is read as the mean rate, for a table and for a message; an absent one is unknown."""
-    ranking = ranking_of(TableColumns(pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})), "shop", _LABELS, at_least=5)
+    ranking = fit_ranking(TableColumns(pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})), "shop", _LABELS, at_least=5)
     operation = Ranked("shop", ranking)
     shown = operation.column(TableColumns(pa.table({"shop": ["a", "b", "new", None]}))).tolist()
     mean = float(_LABELS.mean())
@@ -113,8 +113,8 @@ def test_what_is_too_rare_is_told() -> None:
     """Each text column reports how many of its values have too few rows for a rate of their own."""
     orders = pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})
     fitted = Preprocessor(extra_categorical=("shop",)).fit(orders, _LABELS)
-    assert list(fitted.told(orders)) == [
-        "shop: 1 of 2 values have fewer than 5 rows (2 of 11 rows): they count as values never seen"
+    assert list(fitted.warnings(orders)) == [
+        "shop: 1 of 2 values have fewer than 5 rows (2 of 11 rows); they count as unseen values"
     ]
 
 
@@ -171,7 +171,7 @@ def test_training_without_types_works(table: pa.Table) -> None:
     [
         (lambda table: table.slice(0, 50), "too few"),
         (lambda table: table.drop_columns(["is_abuse"]), "is_abuse is missing"),
-        (lambda table: table.filter(table.column("is_abuse")), "holds only abuse"),
+        (lambda table: table.filter(table.column("is_abuse")), "contains only abuse"),
     ],
 )
 def test_unusable_tables_are_refused(table: pa.Table, spoil: object, words: str) -> None:
@@ -202,7 +202,7 @@ def test_calibration_makes_no_ties(seed: int, abuse: int, bend: float) -> None:
     raw = np.clip(rng.normal(3, 3, 6000) + bend * legitimate, -30, 30)
     curve = fit_calibration(raw, legitimate)
     slopes = np.diff(curve.true) / np.diff(curve.raw)
-    assert np.all(slopes >= LEAST_SLOPE * 0.999)
+    assert np.all(slopes >= MIN_SLOPE * 0.999)
 
 
 def test_calibration_mends_wrong_probabilities() -> None:

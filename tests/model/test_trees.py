@@ -18,8 +18,8 @@ from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.golden_examples import check
 from ml_server.registry.store import load, save
 from ml_server.serving.scorer import FULL, Scorer
-from ml_server.training.fitting.gain import LEAST_GAIN, Costs, Gain, Interval
-from ml_server.training.fitting.merged import raw_scores
+from ml_server.training.fitting.gain import MIN_GAIN, Costs, Gain, Interval
+from ml_server.training.fitting.merging import raw_scores
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 
@@ -135,22 +135,22 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
     table, lines = _three_way(3000), list[str]()
 
     class Told:
-        def say(self, line: str) -> None:
+        def report(self, line: str) -> None:
             lines.append(line)
 
-        def round(self, number: int, most: int, loss: float | None) -> None:
+        def report_round(self, number: int, most: int, loss: float | None) -> None:
             pass
 
     parameters = Parameters(rounds=60, folds=2, bags=1, sparse_copies=0.0)
-    tables = train(table, dataclasses.replace(parameters, form=TABLES), tell=Told()).bundle
+    tables = train(table, dataclasses.replace(parameters, form=TABLES), progress=Told()).bundle
     assert tables.metadata.parameters["form"] == TABLES and "trees_gain" not in tables.metadata.metrics
-    trained = train(table, parameters, tell=Told())
+    trained = train(table, parameters, progress=Told())
     assert any(line.startswith("form: trees") for line in lines)
     assert any("fold 1" in line and "fold 2" in line for line in lines)
     assert any("tables" in line and "us" in line and "times as long" in line for line in lines)
     gains = [trained.bundle.metadata.metrics[f"trees_gain_low{fold}"] for fold in ("", "_1", "_2")]
-    assert min(gains) > LEAST_GAIN
-    save(tmp_path, trained.bundle.named("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)
+    assert min(gains) > MIN_GAIN
+    save(tmp_path, trained.bundle.with_version("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)
     bundle = load(tmp_path)
     assert bundle.metadata.parameters["form"] == TREES and (tmp_path / "v1" / "trees.json").is_file()
     assert bundle.metadata.metrics["pr_auc"] > tables.metadata.metrics["pr_auc"] + 0.05

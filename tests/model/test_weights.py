@@ -10,7 +10,7 @@ import pytest
 from contract.fields import LABEL_WEIGHT
 from contract.messages import messages
 from contract.prices import Prices
-from ml_server.data.datasets import together
+from ml_server.data.datasets import combine
 from ml_server.evaluation.costs import cost_of
 from ml_server.evaluation.figures import figures
 from ml_server.evaluation.paired import interval, log_loss_interval
@@ -86,7 +86,7 @@ def test_weights_move_a_model_to_the_share_that_they_tell(table: pa.Table) -> No
 def test_tables_are_joined_with_their_weights(table: pa.Table) -> None:
     """Each table keeps its weights, times that of its file; a column that only one has is unknown in the other."""
     first = table.slice(0, 5).append_column(LABEL_WEIGHT, pa.array([2.0, 2.0, None, 2.0, 2.0]))
-    joined = together([first, table.slice(5, 5).drop_columns(["device_id"])], [0.5, 3.0])
+    joined = combine([first, table.slice(5, 5).drop_columns(["device_id"])], [0.5, 3.0])
     assert joined[LABEL_WEIGHT].to_pylist() == [1.0, 1.0, 0.5, 1.0, 1.0] + [3.0] * 5
     assert joined["device_id"].null_count >= 5
 
@@ -105,4 +105,4 @@ def test_train_joins_datasets_and_challenges(table: pa.Table, tmp_path: Path) ->
     assert f"against {current.name}" in second.stdout and "the new model is " in second.stdout
     assert (tmp_path / "models" / "current").resolve() == current
     wrong = call("train", *both, "--weight", "1", *models)
-    assert wrong.returncode == 2 and "--weight wants one number" in wrong.stderr
+    assert wrong.returncode == 2 and "--weight needs a number" in wrong.stderr

@@ -25,7 +25,7 @@ from http_bridge.middleware.access import AccessMiddleware
 from http_bridge.settings import HttpSettings
 from ml_server.registry.bundle import SERVED, ArtifactError
 from ml_server.registry.store import CURRENT, SUMS
-from ml_server.serving.swapping import proven
+from ml_server.serving.model_updates import load_checked
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
 from runtime.access.tls import ServerFiles, UpstreamTlsSettings, server_credentials
@@ -88,7 +88,7 @@ def _model_file(name: str) -> Read:
         damaged = models / CURRENT / name
         damaged.unlink()
         shutil.move(path, damaged) if not path.is_symlink() else damaged.symlink_to(os.readlink(path))
-        return proven(models)
+        return load_checked(models)
 
     return read
 
@@ -111,7 +111,7 @@ ROWS: dict[str, tuple[Read, type[Exception]]] = {
     "a list of a policy": (_listed, PolicyError),
     "VOUCH_AGENT_GOLDEN_ORDERS": (lambda path, _: read_golden(path), LedgerError),
     "VOUCH_AGENT_LEDGER_KEY": (lambda path, _: Signing(path), LedgerError),
-    "VOUCH_MODELS_DIR": (lambda path, _: proven(path), ArtifactError),
+    "VOUCH_MODELS_DIR": (lambda path, _: load_checked(path), ArtifactError),
     **{f"{name} of a model": (_model_file(name), ArtifactError) for name in (*SERVED, SUMS)},
     **{
         f"VOUCH_{service}_{name.upper()}": (_server_tls(name), SecurityError)

@@ -1,1 +1,1 @@
-"""A model of tables over one or two features each: the form that is exact, fast, and explained at once."""
+"""A model of tables over one or two features each: exact, fast, and directly explainable."""

@@ -1,7 +1,7 @@
-"""LightGBM's trees of depth 2 as terms, exactly.
+"""Exact conversion of LightGBM's trees of depth 2 to terms.
 
-A tree asks its root's feature, then on each side one more: two tables over two features each. Tables of the same features
-are summed, and `purify` gives each part what it says by itself.
+A tree tests its root's feature, then one more on each side, which gives two tables over two features each. Tables of
+the same features are summed, and `purify` separates the effects of single features.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,8 @@ _UNKNOWN = 0  # our bin
 
 
 def terms_of(booster: Booster, classes: int, features: int, rows: Numbers, rounds: int | None = None) -> Terms:
-    """Terms of a LightGBM model, of its first `rounds` where given; `rows` (rows, features) say what is average.
+    """Return the terms of a LightGBM model's first `rounds` rounds (default: all); `rows` (rows, features) define the
+    average.
 
     Raises ValueError for trees that are deeper than 2 or split by categories.
     """
@@ -67,7 +68,7 @@ def _add(tables: dict[Pair, Numbers], tree: Split, thresholds: Thresholds, of_cl
 
 
 def _sides(split: Split, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
-    """1 for the bins that go left, and for those that go right."""
+    """Return 1 for the bins that go left and 0 for others, and the reverse for the right."""
     left = np.zeros(len(thresholds[split["split_feature"]]) + 1)
     left[1 : 1 + last_left(split, thresholds)] = 1
     left[_UNKNOWN] = unknown_goes_left(split)
@@ -75,12 +76,12 @@ def _sides(split: Split, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
 
 
 def _splits(tree: Split) -> Sequence[Split]:
-    """The nodes of a tree that split; raise ValueError for what has no table."""
+    """Return the split nodes of a tree; raise ValueError for splits that no table can represent."""
     if any(not is_leaf(tree[side][below]) for side in _inner(tree) for below in CHILDREN):
-        raise ValueError("a tree is deeper than 2: it has no tables of two features")
+        raise ValueError("a tree is deeper than 2, and cannot be converted to tables of two features")
     return list(splits_of(tree))
 
 
 def _inner(tree: Split) -> list[str]:
-    """The sides of a tree where another split follows."""
+    """Return the sides of a tree that contain another split."""
     return [] if is_leaf(tree) else [side for side in CHILDREN if not is_leaf(tree[side])]

@@ -1,4 +1,4 @@
-"""Many tables read at once: the inner loop of scoring, in a handful of NumPy calls whatever the number of tables."""
+"""Reads many tables at once: the inner loop of scoring, in a few NumPy calls for any number of tables."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from ml_server.model.tables.terms import Terms
 
 
 class Lookup:
-    """Tables over one or two sources each. Table t is read in row bins[first[t]] * width[t] + bins[second[t]].
+    """Tables over one or two sources each. The row of table t is bins[first[t]] * width[t] + bins[second[t]].
 
-    Not for two threads at once: `rows_for_one` keeps its scratch arrays, since fresh ones would cost more than the reading.
+    Not thread-safe: `rows_for_one` reuses its scratch arrays, since allocating them would take longer than reading.
     """
 
     def __init__(self, first: Places, second: Places, width: Places, offsets: Places, cells: Floats) -> None:
@@ -22,9 +22,9 @@ class Lookup:
         self._ones = np.ones(len(first))
 
     def rows_for_one(self, bins: Places) -> Floats:
-        """The row of each table for one order, shape (tables, classes); overwritten by the next call."""
+        """Return the row of each table for one order, shape (tables, classes); overwritten by the next call."""
         indices, others = self._places, self._others
-        # mode="clip" only says that no copy is needed for the case of an error: bins are always inside.
+        # mode="clip" avoids a copy that handles errors; bins are always in range.
         bins.take(self._first, out=indices, mode="clip")
         bins.take(self._second, out=others, mode="clip")
         np.multiply(indices, self._width, out=indices)
@@ -34,17 +34,17 @@ class Lookup:
         return self._rows
 
     def rows_for(self, bins: Places) -> Floats:
-        """As `rows_for_one`, in an array of its own: for whichever thread."""
+        """Return `rows_for_one` in a new array; thread-safe."""
         rows: Floats = self._cells[bins[self._first] * self._width + bins[self._second] + self._offsets]
         return rows
 
     def sum_for_one(self, bins: Places) -> Floats:
-        """The sum of those rows, shape (classes,)."""
+        """Return the sum of those rows, shape (classes,)."""
         summed: Floats = self._ones @ self.rows_for_one(bins)
         return summed
 
     def rows_of(self, table: int, bins: Places) -> Floats:
-        """The rows of one table for many orders, shape (orders, classes); `bins` has shape (sources, orders)."""
+        """Return the rows of one table for many orders, shape (orders, classes); `bins` has shape (sources, orders)."""
         indices = bins[self._first[table]] * self._width[table]
         indices += bins[self._second[table]]
         indices += self._offsets[table]
@@ -52,7 +52,7 @@ class Lookup:
         return rows
 
     def sums_of_many(self, bins: Places) -> Floats:
-        """The sums of the rows of all tables, shape (orders, classes): table after table, so that each stays in cache."""
+        """Return the sums of the rows of all tables, shape (orders, classes): by table, which keeps it in the cache."""
         total = np.zeros((bins.shape[1], self._cells.shape[1]))
         for table in range(len(self._first)):
             total += self.rows_of(table, bins)
@@ -60,22 +60,22 @@ class Lookup:
 
 
 def lookup_of(terms: Terms) -> Lookup:
-    """Each term as it stands. The sources are the features, and after them one that is always in bin 0."""
+    """Return a lookup of the unchanged terms. The sources are the features, followed by one that is always in bin 0."""
     alone = terms.first == terms.second
     second = np.where(alone, len(terms.thresholds), terms.second)
     return Lookup(terms.first, second, np.where(alone, 1, terms.bins[terms.second]), terms.offsets, terms.cells)
 
 
 class Blocks:
-    """Features of few values put together into blocks: one table for two blocks replaces those of all their features.
+    """Groups of features with few values: one table for two blocks replaces those of all their features.
 
-    The block's bin is a number whose digits are its features' bins. Fifty features with 1,200 terms become some forty
-    blocks with 600 tables: the same sums, half of the reading.
+    A block's bin is a number whose digits are its features' bins. Fifty features with 1,200 terms become some forty
+    blocks with 600 tables: the same sums with half of the reads.
     """
 
-    def __init__(self, terms: Terms, most: int = 64) -> None:
-        blocks = _packed(terms.bins, most)
-        self.features: list[list[int]] = [*blocks, []]  # Nothing comes last
+    def __init__(self, terms: Terms, max_bins: int = 64) -> None:
+        blocks = _pack(terms.bins, max_bins)
+        self.features: list[list[int]] = [*blocks, []]  # the last block is empty
         sizes = [int(np.prod(terms.bins[block])) for block in blocks]
         digits, home = {}, {}
         for number, block in enumerate(blocks):
@@ -98,7 +98,7 @@ class Blocks:
                 tables[pair] += table[digits[first], digits[second]][:, None]
             else:
                 tables[pair] += table[digits[first][:, None], digits[second]]
-        # Nothing, which is always in bin 0, stands after the last block: the second source of what a block says alone.
+        # The empty block, always in bin 0, is the second source of tables over a single block.
         pairs = sorted(tables)
         cells = [tables[pair].reshape(-1, len(terms.base)) for pair in pairs]
         self.lookup = Lookup(
@@ -111,7 +111,7 @@ class Blocks:
         self._widths = terms.bins.tolist()
         self._together = [block for block in blocks if len(block) > 1]
         self._alone = [block[0] for block in blocks if len(block) == 1]
-        # The same for one order: a step for the first two features of each block, and one for each further feature.
+        # For one order: a step for the first two features of each block, and one for each further feature.
         self._steps = [(block[0], self._widths[block[1]], block[1]) for block in self._together]
         self._more = [
             (index, self._widths[feature], feature)
@@ -120,14 +120,14 @@ class Blocks:
         ]
 
     def of_one(self, bins: Sequence[int]) -> list[int]:
-        """Bins of the blocks from those of the features."""
+        """Return the bins of the blocks for those of the features."""
         joint = [bins[first] * width + bins[second] for first, width, second in self._steps]
         for index, width, feature in self._more:
             joint[index] = joint[index] * width + bins[feature]
         return [*joint, *[bins[feature] for feature in self._alone], 0]
 
     def split(self, joint: Sequence[int]) -> list[int]:
-        """Bins of the features from those of the blocks: what `of_one` made of them."""
+        """Return the bins of the features for those of the blocks, the inverse of `of_one`."""
         bins = [0] * len(self._widths)
         for number, block in zip(joint, self.features, strict=True):
             for feature in reversed(block):
@@ -135,7 +135,7 @@ class Blocks:
         return bins
 
     def of_many(self, bins: Places) -> Places:
-        """As `of_one`, shape (blocks + 1, orders) from (features, orders)."""
+        """Return `of_one` for many orders: shape (blocks + 1, orders) from (features, orders)."""
         joint = np.zeros((len(self._together) + len(self._alone) + 1, bins.shape[1]), dtype=np.intp)
         for index, block in enumerate([*self._together, *([feature] for feature in self._alone)]):
             for feature in block:
@@ -143,14 +143,15 @@ class Blocks:
         return joint
 
 
-def _packed(bins: Places, most: int) -> list[list[int]]:
-    """Features in blocks of at most `most` joint bins, the largest first, each into the first block it fits into.
+def _pack(bins: Places, max_bins: int) -> list[list[int]]:
+    """Group features into blocks of at most `max_bins` joint bins: the largest first, each into the first block with
+    space.
 
-    Blocks of several features stand before those of one.
+    Blocks of several features come before those of one.
     """
     blocks: list[list[int]] = []
     for feature in np.argsort(-bins, kind="stable").tolist():
-        fits = (block for block in blocks if int(np.prod(bins[block])) * int(bins[feature]) <= most)
+        fits = (block for block in blocks if int(np.prod(bins[block])) * int(bins[feature]) <= max_bins)
         block = next(fits, None)
         if block is None:
             blocks.append([feature])

@@ -1,8 +1,9 @@
-"""Tables that mean something by themselves: what a pair says about one of its features alone is moved to that feature.
+"""Purification of tables: the effect of one feature that is contained in a pair is moved to that feature.
 
-Over the training rows every table's mean is then zero along each of its features (functional analysis of variance; Hooker,
-Generalized Functional ANOVA Diagnostics, 2007; Lengerich and others, Purifying Interaction Effects, 2020). The sums stay; only
-now a contribution is a distance from the average order, and a pair holds nothing but the interplay.
+Over the training rows every table's mean is then zero along each of its features (functional analysis of variance;
+Hooker, Generalized Functional ANOVA Diagnostics, 2007; Lengerich and others, Purifying Interaction Effects, 2020). The
+sums do not change, but a contribution is now a distance from the average order, and a pair contains only the
+interaction.
 """
 
 from collections.abc import Sequence
@@ -10,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml_server.features.sources import Numbers
-from ml_server.model.bins import binned
+from ml_server.model.bins import to_bins
 
 Pair = tuple[int, int]
 _ROUNDS, _CLOSE = 60, 1e-9
 
 
 def table_of(tables: dict[Pair, Numbers], pair: Pair, thresholds: Sequence[Sequence[float]], classes: int) -> Numbers:
-    """The table of a pair of features (of one feature where both are the same), shape (bins, bins or 1, classes)."""
+    """Return the table of a pair of features (the same twice for one feature), shape (bins, bins or 1, classes)."""
     if pair not in tables:
         first, second = (len(thresholds[feature]) + 1 for feature in pair)
         tables[pair] = np.zeros((first, 1 if pair[0] == pair[1] else second, classes))
@@ -25,8 +26,8 @@ def table_of(tables: dict[Pair, Numbers], pair: Pair, thresholds: Sequence[Seque
 
 
 def purify(tables: dict[Pair, Numbers], thresholds: Sequence[Sequence[float]], classes: int, rows: Numbers) -> Numbers:
-    """Move means out of all tables, in place; the mean of everything, shape (classes,), is returned."""
-    bins = np.stack([binned(rows[:, feature], known) for feature, known in enumerate(thresholds)])
+    """Move means out of all tables, in place; return the overall mean, shape (classes,)."""
+    bins = np.stack([to_bins(rows[:, feature], known) for feature, known in enumerate(thresholds)])
     for pair in [pair for pair in tables if pair[0] != pair[1]]:
         table = tables[pair]
         height, width, _ = table.shape

@@ -1,7 +1,7 @@
-"""The model as serving reads it: scores of the classes as sums of terms, each a table over one or two features.
+"""Parameters of the model of tables: class scores are sums of terms, each a table over one or two features.
 
-Trees of depth 2 ask for at most two features on any way from root to leaf, so a sum of such trees is exactly a sum of such
-tables (`from_lightgbm` makes them). Models of this form: Lou, Caruana, Gehrke, Hooker, Accurate Intelligible Models with
+Trees of depth 2 test at most two features on any path from root to leaf, so a sum of such trees is exactly a sum of
+such tables (see `from_lightgbm`). Models of this form: Lou, Caruana, Gehrke, Hooker, Accurate Intelligible Models with
 Pairwise Interactions, KDD 2013.
 """
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ml_server.model.bins import GRID, Floats, Places, Thresholds, checked
+from ml_server.model.bins import GRID, Floats, Places, Thresholds, check_thresholds
 
 
 @dataclass(frozen=True)
 class Terms:
     """The arrays of an additive model.
 
-    thresholds: of each feature, as `model.bins` says.
+    thresholds: of each feature, as in `model.bins`.
     first, second: the features of each term, shape (terms,), first < second; the same twice for a term of one feature.
-    offsets: where the table of each term begins in `cells`, shape (terms,).
-    cells: scores of the classes, all tables row by row, shape (cells, classes).
-    base: scores where every term is at its mean, shape (classes,).
+    offsets: start of each term's table in `cells`, shape (terms,).
+    cells: class scores, all tables row by row, shape (cells, classes).
+    base: scores if every term is at its mean, shape (classes,).
     """
 
     thresholds: Thresholds
@@ -33,31 +33,31 @@ class Terms:
 
     @property
     def bins(self) -> Places:
-        """How many bins each feature has, shape (features,)."""
+        """Number of bins of each feature, shape (features,)."""
         return np.array([len(array) + 1 for array in self.thresholds], dtype=np.intp)
 
     @property
     def sizes(self) -> Places:
-        """Cells of each term, shape (terms,)."""
+        """Number of cells of each term, shape (terms,)."""
         bins = self.bins
         return np.where(self.first == self.second, bins[self.first], bins[self.first] * bins[self.second])
 
     def table(self, term: int) -> Floats:
-        """The table of a term, shape (bins, classes) or (bins, bins, classes)."""
+        """Return the table of a term, shape (bins, classes) or (bins, bins, classes)."""
         bins, first, second = self.bins, self.first[term], self.second[term]
         shape = (bins[first],) if first == second else (bins[first], bins[second])
         return self.cells[self.offsets[term] :][: np.prod(shape)].reshape(*shape, -1)
 
     def on_grid(self) -> "Terms":
-        """The same terms with cells and base rounded to GRID, by which no score changes by more than 1e-8.
+        """Return the terms with cells and base rounded to GRID, which changes no score by more than 1e-8.
 
-        One order is summed by BLAS, many table after table; where sums are exact, both agree to the last bit.
+        One order is summed by BLAS, many table by table; exact sums make both bitwise equal.
         """
         cells, base = (np.round(values / GRID) * GRID for values in (self.cells, self.base))
         return replace(self, cells=cells, base=base)
 
     def dump(self) -> bytes:
-        """As bytes that `parse` reads: NumPy's archive of plain arrays. Equal terms give equal bytes."""
+        """Return bytes for `parse`: a NumPy archive of plain arrays. Equal terms give equal bytes."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -73,7 +73,7 @@ class Terms:
 
     @classmethod
     def parse(cls, content: bytes) -> "Terms":
-        """Terms from bytes. Raises ValueError, KeyError, OSError or BadZipFile where they are none."""
+        """Load terms from bytes. Raises ValueError, KeyError, OSError or BadZipFile for invalid bytes."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             ends = np.cumsum(arrays["bins"] - 1)[:-1]
             thresholds = tuple(tuple(array.tolist()) for array in np.split(arrays["thresholds"], ends))
@@ -82,12 +82,12 @@ class Terms:
 
     @classmethod
     def of(cls, thresholds: Thresholds, first: Places, second: Places, cells: Floats, base: Floats) -> "Terms":
-        """Terms whose tables follow one another. Raises ValueError where a lookup could leave them."""
-        checked(thresholds)
+        """Return terms with consecutive tables. Raises ValueError if a lookup could leave them."""
+        check_thresholds(thresholds)
         if not len(first) or first.min() < 0 or second.max() >= len(thresholds) or np.any(first > second):
-            raise ValueError("a term names a feature that is not there")
+            raise ValueError("a term has an unknown feature")
         terms = cls(thresholds, first, second, np.zeros_like(first), cells, base)
         ends = np.cumsum(terms.sizes)
         if cells.ndim != 2 or ends[-1] != len(cells) or base.shape != cells.shape[1:] or not np.isfinite(cells).all():
-            raise ValueError("the tables must hold one finite score a class for each cell")
+            raise ValueError("the tables need one finite score a class for each cell")
         return cls(thresholds, first, second, ends - terms.sizes, cells, base)

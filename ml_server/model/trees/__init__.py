@@ -1,1 +1,1 @@
-"""A model of deeper trees: more features on one way than a table can hold, walked and explained without LightGBM."""
+"""A model of deeper trees, for more features on a path than a table can have; it does not need LightGBM."""

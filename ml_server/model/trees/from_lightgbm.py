@@ -1,4 +1,4 @@
-"""LightGBM's trees of whatever depth as arrays of nodes, exactly."""
+"""Exact conversion of LightGBM's trees of any depth to arrays of nodes."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ml_server.model.trees.nodes import LEAF, Trees
 
 
 def forest_of(booster: Booster, classes: int, features: int, rounds: int | None = None) -> Trees:
-    """The trees of a LightGBM model, of its first `rounds` where given. Raises ValueError for splits by categories."""
+    """Return the trees of a model's first `rounds` rounds (default: all). Raises ValueError for unsupported splits."""
     trees = trees_of(booster, classes, rounds)
     thresholds = thresholds_of([split for _, tree in trees for split in splits_of(tree)], features)
     nodes = _Nodes(thresholds)
@@ -39,7 +39,7 @@ def forest_of(booster: Booster, classes: int, features: int, rounds: int | None 
 
 
 class _Nodes:
-    """Columns of nodes that grow."""
+    """Growing columns of nodes."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
@@ -52,13 +52,13 @@ class _Nodes:
         self.value: list[float] = []
 
     def add(self, tree: Split) -> int:
-        """Add a node and all below it; return its number."""
+        """Add a node and its descendants; return its number."""
         number = len(self.feature)
         leaf = is_leaf(tree)
         self.feature.append(LEAF if leaf else tree["split_feature"])
         self.cut.append(0 if leaf else last_left(tree, self._thresholds))
         self.unknown_left.append(leaf or unknown_goes_left(tree))
-        # A tree that is one leaf alone has no count: all rows come by.
+        # A tree with a single leaf has no count: every row reaches it.
         self.count.append(max(1, tree.get("leaf_count", 1) if leaf else tree["internal_count"]))
         self.value.append(tree["leaf_value"] if leaf else 0.0)
         self.left.append(number)

@@ -1,1 +1,1 @@
-"""The fit itself: rows in bins, folds of time, boosters and their average, calibration."""
+"""Fitting: rows in bins, folds of time, boosters and their average, calibration."""

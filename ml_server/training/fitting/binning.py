@@ -1,20 +1,20 @@
-"""Values in bins before they are fitted: few bins, placed where the rarer label sits.
+"""Binning before fitting: few bins, placed where the rarer label is.
 
-Equally full bins cut off the tail that holds the frauds unless there are a thousand of them, and a thousand make tables of a
-million cells. So half of the cuts are quantiles of the abuse rows alone, half of the honest ones: 64 such cuts were measured
-to be as good as 1,023 plain ones where 1 row in 500 is a fraud.
+Bins of equal size cut off the tail with the frauds unless there are a thousand of them, and a thousand bins make tables
+of a million cells. So half of the cuts are quantiles of the abuse rows only, half of the honest ones: 64 such cuts were
+measured to be as good as 1,023 equal ones with 1 fraud in 500 rows.
 """
 
 import numpy as np
 
 from ml_server.features.sources import Numbers
 
-_SAMPLE = 200_000  # rows of a label that quantiles are taken of
-_MEAN_WIDTH = 1e-9  # wide enough for a rounding, and no text's rate comes as close by chance
+_SAMPLE = 200_000  # maximum number of rows of a label for quantiles
+_MEAN_WIDTH = 1e-9  # more than rounding errors, and less than the distance of any text's rate
 
 
 def cuts_of(column: Numbers, is_abuse: Numbers, bins: int) -> Numbers:
-    """Rising cuts, at most `bins`; a value's code is how many of them lie below it."""
+    """Return rising cuts, at most `bins`; a value's code is the number of cuts below it."""
     cuts = []
     for label in (0, 1):
         values = column[(is_abuse == label) & ~np.isnan(column)]
@@ -28,12 +28,12 @@ def cuts_of(column: Numbers, is_abuse: Numbers, bins: int) -> Numbers:
 
 
 def rate_cuts(rates: Numbers, is_abuse: Numbers, bins: int, mean: float) -> Numbers:
-    """Rising cuts for the rates of texts, shape (rows,): between rates, not at them, and around `mean`.
+    """Return rising cuts for the rates of texts, shape (rows,): between rates, not at them, and around `mean`.
 
-    A row is fitted on its text's rate in the other folds, which is close to the rate that serving reads, but not equal. A cut
-    half way between the rates of two texts keeps both in one bin; a cut at a rate would put them into different ones. Rates
-    are smoothed towards the mean and never cross it, so that nothing separates the nearest rates from the bin of the mean.
-    That bin holds no text but those that are too rare for a rate, and those never seen.
+    A row is fitted on its text's rate in the other folds, which is close to the rate in serving, but not equal. A cut
+    half way between the rates of two texts keeps both of a text's rates in one bin; a cut at a rate would separate
+    them. Rates are smoothed towards the mean and never cross it, so no further cut separates the nearest rates from the
+    bin of the mean. That bin only contains texts that are too rare for a rate, and unseen ones.
     """
     known = np.unique(rates[~np.isnan(rates)])
     if not len(known):
@@ -42,10 +42,10 @@ def rate_cuts(rates: Numbers, is_abuse: Numbers, bins: int, mean: float) -> Numb
     chosen = np.searchsorted(known, cuts_of(rates, is_abuse, bins))
     chosen = chosen[chosen < len(known) - 1]
     left, right = known[chosen], known[chosen + 1]
-    beside = (right < low) | (left > high)
-    return np.unique([*((left + right) / 2)[beside], low, high])
+    outside = (right < low) | (left > high)
+    return np.unique([*((left + right) / 2)[outside], low, high])
 
 
 def codes_of(column: Numbers, cuts: Numbers) -> np.ndarray:
-    """Codes of values, NaN for unknown, shape (rows,) in float32: what LightGBM reads without a copy."""
+    """Return codes of values, NaN for unknown, shape (rows,), in float32, which LightGBM reads without a copy."""
     return np.where(np.isnan(column), np.nan, np.searchsorted(cuts, column)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Boosting of trees: how many rounds, told by folds of time, and then bags of models on all rows."""
+"""Boosting of trees: the number of rounds is chosen by folds of time, then bags of models are fitted on all rows."""
 
 import time
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ import lightgbm as lgb
 import numpy as np
 
 from ml_server.features.sources import Numbers
-from ml_server.training.fitting.folds import Folds, typical
-from ml_server.training.fitting.merged import raw_scores
+from ml_server.training.fitting.folds import Folds, typical_loss
+from ml_server.training.fitting.merging import raw_scores
 from ml_server.training.parameters import Parameters, Plan
 from ml_server.training.progress import Progress
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What is fitted: codes (rows, features), class and weight of each row, and its fold."""
+    """Data to fit: codes (rows, features), class and weight of each row, and its fold."""
 
     codes: np.ndarray
     classes: Numbers
@@ -24,7 +24,7 @@ class Examples:
     folds: Folds
 
     def dataset(self, options: dict[str, object]) -> lgb.Dataset:
-        """In LightGBM's bins, which are ours."""
+        """Return a LightGBM dataset whose bins are the codes."""
         return lgb.Dataset(
             self.codes, self.classes, weight=self.weights, params=options, free_raw_data=True
         ).construct()
@@ -37,15 +37,15 @@ class Boosting:
     classes: int
     parameters: Parameters
     plan: Plan
-    tell: Progress
+    progress: Progress
 
-    def by_fold(self, examples: Examples, folds: Sequence[int] | None = None) -> tuple[list[lgb.Booster], int]:
-        """A booster for each fold, fitted on the others, and how many rounds are best in the typical fold.
+    def fit_by_fold(self, examples: Examples, folds: Sequence[int] | None = None) -> tuple[list[lgb.Booster], int]:
+        """Return a booster for each fold, fitted on the other folds, and the best number of rounds in the typical fold.
 
-        For the first folds alone where `folds` says so.
+        `folds` restricts it to some folds.
         """
         options = self._options(self.parameters.seed)
-        whole, most, started = examples.dataset(options), self.parameters.rounds, time.monotonic()
+        whole, max_rounds, started = examples.dataset(options), self.parameters.rounds, time.monotonic()
         boosters = []
         for fold in range(self.plan.folds) if folds is None else folds:
             fit, tune = (
@@ -55,33 +55,33 @@ class Boosting:
             boosters.append(booster.add_valid(tune, "fold"))
         losses: list[list[float]] = []
         best = 0
-        for number in range(most):
+        for number in range(max_rounds):
             for booster in boosters:
                 booster.update()
             losses.append([booster.eval_valid()[0][2] for booster in boosters])
-            # So many rounds are fitted if the loss does not fall any further; while it falls, the end moves on.
-            likely = min(most, max(best + self.plan.patience, number) + 1)
-            self.tell.round(number + 1, likely, float(np.mean(losses[-1])))
-            if number % 10 == 0 or number + 1 == most:
-                best = int(typical(losses).argmin())
+            # Estimate the end as if the loss did not fall any further; each improvement moves it.
+            likely = min(max_rounds, max(best + self.plan.patience, number) + 1)
+            self.progress.report_round(number + 1, likely, float(np.mean(losses[-1])))
+            if number % 10 == 0 or number + 1 == max_rounds:
+                best = int(typical_loss(losses).argmin())
                 if number - best >= self.plan.patience or self._is_late(started):
                     break
         return boosters, best + 1
 
-    def bags(self, examples: Examples, rounds: int) -> list[lgb.Booster]:
-        """Boosters on all rows that differ by their seeds."""
+    def fit_bags(self, examples: Examples, rounds: int) -> list[lgb.Booster]:
+        """Return boosters fitted on all rows that differ by their seeds."""
         boosters = []
         dataset = examples.dataset(self._options(self.parameters.seed))
         for bag in range(self.plan.bags):
             booster = lgb.Booster(self._options(self.parameters.seed + 100 + bag), dataset)
             for number in range(rounds):
                 booster.update()
-                self.tell.round(bag * rounds + number + 1, self.plan.bags * rounds, None)
+                self.progress.report_round(bag * rounds + number + 1, self.plan.bags * rounds, None)
             boosters.append(booster)
         return boosters
 
     def out_of_fold(self, boosters: Sequence[lgb.Booster], codes: np.ndarray, folds: Folds, rounds: int) -> Numbers:
-        """Scores of the classes of each row by the booster that was not fitted on it, shape (rows, classes)."""
+        """Return class scores of each row by the booster that was not fitted on it, shape (rows, classes)."""
         scores = np.empty((len(codes), self.classes))
         for fold, booster in enumerate(boosters):
             own = folds == fold
@@ -92,7 +92,7 @@ class Boosting:
         return scores
 
     def _is_late(self, started: float) -> bool:
-        """Whether the folds have used their part of the time; the bags will take about as long for each."""
+        """Return whether the folds have used their part of the time budget; the bags take about as long each."""
         budget = self.parameters.time_budget
         share = self.plan.folds / (self.plan.folds + self.plan.bags * 1.5)
         return budget is not None and time.monotonic() - started > budget * share
@@ -104,7 +104,7 @@ class Boosting:
             "learning_rate": self.plan.learning_rate,
             "max_depth": self.plan.depth,
             "num_leaves": self.plan.leaves,
-            "max_bin": 255,  # more than our own cuts: LightGBM adds none
+            "max_bin": 255,  # more than our own cuts, so LightGBM adds none
             "min_data_in_bin": 1,
             "lambda_l2": self.plan.shrinkage,
             "min_data_in_leaf": self.plan.leaf,
@@ -113,7 +113,7 @@ class Boosting:
             "feature_fraction": self.plan.fields,
             "seed": seed,
             "deterministic": True,
-            "force_col_wise": True,  # measured: three times as fast as by row for trees of four leaves
-            "num_threads": 0,  # as many as OMP_NUM_THREADS says, else all cores
+            "force_col_wise": True,  # measured: three times as fast as row-wise for trees of four leaves
+            "num_threads": 0,  # OMP_NUM_THREADS, else all cores
             "verbose": -1,
         }

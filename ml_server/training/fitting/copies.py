@@ -1,8 +1,8 @@
-"""Copies of a table's rows that say less than the rows do: what a request may leave out, a model must have seen left out.
+"""Copies of a table's rows with less information, since a model must have seen everything that a request may omit.
 
-Two kinds. In sparse copies fields and extras are missing at random. In copies for unseen texts one column's text is read as one
-that training never saw. Without them no row is in the bin of unknown or of unseen values, and a model gives such an order the
-score of whichever bin is next.
+There are two kinds. In sparse copies fields and extras are missing at random. In copies for unseen texts one column's
+text is treated as one that training never saw. Without them no row is in the bin of unknown or of unseen values, and a
+model would give such an order the score of an adjacent bin.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,18 +16,18 @@ from contract.fields import FIELDS, REQUIRED
 from ml_server.features.sources import Numbers
 from ml_server.training.field_dropout import drop_fields
 
-_LEAST_SHARE = 0.02
-"""Below this share of sparse copies a table has next to no field of the contract: it gets a sample of them."""
+_MIN_SHARE = 0.02
+"""Below this share of sparse copies a table has almost no fields of the contract, and gets a sample of them."""
 _SAMPLE = 2_000
-"""Rows of a sample: half of them of each label, where there are so many."""
+"""Rows of a sample: half of each label, if there are enough."""
 _SAMPLE_WEIGHT = 1.0
-"""What a sample weighs at most, as a share of the table."""
+"""Maximum weight of a sample, as a share of the table."""
 
 
 @dataclass(frozen=True)
 class Copies:
-    """A table with its copies behind it. Of each row: its place in the table (`whole`), by how much its weight is multiplied
-    (`factors`), and the place of the feature whose text is unseen (`unseen`), -1 for none. All of shape (rows,).
+    """A table followed by its copies. Of each row: its index in the table (`whole`), the factor of its weight
+    (`factors`), and the index of the feature whose text is unseen (`unseen`), -1 for none. All of shape (rows,).
     """
 
     table: pa.Table
@@ -44,7 +44,7 @@ def copies_of(
     share: float,
     rng: np.random.Generator,
 ) -> Copies:
-    """Sparse copies of a share of the rows, and a sample of copies for each of the `ranked` features with its text unseen."""
+    """Return the table with sparse copies of a share of its rows, and samples with unseen text by `ranked` feature."""
     present = sum(name in FIELDS and name not in REQUIRED for name in table.column_names)
     share *= present / (len(FIELDS) - len(REQUIRED))
     tables, own = [table], np.arange(table.num_rows)
@@ -55,7 +55,7 @@ def copies_of(
         factors.append(weights)
         unseen.append(np.full(len(chosen), feature))
 
-    if share > _LEAST_SHARE:
+    if share > _MIN_SHARE:
         chosen = np.flatnonzero(rng.random(len(own)) < share)
         add(chosen, np.ones(len(chosen)), -1)
         tables.append(drop_fields(table.take(pa.array(chosen)), rng, extras))
@@ -69,7 +69,7 @@ def copies_of(
 
 
 def _sample(is_abuse: Numbers, rng: np.random.Generator) -> tuple[NDArray[np.intp], Numbers]:
-    """Rows of both labels and what each weighs: as many of the rarer label as of the other, in the weights of the table."""
+    """Return rows of both labels, equally many if possible, with weights that keep the table's proportions."""
     rows = len(is_abuse)
     total = min(rows, _SAMPLE) * _SAMPLE_WEIGHT
     by_label = [np.flatnonzero(is_abuse == label) for label in (0, 1)]

@@ -1,4 +1,4 @@
-"""Folds: parts of time that are left out in turn."""
+"""Folds of time for cross-validation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,15 +6,16 @@ from numpy.typing import NDArray
 from ml_server.features.sources import Numbers
 
 TURNS = 20
-"""Parts of time that two folds take in turn."""
+"""Number of alternating parts of time if there are two folds."""
 Folds = NDArray[np.intp]
 """The fold of each row, shape (rows,)."""
 
 
 def folds_in_time(is_abuse: Numbers, count: int) -> Folds:
-    """Fold of each row of a table in order of time: parts of equal length; two folds take TURNS, so that both know all times.
+    """Return the fold of each row of a table ordered by time: equal parts; two folds alternate, so that both cover all
+    times.
 
-    Where a part would hold one label alone, the rows of each label are dealt out in turn instead.
+    If a part would contain only one label, the rows of each label are distributed over the folds in turn instead.
     """
     rows = len(is_abuse)
     folds = np.arange(rows) * count // rows if count > 2 else np.arange(rows) * TURNS // rows % count
@@ -27,10 +28,11 @@ def folds_in_time(is_abuse: Numbers, count: int) -> Folds:
     return folds
 
 
-def typical(losses: list[list[float]]) -> NDArray[np.float64]:
-    """The typical course of loss, shape (rounds,), of losses by round and fold: each fold as a share of its first, the median.
+def typical_loss(losses: list[list[float]]) -> NDArray[np.float64]:
+    """Return the typical loss, shape (rounds,), of losses by round and fold: the median of the folds, each relative to
+    its first.
 
-    One part of time that is unlike the others must not say when to stop.
+    An unusual part of time must not determine when to stop.
     """
     courses = np.array(losses)
     return np.asarray(np.median(courses / courses[0], axis=1))

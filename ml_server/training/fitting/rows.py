@@ -1,4 +1,4 @@
-"""Tables as rows in bins: what boosters are fitted on, a column at a time, so that memory holds one float64 column."""
+"""Converts tables to rows in bins for boosters, one column at a time, so that memory holds only one float64 column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from ml_server.training.labels import abuse_of
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in bins: `codes` of shape (rows, features) in float32, the cuts of each feature, and of each row its place in the
-    table, its fold, and by how much its weight is multiplied. Copies come after the table's own rows; `calibrating` says
-    which rows a calibration is fitted on.
+    """Rows in bins: `codes` of shape (rows, features) in float32, the cuts of each feature, and of each row its index
+    in the table, its fold, and the factor of its weight. Copies follow the table's own rows; `calibrating` marks the
+    rows on which a calibration is fitted.
     """
 
     table: pa.Table
@@ -37,7 +37,7 @@ class Rows:
 def rows_of(
     table: pa.Table, features: FeatureSet, folds: Folds, share: float, bins: int, at_least: int, seed: int
 ) -> Rows:
-    """A table's rows, and copies of some with fields dropped or texts unseen; rates of rare texts are taken out of fold."""
+    """Return a table's rows with copies that lack fields or have unseen texts; rates of rare texts are out of fold."""
     is_abuse, own = abuse_of(table), table.num_rows
     ranked = [place for place, feature in enumerate(features.features) if _has_ranks(feature.operation)]
     copies = copies_of(table, features.extra.names, is_abuse, ranked, share, np.random.default_rng(seed))

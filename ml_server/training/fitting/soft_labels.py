@@ -1,7 +1,7 @@
-"""Training on the soft label: each row as several weighted ones, a class each.
+"""Training on the soft label: each row becomes several weighted examples, one for each class.
 
-The soft label says how probable abuse is, not which kind. How that probability is shared among the kinds, and the rest
-among the honest classes, is taken from a first model that was fitted on the hard labels.
+The soft label is the probability of abuse, not of its kind. The distribution of that probability over the kinds, and of
+the rest over the honest classes, comes from a first model that was fitted on the hard labels.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ml_server.features.sources import Numbers
 from ml_server.model.log_odds import LogOdds
 
-LEAST_WEIGHT = 0.01  # lighter shares are left out: they cost rows and move nothing
+MIN_WEIGHT = 0.01  # smaller shares are omitted: they cost rows without effect
 
 
 def class_weights(scores: Numbers, confidence: Numbers, log_odds: LogOdds) -> Numbers:
-    """Weight of each class, shape (rows, classes), summing to 1: abuse classes to `confidence`, honest ones to the rest."""
+    """Return class weights, shape (rows, classes): abuse classes sum to `confidence`, honest ones to the rest."""
     honest = log_odds.honest
     weights = np.empty_like(scores)
     for part, total in ((slice(0, honest), 1 - confidence), (slice(honest, None), confidence)):
@@ -26,6 +26,6 @@ def class_weights(scores: Numbers, confidence: Numbers, log_odds: LogOdds) -> Nu
 
 
 def expand(weights: Numbers) -> tuple[NDArray[Any], NDArray[Any], Numbers]:
-    """Row, class and weight of each example: one for each class of a row whose weight is worth it."""
-    rows, places = np.nonzero(weights >= LEAST_WEIGHT)
+    """Return row, class and weight of each example: one for each class of a row with a sufficient weight."""
+    rows, places = np.nonzero(weights >= MIN_WEIGHT)
     return rows, places, weights[rows, places]

@@ -154,8 +154,8 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
         together = [deciding.decide(refused, a_call()) for _ in range(5)]  # the first alone, the others in a batch
         answers = await asyncio.gather(*together, return_exceptions=True)
     assert {str(answer) for answer in answers} == {
-        f"invalid request: transaction.extra_numbers[nobody_reads_this]: model {model.version} reads no such extra: "
-        "leave it out"
+        f"invalid request: transaction.extra_numbers[nobody_reads_this]: model {model.version} does not read this extra; "
+        "remove it"
     }
     ledger.close()
     await scoring.close()

@@ -1,6 +1,6 @@
-"""Several LightGBM models over codes as one over values, their average: a model text like any other.
+"""Merges several LightGBM models over codes into one over values, their average, as an ordinary model text.
 
-A split of codes at t sends left what is at most floor(t), and those are the values up to cut number floor(t).
+A split of codes at t sends codes up to floor(t) left, which are the values up to cut number floor(t).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,8 @@ from ml_server.features.sources import Numbers
 _BEYOND = 1e300
 
 
-def merged(boosters: Sequence[lgb.Booster], cuts: Sequence[Numbers], rounds: int | None = None) -> lgb.Booster:
-    """One booster that reads values and gives the mean of the raw scores of `boosters`, which read codes."""
+def merge_boosters(boosters: Sequence[lgb.Booster], cuts: Sequence[Numbers], rounds: int | None = None) -> lgb.Booster:
+    """Return one booster over values whose raw score is the mean of `boosters`, which read codes."""
     texts = [booster.model_to_string(num_iteration=rounds) for booster in boosters]
     header = texts[0][: texts[0].index("\nTree=")]
     lines = [line for line in header.splitlines() if not line.startswith("tree_sizes=")]
@@ -44,11 +44,11 @@ def _tree(lines: Sequence[str], cuts: Sequence[Numbers], bags: int) -> Iterator[
 
 
 def _value(cuts: Numbers, code: float) -> float:
-    """The cut at a split of codes; beyond all of them where only unknown goes to the right."""
+    """Return the cut at a split of codes; above all of them if only unknown values go right."""
     return float(cuts[int(code)]) if code < len(cuts) else _BEYOND
 
 
 def raw_scores(predict: Callable[..., Any], matrix: Numbers) -> Numbers:
-    """Scores of the classes before softmax, shape (rows, classes); one score alone is that of the second of two."""
+    """Return class scores before softmax, shape (rows, classes); a single score is that of the second class."""
     scores = np.asarray(predict(matrix, raw_score=True))
     return scores if scores.ndim == 2 else np.stack([np.zeros(len(scores)), scores], axis=1)
