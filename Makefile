@@ -2,13 +2,13 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py vouch.py \
+SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py docs/generate.py docs/hooks.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
 # Starting a server is mostly imports: 0.9 s with bytecode, 2.4 s without. So bytecode is written even if the shell disables it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos mutations format setup demo up test test-fast coverage check protos lock clean
+.PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -90,6 +90,12 @@ bench-real: setup  ## compare the model with others on real data; needs PyPI
 chaos: setup  ## chaos tests with full counts
 	@$(RUN)python -m chaos
 
+docs: setup  ## build the site of the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict --quiet
+
+reference: setup  ## write the reference pages that come from the code
+	@$(RUN)python docs/generate.py
+
 lock: | $(filter .tools/%,$(UV))  ## pin the dependencies of pyproject.toml
 	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
@@ -97,4 +103,4 @@ lock: | $(filter .tools/%,$(UV))  ## pin the dependencies of pyproject.toml
 		--no-emit-index-url --no-header --quiet --output-file requirements-uv.lock
 
 clean:  ## remove build files, but not data, models and ledgers
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .tools site .mypy_cache .ruff_cache .pytest_cache

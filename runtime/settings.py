@@ -98,10 +98,10 @@ def _refuse_unknown(prefix: str, known: set[str]) -> None:
             continue
         if upper.startswith(prefix) and prefix != Settings.prefix:
             if upper not in known:
-                raise SettingsError(f"{name} is not a setting{nearest(upper, known)} (all: docs/settings.md)")
+                raise SettingsError(f"{name} is not a setting{nearest(upper, known)} (all: docs/reference/settings.md)")
         elif not upper.startswith((*PREFIXES, _PORTS)) and upper not in OTHER_VARIABLES:
             near = nearest(upper, (*OTHER_VARIABLES, *(one + upper.split("_", 2)[-1] for one in PREFIXES)))
-            raise SettingsError(f"{name} is not a setting{near} (all: docs/settings.md)")
+            raise SettingsError(f"{name} is not a setting{near} (all: docs/reference/settings.md)")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""docs/recipes.md works: each recipe is run, as written, in a copy of the project."""
+"""docs/how-to/recipes.md works: each recipe is run, as written, in a copy of the project."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from testing.inputs.documents import DOCUMENTS
 from testing.project_copy import copy_project
 from testing.servers.processes import ROOT
 
-TEXT = DOCUMENTS[ROOT / "docs/recipes.md"]
+TEXT = DOCUMENTS[ROOT / "docs/how-to/recipes.md"]
 RECIPES = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 TABLE = {
     title: set(re.findall(r"`([^`]+)`", row)) for title, row in re.findall(r"^\| \[(.+?)\]\S+ \| (.*) \|$", TEXT, re.M)

@@ -39,7 +39,7 @@ def main(
     prefix = settings_type.prefix
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
-        description=f"Settings: {prefix}..., see docs/settings.md.",
+        description=f"Settings: {prefix}..., see docs/reference/settings.md.",
         allow_abbrev=False,  # an abbreviated --insecure must not expose the server
     )
     parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto` for one per core")

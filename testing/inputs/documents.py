@@ -2,5 +2,5 @@
 
 from testing.servers.processes import ROOT
 
-DOCUMENTS = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+DOCUMENTS = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))}
 TEXT = "\n".join(DOCUMENTS.values())

@@ -221,7 +221,7 @@ def test_health_needs_no_key(models: Path, tmp_path: Path) -> None:
 
 
 def test_access_logs_hold_no_ids(models: Path, tmp_path: Path) -> None:
-    """Uvicorn's access log, started as in the README, has routes and no caller's input."""
+    """Uvicorn's access log, started as in docs/how-to/deploy.md, has routes and no caller's input."""
     stack = Stack(tmp_path, models)
     port = str(stack.ports["rest_agent"])
     log = tmp_path / "access.log"

@@ -142,8 +142,8 @@ def test_a_door_that_lies_is_found(stack: Stack) -> None:
 
 
 def test_documents_have_the_table_of_statuses() -> None:
-    """Each code with its status on both HTTP transports is in docs/api.md."""
-    text = Path("docs/api.md").read_text()
+    """Each code with its status on both HTTP transports is in docs/reference/api.md."""
+    text = Path("docs/reference/api.md").read_text()
     for code in sorted(HTTP_STATUS, key=lambda one: one.name):
         assert f"| {code.name} | {EDGE_STATUS[code]} | {HTTP_STATUS[code]} |" in text, code
     assert expected_status(REST, "OK") == 200 and len(TRANSPORTS) == 3

@@ -28,7 +28,7 @@ KNOWN_DIFFERENCES = {
     "syntax": "JSON; Envoy also takes single quotes, bare keys, a trailing comma, and zeros in front",
     "keys": "the same one twice is refused; Envoy takes the last of a required field, and the one that is not null",
 }
-"""Differences between the bridge (first) and Envoy's canonical JSON. The README has the same list."""
+"""Differences between the bridge (first) and Envoy's canonical JSON. docs/reference/api.md has the same list."""
 
 
 VerdictDetails = tuple[str, Any, httpx.Response, httpx.Response | None]

@@ -17,7 +17,7 @@ from agent_server.ledger import open_engine
 from agent_server.tables import METADATA
 from testing.ledger.whole_ledger import verified_ledger
 
-DOCS = Path(__file__).parents[3] / "docs" / "ledger.md"
+DOCS = Path(__file__).parents[3] / "docs" / "explanation" / "ledger.md"
 
 
 def _other(value: Any, column: sa.Column[Any]) -> list[Any]:
@@ -94,6 +94,6 @@ def test_every_edit_is_found_or_listed(written: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_lists_what_is_not_protected() -> None:
-    """docs/ledger.md names every table that verification does not cover, with the same reason."""
+    """docs/explanation/ledger.md names every table that verification does not cover, with the same reason."""
     page = " ".join(DOCS.read_text().split())
     assert [f"`{name}`: {reason}" for name, reason in NOT_PROTECTED.items() if f"`{name}`: {reason}" not in page] == []

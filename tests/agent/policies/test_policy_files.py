@@ -25,7 +25,7 @@ from testing.inputs.orders import message
 from testing.servers.processes import ROOT
 
 DEFAULTS = Policy(0.7, 0.4)
-DOCUMENTED = (ROOT / "docs" / "policy.md").read_text().split("```yaml\n")[1].split("```")[0]
+DOCUMENTED = (ROOT / "docs" / "reference" / "policy.md").read_text().split("```yaml\n")[1].split("```")[0]
 WHOLE = """\
 thresholds: {approve: 0.8, deny: 0.3}
 minimum_evidence: 3
@@ -292,7 +292,7 @@ def test_an_empty_file_is_the_policy_of_the_settings(tmp_path: Path) -> None:
 
 
 def test_the_documented_policy_is_one(tmp_path: Path) -> None:
-    """The example in docs/policy.md is a valid policy."""
+    """The example in docs/reference/policy.md is a valid policy."""
     (tmp_path / "blocked_devices.txt").write_text("dev-1\n")
     policy = policy_in(tmp_path, DOCUMENTED)
     assert policy.rules is not None and [rule.name for rule in policy.rules.rules] == [
