@@ -37,6 +37,7 @@ check: setup  ## static checks: format, lint, types, imports, contract, Envoy
 	@$(RUN)ruff check --quiet $(SOURCES)
 	@$(RUN)mypy $(SOURCES)
 	@$(RUN)lint-imports --no-cache
+	@$(RUN)python -m testing.plain_language
 	@$(RUN)python protos/generate.py --check
 	@$(RUN)python protos/lint.py
 	@$(RUN)python envoy/check.py

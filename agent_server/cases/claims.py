@@ -10,8 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent_server.cases.events import add_change, add_event
-from agent_server.cases.lifecycle import change_state, not_available, read_case, state_of
+from agent_server.cases.lifecycle import add_change, add_event, change_state, not_available, read_case, state_of
 from agent_server.cases.states import Event, next_state
 from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.ledger.records import timestamp

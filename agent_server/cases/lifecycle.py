@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from agent_server.cases.events import add_change, add_event
 from agent_server.cases.states import Event, State, next_state
-from agent_server.cases.tables import CASES
+from agent_server.cases.tables import CASE_CHANGES, CASE_EVENTS, CASES
 from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, head_start, urgency
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import microseconds
@@ -24,6 +23,8 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.errors import NotAvailable, NotFound
 from runtime.rpc.call import new_id
 
+OPENED_NUMBER = 1
+"""Number of a case's first event, which is made from the case itself. Later ones are rows of CASE_EVENTS."""
 NOT_YET, NEVER = 0, -1
 """`counts_from` of a verdict that is hidden, and of one that was hidden until a later decision took its place."""
 _STATUS: Final[Mapping[State, int]] = {
@@ -185,3 +186,20 @@ def not_available(message: str, status: int) -> NotAvailable:
     return NotAvailable(
         message, reason=ErrorReason.ERROR_REASON_CASE_NOT_AVAILABLE, status=cases.CaseStatus.Name(status)
     )
+
+
+def add_event(
+    tx: LedgerTransaction, case_id: str, at: int, kind: cases.CaseEventKind, actor: str = "", text: str = ""
+) -> int:
+    """Add an event to a case's history; return its number there."""
+    latest = sa.select(sa.func.max(CASE_EVENTS.c.number)).where(CASE_EVENTS.c.case_id == case_id)
+    number = int(tx.execute(latest).scalar() or OPENED_NUMBER) + 1
+    row = {"case_id": case_id, "number": number, "at": at, "kind": int(kind), "actor": actor, "text": text}
+    tx.insert(CASE_EVENTS, row)
+    add_change(tx, case_id, kind)
+    return number
+
+
+def add_change(tx: LedgerTransaction, case_id: str, kind: cases.CaseEventKind) -> None:
+    """Add a change to the list that watchers read."""
+    tx.insert(CASE_CHANGES, {"case_id": case_id, "kind": int(kind)})

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.cases.blind_view import without_advice
-from agent_server.cases.events import OPENED_NUMBER
+from agent_server.cases.lifecycle import OPENED_NUMBER
 from agent_server.cases.tables import CASE_EVENTS, CASES
 from agent_server.database.pages import PAGE_BYTES, ROWS_AT_ONCE, Page
 from agent_server.ledger.queries import DECIDED, Query

@@ -295,8 +295,5 @@ def test_the_documented_policy_is_one(tmp_path: Path) -> None:
     """The example in docs/reference/policy.md is a valid policy."""
     (tmp_path / "blocked_devices.txt").write_text("dev-1\n")
     policy = policy_in(tmp_path, DOCUMENTED)
-    assert policy.rules is not None and [rule.name for rule in policy.rules.rules] == [
-        "blocked-device",
-        "card-fraud",
-        "night",
-    ]
+    names = [rule.name for rule in policy.rules.rules] if policy.rules else []
+    assert names == ["blocked-device", "card-fraud", "night"]
