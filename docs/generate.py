@@ -1,7 +1,6 @@
-"""Write the reference pages that are made from code: commands, columns, metrics, and the defaults of settings.
+"""Write the pages that come from the code: commands, columns, metrics, defaults of settings, fields of history.
 
-python docs/generate.py          writes docs/reference/
-python docs/generate.py --check  exit 1 and the names of the pages that are out of date
+`python docs/generate.py` writes them. With `--check` it exits with 1 and names the pages that are out of date.
 """
 
 import argparse
@@ -23,6 +22,7 @@ from console.settings import ConsoleSettings
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.schema import FILE_SCHEMA
 from history.definitions import NAMES as HISTORY_FIELDS
+from history.definitions import markdown_table
 from http_bridge.json.descriptions import description
 from http_bridge.settings import HttpSettings
 from ml_server.settings import MlSettings
@@ -217,15 +217,23 @@ def settings(page: str) -> str:
     return re.sub(r"^\|( `VOUCH_[^|]+)\|([^|]*)\|[^|]*\|[^|\n]*\|$", row, page, flags=re.MULTILINE)
 
 
+def history(page: str) -> str:
+    """Return the page of history with the table of its fields."""
+    return re.sub(
+        r"(?<=^## The fields\n\n).*?(?=\n\n## )", lambda _: markdown_table(), page, flags=re.MULTILINE | re.DOTALL
+    )
+
+
 def pages() -> Mapping[Path, str]:
     """Return the content of each page by its path."""
-    page = REFERENCE / "settings.md"
+    edited = {REFERENCE / "settings.md": settings, REFERENCE.parent / "explanation" / "history.md": history}
     made: Iterable[tuple[str, Callable[[], str]]] = (
         ("cli.md", commands),
         ("columns.md", columns),
         ("metrics.md", metrics),
     )
-    return {page: settings(page.read_text())} | {REFERENCE / name: write() for name, write in made}
+    written = {REFERENCE / name: write() for name, write in made}
+    return written | {path: edit(path.read_text()) for path, edit in edited.items()}
 
 
 def main(arguments: list[str]) -> int:

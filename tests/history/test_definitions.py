@@ -67,8 +67,8 @@ def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None
 
 
 def test_the_docs_list_the_definitions() -> None:
-    """The table of docs/history.md is generated from the definitions."""
-    assert markdown_table() in (ROOT / "docs" / "history.md").read_text()
+    """The table of docs/explanation/history.md is generated from the definitions."""
+    assert markdown_table() in (ROOT / "docs" / "explanation" / "history.md").read_text()
 
 
 def test_the_contract_says_what_the_definitions_say() -> None:
