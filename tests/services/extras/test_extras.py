@@ -165,8 +165,8 @@ def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, s
     ("extra", "words"),
     [
         ({"with space": 1}, "extra"),
-        ({"v1": True}, "number or a text"),
-        ({"v1": [1]}, "number or a text"),
+        ({"v1": True}, "number or a string"),
+        ({"v1": [1]}, "number or a string"),
         ({"v1": "x" * 257}, "256"),
         ({f"v{number}": 1 for number in range(257)}, "256"),
         ([1], "extra"),
