@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from contract.extras import MAX_TEXT_LENGTH
-from contract.fields import FIELDS
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS
 from ml_server.data.aliases import ABUSE_WORDS, AFTERWARDS, ALIASES, LABEL_NAMES, WORDS, simple
 from ml_server.data.values import FLAGS, Series, numbers, times
 
@@ -25,6 +25,9 @@ _SHAPES = {
     "shipping_country": r"[A-Za-z]{2}", "card_bin": r"\d{6}", "ip_address": r"[0-9a-fA-Fx.:]{3,45}",
     "email_domain": r".*[^\s@]+\.[^\s@.]+\.?",
 }  # fmt: skip
+
+_OWN_LABELS: Final = {*LABELS, LABEL_WEIGHT}
+"""Label columns of our own files: a model that reads one of them has seen the answer."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def _extra(column: str, series: "Series[Any]") -> Guess:
 
     if distinct < 2:
         return unused("it has at most one value")
-    if any(word in name for word in AFTERWARDS):
+    if name in _OWN_LABELS or any(word in name for word in AFTERWARDS):
         return unused("by its name it is known only after the outcome; add it if the shop knows it at checkout")
     options: dict[str, Any] = {"decimal": ","} if _with_comma(known) else {}
     numeric = numbers(known, options.get("decimal", ".")).notna().mean() >= ENOUGH

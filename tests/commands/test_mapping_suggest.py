@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from contract.fields import FIELDS
+from contract.fields import FIELDS, LABELS
 from ml_server.data.mapping import Report, apply, read_mapping
 from ml_server.data.suggest import suggest
 from ml_server.data.suggestion_yaml import quote_scalar, to_yaml
@@ -72,6 +72,14 @@ def test_our_own_columns_are_found(table: pa.Table) -> None:
     frame = table.slice(0, 2000).to_pandas().drop(columns=["abuse_type", "abuse_confidence", "difficulty_tier"])
     fields = {guess.name: guess.column for guess in suggest(frame) if guess.role == "field"}
     assert fields == {name: name for name in FIELDS if name in table.column_names}
+
+
+def test_no_label_is_suggested_as_an_extra(table: pa.Table) -> None:
+    """Label columns of generated files never become extras: a model that reads one has seen the answer."""
+    roles = {guess.column: guess.role for guess in suggest(table.slice(0, 2000).to_pandas())}
+    assert {name: roles[name] for name in LABELS if name in roles} == {
+        "is_abuse": "label", "abuse_type": "unused", "abuse_confidence": "unused", "difficulty_tier": "unused",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "a: b", "# c", "{x}", "- y", "\u20ac\U0001f600", "7", "no", "'", '"', "\\"])
