@@ -16,7 +16,7 @@ from runtime.web.request_origin import host_headers, is_allowed_host, is_local_c
 
 ROOT: Final = "/console"
 SIGN_IN: Final = f"{ROOT}/sign-in"
-OPEN: Final = (SIGN_IN, f"{ROOT}/static/", f"{ROOT}/health")
+PUBLIC_PATHS: Final = (SIGN_IN, f"{ROOT}/static/", f"{ROOT}/health")
 """Paths that need no session."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -72,7 +72,7 @@ class SessionMiddleware:
 
     async def _local_session(self, request: Request) -> Session | None:
         """Return a session without a key if the agent requires no keys and the caller is on this machine."""
-        if request.url.path.startswith(OPEN[1:]) or not _is_here(request):
+        if request.url.path.startswith(PUBLIC_PATHS[1:]) or not _is_local_request(request):
             return None
         services: Services = request.app.state.services
         try:
@@ -86,10 +86,10 @@ class SessionMiddleware:
         return self._sessions.begin("", "", info.caller_role, local=True)
 
     async def _refusal(self, request: Request, session: Session | None) -> Response | None:
-        if session is not None and session.local and not _is_here(request):
+        if session is not None and session.local and not _is_local_request(request):
             return PlainTextResponse("The services require no API keys, so the console serves this machine only.", 403)
         if request.method in ("GET", "HEAD"):
-            if session is None and not request.url.path.startswith(OPEN):
+            if session is None and not request.url.path.startswith(PUBLIC_PATHS):
                 return RedirectResponse(SIGN_IN, 303)
             return None
         if not is_same_origin(request.headers.get("origin", ""), request.headers.get("host")):
@@ -137,7 +137,7 @@ def uses_tls(request: Request) -> bool:
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
 
 
-def _is_here(request: Request) -> bool:
+def _is_local_request(request: Request) -> bool:
     """Return whether the caller is on this machine and names it by a loopback name (no DNS rebinding)."""
     return is_local_caller(request.scope) and is_allowed_host(host_headers(request.scope), ())
 

@@ -38,9 +38,8 @@ async def answer_batch(request: Request, handler: BatchHandler, settings: HttpSe
     """Answer a list or lines. The result of an invalid order is its error; the others are not affected."""
     if content_type(request) == NDJSON:
         groups = read_lines(request, settings)
-        first: list[bytes] = await anext(
-            groups, []
-        )  # before the response starts: an error of the request sets its status
+        # Read before the response starts, so that an error of the request gets its own status.
+        first: list[bytes] = await anext(groups, [])
         return _LinesResponse(_stream_results(first, groups, handler, settings.max_refused_lines))
     orders = await _parse_list(await read_json(request, settings, settings.max_batch_bytes), settings)
     parts: list[bytes] = []

@@ -74,10 +74,8 @@ async def read_lines(request: Request, settings: HttpSettings) -> AsyncGenerator
             await asyncio.sleep(0)  # runs other tasks, and completes `next_chunk` if the chunk has arrived
             if group and not next_chunk.done():
                 yield group
-                group, deadline = (
-                    [],
-                    clock() + settings.body_seconds,
-                )  # without the time in which the group was answered
+                group = []
+                deadline = clock() + settings.body_seconds  # excludes the time in which the group was answered
             await asyncio.wait({next_chunk}, timeout=max(0.0, deadline - clock()))
             if not next_chunk.done():
                 raise _body_timeout()

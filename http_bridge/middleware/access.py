@@ -15,14 +15,14 @@ from runtime.access.loopback import is_loopback
 from runtime.rpc.call import REQUEST_ID, is_valid_metadata, request_id_or_new
 from runtime.web.request_origin import is_local_caller, is_loopback_origin
 
-OPEN = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
-LONGEST_KEY = 4096
+PUBLIC_PATHS = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
+MAX_KEY_LENGTH = 4096
 _EXPOSED = (
     "the bridge is reachable from other machines without API keys; set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
     "listen on 127.0.0.1, or set VOUCH_HTTP_INSECURE=true"
 )
 _FOREIGN = "cross-origin request without an API key; send a key, or use the same origin"
-_PASSED_ON = ("x-api-key", "authorization")
+_RELAYED_HEADERS = ("x-api-key", "authorization")
 _MIN_TIMEOUT_SECONDS = 0.001
 """Seconds. Nothing is decided in less, and gRPC would round it up."""
 
@@ -44,7 +44,7 @@ class AccessMiddleware:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         identity = request_id_or_new(headers.get(REQUEST_ID, ""))
-        passed = [(name, headers[name]) for name in _PASSED_ON if name in headers]
+        passed = [(name, headers[name]) for name in _RELAYED_HEADERS if name in headers]
         if not passed and self._own_key and is_local_caller(scope):
             passed = self._own_key
         state = scope.setdefault("state", {})
@@ -79,21 +79,21 @@ class AccessMiddleware:
             return error_response(scope, 403, _EXPOSED)
         if self._keys is None:
             return self._check_origin(scope, headers)
-        if scope["path"].startswith(OPEN):
+        if scope["path"].startswith(PUBLIC_PATHS):
             return None
         key = presented_key(headers)
-        if 0 < len(key) <= LONGEST_KEY and is_valid_metadata(key) and self._keys.holder_of(key) is not None:
+        if 0 < len(key) <= MAX_KEY_LENGTH and is_valid_metadata(key) and self._keys.holder_of(key) is not None:
             return None
         return error_response(scope, 401, KEY_UNKNOWN if key else KEY_REQUIRED, {"WWW-Authenticate": "Bearer"})
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         """If no keys are required, reject keys that gRPC metadata cannot hold, and requests of cross-origin pages."""
-        for name in _PASSED_ON:
-            if not is_valid_metadata(headers.get(name, "")) or len(headers.get(name, "")) > LONGEST_KEY:
-                wanted = f"the header {name} takes up to {LONGEST_KEY} printable ASCII characters"
+        for name in _RELAYED_HEADERS:
+            if not is_valid_metadata(headers.get(name, "")) or len(headers.get(name, "")) > MAX_KEY_LENGTH:
+                wanted = f"the header {name} takes up to {MAX_KEY_LENGTH} printable ASCII characters"
                 return error_response(scope, 422, [{"loc": ["header", name], "msg": wanted, "type": "header"}])
         origin = headers.get("origin")
-        if origin is None or any(name in headers for name in _PASSED_ON):
+        if origin is None or any(name in headers for name in _RELAYED_HEADERS):
             return None
         return None if is_loopback_origin(origin, headers.get("host")) else error_response(scope, 403, _FOREIGN)
 

@@ -50,11 +50,11 @@ ALLOWED = {
     ("agent_server/scoring/request_batcher.py", "RequestBatcher._dispatch"): "a timer that starts the next batch",
     (
         "agent_server/scoring/request_batcher.py",
-        "RequestBatcher._start",
+        "RequestBatcher._start_batch",
     ): "_batch_done fails the orders that still wait when it ends",
     ("agent_server/ledger/writer.py", "Ledger.__init__"): "the writer's thread catches and reports every failure",
     ("ml_server/serving/service.py", "ScoringService.PredictBatch"): "awaited by the call",
-    ("http_bridge/batches.py", "each"): "gathered by the call",
+    ("http_bridge/batches.py", "answer_individually"): "gathered by the call",
     ("http_bridge/request_body.py", "read_lines"): "awaited, or cancelled before the body ends",
     ("agent_server/privacy/background.py", "ErasureWork._run"): "awaited by the job `erasure`, which tries again",
     ("runtime/web/connections.py", "_BoundedConnection"): "timers that close a connection",
@@ -245,7 +245,7 @@ async def test_health_names_a_job_that_keeps_failing(tmp_path: Path, monkeypatch
                     answer = (await client.get("/api/v1/health")).json()
             assert answer["failing_jobs"] == ["broken"]
         finally:
-            app.state._state.pop("given_stubs")
+            app.state._state.pop("local_stubs")
         assert set(server.jobs.names) >= {
             "health", "rescoring", "policy", "golden-cases", "review-budget", "case-changes", "case-changes-retention",
             "folding", "metrics", "grpc-threads",
