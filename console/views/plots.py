@@ -9,6 +9,8 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import FeatureGroup
 
 WIDTH, ROW = 560, 26
+SMALLEST_SPAN = 1e-9
+"""Log-odds that the plot spans at least: a smaller span could overflow the scale, and shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def waterfall(evidence: Sequence[pb.Evidence], score: float | None) -> list[Wate
         at += contribution
         ends.append(at)
     low, high = min(0.0, *ends), max(0.0, *ends)
-    scale = WIDTH / ((high - low) or 1.0)
+    scale = WIDTH / max(high - low, SMALLEST_SPAN)
     steps, before = [], 0.0
     for (label, contribution), after in zip(parts, ends, strict=True):
         left = (min(before, after) - low) * scale
