@@ -123,7 +123,7 @@ def _print_result(verified: Verification, *, with_key: bool) -> int:
     print(f"{verified.entries:,} entries are valid; {ends}")
     if verified.head:
         print(f"{verified.rows:,} rows of cases, case events and outcomes are valid")
-        print(f"head {verified.entries}:{verified.links}:{verified.head.hex()} (store it elsewhere, for verify --head)")
+        print(f"end {verified.entries}:{verified.links}:{verified.head.hex()} (store it elsewhere, for verify --end)")
     return VALID
 
 

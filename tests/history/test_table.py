@@ -164,7 +164,7 @@ def test_an_export_that_does_not_fit_together_is_refused(tmp_path: Path, numbers
     names = "transaction_id,timestamp,user_id,memory_number,memory_read,memory_kept,memory_replaces,memory_since,denied"
     (tmp_path / "bad.csv").write_text(f"{names}\nt,2026-11-25 10:00:00,u,{numbers}\n")
     done = call("history", "compute", str(tmp_path / "bad.csv"), "--output", str(tmp_path / "out.csv"))
-    assert done.returncode == 2 and "bad.csv: the numbers of memory do not fit together" in done.stderr, done.stderr
+    assert done.returncode == 2 and "bad.csv: the history numbers are inconsistent" in done.stderr, done.stderr
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -35,7 +35,7 @@ _INSERTS: Final = {
 _CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 """PostgreSQL's clock, not the start of the transaction, which is before the wait for the head of the chain."""
 _EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
-_PLACES = (
+_LATEST_ATTEMPTS = (
     sa.select(ATTEMPTS.c.transaction_id, sa.func.max(ATTEMPTS.c.number).label("number"))
     .where(ATTEMPTS.c.transaction_id.in_(sa.bindparam("ids", expanding=True)))
     .group_by(ATTEMPTS.c.transaction_id)
@@ -130,7 +130,7 @@ class LedgerTransaction:
             names = {transaction_id, *self._revisions.transaction_ids} - self._attempts.keys()
             self._attempts |= dict.fromkeys(names)
             by_digest = {digest_of(self.history.key, name): name for name in names}
-            for row in self.execute(_PLACES, {"ids": list(by_digest)}):
+            for row in self.execute(_LATEST_ATTEMPTS, {"ids": list(by_digest)}):
                 self._attempts[by_digest[row.transaction_id]] = row.number
         return self._attempts[transaction_id]
 
@@ -139,7 +139,7 @@ class LedgerTransaction:
         self._attempts[transaction_id] = number
 
     def reset_attempts(self) -> None:
-        """Read the places of orders anew: attempts were compacted or erased."""
+        """Forget the attempts that were read, after some were compacted or erased."""
         self._attempts.clear()
 
     @contextlib.contextmanager

@@ -71,7 +71,7 @@ class _Scorer:
             raise Unavailable("the scorer is unavailable", reason=ErrorReason.ERROR_REASON_SCORER_UNAVAILABLE)
         return [PredictResponse(legitimacy_score=self._score(order), model_version="m1") for order in orders]
 
-    async def advise(self, orders: Iterable[Transaction], seconds: float) -> list[PredictResponse]:
+    async def predict_candidates(self, orders: Iterable[Transaction], seconds: float) -> list[PredictResponse]:
         return await self.predict_many(orders)
 
     def _score(self, order: Transaction) -> float:

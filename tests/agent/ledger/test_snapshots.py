@@ -35,7 +35,7 @@ OPENS_CONNECTIONS = {
 }  # fmt: skip
 """The functions that may open a database connection, by file. New code that reads uses `snapshot`."""
 _OPENING = {"connect", "raw_connection", "create_engine", "create_async_engine"}
-_NOT_DATABASES = {"socket", "asyncio", "grpc"}
+_NOT_DATABASES = {"socket", "asyncio", "grpc", "ScoringClient"}
 READS = 50
 
 

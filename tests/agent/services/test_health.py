@@ -165,7 +165,7 @@ async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", ["cases", "attempts"])
 async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The agent is NOT_SERVING while a table is missing that only some reviews need, and SERVING again afterwards."""
-    monkeypatch.setattr("agent_server.running.HEALTH_SECONDS", 0.1)
+    monkeypatch.setattr("agent_server.running.WRITE_PROBE_SECONDS", 0.1)
     url = new_ledger(tmp_path / "ledger.db")
     settings = AgentSettings(listen="127.0.0.1:0", metrics_listen="", ledger_url=url, scorer="127.0.0.1:1")
     engine = open_engine(url)
