@@ -148,6 +148,7 @@ class LedgerTransaction:
         self._flush()
         trial = copy.copy(self)
         trial._buffered, trial._revisions, trial._rows = {}, Revisions(self._connection), ProtectedRows()
+        trial._attempts = {}
         if "history" in vars(self):
             trial.history = replace(self.history)
         savepoint = self._connection.begin_nested()
