@@ -14,7 +14,7 @@ from testing.inputs.orders import message
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
 
-_REFUSED = "the policy is refused"
+_REFUSED = "policy file rejected"
 _LOWEST, _SECONDS = 1000, 10.0
 
 

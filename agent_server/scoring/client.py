@@ -108,7 +108,7 @@ class ScoringClient:
     async def _timeout_error(self, *, before_deadline: bool) -> VouchError:
         """Return the error for an order that was not scored in time."""
         if not before_deadline:
-            return DeadlinePassed("the scorer did not answer before the deadline")
+            return DeadlinePassed("scoring service did not answer before the deadline")
         return _overloaded() if await self._is_alive() else _unavailable()
 
     async def _is_alive(self) -> bool:

@@ -46,7 +46,7 @@ async def test_types_come_from_the_contract(
         await ledger.write(reported(number, 50 - order_of_writing.index(number)))
     ledger.close()
     output = tmp_path / f"labels{suffix}"
-    monkeypatch.setattr(labels, "PAGE", 1)
+    monkeypatch.setattr(labels, "PAGE_SIZE", 1)
     done = call("labels", "--ledger", empty, "export", "--output", str(output))
     assert done.returncode == 0, done.stderr
     extra_types = {"branch": pa.string(), "weight": pa.float64(), "note": pa.string()}
@@ -78,4 +78,4 @@ def test_nothing_known_is_no_file(empty: str, tmp_path: Path) -> None:
     output = tmp_path / "labels.csv"
     done = call("labels", "--ledger", empty, "export", "--output", str(output))
     assert (done.returncode, output.exists()) == (1, False)
-    assert "nothing is known" in done.stdout
+    assert "no labels yet" in done.stdout

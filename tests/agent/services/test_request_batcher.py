@@ -190,7 +190,7 @@ async def test_orders_of_a_batch_that_dies_do_not_hang(dies: str) -> None:
 
 async def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that finds a full queue is refused at once; the others are answered."""
-    monkeypatch.setattr(gathering, "MOST_PENDING", 3)
+    monkeypatch.setattr(gathering, "MAX_PENDING", 3)
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
     waiting = [ask(batcher, str(number)) for number in range(5)]
