@@ -16,7 +16,7 @@ from conformance.transports import Transport, all_transports
 from conformance.vector import PATH, TRANSPORTS, read
 from runtime.access.loopback import require_encryption
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 from stack.ports import read_ports
 
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 calls.update(result.outcomes.keys())
                 if result.problems:
                     failed += 1
-                    print(f"  {result.vector.name}: {plain('; '.join(result.problems))}", flush=True)
+                    print(f"  {result.vector.name}: {escape_unprintable('; '.join(result.problems))}", flush=True)
         except httpx.HTTPError as error:
             raise ConformanceError(f"{target} does not answer: {type(error).__name__}") from error
     counts = ", ".join(f"{calls[name]} over {name}" for name in TRANSPORTS)
@@ -83,7 +83,7 @@ def _connect(target: str, authority: Path | None) -> Iterator[list[Transport]]:
     """Yield the transports of an edge's URL. Raises ConformanceError."""
     parts = urlsplit(target.rstrip("/"))
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConformanceError(f"{plain(target)[:80]} is not a URL like https://shop.example:8443")
+        raise ConformanceError(f"{escape_unprintable(target)[:80]} is not a URL like https://shop.example:8443")
     address = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
     if parts.scheme == "https":
         try:

@@ -13,7 +13,7 @@ from console.application import create_app
 from console.settings import ConsoleSettings
 from runtime.access import SecurityError
 from runtime.process.commands import command
-from runtime.process.shutdown import limit_stopping
+from runtime.process.shutdown import limit_shutdown_time
 from runtime.process.workers import PortTaken
 from runtime.telemetry import logging
 
@@ -30,7 +30,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         """Start as uvicorn does, with a limit on the shutdown time."""
         await super().startup(sockets)
-        limit_stopping(_GRACE_SECONDS)
+        limit_shutdown_time(_GRACE_SECONDS)
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Stop as uvicorn does, after ending event streams."""

@@ -51,8 +51,8 @@ def combinations() -> Iterator[tuple[str, dict[str, str]]]:
 
 def render(folder: str, parts: Mapping[str, str]) -> str:
     """Return the edge configuration with these settings. Raise ValueError if a stream has no route of its own."""
-    given = {key.lower(): f"{folder}/{value}" if value.endswith(".pem") else value for key, value in parts.items()}
-    settings = EdgeSettings.read(**given)
+    overrides = {key.lower(): f"{folder}/{value}" if value.endswith(".pem") else value for key, value in parts.items()}
+    settings = EdgeSettings.read(**overrides)
     config = configuration({}, settings, WebSettings())
     services = [each for each in contract_services() if settings.privacy or each.name != "PrivacyService"]
     if misrouted := misrouted_streams(yaml.safe_load(config), services):
@@ -60,7 +60,7 @@ def render(folder: str, parts: Mapping[str, str]) -> str:
     return config
 
 
-def problem(config: str) -> str:
+def validation_error(config: str) -> str:
     """Return Envoy's error for a configuration; empty if it is valid."""
     done = subprocess.run(arguments(config, check=True), capture_output=True, text=True, timeout=60, check=False)
     return "" if done.returncode == 0 else done.stderr
@@ -86,12 +86,12 @@ def main() -> int:
         issued.private_key_pem.write_to_path(f"{folder}/key.pem")
         issued.cert_chain_pems[0].write_to_path(f"{folder}/cert.pem")
         names, settings = zip(*combinations(), strict=True)
-        found = list(pool.map(problem, [render(folder, each) for each in settings]))
-    for name, text in zip(names, found, strict=True):
+        errors = list(pool.map(validation_error, [render(folder, each) for each in settings]))
+    for name, text in zip(names, errors, strict=True):
         if text:
             print(f"edge, {name}: {text}", file=sys.stderr)
-    print(f"edge: Envoy accepts {found.count('')} of {len(found)} combinations of settings")
-    return 0 if not any(found) else 1
+    print(f"edge: Envoy accepts {errors.count('')} of {len(errors)} combinations of settings")
+    return 0 if not any(errors) else 1
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from starlette.types import Scope
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from http_bridge.json.mapping import EXTRA
 from runtime.error_statuses import HTTP_STATUS, reason_name
-from runtime.errors import MOST_VIOLATIONS, reason_of, violations_of
+from runtime.errors import MAX_VIOLATIONS, reason_of, violations_of
 from runtime.rpc.call import REQUEST_ID
 from runtime.telemetry.logging import get_logger
 from runtime.telemetry.tracebacks import traceback_frames
@@ -90,7 +90,7 @@ async def _invalid_body(request: Request, error: Exception) -> JSONResponse:
 async def _invalid_parameters(request: Request, error: Exception) -> JSONResponse:
     """Return the errors without the input, which may be personal data."""
     assert isinstance(error, RequestValidationError)
-    detail = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()[:MOST_VIOLATIONS]]
+    detail = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()[:MAX_VIOLATIONS]]
     return error_response(request.scope, 422, detail)
 
 
@@ -104,7 +104,7 @@ def detail_of(error: ValidationError) -> list[dict[str, Any]]:
             "msg": problem["msg"],
             "type": problem["type"],
         }
-        for problem in problems[:MOST_VIOLATIONS]
+        for problem in problems[:MAX_VIOLATIONS]
     ]
     if len(problems) > len(listed):
         listed.append({"loc": ["body"], "msg": f"and {len(problems) - len(listed):,} more", "type": "more"})

@@ -18,7 +18,7 @@ from http_bridge.errors import UPSTREAM_UNAVAILABLE
 from http_bridge.json.mapping import to_rest
 from http_bridge.middleware.access import metadata
 from runtime.client.relay import relay_stream
-from runtime.process.shutdown import limit_stopping
+from runtime.process.shutdown import limit_shutdown_time
 
 DRAIN_SECONDS = 30.0
 """Shutdown timeout for requests in progress: longer than an upstream call plus the arrival of a body."""
@@ -72,7 +72,7 @@ def set_on_signal(ending: asyncio.Event) -> Iterator[None]:
 
     for number in (int(signal.SIGTERM), int(signal.SIGINT)):
         before[number] = signal.signal(number, on_signal)
-    release = limit_stopping(DRAIN_SECONDS)
+    release = limit_shutdown_time(DRAIN_SECONDS)
     try:
         yield
     finally:

@@ -31,8 +31,8 @@ async def measure_capacity(url: str, orders: Sequence[Order], seconds: float, ru
             nonlocal answered, error
             while time.monotonic() - started < seconds:
                 number, order = next(orders)
-                own = replace(order, body=order.body | {"transaction_id": f"{run}-{number}"})
-                outcome = await send(client, url, own, time.monotonic(), RETRIES)
+                renamed = replace(order, body=order.body | {"transaction_id": f"{run}-{number}"})
+                outcome = await send(client, url, renamed, time.monotonic(), RETRIES)
                 answered += not outcome.error
                 error = outcome.error or error
 

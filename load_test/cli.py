@@ -15,7 +15,7 @@ from load_test.open_loop import run
 from load_test.orders import DEFAULT_DATASET, ensure_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
 from runtime.process.commands import command, program_name
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 PROGRAM = program_name("vouch load", "test_api.py")
 DEFAULT_URL, DEFAULT_MODEL_URL = "http://localhost:8001", "http://localhost:8000"
@@ -95,5 +95,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
     display.close()
-    print("\n".join(plain(line) for line in summary(tally, time.monotonic() - started)), flush=True)
+    print("\n".join(escape_unprintable(line) for line in summary(tally, time.monotonic() - started)), flush=True)
     return 0 if tally.latencies else 1

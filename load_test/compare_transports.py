@@ -41,7 +41,7 @@ def compare(orders: list[Order], address: str) -> tuple[int, float]:
             request = pb.PredictRequest()
             json_format.ParseDict({"transaction": body}, request)
             grpc_score = stub.Predict(request, timeout=30).legitimacy_score
-            answer = client.post("/v1/transactions:predict", json=body)
-            answer.raise_for_status()
-            largest = max(largest, abs(grpc_score - answer.json()["legitimacy_score"]))
+            response = client.post("/v1/transactions:predict", json=body)
+            response.raise_for_status()
+            largest = max(largest, abs(grpc_score - response.json()["legitimacy_score"]))
     return len(orders), largest

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 
 from load_test.outcomes import DECISIONS, Outcome, Tally
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 LINES_UP_TO = 20.0  # requests per second that are still readable
 
@@ -31,7 +31,7 @@ class Lines:
         truth = "abuse" if outcome.is_abuse else "legitimate"
         result = outcome.error or f"{outcome.decision:8} score {outcome.score:.3f}"
         print(
-            plain(
+            escape_unprintable(
                 f"{tally.sent:6} {outcome.transaction_id:20} {truth:10} -> {result} {outcome.seconds * 1000:8.1f} ms"
             ),
             flush=True,

@@ -22,9 +22,9 @@ def fetch_model_extras(*urls: str) -> ModelExtras:
     """Return the extras of the first URL that returns model info; empty if none does."""
     for url in urls:
         try:
-            answer = httpx.get(url.rstrip("/") + MODEL_INFO, headers=key_headers(url), timeout=SECONDS)
-            answer.raise_for_status()
-            values = answer.json()
+            response = httpx.get(url.rstrip("/") + MODEL_INFO, headers=key_headers(url), timeout=SECONDS)
+            response.raise_for_status()
+            values = response.json()
             return ModelExtras(tuple(values["extra_numbers"]), tuple(values["extra_texts"]))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
             continue

@@ -41,39 +41,39 @@ async def send(client: httpx.AsyncClient, url: str, order: Order, due: float, re
 
 async def _attempt(client: httpx.AsyncClient, url: str, order: Order, due: float) -> tuple[Outcome, float | None]:
     """Send once; return the outcome and the seconds before a retry, or None if a retry is useless."""
-    identity = str(order.body["transaction_id"])
+    transaction_id = str(order.body["transaction_id"])
 
-    def failed(error: str) -> Outcome:
-        return Outcome(identity, order.is_abuse, time.monotonic() - due, error=error)
+    def failure(error: str) -> Outcome:
+        return Outcome(transaction_id, order.is_abuse, time.monotonic() - due, error=error)
 
     try:
-        answer = await client.post(url, json=order.body)
+        response = await client.post(url, json=order.body)
         seconds = time.monotonic() - due
-        if answer.status_code != 200:
-            pause = _retry_after(answer) if answer.status_code in RETRYABLE_STATUSES else None
-            return failed(f"HTTP {answer.status_code}: {_detail(answer)}"), pause
-        body = answer.json()
-        return Outcome(identity, order.is_abuse, seconds, body["decision"], body["legitimacy_score"]), None
+        if response.status_code != 200:
+            pause = _retry_after(response) if response.status_code in RETRYABLE_STATUSES else None
+            return failure(f"HTTP {response.status_code}: {_detail(response)}"), pause
+        body = response.json()
+        return Outcome(transaction_id, order.is_abuse, seconds, body["decision"], body["legitimacy_score"]), None
     except httpx.HTTPError as error:
         pause = _FIRST_PAUSE_SECONDS if isinstance(error, httpx.TransportError) else None
-        return failed(f"{type(error).__name__}: {error}".strip(": ")), pause
+        return failure(f"{type(error).__name__}: {error}".strip(": ")), pause
     except (ValueError, KeyError, TypeError) as error:
-        return failed(f"invalid response: {type(error).__name__}"), None
+        return failure(f"invalid response: {type(error).__name__}"), None
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def _retry_after(response: httpx.Response) -> float:
     """Return the seconds in Retry-After, within limits."""
     try:
-        return min(max(float(answer.headers.get("retry-after", "")), 0.0), _LONGEST_PAUSE_SECONDS)
+        return min(max(float(response.headers.get("retry-after", "")), 0.0), _LONGEST_PAUSE_SECONDS)
     except ValueError:
         return _FIRST_PAUSE_SECONDS
 
 
-def _detail(answer: httpx.Response) -> str:
+def _detail(response: httpx.Response) -> str:
     try:
-        return str(answer.json()["detail"])[:120]
+        return str(response.json()["detail"])[:120]
     except (ValueError, KeyError, TypeError):
-        return answer.reason_phrase
+        return response.reason_phrase
 
 
 async def run(

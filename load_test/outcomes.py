@@ -44,8 +44,8 @@ class Tally:
         """Return the number of decisions of a class and kind; None means any."""
         return sum(
             count
-            for (was_abuse, made), count in self.decisions.items()
-            if abuse in (None, was_abuse) and decision in (None, made)
+            for (was_abuse, kind), count in self.decisions.items()
+            if abuse in (None, was_abuse) and decision in (None, kind)
         )
 
     def percentile(self, share: float) -> float:

@@ -14,7 +14,7 @@ from load_test.cli import DEFAULT_URL
 from load_test.keys import key_headers
 from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders
 from runtime.process.commands import command, program_name
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 PROGRAM = program_name("vouch review-zone", "test_review_transactions.py")
 
@@ -34,15 +34,15 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def describe(order: Order, answer: dict[str, Any]) -> list[str]:
+def describe(order: Order, response: dict[str, Any]) -> list[str]:
     """Return an order of the review zone as lines of text."""
     lines = [
         "",
-        f"{answer['transaction_id']}  score {answer['legitimacy_score']:.3f}  (truth: {order.kind or order.is_abuse})",
-        f"  decision   {answer['decision']} by {answer['decision_maker']}, case {answer['case_id'] or '-'}",
-        f"  reasoning  {answer['reasoning']}",
+        f"{response['transaction_id']}  score {response['legitimacy_score']:.3f}  (truth: {order.kind or order.is_abuse})",
+        f"  decision   {response['decision']} by {response['decision_maker']}, case {response['case_id'] or '-'}",
+        f"  reasoning  {response['reasoning']}",
     ]
-    analysis = answer["agent_analysis"] or {"evidence": [], "recommendation": "-"}
+    analysis = response["agent_analysis"] or {"evidence": [], "recommendation": "-"}
     lines.append(f"  agent      recommends {analysis['recommendation']}")
     lines += [f"  evidence   {each['finding']}" for each in analysis["evidence"]]
     return lines
@@ -64,12 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     orders = read_orders(options.dataset)
     with contextlib.suppress(KeyboardInterrupt), httpx.Client(base_url=options.api_url, timeout=30.0) as client:
         for order in orders[: options.search]:
-            answer = client.post("/api/v1/review", json=order.body, headers=key_headers(options.api_url))
-            answer.raise_for_status()
+            response = client.post("/api/v1/review", json=order.body, headers=key_headers(options.api_url))
+            response.raise_for_status()
             checked += 1
-            values = answer.json()
+            values = response.json()
             if DENY_UP_TO < values["legitimacy_score"] < APPROVE_FROM:
-                print("\n".join(plain(line) for line in describe(order, values)), flush=True)
+                print("\n".join(escape_unprintable(line) for line in describe(order, values)), flush=True)
                 in_zone += 1
                 if in_zone == options.count:
                     break

@@ -25,7 +25,7 @@ from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from runtime.error_statuses import STATUSES, reason_name
 
 DOMAIN = "vouch"
-MOST_VIOLATIONS = 20
+MAX_VIOLATIONS = 20
 """Limit of violations per response, so that a response is not larger than its request."""
 _MAX_CHARACTERS = 3000
 
@@ -61,8 +61,8 @@ class InvalidRequest(VouchError):
     reason = ErrorReason.ERROR_REASON_INVALID_REQUEST
 
     def __init__(self, violations: Sequence[tuple[str, str]], more: int = 0) -> None:
-        """Keep at most MOST_VIOLATIONS of `violations`; `more` is the number of violations that were not passed."""
-        reported = [*violations[:MOST_VIOLATIONS]]
+        """Keep at most MAX_VIOLATIONS of `violations`; `more` is the number of violations that were not passed."""
+        reported = [*violations[:MAX_VIOLATIONS]]
         while sum(len(field) + len(text) for field, text in reported[1:]) > _MAX_CHARACTERS:
             reported.pop()
         more += len(violations) - len(reported)

@@ -82,11 +82,11 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(from_environment | overrides, by_name=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0]) if first["loc"] else ""
+            problem = error.errors()[0]
+            name = str(problem["loc"][0]) if problem["loc"] else ""
             variable = cls.variables().get(name, name)
             value = "" if "key" in name else f"={from_environment.get(name, '')!r}"  # do not show a secret
-            message = str(first["msg"]).removeprefix("Value error, ")
+            message = str(problem["msg"]).removeprefix("Value error, ")
             raise SettingsError(f"{variable}{value}: {message}" if name else message) from error
 
 
@@ -106,8 +106,8 @@ def _refuse_unknown(prefix: str, known: set[str]) -> None:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" with the known word closest to `word`; empty if none is close."""
-    found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
+    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 class ServerSettings(Settings):

@@ -133,10 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="vouch demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep the services running until Ctrl-C")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="seconds to stream orders", metavar="S")
-    given = parser.parse_args(arguments)
-    if not 0 < given.seconds < math.inf:
+    options = parser.parse_args(arguments)
+    if not 0 < options.seconds < math.inf:
         parser.error("--seconds must be above 0")
-    keep: bool = given.keep
+    keep: bool = options.keep
     ports = read_ports()
     if in_use := ports_in_use(ports):
         for sentence in in_use:
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _prepare()
         with _services() as up:
-            lines = _stream_orders(ports, given.seconds)
+            lines = _stream_orders(ports, options.seconds)
             _show_example(ports)
             print("\n".join(("\nSummary", *lines)), flush=True)
             if keep:

@@ -53,8 +53,8 @@ def apply_settings(config: Config, settings: EdgeSettings, web: WebSettings = DE
         manager["access_log"] = [_access_log()]
     host = manager["route_config"]["virtual_hosts"][0]
     for route in host["routes"]:
-        several = len(settings.targets(route.get("route", {}).get("cluster", ""))) > 1
-        if several and "retry_policy" in route["route"]:
+        replicated = len(settings.targets(route.get("route", {}).get("cluster", ""))) > 1
+        if replicated and "retry_policy" in route["route"]:
             # Requests to a hanging replica time out and go to another one; three timeouts eject the replica.
             route["route"]["retry_policy"] = route["route"]["retry_policy"] | {"per_try_timeout": PER_TRY}
     if settings.tls_certificate is not None:

@@ -35,9 +35,11 @@ def route_privacy(config: Config) -> None:
         if "services" in each["typed_config"]:
             each["typed_config"]["services"].append(_PRIVACY)
     routes = manager["route_config"]["virtual_hosts"][0]["routes"]
-    place, stream = next((number, each) for number, each in enumerate(routes) if each["match"].get("path") == _STREAM)
+    position, stream = next(
+        (number, each) for number, each in enumerate(routes) if each["match"].get("path") == _STREAM
+    )
     single = next(each for each in routes if each["match"].get("prefix") == "/vouch.v1.OutcomeService/")
-    routes[place:place] = [
+    routes[position:position] = [
         stream | {"match": {"path": f"/{_PRIVACY}/ExportPerson"}},
         single | {"match": {"prefix": f"/{_PRIVACY}/"}},
     ]
@@ -107,13 +109,13 @@ def add_metrics_listener(config: Config, settings: EdgeSettings, web: WebSetting
             "filter_chains": [{"filters": [{"name": name, "typed_config": manager}]}],
         }
     )
-    place = {"endpoint": {"address": {"pipe": {"path": str(pipe)}}}}
+    endpoint = {"endpoint": {"address": {"pipe": {"path": str(pipe)}}}}
     config["static_resources"]["clusters"].append(
         {
             "name": "admin",
             "type": "STATIC",
             "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": "admin", "endpoints": [{"lb_endpoints": [place]}]},
+            "load_assignment": {"cluster_name": "admin", "endpoints": [{"lb_endpoints": [endpoint]}]},
         }
     )
 

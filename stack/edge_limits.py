@@ -81,9 +81,9 @@ def limit_rates(filters: list[Config], host: Config, settings: EdgeSettings) -> 
     by_address = settings.rate_limit if settings.address_rate_limit is None else settings.address_rate_limit
     if not (settings.rate_limit or by_address):
         return
-    place = next(number for number, each in enumerate(filters) if each["name"] == "vouch.edge")
+    position = next(number for number, each in enumerate(filters) if each["name"] == "vouch.edge")
     typed = {"@type": f"{_TYPE}.filters.http.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "edge_rate"}
-    filters.insert(place + 1, {"name": _NAME, "typed_config": typed})
+    filters.insert(position + 1, {"name": _NAME, "typed_config": typed})
     total = 10_000 * max(settings.rate_limit, by_address)
     actions: list[Config] = []
     descriptors: list[Config] = []

@@ -29,11 +29,11 @@ def apply_tls(config: Config, settings: EdgeSettings, write_secret: WriteSecret)
     """Apply the TLS settings to a configuration in place; return it. Raise SecurityError for an unusable file."""
     config["node"] = {"id": "edge", "cluster": "vouch"}  # unused, but SDS requires it
     if settings.tls_certificate and settings.tls_key:
-        own = _pair(settings.tls_certificate, settings.tls_key, write_secret)
+        pair = _pair(settings.tls_certificate, settings.tls_key, write_secret)
         # gRPC clients require HTTP/2 by ALPN.
-        pair = {"tls_certificate_sds_secret_configs": [own], "alpn_protocols": ["h2", "http/1.1"]}
+        downstream = {"tls_certificate_sds_secret_configs": [pair], "alpn_protocols": ["h2", "http/1.1"]}
         listener = config["static_resources"]["listeners"][0]
-        listener["filter_chains"][0]["transport_socket"] = _tls_socket("Downstream", pair)
+        listener["filter_chains"][0]["transport_socket"] = _tls_socket("Downstream", downstream)
     if settings.services_tls_ca:
         context: Config = {
             "combined_validation_context": {
@@ -47,8 +47,8 @@ def apply_tls(config: Config, settings: EdgeSettings, write_secret: WriteSecret)
             "alpn_protocols": ["h2"],
         }
         if settings.services_tls_certificate and settings.services_tls_key:
-            own = _pair(settings.services_tls_certificate, settings.services_tls_key, write_secret)
-            context["tls_certificate_sds_secret_configs"] = [own]
+            pair = _pair(settings.services_tls_certificate, settings.services_tls_key, write_secret)
+            context["tls_certificate_sds_secret_configs"] = [pair]
         for cluster in config["static_resources"]["clusters"]:
             if cluster["name"] not in PLAIN_HTTP:
                 cluster["transport_socket"] = _tls_socket("Upstream", context)
@@ -92,8 +92,8 @@ def _service_names(settings: EdgeSettings) -> list[tuple[str, str]]:
     hosts = [
         target.rpartition(":")[0].strip("[]") for service in ("scorer", "agent") for target in settings.targets(service)
     ]
-    found = [("DNS", "localhost"), ("IP_ADDRESS", "127.0.0.1")]
-    return found + [
+    names = [("DNS", "localhost"), ("IP_ADDRESS", "127.0.0.1")]
+    return names + [
         ("IP_ADDRESS" if re.fullmatch(r"[0-9A-Fa-f.:]*[.:][0-9.:A-Fa-f]*", host) else "DNS", host) for host in hosts
     ]
 
@@ -122,10 +122,10 @@ def private_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"vouch-edge-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise SecurityError(f"{folder} is not a folder that only you can write to; remove it, or set TMPDIR")
     return folder
 

@@ -17,7 +17,7 @@ from contract.writing import TableWriter
 from ml_server.data.mapping import MappingError, Report
 from runtime.process.commands import command
 from runtime.process.files import OutputError, atomic_write
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 from stack.history_table import LEDGER_TYPES, compute, read_pieces
 
 _PROGRESS_ROWS = 100_000
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         _export(options.output, _ledger(options.ledger))
     for line in report.lines:
-        print(plain(line))
+        print(escape_unprintable(line))
     return 0
 
 

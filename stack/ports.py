@@ -39,12 +39,12 @@ _PORT_STEP: Final = 10
 
 def replicas(ports: Mapping[str, int], count: int) -> dict[str, int]:
     """Add the ports of further replicas, such as `agent.2`, and of their metrics, in steps of ten."""
-    found = dict(ports)
+    result = dict(ports)
     for number in range(2, count + 1):
         for name in (*REPLICATED, *(f"{service}_metrics" for service in REPLICATED)):
             if name in ports:
-                found[f"{name}.{number}"] = ports[name] + _PORT_STEP * (number - 1)
-    return found
+                result[f"{name}.{number}"] = ports[name] + _PORT_STEP * (number - 1)
+    return result
 
 
 def _port(address: str) -> int:

@@ -28,7 +28,7 @@ from runtime.access import SecurityError
 from runtime.process.commands import command
 from runtime.process.event_loop import run
 from runtime.process.main import run_in_process
-from runtime.process.shutdown import limit_stopping
+from runtime.process.shutdown import limit_shutdown_time
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken
 from runtime.rpc.local import LocalHealth
@@ -112,7 +112,7 @@ def _install_signal_handlers(stopping: asyncio.Event, scorer: Server, drain_seco
         loop.add_signal_handler(number, stopping.set)
     # SIGHUP stops the process if its terminal was closed; otherwise it reloads the model.
     loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if terminal.is_closed() else scorer.reload.set())
-    limit_stopping(drain_seconds)
+    limit_shutdown_time(drain_seconds)
 
 
 def _console_app(settings: ConsoleSettings, scorer: Server, agent: Server) -> Any:

@@ -91,12 +91,12 @@ class EdgeSettings(Settings):
         return by_service.get(service, ())
 
     @classmethod
-    def read(cls, **given: Any) -> Self:
+    def read(cls, **overrides: Any) -> Self:
         """Read settings; set `services_have_keys` if the key settings of the services are in the environment."""
         name = "services_have_keys"
         if cls.variables()[name] not in os.environ and all(os.environ.get(each) for each in SERVICE_KEYS):
-            given = {name: True} | given
-        return super().read(**given)
+            overrides = {name: True} | overrides
+        return super().read(**overrides)
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
@@ -111,10 +111,10 @@ class EdgeSettings(Settings):
                 f"{' and '.join(SERVICE_KEYS)} (`vouch keys add NAME`), {self.prefix}SERVICES_HAVE_KEYS=true if the "
                 f"keys are configured elsewhere, or {self.prefix}ANONYMOUS=true to allow every caller everything"
             )
-        for place in ("", "services_"):
-            certificate, key = getattr(self, f"{place}tls_certificate"), getattr(self, f"{place}tls_key")
+        for prefix in ("", "services_"):
+            certificate, key = getattr(self, f"{prefix}tls_certificate"), getattr(self, f"{prefix}tls_key")
             if (certificate is None) != (key is None):
-                name = f"{self.prefix}{place.upper()}TLS"
+                name = f"{self.prefix}{prefix.upper()}TLS"
                 raise ValueError(f"{name}_CERTIFICATE and {name}_KEY must be set together")
         if self.services_tls_certificate is not None and self.services_tls_ca is None:
             raise ValueError(f"{self.prefix}SERVICES_TLS_CERTIFICATE requires {self.prefix}SERVICES_TLS_CA")

@@ -47,12 +47,12 @@ def is_healthy(ports: Mapping[str, int], secure: bool) -> bool:
     urls.append(f"{'https' if secure else 'http'}://127.0.0.1:{ports['envoy']}/api/v1/health")
     try:
         # Our own certificate on loopback; its trust chain does not matter here.
-        answers = [httpx.get(url, timeout=1.0, verify=False) for url in urls]  # noqa: S501
+        responses = [httpx.get(url, timeout=1.0, verify=False) for url in urls]  # noqa: S501
     except httpx.HTTPError:
         return False
     if not all(_listens(port) for name, port in ports.items() if "." in name):
         return False
-    return all(answer.status_code == 200 and answer.json()["status"] == "healthy" for answer in answers)
+    return all(response.status_code == 200 and response.json()["status"] == "healthy" for response in responses)
 
 
 def _listens(port: int) -> bool:
@@ -69,9 +69,10 @@ def _report_start(ports: Mapping[str, int], secure: bool, stopping: threading.Ev
         except (ValueError, KeyError):  # another server, or an incomplete health response
             ready = False
         if ready:
-            took = time.monotonic() - started
+            seconds = time.monotonic() - started
             print(
-                f"{READY} after {took:.1f} s{describe_addresses(ports, secure)}  Ctrl-C stops everything.", flush=True
+                f"{READY} after {seconds:.1f} s{describe_addresses(ports, secure)}  Ctrl-C stops everything.",
+                flush=True,
             )
             return
         if time.monotonic() - started > HEALTHY_SECONDS:

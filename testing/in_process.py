@@ -86,8 +86,17 @@ def bridge_app(name: str, **settings: str) -> FastAPI:
     assert known is not None and known.loader is not None
     module = importlib.util.module_from_spec(known)
     environment = {f"VOUCH_HTTP_{key.upper()}": value for key, value in settings.items()}
-    with mock.patch.dict(os.environ, environment), mock.patch.dict(sys.modules, {known.name: module}):
-        known.loader.exec_module(module)
+    # Only this entry is restored: patch.dict would also drop modules that another thread imports meanwhile.
+    previous = sys.modules.get(known.name)
+    sys.modules[known.name] = module
+    try:
+        with mock.patch.dict(os.environ, environment):
+            known.loader.exec_module(module)
+    finally:
+        if previous is None:
+            del sys.modules[known.name]
+        else:
+            sys.modules[known.name] = previous
     app: FastAPI = module.app
     return app
 

@@ -14,7 +14,7 @@ from agent_server.ledger import LedgerError, open_engine, reading
 from agent_server.ledger.transaction import sign_head
 from agent_server.settings import AgentSettings
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 VALID, BROKEN = 0, 1
 
@@ -115,7 +115,10 @@ def _export(url: str, path: Path) -> int:
 
 def _print_result(verified: Verification, *, with_key: bool) -> int:
     if verified.broken:
-        print(plain(f"vouch audit: {verified.broken}; the {verified.entries:,} before it are valid"), file=sys.stderr)
+        print(
+            escape_unprintable(f"vouch audit: {verified.broken}; the {verified.entries:,} before it are valid"),
+            file=sys.stderr,
+        )
         return BROKEN
     ends = "the head is signed" if with_key else (
         "without a key, a recomputed chain is not detected" + (" (the head is signed; give --key)" if verified.signed else "")

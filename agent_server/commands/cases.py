@@ -13,7 +13,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 _STATUSES = short_names(cases.CaseStatus.DESCRIPTOR)
 _ORDERS = short_names(cases.CaseOrder.DESCRIPTOR)
@@ -97,14 +97,14 @@ def _statuses(options: argparse.Namespace) -> Sequence[int]:
 def _show(options: argparse.Namespace, call: CallMethod) -> None:
     whole = call("GetCase", cases.GetCaseRequest(case_id=options.case_id))
     print(_line(whole.case))
-    print(plain(whole.review.reasoning))
+    print(escape_unprintable(whole.review.reasoning))
     for reason in whole.review.reasons:
-        print(plain(f"  {reason.contribution:+.2f}  {reason.sentence}"))
+        print(escape_unprintable(f"  {reason.contribution:+.2f}  {reason.sentence}"))
     for counterfactual in whole.review.agent_analysis.counterfactuals:
-        print(plain(f"  {counterfactual.sentence}"))
+        print(escape_unprintable(f"  {counterfactual.sentence}"))
     for event in whole.events:
         kind = cases.CaseEventKind.Name(event.kind).removeprefix("CASE_EVENT_KIND_").lower()
-        print(plain(f"{event.at.ToJsonString()}  {kind} {event.actor} {event.text}".rstrip()))
+        print(escape_unprintable(f"{event.at.ToJsonString()}  {kind} {event.actor} {event.text}".rstrip()))
 
 
 def _watch(options: argparse.Namespace, call: CallMethod) -> None:
@@ -170,7 +170,7 @@ def _line(case: cases.Case) -> str:
     amount = f"amount {_money(case.order_amount, case)}" if case.HasField("order_amount") else "no amount"
     loss = f"expected loss {_money(case.expected_loss, case)}"
     due = case.due_at.ToJsonString()
-    return plain(f"{case.case_id}  {status:8} {amount}, {loss}, {score}, due {due}  {case.transaction_id}")
+    return escape_unprintable(f"{case.case_id}  {status:8} {amount}, {loss}, {score}, due {due}  {case.transaction_id}")
 
 
 def _money(value: float, case: cases.Case) -> str:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from runtime.access.loopback import require_encryption
 from runtime.access.tls import ClientTls, UpstreamTlsSettings
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 from runtime.settings import Target
 
 _SECONDS = 10.0
@@ -59,4 +59,4 @@ def print_error(command: str, error: Any, unreachable: str = "") -> None:
     message = str(error.details())
     if error.code() == grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None:
         message = unreachable or f"agent at {ClientSettings.read().agent} cannot be reached (VOUCH_CLIENT_AGENT)"
-    print(plain(f"{command}: {message}"), file=sys.stderr)
+    print(escape_unprintable(f"{command}: {message}"), file=sys.stderr)

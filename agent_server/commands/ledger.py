@@ -10,7 +10,7 @@ from agent_server.backup.starting import check_ledger
 from agent_server.ledger import LedgerError
 from agent_server.settings import AgentSettings
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,10 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("the ledger is intact; `vouch audit verify` checks that no entry was changed")
     elif options.action == "backup":
         entries = back_up(settings.ledger_url, options.file, force=options.force, signer=signer)
-        print(plain(f"{options.file}: {entries:,} entries; `vouch ledger restore {options.file}` restores them"))
+        print(
+            escape_unprintable(
+                f"{options.file}: {entries:,} entries; `vouch ledger restore {options.file}` restores them"
+            )
+        )
     else:
         entries, old = restore(options.file, settings.ledger_url, force=options.force, signer=signer)
         print(f"restored {entries:,} entries")
         if old is not None:
-            print(plain(f"the previous ledger is in {old}; it contains personal data, delete it when it is not needed"))
+            print(
+                escape_unprintable(
+                    f"the previous ledger is in {old}; it contains personal data, delete it when it is not needed"
+                )
+            )
     return 0

@@ -16,7 +16,7 @@ from contract.fields import short_names
 from generated.vouch.v1 import outcome_service_pb2 as pb
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 KINDS = short_names(pb.OutcomeKind.DESCRIPTOR)
 REQUIRED_COLUMNS = ("transaction_id", "kind", "occurred_at", "source")
@@ -81,7 +81,7 @@ def _report_line(call: CallMethod, number: int, row: dict[str, Any], *, print_re
     else:
         return "known before" if answer.repeated_report else "reported"
     if print_refusal:
-        print(plain(f"line {number}: {problem}"), file=sys.stderr)
+        print(escape_unprintable(f"line {number}: {problem}"), file=sys.stderr)
     return "refused"
 
 

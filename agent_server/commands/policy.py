@@ -34,7 +34,7 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access.loopback import require_encryption
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 _AT_ONCE = 512
 _SECONDS = 60.0
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         policy, _ = read_policy(options.file, policy_of(settings))
     if options.action == "check":
-        print(plain(f"{options.file}: {policy.version}, digest {policy.digest}"))
+        print(escape_unprintable(f"{options.file}: {policy.version}, digest {policy.digest}"))
         return 0
     if options.action == "show":
         _print_policy(policy)
@@ -105,8 +105,8 @@ def _print_policy(policy: Policy) -> None:
     print(f"{policy.minimum_evidence} informative fields needed, unscored: {policy.unscored}")
     for rule in policy.rules.rules if policy.rules else ():
         how = [_EFFECTS[rule.effect]] + (["shadow"] if rule.shadow else [])
-        print(plain(f"{rule.name} ({', '.join(how)}): {' '.join(rule.condition.text.split())}"))
-        print(plain(f"    {rule.reason}"))
+        print(escape_unprintable(f"{rule.name} ({', '.join(how)}): {' '.join(rule.condition.text.split())}"))
+        print(escape_unprintable(f"    {rule.reason}"))
     print(f"digest {policy.digest}")
 
 
@@ -177,9 +177,11 @@ def _print_comparison(comparison: Comparison) -> None:
         table.add_row(title, *(f"{value:,.0f}" for value in values))
     console.print(table)
     for name, count in comparison.then.rules.most_common():
-        console.print(plain(f"{name}: {_orders(count)}"), markup=False)
+        console.print(escape_unprintable(f"{name}: {_orders(count)}"), markup=False)
     for name, count in comparison.then.failed.most_common():
-        console.print(plain(f"{name}: could not be evaluated for {_orders(count)}, and did not match"), markup=False)
+        console.print(
+            escape_unprintable(f"{name}: could not be evaluated for {_orders(count)}, and did not match"), markup=False
+        )
 
 
 def _orders(count: int) -> str:

@@ -25,7 +25,7 @@ from agent_server.privacy.scrubbing import Scrubber
 from agent_server.settings import AgentSettings
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse, RememberedOrder
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 _WAIT_SECONDS: Final = 30.0
 """Maximum time that a command waits for an agent that is already removing erased bytes."""
@@ -85,7 +85,7 @@ def _find(url: str, user_id: str) -> int:
         return 1
     if found.first is not None and found.last is not None:
         span = f"from {timestamp(found.first).ToJsonString()} to {timestamp(found.last).ToJsonString()}"
-        print(plain(f"{found.decisions:,} decisions with their orders, {found.cases:,} cases, {span}"))
+        print(escape_unprintable(f"{found.decisions:,} decisions with their orders, {found.cases:,} cases, {span}"))
     if found.remembered or found.folded:
         print(
             f"{found.remembered:,} orders in history, including imported ones, and {found.folded:,} older ones in totals"

@@ -15,7 +15,7 @@ from agent_server.commands.client import open_client, print_error
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.process.commands import command
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 _WIDEST = 10_000
 _COLUMNS = (
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("no verdicts yet")
         return 0
     console = Console(highlight=False, soft_wrap=True)
-    show(console, [[plain(cell) for cell in _cells(quality)] for quality in answer.reviewers])
+    show(console, [[escape_unprintable(cell) for cell in _cells(quality)] for quality in answer.reviewers])
     agreement = f"kappa {_kappa(answer)}" if answer.HasField("kappa") else "too few for kappa"
     console.print(f"{answer.paired:,} orders were reviewed twice: {agreement}")
     return 0

@@ -24,7 +24,7 @@ from ml_server.training.labels import TrainingError, abuse_of, optional_weights
 from ml_server.training.split import split_in_time
 from runtime.process.commands import command
 from runtime.process.files import sha256
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 from runtime.settings import Shared
 
 ROUND_ORDER = 100.0
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
     measured = measure(scores, table, prices, report)
     for line in (*report.lines, *format_lines(measured, options.orders_per_day)):
-        print(plain(line))
+        print(escape_unprintable(line))
     if options.report:
         write_report(options.report, bundle.metadata, measured, prices, options.orders_per_day)
     return 0

@@ -20,7 +20,7 @@ from ml_server.registry.store import load
 from ml_server.registry.table_scores import calibrate_scores, class_scores
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 from runtime.settings import Shared
 
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mapping = read_mapping(options.mapping) if options.mapping else None
     model = load(options.models_dir or Shared.read().models_dir, options.model)
     print(
-        plain(
+        escape_unprintable(
             f"model {model.version}, trained {model.metadata.training_date} on {model.metadata.dataset.get('name', '?')}"
         )
     )
@@ -88,6 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not writer.rows:
             raise TableError(f"{options.file}: the file has no rows")
     for line in report.lines:
-        print(plain(line))
+        print(escape_unprintable(line))
     print(f"{options.output}: {writer.rows:,} scores by model {model.version}")
     return 0

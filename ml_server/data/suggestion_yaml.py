@@ -8,7 +8,7 @@ from contract.extras import is_name
 from contract.schema import TYPES
 from ml_server.data.aliases import simple
 from ml_server.data.suggest import Guess
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
@@ -40,7 +40,7 @@ def to_yaml(guesses: Sequence[Guess], file: str, rows: int) -> str:
     """Return the whole file."""
     fields = [guess for guess in guesses if guess.role == "field"]
     lines = [
-        f"# Suggested mapping of {plain(file)}, guessed from its first {rows:,} rows. Check it before you use it.",
+        f"# Suggested mapping of {escape_unprintable(file)}, guessed from its first {rows:,} rows. Check it before you use it.",
         "columns:",
     ]
     if not fields:
@@ -90,5 +90,5 @@ def _flow(values: dict[str, Any]) -> str:
 
 
 def _comment(guess: Guess, indent: str) -> str:
-    examples = ", ".join(plain(text[:_MAX_LENGTH]) for text in guess.examples) or "none"
-    return f"{indent}# {plain(guess.column)}: {plain(guess.reason)}. Examples: {examples}"
+    examples = ", ".join(escape_unprintable(text[:_MAX_LENGTH]) for text in guess.examples) or "none"
+    return f"{indent}# {escape_unprintable(guess.column)}: {escape_unprintable(guess.reason)}. Examples: {examples}"

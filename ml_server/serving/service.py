@@ -13,7 +13,7 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.metrics import CHALLENGER_FAILURES, watch_challenger
 from ml_server.serving.model_report import ModelReports
 from ml_server.serving.scorer import FULL, NONE, Scorer, Watch, ignore
-from runtime.errors import MOST_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
+from runtime.errors import MAX_VIOLATIONS, InvalidRequest, Overloaded, Unavailable, to_status
 from runtime.jobs import in_maintenance_thread
 from runtime.rpc.call import Call
 from runtime.rpc.guard import self_validating
@@ -161,9 +161,7 @@ def answer_batch(
         problems |= {index: broken for index, broken in unread.items() if broken}
     if problems and request.error_policy != pb.BATCH_ERROR_POLICY_FAIL_ITEM:
         all_broken = ((index, *violation) for index, broken in problems.items() for violation in broken)
-        listed = [
-            (f"transactions[{index}].{field}", text) for index, field, text in islice(all_broken, MOST_VIOLATIONS)
-        ]
+        listed = [(f"transactions[{index}].{field}", text) for index, field, text in islice(all_broken, MAX_VIOLATIONS)]
         raise InvalidRequest(listed, more=sum(map(len, problems.values())) - len(listed))
     response = pb.PredictBatchResponse()
     # Filled in place: copying a response would take a tenth of the time of computing it.

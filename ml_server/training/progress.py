@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 
 _FIRST_SECONDS: Final = 2.0
 _EVERY_SECONDS: Final = 10.0
@@ -44,7 +44,7 @@ class LineProgress:
 
     def report(self, line: str) -> None:
         """See Progress."""
-        print(plain(line), flush=True)
+        print(escape_unprintable(line), flush=True)
         self._begun = time.monotonic()
         self._next = self._begun + _FIRST_SECONDS
 
@@ -72,7 +72,7 @@ class BarProgress:
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
-        self._bars.console.print(plain(line), markup=False, highlight=False)
+        self._bars.console.print(escape_unprintable(line), markup=False, highlight=False)
 
     def report_round(self, number: int, likely: int, loss: float | None) -> None:
         """See Progress."""

@@ -119,10 +119,10 @@ class ApiKeys:
 
     def holder_of(self, key: str) -> Caller | None:
         """Return the holder of a key, or None if it is unknown. Takes constant time for keys of the same length."""
-        given, holder = digest(key), None
-        for known in self._keys.values():
-            if hmac.compare_digest(given, known.digest):
-                holder = Caller(known.name, known.role or WITHOUT_ROLE)
+        presented, holder = digest(key), None
+        for entry in self._keys.values():
+            if hmac.compare_digest(presented, entry.digest):
+                holder = Caller(entry.name, entry.role or WITHOUT_ROLE)
         return holder
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runtime.access import SecurityError
 from runtime.process.files import OutputError
-from runtime.process.terminal import flush_output, plain
+from runtime.process.terminal import escape_unprintable, flush_output
 from runtime.settings import SettingsError
 
 CANNOT_RUN, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -49,7 +49,7 @@ def command(name: str, *failures: type[Exception]) -> Callable[[Command], Comman
                 where = f"{error.filename}: " if error.filename is not None else ""
                 text = f"{where}{error.strerror or type(error).__name__}"
             with contextlib.suppress(OSError):  # the terminal may be closed
-                print(f"{name}: {plain(text)}", file=sys.stderr)
+                print(f"{name}: {escape_unprintable(text)}", file=sys.stderr)
             flush_output()
             return CANNOT_RUN
 

@@ -27,7 +27,7 @@ def start_exit_timer(seconds: float) -> None:
         faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
 
 
-def limit_stopping(drain_seconds: float) -> Callable[[], None]:
+def limit_shutdown_time(drain_seconds: float) -> Callable[[], None]:
     """Limit the time from a stop signal to the end of this process. Called on the main thread, in a running event loop.
 
     `drain_seconds` is the time an orderly shutdown may take. Return a function that restores signal delivery to the

@@ -40,7 +40,7 @@ def flush_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def plain(text: object) -> str:
+def escape_unprintable(text: object) -> str:
     """Escape unprintable characters: untrusted text must not control terminal, clipboard or text direction."""
     return "".join(letter if letter.isprintable() else _escape(letter) for letter in str(text))
 

@@ -74,11 +74,11 @@ def _is_local(context: Any, *, certified: bool) -> bool:
 
 def _certificate_holder(context: Any, roles: Mapping[str, str]) -> Caller:
     """Return the caller named by a verified client certificate: by alternative names first, then by common name."""
-    found = context.auth_context()
+    certificate = context.auth_context()
     names = [
         name.decode("utf-8", "replace")
         for field in ("x509_subject_alternative_name", "x509_common_name")
-        for name in found.get(field, ())
+        for name in certificate.get(field, ())
     ]
     for name in names:
         if name in roles:

@@ -207,8 +207,8 @@ class Guard:
         self._until_log -= 1
         if self._until_log <= 0:
             self._until_log = self._log_every
-            took = round(time.perf_counter() - started, 6)
-            _log.info("request answered", method=path, code="OK", request_id=call.request_id, seconds=took)
+            seconds = round(time.perf_counter() - started, 6)
+            _log.info("request answered", method=path, code="OK", request_id=call.request_id, seconds=seconds)
 
     async def _refuse_overload(self, context: Context, path: str, metrics: MethodMetrics) -> None:
         """Refuse at once. Log one line per second with the count: a line per refusal would add load."""
@@ -220,18 +220,18 @@ class Guard:
         await context.abort_with_status(_OVERLOADED)
 
     async def _fail(self, call: Call, path: str, error: Exception, metrics: MethodMetrics, started: float) -> None:
-        answer, identity = error, call.request_id
+        answer, request_id = error, call.request_id
         if isinstance(error, VouchError):
             # The message may contain a value of the request; log only data that is never personal.
             _log.warning(
-                "request failed", method=path, code=error.code.name, request_id=identity, metadata=error.metadata
+                "request failed", method=path, code=error.code.name, request_id=request_id, metadata=error.metadata
             )
         else:
             _log.error(
-                "request failed", method=path, code="INTERNAL", request_id=identity,
+                "request failed", method=path, code="INTERNAL", request_id=request_id,
                 error=type(error).__name__, where=traceback_frames(error),
             )  # fmt: skip
-            answer = VouchError(INTERNAL_MESSAGE, request_id=identity)
+            answer = VouchError(INTERNAL_MESSAGE, request_id=request_id)
         assert isinstance(answer, VouchError)
         seconds = time.perf_counter() - started
         metrics.record(answer.code, seconds)

@@ -12,12 +12,12 @@ JOBS = "vouch.jobs."
 """Prefix of background jobs in health checks; a job is NOT_SERVING while it keeps failing."""
 
 
-def failing_jobs(answer: health_pb2.HealthListResponse) -> list[str]:
+def failing_jobs(response: health_pb2.HealthListResponse) -> list[str]:
     """Return the names of the jobs that keep failing, from a health List response."""
     return sorted(
         name.removeprefix(JOBS)
-        for name, one in answer.statuses.items()
-        if name.startswith(JOBS) and one.status == NOT_SERVING
+        for name, check in response.statuses.items()
+        if name.startswith(JOBS) and check.status == NOT_SERVING
     )
 
 

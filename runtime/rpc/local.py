@@ -14,7 +14,7 @@ from runtime.rpc.guard import Guard
 
 Metadata = Sequence[tuple[str, str]]
 Stream = AsyncGenerator[Message, None]
-Answer = Callable[[Any, Any], Awaitable[Message]]
+Handler = Callable[[Any, Any], Awaitable[Message]]
 
 
 class LocalStub:
@@ -36,7 +36,7 @@ class LocalHealth:
         self.Check, self.List = _unary(health.Check), _unary(health.List)
 
 
-def _unary(answer: Answer) -> Callable[..., "LocalCall"]:
+def _unary(answer: Handler) -> Callable[..., "LocalCall"]:
     def call(request: Message, *, timeout: float | None = None, metadata: Metadata = ()) -> LocalCall:
         return LocalCall(answer, request, timeout, metadata)
 
@@ -62,8 +62,8 @@ async def _relay(answers: Stream) -> AsyncIterator[Message]:
 class LocalCall:
     """A pending call like those of grpc.aio: awaitable, with the initial metadata of the server."""
 
-    def __init__(self, answer: Answer, request: Message, timeout: float | None, metadata: Metadata) -> None:
-        self._answer, self._request, self._timeout = answer, request, timeout
+    def __init__(self, answer: Handler, request: Message, timeout: float | None, metadata: Metadata) -> None:
+        self._handler, self._request, self._timeout = answer, request, timeout
         self._context = LocalContext(timeout, metadata)
 
     def __await__(self) -> Generator[Any, None, Message]:
@@ -76,7 +76,7 @@ class LocalCall:
     async def _run(self) -> Message:
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._answer(self._request, self._context)
+                return await self._handler(self._request, self._context)
         except TimeoutError as error:
             raise _rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded", ()) from error
         except _Aborted as aborted:

@@ -20,7 +20,7 @@ from runtime.access.loopback import require_loopback
 from runtime.access.tls import ServerFiles, server_credentials
 from runtime.client.channels import MAX_RESPONSE_BYTES
 from runtime.jobs import Jobs
-from runtime.process.shutdown import limit_stopping
+from runtime.process.shutdown import limit_shutdown_time
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken, report_started
 from runtime.rpc.authentication import Authenticator
@@ -161,7 +161,7 @@ class Server:
             loop.add_signal_handler(number, self.stop)
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, self._on_sighup)
-        self._release = limit_stopping(self.settings.lame_duck_seconds + self.settings.drain_seconds)
+        self._release = limit_shutdown_time(self.settings.lame_duck_seconds + self.settings.drain_seconds)
         supervisor = multiprocessing.parent_process() if self._worker else None
         if supervisor:
             loop.add_reader(supervisor.sentinel, self._on_supervisor_exit, supervisor.sentinel)

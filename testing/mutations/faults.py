@@ -108,8 +108,8 @@ FAULTS: Final = [
         ),
         (
             "the text of an unknown exception reaches the caller",
-            "VouchError(INTERNAL_MESSAGE, request_id=identity)",
-            "VouchError(str(error), request_id=identity)",
+            "VouchError(INTERNAL_MESSAGE, request_id=request_id)",
+            "VouchError(str(error), request_id=request_id)",
         ),
     ),
     *_in(

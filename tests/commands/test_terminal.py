@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contract.tables import read_table
-from runtime.process.terminal import plain
+from runtime.process.terminal import escape_unprintable
 from testing.inputs.hostile import TEXTS
 from testing.servers.launching import launch
 from testing.servers.processes import PYTHON, run
@@ -37,9 +37,9 @@ def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
 def test_nothing_strange_reaches_the_terminal() -> None:
     """Foreign text is printed with escapes, on one line, and plain text unchanged."""
     for text in TEXTS:
-        assert plain(text).isprintable()
-    assert plain("order 2024/0001, \u00e9\u4e2d\U0001f600") == "order 2024/0001, \u00e9\u4e2d\U0001f600"
-    assert plain("\x1b[2J\u202e\n") == "\\x1b[2J\\u202e\\n"
+        assert escape_unprintable(text).isprintable()
+    assert escape_unprintable("order 2024/0001, \u00e9\u4e2d\U0001f600") == "order 2024/0001, \u00e9\u4e2d\U0001f600"
+    assert escape_unprintable("\x1b[2J\u202e\n") == "\\x1b[2J\\u202e\\n"
 
 
 def test_values_of_a_dataset_reach_the_terminal_plain(stack: object, dataset: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2 import GetModelInfoRequest
@@ -95,9 +96,9 @@ def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> No
     """JSON and gRPC callers get OVERLOADED with a RetryInfo of a second, while another key's calls succeed."""
     with httpx.Client(base_url=f"http://{strict}", headers={"x-api-key": "first"}) as client:
         refused = until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
-    rpc_status = json_format.Parse(refused.text, status_pb2.Status())
+    status = json_format.Parse(refused.text, status_pb2.Status())
     assert refused.headers["retry-after"] == "1"
-    assert rpc_status.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and rpc_status.code == 8
+    assert status.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and status.code == 8
     with grpc.insecure_channel(strict, [("grpc.enable_retries", 0)]) as channel:
         stub = ScoringServiceStub(channel)
 

@@ -40,7 +40,7 @@ STARTERS = (
 ALLOWED = {
     ("runtime/jobs.py", "Jobs.add"): "the supervisor itself",
     ("runtime/jobs.py", "watch_in_thread"): "catches, logs and counts every failure, and goes on",
-    ("runtime/process/shutdown.py", "limit_stopping"): "passes signals on until the process ends",
+    ("runtime/process/shutdown.py", "limit_shutdown_time"): "passes signals on until the process ends",
     ("agent_server/ledger/writer.py", "Ledger.read"): "awaited by the caller",
     ("runtime/jobs.py", "in_maintenance_thread"): "awaited by the caller",
     ("runtime/client/relay.py", "relay_stream"): "awaited or cancelled before the stream ends",
