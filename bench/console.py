@@ -24,7 +24,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from testing.inputs.orders import message
-from testing.ledger.decisions import fill, keep
+from testing.ledger.decisions import append_decisions, new_decision
 from testing.reports.results import entry, write
 from testing.servers.processes import Stack, run
 
@@ -36,7 +36,7 @@ _BUSY = "customer-of-many-orders"
 
 def waiting(number: int) -> RecordDecision:
     """Return an open case of one of many customers."""
-    return keep(f"waiting-{number}", user_id=f"customer-{number % 9973}")
+    return new_decision(f"waiting-{number}", user_id=f"customer-{number % 9973}")
 
 
 def busy_orders(earlier: int, linked: int) -> Iterator[Transaction]:
@@ -83,7 +83,7 @@ def p95(client: httpx.Client, path: str, count: int) -> tuple[float, int]:
 def measure(folder: Path, models: Path, *, short: bool) -> None:
     """Measure and write the results."""
     earlier, linked, requests = (10, 3, 3) if short else (EARLIER, LINKED, REQUESTS)
-    fill(f"sqlite:///{folder / 'ledger.db'}", 60 if short else CASES, waiting)
+    append_decisions(f"sqlite:///{folder / 'ledger.db'}", 60 if short else CASES, waiting)
     with (
         serving(folder, models, **_ALL_TO_PEOPLE) as stack,
         httpx.Client(base_url=stack.url("console"), timeout=30) as client,

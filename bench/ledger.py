@@ -19,7 +19,7 @@ from agent_server.audit.verify import verify_ledger
 from agent_server.database.engine import snapshot
 from agent_server.ledger import open_engine
 from bench.harness.options import models_of, parser
-from testing.ledger.decisions import fill, keep
+from testing.ledger.decisions import append_decisions, new_decision
 from testing.load import Call, capacity, until_answered
 from testing.reports.results import entry, write
 from testing.servers.clients import predict, review
@@ -81,7 +81,7 @@ def fsync_p50(folder: Path, number: int = 150) -> float:
 def fill_rate(url: str, records: int) -> float:
     """Append decisions of synthetic orders; return records a second."""
     begun, run = time.perf_counter(), uuid.uuid4().hex
-    fill(url, records, lambda number: keep(f"{run}-{number}"))
+    append_decisions(url, records, lambda number: new_decision(f"{run}-{number}"))
     return records / (time.perf_counter() - begun)
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from agent_server.scoring.request_batcher import MAX_BATCHES
-from chaos.casework import race
-from chaos.endpoints.batches import batches_beside_singles
+from chaos.casework import race_for_cases
+from chaos.endpoints.batches import send_batches_and_singles
 from chaos.endpoints.certificates import renew_certificates
 from chaos.endpoints.fuzz import fuzz
-from chaos.endpoints.idlers import idle_beside
+from chaos.endpoints.idlers import review_beside_idle_clients
 from chaos.endpoints.replicas import hang_a_replica, kill_replicas
 from chaos.endpoints.schemas import check_all
 from chaos.endpoints.watching import watch_at_the_edge
@@ -49,7 +49,7 @@ EDGE_WATCHERS, EDGE_REVIEWS, EDGE_SECONDS = 100, 300, 30.0
 ERASED, READERS, BACKUPS = 5, 3, 8
 
 
-async def experiments(folder: Path, models: Path) -> Report:
+async def run_scenarios(folder: Path, models: Path) -> Report:
     """Run all scenarios, one after another."""
     report = Report()
 
@@ -60,62 +60,62 @@ async def experiments(folder: Path, models: Path) -> Report:
 
     killed = await kill_workers(folder_for("kills"), models, KILLS, rate=500)
     report.outcome("kill", killed.outcome)
-    report.keep("kill_recovery", killed.recoveries, "s", 2)
+    report.record("kill_recovery", killed.recoveries, "s", 2)
     swapped = await swap_models(folder_for("swaps"), models, SWAPS, rate=200)
     report.outcome("swap", swapped.outcome)
-    report.keep("swap_wrong_version", swapped.wrong, "answers", 0)
-    report.keep("swap_seconds", swapped.seconds, "s")
+    report.record("swap_wrong_version", swapped.wrong, "answers", 0)
+    report.record("swap_seconds", swapped.seconds, "s")
     policies = await swap_policies(folder_for("policies"), models, POLICY_SWAPS, 10)
-    report.keep("policy_swaps", policies.served, "policies")
-    report.keep("policy_swap_calls", policies.calls, "calls")
-    report.keep("policy_swap_wrong", policies.wrong, "answers", 0)
+    report.record("policy_swaps", policies.served, "policies")
+    report.record("policy_swap_calls", policies.calls, "calls")
+    report.record("policy_swap_wrong", policies.wrong, "answers", 0)
     drained = await drain_replicas(folder_for("drains"), models, DRAINS, rate=300)
     report.outcome("drain", drained.outcome)
-    report.keep("drain_exit_code", drained.codes, "code", 0)
+    report.record("drain_exit_code", drained.codes, "code", 0)
     report.flood("overload_review", await overload_reviews(folder_for("reviews"), models, FLOOD_SECONDS), 5)
     report.flood("overload_batch", await overload_batches(folder_for("batches"), models, FLOOD_SECONDS), None)
-    beside = await batches_beside_singles(folder_for("beside"), models, BATCHES, ORDERS_IN_A_BATCH, HOSTILE_ROUNDS)
+    beside = await send_batches_and_singles(folder_for("beside"), models, BATCHES, ORDERS_IN_A_BATCH, HOSTILE_ROUNDS)
     for name, statuses in (("single_reviews", beside.singles), ("batched_orders", beside.batched)):
-        report.keep(f"beside_{name}", statuses.total(), "orders")
-        report.keep(f"beside_{name}_not_answered", statuses.total() - statuses[200], "orders", 0)
-    report.keep("beside_batched_orders_lost", BATCHES * ORDERS_IN_A_BATCH - beside.batched.total(), "orders", 0)
-    report.keep("beside_hostile_requests", beside.hostile.total(), "requests")
-    await waits(report, folder_for, models)
+        report.record(f"beside_{name}", statuses.total(), "orders")
+        report.record(f"beside_{name}_not_answered", statuses.total() - statuses[200], "orders", 0)
+    report.record("beside_batched_orders_lost", BATCHES * ORDERS_IN_A_BATCH - beside.batched.total(), "orders", 0)
+    report.record("beside_hostile_requests", beside.hostile.total(), "requests")
+    await slow_scorers_and_watchers(report, folder_for, models)
     for links in (False, True):
         name = "certificates_linked" if links else "certificates"
         renewed = await renew_certificates(folder_for(name), models, RENEWALS, rate=40, links=links)
         report.outcome(name, renewed.outcome)
-        report.keep(f"{name}_renewed", renewed.renewals, "times")
-    idled = await idle_beside(folder_for("idlers"), models, IDLERS, rate=50, seconds=10.0)
-    report.outcome("idlers", idled.beside)
-    report.keep("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
+        report.record(f"{name}_renewed", renewed.renewals, "times")
+    idled = await review_beside_idle_clients(folder_for("idlers"), models, IDLERS, rate=50, seconds=10.0)
+    report.outcome("idlers", idled.with_idle_clients)
+    report.record("idlers_p99_ratio", idled.p99_ratio, "ratio", 1.5)
     await ledgers(report, folder_for, models)
-    report.race(await race(folder_for("casework"), RACED))
+    report.race(await race_for_cases(folder_for("casework"), RACED))
     watched = await watch(folder_for("watchers"), WATCHERS, WATCHED_CASES)
-    report.keep("watchers", watched.watchers, "watchers")
-    report.keep("watchers_changes", watched.changes, "changes")
-    report.keep("watchers_reconnected", watched.reconnected, "times")
+    report.record("watchers", watched.watchers, "watchers")
+    report.record("watchers_changes", watched.changes, "changes")
+    report.record("watchers_reconnected", watched.reconnected, "times")
     for what in ("missed", "doubled", "disorder"):
-        report.keep(f"watchers_{what}", getattr(watched, what), "changes", 0)
-    await hostile(report, folder_for, models)
+        report.record(f"watchers_{what}", getattr(watched, what), "changes", 0)
+    await hostile_requests(report, folder_for, models)
     return report
 
 
-async def hostile(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
+async def hostile_requests(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
     """Run the scenarios with generated and hostile requests."""
     fuzzed = await fuzz(folder_for("fuzz"), models, CASES)
-    report.keep("fuzz_calls", fuzzed.statuses.total(), "calls")
-    report.keep("fuzz_bad_statuses", sum(fuzzed.bad.values()), "calls", 0)
-    report.keep("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / MEGABYTE, "MB", 30)
+    report.record("fuzz_calls", fuzzed.statuses.total(), "calls")
+    report.record("fuzz_bad_statuses", sum(fuzzed.unexpected.values()), "calls", 0)
+    report.record("fuzz_growth", (fuzzed.resident_after - fuzzed.resident_before) / MEGABYTE, "MB", 30)
     if not fuzzed.alive:
         report.failed.append("a server died of fuzzing")
     checked = await asyncio.to_thread(check_all, folder_for("schemas"), models, EXAMPLES)
-    report.keep("schemas_examples", checked.examples, "requests")
-    report.keep("schemas_failures", len(checked.failures), "failures", 0)
+    report.record("schemas_examples", checked.examples, "requests")
+    report.record("schemas_failures", len(checked.failures), "failures", 0)
     report.failed += checked.failures
 
 
-async def waits(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
+async def slow_scorers_and_watchers(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
     """Run the scenarios with slow scorers and with watchers, beside reviews."""
     slow = await hold_scorer_calls(
         folder_for("slow"),
@@ -126,20 +126,20 @@ async def waits(report: Report, folder_for: Callable[[str], Path], models: Path)
         seconds=SLOW_SECONDS,
         scorer_timeout=10.0,
     )
-    report.keep("slow_scorer_held", slow.slow, "orders")
-    report.keep("slow_scorer_answered_meanwhile", slow.meanwhile, "orders")
+    report.record("slow_scorer_held", slow.slow, "orders")
+    report.record("slow_scorer_answered_meanwhile", slow.meanwhile, "orders")
     for what in ("refused", "unscored", "early"):
-        report.keep(f"slow_scorer_{what}", getattr(slow, what), "orders", 0)
-    report.keep("slow_scorer_counted_failures", slow.counted_failures, "calls", 0)
+        report.record(f"slow_scorer_{what}", getattr(slow, what), "orders", 0)
+    report.record("slow_scorer_counted_failures", slow.counted_failures, "calls", 0)
     watched = await watch_at_the_edge(
         folder_for("edge-watchers"), models, EDGE_WATCHERS, EDGE_WATCHERS, EDGE_REVIEWS, EDGE_SECONDS
     )
-    report.keep("edge_watchers", watched.watchers, "watchers")
-    report.keep("edge_watchers_reviews", watched.reviews, "calls")
-    report.keep("edge_watchers_refused", watched.refused, "calls", 0)
-    report.keep("edge_watchers_cut_off", watched.cut_off, "streams", 0)
+    report.record("edge_watchers", watched.watchers, "watchers")
+    report.record("edge_watchers_reviews", watched.reviews, "calls")
+    report.record("edge_watchers_refused", watched.refused, "calls", 0)
+    report.record("edge_watchers_cut_off", watched.cut_off, "streams", 0)
     for what in ("missed", "doubled"):
-        report.keep(f"edge_watchers_{what}", getattr(watched, what), "changes", 0)
+        report.record(f"edge_watchers_{what}", getattr(watched, what), "changes", 0)
 
 
 async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Path) -> None:
@@ -181,33 +181,33 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
             await replicas(report, folder_for, models, postgres.new_database)
     outage = await stop_scorer(folder_for("outage"), models, REVIEWS_A_SECOND, OUTAGE_SECONDS)
     report.outcome("outage", outage.away)
-    report.keep("outage_unseen_approvals", outage.unseen_approvals, "answers", 0)
-    report.keep("outage_degraded", outage.degraded, "answers")
-    report.keep("outage_degraded_p99", outage.degraded_p99 * 1000, "ms", 50)
-    report.keep("outage_back_after", outage.back_after, "s", 2)
-    report.keep("outage_scored_after", outage.scored_after, "s", 10)
+    report.record("outage_unseen_approvals", outage.unseen_approvals, "answers", 0)
+    report.record("outage_degraded", outage.degraded, "answers")
+    report.record("outage_degraded_p99", outage.degraded_p99 * 1000, "ms", 50)
+    report.record("outage_back_after", outage.back_after, "s", 2)
+    report.record("outage_scored_after", outage.scored_after, "s", 10)
     tampered = await tamper(folder_for("tamperings"), TAMPERINGS, LEDGERS)
-    report.keep("tamperings", tampered.tamperings, "tamperings")
-    report.keep("tamperings_missed", tampered.missed, "tamperings", 0)
-    report.keep("tamperings_misnamed", tampered.misnamed, "tamperings", 0)
-    report.keep("untouched_ledgers_suspected", tampered.suspected, "ledgers", 0)
+    report.record("tamperings", tampered.tamperings, "tamperings")
+    report.record("tamperings_missed", tampered.missed, "tamperings", 0)
+    report.record("tamperings_misnamed", tampered.misnamed, "tamperings", 0)
+    report.record("untouched_ledgers_suspected", tampered.suspected, "ledgers", 0)
 
 
 async def replicas(report: Report, folder_for: Callable[[str], Path], models: Path, new_url: Callable[[], str]) -> None:
     """Run the scenarios with two replicas of each service behind the edge, on one PostgreSQL."""
     survived = await kill_replicas(folder_for("replicas"), models, new_url(), REPLICA_KILLS, REPLICA_RATE)
     report.outcome("replicas", survived.outcome)
-    report.keep("replicas_killed", survived.kills, "kills")
-    report.keep("replicas_missing", survived.missing, "records", 0)
-    report.keep("replicas_doubled", survived.doubled, "records", 0)
-    report.keep("replicas_p99", survived.outcome.latency(0.99) * 1000, "ms")
+    report.record("replicas_killed", survived.kills, "kills")
+    report.record("replicas_missing", survived.missing, "records", 0)
+    report.record("replicas_doubled", survived.doubled, "records", 0)
+    report.record("replicas_p99", survived.outcome.latency(0.99) * 1000, "ms")
     hung = await hang_a_replica(folder_for("hanging"), models, new_url(), REPLICA_RATE)
     # while a replica hangs, calls beyond the capacity of the other one are refused
     refused = hung.outcome.failures["RESOURCE_EXHAUSTED"]
-    report.keep("hanging_calls", hung.outcome.sent, "calls")
-    report.keep("hanging_refused", refused, "calls")
-    report.keep("hanging_other_failures", hung.outcome.failures.total() - refused + hung.outcome.lost, "calls", 0)
-    report.keep("hanging_recovered_after", hung.recovered_after, "s", 3)
+    report.record("hanging_calls", hung.outcome.sent, "calls")
+    report.record("hanging_refused", refused, "calls")
+    report.record("hanging_other_failures", hung.outcome.failures.total() - refused + hung.outcome.lost, "calls", 0)
+    report.record("hanging_recovered_after", hung.recovered_after, "s", 3)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="vouch-chaos-") as folder:
         (Path(folder) / "trained").mkdir()
         models = options.models_dir.resolve() if options.models_dir else train_default(Path(folder) / "trained")
-        report = asyncio.run(experiments(Path(folder), models))
+        report = asyncio.run(run_scenarios(Path(folder), models))
     write("chaos", report.entries)
     for line in report.failed:
         print(f"chaos: {line}", file=sys.stderr)

@@ -15,7 +15,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from runtime.access.keys import digest, new_key
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 from testing.servers.replicas import agent, running
 from testing.waiting import free_port, wait_for
 
@@ -26,7 +26,7 @@ _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass
-class Race:
+class RaceResult:
     """Results of the race. All counts but the first three must be 0."""
 
     resolved: int = 0
@@ -42,12 +42,12 @@ class Race:
     """Reviewer and verdict of each acknowledged resolution, by case."""
 
 
-async def race(folder: Path, number: int) -> Race:
-    """Let reviewers race for `number` cases, and kill the first of two agents with -9 once half of them are resolved."""
+async def race_for_cases(folder: Path, number: int) -> RaceResult:
+    """Let reviewers race for `number` cases, and kill one of two agents with -9 once half are resolved."""
     url = f"sqlite:///{folder / 'cases.db'}"
     ledger = Ledger(open_engine(url))
     for start in range(0, number, _PAGE):
-        await asyncio.gather(*(ledger.write(keep(at)) for at in range(start, min(start + _PAGE, number))))
+        await asyncio.gather(*(ledger.write(new_decision(at)) for at in range(start, min(start + _PAGE, number))))
     ledger.close()
     keys = {f"reviewer-{at}": new_key() for at in range(REVIEWERS)}
     (folder / "keys").write_text("\n".join(f"{name}:{digest(key)}:reviewer" for name, key in keys.items()) + "\n")
@@ -56,7 +56,7 @@ async def race(folder: Path, number: int) -> Race:
         own = {"VOUCH_AGENT_API_KEYS": str(folder / "keys"), "VOUCH_AGENT_CLAIM_SECONDS": f"{CLAIM_SECONDS:g}"}
         own["VOUCH_AGENT_SECOND_REVIEWS"] = "0"  # a blind review would be another case
         each.settings = {**each.settings, **own}
-    result, work = Race(), list[asyncio.Task[None]]()
+    result, work = RaceResult(), list[asyncio.Task[None]]()
 
     async def kill_halfway() -> None:
         while result.resolved < number // 2 and not all(task.done() for task in work):
@@ -79,7 +79,7 @@ async def race(folder: Path, number: int) -> Race:
 class _Reviewer:
     """A reviewer who resolves cases through either agent until none is left."""
 
-    def __init__(self, name: str, key: str, addresses: list[str], result: Race) -> None:
+    def __init__(self, name: str, key: str, addresses: list[str], result: RaceResult) -> None:
         self._name, self._metadata, self._addresses, self._result = name, (("x-api-key", key),), addresses, result
         self._chance = random.Random(name)
 
@@ -140,7 +140,7 @@ class _Reviewer:
         return True
 
 
-def _compare(url: str, number: int, result: Race) -> None:
+def _compare(url: str, number: int, result: RaceResult) -> None:
     """Compare the ledger with the resolutions that were acknowledged."""
     engine = open_engine(url)
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The scorer stops under load: nothing is approved without a score, answers stay fast, and all is rescored afterwards."""
+"""The scorer stops under load: nothing is approved without a score, answers stay fast, and all is rescored later."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 from agent_server.cases.rescoring import unscored_cases
 from agent_server.ledger import open_engine
 from generated.vouch.v1 import agent_service_pb2 as agent
-from testing.load import Call, Outcome, Traffic, for_seconds
+from testing.load import Call, Outcome, Traffic, run_for_seconds
 from testing.servers.clients import review
 from testing.servers.replicas import agent as agent_replica
 from testing.servers.replicas import running, scorer
@@ -32,9 +32,7 @@ class Outage:
 
 
 async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float, answers: int = 0) -> Outage:
-    """Send reviews at a rate; stop the scorer for some seconds, or, with `answers`, for that many answers, and restart
-    it.
-    """
+    """Send reviews at a rate; stop the scorer for some seconds, or for `answers` answers, and restart it."""
     behind = scorer(folder, models)
     front = agent_replica(folder, behind.address)
     with running(behind, front):
@@ -47,8 +45,8 @@ async def stop_scorer(folder: Path, models: Path, rate: float, seconds: float, a
             if answers:
                 opening, away = await _answered(call, rate, answers), await _answered(call, rate, answers)
             else:
-                opening = await for_seconds(call, rate, min(OPEN_AFTER_SECONDS, seconds))
-                away = await for_seconds(call, rate, seconds)
+                opening = await run_for_seconds(call, rate, min(OPEN_AFTER_SECONDS, seconds))
+                away = await run_for_seconds(call, rate, seconds)
             behind.start()
             await asyncio.to_thread(wait_for, behind.serving, what="the scorer's return")
             returned = time.monotonic()

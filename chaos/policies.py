@@ -19,7 +19,7 @@ _LOWEST, _SECONDS = 1000, 10.0
 
 
 @dataclass
-class PoliciesSwapped:
+class PolicySwapResult:
     """Counts of reviews, of policies, and of broken files that were rejected. `wrong` must be 0."""
 
     calls: int = 0
@@ -36,13 +36,13 @@ def denying_from(amount: int) -> str:
 
 async def swap_policies(
     folder: Path, models: Path, swaps: int, seen_broken: int, pause: float = 0.0
-) -> PoliciesSwapped:
+) -> PolicySwapResult:
     """Swap policies `swaps` times, each after a broken file that is in place for a moment.
 
     For the first `seen_broken` it waits until the agent has rejected the broken file. A review that fails raises. There
     are `pause` seconds between two reviews.
     """
-    path, limits, result, seen = folder / "policy.yaml", dict[str, int](), PoliciesSwapped(), set[str]()
+    path, limits, result, seen = folder / "policy.yaml", dict[str, int](), PolicySwapResult(), set[str]()
     for limit in range(_LOWEST, _LOWEST + swaps):
         path.write_text(denying_from(limit))
         limits[read_policy(path, Policy(0.7, 0.4))[0].version] = limit

@@ -17,7 +17,7 @@ ANSWERS = 100
 
 
 @dataclass(frozen=True)
-class Killed:
+class WorkerKillResult:
     """What callers got, and how long each replica took to recover."""
 
     outcome: Outcome
@@ -26,7 +26,7 @@ class Killed:
 
 async def kill_workers(
     folder: Path, models: Path, kills: int, rate: float, workers: int = 2, between: int = ANSWERS
-) -> Killed:
+) -> WorkerKillResult:
     """Kill random workers, each once the replica has recovered from the last kill."""
     replicas = [scorer(folder, models, workers=workers) for _ in range(2)]
     choose, recoveries = random.Random(0), list[float]()
@@ -45,11 +45,11 @@ async def kill_workers(
 
                 recoveries.append(await asyncio.to_thread(wait_for, whole, what="recovery"))
                 await traffic.answers(between)
-        return Killed(traffic.outcome, recoveries)
+        return WorkerKillResult(traffic.outcome, recoveries)
 
 
 @dataclass(frozen=True)
-class Drained:
+class DrainResult:
     """What callers got, and the exit codes."""
 
     outcome: Outcome
@@ -58,7 +58,7 @@ class Drained:
 
 async def drain_replicas(
     folder: Path, models: Path, drains: int, rate: float, workers: int = 1, between: int = ANSWERS
-) -> Drained:
+) -> DrainResult:
     """Stop and start the two replicas in turn."""
     replicas, codes = [scorer(folder, models, workers=workers) for _ in range(2)], list[int]()
     async with serving(*replicas), predict([replica.address for replica in replicas]) as call:
@@ -71,4 +71,4 @@ async def drain_replicas(
                 has_scored = lambda replica=replica: replica.metric("vouch_scored_orders_total") > 0  # noqa: E731
                 await asyncio.to_thread(wait_for, has_scored, what="the client's return to a restarted replica")
                 await traffic.answers(between)
-        return Drained(traffic.outcome, codes)
+        return DrainResult(traffic.outcome, codes)

@@ -33,7 +33,7 @@ _FAILED = "scorer failed"
 
 
 @dataclass
-class SlowCalls:
+class SlowCallsResult:
     """Results. `refused`, `unscored`, `early` and `counted_failures` must be 0."""
 
     rounds: int
@@ -101,13 +101,13 @@ async def _replicas(address: str, number: int) -> AsyncIterator[tuple[_HoldingSc
 async def hold_scorer_calls(
     folder: Path, models: Path, rounds: int, rate: float, *, at_once: int = 1, replicas: int = 2, answers: int = 50,
     seconds: float = 0.0, scorer_timeout: float = 60.0,
-) -> SlowCalls:  # fmt: skip
+) -> SlowCallsResult:  # fmt: skip
     """Send reviews at a rate; in each round hold some calls to the scorer.
 
     They are held until `answers` other orders were answered, and for `seconds` at least. `scorer_timeout` is the
     agent's timeout for the scorer, in seconds.
     """
-    behind, result = scorer(folder, models), SlowCalls(rounds)
+    behind, result = scorer(folder, models), SlowCallsResult(rounds)
     async with _replicas(behind.address, replicas) as (holding, target):
         front = agent_replica(folder, target)
         front.settings = {**front.settings, "VOUCH_AGENT_SCORER_TIMEOUT_SECONDS": f"{scorer_timeout:g}"}

@@ -22,7 +22,7 @@ ANSWERS = 20
 
 
 @dataclass(frozen=True)
-class Swapped:
+class SwapResult:
     """What callers got, answers that do not match the named version, and the seconds until all workers swapped."""
 
     outcome: Outcome
@@ -31,7 +31,7 @@ class Swapped:
     refused: float
 
 
-def twin(models: Path, target: Path) -> tuple[str, str]:
+def make_two_models(models: Path, target: Path) -> tuple[str, str]:
     """Make a folder with the current model and a second one with other scores; return both versions."""
     first = (models / CURRENT).resolve()
     target.mkdir()
@@ -47,10 +47,10 @@ def twin(models: Path, target: Path) -> tuple[str, str]:
 
 async def swap_models(
     folder: Path, models: Path, swaps: int, rate: float, workers: int = 2, between: int = ANSWERS
-) -> Swapped:
+) -> SwapResult:
     """Promote one model and the other in turn; halfway, broken ones, which must change nothing."""
     swapped = folder / "swapped"
-    versions = twin(models, swapped)
+    versions = make_two_models(models, swapped)
     expected = {version: Scorer(load(swapped, version)).predict(order()).legitimacy_score for version in versions}
     replica, seconds = scorer(folder, swapped, workers=workers), list[float]()
     async with serving(replica), predict([replica.address]) as call, Traffic(call, rate) as traffic:
@@ -67,7 +67,7 @@ async def swap_models(
         abs(answer.legitimacy_score - expected[answer.model_version]) > 1e-9  # type: ignore[attr-defined]
         for _, answer in traffic.outcome.answers
     )
-    return Swapped(traffic.outcome, wrong, seconds, refused)
+    return SwapResult(traffic.outcome, wrong, seconds, refused)
 
 
 async def _offer_broken(models: Path, replica: Replica, good: str) -> None:

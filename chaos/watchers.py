@@ -15,7 +15,7 @@ from agent_server.ledger import Ledger, open_engine
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 from testing.servers.replicas import Replica, agent, running
 from testing.waiting import free_port, wait_for
 
@@ -24,7 +24,7 @@ _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.St
 
 
 @dataclass
-class Watched:
+class WatcherResult:
     """Results. `missed`, `doubled` and `disorder` must be 0."""
 
     watchers: int
@@ -59,12 +59,12 @@ class _Watcher:
                 await asyncio.sleep(0.05)
 
 
-async def watch(folder: Path, watchers: int, number: int) -> Watched:
+async def watch(folder: Path, watchers: int, number: int) -> WatcherResult:
     """Run watchers while cases are claimed, renewed and resolved; kill an agent with -9 halfway."""
     url = f"sqlite:///{folder / 'cases.db'}"
     engine = open_engine(url)
     ledger = Ledger(engine)
-    recorded = await asyncio.gather(*(ledger.write(keep(at)) for at in range(number)))
+    recorded = await asyncio.gather(*(ledger.write(new_decision(at)) for at in range(number)))
     agents = [agent(folder, f"127.0.0.1:{free_port()}", ledger_url=url) for _ in range(2)]
     with running(*agents):
         for each in agents:
@@ -89,7 +89,7 @@ async def watch(folder: Path, watchers: int, number: int) -> Watched:
         await asyncio.gather(*watching, return_exceptions=True)
         await asyncio.gather(*(channel.close() for pair in channels for channel in pair))
     ledger.close()
-    result = Watched(watchers, len(wanted), sum(each.reconnected for each in people))
+    result = WatcherResult(watchers, len(wanted), sum(each.reconnected for each in people))
     for person in people:
         result.missed += len(set(wanted) - set(person.seen))
         result.doubled += sum(count - 1 for count in Counter(person.seen).values())

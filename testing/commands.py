@@ -7,7 +7,7 @@ import pytest
 import vouch
 
 
-def ended(capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> str:
+def error_of_command(capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> str:
     """Run a command that must fail with exit code 2 and one line of error; return that line."""
     module, _ = vouch.COMMANDS[command]
     main: Callable[[list[str]], int] = __import__(module, fromlist=["main"]).main

@@ -50,7 +50,7 @@ async def local_services(
     models: Path, folder: Path, *, agent: Mapping[str, Any] | None = None, ml: Mapping[str, Any] | None = None,
     bridge: Mapping[str, str] | None = None,
 ) -> AsyncIterator[LocalServices]:  # fmt: skip
-    """Run the services while the context lasts; `bridge` has settings by the end of their names: `{"max_lines": "5"}`."""
+    """Run the services while the context lasts; `bridge` has settings by name suffix: `{"max_lines": "5"}`."""
     path = folder / "ledger.db"
     ledger = f"sqlite:///{path}" if path.exists() else new_ledger(path)
     agent_settings = AgentSettings.read(**{**_ANY_PORT, "ledger_url": ledger, **(agent or {})})

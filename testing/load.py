@@ -94,7 +94,7 @@ async def stream(call: Call, rate: float, until: asyncio.Event, outcome: Outcome
     return outcome
 
 
-async def for_seconds(call: Call, rate: float, seconds: float) -> Outcome:
+async def run_for_seconds(call: Call, rate: float, seconds: float) -> Outcome:
     """Send calls at a rate for some seconds."""
     until = asyncio.Event()
     asyncio.get_running_loop().call_later(seconds, until.set)
@@ -114,7 +114,7 @@ async def capacity(call: Call, concurrency: int, seconds: float) -> float:
     return len(outcome.answers) / seconds
 
 
-async def crowded(call: Call, callers: int, enough: int) -> Outcome:
+async def run_callers(call: Call, callers: int, enough: int) -> Outcome:
     """Run callers without pauses until there are `enough` answers and as many refusals."""
     outcome = Outcome()
 
@@ -128,7 +128,7 @@ async def crowded(call: Call, callers: int, enough: int) -> Outcome:
     return outcome
 
 
-async def in_turn(call: Call, number: int) -> Outcome:
+async def run_in_turn(call: Call, number: int) -> Outcome:
     """Send `number` calls, one after another."""
     outcome = Outcome()
     for _ in range(number):

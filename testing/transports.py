@@ -14,11 +14,13 @@ EDGE = [("edge", "/v1/transactions:predict"), ("edge", "/v1/transactions:review"
 JSON_TYPE = {"content-type": "application/json"}
 
 
-def answered(client: httpx.Client, stack: Stack, door: tuple[str, str], body: bytes, **headers: str) -> httpx.Response:
+def answer_of(
+    client: httpx.Client, stack: Stack, endpoint: tuple[str, str], body: bytes, **headers: str
+) -> httpx.Response:
     """Return the answer of a transport to a body."""
-    return client.post(stack.url(door[0]) + door[1], content=body, headers=JSON_TYPE | headers)
+    return client.post(stack.url(endpoint[0]) + endpoint[1], content=body, headers=JSON_TYPE | headers)
 
 
-def encoded(order: dict[str, Any]) -> bytes:
+def encode_body(order: dict[str, Any]) -> bytes:
     """Encode a body as JSON, also if it contains values that JSON has no syntax for."""
     return json.dumps(order).encode("utf-8", "surrogatepass")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 START_SECONDS = 120.0
 _ROOM_BYTES = 6 << 30
-# Below the range of outgoing connections on Linux (32768) and elsewhere: one of them could take a port before its server.
+# Below the range of outgoing connections on Linux (32768) and elsewhere: one could take a port before its server.
 _FIRST_PORT, _PORTS_EACH, _WORKERS = 20_000, 1500, 8
 
 
@@ -25,7 +25,7 @@ def _ports() -> Iterator[int]:
 _next_ports = _ports()
 
 
-def roomy_memory() -> Path | None:
+def memory_folder() -> Path | None:
     """Return a folder in memory, for fast writes; None if memory is short."""
     folder = Path("/dev/shm")
     try:

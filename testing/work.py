@@ -31,7 +31,7 @@ class Work:
 
 
 @contextlib.contextmanager
-def measured() -> Iterator[Work]:
+def measure_work() -> Iterator[Work]:
     """Count the steps of this task, and of tasks that it starts, in this thread."""
     work = Work()
     token = _measured.set(work)

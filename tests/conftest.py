@@ -24,13 +24,13 @@ from ml_server.registry.store import CURRENT, load, save
 from testing.servers.launching import fork_server
 from testing.servers.postgres import Postgres, binaries, running
 from testing.servers.processes import Stack, call
-from testing.waiting import START_SECONDS, roomy_memory
+from testing.waiting import START_SECONDS, memory_folder
 
 ROWS = 20_000
-_LONG = ("test_recipes.py", "chaos", "console", "doors", "edge", "listeners", "services", "runtime", "commands")
+_LONG = ("test_recipes.py", "chaos", "console", "transports", "edge", "listeners", "services", "runtime", "commands")
 _WITH_PROCESSES = {
-    "bench", "chaos", "console", "doors", "edge", "erasure", "listeners", "services", "test_dataset.py", "test_packages.py",
-    "test_recipes.py", "test_stream.py", "test_typescript.py", "test_weights.py",
+    "bench", "chaos", "console", "transports", "edge", "erasure", "listeners", "services", "test_dataset.py",
+    "test_packages.py", "test_recipes.py", "test_stream.py", "test_typescript.py", "test_weights.py",
 }  # fmt: skip
 """Tests that `--fast` skips, since most start processes or are slow; other tests are skipped once they start one."""
 # The time of an example depends on the machine, so it has no limit.
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     opened = contextlib.ExitStack()
     config.add_cleanup(opened.close)
-    if config.option.basetemp is None and (folder := roomy_memory()):
+    if config.option.basetemp is None and (folder := memory_folder()):
         # Thousands of commits need not wait for a disk. Removed at the end, to free the memory.
         temporary = opened.enter_context(tempfile.TemporaryDirectory(prefix="vouch-tests-", dir=folder))
         config.option.basetemp = str(Path(temporary) / "base")
@@ -114,7 +114,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def one_process_at_a_time(folder: Path) -> Iterator[None]:
     """Let one process run the block at a time: the others wait, and find the work done."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -125,7 +125,7 @@ def alone(folder: Path) -> Iterator[None]:
 def dataset(shared: Path) -> Path:
     """Return a labelled dataset, made by the command."""
     path = shared / "orders.csv"
-    with alone(shared):
+    with one_process_at_a_time(shared):
         if not path.exists():
             done = call("generate", "--size", str(ROWS), "--no-validate", "--output", str(path))
             assert done.returncode == 0, done.stderr
@@ -136,7 +136,7 @@ def dataset(shared: Path) -> Path:
 def few(dataset: Path, shared: Path) -> Path:
     """Return the first 600 orders of the dataset: reading all of it takes longer than most uses of a few."""
     path = shared / "few.csv"
-    with alone(shared):
+    with one_process_at_a_time(shared):
         if not path.exists():
             with dataset.open() as lines:
                 path.write_text("".join(itertools.islice(lines, 601)))
@@ -153,7 +153,7 @@ def table(dataset: Path) -> pa.Table:
 def models(dataset: Path, shared: Path) -> Path:
     """Return a folder with one model, trained by the command with fewer rounds, in a third of the time."""
     folder = shared / "models"
-    with alone(shared):
+    with one_process_at_a_time(shared):
         if not (folder / "current").exists():
             options = ("--models-dir", str(folder), "--form", "tables", "--rounds", "60")
             done = call("train", "--dataset", str(dataset), *options)
@@ -174,7 +174,7 @@ def small_models(table: pa.Table, shared: Path) -> Path:
     from ml_server.training.train import train
 
     folder = shared / "small"
-    with alone(shared):
+    with one_process_at_a_time(shared):
         for form in (TABLES, TREES):
             if not (folder / form / CURRENT).exists():
                 trained = train(table.slice(0, 800), Parameters(form=form, rounds=5, folds=2, bags=1))
@@ -193,7 +193,7 @@ def postgres(shared: Path) -> Iterator[Postgres]:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     origin = shared / "postgres"
     origin.mkdir(exist_ok=True)
-    with alone(origin):
+    with one_process_at_a_time(origin):
         if not (origin / "made").exists():
             from testing.ledger.templates import (
                 make_server_with_template,  # not in the process that only distributes tests
@@ -202,7 +202,7 @@ def postgres(shared: Path) -> Iterator[Postgres]:
             make_server_with_template(origin)
             (origin / "made").touch()
     with (
-        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=roomy_memory()) as folder,
+        tempfile.TemporaryDirectory(prefix="vouch-pg-", dir=memory_folder()) as folder,
         running(Path(folder), like=origin, by_socket=True, autovacuum="off") as server,
     ):
         yield server

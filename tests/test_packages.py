@@ -17,7 +17,7 @@ from testing.servers.processes import ROOT, Stack, run
 EXAMPLES = ROOT / "examples"
 
 
-def built(project: Path, folder: Path) -> Path:
+def build_wheel(project: Path, folder: Path) -> Path:
     """Return the wheel of a project, made by its own build backend."""
     done = run("-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder), cwd=project)
     assert done.returncode == 0, done.stderr
@@ -26,7 +26,7 @@ def built(project: Path, folder: Path) -> Path:
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Path:
+def bare_environment(tmp_path: Path) -> Path:
     """Return Python of a new environment with the project's dependencies, but not the project."""
     venv.create(tmp_path / "venv", symlinks=True)
     site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
@@ -84,7 +84,7 @@ def install(wheel: Path, python: Path) -> None:
         archive.extractall(site)
 
 
-def ran(python: Path, folder: Path, *arguments: str) -> str:
+def output_of(python: Path, folder: Path, *arguments: str) -> str:
     """Return the output of a command of the environment, run in a folder outside the project."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VOUCH_", "PYTHON"))}
     done = subprocess.run(
@@ -94,13 +94,11 @@ def ran(python: Path, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_is_a_working_vouch(tmp_path: Path, bare: Path) -> None:
-    """Installed outside the project, every command prints its usage, data is generated, and a model is trained and
-    scores.
-    """
-    install(built(ROOT, tmp_path / "dist"), bare)
+def test_the_wheel_is_a_working_vouch(tmp_path: Path, bare_environment: Path) -> None:
+    """Installed elsewhere, every command prints its usage, data is generated, and a model is trained and scores."""
+    install(build_wheel(ROOT, tmp_path / "dist"), bare_environment)
     (tmp_path / "use.py").write_text(USE)
-    report = json.loads(ran(bare, tmp_path, "use.py").splitlines()[-1])
+    report = json.loads(output_of(bare_environment, tmp_path, "use.py").splitlines()[-1])
     assert len(report["files"]) == 3
     assert not [file for file in report["files"] if file.startswith(str(ROOT))]
     assert set(re.findall(r"^  (\S+)", report["usage"], re.MULTILINE)) == report["help"].keys() == vouch.COMMANDS.keys()
@@ -108,22 +106,20 @@ def test_the_wheel_is_a_working_vouch(tmp_path: Path, bare: Path) -> None:
     assert (tmp_path / "scores.csv").stat().st_size > 10_000
 
 
-def test_the_client_is_a_wheel_of_its_own(tmp_path: Path, bare: Path, stack: Stack) -> None:
-    """The examples run with the client's wheel, without server code, against a real edge, synchronously and with
-    asyncio.
-    """
-    wheel = built(ROOT / "clients", tmp_path / "dist")
+def test_the_client_is_a_wheel_of_its_own(tmp_path: Path, bare_environment: Path, stack: Stack) -> None:
+    """The examples run with the client's wheel, without server code, against a real edge, with and without asyncio."""
+    wheel = build_wheel(ROOT / "clients", tmp_path / "dist")
     with zipfile.ZipFile(wheel) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {
             "vouch_client",
             "generated",
             "vouch_client-0.2.0.dist-info",
         }
-    install(wheel, bare)
+    install(wheel, bare_environment)
     edge = stack.address("edge")
-    one = ran(bare, tmp_path, str(EXAMPLES / "review.py"), edge)
+    one = output_of(bare_environment, tmp_path, str(EXAMPLES / "review.py"), edge)
     assert one.startswith("DECISION_") and "INVALID_REQUEST {'transaction.order_amount'" in one
-    assert ran(bare, tmp_path, str(EXAMPLES / "review_many.py"), edge).startswith("{'DECISION_")
+    assert output_of(bare_environment, tmp_path, str(EXAMPLES / "review_many.py"), edge).startswith("{'DECISION_")
 
 
 def test_a_call_by_reflection_alone(stack: Stack, tmp_path: Path) -> None:

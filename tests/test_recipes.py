@@ -60,7 +60,7 @@ def forks() -> ForkServerContext:
     return context
 
 
-def carried_out(kind: str, block: str, project: Path) -> tuple[int, str]:
+def run_step(kind: str, block: str, project: Path) -> tuple[int, str]:
     """Return exit code and output of applying a diff, or of running commands."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VOUCH_", "GIT_"))}
     done = subprocess.run(
@@ -76,7 +76,7 @@ def carried_out(kind: str, block: str, project: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def checked(block: str, project: Path, forks: ForkServerContext) -> tuple[int | None, str]:
+def run_check(block: str, project: Path, forks: ForkServerContext) -> tuple[int | None, str]:
     """Return exit code and output of a check."""
     script = project / "check.py"
     script.write_text(PRELUDE.format(project=str(project)) + block)
@@ -93,7 +93,7 @@ def test_the_recipe_works(title: str, project: Path, forks: ForkServerContext) -
     blocks = BLOCK.findall(RECIPES[title])
     assert [kind for kind, _ in blocks if kind != "bash"] == ["diff", "python"]
     for kind, block in blocks:
-        code, output = checked(block, project, forks) if kind == "python" else carried_out(kind, block, project)
+        code, output = run_check(block, project, forks) if kind == "python" else run_step(kind, block, project)
         assert code == 0, (title, kind, output[-3000:])
 
 

@@ -1,6 +1,4 @@
-"""Batches beside single reviews: hostile lines and large batches, through the bridge, delay single reviews but fail
-none.
-"""
+"""Hostile lines and large batches, through the bridge, delay single reviews but fail none."""
 
 import asyncio
 import gzip
@@ -30,7 +28,7 @@ HOSTILE = {
 
 
 @dataclass
-class Beside:
+class BatchResult:
     """Statuses of single reviews, of orders in batches, and of hostile requests."""
 
     singles: "Counter[int]" = field(default_factory=Counter)
@@ -38,19 +36,19 @@ class Beside:
     hostile: "Counter[str]" = field(default_factory=Counter)
 
 
-async def batches_beside_singles(
+async def send_batches_and_singles(
     folder: Path, models: Path, batches: int, orders: int, rounds: int, max_in_flight: int = 32
-) -> Beside:
-    """Send `batches` batches of `orders` orders, and `rounds` rounds of every hostile request, beside single reviews."""
-    stack, found = Stack(folder, models, {"VOUCH_AGENT_MAX_IN_FLIGHT": str(max_in_flight)}), Beside()
+) -> BatchResult:
+    """Send `batches` batches of `orders` orders, and `rounds` of every hostile request, beside single reviews."""
+    stack, found = Stack(folder, models, {"VOUCH_AGENT_MAX_IN_FLIGHT": str(max_in_flight)}), BatchResult()
     try:
         stack.start("ml", "agent", "rest_agent")
         await asyncio.to_thread(stack.wait_until_healthy)
         async with httpx.AsyncClient(base_url=stack.url("rest_agent"), timeout=_SECONDS) as client:
             done = asyncio.Event()
-            single = asyncio.create_task(_review_singly(client, found, done))
+            single = asyncio.create_task(_send_singles(client, found, done))
             await asyncio.gather(
-                *(_review_many(client, found, orders, in_lines=bool(number % 2)) for number in range(batches)),
+                *(_send_batches(client, found, orders, in_lines=bool(number % 2)) for number in range(batches)),
                 *(_send_hostile(client, found, kind, rounds) for kind in HOSTILE),
             )
             done.set()
@@ -60,13 +58,13 @@ async def batches_beside_singles(
     return found
 
 
-async def _review_singly(client: httpx.AsyncClient, found: Beside, done: asyncio.Event) -> None:
+async def _send_singles(client: httpx.AsyncClient, found: BatchResult, done: asyncio.Event) -> None:
     while not done.is_set():
         answer = await client.post("/api/v1/review", json=_order())
         found.singles[answer.status_code] += 1
 
 
-async def _review_many(client: httpx.AsyncClient, found: Beside, orders: int, *, in_lines: bool) -> None:
+async def _send_batches(client: httpx.AsyncClient, found: BatchResult, orders: int, *, in_lines: bool) -> None:
     many = [_order() for _ in range(orders)]
     if in_lines:
         content = gzip.compress(b"".join(json.dumps(one).encode() + b"\n" for one in many))
@@ -78,7 +76,7 @@ async def _review_many(client: httpx.AsyncClient, found: Beside, orders: int, *,
     found.batched.update(one["status"] for one in results)
 
 
-async def _send_hostile(client: httpx.AsyncClient, found: Beside, kind: str, rounds: int) -> None:
+async def _send_hostile(client: httpx.AsyncClient, found: BatchResult, kind: str, rounds: int) -> None:
     headers, content = HOSTILE[kind]
     for _ in range(rounds):
         answer = await client.post("/api/v1/review:batch", content=content, headers=headers)

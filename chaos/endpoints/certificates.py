@@ -21,7 +21,7 @@ BETWEEN = 20
 
 
 @dataclass(frozen=True)
-class Renewed:
+class RenewalResult:
     """Results of the calls, and how often all three servers showed the new certificate."""
 
     outcome: Outcome
@@ -29,7 +29,7 @@ class Renewed:
 
 
 @contextlib.contextmanager
-def certified(folder: Path, models: Path, certificates: Certificates) -> Iterator[tuple[Replica, Replica, str]]:
+def serve_with_tls(folder: Path, models: Path, certificates: Certificates) -> Iterator[tuple[Replica, Replica, str]]:
     """Start a scorer, an agent and the edge with TLS; the services also require client certificates."""
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
@@ -48,7 +48,7 @@ def certified(folder: Path, models: Path, certificates: Certificates) -> Iterato
 
 
 @contextlib.asynccontextmanager
-async def newcomers(address: str, ca: bytes) -> AsyncIterator[Call]:
+async def new_connections(address: str, ca: bytes) -> AsyncIterator[Call]:
     """Send reviews with a new connection for each call and without retries."""
     credentials = grpc.ssl_channel_credentials(ca)
     numbers = iter(range(1_000_000))
@@ -78,17 +78,20 @@ def _refused(certificates: Certificates, *replicas: Replica) -> Callable[[], boo
 
 async def renew_certificates(
     folder: Path, models: Path, renewals: int, rate: float, links: bool, between: int = BETWEEN
-) -> Renewed:
+) -> RenewalResult:
     """Replace all certificates repeatedly, and once a key by one of another certificate.
 
     With `links` all files change at once, as in Kubernetes; without, one after another, as with certbot.
     """
     certificates = Certificates(folder / "certificates", links)
-    with certified(folder, models, certificates) as (behind, front, address):
-        async with newcomers(address, certificates.authority.cert_pem.bytes()) as call, Traffic(call, rate) as traffic:
+    with serve_with_tls(folder, models, certificates) as (behind, front, address):
+        async with (
+            new_connections(address, certificates.authority.cert_pem.bytes()) as call,
+            Traffic(call, rate) as traffic,
+        ):
             for number in range(renewals):
                 if number == renewals // 2:
-                    certificates.spoil()
+                    certificates.write_wrong_key()
                     await asyncio.to_thread(
                         wait_for, _refused(certificates, behind, front), what="a pair that is refused"
                     )
@@ -100,4 +103,4 @@ async def renew_certificates(
 
                 await asyncio.to_thread(wait_for, shown, what="the new certificate at all three")
                 await traffic.answers(between)
-    return Renewed(traffic.outcome, renewals)
+    return RenewalResult(traffic.outcome, renewals)

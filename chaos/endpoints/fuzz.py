@@ -40,7 +40,7 @@ _VALUES: dict[int, st.SearchStrategy[Any]] = {
 
 
 @dataclass(frozen=True)
-class Fuzzed:
+class FuzzResult:
     """Statuses of all calls, and the servers' memory before and after."""
 
     statuses: Counter[str]
@@ -49,7 +49,7 @@ class Fuzzed:
     alive: bool
 
     @property
-    def bad(self) -> dict[str, int]:
+    def unexpected(self) -> dict[str, int]:
         """Return the statuses that must not occur."""
         return {status: count for status, count in self.statuses.items() if status not in FINE}
 
@@ -120,7 +120,7 @@ def _garbage(port: int, content: bytes) -> None:
             return
 
 
-async def fuzz(folder: Path, models: Path, cases: int) -> Fuzzed:
+async def fuzz(folder: Path, models: Path, cases: int) -> FuzzResult:
     """Send `cases` calls, and a fiftieth as many connections with garbage, to a scorer and an agent."""
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
@@ -129,7 +129,7 @@ async def fuzz(folder: Path, models: Path, cases: int) -> Fuzzed:
         return await asyncio.to_thread(_run, behind, front, cases)
 
 
-def _run(behind: Any, front: Any, cases: int) -> Fuzzed:
+def _run(behind: Any, front: Any, cases: int) -> FuzzResult:
     statuses: Counter[str] = Counter()
     servers = {"scorer": behind, "agent": front}
     channels = {name: grpc.insecure_channel(server.address) for name, server in servers.items()}
@@ -164,4 +164,4 @@ def _run(behind: Any, front: Any, cases: int) -> Fuzzed:
     after = behind.resident_bytes() + front.resident_bytes() if alive else 0
     for channel in channels.values():
         channel.close()
-    return Fuzzed(statuses, before, after, alive)
+    return FuzzResult(statuses, before, after, alive)

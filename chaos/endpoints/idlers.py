@@ -11,8 +11,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
-from chaos.ledger.retrying import Retrying
-from testing.load import Call, Outcome, for_seconds, in_turn, until_answered
+from chaos.ledger.retrying import RetryingCaller
+from testing.load import Call, Outcome, run_for_seconds, run_in_turn, until_answered
 from testing.servers.clients import review
 from testing.servers.replicas import agent, edge, running, scorer
 from testing.waiting import wait_for
@@ -22,30 +22,32 @@ _HEAD = "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\
 
 
 @dataclass(frozen=True)
-class Idled:
+class IdleResult:
     """Reviews without idle clients, and reviews beside them."""
 
     alone: Outcome
-    beside: Outcome
+    with_idle_clients: Outcome
     idlers: int
 
     @property
     def p99_ratio(self) -> float:
         """Return p99 beside the idle clients divided by p99 alone."""
-        return self.beside.latency(0.99) / self.alone.latency(0.99)
+        return self.with_idle_clients.latency(0.99) / self.alone.latency(0.99)
 
 
-async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seconds: float, reviews: int = 0) -> Idled:
+async def review_beside_idle_clients(
+    folder: Path, models: Path, idlers: int, rate: float, seconds: float, reviews: int = 0
+) -> IdleResult:
     """Send reviews at a rate, first alone, then beside `idlers` clients of five kinds.
 
     With `reviews`, send that many each time instead, one after another, and retry each that is refused for now.
     """
-    retrying = Retrying()
+    retrying = RetryingCaller()
 
     def work(call: Call) -> Awaitable[Outcome]:
         if reviews:
-            return in_turn(lambda: retrying.send(call), reviews)
-        return for_seconds(call, rate, seconds)
+            return run_in_turn(lambda: retrying.send(call), reviews)
+        return run_for_seconds(call, rate, seconds)
 
     behind = scorer(folder, models)
     front = agent(folder, behind.address)
@@ -55,13 +57,13 @@ async def idle_beside(folder: Path, models: Path, idlers: int, rate: float, seco
         async with review(address) as call:
             await until_answered(call)
             alone = await work(call)
-            async with idling(address, idlers):
-                beside = await work(call)
-    return Idled(alone, beside, idlers)
+            async with idle_clients(address, idlers):
+                with_idle_clients = await work(call)
+    return IdleResult(alone, with_idle_clients, idlers)
 
 
 @contextlib.asynccontextmanager
-async def idling(address: str, number: int) -> AsyncIterator[None]:
+async def idle_clients(address: str, number: int) -> AsyncIterator[None]:
     """Keep `number` idle clients connected: health watches, silent streams, and bodies that stop after some bytes."""
     async with contextlib.AsyncExitStack() as stack:
         for client in range(number):
@@ -79,7 +81,7 @@ async def _watch(address: str, stack: contextlib.AsyncExitStack) -> None:
     await call.read()
 
 
-async def _converse(address: str, stack: contextlib.AsyncExitStack) -> None:
+async def _open_silent_stream(address: str, stack: contextlib.AsyncExitStack) -> None:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(await _channel(address, stack))
     call = stub.ServerReflectionInfo()
     stack.callback(call.cancel)
@@ -90,7 +92,7 @@ async def _grpc_body(address: str, stack: contextlib.AsyncExitStack) -> None:
     stack.callback(call.cancel)  # its headers are sent, its message never
 
 
-async def _dribble(path: str, address: str, stack: contextlib.AsyncExitStack) -> None:
+async def _send_slowly(path: str, address: str, stack: contextlib.AsyncExitStack) -> None:
     host, _, port = address.partition(":")
     _, writer = await asyncio.open_connection(host, int(port))
     stack.callback(writer.close)
@@ -99,11 +101,11 @@ async def _dribble(path: str, address: str, stack: contextlib.AsyncExitStack) ->
 
 
 async def _json_body(address: str, stack: contextlib.AsyncExitStack) -> None:
-    await _dribble("/v1/transactions:review", address, stack)
+    await _send_slowly("/v1/transactions:review", address, stack)
 
 
 async def _rest_body(address: str, stack: contextlib.AsyncExitStack) -> None:
-    await _dribble("/api/v1/review", address, stack)
+    await _send_slowly("/api/v1/review", address, stack)
 
 
-_KINDS = (_watch, _grpc_body, _json_body, _rest_body, _converse)
+_KINDS = (_watch, _grpc_body, _json_body, _rest_body, _open_silent_stream)

@@ -29,7 +29,7 @@ _PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Survived:
+class ReplicaKillResult:
     """Results of the calls, the reviews without a decision in the ledger, and the reviews with more than one."""
 
     outcome: Outcome
@@ -39,7 +39,7 @@ class Survived:
 
 
 @dataclass(frozen=True)
-class Hung:
+class HangResult:
     """Seconds from the moment a replica hung until other calls were as fast as before, and the calls."""
 
     outcome: Outcome
@@ -47,7 +47,9 @@ class Hung:
 
 
 @contextlib.contextmanager
-def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[list[Replica], list[Replica], str]]:
+def serve_two_replicas(
+    folder: Path, models: Path, ledger_url: str
+) -> Iterator[tuple[list[Replica], list[Replica], str]]:
     """Start two scorers, two agents that use both, one ledger and one edge."""
     scorers = [scorer(folder, models) for _ in range(2)]
     both = "ipv4:" + ",".join(one.address for one in scorers)
@@ -68,7 +70,7 @@ def two_of_each(folder: Path, models: Path, ledger_url: str) -> Iterator[tuple[l
 
 
 @contextlib.asynccontextmanager
-async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
+async def score_and_review(address: str, seconds: float) -> AsyncIterator[Call]:
     """Send a score and a review in turn through the edge, with the retry policy that clients are advised to use."""
     numbers = itertools.count()
     async with open_channel(address) as channel:
@@ -91,32 +93,32 @@ async def mixed(address: str, seconds: float) -> AsyncIterator[Call]:
 
 async def kill_replicas(
     folder: Path, models: Path, ledger_url: str, kills: int, rate: float, between: int = BETWEEN
-) -> Survived:
+) -> ReplicaKillResult:
     """Kill scorers and agents in turn with -9 and restart them, under a steady rate of calls."""
-    with two_of_each(folder, models, ledger_url) as (scorers, agents, address):
+    with serve_two_replicas(folder, models, ledger_url) as (scorers, agents, address):
         victims = itertools.cycle([agents[0], scorers[0], agents[1], scorers[1]])
-        async with mixed(address, 20) as call, Traffic(call, rate) as traffic:
+        async with score_and_review(address, 20) as call, Traffic(call, rate) as traffic:
             await traffic.answers(between)
             for one in (*scorers, *agents):
-                await asyncio.to_thread(wait_for, _answers(one), what="calls through the edge to each")
+                await asyncio.to_thread(wait_for, _has_answered(one), what="calls through the edge to each")
             for victim in itertools.islice(victims, kills):
                 assert victim.process is not None
                 victim.process.kill()
                 await asyncio.to_thread(victim.process.wait)
                 await traffic.answers(between)
                 victim.start()
-                await asyncio.to_thread(wait_for, _answers(victim), what="calls through the edge to it again")
+                await asyncio.to_thread(wait_for, _has_answered(victim), what="calls through the edge to it again")
                 await traffic.answers(between)
-    return Survived(traffic.outcome, kills, *_kept(ledger_url, traffic.outcome))
+    return ReplicaKillResult(traffic.outcome, kills, *_missing_and_doubled(ledger_url, traffic.outcome))
 
 
-def _answers(replica: Replica) -> Callable[[], bool]:
+def _has_answered(replica: Replica) -> Callable[[], bool]:
     """Return whether a replica has received calls since its start; then the edge has found it healthy."""
     methods = ("Review", "Predict")
     return lambda: any(replica.metric("grpc_server_handled_total", grpc_method=name) > 0 for name in methods)
 
 
-def _kept(ledger_url: str, outcome: Outcome) -> tuple[int, int]:
+def _missing_and_doubled(ledger_url: str, outcome: Outcome) -> tuple[int, int]:
     reviewed = {answer.transaction_id for _, answer in outcome.answers if isinstance(answer, pb.ReviewResponse)}
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
@@ -134,13 +136,13 @@ async def hang_a_replica(
     seconds: float = 8.0,
     between: int = BETWEEN,
     later: int = 0,
-) -> Hung:
+) -> HangResult:
     """Stop an agent while it works, and resume it later.
 
     It stays stopped for `seconds`, or, with `later`, until all earlier calls and that many later ones have ended.
     """
-    with two_of_each(folder, models, ledger_url) as (_, agents, address):
-        async with mixed(address, 20) as call:
+    with serve_two_replicas(folder, models, ledger_url) as (_, agents, address):
+        async with score_and_review(address, 20) as call:
             ended: list[tuple[float, float]] = []
             numbers, under_way = itertools.count(), set[int]()
 
@@ -168,4 +170,4 @@ async def hang_a_replica(
                     await asyncio.sleep(seconds)
                 agents[0].signal(signal.SIGCONT)
     slow = [begun for begun, took in ended if stopped <= begun < stopped + seconds and took > max(10 * usual, 0.5)]
-    return Hung(traffic.outcome, max(slow, default=stopped) - stopped)
+    return HangResult(traffic.outcome, max(slow, default=stopped) - stopped)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from testing.servers.processes import ROOT, Stack
 
-DOORS = ("rest_ml", "rest_agent")
+TRANSPORTS = ("rest_ml", "rest_agent")
 CONFIG = ROOT / "testing" / "schemathesis.toml"
 
 
 @dataclass(frozen=True)
-class Checked:
+class SchemaResult:
     """The number of requests, and the failures by check and operation."""
 
     examples: int
@@ -23,15 +23,15 @@ class Checked:
 
 
 def check_documents(
-    stack: Stack, folder: Path, most: int, *options: str, doors: Sequence[str] = DOORS, config: Path = CONFIG
-) -> Checked:
-    """Send up to `most` requests for each operation and phase, with all checks."""
+    stack: Stack, folder: Path, limit: int, *options: str, transports: Sequence[str] = TRANSPORTS, config: Path = CONFIG
+) -> SchemaResult:
+    """Send up to `limit` requests for each operation and phase, with all checks."""
     examples, failures, output = 0, list[str](), ""
-    for door in doors:
-        report = folder / f"{door}.json"
+    for transport in transports:
+        report = folder / f"{transport}.json"
         command = [
             str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config),
-            "run", f"{stack.url(door)}/openapi.json", "--checks", "all", "--max-examples", str(most),
+            "run", f"{stack.url(transport)}/openapi.json", "--checks", "all", "--max-examples", str(limit),
             "--continue-on-failure", "--no-color", "--report", "json", "--report-json-path", str(report), *options,
         ]  # fmt: skip
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -41,15 +41,15 @@ def check_documents(
         examples, output = examples + found["test_cases"]["generated"], output + done.stdout
         failures += [f"{each['title']}: {', '.join(each['operations'])}" for each in found["failures"]]
         failures += [str(error) for error in found["errors"]]
-    return Checked(examples, failures, output)
+    return SchemaResult(examples, failures, output)
 
 
-def check_all(folder: Path, models: Path, most: int) -> Checked:
+def check_all(folder: Path, models: Path, limit: int) -> SchemaResult:
     """Start servers and check both documents."""
     stack = Stack(folder, models)
     try:
-        stack.start("ml", "agent", *DOORS)
+        stack.start("ml", "agent", *TRANSPORTS)
         stack.wait_until_healthy()
-        return check_documents(stack, folder, most)
+        return check_documents(stack, folder, limit)
     finally:
         stack.close()

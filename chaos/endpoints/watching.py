@@ -1,4 +1,4 @@
-"""Watchers of cases at the edge, by gRPC and by server-sent events, beside reviews: they take no capacity from reviews."""
+"""Watchers of cases at the edge, by gRPC and by server-sent events, they take no capacity from reviews."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ _WATCH = "/api/v1/cases/watch"
 
 
 @dataclass
-class WatchedEdge:
+class WatchResult:
     """Results. All counts but the first three must be 0."""
 
     watchers: int
@@ -80,13 +80,13 @@ class _Watcher:
 
 async def watch_at_the_edge(
     folder: Path, models: Path, by_rpc: int, by_events: int, reviews: int, seconds: float = 0.0
-) -> WatchedEdge:
+) -> WatchResult:
     """Run watchers of both kinds, and reviews through the edge, each of which opens a case that all watchers see.
 
     The watchers stay for `seconds` at least.
     """
     settings = {"VOUCH_AGENT_APPROVE_THRESHOLD": "1.0", "VOUCH_AGENT_DENY_THRESHOLD": "0.0"}
-    stack, result = Stack(folder, models, settings), WatchedEdge(by_rpc + by_events)
+    stack, result = Stack(folder, models, settings), WatchResult(by_rpc + by_events)
     try:
         stack.start("ml", "agent", "rest_ml", "rest_agent", "edge")
         await asyncio.to_thread(stack.wait_until_healthy)
@@ -136,7 +136,7 @@ async def _watching(stack: Stack, by_rpc: int, by_events: int) -> AsyncIterator[
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _review(stack: Stack, number: int, result: WatchedEdge) -> set[str]:
+async def _review(stack: Stack, number: int, result: WatchResult) -> set[str]:
     """Send reviews by REST and gRPC alternately, and return the cases that they opened."""
     opened, left = set[str](), list(range(number))
     async with (

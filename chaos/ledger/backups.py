@@ -1,4 +1,4 @@
-"""Backups and restores under load, some killed with -9: each backup that reports success restores to a complete ledger."""
+"""Backups and restores under load, some killed with -9: each successful backup restores to a complete ledger."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from agent_server.database.copies import restoring_path
 from agent_server.database.engine import path_of
 from agent_server.ledger import reading
 from agent_server.ledger.queries import DecisionFilter, record_page
-from chaos.ledger.retrying import Retrying
+from chaos.ledger.retrying import RetryingCaller
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from testing.load import Outcome, Traffic
@@ -35,7 +35,7 @@ _WORK_SECONDS, _COMMAND_SECONDS = 0.1, 2.0
 
 
 @dataclass
-class BackedUp:
+class BackupResult:
     """Results. All counts from `unwanted` on must be 0, and `broken` empty."""
 
     outcome: Outcome = field(repr=False)
@@ -59,7 +59,7 @@ class BackedUp:
 async def back_up_under_load(
     folder: Path, models: Path, backups: int, rate: float, *, url: str = "", new_url: Callable[[], str] | None = None,
     agents: int = 1, between: int = ANSWERS,
-) -> BackedUp:  # fmt: skip
+) -> BackupResult:  # fmt: skip
     """Take `backups` backups under reviews at a rate, and restore each.
 
     Before each, kill a backup and a restore at a random moment. `new_url` creates the database to restore to; the
@@ -68,7 +68,7 @@ async def back_up_under_load(
     url, chance = url or f"sqlite:///{folder / 'ledger.db'}", random.Random(1)
     behind = scorer(folder, models)
     fronts = [agent_replica(folder, behind.address, ledger_url=url) for _ in range(agents)]
-    retrying = Retrying()
+    retrying = RetryingCaller()
     with running(behind, *fronts):
         await asyncio.to_thread(wait_for, behind.serving, what="the scorer serving")
         for front in fronts:
@@ -77,7 +77,7 @@ async def back_up_under_load(
             channel([front.address for front in fronts], AGENT) as opened,
             Traffic(_reviews(AgentServiceStub(opened), retrying), rate) as traffic,
         ):
-            result = BackedUp(traffic.outcome)
+            result = BackupResult(traffic.outcome)
             for number in range(backups):
                 await traffic.answers(between)
                 backup = folder / f"backup-{number}.db"
@@ -87,21 +87,21 @@ async def back_up_under_load(
                         url, "backup", backup, _partial(backup), chance.uniform(0, _WORK_SECONDS)
                     )
                 if backup.exists():  # it was complete before the kill
-                    await _check(result, backup, target, set(), chance)
+                    await _check_restore(result, backup, target, set(), chance)
                 before = _acknowledged(traffic.outcome)
                 if await _run(url, "backup", backup, force=True):
                     result.failed += 1
                     continue
                 result.complete += 1
                 result.unwanted += await _run(url, "restore", backup, force=url.startswith("sqlite")) == 0
-                await _check(result, backup, target, before, chance)
+                await _check_restore(result, backup, target, before, chance)
     result.retried = retrying.count
     after, _ = await asyncio.to_thread(_read, url)
     result.lost = len(_acknowledged(traffic.outcome) - after)
     return result
 
 
-def _reviews(stub: AgentServiceStub, retrying: Retrying) -> Callable[[], Awaitable[Message]]:
+def _reviews(stub: AgentServiceStub, retrying: RetryingCaller) -> Callable[[], Awaitable[Message]]:
     number = 0
 
     def call() -> Awaitable[Message]:
@@ -122,7 +122,9 @@ def _acknowledged(outcome: Outcome) -> set[str]:
     return {answer.transaction_id for _, answer in outcome.answers if isinstance(answer, pb.ReviewResponse)}
 
 
-async def _check(result: BackedUp, backup: Path, target: str, wanted: Iterable[str], chance: random.Random) -> None:
+async def _check_restore(
+    result: BackupResult, backup: Path, target: str, wanted: Iterable[str], chance: random.Random
+) -> None:
     """Kill a restore at a random moment, restore again, and compare with the reviews acknowledged before the backup."""
     path = path_of(target)
     begins, latest = (restoring_path(path), _WORK_SECONDS) if path else (None, _COMMAND_SECONDS)
@@ -147,9 +149,7 @@ def _read(url: str) -> tuple[set[str], str]:
 
 
 async def _kill(url: str, action: str, backup: Path, begins: Path | None, after: float) -> bool:
-    """Start a command, kill it `after` seconds after the file `begins` appears, and return whether it was still
-    running.
-    """
+    """Start a command, kill it `after` seconds after `begins` appears, and return whether it was still running."""
     process = _command(url, action, backup, force=True)
 
     def wait() -> None:

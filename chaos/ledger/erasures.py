@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from agent_server.audit.verify import verify_ledger
 from agent_server.database.engine import connect_reading
 from agent_server.ledger import reading
-from chaos.ledger.retrying import PATIENCE_SECONDS, Retrying
+from chaos.ledger.retrying import PATIENCE_SECONDS, RetryingCaller
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from testing.inputs.orders import message
-from testing.ledger.erasing import found_in, patterns_of
+from testing.ledger.erasure import found_in, patterns_of
 from testing.load import Traffic
 from testing.servers.replicas import Replica, running, scorer
 from testing.servers.replicas import agent as agent_replica
@@ -35,7 +35,7 @@ _AMOUNT = 9_182_736.4554
 
 
 @dataclass
-class ErasedUnderLoad:
+class ErasureResult:
     """Results. All counts from `failed` on must be 0, and `broken` empty."""
 
     persons: int
@@ -60,7 +60,7 @@ class ErasedUnderLoad:
 async def erase_under_load(
     folder: Path, models: Path, persons: int, readers: int, rate: float, *, url: str = "",
     files: Callable[[], list[Path]] | None = None, agents: int = 1, answers: int = ANSWERS,
-) -> ErasedUnderLoad:  # fmt: skip
+) -> ErasureResult:  # fmt: skip
     """Erase `persons` persons, one after another, each beside `readers` open readers, under reviews at a rate.
 
     `files` lists the files of the database at `url`; the default is SQLite in the folder.
@@ -68,7 +68,7 @@ async def erase_under_load(
     home = folder / "ledger"
     home.mkdir()
     url, files = url or f"sqlite:///{home / 'ledger.db'}", files or (lambda: sorted(home.iterdir()))
-    behind, result = scorer(folder, models), ErasedUnderLoad(persons)
+    behind, result = scorer(folder, models), ErasureResult(persons)
     fronts = [agent_replica(folder, behind.address, ledger_url=url) for _ in range(agents)]
     marks, amounts = (
         [f"erasable-person-{number}-7f3a" for number in range(persons)],
@@ -129,7 +129,7 @@ class _Shop:
 
     def __init__(self, channels: list[grpc.aio.Channel]) -> None:
         self._stubs = itertools.cycle([AgentServiceStub(channel) for channel in channels])
-        self._privacy, self.retrying = PrivacyServiceStub(channels[0]), Retrying()
+        self._privacy, self.retrying = PrivacyServiceStub(channels[0]), RetryingCaller()
         self._numbers = itertools.count()
 
     @classmethod
@@ -161,7 +161,7 @@ class _Shop:
     async def erase(self, user_id: str) -> bool:
         """Erase a person and return whether that is done in the files too."""
         request = privacy.ErasePersonRequest(user_id=user_id)
-        answer: privacy.ErasePersonResponse = await Retrying().send(
+        answer: privacy.ErasePersonResponse = await RetryingCaller().send(
             lambda: self._privacy.ErasePerson(request, timeout=_SECONDS)
         )
         return answer.progress.stage == privacy.ERASURE_STAGE_DONE
@@ -172,9 +172,7 @@ class _Shop:
         return bool(answer.progress.stage == privacy.ERASURE_STAGE_DONE)
 
     async def until_done(self, user_id: str) -> bool:
-        """Wait until all erasures are done in the files, and return whether they are; each call triggers another
-        attempt.
-        """
+        """Return whether all erasures get done in the files in time; each call triggers another attempt."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             if await self.erase(user_id) or await self.is_done():

@@ -19,7 +19,7 @@ from generated.vouch.v1 import agent_service_pb2 as agent
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import NAMES
-from testing.ledger.history import replayed
+from testing.ledger.history import compare_with_replay
 from testing.load import Outcome, Traffic
 from testing.servers.clients import AGENT, channel, order
 from testing.servers.postgres import Postgres
@@ -62,7 +62,7 @@ async def kill_agents(
 ) -> LedgerResult:
     """Kill a random agent, or with `postgres` the database, repeatedly under load; then compare."""
     url = url or f"sqlite:///{folder / 'ledger.db'}"
-    _remember_all(url)
+    _extend_history(url)
     behind = scorer(folder, models)
     fronts = [agent_replica(folder, behind.address, ledger_url=url) for _ in range(agents)]
     chance, run = random.Random(1), f"kills-{agents}-{bool(postgres)}"
@@ -75,7 +75,7 @@ async def kill_agents(
                 nonlocal number
                 number += 1
                 answer: Awaitable[Message] = stub.Review(
-                    agent.ReviewRequest(transaction=_raw(f"{run}-{number}", number)), timeout=20
+                    agent.ReviewRequest(transaction=_order(f"{run}-{number}", number)), timeout=20
                 )
                 return answer
 
@@ -84,11 +84,11 @@ async def kill_agents(
                 for _ in range(kills):
                     await asyncio.to_thread(_kill(chance, fronts, postgres))
                     await traffic.answers(between)
-            again = await _asked_again(stub, traffic.outcome)
-    return _compared(url, traffic.outcome, again)
+            again = await _count_other_answers(stub, traffic.outcome)
+    return _compare(url, traffic.outcome, again)
 
 
-def _remember_all(url: str) -> None:
+def _extend_history(url: str) -> None:
     """Let the history window reach back to the beginning, since there were no earlier orders."""
     engine = open_engine(url)
     with writing(engine) as connection, connection.begin():
@@ -96,7 +96,7 @@ def _remember_all(url: str) -> None:
     engine.dispose()
 
 
-def _raw(transaction_id: str, number: int) -> Transaction:
+def _order(transaction_id: str, number: int) -> Transaction:
     """Return an order of one of a few users and devices, without history fields."""
     raw = order(transaction_id)
     for name in NAMES:
@@ -122,19 +122,19 @@ def _kill(chance: random.Random, fronts: Sequence[Replica], postgres: Postgres |
     return kill
 
 
-async def _asked_again(stub: AgentServiceStub, outcome: Outcome) -> int:
+async def _count_other_answers(stub: AgentServiceStub, outcome: Outcome) -> int:
     """Count the latest acknowledged orders that get another answer when they are sent again."""
     other = 0
     for _, answered in outcome.answers[-50:]:
         assert isinstance(answered, agent.ReviewResponse)
         number = int(answered.transaction_id.rpartition("-")[2])
-        request = agent.ReviewRequest(transaction=_raw(answered.transaction_id, number))
+        request = agent.ReviewRequest(transaction=_order(answered.transaction_id, number))
         again = await stub.Review(request, timeout=20)
         other += again.SerializeToString() != answered.SerializeToString()
     return other
 
 
-def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerResult:
+def _compare(url: str, outcome: Outcome, other_answers: int) -> LedgerResult:
     engine = open_engine(url)
     recorded: dict[str, list[agent.ReviewResponse]] = {}
     with snapshot(engine) as connection:
@@ -151,7 +151,7 @@ def _compared(url: str, outcome: Outcome, other_answers: int) -> LedgerResult:
                 break
         verified = verify_ledger(connection, None)
     engine.dispose()
-    history = replayed(url)
+    history = compare_with_replay(url)
     reviews = {answer.case_id for answers in recorded.values() for answer in answers if answer.case_id}
     answers = [answer for _, answer in outcome.answers if isinstance(answer, agent.ReviewResponse)]
     first = {name: recorded[name][0].SerializeToString() for name in recorded}

@@ -13,7 +13,7 @@ _PAUSE_SECONDS = 0.1
 Answer = TypeVar("Answer")
 
 
-class Retrying:
+class RetryingCaller:
     """Retries calls until they are answered, and counts the retries."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ def answer_for(
     return answer
 
 
-def keep(
+def new_decision(
     number: int | str, decision: pb.Decision = pb.DECISION_REVIEW, score: float | None = 0.5, **fields: Any
 ) -> RecordDecision:
     """Return a decision on the order of a number, ready to be written."""
@@ -54,7 +54,7 @@ def keep(
     )
 
 
-def fill(url: str, records: int, made: Callable[[int], RecordDecision]) -> None:
+def append_decisions(url: str, records: int, made: Callable[[int], RecordDecision]) -> None:
     """Append `records` decisions to a ledger, each made from its number."""
     engine = open_engine(url)
     with writing(engine) as connection:

@@ -12,7 +12,7 @@ from history.ledger_order import replay_in_ledger_order, step_of
 from history.replay import Value
 
 
-def replayed(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
+def compare_with_replay(url: str) -> list[tuple[dict[str, Value], dict[str, Value]]]:
     """Return, for each decision that read history, the completed fields and those of a replay in the ledger's order."""
     engine = open_engine(url)
     with engine.connect() as connection:

@@ -16,7 +16,7 @@ TAMPERINGS = (
 )  # fmt: skip
 
 
-def tampered(path: Path, name: str, chance: random.Random) -> int:
+def tamper_with(path: Path, name: str, chance: random.Random) -> int:
     """Tamper with a ledger's file and return the entry that verification must name."""
     with closing(sqlite3.connect(path)) as connection:
         wanted = _tamper(connection, name, chance)

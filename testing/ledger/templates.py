@@ -18,7 +18,7 @@ _TEMPLATE = "ledger_template"
 
 
 class _Compiled(sa.util.LRUCache[Any, Any]):
-    """Compiled statements by database; by default each engine compiles its own, as each has its own SQL dialect object."""
+    """Compiled statements by database; engines compile their own, as each has its own dialect object."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         return super().get((key[0].name, *key[1:]), default)

@@ -24,7 +24,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.outcome_service_pb2 import OUTCOME_KIND_CHARGEBACK, Outcome
 from runtime.errors import Unavailable
 from testing.inputs.orders import message
-from testing.ledger.decisions import answer_for, keep
+from testing.ledger.decisions import answer_for, new_decision
 
 LEASE = 600_000_000
 T = TypeVar("T")
@@ -70,7 +70,7 @@ async def write_whole_ledger(url: str, key: Path | None) -> None:
     await ledger.write(lambda group: record_origin(group, 3, [1, 2]))
     assert await ledger.write(Compact(0, [1]))
     await ledger.write(lambda group: group.execute(IMPORT_EXCLUSIONS.insert().values(user_id=7)))
-    await ledger.write(keep("gone", user_id="gone"))
+    await ledger.write(new_decision("gone", user_id="gone"))
     assert await ledger.write(Erase(user_id="gone"))
     assert await ledger.available(0)
     ledger.close()

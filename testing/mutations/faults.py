@@ -45,7 +45,7 @@ _POLICY: Final = (
 _HISTORY: Final = (
     "tests/history",
     "tests/agent/history_store/test_history.py",
-    "tests/agent/history_store/test_places.py",
+    "tests/agent/history_store/test_order_identity.py",
 )
 
 FAULTS: Final = [

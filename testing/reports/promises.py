@@ -1,4 +1,4 @@
-"""`python -m testing.reports.promises [--since REVISION]`: list the tests' promises, or what changed since a revision."""
+"""`python -m testing.reports.promises [--since REVISION]`: list the tests' promises, or their changes."""
 
 import argparse
 import ast

@@ -10,9 +10,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 
 class Certificates:
-    """A certificate and key for all servers. With `links` both files are links through a folder's link, as in
-    Kubernetes.
-    """
+    """A certificate and key for all servers. With `links` both are links through a folder's link, as in Kubernetes."""
 
     def __init__(self, folder: Path, links: bool = False) -> None:
         self.folder, self.authority, self._links, self._versions = folder, trustme.CA(), links, 0
@@ -42,7 +40,7 @@ class Certificates:
         self.serial = _serial(ssl.PEM_cert_to_DER_cert(certificate.decode()))
         return self.serial
 
-    def spoil(self) -> None:
+    def write_wrong_key(self) -> None:
         """Write a key that does not belong to the certificate: servers must keep the old pair."""
         certificate = self.pair[0].read_bytes()
         self._put(key=self.authority.issue_cert("localhost").private_key_pem.bytes(), cert=certificate)

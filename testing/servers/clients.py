@@ -1,6 +1,4 @@
-"""Clients as users of the contract have them: the client policy of `runtime.channels`, several replicas behind one
-name.
-"""
+"""Clients like those of users: the client policy of `runtime.channels`, several replicas behind one name."""
 
 import contextlib
 import uuid

@@ -111,7 +111,7 @@ def _report_ended(callers: dict[int, socket.socket]) -> None:
         connection.close()
 
 
-def become(request: Request) -> None:
+def set_up_process(request: Request) -> None:
     """Set up this process as a new process of the program would be."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -155,7 +155,7 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()  # so that collections in a forked process do not copy shared memory
     found = serve(sys.argv[1])
-    become(found)
+    set_up_process(found)
     try:
         run(found.arguments)
     except SystemExit as ended:

@@ -1,4 +1,4 @@
-"""Python programs as processes: started anew, or, in a test run, forked from one process that has the libraries loaded."""
+"""Python programs as processes: started anew, or, in a test run, forked from one process with the libraries loaded."""
 
 import contextlib
 import json
@@ -42,13 +42,13 @@ class Process(Protocol):
 
 
 @dataclass
-class Spent:
+class CpuTime:
     """CPU time."""
 
     seconds: float = 0.0
 
 
-CPU_OF_FORKED: Final = Spent()
+CPU_OF_FORKED: Final = CpuTime()
 """CPU time of forked processes that have ended and were waited for."""
 
 

@@ -54,9 +54,7 @@ class Postgres:
         subprocess.run([*self._as, *command], check=True, capture_output=True, cwd="/")
 
     def start(self) -> None:
-        """Start, and wait until it answers. The first start chooses the port, and a later one too if the port was taken
-        since.
-        """
+        """Start, and wait until it answers. The first start chooses the port; a later one too if the port was taken."""
         known = bool(self.port)
         while True:
             self.port = self.port if known else free_port()

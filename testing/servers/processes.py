@@ -17,7 +17,7 @@ from testing.ledger.templates import new_ledger
 from testing.servers.launching import PYTHON, ROOT, Process, launch, run
 from testing.waiting import START_SECONDS, free_port, wait_for
 
-__all__ = ["PYTHON", "ROOT", "Ended", "Process", "Stack", "answers", "call", "launch", "run"]
+__all__ = ["PYTHON", "ROOT", "CompletedCommand", "Process", "Stack", "answers", "call", "launch", "run"]
 
 
 def answers(url: str, status: int = 200) -> Callable[[], bool]:
@@ -166,7 +166,7 @@ EDGE_OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Ended:
+class CompletedCommand:
     """A command that has ended."""
 
     returncode: int
@@ -174,7 +174,7 @@ class Ended:
     stderr: str
 
 
-def call(command: str, *arguments: str) -> Ended:
+def call(command: str, *arguments: str) -> CompletedCommand:
     """Run a `vouch` command in this process: its output is the same, and its libraries are imported once."""
     output, error = io.StringIO(), io.StringIO()
     module = importlib.import_module(vouch.COMMANDS[command][0])
@@ -185,4 +185,4 @@ def call(command: str, *arguments: str) -> Ended:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    return Ended(code, output.getvalue(), error.getvalue())
+    return CompletedCommand(code, output.getvalue(), error.getvalue())

@@ -7,8 +7,6 @@ PLACES = 6
 
 
 @pytest.fixture(autouse=True)
-def _no_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit the calls in flight: on a slow machine a stream falls behind its rate, and refusals for that are no
-    failures.
-    """
+def _limit_calls_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limit the calls in flight: on a slow machine a stream falls behind, and refusals for that are no failures."""
     monkeypatch.setattr("testing.load.at_once", PLACES)

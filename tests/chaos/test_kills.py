@@ -6,9 +6,7 @@ from chaos.process_kills import kill_workers
 
 
 async def test_killed_workers_cost_no_call(models: Path, tmp_path: Path) -> None:
-    """After kill -9 of workers under load, the client policy gets an answer for every call, and the workers are
-    replaced.
-    """
+    """After kill -9 of workers under load, the client policy gets every call answered, and workers are replaced."""
     kills = await kill_workers(tmp_path, models, kills=2, rate=100, between=40)
     assert len(kills.outcome.answers) >= 120
     assert (kills.outcome.failures.total(), kills.outcome.lost) == (0, 0)

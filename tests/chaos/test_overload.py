@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from grpc import StatusCode
 
-from chaos.overload import Crowd, Overloaded, overload_batches, overload_reviews
+from chaos.overload import Crowd, OverloadResult, overload_batches, overload_reviews
 from testing.load import Outcome
 
 ENOUGH = 30
 
 
-def _holds(overload: Overloaded) -> None:
+def _check(overload: OverloadResult) -> None:
     refused = overload.flood.failures["RESOURCE_EXHAUSTED"]
     assert set(overload.flood.failures) <= {
         "RESOURCE_EXHAUSTED",
@@ -28,13 +28,11 @@ def _holds(overload: Overloaded) -> None:
 
 @pytest.mark.envoy
 async def test_overload_is_refused_at_once(models: Path, tmp_path: Path) -> None:
-    """With ten callers per unit of the limit, the edge refuses with RESOURCE_EXHAUSTED and RetryInfo, and then
-    recovers.
-    """
-    _holds(await overload_reviews(tmp_path, models, 0.0, crowd=Crowd(80, ENOUGH)))
+    """With ten callers per unit of the limit the edge refuses with RESOURCE_EXHAUSTED and RetryInfo, then recovers."""
+    _check(await overload_reviews(tmp_path, models, 0.0, crowd=Crowd(80, ENOUGH)))
 
 
 @pytest.mark.envoy
 async def test_overload_of_batches_is_refused_at_once(models: Path, tmp_path: Path) -> None:
     """The same with batches."""
-    _holds(await overload_batches(tmp_path, models, 0.0, Crowd(40, ENOUGH)))
+    _check(await overload_batches(tmp_path, models, 0.0, Crowd(40, ENOUGH)))

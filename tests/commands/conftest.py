@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.fixture
-def trained(small_models: Path, tmp_path: Path) -> Path:
+def models_folder(small_models: Path, tmp_path: Path) -> Path:
     """Return a private folder of models, to be damaged."""
     version = (small_models / "tables" / "current").resolve()
     shutil.copytree(version, tmp_path / "models" / version.name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.commands import ended
+from testing.commands import error_of_command
 from testing.inputs.foreign import FOREIGN, MAPPING
 from testing.ledger.templates import new_ledger
 
@@ -73,7 +73,7 @@ MAPPINGS: dict[str, str] = {
 
 @pytest.mark.parametrize("name", [*FILES, "missing.csv", "folder.csv"])
 def test_files(
-    name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, models_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty, truncated, misnamed, wrongly compressed or missing file, for every command that reads one."""
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", new_ledger(tmp_path / "ledger.db"))
@@ -82,7 +82,7 @@ def test_files(
         path.write_bytes(FILES[name])
     elif name == "folder.csv":
         path.mkdir()
-    known, file = ["--models-dir", str(trained)], str(path)
+    known, file = ["--models-dir", str(models_folder)], str(path)
     for command, arguments in (
         ("train", ["--dataset", file, *known]),
         ("evaluate", ["--dataset", file, *known]),
@@ -95,24 +95,24 @@ def test_files(
     ):
         if command == "score" and name in ("label.csv", "head.csv", "twice.csv"):
             continue  # labels are not read; the others are below
-        sentence = ended(capsys, command, *arguments)
+        sentence = error_of_command(capsys, command, *arguments)
         assert path.name in sentence or command == "train", (command, sentence)
     if name not in ("negative.csv",):
-        assert path.name in ended(capsys, "validate", file)
+        assert path.name in error_of_command(capsys, "validate", file)
     assert not (tmp_path / "scores.csv").exists()
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-def test_mappings(name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mappings(name: str, models_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mapping that is not YAML, has a wrong shape, or does not fit the file."""
     (tmp_path / "m.yaml").write_text(MAPPINGS[name])
     (tmp_path / "foreign.csv").write_text(FOREIGN)
-    given = ["--mapping", str(tmp_path / "m.yaml"), "--models-dir", str(trained)]
+    given = ["--mapping", str(tmp_path / "m.yaml"), "--models-dir", str(models_folder)]
     data = str(tmp_path / "foreign.csv")
-    sentence = ended(capsys, "train", "--dataset", data, *given)
+    sentence = error_of_command(capsys, "train", "--dataset", data, *given)
     assert "m.yaml" in sentence or "foreign.csv" in sentence
-    ended(capsys, "evaluate", "--dataset", data, *given)
-    ended(capsys, "score", data, "--output", str(tmp_path / "s.csv"), *given)
+    error_of_command(capsys, "evaluate", "--dataset", data, *given)
+    error_of_command(capsys, "score", data, "--output", str(tmp_path / "s.csv"), *given)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_foreign_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / name).write_bytes(FILES[name])
     (tmp_path / "m.yaml").write_text(MAPPING)
     given = ["--mapping", str(tmp_path / "m.yaml"), "--models-dir", str(tmp_path / "models")]
-    assert name in ended(capsys, "train", "--dataset", str(tmp_path / name), *given)
-    assert name in ended(capsys, "mapping", "suggest", str(tmp_path / name))
+    assert name in error_of_command(capsys, "train", "--dataset", str(tmp_path / name), *given)
+    assert name in error_of_command(capsys, "mapping", "suggest", str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_keys(content: bytes, words: str, tmp_path: Path, capsys: pytest.Capture
         ["add", "shop", "--file", str(file)],
         ["remove", "a", "--file", str(file)],
     ):
-        assert words in ended(capsys, "keys", *arguments)
+        assert words in error_of_command(capsys, "keys", *arguments)
     file.unlink()
     for name in ("", "a b", "a:b", "\x1b[2J", "é"):
-        ended(capsys, "keys", "add", name, "--file", str(file))
+        error_of_command(capsys, "keys", "add", name, "--file", str(file))
     assert not file.exists()
-    ended(capsys, "keys", "remove", "nobody", "--file", str(file))
-    ended(capsys, "keys", "add", "shop", "--file", str(tmp_path / "no" / "folder"))
+    error_of_command(capsys, "keys", "remove", "nobody", "--file", str(file))
+    error_of_command(capsys, "keys", "add", "shop", "--file", str(tmp_path / "no" / "folder"))
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_settings(
 ) -> None:
     """An invalid address or number is reported before anything starts, with the variable's name."""
     monkeypatch.setenv(variable, value)
-    assert variable in ended(capsys, "up")
+    assert variable in error_of_command(capsys, "up")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.commands import ended
+from testing.commands import error_of_command
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "metadata empty": lambda folder: (folder / "metadata.json").write_text(""),
@@ -20,44 +20,46 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_models(damage: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models(damage: str, models_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model with damaged metadata is named in the list beside the others; it is neither promoted nor used."""
-    version = (trained / "current").resolve()
-    shutil.copytree(version, trained / "good")
+    version = (models_folder / "current").resolve()
+    shutil.copytree(version, models_folder / "good")
     DAMAGES[damage](version)
-    known = ["--models-dir", str(trained)]
+    known = ["--models-dir", str(models_folder)]
     module = __import__("ml_server.commands.models", fromlist=["main"])
     assert module.main([*known]) == 2
     shown = capsys.readouterr()
     assert f"{version.name}" in shown.err
     assert "good" in shown.out
-    assert version.name in ended(capsys, "models", *known, "promote", version.name)
-    ended(capsys, "score", str(tmp_path / "x.csv"), "--output", str(tmp_path / "s.csv"), *known)
+    assert version.name in error_of_command(capsys, "models", *known, "promote", version.name)
+    error_of_command(capsys, "score", str(tmp_path / "x.csv"), "--output", str(tmp_path / "s.csv"), *known)
 
 
 @pytest.mark.parametrize("version", ["current", ".", "..", "../models", "none", "", "a/b", "x" * 100])
-def test_no_version_is_promoted_that_is_none(version: str, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_versions_are_not_promoted(
+    version: str, models_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`current` and other names that are no version are refused, and the served model stays."""
-    before = os.readlink(trained / "current")
-    ended(capsys, "models", "--models-dir", str(trained), "promote", version)
-    assert os.readlink(trained / "current") == before
-    assert (trained / "current").is_dir()
+    before = os.readlink(models_folder / "current")
+    error_of_command(capsys, "models", "--models-dir", str(models_folder), "promote", version)
+    assert os.readlink(models_folder / "current") == before
+    assert (models_folder / "current").is_dir()
 
 
-def test_a_current_that_is_a_folder_stays(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_current_that_is_a_folder_stays(models_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """If `current` is a folder, promoting reports it and changes nothing."""
-    version = os.readlink(trained / "current")
-    (trained / "current").unlink()
-    (trained / "current").mkdir()
-    assert "is a folder" in ended(capsys, "models", "--models-dir", str(trained), "promote", version)
-    assert (trained / "current").is_dir()
-    assert not list(trained.glob(".current*"))
+    version = os.readlink(models_folder / "current")
+    (models_folder / "current").unlink()
+    (models_folder / "current").mkdir()
+    assert "is a folder" in error_of_command(capsys, "models", "--models-dir", str(models_folder), "promote", version)
+    assert (models_folder / "current").is_dir()
+    assert not list(models_folder.glob(".current*"))
 
 
-def test_a_model_is_not_praised_for_what_it_was_fitted_on(
+def test_evaluation_measures_the_held_out_part(
     models: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`vouch evaluate` on the training file measures the held-out part and says so; the regret equals that of training."""
+    """`vouch evaluate` on the training file measures the held-out part; the regret equals that of training."""
     from ml_server.commands.evaluate import main
 
     assert main(["--dataset", str(dataset), "--models-dir", str(models)]) == 0

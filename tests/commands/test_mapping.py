@@ -141,9 +141,7 @@ ROWS = """placed,price,bill,ship,opened,dev,bad,Price (2),kind
 
 
 def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
-    """Equal columns, days between times (whole for a count, fractional for an extra), and money in both notations are
-    read.
-    """
+    """Equal columns, days between times (whole for a count, else fractional), and money in both notations are read."""
     table, lines = read(tmp_path, DERIVED, ROWS)
     assert table.order_amount.tolist() == [1234.56, 1234.0, 12.5]
     assert table.billing_shipping_match.tolist() == [True, False, None]
@@ -178,7 +176,7 @@ def test_fields_are_derived_and_money_is_read(tmp_path: Path) -> None:
         (("categorical: [kind]", "categorical: [kind, kind]"), "kind appears twice"),
     ],
 )
-def test_what_cannot_be_mapped_so_is_said_with_a_way_out(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+def test_mapping_problems_are_reported_with_advice(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     """Repeated ids, wrong formats, unknown values and derived fields of a wrong type are reported with advice."""
     data = ROWS.replace("A,,soon", "A,c,soon")
     if not words:

@@ -17,9 +17,7 @@ from testing.servers.processes import call
 
 
 def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
-    """Names, date formats, units, money, label and extras are guessed with reasons and examples; the mapping reads the
-    file.
-    """
+    """Names, date formats, units, money, label and extras are guessed with reasons; the mapping reads the file."""
     rows, rng = 400, np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -83,7 +81,7 @@ def test_no_label_is_suggested_as_an_extra(table: pa.Table) -> None:
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "a: b", "# c", "{x}", "- y", "\u20ac\U0001f600", "7", "no", "'", '"', "\\"])
-def test_nothing_in_a_file_bends_the_mapping(text: str, tmp_path: Path) -> None:
+def test_nothing_in_a_file_breaks_the_mapping(text: str, tmp_path: Path) -> None:
     """Hostile names and values stay one line of YAML that reads back unchanged, without control characters."""
     assert yaml.safe_load(f"{{a: {quote_scalar(text)}}}") == {"a": text}
     frame = pd.DataFrame({"when": ["2025-01-01", "2025-01-02", "2025-01-03"], text or "x": ["a", text, text]})

@@ -22,7 +22,7 @@ from ml_server.training.train import train
 from testing.servers.processes import call
 
 
-def part(dataset: Path, folder: Path, rows: int) -> Path:
+def small_file(dataset: Path, folder: Path, rows: int) -> Path:
     """Return a file of the dataset's first rows."""
     path = folder / "part.csv"
     with dataset.open() as lines:
@@ -32,7 +32,7 @@ def part(dataset: Path, folder: Path, rows: int) -> Path:
 
 def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_path: Path) -> None:
     """`vouch score` gives every order the score of the service, in order, as CSV and Parquet."""
-    scorer, some = Scorer(load(models)), part(dataset, tmp_path, 3000)
+    scorer, some = Scorer(load(models)), small_file(dataset, tmp_path, 3000)
     wanted = [scorer.predict(order).legitimacy_score for order in messages(read_table(dataset).slice(0, 200))]
     for name in ("scores.csv", "scores.parquet"):
         done = call("score", str(some), "--output", str(tmp_path / name), "--models-dir", str(models))
@@ -44,10 +44,10 @@ def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_p
         np.testing.assert_allclose(types + frame.legitimacy_score, 1, atol=1e-9)
 
 
-def test_evaluate_tells_figures_and_costs(models: Path, dataset: Path, tmp_path: Path) -> None:
+def test_evaluate_prints_figures_and_costs(models: Path, dataset: Path, tmp_path: Path) -> None:
     """The output has figures with intervals, the exact limit, kinds of abuse, costs, and a complete page."""
     page = tmp_path / "report.html"
-    some = part(dataset, tmp_path, 2000)
+    some = small_file(dataset, tmp_path, 2000)
     arguments = ["--dataset", str(some), "--models-dir", str(models), "--report", str(page)]
     done = call("evaluate", *arguments)
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_p
     folder = tmp_path / "models"
     shutil.copytree(small_models / "tables", folder, symlinks=True)
     first = (folder / "current").resolve().name
-    small = part(dataset, tmp_path, 400)
+    small = small_file(dataset, tmp_path, 400)
     done = call("train", "--dataset", str(small), "--models-dir", str(folder), "--form", "tables", "--rounds", "2")
     assert done.returncode == 0, done.stderr
     assert (folder / "current").resolve().name == first
@@ -92,7 +92,7 @@ def test_models_are_listed_and_promoted(small_models: Path, dataset: Path, tmp_p
 
 
 def test_thresholds_cost_what_they_cost() -> None:
-    """A hand-made case has the cost summed by hand, and the cheapest thresholds cost no more than the documented ones."""
+    """A hand-made case has the cost summed by hand, and the cheapest thresholds cost no more than documented."""
     scores, abuse = np.array([0.9, 0.8, 0.5, 0.1, 0.2]), np.array([0.0, 1, 0, 1, 0])
     amounts = np.array([10.0, 100, 10, 50, 10])
     prices = Prices(missed_share=1.0, denied_customer=20, review=3, review_catches=1.0)
@@ -108,8 +108,8 @@ def test_prevalence_moves_the_odds(table: pa.Table) -> None:
     shift = prior_shift(table, 0.01)
     rate = 0.25
     assert shift == pytest.approx(np.log(0.99 / 0.01) - np.log((1 - rate) / rate))
-    trained = train(table.slice(0, 400), Parameters(form="tables", rounds=2, folds=2, bags=1, prevalence=0.01))
-    assert trained.bundle.prior_shift > 3
+    models_folder = train(table.slice(0, 400), Parameters(form="tables", rounds=2, folds=2, bags=1, prevalence=0.01))
+    assert models_folder.bundle.prior_shift > 3
 
 
 def test_soft_weights_sum_to_the_label(table: pa.Table) -> None:

@@ -93,7 +93,9 @@ def test_an_unknown_command_names_the_nearest(
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
-def test_the_version_is_told(option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`vouch --version` prints the installed version."""
     assert _vouch(monkeypatch, capsys, option) == (0, f"vouch {version('vouch')}\n", "")
 

@@ -15,7 +15,7 @@ from testing.servers.processes import PYTHON, run
 from testing.waiting import START_SECONDS
 
 
-def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_error(dataset: Path, tmp_path: Path) -> None:
     """When `| head` closes the pipe there is no traceback, for any output."""
     small = tmp_path / "small.csv"
     pa_csv.write_csv(read_table(dataset).slice(0, 500), small)
@@ -34,7 +34,7 @@ def test_the_end_of_a_pipe_is_no_fault(dataset: Path, tmp_path: Path) -> None:
         assert "BrokenPipe" not in text
 
 
-def test_nothing_strange_reaches_the_terminal() -> None:
+def test_control_characters_do_not_reach_the_terminal() -> None:
     """Foreign text is printed with escapes, on one line, and plain text unchanged."""
     for text in TEXTS:
         assert escape_unprintable(text).isprintable()

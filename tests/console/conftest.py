@@ -123,7 +123,7 @@ def browser() -> Iterator[Browser]:
 
 
 @dataclass
-class Watched:
+class WatchedPage:
     """A page whose errors, refused scripts, dialogs and requests to other hosts are recorded."""
 
     page: Page
@@ -138,12 +138,10 @@ class Watched:
         self.complaints.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
-    def record_message(self, message: ConsoleMessage) -> None:
-        """Record warnings and errors of the browser, also about refused scripts and styles, but not about refused
-        pages.
-        """
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
+    def record_message(self, entry: ConsoleMessage) -> None:
+        """Record the browser's warnings and errors, also on refused scripts and styles, but not on refused pages."""
+        if entry.type in ("error", "warning") and "Failed to load resource" not in entry.text:
+            self.complaints.append(entry.text)
 
     def record_request(self, request: Request) -> None:
         """Record a request to another host."""
@@ -160,16 +158,16 @@ class Watched:
 
 
 @pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Watched]]:
+def open_page(browser: Browser) -> Iterator[Callable[..., WatchedPage]]:
     """Return a function that opens a page with its own cookies; close all pages at the end."""
     contexts = []
 
-    def opened(**options: Any) -> Watched:
+    def opened(**options: Any) -> WatchedPage:
         context = browser.new_context(**options)
         context.set_default_timeout(START_SECONDS * 1000)
         contexts.append(context)
         page = context.new_page()
-        watched = Watched(page)
+        watched = WatchedPage(page)
         page.on("pageerror", watched.error)
         page.on("dialog", watched.dialog)
         page.on("console", watched.record_message)

@@ -8,9 +8,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from testing.waiting import wait_for
-from tests.console.conftest import Desk, Watched
+from tests.console.conftest import Desk, WatchedPage
 
-Look = Callable[..., Watched]
+Look = Callable[..., WatchedPage]
 HOSTILE = (
     "<script>alert(1)</script>" + "'-alert(1)-'" + "{{7*7}}${7*7}{%raw%}",
     '"><img src=x onerror=alert(1)>' + "<svg/onload=alert(1)>",
@@ -59,13 +59,11 @@ def decide(page: Page, key: str) -> str:
     return case
 
 
-def test_a_shift_by_keyboard(desk: Desk, look: Look) -> None:
-    """Five cases are claimed, read and resolved; one is released, one taken over after its claim expired; the agent
-    restarts.
-    """
+def test_a_shift_by_keyboard(desk: Desk, open_page: Look) -> None:
+    """Five cases are resolved by keyboard; one is released, one taken over after expiry; the agent restarts."""
     for _ in range(6):
         desk.order(order_amount=1e7)
-    ada, ben = look(), look()
+    ada, ben = open_page(), open_page()
     ada.sign_in(desk.url, "ada")
     page = ada.page
     next_case(page)
@@ -99,10 +97,10 @@ def _taken(page: Page) -> bool:
     return bool(page.locator("[data-lease]").count())
 
 
-def test_two_browsers_race_for_one_case(desk: Desk, look: Look) -> None:
+def test_two_browsers_race_for_one_case(desk: Desk, open_page: Look) -> None:
     """One of two browsers gets the case; the other is shown the holder, and no input is lost."""
     desk.order(transaction_id="raced", order_amount=1e6)
-    ada, ben = look(), look()
+    ada, ben = open_page(), open_page()
     ada.sign_in(desk.url, "ada")
     ben.sign_in(desk.url, "ben")
     for watched in (ada, ben):
@@ -119,11 +117,11 @@ def test_two_browsers_race_for_one_case(desk: Desk, look: Look) -> None:
     assert ben.complaints == []
 
 
-def test_a_verdict_can_be_taken_back(desk: Desk, look: Look) -> None:
+def test_a_verdict_can_be_taken_back(desk: Desk, open_page: Look) -> None:
     """Z within the undo window sends nothing; leaving the page sends the verdict."""
     desk.restart("console", VOUCH_CONSOLE_UNDO_SECONDS="60")
     desk.order(order_amount=4e7)
-    ada = look()
+    ada = open_page()
     ada.sign_in(desk.url, "ada")
     case = next_case(ada.page)
     press(ada.page, "a")
@@ -145,9 +143,9 @@ def _text(page: Page, url: str) -> str:
     return page.locator("main").inner_text()
 
 
-def test_the_queue_follows_without_jumping(desk: Desk, look: Look) -> None:
+def test_the_queue_follows_without_jumping(desk: Desk, open_page: Look) -> None:
     """A new case appears by itself; under a pointer the list stays, and a button offers the update."""
-    ada = look()
+    ada = open_page()
     ada.sign_in(desk.url, "ada")
     page = ada.page
     page.mouse.move(0, 0)
@@ -162,7 +160,7 @@ def test_the_queue_follows_without_jumping(desk: Desk, look: Look) -> None:
     assert ada.complaints == []
 
 
-def test_hostile_text_is_only_text(desk: Desk, look: Look) -> None:
+def test_hostile_text_is_only_text(desk: Desk, open_page: Look) -> None:
     """Scripts, markup, styles, bidi marks and long words in every text field neither run nor break the page.
 
     On a desktop and on a phone. Pages weigh at most 150 kB with all their parts, all from this server.
@@ -172,7 +170,7 @@ def test_hostile_text_is_only_text(desk: Desk, look: Look) -> None:
             transaction_id=f"{text[:100]}-{number}", user_id=text, device_id=text, user_agent=text,
             extra_texts={"shelf": text}, order_amount=40_000.0 + number,
         )  # fmt: skip
-    boss = look()
+    boss = open_page()
     boss.sign_in(desk.url, "boss")
     page = boss.page
     page.goto(f"{desk.url}/console/queue?order=newest")
@@ -215,10 +213,10 @@ def _fits(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, width)
 
 
-def test_nobody_is_kept_out(desk: Desk, look: Look) -> None:
+def test_pages_are_accessible(desk: Desk, open_page: Look) -> None:
     """Axe finds no violation on any page, in both themes, on a desktop and on a phone."""
     desk.order()
-    boss = look(reduced_motion="reduce")  # else axe sees colours halfway between two themes
+    boss = open_page(reduced_motion="reduce")  # else axe sees colours halfway between two themes
     boss.page.goto(f"{desk.url}/console/sign-in")
     found = _violations(boss.page, "sign-in")
     boss.sign_in(desk.url, "boss")
@@ -243,9 +241,7 @@ _COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 def _violations(page: Page, name: str) -> dict[str, list[str]]:
-    """Return axe's violations of a page: all rules once per theme and per width, those about colours in all four
-    combinations.
-    """
+    """Return axe's violations of a page: all rules per theme and per width, those about colours in all four."""
     found = {}
     page.evaluate(Axe().axe_script)
     seen: tuple[tuple[Literal["light", "dark"], int, list[str] | None], ...] = (
@@ -260,10 +256,10 @@ def _violations(page: Page, name: str) -> dict[str, list[str]]:
     return found
 
 
-def test_hours_are_shown_in_the_viewers_zone(desk: Desk, look: Look) -> None:
+def test_hours_are_shown_in_the_viewers_zone(desk: Desk, open_page: Look) -> None:
     """A viewer in Kolkata sees half past on every bar, the zone in the heading, and the same hours in the table."""
     desk.order()
-    seen = look(timezone_id="Asia/Kolkata", locale="en-GB")
+    seen = open_page(timezone_id="Asia/Kolkata", locale="en-GB")
     seen.sign_in(desk.url, "ada")
     seen.page.goto(f"{desk.url}/console/overview")
     seen.page.wait_for_function("document.querySelector('[data-zone]').textContent != '(UTC)'")

@@ -6,7 +6,7 @@ import pytest
 
 from testing.inputs.hostile import TEXTS
 from tests.console.conftest import Desk
-from tests.console.test_gate import CHANGED, READ, csrf
+from tests.console.test_access import CHANGED, READ, csrf
 
 FIELDS = ("verdict", "note", "abuse_type", "reason_code", "text", "then")
 FILTERS = (
@@ -63,7 +63,7 @@ def test_hostile_forms(desk: Desk) -> None:
         assert 'class="badge claimed"' not in page.text, "the case was released"
 
 
-def test_what_is_no_form(desk: Desk) -> None:
+def test_bodies_that_are_no_form(desk: Desk) -> None:
     """Other content types, broken encodings and endless fields are refused like a form without a token."""
     boss = desk.signed_in("boss")
     for body, kind in (

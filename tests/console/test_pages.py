@@ -15,10 +15,10 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from testing.inputs.orders import message
 from testing.servers.processes import run
 from tests.console.conftest import Desk
-from tests.console.test_gate import csrf
+from tests.console.test_access import csrf
 
 
-def opened(client: httpx.Client) -> str:
+def claim_next(client: httpx.Client) -> str:
     """Claim the next case; return the path of its page below /console."""
     answer = client.post("/next", data={"csrf": csrf(client)})
     assert answer.status_code == 303, answer.text
@@ -29,7 +29,7 @@ def test_a_case_without_a_script(desk: Desk) -> None:
     """A case is claimed, read, commented and resolved, and the decision names the reviewer."""
     desk.order(order_amount=1e6)  # the most urgent one: other tests leave cases whose ids are no plain text
     ada = desk.signed_in("ada")
-    path = opened(ada)
+    path = claim_next(ada)
     page = ada.get(path).text
     transaction = re.search(r"<h1><bdi[^>]*>([^<]+)", page)
     assert transaction
@@ -52,7 +52,7 @@ def test_a_lost_claim_keeps_the_note(desk: Desk) -> None:
     """A reviewer who resolves a case without holding it gets an error, and the input is still there."""
     desk.order()
     ada, ben = desk.signed_in("ada"), desk.signed_in("ben")
-    path = opened(ada)
+    path = claim_next(ada)
     answer = ben.post(f"{path}/resolve", data={"csrf": csrf(ben), "verdict": "approve", "note": "Typed for a while"})
     assert answer.status_code == 409
     assert "Typed for a while" in answer.text
@@ -154,7 +154,7 @@ def test_the_model_shows_all_that_it_learned(desk: Desk) -> None:
     assert ">current</span>" in page
 
 
-def test_a_taken_port_is_told(desk: Desk) -> None:
+def test_a_taken_port_is_reported(desk: Desk) -> None:
     """One line names the address and the setting, with exit code 2."""
     address = desk.stack.address("console")
     done = run("-m", "console", env=os.environ | {"VOUCH_CONSOLE_LISTEN": address})

@@ -27,7 +27,7 @@ def test_a_graph_is_drawn_from_left_to_right() -> None:
     assert len({(node.x, node.y) for node in graph.nodes}) == len(graph.nodes)
 
 
-def test_a_crowd_is_not_drawn_whole() -> None:
+def test_a_column_of_a_graph_is_limited() -> None:
     """A column has a limit, and the rest is counted."""
     graph = graph_of(links(50, 0))
     assert len(graph.nodes) == 1 + 1 + MAX_ROWS and graph.left_out == 50 - MAX_ROWS

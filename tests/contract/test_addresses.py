@@ -32,7 +32,7 @@ written = st.one_of(
 )
 
 
-def accepted(address: str) -> bool:
+def is_valid(address: str) -> bool:
     """Return whether an order with the address is valid."""
     return not violations(message(ip_address=address))
 
@@ -49,9 +49,9 @@ def is_address(text: str) -> bool:
 @example("999.1.1.1")
 @example("1::2::3")
 @given(written)
-def test_what_is_written_out_is_an_address(text: str) -> None:
+def test_complete_addresses_are_accepted(text: str) -> None:
     """Without masks, exactly the addresses that Python's library accepts are valid."""
-    assert accepted(text) == is_address(text)
+    assert is_valid(text) == is_address(text)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_is_written_out_is_an_address(text: str) -> None:
 )
 def test_masked_ends_are_accepted(text: str) -> None:
     """Whole octets or groups at the end may be written as x."""
-    assert accepted(text)
+    assert is_valid(text)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_other_masks_are_refused_in_words(text: str) -> None:
 
 
 @given(st.one_of(written, st.sampled_from([*ADDRESSES.values(), "81.7.xxx.xxx"])))
-def test_all_doors_agree(text: str) -> None:
+def test_all_validators_agree(text: str) -> None:
     """protovalidate, the compiled rules and the pattern of the OpenAPI schema agree on each address."""
     order = message(ip_address=text)
     valid = not protovalidate.collect_violations(order)

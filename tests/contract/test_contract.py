@@ -56,7 +56,7 @@ def test_every_part_is_described() -> None:
 _REASON = re.compile(r"((?:  //[^\n]*\n)+)  ERROR_REASON_(\w+) = (\d+);")
 
 
-def test_error_reasons_are_told_as_the_table_has_them() -> None:
+def test_error_reasons_are_documented_as_in_the_table() -> None:
     """The comment of each reason names the table's status, and has an ErrorInfo with metadata that the table allows."""
     text = (ROOT / "protos/vouch/v1/error_reason.proto").read_text()
     documented = {name: comment for comment, name, number in _REASON.findall(text) if number != "0"}

@@ -33,9 +33,7 @@ DISGUISES = (
 
 @pytest.mark.parametrize("text", DISGUISES)
 def test_a_disguised_domain_is_known(text: str, model: Bundle) -> None:
-    """Case, spaces, dots, a name before @, wide and invisible letters: the list matches the domain, and the score is
-    equal.
-    """
+    """Case, spaces, dots, a name before @, wide and invisible letters: the list matches, and the score is equal."""
     assert mail_domain(text) == "tempmail.net"
     assert mail_kind(mail_domain(text)) == DISPOSABLE
     scorer = Scorer(model)
@@ -51,7 +49,7 @@ def test_international_names_have_one_form() -> None:
     assert mail_domain("gmail.com\x1f.") == mail_domain("gmail.com.\u2003. ") == "gmail.com"
 
 
-def test_nothing_left_is_unknown(model: Bundle) -> None:
+def test_an_empty_domain_is_unknown(model: Bundle) -> None:
     """A domain of spaces or of an @ alone equals an absent one."""
     scorer = Scorer(model)
     unknown = scorer.predict(message(email_domain=None)).legitimacy_score

@@ -12,7 +12,7 @@ from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from runtime.settings import SettingsError
 from stack.settings import SERVICE_KEYS, EdgeSettings
-from testing.asking import code_of
+from testing.requests import code_of
 from testing.servers.processes import ROOT, Stack, run
 from tests.edge.conftest import Open
 
@@ -21,32 +21,32 @@ PRIVATE = ["/v1/privacy:find", "/v1/privacy:export", "/v1/privacy:erase", "/v1/p
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.1", "::", "2001:db8::1"])
-def test_nobody_comes_in_from_elsewhere_without_keys(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """With or without TLS, the edge starts only if services have keys or a setting opens it; certificates are no keys."""
+def test_remote_callers_need_keys(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """With or without TLS, the edge starts only with keys or a setting that opens it; certificates are no keys."""
     monkeypatch.setenv("VOUCH_EDGE_ADDRESS", address)
     for variables in (TLS, {"VOUCH_EDGE_INSECURE": "true"}, TLS | {"VOUCH_AGENT_TLS_CLIENT_CA": "ca.pem"}):
-        with monkeypatch.context() as told_so:
+        with monkeypatch.context() as patched:
             for name, value in variables.items():
-                told_so.setenv(name, value)
+                patched.setenv(name, value)
             for keys in (
                 {},
                 {SERVICE_KEYS[0]: "keys"},
                 {SERVICE_KEYS[1]: "keys"},
                 dict.fromkeys(SERVICE_KEYS, ""),
             ):
-                with told_so.context() as some:
+                with patched.context() as some:
                     for name, value in keys.items():
                         some.setenv(name, value)
                     with pytest.raises(SettingsError, match="VOUCH_EDGE_SERVICES_HAVE_KEYS"):
                         EdgeSettings.read()
-            with told_so.context() as all_keys:
+            with patched.context() as all_keys:
                 for name in SERVICE_KEYS:
                     all_keys.setenv(name, "keys")
                 assert EdgeSettings.read().services_have_keys
                 all_keys.setenv("VOUCH_EDGE_SERVICES_HAVE_KEYS", "false")
                 with pytest.raises(SettingsError, match="ANONYMOUS"):
                     EdgeSettings.read()
-            told_so.setenv("VOUCH_EDGE_ANONYMOUS", "true")
+            patched.setenv("VOUCH_EDGE_ANONYMOUS", "true")
             assert not EdgeSettings.read().services_have_keys
 
 

@@ -12,8 +12,8 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from load_test.compare_transports import compare
 from load_test.orders import read_orders
-from testing.asking import BOTH, post
 from testing.inputs.orders import DOCUMENTED, message
+from testing.requests import BOTH, post
 from testing.servers.processes import Stack
 
 

@@ -30,7 +30,7 @@ LIMITED = {"VOUCH_EDGE_RATE_LIMIT": "1", "VOUCH_EDGE_ADDRESS_RATE_LIMIT": "0"}
 JSON, REVIEW = {"content-type": "application/json"}, "/v1/transactions:review"
 
 
-def up(address: str) -> bool:
+def is_up(address: str) -> bool:
     """Return whether the edge answers."""
     try:
         httpx.get(f"http://{address}/nothing")
@@ -44,15 +44,15 @@ def standalone_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run an edge without services; yield its address."""
     nobody = [f"--{name}=1" for name in ("scorer", "agent", "bridge-ml", "bridge-agent", "console")]
     with envoy(tmp_path_factory.mktemp("lonely") / "log", *nobody) as address:
-        wait_for(lambda: up(address), what="the edge")
+        wait_for(lambda: is_up(address), what="the edge")
         yield address
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def rate_limited_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run an edge that allows one request per second and key."""
     with envoy(tmp_path_factory.mktemp("strict") / "log", "--scorer=1", **LIMITED) as address:
-        wait_for(lambda: up(address), what="the edge")
+        wait_for(lambda: is_up(address), what="the edge")
         yield address
 
 
@@ -83,23 +83,23 @@ def test_json_callers_get_a_reason(standalone_edge: str, reason: str, status: in
     """The body is google.rpc.Status with the table's code, one ErrorInfo of ours, and no addresses or resets."""
     answer = httpx.request(**request_ | {"url": f"http://{standalone_edge}{request_['url']}"}, timeout=20)
     assert answer.status_code == status and answer.headers["content-type"] == "application/json"
-    rpc_status = json_format.Parse(answer.text, status_pb2.Status())
+    status_message = json_format.Parse(answer.text, status_pb2.Status())
     info = error_details_pb2.ErrorInfo()
-    assert rpc_status.details[0].Unpack(info) and (info.reason, info.domain) == (reason, "vouch")
+    assert status_message.details[0].Unpack(info) and (info.reason, info.domain) == (reason, "vouch")
     by_name = {reason_name(one): one for one in STATUSES}
-    assert rpc_status.code == STATUSES[by_name[reason]].code.value[0]
+    assert status_message.code == STATUSES[by_name[reason]].code.value[0]
     assert not re.search(r"upstream (connect|request)|healthy upstream|reset|127\.0\.0\.1|connect error", answer.text)
 
 
 @pytest.mark.envoy
-def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> None:
+def test_callers_over_their_limit_get_a_retry_delay(rate_limited_edge: str) -> None:
     """JSON and gRPC callers get OVERLOADED with a RetryInfo of a second, while another key's calls succeed."""
-    with httpx.Client(base_url=f"http://{strict}", headers={"x-api-key": "first"}) as client:
-        refused = until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
+    with httpx.Client(base_url=f"http://{rate_limited_edge}", headers={"x-api-key": "first"}) as client:
+        refused = repeat_until(lambda: client.get("/v1/model"), lambda answer: answer.status_code == 429)
     status = json_format.Parse(refused.text, status_pb2.Status())
     assert refused.headers["retry-after"] == "1"
     assert status.details[1].Is(error_details_pb2.RetryInfo.DESCRIPTOR) and status.code == 8
-    with grpc.insecure_channel(strict, [("grpc.enable_retries", 0)]) as channel:
+    with grpc.insecure_channel(rate_limited_edge, [("grpc.enable_retries", 0)]) as channel:
         stub = ScoringServiceStub(channel)
 
         def call_until_limited(key: str) -> Any:
@@ -107,7 +107,7 @@ def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> No
                 stub.GetModelInfo(GetModelInfoRequest(), timeout=20, metadata=[("x-api-key", key)])
             return caught.value
 
-        limited = until(
+        limited = repeat_until(
             lambda: call_until_limited("second"), lambda call: call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         )
         assert rpc_status.from_call(limited) == to_status(OURS[0])
@@ -116,7 +116,7 @@ def test_callers_over_their_limit_are_told_when_to_come_again(strict: str) -> No
         assert rpc_status.from_call(away) == to_status(OURS[1])
 
 
-def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+def repeat_until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
     """Repeat a call until its answer is wanted; return it."""
     answers: list[Any] = []
 

@@ -15,7 +15,7 @@ from stack.settings import EdgeSettings
 from testing.inputs.hostile import ORDER
 from testing.servers.processes import ROOT, Stack, answers
 from testing.servers.replicas import envoy
-from testing.transports import JSON_TYPE, encoded
+from testing.transports import JSON_TYPE, encode_body
 from testing.waiting import wait_for
 
 LIMITED, PAGES = {"RATE_LIMIT": "1", "ADDRESS_RATE_LIMIT": "0"}, {"ORIGINS": "https://shop.example"}
@@ -35,7 +35,7 @@ def test_settings_that_let_too_many_in_are_refused(monkeypatch: pytest.MonkeyPat
         EdgeSettings.read()
 
 
-def test_places_grow_with_what_is_behind() -> None:
+def test_limits_grow_with_the_services_behind() -> None:
     """Two addresses of four workers get eight times the limit of one process; retries are not limited below need."""
     config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
     before = {
@@ -72,12 +72,12 @@ def edge(stack: Stack, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.mark.envoy
 def test_one_key_does_not_use_up_anothers_calls(edge: Open) -> None:
-    """Over the limit each transport answers 429 in its format, with a time to retry; another key is served meanwhile."""
+    """Over the limit each transport answers 429 in its format, with a time to retry; another key is served."""
     url, _ = edge(LIMITED)
     with httpx.Client(timeout=20) as client:
 
         def ask(key: str, path: str = "/api/v1/predict") -> httpx.Response:
-            return client.post(url + path, content=encoded(ORDER), headers=JSON_TYPE | {"x-api-key": key})
+            return client.post(url + path, content=encode_body(ORDER), headers=JSON_TYPE | {"x-api-key": key})
 
         refused = next(answer for answer in (ask("greedy") for _ in range(500)) if answer.status_code != 200)
         assert refused.status_code == 429 and refused.headers["retry-after"] == "1"
@@ -110,7 +110,7 @@ def test_pages_of_named_origins_may_ask(edge: Open) -> None:
             other = client.options(url + path, headers=question | {"origin": "https://evil.example"})
             assert "access-control-allow-origin" not in other.headers
         keyed = JSON_TYPE | {"origin": "https://shop.example", "x-api-key": "some-key"}
-        answer = client.post(f"{url}/v1/transactions:predict", content=encoded(ORDER), headers=keyed)
+        answer = client.post(f"{url}/v1/transactions:predict", content=encode_body(ORDER), headers=keyed)
         assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "https://shop.example"
 
 
@@ -120,7 +120,9 @@ def test_the_access_log_holds_nothing_personal(edge: Open) -> None:
     url, log = edge({"ACCESS_LOG": "true"})
     headers = JSON_TYPE | {"x-api-key": "CANARY-KEY", "x-request-id": "seen-7", "user-agent": "CANARY-AGENT"}
     with httpx.Client(timeout=20) as client:
-        client.post(f"{url}/api/v1/review", content=encoded(ORDER | {"transaction_id": "CANARY-1"}), headers=headers)
+        client.post(
+            f"{url}/api/v1/review", content=encode_body(ORDER | {"transaction_id": "CANARY-1"}), headers=headers
+        )
         client.get(f"{url}/v1/decisions/CANARY-1?colour=CANARY", headers=headers)
         wait_for(lambda: log.read_text().count("seen-7") == 2, what="two lines")
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]

@@ -18,33 +18,37 @@ pytestmark = pytest.mark.envoy
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+def our_authority(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Return our authority, and its certificates."""
     return Certificates(tmp_path_factory.mktemp("ours") / "certificates")
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Return another authority, whose certificates have the same names."""
     return Certificates(tmp_path_factory.mktemp("theirs") / "certificates")
 
 
 @pytest.fixture(scope="module")
-def behind(ours: Certificates, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+def scorer_behind(
+    our_authority: Certificates, models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Replica]:
     """Run a scorer with our certificate that requires client certificates."""
     replica = scorer(tmp_path_factory.mktemp("behind"), models)
-    replica.settings = {**replica.settings, **ours.settings("VOUCH_ML_", "CLIENT_CA")}
+    replica.settings = {**replica.settings, **our_authority.settings("VOUCH_ML_", "CLIENT_CA")}
     with running(replica):
         wait_for(replica.serving, what="the scorer")
         yield replica
 
 
-def test_plain_http_at_a_tls_port_gets_no_answer(ours: Certificates, stack: Stack, tmp_path: Path) -> None:
+def test_plain_http_at_a_tls_port_gets_no_answer(our_authority: Certificates, stack: Stack, tmp_path: Path) -> None:
     """An edge with a certificate answers HTTPS and closes plain HTTP without an HTTP answer."""
     ports = (f"--bridge-agent={stack.ports['rest_agent']}", f"--agent={stack.ports['agent']}")
-    with envoy(tmp_path / "envoy.log", *ports, **ours.settings("VOUCH_EDGE_")) as address:
-        wait_for(lambda: ours.shown(address) == ours.serial, what="the edge")
-        answer = httpx.get(f"https://{address}/api/v1/health", verify=ssl.create_default_context(cafile=str(ours.ca)))
+    with envoy(tmp_path / "envoy.log", *ports, **our_authority.settings("VOUCH_EDGE_")) as address:
+        wait_for(lambda: our_authority.shown(address) == our_authority.serial, what="the edge")
+        answer = httpx.get(
+            f"https://{address}/api/v1/health", verify=ssl.create_default_context(cafile=str(our_authority.ca))
+        )
         assert answer.status_code == 200 and answer.headers["strict-transport-security"]
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"http://{address}/api/v1/health")
@@ -53,23 +57,23 @@ def test_plain_http_at_a_tls_port_gets_no_answer(ours: Certificates, stack: Stac
 
 
 def test_the_edge_trusts_no_service_of_another_authority(
-    ours: Certificates, theirs: Certificates, behind: Replica, tmp_path: Path
+    our_authority: Certificates, other_authority: Certificates, scorer_behind: Replica, tmp_path: Path
 ) -> None:
     """An edge that expects the other authority sends no order to a scorer with our certificate, and answers 503."""
     statuses = {}
     for name, ca, shows, wanted in (
-        ("right", ours, ours, 200),
-        ("expects theirs", theirs, ours, 503),
-        ("shows theirs", ours, theirs, 503),
+        ("right", our_authority, our_authority, 200),
+        ("expects theirs", other_authority, our_authority, 503),
+        ("shows theirs", our_authority, other_authority, 503),
     ):
         settings = {"VOUCH_EDGE_SERVICES_TLS_CA": str(ca.ca)} | shows.settings("VOUCH_EDGE_SERVICES_")
-        with envoy(tmp_path / "envoy.log", f"--scorer={behind.port}", **settings) as address:
-            wait_for(lambda address=address, wanted=wanted: _asked(address) == wanted, what=name)  # type: ignore[misc]
-            statuses[name] = {_asked(address) for _ in range(3)}
+        with envoy(tmp_path / "envoy.log", f"--scorer={scorer_behind.port}", **settings) as address:
+            wait_for(lambda address=address, wanted=wanted: _model_status(address) == wanted, what=name)  # type: ignore[misc]
+            statuses[name] = {_model_status(address) for _ in range(3)}
     assert statuses == {"right": {200}, "expects theirs": {503}, "shows theirs": {503}}
 
 
-def _asked(address: str) -> int | None:
+def _model_status(address: str) -> int | None:
     try:
         return httpx.get(f"http://{address}/v1/model", timeout=20).status_code
     except httpx.ConnectError:
@@ -77,13 +81,13 @@ def _asked(address: str) -> int | None:
 
 
 def test_the_agent_trusts_no_scorer_of_another_authority(
-    ours: Certificates, theirs: Certificates, behind: Replica, tmp_path: Path
+    our_authority: Certificates, other_authority: Certificates, scorer_behind: Replica, tmp_path: Path
 ) -> None:
     """An agent that expects the other authority finds our scorer unavailable, and no order is scored."""
     unscored = {}
-    for name, ca in (("right", ours), ("wrong", theirs)):
-        front = agent(tmp_path, behind.address, f"sqlite:///{tmp_path / name}.db")
-        tls = ours.settings("VOUCH_AGENT_SCORER_") | {"VOUCH_AGENT_SCORER_TLS_CA": str(ca.ca)}
+    for name, ca in (("right", our_authority), ("wrong", other_authority)):
+        front = agent(tmp_path, scorer_behind.address, f"sqlite:///{tmp_path / name}.db")
+        tls = our_authority.settings("VOUCH_AGENT_SCORER_") | {"VOUCH_AGENT_SCORER_TLS_CA": str(ca.ca)}
         front.settings = {**front.settings, **tls}
         with running(front), envoy(tmp_path / "envoy.log", f"--agent={front.port}") as address:
             wait_for(lambda address=address: _unscored(address) is not None, what="a review")  # type: ignore[misc]
@@ -101,12 +105,14 @@ def _unscored(address: str) -> bool | None:
 
 
 @pytest.mark.parametrize("place", ["", "SERVICES_"])
-def test_a_pair_that_cannot_be_used_stops_the_edge(place: str, ours: Certificates, theirs: Certificates) -> None:
+def test_a_pair_that_cannot_be_used_stops_the_edge(
+    place: str, our_authority: Certificates, other_authority: Certificates
+) -> None:
     """A key of another certificate, or a missing file, is exit code 2 with its name."""
     prefix = f"VOUCH_EDGE_{place}"
-    ca = {"VOUCH_EDGE_SERVICES_TLS_CA": str(ours.ca)}
-    wrong = ours.settings(prefix) | ca | {f"{prefix}TLS_KEY": str(theirs.pair[1])}
-    absent = ours.settings(prefix) | ca | {f"{prefix}TLS_KEY": "absent.pem"}
+    ca = {"VOUCH_EDGE_SERVICES_TLS_CA": str(our_authority.ca)}
+    wrong = our_authority.settings(prefix) | ca | {f"{prefix}TLS_KEY": str(other_authority.pair[1])}
+    absent = our_authority.settings(prefix) | ca | {f"{prefix}TLS_KEY": "absent.pem"}
     for settings, words in (
         (wrong, "does not match certificate"),
         (absent, "cannot read TLS key absent.pem"),

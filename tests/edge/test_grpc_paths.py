@@ -1,4 +1,4 @@
-"""Requests on gRPC paths that are no call of the contract: the edge answers itself, and no service waits for the rest."""
+"""Requests on gRPC paths that are no call of the contract: the edge answers, and no service waits for the rest."""
 
 import base64
 import re
@@ -22,7 +22,7 @@ MALFORMED = to_status(InvalidRequest([("body", "is not exactly one length-prefix
 MESSAGE = pb.PredictRequest(transaction=message()).SerializeToString()
 
 
-def framed(content: bytes, length: int | None = None, flag: int = 0) -> bytes:
+def frame_message(content: bytes, length: int | None = None, flag: int = 0) -> bytes:
     """Return a message as gRPC frames it, or with a wrong length or flag."""
     return bytes([flag]) + (len(content) if length is None else length).to_bytes(4, "big") + content
 
@@ -60,19 +60,19 @@ def test_only_grpc_is_taken_on_its_paths(standalone_edge: str, path: str, method
 BROKEN = {
     "nothing": b"",
     "half a length": b"\0\0\0",
-    "less than it says": framed(MESSAGE, len(MESSAGE) + 1),
-    "more than it says": framed(MESSAGE, len(MESSAGE) - 1),
-    "far more than it says": framed(MESSAGE, 1 << 31),
-    "two messages": framed(MESSAGE) * 2,
-    "a flag that is none": framed(MESSAGE, flag=7),
-    "a trailer": framed(b"grpc-status:0", flag=128),
+    "less than it says": frame_message(MESSAGE, len(MESSAGE) + 1),
+    "more than it says": frame_message(MESSAGE, len(MESSAGE) - 1),
+    "far more than it says": frame_message(MESSAGE, 1 << 31),
+    "two messages": frame_message(MESSAGE) * 2,
+    "a flag that is none": frame_message(MESSAGE, flag=7),
+    "a trailer": frame_message(b"grpc-status:0", flag=128),
     "JSON": b'{"transaction":{}}',
 }
 
 
 @pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web+proto", "application/grpc"])
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_message_is_refused_at_once(standalone_edge: str, kind: str, body: bytes) -> None:
+def test_invalid_messages_are_refused_at_once(standalone_edge: str, kind: str, body: bytes) -> None:
     """Bytes that are no message get INVALID_ARGUMENT with the contract's details, in a trailers-only answer."""
     answer = httpx.post(standalone_edge + PREDICT, content=body, headers={"content-type": kind, "te": "trailers"})
     assert (answer.status_code, answer.headers["grpc-status"]) == (200, "3")
@@ -84,13 +84,13 @@ def test_what_is_no_message_is_refused_at_once(standalone_edge: str, kind: str, 
 def test_grpc_web_text_is_held_to_the_same(standalone_edge: str) -> None:
     """Base64 of half a message, and text that is not base64, are refused too."""
     headers = {"content-type": "application/grpc-web-text"}
-    half = httpx.post(standalone_edge + PREDICT, content=base64.b64encode(framed(MESSAGE)[:-3]), headers=headers)
+    half = httpx.post(standalone_edge + PREDICT, content=base64.b64encode(frame_message(MESSAGE)[:-3]), headers=headers)
     assert half.headers["grpc-status"] == "3"
     none = httpx.post(standalone_edge + PREDICT, content=b"?" * 40, headers=headers)
     assert none.status_code == 400 or none.headers["grpc-status"] in ("3", "13")
 
 
-def test_what_is_a_message_goes_through(stack: Stack) -> None:
+def test_valid_messages_pass(stack: Stack) -> None:
     """Empty messages, and batches larger than the edge's buffer of a connection, pass."""
     with grpc.insecure_channel(stack.address("edge")) as channel:
         stub: Any = ScoringServiceStub(channel)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from testing.inputs.hostile import ORDER
-from testing.transports import JSON_TYPE, encoded
+from testing.transports import JSON_TYPE, encode_body
 from tests.edge.conftest import Open
 
 pytestmark = pytest.mark.envoy
@@ -61,7 +61,7 @@ def test_a_key_has_one_limit_at_all_addresses(open_edge: Open) -> None:
         assert first_refused(client, "/api/v1/review", spread) is not None
         for number in range(20):
             headers = JSON_TYPE | {"x-api-key": f"other-{number}", "x-forwarded-for": next(found)}
-            answer = client.post("/api/v1/review", content=encoded(ORDER), headers=headers)
+            answer = client.post("/api/v1/review", content=encode_body(ORDER), headers=headers)
             assert answer.status_code == 200
 
 

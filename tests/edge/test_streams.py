@@ -21,8 +21,8 @@ from runtime.client.split_channel import STREAMS_PER_CONNECTION
 from stack.edge import apply_settings
 from stack.edge_access import misrouted_streams, streams
 from stack.settings import EdgeSettings
-from testing.asking import BOTH, post
 from testing.inputs.hostile import ORDER
+from testing.requests import BOTH, post
 from testing.servers.processes import ROOT, Stack
 
 CONTRACT = [
@@ -46,9 +46,7 @@ def routes_of(config: Any) -> list[dict[str, Any]]:
 
 
 def test_every_stream_of_the_contract_has_its_route() -> None:
-    """Each stream has a route without a timeout and with the cluster of streams, also with PrivacyService; a missing
-    one is found.
-    """
+    """Each stream has a route without timeout and with the cluster of streams; a missing one is found."""
     config = configuration(privacy=True)
     assert misrouted_streams(config, CONTRACT) == []
     paths = [f"/{method.containing_service.full_name}/{method.name}" for method in streams(CONTRACT)]
@@ -100,7 +98,7 @@ def watching(url: str, number: int) -> Iterator[None]:
 
 
 @pytest.mark.envoy
-def test_watchers_take_no_places_of_reviews(stack: Stack) -> None:
+def test_watchers_take_no_capacity_of_reviews(stack: Stack) -> None:
     """Beside more watchers than the edge's limit for reviews, every review through the edge is answered."""
     with watching(stack.url("edge"), 24):
         for _ in range(10):

@@ -93,7 +93,7 @@ def test_rows_are_consistent(rows: pa.Table) -> None:
     assert (opened == frame.account_age_days).all()
 
 
-def test_disposable_domains_are_on_the_kept_list() -> None:
+def test_disposable_domains_are_on_the_list() -> None:
     """Disposable domains come from the list, except the two documented ones."""
     assert set(DISPOSABLE_MAIL) - set(blocklist) <= {"tempmail.net", "throwaway.email"}
 

@@ -58,7 +58,7 @@ def test_classes_are_exact_to_the_row(frame: pd.DataFrame) -> None:
 
 
 def test_nothing_contradicts_anything(frame: pd.DataFrame) -> None:
-    """An account has one opening and one mail domain, a device one kind, a token one card; ages match their accounts."""
+    """An account has one opening and one mail domain, a device one kind, a token one card; ages match."""
     for of, columns in {
         "user_id": ("account_created_date", "email_domain"),
         "device_id": ("device_type",),
@@ -89,7 +89,7 @@ def test_the_past_is_what_the_definitions_count(stream: pa.Table) -> None:
 
 
 def test_rows_alone_follow_their_patterns(frame: pd.DataFrame) -> None:
-    """In ten bins the observed abuse is within sampling error of the stated probability, although rows share entities."""
+    """In ten bins the observed abuse is within sampling error of the stated probability despite shared entities."""
     stated, truth = frame["abuse_confidence"].to_numpy(), frame["is_abuse"].to_numpy()
     for group in np.array_split(np.argsort(stated), 10):
         expected, variance = stated[group].sum(), (stated[group] * (1 - stated[group])).sum()
@@ -120,9 +120,7 @@ def test_ages_and_hours_are_those_of_the_pattern(frame: pd.DataFrame, abuse_type
 
 
 def test_everybody_comes_back(frame: pd.DataFrame) -> None:
-    """Customers order again, takeovers hit customers' accounts, fakes share devices, and stolen cards are tried in
-    series.
-    """
+    """Customers order again, takeovers hit customers' accounts, fakes share devices, stolen cards come in series."""
     honest, orders = frame[frame["abuse_type"] == "legitimate"], frame.groupby("user_id").size()
     assert honest.groupby("user_id").size().mean() > 3
     taken = frame[frame["abuse_type"] == "account_takeover"]
@@ -179,7 +177,7 @@ def test_small_streams(size: int) -> None:
         (LEGITIMATE.but("y", orders_last_24h=By("vpn_proxy_detected", {}, default=always(0))), "orders_last_24h"),
     ],
 )
-def test_what_a_stream_cannot_draw_is_named(pattern: object, named: str) -> None:
+def test_patterns_unfit_for_streams_are_named(pattern: object, named: str) -> None:
     """An own pattern whose columns depend on counts of the stream is refused by name."""
     with pytest.raises(PatternError, match=named):
         standalone_network((*PATTERNS, pattern))  # type: ignore[arg-type]

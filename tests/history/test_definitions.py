@@ -54,7 +54,7 @@ def test_each_field_is_one_of_the_contract() -> None:
         assert definition.key.value in FIELDS and (not definition.of or definition.of in FIELDS)
 
 
-def test_a_first_order_of_long_ago_is_as_far_back_as_the_contract_goes() -> None:
+def test_days_since_a_first_order_are_limited_by_the_contract() -> None:
     """Replay and columns stop at the largest number of days that the contract accepts."""
     field: Any = Transaction.DESCRIPTOR.fields_by_name["days_since_account_first_purchase"]
     rule = rules_of(field)
@@ -107,7 +107,7 @@ def test_order_and_time() -> None:
 
 
 def test_denied_and_replaced() -> None:
-    """A denied attempt counts as an attempt and not as an order, from the denial on; a replaced one counts as neither."""
+    """A denied attempt counts as an attempt and not as an order, from then on; a replaced one as neither."""
     replay = Replay()
     replay.add(attempt(1, NOON, amount=100.0))
     replay.add(attempt(2, NOON + 1, amount=20.0))
@@ -144,7 +144,7 @@ def test_a_hot_key_saturates() -> None:
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=NAMES)
-def test_what_memory_cannot_know_stays_unknown(definition: Any) -> None:
+def test_values_before_the_history_are_unknown(definition: Any) -> None:
     """A window that begins before the history, an older account and a missing key are unknown."""
     texts = {"user_id": "u", "device_id": "d", "ip_address": "i", "card_id": "c"}
     reach = definition.window or 0

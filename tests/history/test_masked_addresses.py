@@ -14,8 +14,8 @@ from agent_server.history_store.links import links_of
 from agent_server.ledger.schema import ATTEMPTS
 from history.definitions import DAY, NEEDED, key_text
 from history.table import with_history
-from testing.ledger.history import replayed
-from tests.agent.history_store.test_history import BEGUN, memory_of, order, recall, review
+from testing.ledger.history import compare_with_replay
+from tests.agent.history_store.test_history import BEGUN, history_ledger, order, record_attempt, review
 
 AT = BEGUN + 40 * DAY
 MASKED = ("81.7.xxx.xxx", "81.7.x.x", "81.7.3.xxx", "81.7.3.0", "81.7.0.0", "2001:db8:85a3::", "2001:db8:85a3:8d3:0:0:0:0",
@@ -24,7 +24,7 @@ FULL = ("81.7.3.10", "81.7.0.100", "2001:db8::1", "2001:db8:85a3:8d3:0:0:0:1", "
 
 
 @pytest.mark.parametrize("address", MASKED)
-def test_a_masked_address_is_nobodys(address: str) -> None:
+def test_a_masked_address_is_recognised(address: str) -> None:
     """Masks are x, zeros at the end of IPv4, and zeros after the network part of IPv6."""
     assert key_text("ip_address", address) is None
     assert key_text("device_id", address) == address
@@ -40,7 +40,7 @@ def test_only_masks_are_left_out(address: ipaddress.IPv4Address | ipaddress.IPv6
 
 async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:
     """Six honest orders from one masked network get no counts of the address, and all other counts as usual."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     fields: dict[str, Any] = {"card_id": "c", "order_amount": 20.0}
     for n in range(6):
         address = MASKED[n // 3]
@@ -50,13 +50,13 @@ async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:
         values = await review(ledger, order(n, AT + n, f"u{n}", ip_address="81.7.3.10", **fields))
         assert values["accounts_on_ip_24h"] == n - 5
     ledger.close()
-    compared = replayed(ledger_url)
+    compared = compare_with_replay(ledger_url)
     assert len(compared) == 9 and all(recorded == found for recorded, found in compared)
 
 
 async def test_a_masked_address_links_nobody(ledger_url: str) -> None:
     """A masked address links no accounts or orders; the full address beside it does, and a device links as usual."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     await review(ledger, order(1, AT, "own", device_id="d1", ip_address="81.7.xxx.xxx"))
     await review(ledger, order(2, AT + 1, "stranger", device_id="d2", ip_address="81.7.xxx.xxx"))
     await review(ledger, order(3, AT + 2, "near", device_id="d1", ip_address="81.7.3.9"))
@@ -83,7 +83,7 @@ async def test_imported_orders_agree(ledger_url: str) -> None:
     )  # fmt: skip
     counted = with_history(table, since=BEGUN).column("accounts_on_ip_24h").to_pylist()
     assert counted == [None] * 3 * len(MASKED) + [1, 2, 3] * len(FULL)
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     importing = HistoryImport(ledger._engine)
     importing.add(table)
     importing.finish()
@@ -91,12 +91,12 @@ async def test_imported_orders_agree(ledger_url: str) -> None:
         stored = connection.execute(ATTEMPTS.select()).all()
     assert len(stored) == len(rows) and sum(row.ip_address is None for row in stored) == 3 * len(MASKED)
     for n, address in enumerate((*MASKED, *FULL)):
-        values = (await recall(ledger, order(n, AT + 9, "u9", ip_address=address))).values
+        values = (await record_attempt(ledger, order(n, AT + 9, "u9", ip_address=address))).values
         assert values.get("accounts_on_ip_24h") == (None if address in MASKED else 4)
     ledger.close()
 
 
-def test_all_other_keys_are_kept_as_they_are() -> None:
+def test_all_other_keys_are_unchanged() -> None:
     """Empty and unknown values are no key; all other keys are unchanged."""
     for name in NEEDED:
         assert key_text(name, "") is None and key_text(name, None) is None

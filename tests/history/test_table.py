@@ -86,7 +86,7 @@ def test_a_table_is_filled_as_a_replay_says() -> None:
     assert sum(len(values) for values in found.values()) > 3000
 
 
-def test_what_is_there_stays() -> None:
+def test_existing_values_stay() -> None:
     """Values of the file are kept, cell by cell, in the file's own type."""
     table = orders(50)
     given = pa.array([7.0 if place % 2 else None for place in range(50)])
@@ -112,7 +112,7 @@ def test_the_command_writes_every_column(tmp_path: Path, suffix: str) -> None:
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
-    """A missing file, one without the needed columns, or an output of another kind is an error, and nothing is written."""
+    """A missing file, one without the needed columns, or another kind of output is an error; nothing is written."""
     (tmp_path / "bad.csv").write_text("user_id,amount\nu,1\n")
     pq.write_table(orders(5), tmp_path / "good.parquet")
     for name, output in (("nothing.csv", "o.csv"), ("bad.csv", "o.csv"), ("good.parquet", "o.xlsx")):
@@ -140,7 +140,7 @@ async def test_imported_orders_are_remembered(ledger_url: str, tmp_path: Path, m
     ledger.close()
 
 
-async def test_an_export_computes_to_what_was_filled(ledger_url: str, tmp_path: Path) -> None:
+async def test_an_export_computes_to_the_completed_values(ledger_url: str, tmp_path: Path) -> None:
     """Denied, revised and repeated orders of a ledger, exported and computed from the file, have the agent's values."""
     ledger, answered = Ledger(open_engine(ledger_url)), {}
     await ledger.write(lambda group: group.execute(MEMORY.update().values(since=0)))

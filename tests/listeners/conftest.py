@@ -96,12 +96,12 @@ def served(folder: Path, models: Path, settings: Mapping[str, str]) -> Iterator[
 
 
 @pytest.fixture(scope="package")
-def short(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def short_deadlines(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Run all listeners with short deadlines."""
     yield from served(tmp_path_factory.mktemp("short"), models, SHORT)
 
 
 @pytest.fixture(scope="package")
-def usual(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def default_deadlines(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Run all listeners with default deadlines."""
     yield from served(tmp_path_factory.mktemp("usual"), models, {})

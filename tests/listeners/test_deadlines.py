@@ -1,4 +1,4 @@
-"""Deadlines of every HTTP listener: incomplete requests are closed, and slow clients within the deadlines are served."""
+"""Deadlines of every HTTP listener: incomplete requests are closed, slow clients are served."""
 
 import contextlib
 import itertools
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.asking import receive
+from testing.requests import receive
 from tests.listeners.conftest import LISTENERS, NOT_HTTP, Listener, Served
 
 pytestmark = pytest.mark.envoy
@@ -52,12 +52,12 @@ def is_closed(connection: socket.socket, dribble: Iterable[bytes] = ()) -> bool:
     return False
 
 
-def every_byte(of: bytes) -> Iterator[bytes]:
+def single_bytes(of: bytes) -> Iterator[bytes]:
     """Yield the bytes one by one."""
     return (bytes([byte]) for byte in of)
 
 
-def at_all(*checks: Callable[[Served, str], None], served: Served) -> None:
+def check_all(*checks: Callable[[Served, str], None], served: Served) -> None:
     """Check all listeners concurrently, since most of the time is waiting, and report all failures together."""
     tasks = [(check, name) for check in checks for name in LISTENERS]
     with ThreadPoolExecutor(len(tasks)) as pool:
@@ -65,72 +65,72 @@ def at_all(*checks: Callable[[Served, str], None], served: Served) -> None:
     assert {what: repr(done.exception()) for what, done in running.items() if done.exception()} == {}
 
 
-def silence(short: Served, name: str) -> None:
+def send_nothing(short_deadlines: Served, name: str) -> None:
     """Send nothing."""
-    with connect(short, name) as connection:
+    with connect(short_deadlines, name) as connection:
         assert is_closed(connection)
 
 
-def dribbling_headers(short: Served, name: str) -> None:
+def send_headers_slowly(short_deadlines: Served, name: str) -> None:
     """Send endless headers slowly: no byte extends the deadline."""
     endless = itertools.chain(
-        every_byte(head(LISTENERS[name], "GET", LISTENERS[name].path)[:-2]), every_byte(b"X: y\r\n" * 10_000)
+        single_bytes(head(LISTENERS[name], "GET", LISTENERS[name].path)[:-2]), single_bytes(b"X: y\r\n" * 10_000)
     )
-    with connect(short, name) as connection:
+    with connect(short_deadlines, name) as connection:
         assert is_closed(connection, endless)
 
 
-def a_dribbling_body(short: Served, name: str) -> None:
+def send_body_slowly(short_deadlines: Served, name: str) -> None:
     """Send an endless body slowly, to a path that reads it."""
-    with connect(short, name) as connection:
+    with connect(short_deadlines, name) as connection:
         connection.sendall(post_head(LISTENERS[name], 1_000_000))
         assert is_closed(connection, itertools.repeat(b" ", 1_000_000))
 
 
-def a_dribbling_body_that_nobody_reads(short: Served, name: str) -> None:
+def send_unread_body_slowly(short_deadlines: Served, name: str) -> None:
     """Send an endless body slowly, after a GET."""
-    with connect(short, name) as connection:
+    with connect(short_deadlines, name) as connection:
         connection.sendall(head(LISTENERS[name], "GET", LISTENERS[name].path, "Content-Length: 1000000"))
         assert is_closed(connection, itertools.repeat(b" ", 1_000_000))
 
 
-def a_body_that_stops(short: Served, name: str) -> None:
+def send_half_a_body(short_deadlines: Served, name: str) -> None:
     """Send half a body, and then nothing."""
     listener = LISTENERS[name]
-    with connect(short, name) as connection:
+    with connect(short_deadlines, name) as connection:
         connection.sendall(post_head(listener, 2 * len(listener.body)) + listener.body)
         assert is_closed(connection)
 
 
-def dribbling_chunks(short: Served, name: str) -> None:
+def send_chunks_slowly(short_deadlines: Served, name: str) -> None:
     """Send an endless body in chunks."""
     listener = LISTENERS[name]
     lines = (f"Content-Type: {listener.kind}", "Transfer-Encoding: chunked", "Origin: http://localhost")
-    with connect(short, name) as connection:
+    with connect(short_deadlines, name) as connection:
         connection.sendall(head(listener, "POST", listener.posts_to, *lines))
         assert is_closed(connection, itertools.repeat(b"1\r\n \r\n", 100_000))
 
 
-def rest_after_an_answer(short: Served, name: str, dribble: bytes = b"") -> None:
+def stay_idle_after_answer(short_deadlines: Served, name: str, dribble: bytes = b"") -> None:
     """Keep the connection open after an answer, and send nothing."""
-    with answered(short, name) as connection:
-        assert is_closed(connection, every_byte(dribble))
+    with answered_connection(short_deadlines, name) as connection:
+        assert is_closed(connection, single_bytes(dribble))
 
 
-def rest_in_the_next_request(short: Served, name: str) -> None:
+def stop_in_next_request(short_deadlines: Served, name: str) -> None:
     """Keep the connection open after an answer, and send the beginning of another request."""
-    rest_after_an_answer(short, name, b"GET /")
+    stay_idle_after_answer(short_deadlines, name, b"GET /")
 
 
-def test_what_comes_to_no_end_is_closed(short: Served) -> None:
+def test_endless_requests_are_closed(short_deadlines: Served) -> None:
     """Silent, stopped and slow headers, bodies and chunks, before and after an answer, are closed at every listener."""
-    at_all(
-        silence, dribbling_headers, a_dribbling_body, a_dribbling_body_that_nobody_reads, a_body_that_stops, dribbling_chunks,
-        rest_after_an_answer, rest_in_the_next_request, served=short,
+    check_all(
+        send_nothing, send_headers_slowly, send_body_slowly, send_unread_body_slowly, send_half_a_body, send_chunks_slowly,
+        stay_idle_after_answer, stop_in_next_request, served=short_deadlines,
     )  # fmt: skip
 
 
-def answered(served: Served, name: str) -> socket.socket:
+def answered_connection(served: Served, name: str) -> socket.socket:
     """Return a connection with one answered request; retry if the deadline was too short for this machine."""
     until = time.monotonic() + WIDE_SECONDS
     while time.monotonic() < until:
@@ -143,14 +143,14 @@ def answered(served: Served, name: str) -> socket.socket:
     raise AssertionError("no request was answered 200")
 
 
-def taking_no_answer(short: Served, name: str) -> None:
+def send_without_reading(short_deadlines: Served, name: str) -> None:
     """Send requests without end and read nothing; a few large answers fill the buffers in between."""
     request = head(LISTENERS[name], "GET", LISTENERS[name].much) * 10
     with socket.socket() as connection:
         for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             connection.setsockopt(socket.SOL_SOCKET, buffer, 4096)
         connection.settimeout(WIDE_SECONDS)
-        connection.connect(("127.0.0.1", short.ports[name]))
+        connection.connect(("127.0.0.1", short_deadlines.ports[name]))
         until, rest = time.monotonic() + WIDE_SECONDS, request
         connection.settimeout(PAUSE_SECONDS)
         while time.monotonic() < until:
@@ -163,15 +163,15 @@ def taking_no_answer(short: Served, name: str) -> None:
     raise AssertionError("still open")
 
 
-def test_who_takes_no_answer_is_closed(short: Served) -> None:
+def test_clients_that_do_not_read_are_closed(short_deadlines: Served) -> None:
     """A client that does not read its answers is closed: it can neither send nor hold the connection indefinitely."""
-    at_all(taking_no_answer, served=short)
+    check_all(send_without_reading, served=short_deadlines)
 
 
-def slow_client(usual: Served, name: str) -> None:
+def check_slow_client(default_deadlines: Served, name: str) -> None:
     """Send requests in many parts with pauses, several per connection, and check each answer."""
     listener = LISTENERS[name]
-    with connect(usual, name) as connection:
+    with connect(default_deadlines, name) as connection:
         for _ in range(2):
             whole = head(listener, "GET", listener.path)
             for part in (whole[:10], whole[10:11], whole[11:-1], whole[-1:]):
@@ -180,15 +180,15 @@ def slow_client(usual: Served, name: str) -> None:
             assert b"HTTP/1.1 200" in answer(connection)
         if listener.posts_to != listener.path:
             connection.sendall(post_head(listener, len(listener.body)))
-            for byte in every_byte(listener.body):
+            for byte in single_bytes(listener.body):
                 connection.sendall(byte)
                 time.sleep(PAUSE_SECONDS / 10)
             assert answer(connection).split(b" ")[1] in (b"303", b"400", b"401", b"403", b"422")
 
 
-def test_slow_clients_are_served(usual: Served) -> None:
+def test_slow_clients_are_served(default_deadlines: Served) -> None:
     """Requests in many parts with pauses, several per connection, are answered."""
-    at_all(slow_client, served=usual)
+    check_all(check_slow_client, served=default_deadlines)
 
 
 def answer(connection: socket.socket) -> bytes:
@@ -204,7 +204,7 @@ def answer(connection: socket.socket) -> bytes:
     return headers + b"\r\n\r\n" + body
 
 
-def listening(pid: int) -> set[int]:
+def listening_ports(pid: int) -> set[int]:
     """Return the ports at which a process listens."""
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
@@ -220,9 +220,9 @@ def listening(pid: int) -> set[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="needs Linux's /proc")
-def test_every_listener_stands_in_the_table(usual: Served) -> None:
+def test_every_listener_stands_in_the_table(default_deadlines: Served) -> None:
     """Each port at which a process of ours listens is a row of LISTENERS, or gRPC's."""
-    known = {port: name for name, port in usual.ports.items() if name in LISTENERS or name in NOT_HTTP}
-    found = {port for pid in usual.pids() for port in listening(pid)}
+    known = {port: name for name, port in default_deadlines.ports.items() if name in LISTENERS or name in NOT_HTTP}
+    found = {port for pid in default_deadlines.pids() for port in listening_ports(pid)}
     assert found - known.keys() == set()
     assert {known[port] for port in found} == {*LISTENERS, *NOT_HTTP}

@@ -44,7 +44,7 @@ def status(port: int) -> int:
 
 
 @pytest.mark.parametrize("protocol", ["httptools", "h11"])
-def test_more_connections_than_files_lock_nobody_out(tmp_path: Path, protocol: str) -> None:
+def test_more_connections_than_files_block_no_caller(tmp_path: Path, protocol: str) -> None:
     """With silent connections beyond the limit of files, others are answered meanwhile and afterwards."""
     port = free_port()
     limited = [PYTHON, "-c", _LIMITED.format(files=FILES), PYTHON, "-m", "uvicorn", "http_bridge.agent:app"]

@@ -99,9 +99,9 @@ def name(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def test_every_route_refuses_a_foreign_host(usual: Served, name: str) -> None:
+def test_every_route_refuses_another_host(default_deadlines: Served, name: str) -> None:
     """GET and POST, pages and files, with an invented key and without, get 421 or 403 with one line."""
-    port = usual.ports[name]
+    port = default_deadlines.ports[name]
     assert {LISTENERS[name].path, "/docs", "/openapi.json", "/static-offline-docs"} & ROUTED[name]
     for path in sorted(ROUTED[name]):
         for method in ("GET", "POST", "HEAD"):
@@ -111,33 +111,33 @@ def test_every_route_refuses_a_foreign_host(usual: Served, name: str) -> None:
                 assert method == "HEAD" or b"Host" in answer.partition(b"\n\n")[2]
 
 
-def test_foreign_hosts_are_refused(usual: Served, name: str) -> None:
+def test_other_hosts_are_refused(default_deadlines: Served, name: str) -> None:
     """Other hosts are refused in any notation; a text that is no host may also get 400."""
-    port = usual.ports[name]
+    port = default_deadlines.ports[name]
     for host in FOREIGN:
         status, _ = exchange(port, request("GET", LISTENERS[name].path, host.format(port=port)))
         assert status in (*REFUSED, 400), host
 
 
-def test_one_host_it_must_be(usual: Served, name: str) -> None:
+def test_exactly_one_host_is_required(default_deadlines: Served, name: str) -> None:
     """None or two hosts are refused, also if both are our own."""
     for hosts in ((), ("localhost", "evil.example"), ("evil.example", "localhost"), ("localhost", "localhost")):
-        status, _ = exchange(usual.ports[name], request("GET", LISTENERS[name].path, *hosts))
+        status, _ = exchange(default_deadlines.ports[name], request("GET", LISTENERS[name].path, *hosts))
         assert status in (*REFUSED, 400), hosts
     absolute = request("GET", "http://evil.example" + LISTENERS[name].path, "evil.example")
-    assert exchange(usual.ports[name], absolute)[0] in (*REFUSED, 400, 404)
+    assert exchange(default_deadlines.ports[name], absolute)[0] in (*REFUSED, 400, 404)
 
 
-def test_own_hosts_are_answered(usual: Served, name: str) -> None:
+def test_own_hosts_are_answered(default_deadlines: Served, name: str) -> None:
     """Names and addresses of loopback are accepted, with any port."""
-    port = usual.ports[name]
+    port = default_deadlines.ports[name]
     for host in OWN:
         assert exchange(port, request("GET", LISTENERS[name].path, host.format(port=port)))[0] == 200, host
 
 
-def test_grpc_web_of_a_foreign_host_is_refused(usual: Served) -> None:
+def test_grpc_web_of_a_foreign_host_is_refused(default_deadlines: Served) -> None:
     """gRPC-Web from a rebound page gets PERMISSION_DENIED at the edge, and so does gRPC with another authority."""
-    port = usual.ports["edge"]
+    port = default_deadlines.ports["edge"]
     for path in ("/vouch.v1.CaseService/ListCases", "/grpc.health.v1.Health/Check"):
         frame = request("POST", path, f"evil.example:{port}", body=b"\0" * 5, x_grpc_web="1")
         _, answer = exchange(port, frame.replace(b"application/json", b"application/grpc-web+proto"))
@@ -149,13 +149,16 @@ def test_grpc_web_of_a_foreign_host_is_refused(usual: Served) -> None:
 
 
 @pytest.fixture(scope="module")
-def named(usual: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+def named(default_deadlines: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """Run REST alone and an edge with further hosts allowed; yield the ports by name."""
     folder = tmp_path_factory.mktemp("named")
     variables = {"VOUCH_WEB_ALLOWED_HOSTS": "Shop.example, [2001:db8::1],10.9.8.7"}
     alone = Stack(folder, folder, variables)
     alone.start("rest_agent")
-    options = [f"--bridge-agent={usual.ports['rest_agent']}", f"--agent={usual.stack.ports['agent']}"]
+    options = [
+        f"--bridge-agent={default_deadlines.ports['rest_agent']}",
+        f"--agent={default_deadlines.stack.ports['agent']}",
+    ]
     try:
         with envoy(folder / "log", *options, **variables) as edge:
             ports = {"alone": alone.ports["rest_agent"], "edge": int(edge.rpartition(":")[2])}
@@ -207,9 +210,7 @@ def test_with_keys_hosts_are_free(tmp_path: Any) -> None:
 
 
 def test_the_own_address_is_answered() -> None:
-    """The address of the connection itself is accepted: orchestrators' probes use it, and no page can have it as its
-    name.
-    """
+    """The address of the connection itself is accepted: probes use it, and no page can have it as its name."""
     assert is_allowed_host(["10.1.2.3:8001"], (), "10.1.2.3")
     assert is_allowed_host(["[2001:db8::7]:8001"], (), "2001:db8::7")
     assert not is_allowed_host(["10.1.2.4"], (), "10.1.2.3") and not is_allowed_host(

@@ -63,7 +63,7 @@ def test_packed_explanations_are_the_message(model: Bundle) -> None:
 
 
 def test_reasons_do_not_depend_on_earlier_orders(model: Bundle) -> None:
-    """Zero and minus zero are one value: whichever order comes first, each gets the same reasons, and no -0 is shown."""
+    """Zero and minus zero are one value: in any sequence orders get the same reasons, without -0."""
     orders = [message(avg_order_value=value) for value in (0.0, -0.0)]
     there, back = ([Scorer(model).predict(order, FULL) for order in chosen] for chosen in (orders, orders[::-1]))
     remembering = Scorer(model)
@@ -83,7 +83,7 @@ def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> Non
         assert response.confidence == max(response.legitimacy_score, 1 - response.legitimacy_score)
 
 
-def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
+def test_contributions_add_up_by_class(table: pa.Table, model: Bundle) -> None:
     """The features' contributions to a class sum to its score less the base, for one order and for many."""
     matrix = model.features.matrix(TableColumns(table.slice(0, 300)))
     scores = model.form.scores(matrix)
@@ -97,7 +97,7 @@ def test_earnings_add_up_by_class(table: pa.Table, model: Bundle) -> None:
             )
 
 
-def test_average_earnings_are_nothing(table: pa.Table) -> None:
+def test_average_contributions_are_zero(table: pa.Table) -> None:
     """On the background rows each feature's contributions have mean zero: they are differences from the average."""
     small = table.slice(0, 1000)
     trained = train(small, Parameters(form=TABLES, rounds=8, sparse_copies=0.0, folds=2, bags=1))
@@ -115,9 +115,7 @@ _scores = st.lists(st.floats(-40, 40), min_size=5, max_size=5)
 @given(_scores, _scores)
 @settings(max_examples=30)
 def test_slopes_are_the_integral_of_the_shares(base: list[float], scores: list[float]) -> None:
-    """Each slope times its step is within 1e-6 of the integral by ten thousand panels, also at extreme scores; they sum
-    up.
-    """
+    """Each slope times its step is within 1e-6 of the integral by ten thousand panels, also at extreme scores."""
     log_odds = LogOdds(ALL_TYPES)
     start, step = np.array(base), np.array(scores) - np.array(base)
     way = start + ((np.arange(10_000) + 0.5) / 10_000)[:, None] * step
@@ -125,7 +123,7 @@ def test_slopes_are_the_integral_of_the_shares(base: list[float], scores: list[f
     shares = np.concatenate([softmax(honest, axis=1), -softmax(abuse, axis=1)], axis=1)
     wanted = shares.mean(axis=0) * step
     contributions = np.array(log_odds.slopes(base, scores)) * step
-    # The midpoint rule itself is off by up to 1e-5 at such steps; that slopes sum to the exact change has no such limit.
+    # The midpoint rule itself is off by up to 1e-5 at such steps; the sum of the slopes has no such limit.
     np.testing.assert_allclose(contributions, wanted, atol=3e-5)
     assert contributions.sum() == pytest.approx(log_odds.of(scores) - log_odds.of(base), abs=1e-6)
     assert sum(log_odds.balance(contributions, log_odds.of(base), log_odds.of(scores))) == pytest.approx(

@@ -82,13 +82,13 @@ def test_sentences_of_counts(name: str, number: int, sentence: str) -> None:
     assert feature.explain(float(number), fields) == sentence
 
 
-def test_mail_domains_are_told_apart() -> None:
+def test_mail_domains_are_distinguished() -> None:
     """Free, private and disposable domains are known; a subdomain is its domain."""
     assert [mail_kind(name) for name in ("gmail.com", "kestrel-software.io")] == [FREE, PRIVATE]
     assert [mail_kind(name) for name in ("tempmail.net", "x.mailinator.com")] == [DISPOSABLE] * 2
 
 
-def test_scripts_are_told_from_browsers() -> None:
+def test_scripts_are_distinguished_from_browsers() -> None:
     """User agents of scripts are bots, those of browsers are not."""
     assert is_bot("python-requests/2.32.3") == is_bot("Mozilla/5.0 HeadlessChrome/131.0") == 1
     assert is_bot("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0") == 0

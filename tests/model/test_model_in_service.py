@@ -34,7 +34,7 @@ def small(request: pytest.FixtureRequest, small_models: Path) -> Bundle:
 
 
 def test_a_model_that_is_swapped_out_is_freed_at_once(small: Bundle) -> None:
-    """After many swaps one reader and one model are alive: models have no reference cycles, so no collection is needed."""
+    """After many swaps one reader and one model are alive: models have no reference cycles."""
     service, order = ScoringService(), message()
     living: list[weakref.ref[object]] = []
     gc.collect()
@@ -138,9 +138,7 @@ def test_no_order_is_lost_between_threads() -> None:
 
 
 def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    """The answer of the model in service is returned; the failure is counted per order and logged once, without the
-    order.
-    """
+    """The serving model's answer is returned; the failure is counted per order and logged once, without the order."""
     service = ScoringService()
     service.serve(small)
     service.challenge(small.with_version("broken"))
@@ -164,7 +162,7 @@ def test_a_challenger_that_fails_does_not_fail_the_answer(small: Bundle, capsys:
     assert "a-name-of-a-person" not in output
 
 
-def test_a_reader_holds_no_reader(small: Bundle) -> None:
+def test_a_reader_has_no_cycle(small: Bundle) -> None:
     """The names of a compiled reader do not refer back to it."""
     reader = compile_reader(small.features, small.form)
     assert reader not in reader.__globals__.values()

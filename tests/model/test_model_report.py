@@ -46,7 +46,7 @@ def test_pairs_have_their_whole_grid(models: Path) -> None:
         assert len(pair.effect) == (len(pair.first_thresholds) + 1) * (len(pair.second_thresholds) + 1)
 
 
-def test_curves_and_versions_are_told(models: Path) -> None:
+def test_the_report_has_curves_and_versions(models: Path) -> None:
     """Calibration counts every held-out order; costs rise when nothing is approved; the current version is marked."""
     bundle = load(models)
     report = ModelReports(models).of(bundle)

@@ -27,7 +27,7 @@ def labels(before: tuple[int, float], newest: tuple[int, float]) -> np.ndarray:
     return np.concatenate([rng.permutation(np.arange(rows) < round(rows * rate)) for rows, rate in (before, newest)])
 
 
-def test_young_orders_that_are_all_abuse_are_told() -> None:
+def test_new_orders_that_are_all_abuse_are_reported() -> None:
     """If the newest labels are chargebacks only, a warning has both shares, the rows and advice."""
     warning = rate_jump(orders(labels((201, 17 / 201), (10, 1.0))))
     assert warning is not None
@@ -39,7 +39,7 @@ def test_young_orders_that_are_all_abuse_are_told() -> None:
     ("before", "newest"),
     [((9000, 0.02), (1000, 0.08)), ((9000, 0.25), (1000, 0.6)), ((9000, 0.1), (1000, 0.0)), ((800, 0.05), (200, 0.5))],
 )
-def test_a_jump_of_either_kind_is_told(before: tuple[int, float], newest: tuple[int, float]) -> None:
+def test_a_jump_in_either_direction_is_reported(before: tuple[int, float], newest: tuple[int, float]) -> None:
     """The warning covers more abuse at the end, and less."""
     assert rate_jump(orders(labels(before, newest))) is not None
 
@@ -59,7 +59,7 @@ def test_training_warns() -> None:
     """The warning is among the lines of training, and training continues."""
     lines: list[str] = []
 
-    class Told:
+    class LineCollector:
         def report(self, line: str) -> None:
             lines.append(line)
 
@@ -70,7 +70,9 @@ def test_training_warns() -> None:
     place = table.column_names.index("is_abuse")
     good_at_end = np.append(table["is_abuse"].to_numpy()[:-1], False)
     train(
-        table.set_column(place, "is_abuse", pa.array(good_at_end)), Parameters(form="tables", rounds=2), progress=Told()
+        table.set_column(place, "is_abuse", pa.array(good_at_end)),
+        Parameters(form="tables", rounds=2),
+        progress=LineCollector(),
     )
     assert [line for line in lines if line.startswith("warning:")] == [
         line for line in lines if "recent orders" in line

@@ -95,7 +95,7 @@ def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=_orders())
-def test_what_is_read_is_what_the_operations_say(
+def test_the_reader_equals_the_operations(
     order: Transaction, features: FeatureSet, thresholds: Thresholds, read: Reader
 ) -> None:
     """Nothing that protovalidate refuses is read; else bins, absent fields and unknown extras are equal to the bit."""
@@ -119,8 +119,8 @@ def test_ordinary_orders_are_read(table: pa.Table, model: Bundle) -> None:
         assert scorer.read_accepted(order) == scorer.read(order)
 
 
-def test_what_is_remembered_of_texts_is_bounded(read: Reader) -> None:
-    """A flood of different domains, each seen once, is read correctly and leaves no more behind than the cache's limit."""
+def test_the_cache_of_texts_is_bounded(read: Reader) -> None:
+    """A flood of different domains, each seen once, is read correctly and fills no more than the cache."""
     order = Transaction(transaction_id="t", user_id="u", timestamp=Timestamp(seconds=1))
     for number in range(9000):
         order.email_domain = f"d{number}.example"

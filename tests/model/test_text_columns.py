@@ -18,7 +18,7 @@ from ml_server.training.train import Trained, train
 EXTRA = Extra(numeric=("weight",), categorical=("kind",))
 
 
-def shop(values: int, share: float, rows: int, seed: int = 1, *, tells: bool = True) -> pa.Table:
+def orders_with_kind(values: int, share: float, rows: int, seed: int = 1, *, tells: bool = True) -> pa.Table:
     """Return orders with a column `kind` of `values` values; if it `tells`, each value has one label only.
 
     Every value has about the same number of rows per label, so that none is too rare to be learned.
@@ -42,7 +42,7 @@ def shop(values: int, share: float, rows: int, seed: int = 1, *, tells: bool = T
     })  # fmt: skip
 
 
-def fitted(table: pa.Table, form: str = TABLES, rounds: int = 30, bags: int | None = None) -> Trained:
+def fit_model(table: pa.Table, form: str = TABLES, rounds: int = 30, bags: int | None = None) -> Trained:
     """Return a model of few rounds."""
     return train(table, Parameters(form=form, rounds=rounds, bags=bags), EXTRA)
 
@@ -62,9 +62,9 @@ def with_kind(table: pa.Table, kind: str | None) -> pa.Table:
         (2, 0.01, 5000, TABLES),
     ],
 )  # fmt: skip
-def test_a_column_that_tells_the_label_is_learned(values: int, share: float, rows: int, form: str) -> None:
+def test_an_informative_column_is_learned(values: int, share: float, rows: int, form: str) -> None:
     """If each value with ten rows or more has one label, the model ranks every abuse before every honest order."""
-    trained = fitted(shop(values, share, rows), form)
+    trained = fit_model(orders_with_kind(values, share, rows), form)
     assert trained.bundle.metadata.metrics["roc_auc"] == 1.0
 
 
@@ -72,8 +72,8 @@ def test_a_column_that_tells_the_label_is_learned(values: int, share: float, row
 @pytest.mark.parametrize(("values", "share", "rows"), [(2, 0.5, 400), (3, 0.2, 1000), (20, 0.05, 2000)])
 def test_unseen_and_empty_values_have_the_mean(values: int, share: float, rows: int, form: str) -> None:
     """Orders whose only informative text is unseen or empty are as probable to be abuse as the average order."""
-    table = shop(values, share, rows)
-    model = fitted(table, form, rounds=40, bags=1).bundle
+    table = orders_with_kind(values, share, rows)
+    model = fit_model(table, form, rounds=40, bags=1).bundle
     some = table.slice(0, 400)
     for kind in ("never seen", None):
         stated = float(1 - legitimacy(model, with_kind(some, kind)).mean())
@@ -88,8 +88,8 @@ def _log_odds(probability: float) -> float:
 
 def test_an_unseen_value_lies_between_the_known_ones() -> None:
     """An unseen value is not read as any value that training saw, in particular not the next worse one."""
-    table = shop(2, 0.2, 1000)
-    model = fitted(table).bundle
+    table = orders_with_kind(2, 0.2, 1000)
+    model = fit_model(table).bundle
     one = table.slice(0, 1)
     bad, held_out_rows, empty, good = (
         float(legitimacy(model, with_kind(one, kind))[0]) for kind in ("k0", "k99", None, "k1")
@@ -100,9 +100,9 @@ def test_an_unseen_value_lies_between_the_known_ones() -> None:
 
 @pytest.mark.parametrize("form", [TABLES, TREES])
 def test_served_equals_trained_to_the_bit(form: str) -> None:
-    """A message, a batch and a table give the same score for known, rare, unseen, padded and empty texts and numbers."""
-    table = shop(12, 0.2, 1000, tells=False)
-    model = fitted(table, form, rounds=10).bundle
+    """A message, a batch and a table give equal scores for known, rare, unseen, padded and empty values."""
+    table = orders_with_kind(12, 0.2, 1000, tells=False)
+    model = fit_model(table, form, rounds=10).bundle
     kinds: list[Any] = ["k0", "k11", " k3 ", "never seen", "", " ", None, "K0", "x" * 257]
     weights: list[Any] = [0.5, None, 1e9, -1.0, 0.0]
     rows = [(kind, weight) for kind in kinds for weight in weights]
@@ -118,7 +118,7 @@ def test_served_equals_trained_to_the_bit(form: str) -> None:
 
 
 def test_a_rate_and_the_same_rate_out_of_fold_share_a_bin() -> None:
-    """A cut lies between two rates, so that a rate which changes slightly stays in its bin; the mean has its own bin."""
+    """A cut lies between two rates, so that small changes keep the bin; the mean has its own."""
     mean, rates = 0.2, np.repeat([0.05, 0.1, 0.4, 0.8], 50)
     cuts = rate_cuts(rates, (np.arange(200) % 3 == 0).astype(float), 64, mean)
     for moved in (rates * 0.99, rates * 1.01, rates + 0.01):

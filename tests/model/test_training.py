@@ -35,9 +35,7 @@ _LABELS = np.array([1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0], dtype=float)
 
 
 def test_terms_are_the_trees(table: pa.Table, models: Path, model: Bundle) -> None:
-    """Serving's tables and the notebook's LightGBM model give the same scores, for one order, for many, and sparse
-    ones.
-    """
+    """Serving's tables and the notebook's LightGBM model give the same scores, for one, many and sparse orders."""
     import joblib
 
     folder = models / "current"
@@ -109,7 +107,7 @@ def test_rare_and_unseen_texts_have_the_mean() -> None:
     assert np.isnan(operation.value({}))
 
 
-def test_what_is_too_rare_is_told() -> None:
+def test_rare_values_are_reported() -> None:
     """Each text column reports how many of its values have too few rows for a rate of their own."""
     orders = pa.table({"shop": ["a"] * 8 + ["b"] * 2 + [None]})
     fitted = Preprocessor(extra_categorical=("shop",)).fit(orders, _LABELS)
@@ -205,7 +203,7 @@ def test_calibration_makes_no_ties(seed: int, abuse: int, bend: float) -> None:
     assert np.all(slopes >= MIN_SLOPE * 0.999)
 
 
-def test_calibration_mends_wrong_probabilities() -> None:
+def test_calibration_corrects_wrong_probabilities() -> None:
     """Scores that are twice too confident are probabilities after calibration."""
     rng = np.random.default_rng(0)
     true = rng.normal(0, 2, 40_000)

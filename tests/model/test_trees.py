@@ -56,9 +56,7 @@ def _probes() -> Floats:
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_forest_is_its_trees(classes: int) -> None:
-    """The walk over bins gives LightGBM's scores, for one row to the bit as for many, also for unknown and extreme
-    values.
-    """
+    """The walk over bins gives LightGBM's scores, for one row and for many, also for unknown and extreme values."""
     booster = _booster(classes)
     forest, values = Forest(forest_of(booster, classes, _FEATURES)), _probes()
     scores = forest.scores(values)
@@ -78,7 +76,7 @@ def test_contributions_are_shapley_values(classes: int) -> None:
         np.testing.assert_allclose(forest.base[of_class], wanted[0, number, -1], atol=1e-8)
 
 
-def test_trees_are_text() -> None:
+def test_trees_survive_their_json() -> None:
     """Trees read back from their JSON are equal, byte for byte."""
     trees = forest_of(_booster(4), 4, _FEATURES)
     content = trees.dump()
@@ -130,11 +128,11 @@ def _three_way(rows: int) -> pa.Table:
     )
 
 
-def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) -> None:
+def test_training_chooses_trees_if_they_are_better(tmp_path: Path) -> None:
     """Without an option trees are chosen if they gain enough on two folds, and are served, explained and checked."""
     table, lines = _three_way(3000), list[str]()
 
-    class Told:
+    class LineCollector:
         def report(self, line: str) -> None:
             lines.append(line)
 
@@ -142,9 +140,9 @@ def test_training_says_where_trees_are_better_and_serves_them(tmp_path: Path) ->
             pass
 
     parameters = Parameters(rounds=60, folds=2, bags=1, sparse_copies=0.0)
-    tables = train(table, dataclasses.replace(parameters, form=TABLES), progress=Told()).bundle
+    tables = train(table, dataclasses.replace(parameters, form=TABLES), progress=LineCollector()).bundle
     assert tables.metadata.parameters["form"] == TABLES and "trees_gain" not in tables.metadata.metrics
-    trained = train(table, parameters, progress=Told())
+    trained = train(table, parameters, progress=LineCollector())
     assert any(line.startswith("form: trees") for line in lines)
     assert any("fold 1" in line and "fold 2" in line for line in lines)
     assert any("tables" in line and "us" in line and "times as long" in line for line in lines)
@@ -182,8 +180,8 @@ _ENOUGH, _NOISE = (0.02, 0.006, 0.03), (0.0023, 0.0001, 0.0043)
         ((0.006, 0.005, 0.007), [_ENOUGH, _ENOUGH], False),
     ],
 )
-def test_trees_are_taken_for_a_certain_gain_alone(overall: Interval, by_fold: list[Interval], taken: bool) -> None:
-    """Trees need a lower bound above 0.005 overall and on two folds; the lines state gain, folds, costs and the choice."""
+def test_trees_are_chosen_for_a_certain_gain_only(overall: Interval, by_fold: list[Interval], taken: bool) -> None:
+    """Trees need a lower bound above 0.005 overall and on two folds; the output has gain, folds, costs and choice."""
     gain = Gain(overall, by_fold)
     assert gain.is_worth_it == taken
     figures, costs, form = gain.lines(Costs(100.0, 3000.0))

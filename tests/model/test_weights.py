@@ -24,7 +24,7 @@ from testing.servers.processes import call
 RNG_SEED = 3
 
 
-def drawn(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def weighted_sample(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return scores, labels and whole weights from 1 to 4."""
     rng = np.random.default_rng(RNG_SEED)
     scores = rng.random(rows)
@@ -33,7 +33,7 @@ def drawn(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_figures_count_a_row_as_often_as_its_weight() -> None:
     """Figures and costs with weights equal those of rows repeated as often."""
-    scores, abuse, weights = drawn()
+    scores, abuse, weights = weighted_sample()
     many = [np.repeat(values, weights) for values in (scores, abuse)]
     weighted, repeated = figures(scores, abuse, weights.astype(float)), figures(*many)
     del weighted["rows"], repeated["rows"]
@@ -47,7 +47,7 @@ def test_figures_count_a_row_as_often_as_its_weight() -> None:
 
 def test_calibration_counts_a_row_as_often_as_its_weight() -> None:
     """The curve of weighted rows equals that of repeated ones, up to the pull towards the stated rate."""
-    scores, abuse, weights = drawn(10_000)
+    scores, abuse, weights = weighted_sample(10_000)
     raw, folds = 2 * np.log(scores / (1 - scores)), np.arange(len(scores)) % 5
     weighted = fit_calibration(raw, 1 - abuse, folds, weights / weights.mean())
     repeated = fit_calibration(np.repeat(raw, weights), np.repeat(1 - abuse, weights), np.repeat(folds, weights))
@@ -57,16 +57,16 @@ def test_calibration_counts_a_row_as_often_as_its_weight() -> None:
     assert plain == fit_calibration(raw, 1 - abuse, folds, np.ones(len(raw)))
 
 
-def test_an_interval_tells_better_from_noise() -> None:
+def test_an_interval_distinguishes_gains_from_noise() -> None:
     """A model that knows more is better in both figures; one compared with itself is neither."""
-    scores, abuse, weights = drawn()
+    scores, abuse, weights = weighted_sample()
     blurred = np.clip(1 - scores + np.random.default_rng(0).normal(0, 0.3, len(scores)), 0.01, 0.99)
     assert log_loss_interval(1 - scores, blurred, abuse, weights.astype(float))[2] < 0
     assert interval([1 - scores], [blurred], abuse, weights.astype(float))[1] > 0
     assert log_loss_interval(blurred, blurred, abuse) == (0.0, 0.0, 0.0)
 
 
-def test_weights_move_a_model_to_the_share_that_they_tell(table: pa.Table) -> None:
+def test_weights_set_the_share_of_abuse(table: pa.Table) -> None:
     """If abuse counts threefold, the stated share of abuse is that of the weighted rows; a bad weight is refused."""
     part = table.slice(0, 2000)
     abuse = np.array(part["is_abuse"].to_pylist())
@@ -92,7 +92,7 @@ def test_tables_are_joined_with_their_weights(table: pa.Table) -> None:
 
 
 def test_train_joins_datasets_and_challenges(table: pa.Table, tmp_path: Path) -> None:
-    """With two files, a weight each, the new model is stored beside the current one, and is promoted only on request."""
+    """With two files, a weight each, the new model is stored, and promoted only on request."""
     for name, part in (("one", table.slice(0, 400)), ("two", table.slice(400, 400))):
         pq.write_table(part, tmp_path / f"{name}.parquet")
     models = ("--models-dir", str(tmp_path / "models"), "--form", "tables", "--rounds", "2")

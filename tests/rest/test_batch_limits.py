@@ -54,7 +54,10 @@ async def test_a_request_ends_at_its_limits(
     The last line names the limit, and the lines before it are answered.
     """
     limits = {"max_lines": "10", "max_lines_bytes": "4000", "max_refused_lines": "8"}
-    async with local_services(tmp_path / "none", tmp_path, bridge=limits) as here, here.client("agent") as client:
+    async with (
+        local_services(tmp_path / "none", tmp_path, bridge=limits) as services,
+        services.client("agent") as client,
+    ):
         for sent, headers in ((content, LINES), (gzip.compress(content), LINES | {"content-encoding": "gzip"})):
             answer = await client.post(REVIEWS, content=sent, headers=headers)
             answers = [json.loads(line) for line in answer.text.splitlines()] if answer.is_success else [answer.json()]
@@ -68,7 +71,7 @@ async def test_a_request_ends_at_its_limits(
             assert all(one["index"] == place for place, one in enumerate(results))
 
 
-class Trickle:
+class StreamingCaller:
     """A caller that sends parts on request, and records the answers meanwhile."""
 
     def __init__(self) -> None:
@@ -88,31 +91,31 @@ class Trickle:
         async with self._news:
             self._news.notify_all()
 
-    async def hears(self, count: int) -> None:
+    async def wait_for_lines(self, count: int) -> None:
         """Wait until `count` lines have arrived."""
         async with self._news, asyncio.timeout(60):
             await self._news.wait_for(lambda: len(self.received) >= count)
 
-    async def ask(self, here: LocalServices) -> None:
+    async def ask(self, services: LocalServices) -> None:
         """Post lines to review:batch."""
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
             "path": REVIEWS, "raw_path": REVIEWS.encode(), "query_string": b"", "root_path": "", "server": ("127.0.0.1", 80),
             "client": ("127.0.0.1", 1), "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/x-ndjson")],
         }  # fmt: skip
-        await here.apps["agent"](scope, self.receive, self.send)
+        await services.apps["agent"](scope, self.receive, self.send)
 
 
 async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -> None:
     """A client that waits for each answer gets it; half a line waits for its other half."""
-    async with local_services(tmp_path / "none", tmp_path) as here:
-        caller = Trickle()
-        asking = asyncio.create_task(caller.ask(here))
+    async with local_services(tmp_path / "none", tmp_path) as services:
+        caller = StreamingCaller()
+        asking = asyncio.create_task(caller.ask(services))
         for count, order in enumerate(orders("slow", 3), 1):
             line = lines([order])
             caller.parts.put_nowait((line[:20], True))
             caller.parts.put_nowait((line[20:], True))
-            await caller.hears(count)
+            await caller.wait_for_lines(count)
         caller.parts.put_nowait((b"", False))
         await asking
         assert [one["status"] for one in caller.received] == [200] * 3
@@ -120,22 +123,22 @@ async def test_each_line_is_answered_before_the_next_one_comes(tmp_path: Path) -
 
 async def test_lines_before_a_pause_are_answered(tmp_path: Path) -> None:
     """Too long a pause ends the request with 408 in its last line, after the answers to all lines before it."""
-    async with local_services(tmp_path / "none", tmp_path, bridge={"body_seconds": "0.3"}) as here:
-        caller = Trickle()
+    async with local_services(tmp_path / "none", tmp_path, bridge={"body_seconds": "0.3"}) as services:
+        caller = StreamingCaller()
         caller.parts.put_nowait((lines(orders("paused", 3)) + b'{"transaction_id": "half', True))
-        await caller.ask(here)
+        await caller.ask(services)
         assert [one["status"] for one in caller.received] == [200, 200, 200, 408]
         assert caller.received[-1]["reason"] == "DEADLINE_EXCEEDED" and caller.status == 200
-        silent = Trickle()
-        await silent.ask(here)
+        silent = StreamingCaller()
+        await silent.ask(services)
         assert silent.status == 408  # nothing was answered, so it has a status of its own
 
 
-async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
+async def test_batches_share_the_limit_of_the_agent(tmp_path: Path) -> None:
     """Two large batches and single reviews, with an agent limited to two calls: none is refused."""
     async with (
-        local_services(tmp_path / "none", tmp_path, agent={"max_in_flight": 2}) as here,
-        here.client("agent") as client,
+        local_services(tmp_path / "none", tmp_path, agent={"max_in_flight": 2}) as services,
+        services.client("agent") as client,
     ):
         singles: Counter[int] = Counter()
         done = asyncio.Event()
@@ -157,13 +160,13 @@ async def test_batches_share_the_places_of_the_agent(tmp_path: Path) -> None:
         results = listed.json()["results"] + [json.loads(line) for line in streamed.text.splitlines()]
         assert Counter(one["status"] for one in results) == {200: 80}
         assert set(singles) == {200}
-        assert here.agent.guard.calls.in_use == here.agent.guard.calls.waiting == 0
+        assert services.agent.guard.calls.in_use == services.agent.guard.calls.waiting == 0
 
 
-async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Path) -> None:
+async def test_batches_share_the_limit_of_the_scorer(models: Path, tmp_path: Path) -> None:
     """Five batches with a scorer limited to one: all orders are scored."""
-    async with local_services(models, tmp_path, ml={"max_batches": 1}) as here, here.client("ml") as client:
-        scorer: Any = here.scorer
+    async with local_services(models, tmp_path, ml={"max_batches": 1}) as services, services.client("ml") as client:
+        scorer: Any = services.scorer
         await asyncio.to_thread(wait_for, lambda: scorer._services[SERVICE].version, what="the model")
         answers = await asyncio.gather(
             *(
@@ -174,8 +177,8 @@ async def test_batches_share_the_places_of_the_scorer(models: Path, tmp_path: Pa
         assert Counter(one["status"] for answer in answers for one in answer.json()["results"]) == {200: 650}
 
 
-async def taken_apart(body: bytes) -> list[bytes]:
-    """Return the split_list of a list."""
+async def list_elements(body: bytes) -> list[bytes]:
+    """Return the elements of a list."""
     return [element async for element in split_list(body, "transactions", 5, 1000)]
 
 
@@ -189,9 +192,9 @@ async def taken_apart(body: bytes) -> list[bytes]:
         (b'{"transactions":["' + b"x" * 990 + b'"]}', [b'"' + b"x" * 990 + b'"']),
     ],
 )
-async def test_a_list_is_taken_apart(body: bytes, found: list[bytes]) -> None:
+async def test_a_list_is_split_into_elements(body: bytes, found: list[bytes]) -> None:
     """Elements are split as written, for any content of texts."""
-    assert await taken_apart(body) == found
+    assert await list_elements(body) == found
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,7 @@ async def test_a_list_is_taken_apart(body: bytes, found: list[bytes]) -> None:
         (b'{"transactions":[' + b"[" * 500, "nested too deeply"),
     ],
 )
-async def test_what_is_no_list_says_why(body: bytes, words: str) -> None:
+async def test_bodies_that_are_no_list_are_refused_with_a_reason(body: bytes, words: str) -> None:
     """The error is one line that names what is wrong."""
     with pytest.raises(NotAList, match=words):
-        await taken_apart(body)
+        await list_elements(body)

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from testing.asking import receive
 from testing.inputs import hostile
+from testing.requests import receive
 from testing.servers.processes import Stack
-from testing.transports import JSON_TYPE, encoded
+from testing.transports import JSON_TYPE, encode_body
 
 LINES = {"content-type": "application/x-ndjson"}
-DOORS = [
+ENDPOINTS = [
     ("rest_ml", "/api/v1/predict"), ("rest_agent", "/api/v1/review"), ("edge", "/api/v1/predict"), ("edge", "/api/v1/review"),
 ]  # fmt: skip
 BAD: list[dict[str, Any]] = [{"order_amount": -1}, {"colour": "blue"}, {"cards_used_30d": 2**31}, {"timestamp": "soon"}]
@@ -27,7 +27,7 @@ def orders(name: str, count: int = 5) -> list[dict[str, Any]]:
 
 def lines(many: list[dict[str, Any]]) -> bytes:
     """Return the orders as lines."""
-    return b"".join(encoded(one) + b"\n" for one in many)
+    return b"".join(encode_body(one) + b"\n" for one in many)
 
 
 def without_ids(result: Any) -> Any:
@@ -38,11 +38,11 @@ def without_ids(result: Any) -> Any:
     return [without_ids(one) for one in result] if isinstance(result, list) else result
 
 
-@pytest.mark.parametrize("door", DOORS, ids="".join)
-def test_a_batch_answers_as_single_calls_do(client: httpx.Client, stack: Stack, door: tuple[str, str]) -> None:
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids="".join)
+def test_a_batch_answers_as_single_calls_do(client: httpx.Client, stack: Stack, endpoint: tuple[str, str]) -> None:
     """Good and bad orders, as a list and as lines, have the status, result and detail of single calls."""
-    url = stack.url(door[0]) + door[1]
-    name = f"batch-{door[0]}{door[1][-6:]}"
+    url = stack.url(endpoint[0]) + endpoint[1]
+    name = f"batch-{endpoint[0]}{endpoint[1][-6:]}"
     many = [one | BAD[place] if place < len(BAD) else one for place, one in enumerate(orders(name, 8))]
     listed = client.post(f"{url}:batch", json={"transactions": many})
     streamed = client.post(f"{url}:batch", content=lines(many), headers=LINES)
@@ -52,7 +52,7 @@ def test_a_batch_answers_as_single_calls_do(client: httpx.Client, stack: Stack, 
     again = [json.loads(line) for line in streamed.text.splitlines()]
     assert [one["index"] for one in results] == [one["index"] for one in again] == list(range(8))
     for order, result, other in zip(many, results, again, strict=True):
-        single = client.post(url, content=encoded(order), headers=JSON_TYPE)
+        single = client.post(url, content=encode_body(order), headers=JSON_TYPE)
         assert result["status"] == other["status"] == single.status_code
         if single.status_code == 200:
             assert without_ids(result["result"]) == without_ids(other["result"]) == without_ids(single.json())
@@ -62,7 +62,7 @@ def test_a_batch_answers_as_single_calls_do(client: httpx.Client, stack: Stack, 
 
 def test_packed_bodies_are_read(client: httpx.Client, stack: Stack) -> None:
     """Gzip, of one order and of lines, gives the same answer; other encodings are refused, and so are invalid bytes."""
-    url, order = stack.url("rest_ml") + "/api/v1/predict", encoded(hostile.ORDER)
+    url, order = stack.url("rest_ml") + "/api/v1/predict", encode_body(hostile.ORDER)
     packed = JSON_TYPE | {"content-encoding": "gzip"}
     plain = client.post(url, content=order, headers=JSON_TYPE)
     assert client.post(url, content=gzip.compress(order), headers=packed).json() == plain.json()
@@ -77,7 +77,7 @@ def test_packed_bodies_are_read(client: httpx.Client, stack: Stack) -> None:
     assert client.post(url, content=order, headers=JSON_TYPE | {"content-encoding": "br"}).status_code == 415
 
 
-def test_a_bomb_does_not_unpack(client: httpx.Client, stack: Stack) -> None:
+def test_a_decompression_bomb_ends_at_the_limit(client: httpx.Client, stack: Stack) -> None:
     """A body of a gigabyte in a megabyte, also as one line, ends at the limit."""
     bomb = gzip.compress(b" " * (32 << 20))
     packed = {"content-encoding": "gzip"}
@@ -112,8 +112,8 @@ def test_lines_are_answered_while_they_arrive(stack: Stack) -> None:
             received += receive(connection, received)
 
 
-def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:
-    """A body without a list, with too long a list or with other names is 422 with advice; an empty list has no results."""
+def test_invalid_batches(client: httpx.Client, stack: Stack) -> None:
+    """A body without a list, with too long a list or with other names is 422; an empty list has no results."""
     url = stack.url("rest_agent") + "/api/v1/review:batch"
     for body in (
         b"[]",
@@ -121,11 +121,13 @@ def test_batches_that_are_none(client: httpx.Client, stack: Stack) -> None:
         b"nonsense",
         b'{"transactions": {}}',
         b'{"transactions": [], "more": 1}',
-        encoded({"transactions": [1] * 1001}),
+        encode_body({"transactions": [1] * 1001}),
     ):
         answer = client.post(url, content=body, headers=JSON_TYPE)
         assert answer.status_code == 422 and answer.json()["detail"][0]["loc"] == ["body", "transactions"], body[:40]
-    twice = encoded({"transactions": orders("doubled", 2)}).replace(b'"user_id"', b'"user_id": "other", "user_id"', 1)
+    twice = encode_body({"transactions": orders("doubled", 2)}).replace(
+        b'"user_id"', b'"user_id": "other", "user_id"', 1
+    )
     answer = client.post(url, content=twice, headers=JSON_TYPE)
     assert answer.status_code == 422 and "repeated" in answer.json()["detail"][0]["msg"], answer.text
     assert client.post(url, content=b'{"transactions": []}', headers=JSON_TYPE).json() == {"results": []}
@@ -146,11 +148,11 @@ def test_the_same_order_twice_is_one_decision(client: httpx.Client, stack: Stack
     assert results[0]["result"] == results[1]["result"]
 
 
-def test_a_caller_says_how_long_it_waits(client: httpx.Client, stack: Stack) -> None:
-    """The deadline is in seconds or in gRPC's notation: past it 504, unreadable 422 with the header's name, else an
+def test_a_caller_may_set_a_deadline(client: httpx.Client, stack: Stack) -> None:
+    """The deadline is in seconds or gRPC's notation: past it 504, unreadable 422 with the header's name, else an
     answer.
     """
-    url, order = stack.url("rest_agent") + "/api/v1/review", encoded(hostile.ORDER)
+    url, order = stack.url("rest_agent") + "/api/v1/review", encode_body(hostile.ORDER)
     for name, text, status in (
         ("x-request-timeout", "0", 504), ("x-request-timeout", "0.000001", 504), ("grpc-timeout", "1n", 504),
         ("x-request-timeout", "50", 200), ("x-request-timeout", "25.5", 200), ("grpc-timeout", "30000m", 200),

@@ -62,8 +62,8 @@ def refusals_of(server: Any) -> int:
     return sum(int(counted._codes[grpc.StatusCode.UNAVAILABLE]._value.get()) for counted in server.guard._metrics)
 
 
-async def test_rest_tells_of_a_locked_ledger_once_it_is_known(agent: Any, lock: sqlite3.Connection) -> None:
-    """Every route that writes answers 503 with LEDGER_UNAVAILABLE after one attempt; routes that read answer as usual."""
+async def test_rest_reports_a_locked_ledger_once_it_is_known(agent: Any, lock: sqlite3.Connection) -> None:
+    """Every route that writes answers 503 with LEDGER_UNAVAILABLE after one attempt; routes that read still answer."""
     app = bridge_app("agent", agent=f"127.0.0.1:{agent.port}", timeout_seconds="60")
     routes = [row.removeprefix("agent ") for row in REST if row.startswith("agent ")]
     assert {row for row in routes if row.startswith("POST")} == {*WRITES, BATCH}
@@ -93,7 +93,7 @@ async def test_rest_tells_of_a_locked_ledger_once_it_is_known(agent: Any, lock: 
             assert (await client.post("/api/v1/review", json=ORDER)).status_code == 200
 
 
-async def test_grpc_tells_of_it_too(agent: Any, lock: sqlite3.Connection) -> None:
+async def test_grpc_reports_it_too(agent: Any, lock: sqlite3.Connection) -> None:
     """A client that retries UNAVAILABLE makes one call; so does the console, which shares its channel settings."""
     async with open_channel(f"127.0.0.1:{agent.port}") as channel, asyncio.timeout(SECONDS):
         stub = AgentServiceStub(channel)
@@ -106,7 +106,7 @@ async def test_grpc_tells_of_it_too(agent: Any, lock: sqlite3.Connection) -> Non
 
 
 @pytest.mark.envoy
-async def test_the_edge_tells_of_it_too(agent: Any, lock: sqlite3.Connection, tmp_path: Path) -> None:
+async def test_the_edge_reports_it_too(agent: Any, lock: sqlite3.Connection, tmp_path: Path) -> None:
     """Canonical JSON and gRPC through Envoy get 503 and UNAVAILABLE.
 
     The attempt that waited for the lock is the only one of its call; later ones are refused at once, so that the edge

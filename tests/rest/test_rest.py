@@ -12,8 +12,8 @@ import pytest
 
 from contract.fields import FIELDS, LABELS
 from load_test.orders import as_body
-from testing.asking import BOTH, post
 from testing.inputs.orders import ALL_DOCUMENTED, DOCUMENTED
+from testing.requests import BOTH, post
 from testing.servers.processes import Stack
 
 
@@ -207,7 +207,7 @@ def test_the_review_zone_opens_a_case(stack: Stack, in_review: dict[str, Any]) -
     assert recorded["review"]["transaction_id"] == in_review["transaction_id"]
 
 
-def test_what_is_not_there_is_404(stack: Stack) -> None:
+def test_missing_records_are_404(stack: Stack) -> None:
     """Unknown cases and decisions are 404; a bad page token is 422."""
     url = stack.url("rest_agent") + "/api/v1"
     assert httpx.get(f"{url}/cases/none").status_code == 404
@@ -216,7 +216,7 @@ def test_what_is_not_there_is_404(stack: Stack) -> None:
     assert httpx.get(f"{url}/cases", params={"status": "lost"}).status_code == 422
 
 
-def test_a_repeated_review_is_the_recorded_one(stack: Stack) -> None:
+def test_a_repeated_review_gets_the_recorded_answer(stack: Stack) -> None:
     """The same body again, over each transport, gets the same bytes with the header vouch-replayed; lists show one."""
     body = DOCUMENTED | {"transaction_id": "asked-twice"}
     first, again = (post(stack, BOTH[1], body) for _ in range(2))

@@ -23,7 +23,7 @@ JSON_TYPE = {"content-type": "application/json"}
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[LocalServices]:
+async def services(tmp_path: Path) -> AsyncIterator[LocalServices]:
     """Run real services without a model."""
     async with local_services(tmp_path / "none", tmp_path) as found:
         yield found
@@ -40,7 +40,7 @@ def with_ids(path: str) -> str:
     return path.replace("{transaction_id:path}", "t").replace("{case_id}", "c")
 
 
-def known_at(app: FastAPI, method: str, path: str) -> list[str]:
+def parameters_of(app: FastAPI, method: str, path: str) -> list[str]:
     """Return the query parameters of a route."""
     route = next(
         one for one in app.routes if isinstance(one, Route) and one.path == path and method in (one.methods or ())
@@ -63,7 +63,7 @@ async def test_no_route_drops_a_parameter(row: list[str]) -> None:
     """An unknown parameter, also beside known ones, and a repeated one are 422 and named."""
     name, method, path = row
     app = app_of(name)
-    known = known_at(app, method, path)
+    known = parameters_of(app, method, path)
     wrong = ["utm_source", "", *(one.replace("_", "") + "s" for one in known), *(one.upper() for one in known)]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         for other in wrong:
@@ -76,9 +76,9 @@ async def test_no_route_drops_a_parameter(row: list[str]) -> None:
             assert entry["loc"] == ["query", one] and "repeated" in entry["msg"]
 
 
-async def test_what_may_be_meant_is_told(here: LocalServices) -> None:
+async def test_similar_parameters_are_suggested(services: LocalServices) -> None:
     """Similar parameters are suggested; without any, all are listed; a path without parameters says so."""
-    async with here.client("agent") as client:
+    async with services.client("agent") as client:
         for path, meant in (
             ("decisions?user=u-9", "did you mean user_id?"),
             ("decisions?transactionId=t", "did you mean transaction_id?"),
@@ -92,18 +92,18 @@ async def test_what_may_be_meant_is_told(here: LocalServices) -> None:
         check_error(await client.get("/api/v1/decisions?user_id=" + "x" * 20_000), 414)
         check_error(await client.get("/api/v1/decisions?" + "&" * 100), 422)
         assert (await client.get("/api/v1/decisions?user_id=u&page_size=5&newest_first=true")).status_code == 200
-    async with here.client("ml") as client:
+    async with services.client("ml") as client:
         (entry,) = check_error(await client.post("/api/v1/predict?explan=none", json=ORDER), 422)
         assert "did you mean explain?" in entry["msg"]
 
 
-async def test_every_error_carries_its_reason(here: LocalServices, tmp_path: Path) -> None:
+async def test_every_error_carries_its_reason(services: LocalServices, tmp_path: Path) -> None:
     """Whatever refuses a request, the body has detail, reason and request id, and for 422 FastAPI's list."""
 
     def fail(*given: Any, **named: Any) -> None:
         raise ZeroDivisionError
 
-    async with here.client("agent") as client:
+    async with services.client("agent") as client:
         review, origin = "/api/v1/review", {"origin": "https://evil.example"}
         answers: list[tuple[httpx.Response, int, str]] = [
             (await client.post(review, json=ORDER, headers=origin), 403, "ROLE_INSUFFICIENT"),
@@ -125,9 +125,9 @@ async def test_every_error_carries_its_reason(here: LocalServices, tmp_path: Pat
             (await client.get("/api/v1/decisions:links"), 422, "INVALID_REQUEST"),
             (await client.get("/api/v1/cases?page_token=x"), 422, "INVALID_REQUEST"),
         ]  # fmt: skip
-        here.apps["agent"].state.agent.GetAgentInfo = fail
+        services.apps["agent"].state.agent.GetAgentInfo = fail
         answers.append((await client.get("/api/v1/agent/info"), 500, "INTERNAL"))
-    async with here.client("ml") as client:
+    async with services.client("ml") as client:
         answers.append((await client.post("/api/v1/predict", json=ORDER), 503, "MODEL_NOT_LOADED"))
         answers.append((await client.get("/api/v1/model/info"), 503, "MODEL_NOT_LOADED"))
     keys = tmp_path / "keys"

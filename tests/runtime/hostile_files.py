@@ -62,7 +62,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 
 
 @dataclass(frozen=True)
-class Good:
+class ValidFiles:
     """Valid files for all settings but the tested one."""
 
     folder: Path
@@ -77,7 +77,7 @@ class Good:
         return target
 
 
-def in_time(read: Callable[[], object]) -> object:
+def run_with_timeout(read: Callable[[], object]) -> object:
     """Return the result or the exception of a call; fail if it hangs, and leave its thread behind."""
     outcome: list[object] = []
 

@@ -10,7 +10,7 @@ from runtime.web.exposition import Exposition
 
 
 @pytest.mark.parametrize("content", [b"", b"\x10", b"\x40\x00\x00\x00\x00\x00\x00\x00\xff"])
-def test_a_file_that_is_only_just_made_is_no_fault(tmp_path: Path, content: bytes) -> None:
+def test_an_incomplete_file_is_read_again(tmp_path: Path, content: bytes) -> None:
     """A worker's file that is empty or half written is read again once it is complete or gone: never a 500."""
     (tmp_path / "counter_1.db").write_bytes(content)
     shown = Exposition("127.0.0.1:0", str(tmp_path))

@@ -15,8 +15,8 @@ from runtime.access import SecurityError
 from runtime.access.caller import Caller
 from runtime.access.keys import ApiKeys, digest, new_key, read_keys
 from runtime.access.loopback import is_loopback, require_loopback
-from testing.asking import code_of
 from testing.inputs.orders import message
+from testing.requests import code_of
 from testing.servers.processes import Stack, run
 from testing.waiting import START_SECONDS, free_port
 

@@ -13,7 +13,7 @@ from load_test.cli import main as load
 from load_test.review_zone import main as review_zone
 from runtime.access import SecurityError
 from runtime.access.loopback import is_loopback_target, require_encryption
-from testing.commands import ended
+from testing.commands import error_of_command
 from testing.servers.processes import call
 from testing.servers.replicas import Replica, agent, running
 from testing.waiting import wait_for
@@ -54,7 +54,7 @@ COMMANDS = {
 def test_commands_refuse_plain_text(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command that calls a service refuses to send its key to another machine without TLS, and says what to set."""
+    """Every command that calls a service refuses to send its key elsewhere without TLS, and says what to set."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outcomes.csv").write_text("transaction_id,kind\nt1,chargeback\n")
     (tmp_path / "policy.yaml").write_text("minimum_evidence: 4\n")
@@ -63,7 +63,7 @@ def test_commands_refuse_plain_text(
         monkeypatch.setenv(variable, "agent.example:50052")
     for variable in ("VOUCH_CLIENT_API_KEY", "VOUCH_AGENT_SCORER_API_KEY"):
         monkeypatch.setenv(variable, "vouch_secret")
-    output = ended(capsys, command, *COMMANDS[command])
+    output = error_of_command(capsys, command, *COMMANDS[command])
     assert "in plain text" in output
     assert "_TLS_CA" in output
     assert "vouch_secret" not in output

@@ -35,12 +35,12 @@ from stack.edge_secrets import apply_tls
 from stack.settings import EdgeSettings
 from testing.servers.certificates import Certificates
 from testing.servers.processes import ROOT
-from tests.runtime.hostile_files import DEFAULTS, HOSTILE, Good, in_time
+from tests.runtime.hostile_files import DEFAULTS, HOSTILE, ValidFiles, run_with_timeout
 
 BASES = {Settings, ServerSettings, UpstreamTlsSettings}
 """Base classes, which are only inherited from."""
 PACKAGES = ("agent_server", "ml_server", "http_bridge", "console", "stack", "load_test", "conformance", "runtime")
-Read = Callable[[Path, Good], object]
+Read = Callable[[Path, ValidFiles], object]
 
 
 def _server(settings: type[ServerSettings], **given: Any) -> object:
@@ -51,18 +51,20 @@ def _server(settings: type[ServerSettings], **given: Any) -> object:
 
 
 def _server_tls(name: str) -> Read:
-    def read(path: Path, good: Good) -> object:
-        certificate, key = good.certificates.pair
-        files = {"tls_certificate": certificate, "tls_key": key, "tls_client_ca": good.certificates.ca} | {name: path}
+    def read(path: Path, valid_files: ValidFiles) -> object:
+        certificate, key = valid_files.certificates.pair
+        files = {"tls_certificate": certificate, "tls_key": key, "tls_client_ca": valid_files.certificates.ca} | {
+            name: path
+        }
         return server_credentials(ServerFiles(*files.values()))
 
     return read
 
 
 def _client_tls(settings: type[Settings], prefix: str, name: str) -> Read:
-    def read(path: Path, good: Good) -> object:
-        certificate, key = good.certificates.pair
-        files = {"tls_ca": good.certificates.ca, "tls_certificate": certificate, "tls_key": key} | {name: path}
+    def read(path: Path, valid_files: ValidFiles) -> object:
+        certificate, key = valid_files.certificates.pair
+        files = {"tls_ca": valid_files.certificates.ca, "tls_certificate": certificate, "tls_key": key} | {name: path}
         found = settings.read(**{f"{prefix}{name}": file for name, file in files.items()})
         return getattr(found, f"{prefix}tls").credentials()
 
@@ -70,10 +72,10 @@ def _client_tls(settings: type[Settings], prefix: str, name: str) -> Read:
 
 
 def _edge(name: str) -> Read:
-    def read(path: Path, good: Good) -> object:
-        certificate, key = good.certificates.pair
+    def read(path: Path, valid_files: ValidFiles) -> object:
+        certificate, key = valid_files.certificates.pair
         files = {
-            "tls_certificate": certificate, "tls_key": key, "services_tls_ca": good.certificates.ca,
+            "tls_certificate": certificate, "tls_key": key, "services_tls_ca": valid_files.certificates.ca,
             "services_tls_certificate": certificate, "services_tls_key": key,
         } | {name: path}  # fmt: skip
         config = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
@@ -83,8 +85,8 @@ def _edge(name: str) -> Read:
 
 
 def _model_file(name: str) -> Read:
-    def read(path: Path, good: Good) -> object:
-        models = good.model()
+    def read(path: Path, valid_files: ValidFiles) -> object:
+        models = valid_files.model()
         damaged = models / CURRENT / name
         damaged.unlink()
         shutil.move(path, damaged) if not path.is_symlink() else damaged.symlink_to(os.readlink(path))
@@ -93,7 +95,7 @@ def _model_file(name: str) -> Read:
     return read
 
 
-def _listed(path: Path, good: Good) -> object:
+def _listed(path: Path, valid_files: ValidFiles) -> object:
     policy = path.with_name("policy.yaml")
     policy.write_text(f"lists: {{blocked: {{file: {path.name}}}}}\n")
     return current_policy(policy, DEFAULTS)
@@ -177,8 +179,8 @@ def test_hostile_files_are_refused_at_the_start(
         folder.mkdir()
         path = folder / "hostile"
         HOSTILE[kind](path)
-        good = Good(folder, tables_model, certificates)
-        outcome = in_time(partial(read, path, good))
+        valid_files = ValidFiles(folder, tables_model, certificates)
+        outcome = run_with_timeout(partial(read, path, valid_files))
         valid = (kind == "empty" and name in EMPTY_IS_VALID) or (kind, name) == (
             "dangling link", "VOUCH_CONSOLE_SIGNED_OUT_FILE",  # it is created if it is missing
         )  # fmt: skip

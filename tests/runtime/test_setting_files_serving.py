@@ -12,7 +12,7 @@ from runtime.access.keys import ApiKeys, digest, new_key
 from runtime.access.tls import ReloadingCertificates, ServerFiles
 from runtime.files import UnusableFile, read_file
 from testing.servers.certificates import Certificates
-from tests.runtime.hostile_files import DEFAULTS, HOSTILE, Good, in_time
+from tests.runtime.hostile_files import DEFAULTS, HOSTILE, ValidFiles, run_with_timeout
 
 # -- while serving
 
@@ -20,7 +20,7 @@ from tests.runtime.hostile_files import DEFAULTS, HOSTILE, Good, in_time
 class Keys:
     """A server's keys."""
 
-    def __init__(self, folder: Path, good: Good) -> None:
+    def __init__(self, folder: Path, valid_files: ValidFiles) -> None:
         self.path, self._key = folder / "keys", new_key()
         self.path.write_text(f"shop:{digest(self._key)}:shop\n")
         self._keys = ApiKeys(self.path)
@@ -37,7 +37,7 @@ class Keys:
 class ListOfPolicy:
     """A list of a policy."""
 
-    def __init__(self, folder: Path, good: Good) -> None:
+    def __init__(self, folder: Path, valid_files: ValidFiles) -> None:
         self.path = folder / "blocked.txt"
         self.path.write_text("u-1\n")
         (folder / "policy.yaml").write_text("lists: {blocked: {file: blocked.txt}}\n")
@@ -56,16 +56,16 @@ class ListOfPolicy:
 class PolicyFile(ListOfPolicy):
     """The policy itself."""
 
-    def __init__(self, folder: Path, good: Good) -> None:
-        super().__init__(folder, good)
+    def __init__(self, folder: Path, valid_files: ValidFiles) -> None:
+        super().__init__(folder, valid_files)
         self.path = folder / "policy.yaml"
 
 
 class ServerCertificate:
     """The certificate of a server."""
 
-    def __init__(self, folder: Path, good: Good) -> None:
-        certificate, key = good.certificates.pair
+    def __init__(self, folder: Path, valid_files: ValidFiles) -> None:
+        certificate, key = valid_files.certificates.pair
         self.path = folder / "cert.pem"
         shutil.copy(certificate, self.path)
         self._replaced, self._taken = ReloadingCertificates(ServerFiles(self.path, key)), list[object]()
@@ -85,16 +85,16 @@ def test_hostile_files_change_nothing_while_serving(
     what: Any, kind: str, tables_model: Path, certificates: Certificates, tmp_path: Path
 ) -> None:
     """The last valid content stays in force, and a valid file put back later is read again."""
-    one = what(tmp_path, Good(tmp_path, tables_model, certificates))
+    one = what(tmp_path, ValidFiles(tmp_path, tables_model, certificates))
     content = one.path.read_bytes()
     one.path.unlink()
     HOSTILE[kind](one.path)
-    assert in_time(one.look) is None
-    assert in_time(one.look) is None
+    assert run_with_timeout(one.look) is None
+    assert run_with_timeout(one.look) is None
     assert one.works() or (kind == "empty" and what in (ListOfPolicy, PolicyFile))
     one.path.rmdir() if kind == "folder" else one.path.unlink()
     one.path.write_bytes(content)
-    assert in_time(one.look) is None
+    assert run_with_timeout(one.look) is None
     assert one.works()
 
 
@@ -124,8 +124,8 @@ def test_a_change_while_keys_are_read_is_seen(tmp_path: Path, monkeypatch: pytes
     path, read = tmp_path / "keys", read_file
     path.write_text(f"old:{'0' * 64}:shop\n")
 
-    def changing(file: Path, most: int) -> bytes:
-        content = read(file, most)
+    def changing(file: Path, limit: int) -> bytes:
+        content = read(file, limit)
         monkeypatch.setattr("runtime.access.keys.read_file", read)
         path.write_text(f"newer:{'1' * 64}:shop\n")
         return content

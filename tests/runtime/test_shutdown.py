@@ -74,7 +74,7 @@ Server(uvicorn.Config(agent.app, port=0, log_level="warning")).run()
 """
 
 
-def ends(program: str, folder: Path, number: int = signal.SIGTERM) -> tuple[int, str]:
+def stop_and_wait(program: str, folder: Path, number: int = signal.SIGTERM) -> tuple[int, str]:
     """Return exit code and log of a program that is stopped once it is ready."""
     log, output, script = folder / "log", folder / "output", folder / "program.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{program}")
@@ -99,14 +99,14 @@ def ends(program: str, folder: Path, number: int = signal.SIGTERM) -> tuple[int,
 def test_a_server_ends(hangs: str, tmp_path: Path) -> None:
     """SIGTERM ends a server with 0, or, if something hangs, with 1 and the stack of each thread."""
     body = "\n".join(f"    {line}" for line in HANGS[hangs].strip("\n").splitlines())
-    code, log = ends(SERVER.replace("{hang}", body), tmp_path)
+    code, log = stop_and_wait(SERVER.replace("{hang}", body), tmp_path)
     assert code == (0 if hangs == "nothing" else 1), log
     assert ("most recent call first" in log) == (hangs != "nothing")
 
 
 @pytest.mark.parametrize("program", [CONSOLE, REST], ids=["console", "rest"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_doors_end(program: str, number: int, tmp_path: Path) -> None:
+def test_console_and_rest_end(program: str, number: int, tmp_path: Path) -> None:
     """Console and REST end too while one of their threads hangs."""
-    code, log = ends(program, tmp_path, number)
+    code, log = stop_and_wait(program, tmp_path, number)
     assert code in (1, -number), log  # uvicorn ends by the signal itself if it can

@@ -8,7 +8,7 @@ import grpc
 
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from testing.asking import code_of
+from testing.requests import code_of
 from testing.servers.processes import run
 from testing.servers.replicas import running, scorer
 from testing.waiting import START_SECONDS, wait_for
@@ -16,7 +16,7 @@ from testing.waiting import START_SECONDS, wait_for
 INFO = pb.GetModelInfoRequest()
 
 
-def test_a_second_sigterm_is_now(models: Path, tmp_path: Path) -> None:
+def test_a_second_sigterm_ends_at_once(models: Path, tmp_path: Path) -> None:
     """The first SIGTERM drains running calls; a second one ends the server at once, with exit code 0."""
     replica = scorer(tmp_path, models)
     replica.settings = dict(replica.settings) | {"VOUCH_ML_LAME_DUCK_SECONDS": "60"}

@@ -10,8 +10,8 @@ from generated.vouch.v1 import agent_service_pb2
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from testing.asking import code_of
 from testing.inputs.orders import message
+from testing.requests import code_of
 from testing.servers.processes import Stack
 from testing.servers.replicas import running, scorer
 from testing.waiting import START_SECONDS, free_port, wait_for

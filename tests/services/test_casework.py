@@ -12,8 +12,8 @@ import pytest
 
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from load_test.orders import read_orders
-from testing.asking import BOTH, post
 from testing.inputs.orders import DOCUMENTED
+from testing.requests import BOTH, post
 from testing.servers.processes import Stack, run
 
 _JSON = {"content-type": "application/json"}
@@ -22,15 +22,15 @@ _JSON = {"content-type": "application/json"}
 _numbers = itertools.count()
 
 
-def cases_of(stack: Stack, bodies: Iterable[dict[str, Any]], most: int) -> list[tuple[dict[str, Any], str]]:
-    """Review orders with new ids until `most` became cases; return each with the id of its case."""
+def cases_of(stack: Stack, bodies: Iterable[dict[str, Any]], limit: int) -> list[tuple[dict[str, Any], str]]:
+    """Review orders with new ids until `limit` became cases; return each with the id of its case."""
     found: list[tuple[dict[str, Any], str]] = []
     for body in bodies:
         new = f"casework-{next(_numbers)}"
         answer = post(stack, BOTH[1], body | {"transaction_id": new, "user_id": new}).json()
         if answer["decision"] == "review":
             found.append((body, answer["case_id"]))
-        if len(found) == most:
+        if len(found) == limit:
             return found
     raise AssertionError("too few orders lie between the thresholds")
 
@@ -43,15 +43,15 @@ def between(stack: Stack, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def uncertain(stack: Stack, few: Path) -> list[dict[str, Any]]:
+def uncertain_orders(stack: Stack, few: Path) -> list[dict[str, Any]]:
     """Return orders that become cases."""
     return [body for body, _ in cases_of(stack, between(stack, [order.body for order in read_orders(few)]), 12)]
 
 
 @pytest.fixture
-def open_cases(stack: Stack, uncertain: list[dict[str, Any]]) -> list[str]:
+def open_cases(stack: Stack, uncertain_orders: list[dict[str, Any]]) -> list[str]:
     """Return the ids of new cases, which no other test has claimed."""
-    return [case_id for _, case_id in cases_of(stack, uncertain, 8)]
+    return [case_id for _, case_id in cases_of(stack, uncertain_orders, 8)]
 
 
 def step(client: httpx.Client, stack: Stack, path: str, **body: Any) -> httpx.Response:
@@ -96,9 +96,7 @@ def test_a_case_through_envoy(client: httpx.Client, stack: Stack, open_cases: li
 
 
 def test_the_queue_is_in_order_of_priority(client: httpx.Client, stack: Stack, open_cases: list[str]) -> None:
-    """Pages are sorted by priority; the next case to claim is the first that is open and was not released by the
-    caller.
-    """
+    """Pages are sorted by priority; the next case is the first that is open and was not released by the caller."""
     url, found, token = f"{stack.url('rest_agent')}/api/v1/cases", [], ""
     while True:
         query: dict[str, str | int] = {"status": "open", "order": "priority", "page_size": 3, "page_token": token}
@@ -125,8 +123,8 @@ def _was_released(client: httpx.Client, url: str) -> bool:
     return "released" in [event["kind"] for event in client.get(url).json()["events"]]
 
 
-def test_outcomes_come_back(client: httpx.Client, stack: Stack) -> None:
-    """By REST and at the edge, a repeated report is one outcome, the latest is the label, and unknown orders are 404."""
+def test_outcomes_are_reported(client: httpx.Client, stack: Stack) -> None:
+    """By REST and at the edge, a repeated report is one outcome, the latest is the label; unknown orders are 404."""
     rest, edge = f"{stack.url('rest_agent')}/api/v1/outcomes", f"{stack.url('edge')}/v1/outcomes"
     order = post(stack, BOTH[1], DOCUMENTED | {"transaction_id": "outcome/1"}).json()["transaction_id"]
     bad = {"transaction_id": order, "kind": "chargeback", "occurred_at": "2025-03-20T08:00:00", "source": "bank"}

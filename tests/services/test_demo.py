@@ -7,24 +7,22 @@ import pytest
 
 from testing.servers.processes import PYTHON, call, launch, run
 from testing.waiting import START_SECONDS, wait_for
-from tests.services.test_production import descendants, gone, moved
+from tests.services.test_production import all_ended, descendants, environment_with_ports
 
 SERVICES = ("ml", "agent", "bridge_ml", "bridge_agent", "console", "envoy")
 
 
-def demonstrated(folder: Path, models: Path, dataset: Path) -> dict[str, str]:
+def demo_environment(folder: Path, models: Path, dataset: Path) -> dict[str, str]:
     """Return the environment of a demo, with a small dataset in its folder."""
     rows = dataset.read_text().splitlines(keepends=True)[:601]
     (folder / "abuse_dataset_5000_v2.csv").write_text("".join(rows))
-    return moved(models)
+    return environment_with_ports(models)
 
 
 @pytest.mark.envoy
 def test_the_demo_shows_decisions(models: Path, dataset: Path, tmp_path: Path) -> None:
-    """Orders of both classes are streamed without failures, services' output is in the named log only, and all exit
-    with 0.
-    """
-    environment = demonstrated(tmp_path, models, dataset)
+    """Orders of both classes are streamed without failures, the services log to the file only, and all exit with 0."""
+    environment = demo_environment(tmp_path, models, dataset)
     done = run("-m", "vouch", "demo", "--seconds", "2", cwd=tmp_path, env=environment, seconds=4 * START_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     output = done.stdout
@@ -46,7 +44,7 @@ def test_the_demo_shows_decisions(models: Path, dataset: Path, tmp_path: Path) -
 @pytest.mark.envoy
 def test_a_demo_that_is_terminated_leaves_nothing(models: Path, dataset: Path, tmp_path: Path) -> None:
     """After SIGTERM while its services start, it ends, and every service with it."""
-    environment = demonstrated(tmp_path, models, dataset)
+    environment = demo_environment(tmp_path, models, dataset)
     process = launch([PYTHON, "-m", "vouch", "demo", "--seconds", "3600"], cwd=tmp_path, env=environment)
     log = tmp_path / "vouch_demo.log"
     wait_for(lambda: log.exists() and "ml started" in log.read_text(), what="the first service")
@@ -54,7 +52,7 @@ def test_a_demo_that_is_terminated_leaves_nothing(models: Path, dataset: Path, t
     assert started
     process.send_signal(signal.SIGTERM)
     assert process.wait(START_SECONDS) == 130, log.read_text()
-    wait_for(lambda: gone(started), what="the end of all services")
+    wait_for(lambda: all_ended(started), what="the end of all services")
     assert "Traceback" not in log.read_text()
 
 

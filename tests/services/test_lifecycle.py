@@ -29,9 +29,7 @@ def review(stack: Stack, transaction_id: str = "test-001") -> httpx.Response:
 
 
 def test_start_in_any_order_and_recover(models: Path, tmp_path: Path) -> None:
-    """Bridge first, then agent, then scorer: no score until it runs, a clear health status, and recovery without a
-    restart.
-    """
+    """Bridge first, then agent, then scorer: no score until it runs, a clear health, and recovery without a restart."""
     stack = Stack(tmp_path, models)
     try:
         stack.start("rest_agent", "rest_ml")
@@ -107,7 +105,7 @@ def test_sigterm_finishes_what_is_in_flight(models: Path, tmp_path: Path) -> Non
 
 
 def test_sigterm_under_load(models: Path, tmp_path: Path) -> None:
-    """Under load the scorer drains: calls succeed or never began, with at most one failure per client, and exit code 0."""
+    """Under load the scorer drains: calls succeed or never began, at most one failure per client, exit code 0."""
     stack = Stack(tmp_path, models)
     codes: list[grpc.StatusCode] = []
     stopping = threading.Event()
@@ -192,7 +190,7 @@ def test_thresholds_are_settable(models: Path, tmp_path: Path) -> None:
         stack.close()
 
 
-def test_a_broken_envoy_is_not_ours() -> None:
+def test_envoy_accepts_the_configuration() -> None:
     """The edge's configuration is accepted by the real binary, also with other ports."""
     done = run("envoy/run.py", "--check", "--edge", "18080")
     assert done.returncode == 0, done.stderr

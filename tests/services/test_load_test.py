@@ -10,9 +10,7 @@ from testing.waiting import START_SECONDS, wait_for
 
 
 def test_the_load_test_counts_by_class(stack: Stack, few: Path) -> None:
-    """The documented load test streams both classes and prints decisions, precision, recall and percentiles, exit code
-    0.
-    """
+    """The documented load test streams both classes and prints decisions, precision, recall and percentiles."""
     arguments = ["--api-url", stack.url("rest_agent"), "--dataset", str(few)]
     done = run("test_api.py", *arguments, "--rate", "40", "--duration", "2")
     assert done.returncode == 0, done.stderr
@@ -80,7 +78,7 @@ def test_load_test_options_are_checked(arguments: list[str], words: str) -> None
     assert words in done.stderr
 
 
-def test_an_absent_service_is_told(few: Path) -> None:
+def test_an_absent_service_is_reported(few: Path) -> None:
     """If nothing listens, the load test reports it for each request and exits with 1."""
     arguments = ["--api-url", "http://127.0.0.1:9", "--dataset", str(few)]
     done = run("test_api.py", *arguments, "--rate", "10", "--duration", "0.5", "--retries", "0")

@@ -12,11 +12,11 @@ import pytest
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access.keys import digest, new_key
-from testing.asking import BOTH, post
 from testing.inputs import hostile
 from testing.inputs.orders import DOCUMENTED, message
+from testing.requests import BOTH, post
 from testing.servers.processes import Stack, answers
-from testing.transports import encoded
+from testing.transports import encode_body
 from testing.waiting import START_SECONDS, free_port, wait_for
 
 
@@ -31,7 +31,7 @@ def one(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
     started.close()
 
 
-def known(answer: httpx.Response) -> tuple[int, Any]:
+def stable_part(answer: httpx.Response) -> tuple[int, Any]:
     """Return status and body, without the fields that differ in each answer."""
     new = r'"(decision_id|case_id|timestamp|decided_at|replaces_decision_id|revision|request_id)":("[^"]*"|null|\d+)'
     return answer.status_code, re.sub(new, "", answer.text)
@@ -39,7 +39,7 @@ def known(answer: httpx.Response) -> tuple[int, Any]:
 
 def test_it_answers_as_the_separate_ones(stack: Stack, one: Stack, client: httpx.Client) -> None:
     """Hostile values of every field, invalid bodies, and paths get the same status and the same bytes."""
-    bodies = [encoded(order) for _, order in hostile.bodies()][::9] + list(hostile.WHOLE_BODIES)
+    bodies = [encode_body(order) for _, order in hostile.bodies()][::9] + list(hostile.WHOLE_BODIES)
     json = {"content-type": "application/json"}
     requests = [("POST", *where, body) for body in bodies for where in BOTH]
     requests += [
@@ -49,14 +49,14 @@ def test_it_answers_as_the_separate_ones(stack: Stack, one: Stack, client: httpx
     differ = []
     for method, name, path, body in requests:
         answers = [client.request(method, side.url(name) + path, content=body, headers=json) for side in (stack, one)]
-        separate, alone = map(known, answers)
+        separate, alone = map(stable_part, answers)
         if separate != alone:
             differ.append((path, body[:120], separate, alone))
     assert not differ
     assert len(requests) > 200
 
 
-def test_a_review_is_kept_and_replayed(one: Stack) -> None:
+def test_a_review_is_recorded_and_replayed(one: Stack) -> None:
     """A decision is recorded, read back by id, and replayed for the same order with the header for that."""
     order = DOCUMENTED | {"transaction_id": "one/1"}
     first, again = (post(one, BOTH[1], order) for _ in range(2))
@@ -83,7 +83,7 @@ def test_the_console_is_there_too(one: Stack) -> None:
             assert client.get(f"/console/{page}").status_code == 200, page
 
 
-def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
+def test_a_console_without_a_port_is_refused(models: Path, tmp_path: Path) -> None:
     """A file instead of a port, which a separate console accepts, ends the start with the setting's name."""
     stack = Stack(tmp_path, models, {"VOUCH_CONSOLE_LISTEN": f"unix:{tmp_path}/console"})
     stack.start("one")
@@ -91,7 +91,7 @@ def test_a_console_without_a_port_is_told(models: Path, tmp_path: Path) -> None:
     assert "VOUCH_CONSOLE_LISTEN=unix:" in stack.log("one")
 
 
-def test_what_takes_no_wire_is_counted(one: Stack) -> None:
+def test_in_process_calls_are_counted(one: Stack) -> None:
     """In-process calls are counted in the same metrics as network calls."""
     metrics = f"http://{one.settings['VOUCH_ML_METRICS_LISTEN']}/metrics"
     counted = re.compile(r'grpc_server_handled_total\{grpc_code="OK",grpc_method="Review",[^}]*\} (\d+)')
@@ -105,8 +105,8 @@ def test_what_takes_no_wire_is_counted(one: Stack) -> None:
     wait_for(lambda: reviews() >= before + 5, what="five reviews in the metrics")
 
 
-def test_keys_and_roles_hold_without_a_wire(models: Path, tmp_path: Path) -> None:
-    """With keys, callers without one are refused, a reviewer cannot score, and a shop can review; SIGTERM exits with 0."""
+def test_keys_and_roles_apply_in_process(models: Path, tmp_path: Path) -> None:
+    """With keys, callers need one, a reviewer cannot score, and a shop can review; SIGTERM exits with 0."""
     keys = {name: new_key() for name in ("shop", "reviewer")}
     file = tmp_path / "keys"
     file.write_text("".join(f"{name}:{digest(key)}:{name}\n" for name, key in keys.items()))
@@ -128,7 +128,7 @@ def test_keys_and_roles_hold_without_a_wire(models: Path, tmp_path: Path) -> Non
         stack.close()
 
 
-def test_a_taken_port_is_told(one: Stack, models: Path, tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(one: Stack, models: Path, tmp_path: Path) -> None:
     """A second process on the same ports ends at once with one line for each."""
     second = Stack(tmp_path, models)
     second.ports.update(one.ports)

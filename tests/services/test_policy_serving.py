@@ -9,8 +9,8 @@ import pytest
 
 from chaos.policies import denying_from, swap_policies
 from load_test.orders import read_orders
-from testing.asking import BOTH, post
 from testing.inputs.orders import DOCUMENTED
+from testing.requests import BOTH, post
 from testing.servers.processes import Stack, call
 from testing.waiting import wait_for
 
@@ -19,7 +19,7 @@ SWAPS, SEEN_BROKEN = 6, 2
 
 
 @pytest.fixture(scope="module")
-def policed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def agent_with_policy(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run a scorer and an agent with a policy from a file."""
     folder = tmp_path_factory.mktemp("policed")
     running = Stack(folder, models, settings={"VOUCH_AGENT_POLICY": str(folder / "policy.yaml")})
@@ -38,11 +38,11 @@ async def test_swaps_under_load_lose_nothing(models: Path, tmp_path: Path) -> No
     assert (swapped.served, swapped.wrong, swapped.refused) == (SWAPS, 0, SEEN_BROKEN)
 
 
-def test_rules_and_changes_are_told_over_rest(policed: Stack, few: Path) -> None:
+def test_rules_and_changes_are_returned_over_rest(agent_with_policy: Stack, few: Path) -> None:
     """REST returns the rules that matched, and the changes that would get an approval."""
     ruled, changes = list[Any](), list[Any]()
     for number, order in enumerate(read_orders(few)):
-        answer = post(policed, BOTH[1], order.body | {"transaction_id": f"told-{number}"}).json()
+        answer = post(agent_with_policy, BOTH[1], order.body | {"transaction_id": f"told-{number}"}).json()
         ruled += [answer] if answer["matched_rules"] else []
         changes += answer["agent_analysis"]["counterfactuals"] if answer["decision"] == "review" else []
         if ruled and len(changes) >= 10:
@@ -53,9 +53,9 @@ def test_rules_and_changes_are_told_over_rest(policed: Stack, few: Path) -> None
 
 
 def test_the_command_checks_shows_and_tests(
-    policed: Stack, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    agent_with_policy: Stack, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`check` reports the place of a mistake; `test` compares with the current policy on a dataset and on the ledger."""
+    """`check` reports the place of a mistake; `test` compares with the current policy on data and ledger."""
     path = tmp_path / "new.yaml"
     path.write_text("rules:\n- name: big\n  when: order.order_amont > 5\n  then: deny\n  reason: r\n")
     refused = call("policy", "check", str(path))
@@ -64,7 +64,7 @@ def test_the_command_checks_shows_and_tests(
     assert call("policy", "check", str(path)).returncode == 0
     shown = call("policy", "show", str(path)).stdout
     assert "big (deny): order.order_amount > 5" in shown and "\x1b" not in shown
-    monkeypatch.setenv("VOUCH_AGENT_SCORER", policed.address("ml"))
+    monkeypatch.setenv("VOUCH_AGENT_SCORER", agent_with_policy.address("ml"))
     tested = call("policy", "test", str(path), "--dataset", str(few))
     assert tested.returncode == 0, tested.stderr
     assert "good orders stopped" in tested.stdout and "big:" in tested.stdout
@@ -73,8 +73,8 @@ def test_the_command_checks_shows_and_tests(
     content = page.read_text()
     assert content.count("<svg") >= 3 and "good orders stopped" in content and "src=" not in content
     assert call("policy", "test", str(path), "--dataset", str(few), "--html", str(tmp_path)).returncode == 2
-    assert post(policed, BOTH[1], DOCUMENTED | {"transaction_id": "kept-for-the-test"}).status_code == 200
-    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{policed.folder / 'ledger.db'}")
+    assert post(agent_with_policy, BOTH[1], DOCUMENTED | {"transaction_id": "kept-for-the-test"}).status_code == 200
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{agent_with_policy.folder / 'ledger.db'}")
     from_ledger = call("policy", "test", str(path), "--ledger", "--since", "1d")
     assert from_ledger.returncode == 0 and "reviews a day" in from_ledger.stdout, from_ledger.stderr
 
@@ -86,25 +86,25 @@ rules:
 """
 
 
-def test_a_failing_rule_is_told_and_stops_nothing(policed: Stack) -> None:
+def test_a_failing_rule_is_reported_and_blocks_nothing(agent_with_policy: Stack) -> None:
     """If a rule cannot be evaluated for an order, the others decide it; health and the agent name the rule."""
-    url = policed.url("rest_agent")
-    swap(policed.folder / "policy.yaml", FAILING)
+    url = agent_with_policy.url("rest_agent")
+    swap(agent_with_policy.folder / "policy.yaml", FAILING)
     wait_for(lambda: "rules=2@" in httpx.get(f"{url}/api/v1/agent/info").json()["policy_version"], what="the policy")
     assert httpx.get(f"{url}/api/v1/health").json()["status"] == "healthy"
     for number in range(20):  # until rules are evaluated together
         order = DOCUMENTED | {"transaction_id": f"odd-{number}"}
-        answer = post(policed, BOTH[1], order).json()
+        answer = post(agent_with_policy, BOTH[1], order).json()
         assert (answer["decision"], answer["matched_rules"][0]["name"]) == ("review", "all-others")
     health = httpx.get(f"{url}/api/v1/health").json()
     assert (health["status"], health["failing_rules"]) == ("degraded", ["odd-ids"])
     assert (health["ml_service_available"], health["ledger_available"]) == (True, True)
     info = httpx.get(f"{url}/api/v1/agent/info").json()
     assert (info["agent_status"], info["failing_rules"]) == ("degraded", ["odd-ids"])
-    log = (policed.folder / "agent.log").read_text()
+    log = (agent_with_policy.folder / "agent.log").read_text()
     assert log.count("could not be evaluated") == 1 and DOCUMENTED["user_id"] not in log
-    swap(policed.folder / "policy.yaml", denying_from(1000))
-    wait_for(policed.agent_is("healthy"), what="health without the rule")
+    swap(agent_with_policy.folder / "policy.yaml", denying_from(1000))
+    wait_for(agent_with_policy.agent_is("healthy"), what="health without the rule")
 
 
 def swap(path: Path, text: str) -> None:

@@ -25,7 +25,7 @@ from testing.waiting import START_SECONDS, free_port, wait_for
 BIN = Path(sys.executable).parent
 
 
-def moved(models: Path) -> dict[str, str]:
+def environment_with_ports(models: Path) -> dict[str, str]:
     """Return an environment for `vouch up` with its own ports."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("VOUCH_")}
     ports = {name: str(free_port()) for name in ("ML", "AGENT", "BRIDGE_ML", "BRIDGE_AGENT", "EDGE", "CONSOLE")}
@@ -51,7 +51,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def gone(pids: set[int]) -> bool:
+def all_ended(pids: set[int]) -> bool:
     """Return whether all have ended."""
     return not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
 
@@ -68,7 +68,7 @@ def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    environment = moved(models)
+    environment = environment_with_ports(models)
     script = next(block for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) if "SHOP_KEY" in block)
     script = script.replace("localhost:8080", f"localhost:{environment['VOUCH_STACK_EDGE_PORT']}")
     with on_a_terminal("bash", "-c", f"{script}\nwait", env=environment, cwd=tmp_path) as (process, leading):
@@ -77,7 +77,7 @@ def test_the_documented_production_setup(models: Path, tmp_path: Path) -> None:
         assert len(services) >= 10
         os.close(leading)
         process.wait(START_SECONDS)
-        wait_for(lambda: gone(services), what="the end of all services")
+        wait_for(lambda: all_ended(services), what="the end of all services")
     with closing(sqlite3.connect(tmp_path / "vouch_ledger.db")) as ledger:
         assert ledger.execute("SELECT count(*) FROM entries").fetchone() == (1,)
     assert (tmp_path / "vouch_api_keys").stat().st_mode & 0o777 == 0o600
@@ -114,7 +114,7 @@ def read_until(leading: int, *words: str) -> str:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_ends_with_its_terminal_and_reloads_without(workers: str, models: Path, tmp_path: Path) -> None:
     """SIGHUP reloads while the terminal is open, and ends the server once it is closed."""
-    environment = moved(models) | {"VOUCH_ML_WORKERS": workers}
+    environment = environment_with_ports(models) | {"VOUCH_ML_WORKERS": workers}
     with on_a_terminal(PYTHON, "-m", "ml_server", env=environment, cwd=ROOT) as (process, leading):
         for _ in range(int(workers)):
             read_until(leading, "serving")
@@ -147,9 +147,7 @@ def test_a_log_that_nobody_reads_fails_no_request(models: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/ledger.db", "postgresql://127.0.0.1:1/none"])
 def test_workers_with_an_unusable_ledger_end(url: str, models: Path, tmp_path: Path) -> None:
-    """`agent_server --workers 2` that can never start reports why once and exits with 2, instead of trying
-    indefinitely.
-    """
+    """`agent_server --workers 2` that can never start reports why once and exits with 2, instead of retrying."""
     stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_LEDGER_URL": url})
     done = run("-m", "agent_server", "--workers", "2", env=stack.environment())
     assert done.returncode == 2
@@ -181,7 +179,7 @@ def test_a_worker_that_served_is_replaced_at_once(models: Path, tmp_path: Path) 
         assert len(set(re.findall(r'"pause": ([0-9.]+)', replica.log.read_text()))) == 1
 
 
-def test_health_tells_of_a_ledger_that_takes_no_writes(models: Path, tmp_path: Path) -> None:
+def test_health_reports_a_ledger_without_writes(models: Path, tmp_path: Path) -> None:
     """On a full disk reviews are 503 and health is degraded by REST and by gRPC; with space again both recover."""
     stack = Stack(tmp_path, models)
     path = tmp_path / "ledger.db"

@@ -15,7 +15,7 @@ from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
 from http_bridge.events import encode_events
 from load_test.orders import read_orders
 from runtime.client.relay import relay_stream
-from testing.asking import BOTH, code_of, post
+from testing.requests import BOTH, code_of, post
 from testing.servers.processes import Stack
 from testing.servers.replicas import agent, running
 from testing.waiting import START_SECONDS, free_port, wait_for
@@ -64,7 +64,7 @@ def test_server_sent_events(stack: Stack, open_case: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["cursor=-1", "cursor=x", "cursor=99999999999999999999", "cursor=99999999999"])
-def test_a_cursor_that_is_none_is_refused(stack: Stack, query: str) -> None:
+def test_an_invalid_cursor_is_refused(stack: Stack, query: str) -> None:
     """The error is 422, without a stream."""
     answer = httpx.get(f"{stack.url('rest_agent')}/api/v1/cases/watch?{query}", timeout=START_SECONDS)
     assert answer.status_code == 422 and "cursor" in answer.text
@@ -89,7 +89,7 @@ def test_through_envoy(stack: Stack, open_case: str) -> None:
     assert open_case in text
 
 
-def test_watchers_take_no_places_of_others(tmp_path: Path) -> None:
+def test_watchers_take_no_capacity_of_others(tmp_path: Path) -> None:
     """Above their limit watchers are refused at once; other calls and other streams are answered meanwhile."""
     replica = agent(tmp_path, f"127.0.0.1:{free_port()}")
     replica.settings = {**replica.settings, "VOUCH_AGENT_MAX_WATCHERS": "3", "VOUCH_AGENT_MAX_STREAMS": "1"}
@@ -119,7 +119,7 @@ def test_watchers_take_no_places_of_others(tmp_path: Path) -> None:
 
 
 def test_a_watcher_does_not_keep_a_server_from_stopping(models: Path, tmp_path: Path) -> None:
-    """SIGTERM ends agent, bridge and the single process with watchers connected, without waiting for the grace period."""
+    """SIGTERM ends agent, bridge and the single process despite watchers, without the grace period."""
     for names in (("agent", "rest_agent"), ("one",)):
         stack = Stack(tmp_path, models, settings={"VOUCH_AGENT_DRAIN_SECONDS": "90"})
         url = f"{stack.url('rest_agent')}/api/v1/cases/watch"
@@ -145,7 +145,7 @@ def test_a_watcher_does_not_keep_a_server_from_stopping(models: Path, tmp_path: 
             stack.close()
 
 
-async def test_who_goes_away_gives_up_the_place_at_once() -> None:
+async def test_a_disconnected_watcher_releases_its_capacity() -> None:
     """A caller that disconnects while nothing happens ends the stream behind it and releases its capacity."""
     ended = asyncio.Event()
 

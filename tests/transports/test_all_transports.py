@@ -7,7 +7,7 @@ import httpx
 
 from testing.inputs import hostile
 from testing.servers.processes import Stack
-from testing.transports import EDGE, JSON_TYPE, REST, answered, encoded
+from testing.transports import EDGE, JSON_TYPE, REST, answer_of, encode_body
 
 
 def _exchange(stack: Stack, *requests: bytes) -> bytes:
@@ -36,7 +36,7 @@ def test_a_connection_outlives_an_error(stack: Stack) -> None:
     """After an error, the same connection answers the next request: an edge shares connections among callers."""
 
     def request(**changed: Any) -> bytes:
-        body = encoded(hostile.ORDER | changed)
+        body = encode_body(hostile.ORDER | changed)
         head = "POST /api/v1/review HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
@@ -52,17 +52,17 @@ def test_one_bad_client_disturbs_nobody(stack: Stack) -> None:
     with httpx.Client(base_url=stack.url("edge"), timeout=20) as good, httpx.Client(timeout=20) as bad:
         codes = set()
         for _ in range(40):
-            spoiled = encoded(hostile.ORDER | {"cards_used_30d": 2**31})
+            spoiled = encode_body(hostile.ORDER | {"cards_used_30d": 2**31})
             bad.post(stack.url("edge") + "/api/v1/review", content=spoiled, headers=JSON_TYPE)
-            codes.add(good.post("/api/v1/review", content=encoded(hostile.ORDER), headers=JSON_TYPE).status_code)
+            codes.add(good.post("/api/v1/review", content=encode_body(hostile.ORDER), headers=JSON_TYPE).status_code)
     assert codes == {200}
 
 
 def test_a_web_page_writes_no_decisions(client: httpx.Client, stack: Stack) -> None:
     """What a page may send without a preflight is refused: other content types, other origins, DNS rebinding."""
-    order = encoded(hostile.ORDER | {"transaction_id": "from-a-web-page"})
-    for door in (REST[1], EDGE[1], ("edge", "/api/v1/review")):
-        url = stack.url(door[0]) + door[1]
+    order = encode_body(hostile.ORDER | {"transaction_id": "from-a-web-page"})
+    for endpoint in (REST[1], EDGE[1], ("edge", "/api/v1/review")):
+        url = stack.url(endpoint[0]) + endpoint[1]
         for kind in (
             "text/plain",
             "application/x-www-form-urlencoded",
@@ -90,13 +90,13 @@ def test_a_web_page_writes_no_decisions(client: httpx.Client, stack: Stack) -> N
     missing = client.get(stack.url("rest_agent") + "/api/v1/decisions/from-a-web-page")
     assert missing.status_code == 404
     own = {"origin": stack.url("rest_agent")}
-    assert answered(client, stack, REST[1], encoded(hostile.ORDER), **own).status_code == 200
+    assert answer_of(client, stack, REST[1], encode_body(hostile.ORDER), **own).status_code == 200
 
 
 def test_ids_with_slashes_are_found_again(client: httpx.Client, stack: Stack) -> None:
     """An id like 2024/0001 is reviewed and fetched over each transport, as is or with %2F."""
-    order = encoded(hostile.ORDER | {"transaction_id": "2024/0001"})
-    assert answered(client, stack, REST[1], order).status_code == 200
+    order = encode_body(hostile.ORDER | {"transaction_id": "2024/0001"})
+    assert answer_of(client, stack, REST[1], order).status_code == 200
     for path in ("2024/0001", "2024%2F0001"):
         for url in (
             stack.url("rest_agent") + "/api/v1/decisions/",
@@ -109,9 +109,7 @@ def test_ids_with_slashes_are_found_again(client: httpx.Client, stack: Stack) ->
 
 
 def test_the_edge_answers_in_json(client: httpx.Client, stack: Stack) -> None:
-    """Unknown paths, methods and parameters, and unreadable bodies, get a status and a message without values of the
-    order.
-    """
+    """Unknown paths, methods and parameters, and unreadable bodies, get a status and a message without order values."""
     url = stack.url("edge")
     assert client.get(f"{url}/v1/nothing").status_code == 404
     assert client.get(f"{url}/v1/agent?colour=blue").status_code == 400
@@ -132,13 +130,13 @@ def test_the_edge_answers_in_json(client: httpx.Client, stack: Stack) -> None:
 def test_request_ids_go_through_the_edge(client: httpx.Client, stack: Stack) -> None:
     """The edge keeps the caller's request id, creates one if there is none, and returns it."""
     for path in ("/v1/transactions:predict", "/api/v1/predict"):
-        order = encoded(hostile.ORDER)
+        order = encode_body(hostile.ORDER)
         given_id = client.post(stack.url("edge") + path, content=order, headers=JSON_TYPE | {"x-request-id": "trace-7"})
         assert given_id.headers["x-request-id"] == "trace-7"
         assert client.post(stack.url("edge") + path, content=order, headers=JSON_TYPE).headers["x-request-id"]
 
 
-def test_openapi_tells_keys_and_errors(client: httpx.Client, stack: Stack) -> None:
+def test_openapi_has_keys_and_errors(client: httpx.Client, stack: Stack) -> None:
     """/docs has its Authorize button, and every operation lists its errors."""
     for service, path in REST:
         document = client.get(stack.url(service) + "/openapi.json").json()

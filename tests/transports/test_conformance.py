@@ -1,4 +1,4 @@
-"""Conformance: the vectors on three transports of real services, with and without keys, through the edge and directly."""
+"""Conformance: the vectors on three transports of real services, with and without keys, by the edge and directly."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from testing.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
-def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack_with_keys(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run services with keys."""
     folder = tmp_path_factory.mktemp("guarded")
     lines = [f"{name}:{digest(f'vouch_key_of_{name}')}:{name}" for name in ("shop", "reviewer", "admin")]
@@ -40,7 +40,7 @@ def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @contextlib.contextmanager
-def beside_the_edge(stack: Stack, canonical: str = "edge") -> Iterator[list[Transport]]:
+def direct_transports(stack: Stack, canonical: str = "edge") -> Iterator[list[Transport]]:
     """Yield gRPC at scorer and agent, canonical JSON at the edge, and REST at both bridges."""
     with contextlib.ExitStack() as opened:
         scorer, agent = (opened.enter_context(grpc.insecure_channel(stack.address(name))) for name in ("ml", "agent"))
@@ -49,9 +49,7 @@ def beside_the_edge(stack: Stack, canonical: str = "edge") -> Iterator[list[Tran
 
 
 def test_the_file_is_what_the_contract_says() -> None:
-    """Generated anew, the file is the same; it has at least 200 vectors, of every call, and each exception has its
-    reason.
-    """
+    """Generated anew, the file is the same; it has 200 vectors or more, of every call, and a reason per exception."""
     made = vectors()
     assert PATH.read_text() == dump(made) and len(made) >= 200
     assert {vector.call for vector in made} == set(CALLS)
@@ -66,7 +64,7 @@ def cases(stack: Stack) -> set[str]:
     return {one.case_id for one in listed.cases}
 
 
-def test_all_doors_say_the_same(stack: Stack) -> None:
+def test_all_transports_pass(stack: Stack) -> None:
     """At an edge, the command passes every vector on all three transports and leaves the queue of cases unchanged."""
     before = cases(stack)
     done = call("conformance", "--target", stack.url("edge"))
@@ -75,7 +73,7 @@ def test_all_doors_say_the_same(stack: Stack) -> None:
     assert not cases(stack) - before
 
 
-def test_cases_are_left_behind_where_that_is_asked_for(stack: Stack, tmp_path: Path) -> None:
+def test_cases_are_opened_on_request_only(stack: Stack, tmp_path: Path) -> None:
     """A run with the option to open cases opens some."""
     before, path = cases(stack), tmp_path / "vectors.json"
     path.write_text(
@@ -88,28 +86,28 @@ def test_cases_are_left_behind_where_that_is_asked_for(stack: Stack, tmp_path: P
 
 def test_the_services_themselves_say_the_same(stack: Stack) -> None:
     """Without the edge, gRPC at scorer and agent and REST at both bridges pass too."""
-    with beside_the_edge(stack) as doors:
-        results = list(run(read(), [door for door in doors if door.name != JSON]))
+    with direct_transports(stack) as transports:
+        results = list(run(read(), [transport for transport in transports if transport.name != JSON]))
     assert [(result.vector.name, result.problems) for result in results if result.problems] == []
     assert sum(len(result.outcomes) for result in results) > 350
 
 
-def test_keys_and_roles_at_all_doors(guarded: Stack, tmp_path: Path) -> None:
+def test_keys_and_roles_on_all_transports(stack_with_keys: Stack, tmp_path: Path) -> None:
     """Without a key 401, with a wrong one 401, beyond the role 403, and else the usual answer, everywhere."""
     path = tmp_path / "vectors.json"
     path.write_text(dump([vector for at, vector in enumerate(read()) if vector.key != "own" or at % 5 == 0]))
     arguments = ("--vectors", str(path), "--key", "vouch_key_of_admin", "--reviewer-key", "vouch_key_of_reviewer")
-    done = call("conformance", "--target", guarded.url("edge"), *arguments)
+    done = call("conformance", "--target", stack_with_keys.url("edge"), *arguments)
     assert done.returncode == 0, done.stdout
     keyed = [vector for vector in read() if vector.key != "own"]
-    with beside_the_edge(guarded) as doors:
-        results = list(run(keyed, doors, Keys("vouch_key_of_shop", "vouch_key_of_reviewer")))
+    with direct_transports(stack_with_keys) as transports:
+        results = list(run(keyed, transports, Keys("vouch_key_of_shop", "vouch_key_of_reviewer")))
     assert len(results) == len(keyed) == 6
     assert [(result.vector.name, result.problems) for result in results if result.problems] == []
 
 
-def test_degraded_is_alike_too(models: Path, tmp_path: Path) -> None:
-    """While the scorer is unavailable, a score is refused, and a review becomes a case and is replayed when repeated."""
+def test_degraded_services_pass_too(models: Path, tmp_path: Path) -> None:
+    """While the scorer is unavailable, a score is refused, and a review becomes a case, replayed if repeated."""
     stack = Stack(tmp_path, models, {})
     try:
         stack.start("ml", "agent", "rest_ml", "rest_agent", "edge")
@@ -121,7 +119,7 @@ def test_degraded_is_alike_too(models: Path, tmp_path: Path) -> None:
         stack.close()
 
 
-def test_a_deployment_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_missing_deployment_is_reported(tmp_path: Path) -> None:
     """Without a service, a URL or a vectors file the command prints one line and exits with 2."""
     for arguments in (
         ("--target", "http://127.0.0.1:1"),
@@ -134,10 +132,10 @@ def test_a_deployment_that_is_none_is_told(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr and "\x1b" not in done.stderr
 
 
-def test_a_door_that_lies_is_found(stack: Stack) -> None:
+def test_a_wrong_transport_is_reported(stack: Stack) -> None:
     """Another status, another score and another field are each reported with the transport."""
-    with beside_the_edge(stack, canonical="rest_agent") as doors:  # enums, errors and paths are others there
-        wrong = [result for result in run(read()[::4], doors) if result.problems]
+    with direct_transports(stack, canonical="rest_agent") as transports:  # enums, errors and paths are others there
+        wrong = [result for result in run(read()[::4], transports) if result.problems]
     assert len(wrong) > 25 and all(problem.startswith("json: ") for result in wrong for problem in result.problems)
 
 

@@ -10,7 +10,7 @@ from testing.servers.processes import Stack
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def tried(page: Page, path: str) -> str:
+def try_operation(page: Page, path: str) -> str:
     """Execute an operation unchanged and return the status that the page shows."""
     operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']")).first
     operation.locator(".opblock-summary-control").click()
@@ -41,7 +41,7 @@ def test_every_page_of_docs_can_be_tried(stack: Stack) -> None:
             page.goto(f"{stack.url(service)}/docs")
             page.wait_for_selector(".opblock")
             for path in paths:
-                assert tried(page, path) == "200", path
+                assert try_operation(page, path) == "200", path
         browser.close()
     assert errors == []
     assert hosts == {stack.address("rest_ml"), stack.address("rest_agent")}

@@ -21,8 +21,8 @@ from runtime.access.keys import digest, new_key
 from runtime.rpc.handlers import handlers
 from runtime.rpc.local import LocalContext
 from testing.in_process import LocalServices, local_services
-from testing.work import Work, measured
-from tests.transports.work_limits import LARGE, MAX_DIFFERENCE, SMALL, Body, assert_linear, spread
+from testing.work import Work, measure_work
+from tests.transports.work_limits import LARGE, MAX_DIFFERENCE, SMALL, Body, assert_linear, difference
 
 
 def varint(number: int) -> bytes:
@@ -87,7 +87,7 @@ async def call(server: Any, service: Any, method: MethodDescriptor, content: byt
     details: Any = SimpleNamespace(method=f"/{service.full_name}/{method.name}", invocation_metadata=())
     handler: Any = generic.service(details)
     context = LocalContext(20.0, ())
-    with measured() as work:
+    with measure_work() as work:
         try:
             request = handler.request_deserializer(content) if handler.request_deserializer else content
             if method.server_streaming:
@@ -129,4 +129,4 @@ async def test_grpc_reads_no_bytes_before_the_key(tmp_path: Path) -> None:
                     await call(found.server_of(service), service, method, content(n)) for n in (1, 1, SMALL, LARGE)
                 ][1:]
                 assert {code for code, _ in answers} == {str(grpc.StatusCode.UNAUTHENTICATED)}, (method.name, shape)
-                assert spread([work for _, work in answers]) <= MAX_DIFFERENCE, (method.full_name, shape, answers)
+                assert difference([work for _, work in answers]) <= MAX_DIFFERENCE, (method.full_name, shape, answers)

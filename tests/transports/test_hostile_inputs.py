@@ -18,7 +18,7 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from testing.inputs import hostile
 from testing.inputs.orders import message
 from testing.servers.processes import Stack
-from testing.transports import EDGE, REST, answered, encoded
+from testing.transports import EDGE, REST, answer_of, encode_body
 
 KNOWN_DIFFERENCES = {
     "flags": 'true and false alone; Envoy also takes texts like "no"',
@@ -44,14 +44,14 @@ def answers(client: httpx.Client, stack: Stack) -> list[VerdictDetails]:
     numbers = {field: number for number, field in enumerate(FIELDS)}
     found: list[VerdictDetails] = []
     for place, (field, order) in enumerate(hostile.bodies()):
-        body, to_edge = encoded(order), (place + numbers[field]) % 3 == 0
-        edge = answered(client, stack, EDGE[0], body) if to_edge else None
-        found.append((field, order[field], answered(client, stack, REST[0], body), edge))
+        body, to_edge = encode_body(order), (place + numbers[field]) % 3 == 0
+        edge = answer_of(client, stack, EDGE[0], body) if to_edge else None
+        found.append((field, order[field], answer_of(client, stack, REST[0], body), edge))
     return found
 
 
 def test_every_hostile_value_of_every_field(answers: list[VerdictDetails]) -> None:
-    """Boundaries of each type in each field, by REST and by Envoy, get 200, or a 4xx that names the field; never a 5xx."""
+    """Boundaries of each type in each field, by REST and by Envoy, get 200, or a 4xx that names it; never a 5xx."""
     wrong, by_edge = [], set()
     for field, value, bridge, edge in answers:
         # Envoy reports a list or an object in place of a field without the field's name.
@@ -66,7 +66,7 @@ def test_every_hostile_value_of_every_field(answers: list[VerdictDetails]) -> No
     assert len(answers) > 500 and by_edge == {*FIELDS}
 
 
-def test_doors_agree_where_they_can(answers: list[VerdictDetails]) -> None:
+def test_transports_agree_except_for_listed_differences(answers: list[VerdictDetails]) -> None:
     """A body is accepted by both transports with the same score, or by neither; differences are listed."""
     differ = []
     for field, value, bridge, edge in answers:
@@ -89,9 +89,9 @@ def test_every_hostile_extra(client: httpx.Client, stack: Stack) -> None:
         split: dict[str, dict[str, Any]] = {"extra_numbers": {}, "extra_texts": {}}
         for name, value in extra.items():
             split["extra_texts" if isinstance(value, str) else "extra_numbers"][name] = value
-        bridge = answered(client, stack, REST[0], encoded(hostile.ORDER | {"extra": extra}))
-        decider = answered(client, stack, REST[1], encoded(hostile.ORDER | {"extra": extra}))
-        edge = answered(client, stack, EDGE[0], encoded(hostile.ORDER | split))
+        bridge = answer_of(client, stack, REST[0], encode_body(hostile.ORDER | {"extra": extra}))
+        decider = answer_of(client, stack, REST[1], encode_body(hostile.ORDER | {"extra": extra}))
+        edge = answer_of(client, stack, EDGE[0], encode_body(hostile.ORDER | split))
         refused = bridge.status_code == 422 and len(bridge.content) < 16_384
         fine = bridge.status_code == 200 or (
             refused and any(word in bridge.text for word in ("extra", "JSON", "more than 1000"))
@@ -105,30 +105,30 @@ def test_every_hostile_extra(client: httpx.Client, stack: Stack) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("door", [*REST, *EDGE])
-def test_whole_bodies_that_are_no_order(client: httpx.Client, stack: Stack, door: tuple[str, str]) -> None:
+@pytest.mark.parametrize("endpoint", [*REST, *EDGE])
+def test_whole_bodies_that_are_no_order(client: httpx.Client, stack: Stack, endpoint: tuple[str, str]) -> None:
     """No JSON, no object, nested, huge, or with a key twice: a 4xx with a message, and the next order is answered."""
     for body in hostile.WHOLE_BODIES:
-        if b"somebody else" in body and door in EDGE[:2]:
+        if b"somebody else" in body and endpoint in EDGE[:2]:
             continue  # KNOWN_DIFFERENCES: keys
-        answer = answered(client, stack, door, body)
+        answer = answer_of(client, stack, endpoint, body)
         assert 400 <= answer.status_code < 500, (body[:80], answer.text[:200])
         assert answer.json(), body[:80]
         assert len(answer.content) < 16_384, body[:80]
-    order = encoded(hostile.ORDER)
-    assert answered(client, stack, door, order).status_code == 200
+    order = encode_body(hostile.ORDER)
+    assert answer_of(client, stack, endpoint, order).status_code == 200
 
 
-@pytest.mark.parametrize("door", [*REST, EDGE[0], EDGE[2]])
-def test_headers_that_nobody_can_carry_on(stack: Stack, door: tuple[str, str]) -> None:
+@pytest.mark.parametrize("endpoint", [*REST, EDGE[0], EDGE[2]])
+def test_headers_that_nobody_can_carry_on(stack: Stack, endpoint: tuple[str, str]) -> None:
     """Keys, ids and other headers with tabs, bytes beyond ASCII, or 20 kB never cause a 5xx or a 429."""
     for name, value in hostile.HEADERS:
         headers = [(name, value), (b"content-type", b"application/json")]
-        content = encoded(hostile.ORDER)
-        answer = httpx.post(stack.url(door[0]) + door[1], content=content, headers=headers, timeout=20)
+        content = encode_body(hostile.ORDER)
+        answer = httpx.post(stack.url(endpoint[0]) + endpoint[1], content=content, headers=headers, timeout=20)
         refused = 400 <= answer.status_code < 500 and answer.status_code != 429
         assert refused or answer.status_code == 200, (name, value[:20], answer.text)
-        if door in REST and name in (b"x-api-key", b"authorization"):
+        if endpoint in REST and name in (b"x-api-key", b"authorization"):
             assert answer.status_code == 422
             assert name.decode() in answer.text
 
@@ -163,18 +163,16 @@ _any_body = st.dictionaries(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changed=_any_body)
-def test_no_body_whatsoever_is_a_fault_of_ours(client: httpx.Client, stack: Stack, changed: dict[str, Any]) -> None:
+def test_no_body_causes_a_server_error(client: httpx.Client, stack: Stack, changed: dict[str, Any]) -> None:
     """Any value merged into an order gets 200 or a 4xx on each transport, and the two REST apps agree."""
-    body = encoded(hostile.ORDER | changed)
-    codes = [answered(client, stack, door, body).status_code for door in (*REST, EDGE[0])]
+    body = encode_body(hostile.ORDER | changed)
+    codes = [answer_of(client, stack, endpoint, body).status_code for endpoint in (*REST, EDGE[0])]
     assert all(code == 200 or 400 <= code < 500 for code in codes)
     assert codes[0] == codes[1]
 
 
 def test_many_violations_make_a_small_error(stack: Stack) -> None:
-    """A batch of 4,096 bad orders is INVALID_ARGUMENT with 20 violations and the number of the others, by gRPC and
-    Envoy.
-    """
+    """A batch of 4,096 bad orders is INVALID_ARGUMENT with 20 violations and the count of the others."""
     bad = [message(order_amount=-1.0, currency="x", cards_used_30d=-1, device_type=42) for _ in range(4096)]
     request = scoring.PredictBatchRequest(transactions=bad)
     for address in (stack.address("ml"), stack.address("edge")):
@@ -192,9 +190,7 @@ def test_many_violations_make_a_small_error(stack: Stack) -> None:
 
 
 def test_a_list_of_millions_is_not_even_parsed(stack: Stack) -> None:
-    """Two million empty orders in four megabytes are refused by their number before parsing; garbage is refused as
-    such.
-    """
+    """Two million empty orders in four megabytes are refused by their number before parsing; so is garbage."""
     with grpc.insecure_channel(stack.address("ml")) as channel:
         call: Any = channel.unary_unary("/vouch.v1.ScoringService/PredictBatch")
         for content, words in (

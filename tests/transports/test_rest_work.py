@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 
 from runtime.access.keys import digest, new_key
 from testing.in_process import LocalServices, bridge_app
-from testing.work import Work, measured
+from testing.work import Work, measure_work
 from tests.transports.work_limits import (
     BODIES,
     HEADERS,
@@ -30,7 +30,7 @@ from tests.transports.work_limits import (
     SMALL,
     Body,
     assert_linear,
-    spread,
+    difference,
 )
 
 WITHOUT: Final = ("/docs/oauth2-redirect",)
@@ -79,14 +79,14 @@ async def call_app(
         "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1), "headers": [(b"host", b"127.0.0.1"), *headers], "state": {},
     }  # fmt: skip
-    with measured() as work, _turns_of_the_loop(work):
+    with measure_work() as work, _count_loop_turns(work):
         async with asyncio.timeout(60):
             await app(scope, receive, send)
     return status, work, body_reads
 
 
 @contextlib.contextmanager
-def _turns_of_the_loop(work: Work) -> Iterator[None]:
+def _count_loop_turns(work: Work) -> Iterator[None]:
     """Record each pass of the event loop, in which other ready tasks run."""
     loop: Any = asyncio.get_running_loop()
     selector = loop._selector
@@ -120,11 +120,11 @@ def shapes(reads: str) -> list[Shape]:
         found += [sent(name, "body", made, JSON_KIND) for name, made in BODIES.items()]
     if reads == MANY:
         found += [sent(name, "body", made, LINES_KIND) for name, made in LINES.items()]
-        found += [sent(f"{name}, packed", "body", packed(made), LINES_KIND, GZIP) for name, made in LINES.items()]
+        found += [sent(f"{name}, packed", "body", compressed(made), LINES_KIND, GZIP) for name, made in LINES.items()]
     return found
 
 
-def packed(made: Body) -> Body:
+def compressed(made: Body) -> Body:
     """Return a body compressed with gzip."""
     return lambda n: gzip.compress(made(n))
 
@@ -145,7 +145,7 @@ def calling(app: FastAPI, method: str, path: str, made: Callable[[int], dict[str
 
 
 async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
-    """Without a known key every route answers 401 after the same work, for any size of the body, and reads none of it."""
+    """Without a known key every route answers 401 after the same work, for any size of the body, unread."""
     keys = tmp_path / "keys"
     keys.write_text(f"shop:{digest(new_key())}:shop\n")
     for name in ("ml", "agent"):
@@ -160,4 +160,4 @@ async def test_rest_reads_no_body_before_the_key(tmp_path: Path) -> None:
                 ]
                 assert {status for status, _, _ in found} == {401}, (row, shape)
                 assert {body_reads for _, _, body_reads in found} == {0}, (row, shape)
-                assert spread([work for _, work, _ in found]) <= MAX_DIFFERENCE, (row, shape, found)
+                assert difference([work for _, work, _ in found]) <= MAX_DIFFERENCE, (row, shape, found)

@@ -16,13 +16,13 @@ phases.coverage.enabled = false
 """
 
 
-@pytest.mark.parametrize("door", ["rest_ml", "rest_agent"])
-def test_answers_are_as_documented(door: str, stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["rest_ml", "rest_agent"])
+def test_answers_are_as_documented(transport: str, stack: Stack, tmp_path: Path) -> None:
     """Valid and invalid requests get no 5xx and no undocumented status, header or body."""
     # Watching, of which each answer takes seconds, and sequences of several operations are for `make chaos`.
     options = ("--exclude-path", "/api/v1/cases/watch", "--phases", "coverage,fuzzing", "--seed", "1")
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.read_text() + SHORTER)
-    checked = check_documents(stack, tmp_path, 4, *options, doors=(door,), config=config)
+    checked = check_documents(stack, tmp_path, 4, *options, transports=(transport,), config=config)
     assert not checked.failures, checked.output
     assert checked.examples >= 400

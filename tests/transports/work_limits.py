@@ -86,9 +86,7 @@ REST: Final[Mapping[str, str]] = {
 
 
 async def assert_linear(name: str, asks: Callable[[int], Any]) -> None:
-    """Check that ten times the size causes at most ten times the work, and that the event loop runs other tasks
-    meanwhile.
-    """
+    """Check that ten times the size causes at most ten times the work, and that the event loop is not blocked."""
     await asks(1)  # let one-time work happen now
     small, large = (await asks(SMALL))[1], (await asks(LARGE))[1]
     assert large.steps <= TOLERANCE * small.steps + ALLOWANCE, (name, small, large)
@@ -99,6 +97,6 @@ MAX_DIFFERENCE: Final = 100
 """Steps by which equal requests may differ: once a second a key file is checked, or a line of the log is written."""
 
 
-def spread(works: Sequence[Work]) -> int:
+def difference(works: Sequence[Work]) -> int:
     """Return the difference between the most and the least work."""
     return max(work.steps for work in works) - min(work.steps for work in works)

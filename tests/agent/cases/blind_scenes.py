@@ -168,8 +168,8 @@ class World:
         request = cases.ResolveCaseRequest(case_id=case_id, token=token, verdict=verdict, **details)
         await self.ask("/vouch.v1.CaseService/ResolveCase", request, name)
 
-    async def later(self) -> None:
-        """Submit, after the hidden verdict, orders of the same customer, device, card and address, and the order again."""
+    async def submit_later_orders(self) -> None:
+        """Submit later orders of the same customer, device, card and address, and the order again."""
         await self.order("later-same")
         await self.order("later-other-user", user_id="neighbour")
         await self.order("later-card", user_id="third", device_id="other", ip_address="81.2.69.143")
@@ -200,7 +200,7 @@ async def _drawn(world: World, first: pb.Decision) -> str:
     await begin(world)
     await world.order(ORDER)
     await world.judge("ada", first)
-    await world.later()
+    await world.submit_later_orders()
     return "bob"
 
 
@@ -208,7 +208,7 @@ async def _held(world: World, first: pb.Decision) -> str:
     await begin(world)
     await world.held()
     await world.judge("ada", first)
-    await world.later()
+    await world.submit_later_orders()
     return "bob"
 
 
@@ -217,7 +217,7 @@ async def _third(world: World, first: pb.Decision) -> str:
     await world.order(ORDER)
     await world.judge("ada", first)
     await world.judge("bob", DENY if first == APPROVE else APPROVE)
-    await world.later()
+    await world.submit_later_orders()
     return "eve"
 
 
@@ -226,7 +226,7 @@ async def _held_third(world: World, first: pb.Decision) -> str:
     await world.held()
     await world.judge("ada", first)
     await world.judge("bob", DENY if first == APPROVE else APPROVE)
-    await world.later()
+    await world.submit_later_orders()
     return "eve"
 
 

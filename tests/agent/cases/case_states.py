@@ -13,7 +13,7 @@ from agent_server.privacy import Erase
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 from tests.agent.cases.case_world import APPROVE, DENY, LEASE, World
 
 POLICY = Policy(0.7, 0.4, minimum_evidence=0)
@@ -160,11 +160,13 @@ async def _resolved_then_changed(world: World) -> None:
 
 # Events.
 async def _submit_again(world: World) -> None:
-    await world.ledger.write(keep(world.number, APPROVE, 0.95, user_id=f"user-{world.number}"))
+    await world.ledger.write(new_decision(world.number, APPROVE, 0.95, user_id=f"user-{world.number}"))
 
 
 async def _submit_changed(world: World) -> None:
-    changed = keep(world.number, APPROVE, 0.95, user_id=f"user-{world.number}", order_amount=random.uniform(1, 9))
+    changed = new_decision(
+        world.number, APPROVE, 0.95, user_id=f"user-{world.number}", order_amount=random.uniform(1, 9)
+    )
     await world.ledger.write(changed)
 
 

@@ -15,7 +15,7 @@ from agent_server.policies.current import CurrentPolicy
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.jobs import Jobs
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 
 class Scorer:
@@ -30,11 +30,11 @@ class Scorer:
         return [PredictResponse(legitimacy_score=0.95, model_version="m") for _ in orders]
 
 
-async def test_a_damaged_record_keeps_no_other_from_its_score(ledger_url: str) -> None:
-    """Unscored cases whose payload or facts were tampered with are skipped, logged and counted; the others are scored."""
+async def test_a_damaged_record_does_not_block_others(ledger_url: str) -> None:
+    """Unscored cases whose payload or facts are damaged are skipped, logged and counted; others are scored."""
     ledger = Ledger(open_engine(ledger_url))
     for name in ("payload", "facts", "good"):
-        await ledger.write(keep(name, score=None))
+        await ledger.write(new_decision(name, score=None))
     rows = {row.transaction_id: row.sequence for _, row in await ledger.read(unscored_cases(10))}
     damage = [
         PAYLOADS.update().where(PAYLOADS.c.sequence == rows["tpayload"]).values(payload=b"\xff\xff"),
@@ -71,7 +71,7 @@ async def test_watchers_miss_nothing_when_reading_fails(ledger_url: str) -> None
         watching = feed.watch(0, None)
         await anext(watching)
         for number in range(3):
-            await ledger.write(keep(number))
+            await ledger.write(new_decision(number))
         while len(watched) < 3:
             answer = await anext(watching)
             if answer.HasField("case"):

@@ -14,23 +14,23 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from runtime.access.caller import AUDITOR, REVIEWER
-from testing.ledger.history import replayed
+from testing.ledger.history import compare_with_replay
 from testing.ledger.templates import new_ledger
 from tests.agent.cases.blind_scenes import APPROVE, DENY, NAMES, ORDER, REVIEW, SCENES, World, begin
 
 
-class _Known:
+class _WorldContents:
     """The orders, the cases and the blind review of a world, for requests about them."""
 
-    def __init__(self, orders: list[str], all_cases: list[cases.Case], look: str) -> None:
-        self.orders, self.cases, self.look = orders, all_cases, look
+    def __init__(self, orders: list[str], all_cases: list[cases.Case], open_review: str) -> None:
+        self.orders, self.cases, self.open_review = orders, all_cases, open_review
 
 
-def _each_order(kind: type[Message]) -> Callable[[_Known], list[Message]]:
+def _each_order(kind: type[Message]) -> Callable[[_WorldContents], list[Message]]:
     return lambda known: [kind(transaction_id=name) for name in (*known.orders, "no such order")]
 
 
-def _decisions(known: _Known) -> list[Message]:
+def _decisions(known: _WorldContents) -> list[Message]:
     made: list[Message] = [
         pb.ListDecisionsRequest(page_size=size, newest_first=newest, decision=decision)
         for size in (1, 1000) for newest in (False, True) for decision in (pb.DECISION_UNSPECIFIED, APPROVE, DENY, REVIEW)
@@ -45,7 +45,7 @@ def _decisions(known: _Known) -> list[Message]:
     ]
 
 
-def _lists(known: _Known) -> list[Message]:
+def _lists(known: _WorldContents) -> list[Message]:
     return [
         cases.ListCasesRequest(status=status, order=order, reviewer=reviewer, page_size=size)  # type: ignore[arg-type]
         for status in cases.CaseStatus.values() for order in cases.CaseOrder.values()
@@ -53,11 +53,11 @@ def _lists(known: _Known) -> list[Message]:
     ]  # fmt: skip
 
 
-def _each_case(kind: type[Message], **fields: Any) -> Callable[[_Known], list[Message]]:
+def _each_case(kind: type[Message], **fields: Any) -> Callable[[_WorldContents], list[Message]]:
     return lambda known: [kind(case_id=case.case_id, **fields) for case in known.cases]
 
 
-ASKS: dict[str, Callable[[_Known], list[Message]]] = {
+REQUESTS: dict[str, Callable[[_WorldContents], list[Message]]] = {
     "AgentService/GetDecision": _each_order(pb.GetDecisionRequest),
     "AgentService/ListDecisions": _decisions,
     "AgentService/GetLinks": _each_order(pb.GetLinksRequest),
@@ -76,39 +76,41 @@ ASKS: dict[str, Callable[[_Known], list[Message]]] = {
         cases.ReleaseCaseRequest(case_id=case.case_id, token=token)
         for case in known.cases
         for token in (1, 2)
-        if case.case_id != known.look
+        if case.case_id != known.open_review
     ],
     "CaseService/ResolveCase": lambda known: [
         cases.ResolveCaseRequest(case_id=case.case_id, token=token, verdict=DENY)
-        for case in sorted(known.cases, key=lambda case: case.case_id == known.look)
+        for case in sorted(known.cases, key=lambda case: case.case_id == known.open_review)
         for token in (1, 2)
     ],
 }
 """A reviewer's requests, by RPC. The verdict on the blind review itself is the very last."""
 
 
-def test_every_call_of_a_reviewer_is_asked() -> None:
+def test_every_call_of_a_reviewer_is_made() -> None:
     """A new RPC that role `reviewer` may call fails here until both worlds call it."""
     allowed = {path.removeprefix("/vouch.v1.") for path, roles in ROLES.items() if REVIEWER in roles}
-    assert ASKS.keys() == allowed
+    assert REQUESTS.keys() == allowed
 
 
-async def _seen(world: World, scene: str, first: pb.Decision) -> dict[str, list[bytes]]:
+async def _collect_answers(world: World, scene: str, first: pb.Decision) -> dict[str, list[bytes]]:
     """Return all answers to the reviewer who has to judge, by call."""
     viewer = await SCENES[scene](world, first)
     (listed,) = await world.ask(
         "/vouch.v1.CaseService/ListCases", cases.ListCasesRequest(page_size=1000), "auditor", AUDITOR
     )
     everything = list(cases.ListCasesResponse.FromString(listed).cases)
-    look = next(case.case_id for case in everything if case.round > 1 and case.status == cases.CASE_STATUS_OPEN)
+    open_review = next(case.case_id for case in everything if case.round > 1 and case.status == cases.CASE_STATUS_OPEN)
     orders = sorted(
         {case.transaction_id for case in everything} | {"later-same", "later-more", "later-card", "early-0"}
     )
-    known, answers = _Known(orders, everything, look), defaultdict[str, list[bytes]](list)
-    for path, requests in ASKS.items():
+    known, answers = _WorldContents(orders, everything, open_review), defaultdict[str, list[bytes]](list)
+    for path, requests in REQUESTS.items():
         for request in requests(known):
             answers[f"{path} {request!s}"] += await world.ask(f"/vouch.v1.{path}", request, viewer)
-    (done,) = await world.ask("/vouch.v1.CaseService/GetCase", cases.GetCaseRequest(case_id=look), "auditor", AUDITOR)
+    (done,) = await world.ask(
+        "/vouch.v1.CaseService/GetCase", cases.GetCaseRequest(case_id=open_review), "auditor", AUDITOR
+    )
     assert cases.GetCaseResponse.FromString(done).case.reviewer == viewer  # it was judged at the very end
     return answers
 
@@ -120,7 +122,7 @@ async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monk
     for first in (APPROVE, DENY):
         with monkeypatch.context() as patch:
             world = World(new_ledger(tmp_path / str(first)), patch)
-            answers_by_verdict[first] = await _seen(world, scene, first)
+            answers_by_verdict[first] = await _collect_answers(world, scene, first)
             record = await world.ledger.read(latest_record("judged"))
             assert record is not None
             world.ledger.close()
@@ -132,21 +134,19 @@ async def test_a_hidden_verdict_changes_no_byte(scene: str, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(("first", "counts"), [(APPROVE, [1, 2]), (DENY, [1, 1])])
-async def test_a_verdict_counts_once_its_look_is_done(
+async def test_a_verdict_counts_once_its_blind_review_is_done(
     ledger_url: str, first: pb.Decision, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """History counts a denied order as one until the blind review is done, and a replay of the ledger agrees at every
-    step.
-    """
+    """History counts a denied order as one until the blind review is done; a replay agrees at every step."""
     world = World(ledger_url, monkeypatch)
     await begin(world)
     await world.order(ORDER)
     await world.judge("ada", first)
     await world.order("between")
-    assert all(completed == values for completed, values in replayed(world.url))
+    assert all(completed == values for completed, values in compare_with_replay(world.url))
     await world.judge("bob", first)
     await world.order("behind")
-    pairs = replayed(world.url)
+    pairs = compare_with_replay(world.url)
     assert all(completed == values for completed, values in pairs)
     assert [completed["total_orders_lifetime"] for completed, _ in pairs[-2:]] == counts
     world.ledger.close()
@@ -161,17 +161,17 @@ async def test_a_verdict_on_old_content_never_counts(
     await begin(world)
     await world.order(ORDER)
     await world.judge("ada", DENY)
-    (look,) = await world.open_cases(ORDER)
+    (open_review,) = await world.open_cases(ORDER)
     await world.order(ORDER, order_amount=70.0)
     for case_id in await world.open_cases(ORDER):
-        if case_id != look:  # the new content became a case too
+        if case_id != open_review:  # the new content became a case too
             await world.judge_case("eve", case_id, APPROVE, drawn=False)
     await world.judge("bob", APPROVE if third else DENY)
     if third:
         await world.judge("eve", DENY)
     await world.order("behind")
     await world.order("far behind")
-    pairs = replayed(world.url)
+    pairs = compare_with_replay(world.url)
     assert all(completed == values for completed, values in pairs)
     assert [completed["total_orders_lifetime"] for completed, _ in pairs[-2:]] == [1, 2]
     world.ledger.close()

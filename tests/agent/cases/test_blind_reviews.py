@@ -30,7 +30,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import NotAvailable
 from testing.inputs.orders import message
-from testing.ledger.decisions import answer_for, keep
+from testing.ledger.decisions import answer_for, new_decision
 
 APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
 LEASE = 600_000_000
@@ -51,10 +51,10 @@ class _Desk:
 
     async def work(self) -> None:
         """Let reviewers resolve a case each, so that a blind review has somebody to go to."""
-        await self.ledger.write(keep("earlier"))
+        await self.ledger.write(new_decision("earlier"))
         for name in ("bob", "eve"):
             await self.judge(name, APPROVE, drawn=False)
-            await self.ledger.write(keep(f"earlier-{name}"))
+            await self.ledger.write(new_decision(f"earlier-{name}"))
         await self.judge("ada", APPROVE, drawn=False)
 
     async def judge(self, name: str, verdict: pb.Decision, *, drawn: bool = True, note: str = "") -> str | None:
@@ -97,17 +97,15 @@ def held(number: int) -> RecordDecision:
     ],
     ids=["agreed", "first confirmed", "first overruled"],
 )
-async def test_the_first_verdict_stands_until_a_third_look_says_otherwise(
+async def test_the_first_verdict_stands_until_a_third_review_differs(
     ledger_url: str, verdicts: Sequence[pb.Decision], decision: pb.Decision, by: str, confidence: float | None
 ) -> None:
-    """The first verdict applies at once; an equal second one changes nothing; after another one the third review
-    decides.
-    """
+    """The first verdict applies at once; an equal second one changes nothing; else the third review decides."""
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     desk = _Desk(ledger)
     await desk.work()
-    await ledger.write(keep(1))
+    await ledger.write(new_decision(1))
     for name, verdict in zip(PEOPLE, verdicts, strict=False):
         assert await desk.judge(name, verdict)
         assert await desk.decision() == ((decision, by) if name == "eve" else (DENY, "ada"))
@@ -131,7 +129,7 @@ async def test_nobody_judges_an_order_twice(ledger_url: str) -> None:
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     await desk.work()
-    await ledger.write(keep(1))
+    await ledger.write(new_decision(1))
     await desk.judge("ada", DENY)
     page, _ = await ledger.read(case_page(CaseFilter(status=cases.CASE_STATUS_OPEN), None, 10))
     assert len(page) == 1 and page[0].round == 2
@@ -144,18 +142,18 @@ async def test_nobody_judges_an_order_twice(ledger_url: str) -> None:
     ledger.close()
 
 
-async def test_no_second_look_where_nobody_could_take_it(ledger_url: str) -> None:
+async def test_no_blind_review_without_another_reviewer(ledger_url: str) -> None:
     """With one reviewer, or with reviewers without names, no blind review is opened, even if it is drawn."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     for name in ("", "", "ada", "ada"):
-        await ledger.write(keep(desk.now))
+        await ledger.write(new_decision(desk.now))
         assert await desk.judge(name, DENY)
     assert (await ledger.read(case_page(CaseFilter(status=cases.CASE_STATUS_OPEN), None, 10)))[0] == []
     ledger.close()
 
 
-async def test_a_second_look_is_blind(ledger_url: str) -> None:
+async def test_a_second_review_is_blind(ledger_url: str) -> None:
     """Until the review is done, no call shows others the first verdict, its note and reason, or the recommendation."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
@@ -219,14 +217,14 @@ async def test_four_eyes(ledger_url: str, verdicts: Sequence[pb.Decision], decis
     ledger.close()
 
 
-async def test_an_order_that_came_again_is_not_decided_by_an_old_look(ledger_url: str) -> None:
-    """If other content is submitted during a blind review, the new decision stays, whatever the verdict on the old one."""
+async def test_a_resubmitted_order_is_not_decided_by_an_old_review(ledger_url: str) -> None:
+    """If other content is submitted during a blind review, the new decision stays, for any verdict on the old one."""
     ledger = Ledger(open_engine(ledger_url))
     desk = _Desk(ledger)
     await desk.work()
-    await ledger.write(keep(1))
+    await ledger.write(new_decision(1))
     await desk.judge("ada", DENY)
-    await ledger.write(keep(1, APPROVE, 0.9, order_amount=1.0))
+    await ledger.write(new_decision(1, APPROVE, 0.9, order_amount=1.0))
     await desk.judge("bob", APPROVE)
     await desk.judge("eve", APPROVE)
     assert await desk.decision() == (APPROVE, "shop")
@@ -241,7 +239,7 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
     context = DecisionContext("shop", "", "d" * 64)
     opening = NewCase("c" * 32, cases.CASE_REASON_UNCERTAIN, golden=DENY)
     await ledger.write(RecordDecision(message(transaction_id="t1"), answer_for("t1"), context, opening))
-    await ledger.write(keep(2, APPROVE, 0.9))
+    await ledger.write(new_decision(2, APPROVE, 0.9))
     before = (await desk.seen("c" * 32, "ada")).case
     assert before.golden_verdict == 0 and (await desk.seen("c" * 32, None)).case.golden_verdict == DENY
     await desk.judge("ada", DENY)
@@ -262,7 +260,7 @@ async def test_golden_cases_are_no_labels_and_no_orders_of_the_shop(ledger_url: 
 
 
 async def test_reviewers_are_measured(ledger_url: str) -> None:
-    """Pairs, overrides, time and errors equal those counted by hand; only a reviewer with far more errors stands out."""
+    """Pairs, overrides, time and errors equal hand counts; only a reviewer with far more errors stands out."""
     ledger = Ledger(open_engine(ledger_url))
     desk, chance = _Desk(ledger), random.Random(5)
     context = DecisionContext("shop", "", "d" * 64)

@@ -23,7 +23,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import InvalidRequest, NotAvailable, NotFound, VouchError
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 LEASE = 600_000_000
 OPENED, CLAIMED, RELEASED, COMMENTED, RESOLVED, CLOSED = (
@@ -43,12 +43,12 @@ def resolve(by: Reviewer, claimed: CaseClaim, verdict: pb.Decision = pb.DECISION
     return Resolve(by, Verdict(claimed, verdict, VerdictDetails(**details)), _Call())  # type: ignore[arg-type]
 
 
-async def opened(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
+async def open_new_case(ledger: Ledger, number: int | str = 1, **fields: Any) -> str:
     """Open a case on the order of a number; return its id."""
-    return (await ledger.write(keep(number, **fields))).answer.case_id
+    return (await ledger.write(new_decision(number, **fields))).answer.case_id
 
 
-async def exported(ledger: Ledger, since: int = 0) -> list[cases.ExportLabelsResponse]:
+async def exported_labels(ledger: Ledger, since: int = 0) -> list[cases.ExportLabelsResponse]:
     """Return all labels."""
     return await ledger.read(labels_with_orders(await ledger.read(known_labels(since))))
 
@@ -61,12 +61,10 @@ async def history(ledger: Ledger, case_id: str) -> list[tuple[cases.CaseEventKin
 
 
 async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
-    """A case is claimed, commented and resolved: the chain has a revision by a human, and the order's next review gets
-    it.
-    """
+    """A case is claimed, commented and resolved: the chain has a human revision, and the next review returns it."""
     engine = open_engine(ledger_url)
     ledger, ada = Ledger(engine), Reviewer("ada", 1_000)
-    case_id = await opened(ledger)
+    case_id = await open_new_case(ledger)
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed == CaseClaim(case_id, 1)
     assert (await ledger.write(Comment(ada, case_id, "called the customer"))).number == 3
@@ -83,9 +81,9 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     assert record is not None and (record.revision, record.caller) == (2, "ada")
     assert record.answer.decision_maker == pb.DECISION_MAKER_HUMAN and record.policy_digest == "d" * 64
     assert "stolen_card" in record.answer.reasoning and case.decision_id == record.answer.decision_id
-    again = await ledger.write(keep(1))
+    again = await ledger.write(new_decision(1))
     assert again.replayed and again.answer == record.answer
-    labels = await exported(ledger)
+    labels = await exported_labels(ledger)
     assert [(label.transaction.transaction_id, label.is_abuse, label.abuse_type, label.source) for label in labels] == [
         ("t1", True, "fake_account", "verdict")
     ]
@@ -104,9 +102,9 @@ async def test_a_case_from_the_queue_to_the_verdict(ledger_url: str) -> None:
     ids=["renew", "release", "resolve"],
 )
 async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Reviewer, CaseClaim], Any]) -> None:
-    """A claim that expired, was taken over, belongs to another or is on a resolved case is refused and changes nothing."""
+    """A claim that expired, was taken over, is another's or on a resolved case is refused and changes nothing."""
     ledger = Ledger(open_engine(ledger_url))
-    case_id = await opened(ledger)
+    case_id = await open_new_case(ledger)
     ada, bob = Reviewer("ada", 0), Reviewer("bob", 10)
     first = await ledger.write(Claim(ada, LEASE, case_id))
     assert first is not None
@@ -129,10 +127,10 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
     ledger.close()
 
 
-async def test_renewing_and_giving_back(ledger_url: str) -> None:
+async def test_renewing_and_releasing(ledger_url: str) -> None:
     """A renewal keeps the claim and its token; a released case is available to others at once."""
     ledger = Ledger(open_engine(ledger_url))
-    case_id = await opened(ledger)
+    case_id = await open_new_case(ledger)
     claimed = await ledger.write(Claim(Reviewer("ada", 0), LEASE, case_id))
     assert claimed is not None
     for beat in range(1, 4):
@@ -147,7 +145,7 @@ async def test_renewing_and_giving_back(ledger_url: str) -> None:
 async def test_reviewers_racing_resolve_each_case_once(ledger_url: str) -> None:
     """Eight reviewers on two agents with expiring claims give every case one verdict and an ordered history."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
-    wanted = {await opened(ledgers[0], number) for number in range(40)}
+    wanted = {await open_new_case(ledgers[0], number) for number in range(40)}
     clock, done = itertools.count(1), list[str]()
 
     async def work(name: str, ledger: Ledger, chance: random.Random) -> None:
@@ -193,7 +191,7 @@ async def test_the_queue_is_in_order_and_pages_skip_nothing(ledger_url: str) -> 
     """Pages by priority or newest first, with filters, skip no case while cases are opened and resolved."""
     ledger = Ledger(open_engine(ledger_url))
     amounts = [5.0, 5000.0, 50.0, 0.5, 500.0]
-    ids = [await opened(ledger, number, order_amount=amount) for number, amount in enumerate(amounts)]
+    ids = [await open_new_case(ledger, number, order_amount=amount) for number, amount in enumerate(amounts)]
 
     async def pages(wanted: CaseFilter) -> list[str]:
         found, place = list[str](), None
@@ -221,10 +219,10 @@ def test_foreign_page_tokens_are_refused(token: str) -> None:
         parse_place(token)
 
 
-async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
+async def test_erasure_removes_casework(ledger_url: str) -> None:
     """Erasing a person empties notes and comments; the case remains and can no longer be resolved."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 0)
-    case_id = await opened(ledger, user_id="forget-me")
+    case_id = await open_new_case(ledger, user_id="forget-me")
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed is not None
     await ledger.write(Comment(ada, case_id, "lives in Elm Street"))
@@ -236,15 +234,15 @@ async def test_what_is_erased_is_gone_from_casework(ledger_url: str) -> None:
         await ledger.write(resolve(ada, claimed))
     with pytest.raises(VouchError, match="erased"):
         await ledger.write(Comment(ada, case_id, "it was Mr Smith"))
-    assert await exported(ledger) == []
+    assert await exported_labels(ledger) == []
     ledger.close()
 
 
 async def test_an_order_that_is_decided_without_a_reviewer_closes_its_case(ledger_url: str) -> None:
     """New content that is approved closes the open case: its history names no reviewer, and it is no label."""
     ledger = Ledger(open_engine(ledger_url))
-    case_id = await opened(ledger)
-    await ledger.write(keep(1, pb.DECISION_APPROVE, 0.9, order_amount=1.0))
+    case_id = await open_new_case(ledger)
+    await ledger.write(new_decision(1, pb.DECISION_APPROVE, 0.9, order_amount=1.0))
     assert await history(ledger, case_id) == [(OPENED, ""), (CLOSED, "")]
-    assert await exported(ledger) == []
+    assert await exported_labels(ledger) == []
     ledger.close()

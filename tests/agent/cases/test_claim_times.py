@@ -14,7 +14,7 @@ from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.access.caller import REVIEWER, Caller
 from runtime.errors import NotAvailable
 from runtime.rpc.call import Call
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 HOUR = 3600
 LEASE, PAUSE = 600_000_000, 1_800_000_000
@@ -43,14 +43,12 @@ class _Agent:
 
 
 async def test_claims_end_by_one_clock(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agents with clocks an hour fast and an hour slow take no claim early, keep none late, and renew and resolve their
-    own.
-    """
+    """Agents with clocks an hour off take no claim early, keep none late, and renew and resolve their own."""
     right = _Agent(ledger_url, monkeypatch, 0)
     ahead, behind = _Agent(ledger_url, monkeypatch, HOUR), _Agent(ledger_url, monkeypatch, -HOUR)
     agents, ends = {"right": right, "ahead": ahead, "behind": behind}, []
     for number, (name, agent) in enumerate(agents.items()):
-        await right.ledger.write(keep(number))
+        await right.ledger.write(new_decision(number))
         claimed = await agent.ask("ClaimNext", cases.ClaimNextRequest(), name)
         assert claimed.HasField("case"), name
         for other in agents.values():
@@ -63,11 +61,11 @@ async def test_claims_end_by_one_clock(ledger_url: str, monkeypatch: pytest.Monk
         agent.ledger.close()
 
 
-async def test_what_was_given_back_is_not_the_next_case(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A released case is not offered to the same reviewer at any agent, also after a restart, but may be claimed by id."""
+async def test_a_released_case_is_not_the_next_case(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A released case is not offered to its reviewer by any agent, even after a restart, but can be claimed by id."""
     first, second = _Agent(ledger_url, monkeypatch, 0), _Agent(ledger_url, monkeypatch, 0)
     for number, amount in ((1, 900.0), (2, 100.0)):
-        await first.ledger.write(keep(number, order_amount=amount))
+        await first.ledger.write(new_decision(number, order_amount=amount))
     urgent = await first.ask("ClaimNext", cases.ClaimNextRequest(), "ada")
     release = cases.ReleaseCaseRequest(case_id=urgent.case.case_id, token=urgent.token)
     await first.ask("ReleaseCase", release, "ada")
@@ -85,12 +83,12 @@ async def test_what_was_given_back_is_not_the_next_case(ledger_url: str, monkeyp
     restarted.ledger.close()
 
 
-async def test_it_comes_back_after_a_while(ledger_url: str) -> None:
-    """The released case is offered again after the pause, and at once if there is no other; an expired claim has no
+async def test_a_released_case_is_offered_again_after_a_pause(ledger_url: str) -> None:
+    """A released case is offered again after the pause, and at once if it is the only one; an expired claim has no
     pause.
     """
     ledger = Ledger(open_engine(ledger_url))
-    case_id = (await ledger.write(keep(1))).answer.case_id
+    case_id = (await ledger.write(new_decision(1))).answer.case_id
     claimed = await ledger.write(Claim(Reviewer("ada", 0), LEASE, pause=PAUSE))
     assert claimed == CaseClaim(case_id, 1)
     again = await ledger.write(Claim(Reviewer("ada", LEASE + 1), LEASE, pause=PAUSE))

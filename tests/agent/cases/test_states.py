@@ -54,6 +54,6 @@ def test_a_resolved_case_stays_resolved() -> None:
         (3, True, False, False, AfterVerdict(is_decision=True, reveals=True)),
     ],
 )  # fmt: skip
-def test_what_a_verdict_leads_to(round_: int, held: bool, drawn: bool, agrees: bool, expected: AfterVerdict) -> None:
+def test_the_outcome_of_a_verdict(round_: int, held: bool, drawn: bool, agrees: bool, expected: AfterVerdict) -> None:
     """A verdict applies at once, waits for a second reviewer, or for a third, as documented."""
     assert after_verdict(round_, held=held, drawn=drawn, agrees=agrees) == expected

@@ -29,7 +29,7 @@ from generated.vouch.v1 import privacy_service_pb2 as privacy
 from history.definitions import DAY, LONGEST
 from testing.inputs.orders import message
 from testing.ledger.decisions import answer_for
-from testing.ledger.erasing import Shop, call_by, found_in, import_past, marked_order, past_of, patterns_of, values_in
+from testing.ledger.erasure import Shop, call_by, found_in, import_past, marked_order, past_of, patterns_of, values_in
 from testing.servers.postgres import Postgres
 
 KEPT, DELETED, EMPTIED = "kept", "deleted", "emptied"
@@ -97,7 +97,7 @@ NOW = 1_790_000_000
 AMOUNT = 9_182_736.4554
 
 
-def test_every_column_has_a_fate() -> None:
+def test_every_column_has_an_erasure_rule() -> None:
     """A new column must declare whether it may contain personal data, and its table must be rewritten if so."""
     assert {name: set(table.c.keys()) for name, table in METADATA.tables.items()} == {
         name: set(row) for name, row in FATES.items()
@@ -117,7 +117,7 @@ def files(request: pytest.FixtureRequest, ledger_url: str, tmp_path: Path) -> Fi
     return lambda: server.files(ledger_url)
 
 
-async def plant(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
+async def write_personal_data(shop: Shop, mark: str = MARK, amount: float = AMOUNT) -> None:
     """Fill every column that may contain personal data: compacted history, orders, revisions, casework, outcomes."""
     others = [NOW - LONGEST - number * DAY for number in range(10)]
     import_past(shop.engine, past_of("a-neighbour", others, 12.5))
@@ -158,7 +158,7 @@ def golden_copy(mark: str) -> Callable[[LedgerTransaction], None]:
     return write
 
 
-def planted(shop: Shop) -> dict[str, set[bytes]]:
+def personal_values(shop: Shop) -> dict[str, set[bytes]]:
     """Return the values of the person that occur in files, by column."""
     own = sa.select(METADATA.tables["payloads"].c.sequence)
     with shop.engine.connect() as connection:
@@ -169,12 +169,10 @@ def planted(shop: Shop) -> dict[str, set[bytes]]:
 
 
 async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys: pytest.CaptureFixture[str]) -> None:
-    """No value of a personal column is in any file afterwards: tables, indexes, statistics, logs. The chain still
-    verifies.
-    """
+    """No value of a personal column is in any file: tables, indexes, statistics, logs. The chain still verifies."""
     shop = Shop(ledger_url)
-    await plant(shop)
-    before = planted(shop)
+    await write_personal_data(shop)
+    before = personal_values(shop)
     with shop.engine.connect() as connection, connection.begin():
         connection.execute(
             sa.text("ANALYZE" if ledger_url.startswith("postgresql") else "SELECT 1")
@@ -183,7 +181,7 @@ async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys
     assert (answer.decisions, answer.cases > 5, answer.outcomes) == (11, True, 3)
     assert answer.remembered_orders >= 6 and answer.folded_orders == 5
     assert (await shop.work.finish(120)).stage is Stage.DONE
-    assert found_in(files(), gone(before, planted(shop))) == {}
+    assert found_in(files(), removed_values(before, personal_values(shop))) == {}
     with shop.engine.connect() as connection:
         assert not verify(rows_of(connection), read_head(connection), None).broken
     assert MARK not in capsys.readouterr().out  # nor in the agents' logs
@@ -191,7 +189,7 @@ async def test_nothing_is_left_in_any_file(ledger_url: str, files: Files, capsys
     await shop.close()
 
 
-def gone(before: dict[str, set[bytes]], after: dict[str, set[bytes]]) -> set[bytes]:
+def removed_values(before: dict[str, set[bytes]], after: dict[str, set[bytes]]) -> set[bytes]:
     """Return, by column, values that the ledger no longer contains. Values with the person's id are found by that."""
     removed = {name: patterns - after[name] for name, patterns in before.items()}
     assert {name for name, patterns in removed.items() if not patterns} == UNSEARCHABLE
@@ -209,11 +207,11 @@ def reader(shop: Shop) -> Iterator[None]:
         yield
 
 
-async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> None:
-    """While a reader has an older snapshot, the answer says so and orders are decided; afterwards the erasure finishes."""
+async def test_readers_delay_an_erasure(ledger_url: str, files: Files) -> None:
+    """While a reader has an older snapshot, the answer says so and orders are decided; then the erasure finishes."""
     shop = Shop(ledger_url)
-    await plant(shop)
-    before = planted(shop)
+    await write_personal_data(shop)
+    before = personal_values(shop)
     with reader(shop):
         answer = await shop.erase(MARK)
         assert (answer.decisions, answer.progress.stage) == (11, privacy.ERASURE_STAGE_TABLES)
@@ -228,17 +226,15 @@ async def test_readers_delay_it_and_are_named(ledger_url: str, files: Files) -> 
     done = await shop.erase(MARK)  # again: it finishes pending work
     await shop.work.finish(120)
     assert done.decisions == 0
-    assert found_in(files(), gone(before, planted(shop))) == {}
+    assert found_in(files(), removed_values(before, personal_values(shop))) == {}
     await shop.close()
 
 
 async def test_it_goes_on_after_a_restart(ledger_url: str, files: Files) -> None:
-    """An erasure that an agent leaves pending when it stops, even in the middle of a copy, is finished by the next
-    agent.
-    """
+    """An erasure left pending by a stopped agent, even in the middle of a copy, is finished by the next agent."""
     shop = Shop(ledger_url)
-    await plant(shop)
-    before = planted(shop)
+    await write_personal_data(shop)
+    before = personal_values(shop)
     with reader(shop):
         assert (await shop.erase(MARK)).progress.stage == privacy.ERASURE_STAGE_TABLES
         with writing(shop.engine) as connection:  # a copy that was never completed
@@ -251,19 +247,19 @@ async def test_it_goes_on_after_a_restart(ledger_url: str, files: Files) -> None
     for _ in range(20):
         await following.work.run_once()
     assert (await following.work.progress()).stage is Stage.DONE
-    assert found_in(files(), gone(before, planted(following))) == {}
+    assert found_in(files(), removed_values(before, personal_values(following))) == {}
     await following.close()
 
 
 async def test_one_of_two_agents_does_the_work(ledger_url: str, files: Files) -> None:
     """Of two agents on a ledger, one has the lease and the other waits; neither undoes the other's work."""
     shop, other = Shop(ledger_url), Shop(ledger_url)
-    await plant(shop)
-    before = planted(shop)
+    await write_personal_data(shop)
+    before = personal_values(shop)
     await shop.erase(MARK)
     states = await asyncio.gather(*(one.work.finish(60) for one in (shop, other)))
     while any(one.stage is not Stage.DONE for one in states):
         states = await asyncio.gather(*(one.work.finish(60) for one in (shop, other)))
-    assert found_in(files(), gone(before, planted(other))) == {}
+    assert found_in(files(), removed_values(before, personal_values(other))) == {}
     await shop.close()
     await other.close()

@@ -27,8 +27,8 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import NotAvailable, Unavailable
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
-from testing.ledger.erasing import Shop, call_by
+from testing.ledger.decisions import new_decision
+from testing.ledger.erasure import Shop, call_by
 from testing.ledger.templates import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres, name_of
 
@@ -147,10 +147,10 @@ def _as_user(postgres: Postgres, url: str, *statements: str) -> str:
 
 
 async def test_rights_that_are_missing_are_named(postgres: Postgres) -> None:
-    """A database user who may not rewrite statistics or read the log gets the grants to run; then the erasure finishes."""
+    """The grants that a database user lacks for statistics or the log are reported; then the erasure finishes."""
     url = postgres.new_database()
     shop = Shop(_as_user(postgres, url))
-    await shop.ledger.write(keep(1, user_id="gone"))
+    await shop.ledger.write(new_decision(1, user_id="gone"))
     await shop.erase("gone")
     progress = await shop.work.finish(120)
     assert progress.stage is Stage.TABLES
@@ -170,13 +170,11 @@ async def test_rights_that_are_missing_are_named(postgres: Postgres) -> None:
     await shop.close()
 
 
-async def test_what_others_own_in_the_database_stays(postgres: Postgres) -> None:
-    """Rights on tables stay; a view blocks the swap and is named; a replication slot that retains the log is a reason
-    too.
-    """
+async def test_objects_of_others_in_the_database_stay(postgres: Postgres) -> None:
+    """Rights on tables stay; a view that blocks the swap, and a slot that retains the log, are named."""
     url = new_ledger_on(postgres)
     shop, name = Shop(url), name_of(url)
-    await shop.ledger.write(keep(1, user_id="gone"))
+    await shop.ledger.write(new_decision(1, user_id="gone"))
     with postgres.connect(name) as connection:
         connection.execute(f'CREATE ROLE "reports_{name}"'.encode())
         connection.execute(f'GRANT SELECT ON cases TO "reports_{name}"'.encode())
@@ -200,7 +198,7 @@ async def test_what_others_own_in_the_database_stays(postgres: Postgres) -> None
     await shop.close()
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_answered(call: Callable[[], Awaitable[T]]) -> T:
     """Retry a call until it is answered, as clients do: the machine may be busy."""
     while True:
         with contextlib.suppress(Unavailable):
@@ -212,7 +210,7 @@ async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None
     shop, chance = Shop(ledger_url), random.Random(7)
     schema = _schema(shop.engine)
     for number in range(120):
-        await shop.ledger.write(keep(f"before-{number}", user_id=f"user-{number % 6}", order_amount=5.0))
+        await shop.ledger.write(new_decision(f"before-{number}", user_id=f"user-{number % 6}", order_amount=5.0))
     answered: dict[str, str] = {}
     stopped = asyncio.Event()
 
@@ -221,7 +219,7 @@ async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None
         while not stopped.is_set():
             number += 1
             order = message(transaction_id=f"{name}-{number}", user_id=f"{name}-user-{number % 9}", order_amount=3.0)
-            answer = await patiently(lambda order=order: shop.review(order))  # type: ignore[misc]
+            answer = await retry_until_answered(lambda order=order: shop.review(order))  # type: ignore[misc]
             answered[order.transaction_id] = answer.decision_id
             await asyncio.sleep(0.04)
             if chance.random() < 0.3:
@@ -230,7 +228,7 @@ async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None
 
     async def erasures() -> None:
         for number in range(3):
-            await patiently(lambda user=f"user-{number}": shop.ledger.write(Erase(user_id=user)))  # type: ignore[misc]
+            await retry_until_answered(lambda user=f"user-{number}": shop.ledger.write(Erase(user_id=user)))  # type: ignore[misc]
             while (await shop.work.finish(60)).stage is not Stage.DONE:
                 pass
         stopped.set()
@@ -255,9 +253,7 @@ async def test_reviews_go_on_while_tables_are_rewritten(ledger_url: str) -> None
 
 
 async def test_erasures_of_earlier_versions_are_finished(empty_url: str) -> None:
-    """A ledger of revision 0007 with an erasure loses amounts derivable from urgency, and its tables are rewritten
-    once.
-    """
+    """A ledger of revision 0007 with an erasure loses amounts derivable from urgency; its tables are rewritten once."""
     engine = connect(empty_url)
     with writing(engine) as connection, connection.begin():
         migrate(connection, "0007")

@@ -45,7 +45,7 @@ from runtime.errors import NotFound
 from runtime.jobs import Jobs
 from runtime.rpc.call import Call
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 from testing.ledger.templates import new_ledger
 from testing.servers.replicas import agent, running, scorer
 from testing.waiting import wait_for
@@ -76,12 +76,10 @@ class _Scorer:
 
 @pytest.mark.parametrize("claimed", [False, True])
 async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledger_url: str, claimed: bool) -> None:
-    """A real order is recorded as the first of its id and readable by all roles; the golden order and its case are
-    gone.
-    """
+    """A real order is the first of its id and readable by all roles; the golden order and its case are gone."""
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
-    await ledger.write(keep("1001"))
+    await ledger.write(new_decision("1001"))
     order = await open_golden_case(golden_cases(ledger), message(transaction_id="t1001", user_id="customer-55"))
     assert order is not None
     page, _ = await ledger.read(case_page(CaseFilter(), None, 10))
@@ -101,7 +99,7 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
     outcome = outcomes.Outcome(transaction_id=order.transaction_id, kind=outcomes.OUTCOME_KIND_CONFIRMED_GOOD)
     with pytest.raises(NotFound):
         await ledger.write(RecordOutcome(outcome, 1, "shop"))
-    real = keep(order.transaction_id[1:], pb.DECISION_DENY, 0.1, user_id="somebody else")
+    real = new_decision(order.transaction_id[1:], pb.DECISION_DENY, 0.1, user_id="somebody else")
     assert isinstance(await ledger.write(RecordAttempt(real._transaction)), HistoryFeatures)
     recorded = await ledger.write(real)
     assert (recorded.replayed, recorded.answer.revision, recorded.answer.decision) == (False, 1, pb.DECISION_DENY)
@@ -121,13 +119,11 @@ async def test_a_real_order_with_the_id_of_a_golden_one_is_decided_normally(ledg
 
 
 async def test_a_golden_copy_goes_with_its_person(ledger_url: str) -> None:
-    """A golden copy is erased with the customer whose order it imitates, or whose labelled order it is, and with no
-    other.
-    """
+    """A golden copy is erased with the customer whose order it imitates or whose labelled order it is, and no other."""
     engine = open_engine(ledger_url)
     ledger = Ledger(engine)
     for number, person in ((1001, "anna"), (1002, "bert")):
-        await ledger.write(keep(number, user_id=person))
+        await ledger.write(new_decision(number, user_id=person))
         assert await open_golden_case(
             golden_cases(ledger, number), message(transaction_id=f"t{number}", user_id=person)
         )
@@ -156,10 +152,8 @@ class _Context:
         return ()
 
 
-def test_a_disguise_holds_what_the_shop_sends_and_no_more() -> None:
-    """Fields that the shop's order lacks are cleared; time, currency and ids look like the shop's; the age is
-    unchanged.
-    """
+def test_a_golden_order_has_the_fields_of_the_shops_order() -> None:
+    """Fields that the shop's order lacks are cleared; time, currency and ids look like the shop's; the age stays."""
     golden = message(
         transaction_id="golden-1", user_id="golden-user", device_id="d", currency="EUR", account_age_days=9,
         extra_texts={"shop": "x"},
@@ -201,8 +195,8 @@ async def test_a_share_is_drawn(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_reviewers_cannot_tell(models: Path, table: pa.Table, tmp_path: Path) -> None:
-    """An agent opens a golden case beside each case; no call of a reviewer distinguishes them, but an auditor's does."""
+def test_reviewers_cannot_distinguish_golden_cases(models: Path, table: pa.Table, tmp_path: Path) -> None:
+    """An agent opens a golden case beside each case; no reviewer's call distinguishes them, an auditor's does."""
     made = {name: new_key() for name in ("shop", "reviewer", "auditor")}
     (tmp_path / "keys").write_text("\n".join(f"{name}:{digest(key)}:{name}" for name, key in made.items()))
     pq.write_table(table.slice(0, 2000), tmp_path / "golden.parquet")

@@ -15,7 +15,7 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
 from generated.vouch.v1 import agent_service_pb2 as pb
 from testing.inputs.orders import message
-from testing.ledger.decisions import fill, keep
+from testing.ledger.decisions import append_decisions, new_decision
 from testing.ledger.templates import new_ledger
 from tests.agent.feedback.test_golden import golden_cases, open_golden_case
 
@@ -40,7 +40,7 @@ def test_ids_look_like_the_shops(text: str, pattern: str) -> None:
 
 
 @given(text=ids, seed=st.integers(0, 1000))
-def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) -> None:
+def test_a_generated_id_fits_a_request(text: str, seed: int) -> None:
     """A generated id is printable, not empty, and at most four characters longer than its model."""
     made = similar_text(text, random.Random(seed))
     assert 0 < len(made) <= len(text) + 4 and made.isprintable()
@@ -53,7 +53,7 @@ def test_a_made_id_is_no_longer_than_a_request_may_hold(text: str, seed: int) ->
         "ORDER-anna-1", "o'brien 1234", "ko\u0301walska", "KOWALSKA", "user:anna/12345", "user_kowalska", "10482",
     ],
 )  # fmt: skip
-def test_nothing_of_a_real_id_is_kept(text: str) -> None:
+def test_nothing_of_a_real_id_remains(text: str) -> None:
     """Every letter and digit is drawn anew, except common words in ids."""
     made = [similar_text(text, random.Random(seed)) for seed in range(80)]
     unchanged = "".join(
@@ -71,9 +71,11 @@ class _Same(random.Random):
 
 
 async def test_no_golden_order_takes_an_id_of_the_shop(tmp_path: Path) -> None:
-    """If 5,000 of 10,000 ids are taken, golden orders, accounts and devices get others; if all are taken, none is made."""
+    """If 5,000 of 10,000 ids are taken, golden orders, accounts and devices get others; if all are, none is made."""
     url = new_ledger(tmp_path / "ledger.db")
-    fill(url, 5000, lambda number: keep(f"{number:04}", pb.DECISION_APPROVE, 0.9, user_id=f"u{number:04}"))
+    append_decisions(
+        url, 5000, lambda number: new_decision(f"{number:04}", pb.DECISION_APPROVE, 0.9, user_id=f"u{number:04}")
+    )
     ledger = Ledger(open_engine(url))
     golden = golden_cases(ledger)
     await ledger.write(RecordAttempt(message(transaction_id="remembered", user_id="u7777", device_id="d7777")))

@@ -12,10 +12,10 @@ from contract.fields import FIELDS
 from contract.schema import TYPES, WRITTEN_TYPES
 from contract.tables import read_table
 from generated.vouch.v1 import agent_service_pb2 as pb
-from testing.ledger.decisions import fill
+from testing.ledger.decisions import append_decisions
 from testing.ledger.templates import new_ledger
 from testing.servers.processes import call
-from tests.agent.feedback.test_labels import decided, reported
+from tests.agent.feedback.test_labels import decision_on, report_on
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ async def test_types_come_from_the_contract(
     order_of_writing = [(first + step) % 4 for step in range(4)]
     for number in order_of_writing:
         fields = {"card_id": f"tok_{number}", "avg_order_value": 5.0} if number % 2 else {"ip_country": "DE"}
-        await ledger.write(decided(number, 90, pb.DECISION_APPROVE, *EXTRAS[number], **fields))
-        await ledger.write(reported(number, 50 - order_of_writing.index(number)))
+        await ledger.write(decision_on(number, 90, pb.DECISION_APPROVE, *EXTRAS[number], **fields))
+        await ledger.write(report_on(number, 50 - order_of_writing.index(number)))
     ledger.close()
     output = tmp_path / f"labels{suffix}"
     monkeypatch.setattr(labels, "PAGE_SIZE", 1)
@@ -65,15 +65,15 @@ async def test_types_come_from_the_contract(
 
 def test_an_export_of_memory_takes_the_same_orders(empty: str, tmp_path: Path) -> None:
     """`vouch history export` writes orders with extras that are named like its own columns."""
-    fill(empty, 3, lambda number: decided(number, 90))
+    append_decisions(empty, 3, lambda number: decision_on(number, 90))
     numbers = {"memory_replaces": 1.0, "denied": 2.0, "order_amount": 3.0}
-    fill(empty, 1, lambda _: decided(7, 80, numbers=numbers, card_id="tok_7"))
+    append_decisions(empty, 1, lambda _: decision_on(7, 80, numbers=numbers, card_id="tok_7"))
     done = call("history", "export", "--ledger", empty, "--output", str(tmp_path / "past.parquet"))
     assert done.returncode in (0, 2), done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_known_is_no_file(empty: str, tmp_path: Path) -> None:
+def test_no_labels_is_no_file(empty: str, tmp_path: Path) -> None:
     """Without labels the export prints a message, exits with 1 and writes no file."""
     output = tmp_path / "labels.csv"
     done = call("labels", "--ledger", empty, "export", "--output", str(output))

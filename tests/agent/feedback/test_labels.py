@@ -24,7 +24,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from testing.inputs.orders import message
-from testing.ledger.decisions import answer_for, fill
+from testing.ledger.decisions import answer_for, append_decisions
 from testing.ledger.templates import new_ledger
 from tests.agent.cases.test_cases import LEASE, resolve
 
@@ -33,7 +33,7 @@ DAY = 86_400 * 1_000_000
 NOW = 1_790_000_000 * 1_000_000
 
 
-def decided(
+def decision_on(
     number: int,
     days_ago: int,
     decision: pb.Decision = pb.DECISION_APPROVE,
@@ -51,7 +51,7 @@ def decided(
     return RecordDecision(order, answer, DecisionContext("shop", "", "d" * 64), opening)
 
 
-def reported(
+def report_on(
     number: int, days_ago: int, kind: outcomes.OutcomeKind = CHARGEBACK, source: str = "bank"
 ) -> RecordOutcome:
     """Return a report on an order, made `days_ago` days ago."""
@@ -63,7 +63,7 @@ def reported(
 async def judge(ledger: Ledger, number: int, days_ago: int, verdict: pb.Decision) -> None:
     """Record an order that a person judged `days_ago` days ago."""
     ada = Reviewer("ada", NOW - days_ago * DAY)
-    review = decided(number, days_ago, pb.DECISION_REVIEW)
+    review = decision_on(number, days_ago, pb.DECISION_REVIEW)
     case_id = (await ledger.write(review)).answer.case_id
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed is not None
@@ -74,13 +74,13 @@ async def test_one_age_for_labels_of_all_kinds(ledger_url: str) -> None:
     """With an age, no younger order has a label from any source; without one, every statement is a label."""
     ledger = Ledger(open_engine(ledger_url))
     for number, days_ago in enumerate((100, 61, 59, 1)):
-        await ledger.write(decided(number, days_ago))
-        await ledger.write(decided(10 + number, days_ago))
-        await ledger.write(reported(10 + number, days_ago - 1))
-        await ledger.write(decided(20 + number, days_ago))
-        await ledger.write(reported(20 + number, days_ago - 1, GOOD))
+        await ledger.write(decision_on(number, days_ago))
+        await ledger.write(decision_on(10 + number, days_ago))
+        await ledger.write(report_on(10 + number, days_ago - 1))
+        await ledger.write(decision_on(20 + number, days_ago))
+        await ledger.write(report_on(20 + number, days_ago - 1, GOOD))
         await judge(ledger, 30 + number, days_ago, pb.DECISION_DENY)
-        await ledger.write(decided(40 + number, days_ago, pb.DECISION_DENY))
+        await ledger.write(decision_on(40 + number, days_ago, pb.DECISION_DENY))
     statements = await ledger.read(known_labels())
     assert {label.transaction_id for label in statements} == {f"t{n + m}" for n in (10, 20, 30) for m in range(4)}
     mature = await ledger.read(known_labels(matured_before=NOW - 60 * DAY))
@@ -95,27 +95,25 @@ async def test_one_age_for_labels_of_all_kinds(ledger_url: str) -> None:
 
 
 async def _write_every_kind(url: str) -> None:
-    """Write orders that were approved, denied, judged, reported twice, revised, and reported several times at one
-    moment.
-    """
+    """Write orders approved, denied, judged, reported twice, revised, and reported several times at one moment."""
     ledger = Ledger(open_engine(url))
     for number in range(60):
         decision = pb.DECISION_DENY if number % 10 == 9 else pb.DECISION_APPROVE
-        await ledger.write(decided(number, 90 - number % 7, decision))
+        await ledger.write(decision_on(number, 90 - number % 7, decision))
         if number % 4 == 0:
-            await ledger.write(reported(number, 50))
+            await ledger.write(report_on(number, 50))
         if number % 8 == 0:
-            await ledger.write(reported(number, 50 - number % 3, GOOD, "support"))
+            await ledger.write(report_on(number, 50 - number % 3, GOOD, "support"))
         if number % 6 == 0:
-            await ledger.write(decided(number, 70, pb.DECISION_APPROVE, order_amount=1.0))
+            await ledger.write(decision_on(number, 70, pb.DECISION_APPROVE, order_amount=1.0))
     for number in range(60, 70):
         await judge(ledger, number, 80 - number % 3, pb.DECISION_DENY if number % 2 else pb.DECISION_APPROVE)
         if number % 5 == 0:
-            await ledger.write(reported(number, 20, GOOD))
+            await ledger.write(report_on(number, 20, GOOD))
     ledger.close()
 
 
-class _Counting:
+class _RowCounter:
     """A connection that counts the rows in memory at once."""
 
     def __init__(self, connection: Connection) -> None:
@@ -162,7 +160,7 @@ def _pages(connection: Any, size: int, **options: Any) -> list[list[KnownLabel]]
 
 
 async def test_pages_are_the_labels(ledger_url: str) -> None:
-    """Pages of any size contain each label once, the latest statement on its order, oldest first, like one page of all."""
+    """Pages of any size contain each label once, the latest statement, oldest first, like one page of all."""
     await _write_every_kind(ledger_url)
     engine = open_engine(ledger_url)
     with engine.connect() as connection:
@@ -182,12 +180,12 @@ async def test_no_statement_after_a_moment_counts(ledger_url: str) -> None:
     """Statements made while pages are read change none of them: each order is listed once."""
     ledger = Ledger(open_engine(ledger_url))
     for number in range(4):
-        await ledger.write(decided(number, 90))
-        await ledger.write(reported(number, 50 - number))
+        await ledger.write(decision_on(number, 90))
+        await ledger.write(report_on(number, 50 - number))
     until = NOW - 10 * DAY
     first, after = await ledger.read(label_page(size=2, until=until))
     for number in range(4):
-        await ledger.write(reported(number, 5, GOOD))
+        await ledger.write(report_on(number, 5, GOOD))
     second, _ = await ledger.read(label_page(after, size=4, until=until))
     assert [(label.transaction_id, label.is_abuse) for label in (*first, *second)] == [
         (f"t{n}", True) for n in range(4)
@@ -201,10 +199,10 @@ def test_a_page_does_not_read_the_ledger(tmp_path: Path) -> None:
     read = []
     for records in (300, 3000):
         url = new_ledger(tmp_path / f"{records}.db")
-        fill(url, records, lambda number: decided(number, 90))
+        append_decisions(url, records, lambda number: decision_on(number, 90))
         engine = open_engine(url)
         with engine.connect() as connection:
-            counting = _Counting(connection)
+            counting = _RowCounter(connection)
             known, after = label_page(None, matured_before=NOW, size=50)(counting)  # type: ignore[arg-type]
             assert len(known) == 50
             assert after is not None
@@ -232,7 +230,7 @@ async def test_reviewers_are_counted_in_parts(ledger_url: str, monkeypatch: pyte
     with engine.connect() as connection:
         for size in (1, 5, 1000):
             monkeypatch.setattr(reviewers, "ROWS_PER_FETCH", size)
-            counting = _Counting(connection)
+            counting = _RowCounter(connection)
             answers.append(reviewers.reviewer_quality()(counting))  # type: ignore[arg-type]
             assert counting.most <= size
             assert counting.read == 18

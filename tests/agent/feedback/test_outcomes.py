@@ -20,7 +20,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from runtime.errors import NotFound
-from testing.ledger.decisions import answer_for, keep
+from testing.ledger.decisions import answer_for, new_decision
 from testing.ledger.templates import new_ledger
 from testing.servers.processes import run
 from tests.agent.cases.test_cases import LEASE, resolve
@@ -46,7 +46,7 @@ async def labels(ledger: Ledger, since: int = 0) -> list[tuple[str, bool, str]]:
 async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
     """A repeated report, also by another reporter, keeps the first; another time, kind or source is another outcome."""
     ledger = Ledger(open_engine(ledger_url))
-    await ledger.write(keep(1, pb.DECISION_APPROVE, 0.9))
+    await ledger.write(new_decision(1, pb.DECISION_APPROVE, 0.9))
     first, again = [await ledger.write(report(1, now=now)) for now in (100, 200)]
     assert (first.is_repeat, again.is_repeat) == (False, True) and first.outcome == again.outcome
     assert not (await ledger.write(report(1, source="support", now=300))).is_repeat
@@ -63,9 +63,9 @@ async def test_the_same_report_is_one_outcome(ledger_url: str) -> None:
 async def test_the_latest_word_is_the_label(ledger_url: str) -> None:
     """The latest of verdict, chargeback and confirmation is the label; a decision without any has none."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 10)
-    case_id = (await ledger.write(keep(1))).answer.case_id
-    await ledger.write(keep(2, pb.DECISION_DENY, 0.1))
-    await ledger.write(keep(3, pb.DECISION_APPROVE, 0.9))
+    case_id = (await ledger.write(new_decision(1))).answer.case_id
+    await ledger.write(new_decision(2, pb.DECISION_DENY, 0.1))
+    await ledger.write(new_decision(3, pb.DECISION_APPROVE, 0.9))
     claimed = await ledger.write(Claim(ada, LEASE, case_id))
     assert claimed is not None
     await ledger.write(resolve(ada, claimed, pb.DECISION_APPROVE))
@@ -96,14 +96,14 @@ async def test_labels_train_a_model(tmp_path: Path, table: pa.Table) -> None:
     file = tmp_path / "labels.parquet"
     done = run("vouch.py", "labels", "--ledger", url, "export", "--output", str(file), "--matured", "0d")
     assert done.returncode == 0, done.stderr
-    labels_told = read_table(file)
-    exported = dict(zip(labels_told["transaction_id"].to_pylist(), labels_told["is_abuse"].to_pylist(), strict=True))
+    label_table = read_table(file)
+    exported = dict(zip(label_table["transaction_id"].to_pylist(), label_table["is_abuse"].to_pylist(), strict=True))
     wanted = {
         order.transaction_id: abuse for n, (order, abuse) in enumerate(zip(orders, is_abuse, strict=True)) if n % 10
     }
     assert exported == wanted
     by_id = {order.transaction_id: order for order in orders}
-    assert all(order == by_id[order.transaction_id] for order in messages(labels_told))
+    assert all(order == by_id[order.transaction_id] for order in messages(label_table))
     models = ("--models-dir", str(tmp_path / "models"), "--form", "tables", "--rounds", "5")
     trained = run("vouch.py", "train", "--dataset", str(file), *models)
     assert trained.returncode == 0, trained.stderr

@@ -14,7 +14,7 @@ from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES
 from agent_server.privacy import Erase
 from history.definitions import DAY, LONGEST
 from testing.ledger.templates import new_ledger
-from tests.agent.history_store.test_history import APPROVE, BEGUN, DENY, memory_of, order, recall, review
+from tests.agent.history_store.test_history import APPROVE, BEGUN, DENY, history_ledger, order, record_attempt, review
 
 DAYS = LONGEST // DAY + 1
 NOW = BEGUN + 1000 * DAY
@@ -29,11 +29,11 @@ def rows_of(url: str, table: sa.Table) -> int:
     return int(count)
 
 
-async def test_folding_changes_no_count(ledger_url: str, tmp_path: Path) -> None:
-    """Two histories of one stream over 200 days, one compacted ten times, have equal values to the bit; one has fewer
+async def test_compaction_changes_no_count(ledger_url: str, tmp_path: Path) -> None:
+    """Of two histories of a stream over 200 days, one compacted ten times, all values are equal, and one has fewer
     rows.
     """
-    folded, whole = memory_of(ledger_url), memory_of(new_ledger(tmp_path / "whole.db"))
+    folded, whole = history_ledger(ledger_url), history_ledger(new_ledger(tmp_path / "whole.db"))
     chance, compared = random.Random(1), 0
     for number in range(300):
         at = BEGUN + DAY + number * 2 * DAY // 3 - chance.choice((0, 0, 5, DAY))
@@ -58,15 +58,15 @@ async def test_folding_changes_no_count(ledger_url: str, tmp_path: Path) -> None
     assert rows_of(ledger_url, FOLDED) == 9
 
 
-async def test_an_order_from_before_the_fold_knows_nothing(ledger_url: str) -> None:
+async def test_an_order_from_before_the_compaction_gets_no_counts(ledger_url: str) -> None:
     """Orders later than the compaction get all counts; an older order gets none."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY + number * 20 * DAY, device_id="d", order_amount=10.0))
     assert await CompactionJob(ledger, DAYS).run_once(NOW) == 1
-    late = (await recall(ledger, order("late", BEGUN + 2 * DAY, device_id="d"))).values
+    late = (await record_attempt(ledger, order("late", BEGUN + 2 * DAY, device_id="d"))).values
     assert late == {}
-    found = (await recall(ledger, order("new", BEGUN + 90 * DAY, device_id="d"))).values
+    found = (await record_attempt(ledger, order("new", BEGUN + 90 * DAY, device_id="d"))).values
     assert (found["total_orders_lifetime"], found["avg_order_value"], found["new_device"]) == (
         6,
         10.0,
@@ -76,9 +76,9 @@ async def test_an_order_from_before_the_fold_knows_nothing(ledger_url: str) -> N
     ledger.close()
 
 
-async def test_a_clock_that_is_ahead_folds_nothing(ledger_url: str) -> None:
+async def test_a_fast_clock_compacts_nothing(ledger_url: str) -> None:
     """Orders from the future compact nothing, and none moves the boundary past the present."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     for number in range(5):
         await review(ledger, order(number, BEGUN + DAY))
     for number in range(4):
@@ -92,7 +92,7 @@ async def test_a_clock_that_is_ahead_folds_nothing(ledger_url: str) -> None:
 
 async def test_an_erased_person_is_in_no_total(ledger_url: str) -> None:
     """Erasing a person removes their part of the totals; those of others stay."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     for number in range(30):
         await review(
             ledger, order(number, BEGUN + DAY + number * 5 * DAY, f"u{number % 2}", device_id=f"d{number % 2}")
@@ -103,7 +103,7 @@ async def test_an_erased_person_is_in_no_total(ledger_url: str) -> None:
     assert (rows_of(ledger_url, FOLDED), rows_of(ledger_url, FOLDED_DEVICES)) == (1, 1)
 
 
-async def test_an_import_is_not_folded_under_its_hands(ledger_url: str) -> None:
+async def test_nothing_is_compacted_during_an_import(ledger_url: str) -> None:
     """Nothing is compacted during an import; afterwards, importing the same file again changes nothing."""
     past = pa.table(
         {
@@ -113,7 +113,7 @@ async def test_an_import_is_not_folded_under_its_hands(ledger_url: str) -> None:
         }
     )  # fmt: skip
     engine = open_engine(ledger_url)
-    ledger = memory_of(ledger_url, BEGUN + 300 * DAY)
+    ledger = history_ledger(ledger_url, BEGUN + 300 * DAY)
     importing = HistoryImport(engine)
     importing.add(past)
     assert await CompactionJob(ledger, DAYS).run_once() == 0
@@ -124,7 +124,7 @@ async def test_an_import_is_not_folded_under_its_hands(ledger_url: str) -> None:
     again.finish()
     assert again.new == 0 and again.too_old > 10
     assert known_since(engine).timestamp() == BEGUN
-    found = (await recall(ledger, order("next", BEGUN + 200 * DAY))).values
+    found = (await record_attempt(ledger, order("next", BEGUN + 200 * DAY))).values
     assert (found["total_orders_lifetime"], found["avg_order_value"]) == (40, 5.0)
     engine.dispose()
     ledger.close()

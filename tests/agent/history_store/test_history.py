@@ -24,7 +24,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import DAY, MAX_DAYS, NAMES
 from history.replay import Value
 from testing.ledger.decisions import answer_for
-from testing.ledger.history import replayed
+from testing.ledger.history import compare_with_replay
 
 BEGUN = 1_700_000_000
 APPROVE, DENY, REVIEW = pb.DECISION_APPROVE, pb.DECISION_DENY, pb.DECISION_REVIEW
@@ -45,7 +45,7 @@ def order(number: int | str, at: int, user: str = "u", **fields: Any) -> Transac
     return made
 
 
-def memory_of(url: str, since: int = BEGUN) -> Ledger:
+def history_ledger(url: str, since: int = BEGUN) -> Ledger:
     """Return a ledger whose history began at a moment."""
     engine = open_engine(url)
     with engine.begin() as connection:
@@ -53,14 +53,14 @@ def memory_of(url: str, since: int = BEGUN) -> Ledger:
     return Ledger(engine)
 
 
-async def recall(ledger: Ledger, transaction: Transaction) -> HistoryFeatures:
+async def record_attempt(ledger: Ledger, transaction: Transaction) -> HistoryFeatures:
     """Record an attempt and return its history features."""
     recalled = await ledger.write(RecordAttempt(transaction))
     assert isinstance(recalled, HistoryFeatures)
     return recalled
 
 
-async def keep(
+async def record_decision(
     ledger: Ledger, transaction: Transaction, recalled: HistoryFeatures, decision: pb.Decision = APPROVE
 ) -> RecordedDecision:
     """Record a decision on an order."""
@@ -73,14 +73,14 @@ async def keep(
 
 async def review(ledger: Ledger, transaction: Transaction, decision: pb.Decision = APPROVE) -> dict[str, Value]:
     """Record an attempt and a decision."""
-    recalled = await recall(ledger, transaction)
-    await keep(ledger, transaction, recalled, decision)
+    recalled = await record_attempt(ledger, transaction)
+    await record_decision(ledger, transaction, recalled, decision)
     return recalled.values
 
 
-async def test_a_raw_order_is_filled(ledger_url: str) -> None:
+async def test_an_order_is_completed_from_history(ledger_url: str) -> None:
     """Counts, mean, cards, devices and addresses are completed by the definitions, in the answer and in the record."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     at = BEGUN + 40 * DAY
     fields: dict[str, Any] = {"device_id": "d", "ip_address": "1.2.3.4", "card_id": "c", "order_amount": 10.0}
     first = await review(ledger, order(1, at, **fields))
@@ -92,9 +92,9 @@ async def test_a_raw_order_is_filled(ledger_url: str) -> None:
     ledger.close()
 
 
-async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
-    """For an account with orders of 1970 and 9999, no number of days exceeds the contract's maximum, so it is scored."""
-    ledger = memory_of(ledger_url, since=0)
+async def test_completed_fields_break_no_rule(ledger_url: str) -> None:
+    """For an account with orders of 1970 and 9999, no number of days exceeds the contract's maximum."""
+    ledger = history_ledger(ledger_url, since=0)
     latest = 253_402_300_799
     orders = [order(number, at, order_amount=1e9, device_id="d") for number, at in enumerate((1, latest - 60, latest))]
     for one in orders:
@@ -108,9 +108,9 @@ async def test_what_is_filled_breaks_no_rule(ledger_url: str) -> None:
     ledger.close()
 
 
-async def test_what_the_shop_says_wins(ledger_url: str) -> None:
+async def test_fields_of_the_shop_are_unchanged(ledger_url: str) -> None:
     """Fields that the order has are unchanged; zero and false are values too."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     await review(ledger, order(1, BEGUN + DAY))
     given = order(2, BEGUN + DAY + 1, orders_last_24h=0, new_device=False, payment_attempts_24h=7)
     values = await review(ledger, given)
@@ -119,16 +119,16 @@ async def test_what_the_shop_says_wins(ledger_url: str) -> None:
     ledger.close()
 
 
-async def test_a_young_memory_says_nothing(ledger_url: str) -> None:
+async def test_a_window_before_the_history_is_not_completed(ledger_url: str) -> None:
     """A window that begins before the history, and the lifetime counts of an older account, are not completed."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     old = order(1, BEGUN + DAY - 1, device_id="d")
     old.account_created_date.seconds = BEGUN - 1
-    assert (await recall(ledger, old)).values == {}
+    assert (await record_attempt(ledger, old)).values == {}
     by_age = order(2, BEGUN + DAY)
     by_age.ClearField("account_created_date")
     by_age.account_age_days = 1
-    assert set((await recall(ledger, by_age)).values) == {
+    assert set((await record_attempt(ledger, by_age)).values) == {
         "orders_last_24h", "total_orders_lifetime", "avg_order_value", "days_since_account_first_purchase",
         "payment_attempts_24h",
     }  # fmt: skip
@@ -137,45 +137,45 @@ async def test_a_young_memory_says_nothing(ledger_url: str) -> None:
 
 async def test_a_repeat_counts_once_and_a_revision_replaces(ledger_url: str) -> None:
     """The same order again gets its answer; before the decision it is the same attempt; other content replaces it."""
-    ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
+    ledger, at = history_ledger(ledger_url), BEGUN + 8 * DAY
     first = order(1, at, order_amount=10.0)
-    recalled = await recall(ledger, first)
-    again = await recall(ledger, first)
+    recalled = await record_attempt(ledger, first)
+    again = await record_attempt(ledger, first)
     assert again.position.number == recalled.position.number and again.values == recalled.values
-    recorded = await keep(ledger, first, recalled)
-    replayed = await ledger.write(RecordAttempt(first))
-    assert isinstance(replayed, RecordedDecision) and replayed.replayed and replayed.answer == recorded.answer
+    recorded = await record_decision(ledger, first, recalled)
+    repeated = await ledger.write(RecordAttempt(first))
+    assert isinstance(repeated, RecordedDecision) and repeated.replayed and repeated.answer == recorded.answer
     assert (await review(ledger, order(2, at + 1)))["payment_attempts_24h"] == 2
     changed = order(1, at, order_amount=99.0)
     assert (await review(ledger, changed))["payment_attempts_24h"] == 1
-    found = (await recall(ledger, order(3, at + 2))).values
+    found = (await record_attempt(ledger, order(3, at + 2))).values
     assert (found["payment_attempts_24h"], found["avg_order_value"]) == (3, 99.0)
     ledger.close()
 
 
 async def test_a_denial_takes_an_order_out(ledger_url: str) -> None:
-    """A denied order does not count: by the policy at once, by a verdict from then on; approved by a person it counts."""
-    ledger, at = memory_of(ledger_url), BEGUN + 8 * DAY
+    """A denied order does not count: by the policy at once, by a verdict later; approved by a person it counts."""
+    ledger, at = history_ledger(ledger_url), BEGUN + 8 * DAY
     await review(ledger, order(1, at), DENY)
-    assert (await recall(ledger, order(2, at + 1))).values["orders_last_24h"] == 0
+    assert (await record_attempt(ledger, order(2, at + 1))).values["orders_last_24h"] == 0
     held = order(3, at + 2, "v")
     await review(ledger, held, REVIEW)
-    assert (await recall(ledger, order(4, at + 3, "v"))).values["orders_last_24h"] == 1
+    assert (await record_attempt(ledger, order(4, at + 3, "v"))).values["orders_last_24h"] == 1
     by = Reviewer("ada", 1_000)
     claimed = await ledger.write(Claim(by, 10**9))
     assert claimed is not None
     await ledger.write(Resolve(by, Verdict(claimed, DENY), _Call()))  # type: ignore[arg-type]
-    found = (await recall(ledger, order(5, at + 4, "v"))).values
+    found = (await record_attempt(ledger, order(5, at + 4, "v"))).values
     assert (found["orders_last_24h"], found["payment_attempts_24h"]) == (1, 3)  # only t4 is left
     ledger.close()
 
 
-async def test_of_two_at_once_one_sees_the_other(ledger_url: str) -> None:
+async def test_concurrent_orders_get_different_counts(ledger_url: str) -> None:
     """Of many concurrent orders of one device on two agents, each gets another number of accounts."""
-    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    ledgers = [history_ledger(ledger_url), Ledger(open_engine(ledger_url))]
     at = BEGUN + 40 * DAY
     orders = [order(number, at, f"u{number}", device_id="shared") for number in range(40)]
-    found = await asyncio.gather(*(recall(ledgers[at % 2], one) for at, one in enumerate(orders)))
+    found = await asyncio.gather(*(record_attempt(ledgers[at % 2], one) for at, one in enumerate(orders)))
     assert sorted(one.values["accounts_on_device_30d"] for one in found) == list(range(1, 41))
     for ledger in ledgers:
         ledger.close()
@@ -184,11 +184,11 @@ async def test_of_two_at_once_one_sees_the_other(ledger_url: str) -> None:
 async def test_forgetting_a_person_forgets_their_past(ledger_url: str) -> None:
     """Erased attempts are not counted; attempt numbers are never reused."""
     engine = open_engine(ledger_url)
-    ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
+    ledger, at = history_ledger(ledger_url), BEGUN + 40 * DAY
     await review(ledger, order(1, at, "gone", device_id="d", card_id="c", order_amount=5.0))
-    await recall(ledger, order(2, at, "gone", device_id="d"))
+    await record_attempt(ledger, order(2, at, "gone", device_id="d"))
     await ledger.write(Erase(user_id="gone"))
-    found = (await recall(ledger, order(3, at + 1, "stays", device_id="d"))).values
+    found = (await record_attempt(ledger, order(3, at + 1, "stays", device_id="d"))).values
     assert found["accounts_on_device_30d"] == 1
     with engine.connect() as connection:
         rows = connection.execute(sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number)).all()
@@ -201,7 +201,7 @@ async def test_forgetting_a_person_forgets_their_past(ledger_url: str) -> None:
 
 
 async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> None:
-    """Return orders that are late, simultaneous, repeated, revised, denied, with hot keys and without, for several
+    """Submit orders that are late, simultaneous, repeated, revised, denied, with hot keys and without, by several
     agents.
     """
     sent: list[Transaction] = []
@@ -231,7 +231,7 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
         ledger = chance.choice(ledgers)
         recalled = await ledger.write(RecordAttempt(made))
         if isinstance(recalled, HistoryFeatures) and chance.random() < 0.95:  # else the caller was killed
-            await keep(ledger, made, recalled, chance.choice((APPROVE, APPROVE, DENY, REVIEW)))
+            await record_decision(ledger, made, recalled, chance.choice((APPROVE, APPROVE, DENY, REVIEW)))
         if chance.random() < 0.2:
             by = Reviewer(chance.choice(("ada", "bob")), 1_000)
             claimed = await ledger.write(Claim(by, 10**9))
@@ -247,11 +247,11 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
         await asyncio.gather(*(one(number) for number in group))
 
 
-async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) -> None:
+async def test_an_order_counts_once_whatever_was_decided_last(ledger_url: str) -> None:
     """A verdict on replaced content adds no order: a third content counts neither of the two before."""
-    ledger, at, by = memory_of(ledger_url), BEGUN + 40 * DAY, Reviewer("ada", 1_000)
+    ledger, at, by = history_ledger(ledger_url), BEGUN + 40 * DAY, Reviewer("ada", 1_000)
     contents = [order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0)]
-    await keep(ledger, contents[0], await recall(ledger, contents[0]), REVIEW)
+    await record_decision(ledger, contents[0], await record_attempt(ledger, contents[0]), REVIEW)
     claimed = await ledger.write(Claim(by, 10**9))
     assert claimed is not None
     await review(ledger, contents[1])
@@ -260,29 +260,29 @@ async def test_an_order_counts_once_whoever_decided_on_it_last(ledger_url: str) 
     assert (last["orders_last_24h"], last["payment_attempts_24h"]) == (0, 1)
     assert (await review(ledger, order("other", at)))["orders_last_24h"] == 1
     ledger.close()
-    assert all(completed == known for completed, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in compare_with_replay(ledger_url))
 
 
 async def test_contents_that_overlap_count_once(ledger_url: str) -> None:
     """A third content of an order replaces two concurrent ones, in history and in the replay."""
-    ledger, at = memory_of(ledger_url), BEGUN + 40 * DAY
+    ledger, at = history_ledger(ledger_url), BEGUN + 40 * DAY
     first, second, third = (order("same", at, order_amount=amount) for amount in (10.0, 20.0, 30.0))
-    early = await recall(ledger, first)
+    early = await record_attempt(ledger, first)
     await review(ledger, second)
-    await keep(ledger, first, early)
+    await record_decision(ledger, first, early)
     assert (await review(ledger, third))["payment_attempts_24h"] == 1
     ledger.close()
-    assert all(completed == known for completed, known in replayed(ledger_url))
+    assert all(completed == known for completed, known in compare_with_replay(ledger_url))
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_online_equals_a_replay_of_the_ledger(ledger_url: str, seed: int) -> None:
     """With two agents and any stream, every completed value equals a replay of the ledger, to the bit."""
-    ledgers = [memory_of(ledger_url), Ledger(open_engine(ledger_url))]
+    ledgers = [history_ledger(ledger_url), Ledger(open_engine(ledger_url))]
     await _stream(ledgers, random.Random(seed), 120)
     for ledger in ledgers:
         ledger.close()
-    compared = replayed(ledger_url)
+    compared = compare_with_replay(ledger_url)
     assert len(compared) > 80 and any(len(completed) == len(NAMES) for completed, _ in compared)
     for place, (completed, known) in enumerate(compared):
         assert completed == known, place

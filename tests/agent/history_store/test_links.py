@@ -1,6 +1,4 @@
-"""Links: which accounts share a device, an address or a card with an order, and what a reviewer may see of their
-orders.
-"""
+"""Links: which accounts share a device, an address or a card, and what a reviewer may see of their orders."""
 
 import asyncio
 
@@ -13,14 +11,14 @@ from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from agent_server.privacy import Erase
 from generated.vouch.v1 import agent_service_pb2 as pb
 from history.definitions import DAY
-from tests.agent.history_store.test_history import BEGUN, DENY, memory_of, order, review
+from tests.agent.history_store.test_history import BEGUN, DENY, history_ledger, order, review
 
 AT = BEGUN + 40 * DAY
 
 
 async def test_accounts_are_linked_two_steps_far(ledger_url: str) -> None:
     """Accounts linked in one or two steps by device, address or card are listed; others are not."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     await review(ledger, order(1, AT, "own", device_id="d1"))
     await review(ledger, order(2, AT + 1, "near", device_id="d1", card_id="c1"), DENY)
     await review(ledger, order(3, AT + 2, "far", card_id="c1", ip_address="1.2.3.4"))
@@ -44,7 +42,7 @@ async def test_accounts_are_linked_two_steps_far(ledger_url: str) -> None:
 
 async def test_an_erased_person_is_linked_to_nobody(ledger_url: str) -> None:
     """An erased person is not linked, neither as an account nor by an order."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     await review(ledger, order(1, AT, "stays", device_id="d"))
     await review(ledger, order(2, AT, "gone", device_id="d"))
     await ledger.write(Erase(user_id="gone"))
@@ -54,9 +52,9 @@ async def test_an_erased_person_is_linked_to_nobody(ledger_url: str) -> None:
     ledger.close()
 
 
-async def test_a_crowded_key_is_told_in_part(ledger_url: str) -> None:
+async def test_links_of_a_key_with_many_accounts_are_truncated(ledger_url: str) -> None:
     """A device with hundreds of accounts: a page lists as many as fit, and says that there are more."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     orders = (order(number, AT + number, f"u{number}", device_id="d") for number in range(450))
     await asyncio.gather(*(review(ledger, one) for one in orders))
     found = await ledger.read(links_of("t449"))
@@ -66,9 +64,9 @@ async def test_a_crowded_key_is_told_in_part(ledger_url: str) -> None:
     ledger.close()
 
 
-async def test_a_place_in_the_chain_is_verified(ledger_url: str) -> None:
-    """An untouched record verifies; a changed answer, a changed entry and a truncated chain do not, each with a reason."""
-    ledger = memory_of(ledger_url)
+async def test_a_record_is_verified_in_the_chain(ledger_url: str) -> None:
+    """An untouched record verifies; a changed answer, a changed entry and a truncated chain fail with a reason."""
+    ledger = history_ledger(ledger_url)
     for number in range(4):
         await review(ledger, order(number, AT + number))
     for sequence in (1, 2, 4):
@@ -90,7 +88,7 @@ async def test_a_place_in_the_chain_is_verified(ledger_url: str) -> None:
 
 async def test_decisions_newest_first_and_by_model(ledger_url: str) -> None:
     """Pages lead from the newest to the oldest decision; for a model without decisions there are none."""
-    ledger = memory_of(ledger_url)
+    ledger = history_ledger(ledger_url)
     for number in range(7):
         await review(ledger, order(number, AT + number))
     names, after = [], None

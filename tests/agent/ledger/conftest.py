@@ -11,7 +11,7 @@ from testing.ledger.whole_ledger import write_whole_ledger
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def signed_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a signed ledger and its key."""
     folder = tmp_path_factory.mktemp("tampering")
     make_key(folder / "key.pem")

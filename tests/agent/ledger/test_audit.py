@@ -14,16 +14,16 @@ from agent_server.audit.signing import Signing, make_key, read_public
 from agent_server.commands.audit import main
 from agent_server.ledger import Ledger, open_engine
 from agent_server.privacy import Erase
-from testing.commands import ended
-from testing.ledger.decisions import keep
-from testing.ledger.tampering import TAMPERINGS, tampered
+from testing.commands import error_of_command
+from testing.ledger.decisions import new_decision
+from testing.ledger.tampering import TAMPERINGS, tamper_with
 from testing.ledger.templates import new_ledger
 
 ENTRIES = 40
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def signed_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a signed ledger of forty decisions, some of an erased person, and its key."""
     folder = tmp_path_factory.mktemp("audit")
     make_key(folder / "key.pem")
@@ -31,7 +31,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def write() -> None:
         ledger = Ledger(open_engine(new_ledger(folder / "ledger.db")), Signing(folder / "key.pem"))
         for number in range(ENTRIES - 1):
-            await ledger.write(keep(number, user_id=f"user-{number % 5}"))
+            await ledger.write(new_decision(number, user_id=f"user-{number % 5}"))
         assert (await ledger.write(Erase(user_id="user-3"))).decisions == 8
         ledger.close()
 
@@ -45,31 +45,31 @@ def _verified(folder: Path, *more: str) -> int:
     )
 
 
-def test_an_untouched_ledger_holds(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untouched_ledger_verifies(signed_ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All entries verify, also after an erasure; without a key the output says what it does not prove."""
-    assert _verified(written) == 0
+    assert _verified(signed_ledger) == 0
     assert "40 entries are valid; the head is signed" in capsys.readouterr().out
-    assert main(["--ledger", f"sqlite:///{written / 'ledger.db'}", "verify"]) == 0
+    assert main(["--ledger", f"sqlite:///{signed_ledger / 'ledger.db'}", "verify"]) == 0
     assert "without a key, a recomputed chain is not detected" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
 def test_each_kind_of_tampering_is_found(
-    name: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, signed_ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Edits of any column, deletions, swaps, insertions and truncation exit with 1 and name the first bad entry."""
     chance = random.Random(name)
     for turn in range(3):
         copy = tmp_path / str(turn)
-        shutil.copytree(written, copy)
-        wanted = tampered(copy / "ledger.db", name, chance)
+        shutil.copytree(signed_ledger, copy)
+        wanted = tamper_with(copy / "ledger.db", name, chance)
         assert _verified(copy) == 1, (name, turn)
         assert f"entry {wanted} " in capsys.readouterr().err, (name, turn)
 
 
-def test_a_chain_made_anew_is_not_the_signed_one(written: Path, tmp_path: Path) -> None:
+def test_a_rewritten_chain_is_not_signed(signed_ledger: Path, tmp_path: Path) -> None:
     """A chain rewritten without the key verifies by its hashes, but its head is not signed."""
-    shutil.copytree(written, tmp_path / "copy")
+    shutil.copytree(signed_ledger, tmp_path / "copy")
     with closing(sqlite3.connect(tmp_path / "copy" / "ledger.db")) as connection:
         connection.execute("UPDATE head SET sequence = 39, hash = (SELECT hash FROM entries WHERE sequence = 39)")
         connection.execute("DELETE FROM entries WHERE sequence = 40")
@@ -79,16 +79,16 @@ def test_a_chain_made_anew_is_not_the_signed_one(written: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_exports_verify_by_themselves(
-    ending: str, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ending: str, signed_ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An export has all entries and the signed head; one with a changed byte does not verify."""
-    url, path = f"sqlite:///{written / 'ledger.db'}", tmp_path / f"export.{ending}"
+    url, path = f"sqlite:///{signed_ledger / 'ledger.db'}", tmp_path / f"export.{ending}"
     assert main(["--ledger", url, "export", "--output", str(path)]) == 0
-    assert _verified(written, str(path)) == 0
+    assert _verified(signed_ledger, str(path)) == 0
     assert "40 entries are valid; the head is signed" in capsys.readouterr().out
     if ending == "jsonl":
         path.write_text(path.read_text().replace('"decision": 3', '"decision": 1', 1))
-        assert _verified(written, str(path)) == 1
+        assert _verified(signed_ledger, str(path)) == 1
         assert "entry 1 was changed" in capsys.readouterr().err
 
 
@@ -109,7 +109,7 @@ def test_files_that_are_no_exports_are_named(
     """A file that is no export is one line of error and exit code 2."""
     path = tmp_path / f"export.{ending}"
     _BROKEN[broken](path)
-    assert path.name in ended(capsys, "audit", "verify", str(path))
+    assert path.name in error_of_command(capsys, "audit", "verify", str(path))
 
 
 def test_keys_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,8 +119,8 @@ def test_keys_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (
         read_public(tmp_path / "key.pem").public_bytes_raw() == read_public(tmp_path / "key.pem.pub").public_bytes_raw()
     )
-    assert "File exists" in ended(capsys, "audit", "key", str(tmp_path / "key.pem"))
+    assert "File exists" in error_of_command(capsys, "audit", "key", str(tmp_path / "key.pem"))
     (tmp_path / "none.pem").write_text("none")
     given = ("--ledger", f"sqlite:///{tmp_path / 'ledger.db'}", "verify", "--key")
     for name in ("none.pem", "missing.pem"):
-        assert name in ended(capsys, "audit", *given, str(tmp_path / name))
+        assert name in error_of_command(capsys, "audit", *given, str(tmp_path / name))

@@ -24,8 +24,8 @@ from agent_server.ledger.queries import latest_record
 from agent_server.ledger.schema import ENTRIES
 from agent_server.tables import METADATA
 from runtime.errors import Unavailable
-from testing.commands import ended
-from testing.ledger.decisions import keep
+from testing.commands import error_of_command
+from testing.ledger.decisions import new_decision
 from testing.ledger.whole_ledger import RetryingLedger, write_whole_ledger
 from testing.servers.launching import run
 from testing.servers.postgres import Postgres
@@ -61,7 +61,7 @@ def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
-def test_a_backup_holds_all_and_comes_back_in_either_database(ledger_url: str, other_url: str, tmp_path: Path) -> None:
+def test_a_backup_restores_completely_into_either_database(ledger_url: str, other_url: str, tmp_path: Path) -> None:
     """The backup and the restored ledger have every row of every table, the signature and the chain, on either
     database; the restored ledger accepts writes.
     """
@@ -79,30 +79,30 @@ def test_a_backup_holds_all_and_comes_back_in_either_database(ledger_url: str, o
 
     assert audit(["--ledger", other_url, "verify", *key]) == 0
 
-    async def go_on() -> int:
+    async def append_more() -> int:
         ledger = Ledger(open_engine(other_url), Signing(tmp_path / "key.pem"))
         newest = await ledger.read(newest_change)
-        await ledger.write(keep("after"))
+        await ledger.write(new_decision("after"))
         assert await ledger.read(latest_record("tafter")) is not None
         later = await ledger.read(newest_change)
         ledger.close()
         return later - newest
 
-    assert asyncio.run(go_on()) == 1
+    assert asyncio.run(append_more()) == 1
     assert audit(["--ledger", other_url, "verify", *key]) == 0
 
 
 async def test_backups_while_two_agents_write(ledger_url: str, tmp_path: Path) -> None:
-    """Five backups while two ledgers write: each verifies, has all writes acknowledged before it, and blocks no write."""
+    """Five backups while two ledgers write: each verifies, has all writes acknowledged before, and blocks none."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
-    await ledgers[0].write(keep("first"))
+    await ledgers[0].write(new_decision("first"))
     acknowledged, stopping, more = [1], asyncio.Event(), asyncio.Event()
 
     async def write(number: int) -> None:
         turn = 0
         while not stopping.is_set():
             try:
-                await ledgers[number].write(keep(f"{number}-{turn}"))
+                await ledgers[number].write(new_decision(f"{number}-{turn}"))
             except Unavailable:
                 continue  # as a client would
             acknowledged[0] += 1
@@ -132,9 +132,7 @@ def _killed_at(step: int, action: str, url: str, backup: Path) -> bool:
 
 
 def test_kill_while_backing_up(ledger_url: str, tmp_path: Path) -> None:
-    """Killed at any step, a backup is missing or complete, an older one of that name stays complete, and the next
-    works.
-    """
+    """Killed at any step, a backup is missing or complete, an older one stays complete, and the next works."""
     asyncio.run(write_new_decisions(ledger_url, range(3)))
     backup, steps = tmp_path / "backup.db", 0
     back_up(ledger_url, backup, force=False)
@@ -177,7 +175,7 @@ def test_kill_while_restoring(ledger_url: str, tmp_path: Path) -> None:
 
 async def write_decisions(ledger: Ledger, numbers: range) -> None:
     for number in numbers:
-        await ledger.write(keep(number))
+        await ledger.write(new_decision(number))
 
 
 def test_a_ledger_of_an_older_version_is_backed_up(tmp_path: Path) -> None:
@@ -193,31 +191,33 @@ def test_a_ledger_of_an_older_version_is_backed_up(tmp_path: Path) -> None:
     assert count_entries(f"sqlite:///{tmp_path / 'new.db'}") == 1
 
 
-def test_what_cannot_be_done_is_refused(ledger_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_uses_of_backup_and_restore_are_refused(
+    ledger_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nothing is overwritten without --force, no ledger in use is replaced, and a file that is no backup is named."""
     asyncio.run(write_new_decisions(ledger_url, range(2)))
     backup, given = tmp_path / "backup.db", ("ledger", "--ledger", ledger_url)
     assert main(["--ledger", ledger_url, "backup", str(backup)]) == 0
-    assert "--force" in ended(capsys, *given, "backup", str(backup))
-    assert "--force" in ended(capsys, *given, "restore", str(backup))
-    assert "there is no backup" in ended(capsys, *given, "restore", str(tmp_path / "mistyped.db"))
+    assert "--force" in error_of_command(capsys, *given, "backup", str(backup))
+    assert "--force" in error_of_command(capsys, *given, "restore", str(backup))
+    assert "there is no backup" in error_of_command(capsys, *given, "restore", str(tmp_path / "mistyped.db"))
     (tmp_path / "text.db").write_text("no database " * 100)
-    assert "damaged" in ended(capsys, *given, "restore", str(tmp_path / "text.db"), "--force")
+    assert "damaged" in error_of_command(capsys, *given, "restore", str(tmp_path / "text.db"), "--force")
     with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
         connection.execute("CREATE TABLE entries (a)")
-    assert "holds no ledger" in ended(capsys, *given, "restore", str(tmp_path / "other.db"), "--force")
-    assert "no ledger" in ended(
+    assert "holds no ledger" in error_of_command(capsys, *given, "restore", str(tmp_path / "other.db"), "--force")
+    assert "no ledger" in error_of_command(
         capsys, "ledger", "--ledger", f"sqlite:///{tmp_path / 'none.db'}", "backup", str(tmp_path / "b.db")
     )
     assert not (tmp_path / "none.db").exists() and not (tmp_path / "b.db").exists()
     if not ledger_url.startswith("sqlite"):
         return
     path = Path(ledger_url.removeprefix("sqlite:///"))
-    assert "the ledger itself" in ended(capsys, *given, "backup", str(path), "--force")
-    assert "the ledger itself" in ended(capsys, *given, "restore", str(path), "--force")
+    assert "the ledger itself" in error_of_command(capsys, *given, "backup", str(path), "--force")
+    assert "the ledger itself" in error_of_command(capsys, *given, "restore", str(path), "--force")
     ledger = Ledger(open_engine(ledger_url))
     asyncio.run(write_decisions(ledger, range(5, 6)))
-    assert "in use" in ended(capsys, *given, "restore", str(backup), "--force")
+    assert "in use" in error_of_command(capsys, *given, "restore", str(backup), "--force")
     assert count_entries(ledger_url) == 3
     ledger.close()
     assert main(["--ledger", ledger_url, "restore", str(backup), "--force"]) == 0

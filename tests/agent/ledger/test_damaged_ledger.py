@@ -101,7 +101,7 @@ def test_a_damaged_file_does_not_serve(name: str, tmp_path: Path) -> None:
     "DELETE FROM entries WHERE sequence = 3", "DELETE FROM row_changes WHERE number = 3",
     "UPDATE entries SET decision = 1 WHERE sequence = 3",
 ])  # fmt: skip
-def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url: str) -> None:
+def test_a_head_that_is_not_the_latest_does_not_serve(statement: str, ledger_url: str) -> None:
     """On either database, a head that the entries lack, or entries after the head, stop the start."""
     asyncio.run(write_new_decisions(ledger_url, range(3)))
     check_ledger(ledger_url, Unsigned())
@@ -113,7 +113,7 @@ def test_an_end_that_is_not_the_latest_does_not_serve(statement: str, ledger_url
         _serve(ledger_url)
 
 
-def test_a_large_file_is_checked_for_so_long_only(tmp_path: Path) -> None:
+def test_the_check_of_a_large_file_has_a_time_limit(tmp_path: Path) -> None:
     """A check that exceeds its time limit does not delay the start; without a limit it finishes."""
     asyncio.run(write_new_decisions(new_ledger(tmp_path / "ledger.db"), range(100)))
     assert copies.find_damage(tmp_path / "ledger.db", None) == ""

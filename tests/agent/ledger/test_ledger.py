@@ -18,13 +18,13 @@ from agent_server.tables import METADATA
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 
-async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
+async def test_decisions_and_cases_are_recorded(ledger_url: str) -> None:
     """A decision, its record and its case are read back unchanged, also by another process's connection."""
     ledger = Ledger(open_engine(ledger_url))
-    recorded = await asyncio.gather(*(ledger.write(keep(number)) for number in range(7)))
+    recorded = await asyncio.gather(*(ledger.write(new_decision(number)) for number in range(7)))
     record = await ledger.read(latest_record("t3"))
     assert record is not None
     assert record.answer == recorded[3].answer
@@ -50,14 +50,14 @@ async def test_decisions_and_cases_are_kept(ledger_url: str) -> None:
 async def test_the_same_order_gets_the_same_answer(ledger_url: str) -> None:
     """The same content gets the recorded bytes; other content is a revision that names the previous one."""
     ledger = Ledger(open_engine(ledger_url))
-    first = await ledger.write(keep(1))
-    again = await ledger.write(keep(1))
+    first = await ledger.write(new_decision(1))
+    again = await ledger.write(new_decision(1))
     assert (first.replayed, again.replayed) == (False, True)
     assert again.answer.SerializeToString() == first.answer.SerializeToString()
-    other = await ledger.write(keep(1, pb.DECISION_APPROVE, order_amount=5.0))
+    other = await ledger.write(new_decision(1, pb.DECISION_APPROVE, order_amount=5.0))
     assert (other.replayed, other.answer.revision) == (False, 2)
     assert other.answer.replaces_decision_id == first.answer.decision_id
-    late = await ledger.write(keep(1))  # a retry that was delayed for long
+    late = await ledger.write(new_decision(1))  # a retry that was delayed for long
     assert late.answer.SerializeToString() == first.answer.SerializeToString()
     record = await ledger.read(latest_record("t1"))
     assert record is not None
@@ -72,7 +72,7 @@ async def test_duplicates_through_two_agents_are_one_decision(ledger_url: str) -
     """Two hundred concurrent calls with one order, through two ledgers, give one record, one case and equal bytes."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
     recorded: list[RecordedDecision] = await asyncio.gather(
-        *(ledgers[number % 2].write(keep("same")) for number in range(200))
+        *(ledgers[number % 2].write(new_decision("same")) for number in range(200))
     )
     assert len({each.answer.SerializeToString() for each in recorded}) == 1
     assert sum(not each.replayed for each in recorded) == 1
@@ -86,7 +86,7 @@ async def test_duplicates_through_two_agents_are_one_decision(ledger_url: str) -
 async def test_pages_skip_nothing_while_others_write(ledger_url: str) -> None:
     """A reader that follows the pages while two ledgers write sees every decision once, in order."""
     ledgers = [Ledger(open_engine(ledger_url)) for _ in range(2)]
-    writes = [asyncio.create_task(ledgers[number % 2].write(keep(number))) for number in range(120)]
+    writes = [asyncio.create_task(ledgers[number % 2].write(new_decision(number))) for number in range(120)]
     seen, after = list[int](), 0
     while len(seen) < 120:
         page, _ = await ledgers[0].read(record_page(DecisionFilter(), after, 7))
@@ -103,8 +103,8 @@ async def test_decisions_are_listed_by_what_is_known_of_them(ledger_url: str) ->
     ledger = Ledger(open_engine(ledger_url))
     for number in range(6):
         decision = pb.DECISION_DENY if number % 2 else pb.DECISION_APPROVE
-        await ledger.write(keep(number, decision, user_id=f"user-{number % 3}"))
-    await ledger.write(keep(0, pb.DECISION_DENY, user_id="user-0", order_amount=3.0))
+        await ledger.write(new_decision(number, decision, user_id=f"user-{number % 3}"))
+    await ledger.write(new_decision(0, pb.DECISION_DENY, user_id="user-0", order_amount=3.0))
     every, _ = await ledger.read(record_page(DecisionFilter(), 0, 100))
     moments = [record.decided_at.ToMicroseconds() for record in every]
 
@@ -123,7 +123,7 @@ async def test_decisions_are_listed_by_what_is_known_of_them(ledger_url: str) ->
 async def test_one_bad_write_does_not_undo_its_neighbours(ledger_url: str) -> None:
     """In a group commit, a write that violates a constraint fails alone."""
     ledger = Ledger(open_engine(ledger_url))
-    writes = [keep(1), keep(2), keep(3), keep(4)]
+    writes = [new_decision(1), new_decision(2), new_decision(3), new_decision(4)]
     writes[2]._answer.decision_id = writes[0]._answer.decision_id
     results = await asyncio.gather(*(ledger.write(write) for write in writes), return_exceptions=True)
     assert [isinstance(result, Exception) for result in results] == [False, False, True, False]
@@ -189,7 +189,7 @@ def test_a_ledger_of_a_newer_program_is_refused(ledger_url: str) -> None:
         open_engine(ledger_url)
 
 
-def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
+def test_the_ledger_is_private_to_its_owner(tmp_path: Path) -> None:
     """The ledger's files are readable by their owner only, also if they were readable by all before."""
     path = tmp_path / "ledger.db"
     open_engine(f"sqlite:///{path}").dispose()
@@ -202,7 +202,7 @@ def test_the_ledger_is_nobody_elses(tmp_path: Path) -> None:
     engine.dispose()
 
 
-async def test_only_who_writes_is_ended_when_it_hangs(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_an_idle_writer_is_ended(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL ends the writer's connection if it idles within a transaction; readers may idle."""
     if not ledger_url.startswith("postgresql"):
         pytest.skip("SQLite has no server that could end a connection")

@@ -22,7 +22,7 @@ from agent_server.ledger.queries import DecisionFilter, record_page
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from testing.inputs.orders import message
-from testing.ledger.decisions import answer_for, keep
+from testing.ledger.decisions import answer_for, new_decision
 
 
 def test_the_newest_revision_is_the_programs() -> None:
@@ -89,9 +89,7 @@ def _old_ledger(url: str, number: int) -> list[pb.ReviewResponse]:
 
 
 async def test_version_0_1_is_carried_over(empty_url: str) -> None:
-    """Decisions with orders, revisions and cases are kept, the chain verifies, and writes go on; two agents may start
-    at once.
-    """
+    """Decisions, revisions and cases are kept, the chain verifies, and writes go on; two agents may start at once."""
     answers = await asyncio.to_thread(_old_ledger, empty_url, 9)
     with ThreadPoolExecutor(2) as pool:
         engines = list(pool.map(open_engine, [empty_url] * 2))
@@ -111,9 +109,9 @@ async def test_version_0_1_is_carried_over(empty_url: str) -> None:
     whole = await ledger.read(whole_case("case-8"))
     assert whole is not None
     assert (whole.review.decision_id, whole.case.recommendation) == (answers[8].decision_id, pb.RECOMMENDATION_DENY)
-    again = keep(4, order_amount=9.0, user_id="user-2")
+    again = new_decision(4, order_amount=9.0, user_id="user-2")
     assert (await ledger.write(again)).replayed
-    assert (await ledger.write(keep("new"))).answer.revision == 1
+    assert (await ledger.write(new_decision("new"))).answer.revision == 1
     with ledger._engine.connect() as connection:
         assert verify_ledger(connection, None).entries == 10
         assert not {"decisions", "orders", "old_cases"} & set(sa.inspect(connection).get_table_names())

@@ -20,8 +20,8 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import latest_record
 from agent_server.ledger.schema import ENTRIES, HEAD
 from runtime.errors import Unavailable
-from testing.commands import ended
-from testing.ledger.decisions import keep
+from testing.commands import error_of_command
+from testing.ledger.decisions import new_decision
 from testing.ledger.templates import new_ledger
 from testing.servers.launching import run
 
@@ -66,7 +66,7 @@ def test_no_read_goes_around_the_snapshot() -> None:
 
 
 class Interrupted:
-    """Appends a decision, from a thread and a connection of its own, after each statement that a reading engine runs."""
+    """Appends a decision, from a thread and a connection of its own, after each statement of a reading engine."""
 
     def __init__(self, url: str) -> None:
         self._ledger, self.written = Ledger(open_engine(url)), 0
@@ -80,7 +80,7 @@ class Interrupted:
         if statement.lstrip().upper().startswith("SELECT"):
             self.written += 1
             number = self.written
-            self._pool.submit(lambda: asyncio.run(self._ledger.write(keep(f"between-{number}")))).result()
+            self._pool.submit(lambda: asyncio.run(self._ledger.write(new_decision(f"between-{number}")))).result()
 
     def close(self) -> None:
         """Stop writing."""
@@ -108,7 +108,7 @@ async def test_verifying_while_others_write_raises_no_alarm(ledger_url: str) -> 
     """Fifty verifications of the newest entry, with a decision written between any two statements, find no fault."""
     somebody, engine = await asyncio.to_thread(Interrupted, ledger_url), open_engine(ledger_url)
     ledger = Ledger(engine)
-    await ledger.write(keep("first"))
+    await ledger.write(new_decision("first"))
     somebody.watch(engine)
 
     problems = list[str]()
@@ -125,7 +125,7 @@ def test_the_whole_ledger_verifies_while_others_write(
     ledger_url: str, interrupted: Interrupted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ten runs each of `vouch audit verify` and of exports, with decisions written between statements, all verify."""
-    asyncio.run(interrupted._ledger.write(keep("first")))
+    asyncio.run(interrupted._ledger.write(new_decision("first")))
     for turn in range(10):
         before = interrupted.written
         assert audit(["--ledger", ledger_url, "verify"]) == 0, capsys.readouterr().err
@@ -143,14 +143,14 @@ async def test_two_statements_of_a_read_see_one_state(ledger_url: str) -> None:
 
     def counts(connection: sa.Connection) -> tuple[int, int]:
         first = connection.execute(number).scalar_one()
-        asyncio.run_coroutine_threadsafe(other.write(keep(f"between-{first}")), loop).result()
+        asyncio.run_coroutine_threadsafe(other.write(new_decision(f"between-{first}")), loop).result()
         return first, connection.execute(number).scalar_one()
 
     assert [await ledger.read(counts) for _ in range(3)] == [(0, 0), (1, 1), (2, 2)]
     with pytest.raises(Unavailable):
         await ledger.read(lambda connection: connection.execute(HEAD.update().values(sequence=0)))
     assert await ledger.read(latest_record("tbetween-0")) is not None
-    await ledger.write(keep("after"))  # connections of reads return to the pool unchanged
+    await ledger.write(new_decision("after"))  # connections of reads return to the pool unchanged
     assert await ledger.available(0)
     ledger.close()
     other.close()
@@ -164,7 +164,7 @@ async def test_two_statements_of_a_read_see_one_state(ledger_url: str) -> None:
 def test_commands_that_read_make_and_change_nothing(
     action: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a mistyped path reading commands exit with 2, name it and create no file; they never migrate another version."""
+    """On a mistyped path reading commands exit with 2, name it and create no file; they never migrate."""
     folder, policy = tmp_path / "work", tmp_path / "policy.yaml"
     folder.mkdir()
     policy.write_text("minimum_evidence: 3\n")
@@ -173,7 +173,7 @@ def test_commands_that_read_make_and_change_nothing(
 
     def run(url: str) -> str:
         monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", url)
-        return ended(capsys, *arguments)
+        return error_of_command(capsys, *arguments)
 
     assert "there is no ledger at" in run("sqlite:///mistyped.db")
     assert list(folder.iterdir()) == []
@@ -196,17 +196,17 @@ def test_a_ledger_is_read_without_any_right_to_write() -> None:
     ) as name:  # pytest's own folders are closed to other users
         folder, path = Path(name), Path(name) / "ledger.db"
         ledger = Ledger(open_engine(new_ledger(path)))
-        asyncio.run(ledger.write(keep(1)))
+        asyncio.run(ledger.write(new_decision(1)))
         ledger.close()
         path.chmod(0o444)
         folder.chmod(0o555)
         before = sorted(folder.iterdir())
-        assert _verified_by_nobody(f"sqlite:///{path}") == 0
+        assert _verify_unprivileged(f"sqlite:///{path}") == 0
         assert sorted(folder.iterdir()) == before
         folder.chmod(0o755)
 
 
-def _verified_by_nobody(url: str) -> int:
+def _verify_unprivileged(url: str) -> int:
     """Verify in a process without root's rights, as root may write anywhere; return its exit code."""
     return run("-m", "testing.as_nobody", url).returncode
 

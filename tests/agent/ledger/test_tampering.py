@@ -68,18 +68,18 @@ def _inserted(value: Any, column: sa.Column[Any]) -> Any:
     return value + 1_000_000 if isinstance(value, int) else f"{value[:-1]}~"
 
 
-def test_every_edit_is_found_or_listed(written: Path, tmp_path: Path) -> None:
+def test_every_edit_is_found_or_listed(signed_ledger: Path, tmp_path: Path) -> None:
     """Each changed column, each deleted or inserted row and each emptied table is found, unless the table is listed as
     unprotected.
 
     A new table or column that is neither fails here.
     """
     assert {*METADATA.tables, "alembic_version"} >= set(NOT_PROTECTED), "a listed table is none of the ledger's"
-    assert not verified_ledger(written / "ledger.db", written / "key.pem").broken
-    with closing(sqlite3.connect(written / "ledger.db")) as file:
+    assert not verified_ledger(signed_ledger / "ledger.db", signed_ledger / "key.pem").broken
+    with closing(sqlite3.connect(signed_ledger / "ledger.db")) as file:
         edits = list(_edits(file))
-    shutil.copyfile(written / "ledger.db", tmp_path / "copy.db")
-    public, wrong = read_public(written / "key.pem"), list[str]()
+    shutil.copyfile(signed_ledger / "ledger.db", tmp_path / "copy.db")
+    public, wrong = read_public(signed_ledger / "key.pem"), list[str]()
     engine = open_engine(f"sqlite:///{tmp_path / 'copy.db'}")
     for name, statement, values, must in edits:
         with writing(engine) as connection:

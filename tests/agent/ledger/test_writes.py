@@ -12,7 +12,7 @@ from agent_server.ledger.queries import latest_record
 from agent_server.ledger.transaction import LedgerTransaction
 from runtime.errors import Unavailable
 from runtime.jobs import MAINTENANCE_THREADS
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 
 class BlockedWrite:
@@ -27,7 +27,7 @@ class BlockedWrite:
         self.opened.wait(60)
 
 
-async def held(ledger: Ledger) -> tuple[BlockedWrite, "asyncio.Task[None]"]:
+async def block_writer(ledger: Ledger) -> tuple[BlockedWrite, "asyncio.Task[None]"]:
     """Block the writer of a ledger."""
     gate = BlockedWrite()
     task = asyncio.create_task(ledger.write(gate))
@@ -38,8 +38,8 @@ async def held(ledger: Ledger) -> tuple[BlockedWrite, "asyncio.Task[None]"]:
 async def test_a_write_whose_caller_has_gone_is_not_begun(ledger_url: str) -> None:
     """A waiting write that was cancelled never runs, and the others do; one that has begun is committed."""
     ledger = Ledger(open_engine(ledger_url))
-    gate, busy = await held(ledger)
-    gone, stays = (asyncio.create_task(ledger.write(keep(name))) for name in ("gone", "stays"))
+    gate, busy = await block_writer(ledger)
+    gone, stays = (asyncio.create_task(ledger.write(new_decision(name))) for name in ("gone", "stays"))
     await asyncio.sleep(0)
     gone.cancel()
     busy.cancel()  # it has begun: its group is committed all the same
@@ -47,7 +47,7 @@ async def test_a_write_whose_caller_has_gone_is_not_begun(ledger_url: str) -> No
     gate.opened.set()
     assert (await stays).answer.transaction_id == "tstays"
     assert await ledger.read(latest_record("tgone")) is None
-    assert (await ledger.write(keep("gone"))).replayed is False  # its caller retries, and gets one decision
+    assert (await ledger.write(new_decision("gone"))).replayed is False  # its caller retries, and gets one decision
     ledger.close()
 
 
@@ -61,7 +61,7 @@ async def test_a_write_that_was_given_up_is_not_recorded_later(
     busy = asyncio.create_task(ledger.write(gate))
     await asyncio.to_thread(gate.begun.wait, 60)
     with pytest.raises(Unavailable):
-        await ledger.write(keep("late"))
+        await ledger.write(new_decision("late"))
     gate.opened.set()
     await asyncio.wait([busy])
     monkeypatch.setattr("agent_server.ledger.writer.WRITE_TIMEOUT_SECONDS", 60.0)
@@ -73,7 +73,7 @@ async def test_a_write_that_was_given_up_is_not_recorded_later(
 async def test_each_caller_gets_an_exception_of_its_own(ledger_url: str) -> None:
     """A failed group fails all of its callers, each with its own exception object."""
     ledger = Ledger(open_engine(ledger_url))
-    gate, busy = await held(ledger)
+    gate, busy = await block_writer(ledger)
 
     def broken(group: LedgerTransaction) -> None:
         raise sa.exc.OperationalError("statement", {}, Exception("disk is gone"))
@@ -99,20 +99,20 @@ async def test_the_writer_outlives_whatever_goes_wrong(ledger_url: str, monkeypa
         answer(waiting)
 
     monkeypatch.setattr(ledger, "_answer", shaky)
-    lost = asyncio.create_task(ledger.write(keep("lost")))
+    lost = asyncio.create_task(ledger.write(new_decision("lost")))
     async with asyncio.timeout(60):
         while failures:  # noqa: ASYNC110  no event tells it
             await asyncio.sleep(0.001)
-    assert (await ledger.write(keep("next"))).answer.transaction_id == "tnext"
+    assert (await ledger.write(new_decision("next"))).answer.transaction_id == "tnext"
     lost.cancel()
     await asyncio.wait([lost])
     ledger.close()
 
 
-async def test_exports_hold_up_no_read_of_a_decision(ledger_url: str) -> None:
+async def test_exports_block_no_read_of_a_decision(ledger_url: str) -> None:
     """While every maintenance thread is blocked by an export, decisions are still read."""
     ledger = Ledger(open_engine(ledger_url))
-    await ledger.write(keep("read"))
+    await ledger.write(new_decision("read"))
     begun, opened = threading.Semaphore(0), threading.Event()
 
     def export(connection: Any) -> None:

@@ -30,7 +30,7 @@ BY_HAND: tuple[Mapping[str, Any], ...] = (
 """The changes that a customer can make, written out again; None stands for the billing country."""
 
 
-def settled(order: Transaction, *changes: Mapping[str, Any]) -> Transaction:
+def with_changes(order: Transaction, *changes: Mapping[str, Any]) -> Transaction:
     """Return the order with changes made by hand."""
     other = Transaction()
     other.CopyFrom(order)
@@ -54,7 +54,7 @@ def counterfactuals_of(
     return answer, smallest_changes(policy, answer, changed, predictions, 0)
 
 
-def applied(order: Transaction, counterfactual: pb.Counterfactual) -> Transaction:
+def apply_change(order: Transaction, counterfactual: pb.Counterfactual) -> Transaction:
     """Return the order after a counterfactual, parsed as from a file."""
     other = Transaction()
     other.CopyFrom(order)
@@ -77,25 +77,25 @@ def test_each_change_does_what_it_says_and_none_is_smaller(model: Bundle, table:
         _, counterfactuals = counterfactuals_of(scorer, order)
         for counterfactual in counterfactuals:
             stated += 1
-            score = scorer.score(applied(order, counterfactual))
+            score = scorer.score(apply_change(order, counterfactual))
             assert abs(score - counterfactual.legitimacy_score) < 1e-9 and score >= POLICY.approve_from
         singles = {
-            at for at, change in enumerate(BY_HAND) if scorer.score(settled(order, change)) >= POLICY.approve_from
+            at for at, change in enumerate(BY_HAND) if scorer.score(with_changes(order, change)) >= POLICY.approve_from
         }
         pairs = {
             pair
             for pair in itertools.combinations(range(len(BY_HAND)), 2)
             if not singles & set(pair)
-            and scorer.score(settled(order, *(BY_HAND[at] for at in pair))) >= POLICY.approve_from
+            and scorer.score(with_changes(order, *(BY_HAND[at] for at in pair))) >= POLICY.approve_from
         }
         assert len(counterfactuals) == min(len(singles) + len(pairs), MAX_COUNTERFACTUALS)
         if singles:
-            best = max(scorer.score(settled(order, BY_HAND[at])) for at in singles)
+            best = max(scorer.score(with_changes(order, BY_HAND[at])) for at in singles)
             assert counterfactuals[0].legitimacy_score == best
     assert reviewed > 50 and stated > 50
 
 
-def test_what_is_told_reads_well() -> None:
+def test_counterfactuals_are_readable() -> None:
     """A sentence has both scores; an unknown value has nothing before the arrow."""
     order = message(payment_method=PaymentMethod.PAYMENT_METHOD_PAYPAL, billing_country="DE", shipping_country="FR")
     names = [{change.field for change in variant.changes} for variant in candidate_changes(order)]
@@ -106,9 +106,7 @@ def test_what_is_told_reads_well() -> None:
 
 
 def test_a_golden_order(model: Bundle) -> None:
-    """The changes of a fixed order are sorted by their number, then by score; with rules that never approve there are
-    none.
-    """
+    """The changes of a fixed order are sorted by number, then score; with rules that never approve there are none."""
     order = message(
         order_amount=80.0, account_age_days=200, email_domain="gmail.com", phone_verified=None, new_device=True
     )

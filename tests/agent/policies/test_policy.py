@@ -24,7 +24,7 @@ POLICY = Policy(0.7, 0.4)
 shares = st.floats(0, 1)
 
 
-def decided(policy: Policy, score: float) -> pb.Decision:
+def decide_documented(policy: Policy, score: float) -> pb.Decision:
     """Apply a policy to the documented order with a score."""
     return policy.evaluate(message(), PredictResponse(legitimacy_score=score)).decision
 
@@ -43,22 +43,22 @@ def decided(policy: Policy, score: float) -> pb.Decision:
 )
 def test_thresholds_are_inclusive(score: float, decision: pb.Decision) -> None:
     """A score equal to a threshold is decided by it; only scores strictly between are reviewed."""
-    assert decided(POLICY, score) == decision
+    assert decide_documented(POLICY, score) == decision
 
 
 @given(shares, shares, shares, shares)
-def test_a_better_score_never_fares_worse(low: float, high: float, first: float, second: float) -> None:
+def test_a_higher_score_never_gets_a_harsher_decision(low: float, high: float, first: float, second: float) -> None:
     """For any thresholds, a higher score never gets a harsher decision."""
     if low == high:
         return
     policy = Policy(max(low, high), min(low, high))
     order = [pb.DECISION_DENY, pb.DECISION_REVIEW, pb.DECISION_APPROVE]
     first, second = sorted((first, second))
-    assert order.index(decided(policy, first)) <= order.index(decided(policy, second))
+    assert order.index(decide_documented(policy, first)) <= order.index(decide_documented(policy, second))
 
 
 @pytest.mark.parametrize(("approve", "deny"), [(0.4, 0.7), (0.5, 0.5), (1.1, 0.4), (0.7, -0.1)])
-def test_senseless_thresholds_are_refused(approve: float, deny: float) -> None:
+def test_invalid_thresholds_are_refused(approve: float, deny: float) -> None:
     """The deny threshold must be below the approve threshold, both within 0..1."""
     with pytest.raises(ValueError, match="deny < approve"):
         Policy(approve, deny)
@@ -129,7 +129,7 @@ def test_clear_scores_are_decided_by_the_model(model: Bundle, score: float, deci
 
 
 @pytest.mark.parametrize("known", range(6))
-def test_silence_is_no_evidence(known: int) -> None:
+def test_too_few_fields_are_not_approved(known: int) -> None:
     """With too few informative fields a good score is reviewed, and the reasoning names the missing ones."""
     fields = ("account_age_days", "email_domain", "phone_verified", "order_amount", "new_device")
     order = message(**dict.fromkeys(fields[known:]))

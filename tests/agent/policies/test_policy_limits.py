@@ -13,6 +13,7 @@ from agent_server.conditions.cost import MAX_ITERATIONS, cost_of
 from agent_server.conditions.language import ConditionError, EvaluationError, Language, PolicyCondition
 from agent_server.conditions.policy_rules import MIN_ORDERS_TO_GROUP
 from agent_server.decisions.comparison import ScoredOrder, Tally
+from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.policies.document import read_policy
 from agent_server.policies.failures import FAILURES, LOG_SECONDS, MAX_LABELS, OTHERS, RECENT_SECONDS, RuleFailures
@@ -21,6 +22,7 @@ from contract.prices import Prices
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from testing.inputs.orders import message
+from tests.agent.policies.test_policy_files import prediction_of, write_policy
 
 DEFAULTS = Policy(0.7, 0.4)
 GOOD = PredictResponse(legitimacy_score=0.9)
@@ -57,7 +59,7 @@ def evaluate(condition: PolicyCondition, **values: Any) -> bool | None:
     return condition.evaluate(Language().activation(known))
 
 
-def test_rules_that_are_fine_alone_are_fine_together(tmp_path: Path) -> None:
+def test_rules_that_are_valid_alone_are_valid_together(tmp_path: Path) -> None:
     """Sixteen rules of 700 numbers each are evaluated for every order, combined or not."""
     rules = [rule(f"r{k}", f"{numbers(700, 1000)}.exists(x, x == order.account_age_days + {k})") for k in range(16)]
     policy = policy_of(tmp_path, *rules)
@@ -86,8 +88,8 @@ def test_rules_that_are_fine_alone_are_fine_together(tmp_path: Path) -> None:
         ("order.account_age_days / 0 == 1", "cannot be evaluated for any order: divide by zero"),
     ],
 )
-def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, when: str, words: str) -> None:
-    """A condition that is too slow for some order, or fails for all, is refused when it is read, with its rule's name."""
+def test_conditions_that_cannot_be_evaluated_are_refused(tmp_path: Path, when: str, words: str) -> None:
+    """A condition that is too slow for some order, or fails for all, is refused on reading, with its rule's name."""
     with pytest.raises(PolicyError) as caught:
         policy_of(tmp_path, rule("fine", "order.new_device"), rule("bomb", when))
     assert "rule bomb: " in str(caught.value) and words in str(caught.value)
@@ -106,8 +108,8 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, when: str, words: s
         f"order.card_bin in [{','.join(repr(str(424242 + n)) for n in range(300))}]", "has(order.user_agent) == true",
     ],
 )  # fmt: skip
-def test_what_can_be_evaluated_for_some_order_is_taken(tmp_path: Path, when: str) -> None:
-    """Conversions, look-ups and divisions that work for some orders are accepted, and so are long lists and patterns."""
+def test_conditions_that_work_for_some_order_are_accepted(tmp_path: Path, when: str) -> None:
+    """Conversions, look-ups and divisions that work for some orders are accepted, as are long lists and patterns."""
     assert policy_of(tmp_path, rule("r", when)).rules
 
 
@@ -148,9 +150,7 @@ def test_the_count_of_turns_is_a_bound(lengths: list[int], outer: str) -> None:
 
 
 def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:
-    """A failing rule does not match and is named in the log; other rules decide this order and the next, combined or
-    not.
-    """
+    """A failing rule does not match and is logged by name; other rules decide this order and the next."""
     noted: list[tuple[str, str]] = []
     path = tmp_path / "policy.yaml"
     path.write_text(
@@ -176,7 +176,7 @@ def test_a_rule_that_fails_harms_nothing_else(tmp_path: Path) -> None:
     assert tally.failed == {"numbers": 1, "shares": 1}
 
 
-def test_what_is_unknown_is_no_failure(tmp_path: Path) -> None:
+def test_unknown_fields_are_no_failure(tmp_path: Path) -> None:
     """A rule on a field that an order lacks does not match, and is not reported as a failure."""
     policy = policy_of(tmp_path, rule("r", "order.session_duration_seconds < 5 || int(order.card_bin) > 5"))
     assert policy.evaluate(message(), GOOD).failed == ()
@@ -185,13 +185,13 @@ def test_what_is_unknown_is_no_failure(tmp_path: Path) -> None:
 def test_limits_that_the_library_reaches_are_failures_too() -> None:
     """An error that CEL raises instead of returning it is a failure of the condition, not of the call."""
     condition = Language().compile("order.new_device")
-    broken = PolicyCondition(**{**vars(condition), "program": _GivingUp()})
+    broken = PolicyCondition(**{**vars(condition), "program": _FailingProgram()})
     with pytest.raises(EvaluationError):
         broken.evaluate(None)
     assert not broken.matches(None)
 
 
-class _GivingUp:
+class _FailingProgram:
     """A program that exceeds CEL's limits."""
 
     def eval(self, activation: Any) -> Any:
@@ -200,7 +200,7 @@ class _GivingUp:
 
 
 def test_failures_are_counted_logged_and_forgotten(caplog: pytest.LogCaptureFixture) -> None:
-    """Each failure counts, a rule is logged once a minute, and after ten minutes without failures it is healthy again."""
+    """Each failure counts, a rule is logged once a minute, and after ten minutes without any it is healthy."""
     now = [0.0]
     failures = RuleFailures(lambda: now[0])
     before = FAILURES.labels("fails")._value.get()
@@ -235,3 +235,26 @@ def test_times_far_away_are_only_failures(tmp_path: Path) -> None:
     order = message()
     order.timestamp.FromDatetime(datetime(9999, 1, 1, tzinfo=UTC))
     assert policy.evaluate(order, GOOD).failed in ((), ("later",))
+
+
+def test_conditions_nested_to_the_limit_are_evaluated_alone(tmp_path: Path) -> None:
+    """Conditions that CEL accepts separately but not combined match as before, however often they are evaluated."""
+    texts = ["(" * depth + "score < 0.5" + ")" * depth for depth in range(1, 100)]
+    language, taken = Language(), list[str]()
+    for text in texts:
+        try:
+            language.compile(text)
+        except ConditionError as error:
+            refusal = error.message
+            break
+        taken.append(text)
+    assert refusal == "condition is nested too deeply"  # else CEL has no limit any more, and this proves nothing
+    rules = "".join(
+        f'- {{name: r{at}, when: "{text}", then: deny, reason: r, mode: shadow}}\n' for at, text in enumerate(taken)
+    )
+    policy = write_policy(tmp_path, f"rules:\n{rules}")
+    names = [
+        [rule.name for rule in decide(policy, message(), prediction_of(0.3))[0].matched_rules]
+        for _ in range(MIN_ORDERS_TO_GROUP + 2)
+    ]
+    assert names == [[f"r{at}" for at in range(len(taken))]] * len(names)

@@ -10,7 +10,7 @@ from agent_server.policies.document import read_policy
 from agent_server.policies.yaml_reader import PolicyError
 from generated.vouch.v1 import agent_service_pb2 as pb
 from testing.inputs.orders import message
-from tests.agent.policies.test_policy_files import DEFAULTS, WHOLE, policy_in, scored
+from tests.agent.policies.test_policy_files import DEFAULTS, FULL, prediction_of, write_policy
 
 RULE = "rules:\n- name: a\n  when: {}\n  then: deny\n  reason: r\n"
 BROKEN: list[tuple[str, int, int, str]] = [
@@ -77,9 +77,9 @@ BROKEN: list[tuple[str, int, int, str]] = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "named"), BROKEN, ids=[str(n) for n in range(len(BROKEN))])
-def test_a_mistake_is_refused_with_its_place(tmp_path: Path, text: str, line: int, column: int, named: str) -> None:
+def test_a_mistake_is_refused_with_its_position(tmp_path: Path, text: str, line: int, column: int, named: str) -> None:
     """Each mistake is reported with line, column and the name in question; the previous policy stays in force."""
-    policy_in(tmp_path, WHOLE)
+    write_policy(tmp_path, FULL)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
     before = watched.policy
     (tmp_path / "policy.yaml").write_text(text)
@@ -123,25 +123,25 @@ CONDITIONS = (
 
 
 @pytest.mark.parametrize("when", CONDITIONS)
-def test_a_condition_that_some_order_meets_is_taken(tmp_path: Path, when: str) -> None:
+def test_a_satisfiable_condition_is_accepted(tmp_path: Path, when: str) -> None:
     """No condition is refused as unsatisfiable if some order satisfies it."""
-    text = WHOLE.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
-    assert policy_in(tmp_path, text).rules is not None
+    text = FULL.split("rules:", maxsplit=1)[0] + f'rules:\n- {{name: a, when: "{when}", then: deny, reason: r}}\n'
+    assert write_policy(tmp_path, text).rules is not None
 
 
-def test_a_list_that_comes_late_mends_a_policy(tmp_path: Path) -> None:
-    """A policy that was refused for a missing list is accepted once the list exists, though its own file is unchanged."""
-    policy_in(tmp_path, WHOLE)
+def test_a_policy_is_accepted_once_its_list_exists(tmp_path: Path) -> None:
+    """A policy that was refused for a missing list is accepted once the list exists, with its file unchanged."""
+    write_policy(tmp_path, FULL)
     watched = WatchedPolicy(tmp_path / "policy.yaml", DEFAULTS)
-    (tmp_path / "policy.yaml").write_text(WHOLE.replace("devices.txt", "later.txt"))
+    (tmp_path / "policy.yaml").write_text(FULL.replace("devices.txt", "later.txt"))
     assert not watched.reload() and not watched.reload()
     (tmp_path / "later.txt").write_text("dev-9\n")
     assert watched.reload()
-    assert decide(watched.policy, message(device_id="dev-9"), scored(0.9))[0].decision == pb.DECISION_DENY
+    assert decide(watched.policy, message(device_id="dev-9"), prediction_of(0.9))[0].decision == pb.DECISION_DENY
 
 
 def test_a_comment_names_nothing(tmp_path: Path) -> None:
     """A field, a number or a quote in a comment of a condition has no effect."""
     when = "|\n    score < 0.5 // not 'order.device_id\n      // || score > 2, and not order.payment_method == 'cash'\n"
-    policy = policy_in(tmp_path, f"rules:\n- name: a\n  when: {when}  then: deny\n  reason: r\n")
-    assert decide(policy, message(device_id=None), scored(0.3))[0].matched_rules
+    policy = write_policy(tmp_path, f"rules:\n- name: a\n  when: {when}  then: deny\n  reason: r\n")
+    assert decide(policy, message(device_id=None), prediction_of(0.3))[0].matched_rules

@@ -22,7 +22,7 @@ _VALUES: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-def bare() -> Transaction:
+def bare_order() -> Transaction:
     """Return an order with the required fields only."""
     order = Transaction(transaction_id="t", user_id="u")
     order.timestamp.FromJsonString("2026-03-01T10:00:00Z")
@@ -32,17 +32,17 @@ def bare() -> Transaction:
 def with_values(field: Field) -> list[Transaction]:
     """Yield the order with each of some values in a field, zero or false among them."""
     if field.kind == "time":
-        order = bare()
+        order = bare_order()
         getattr(order, field.name).FromJsonString("1970-01-01T00:00:00Z")
         return [order]
     orders = []
     for value in _VALUES[field.kind]:
-        orders.append(bare())
+        orders.append(bare_order())
         setattr(orders[-1], field.name, value)
     return orders
 
 
-def holds(text: str, order: Transaction, prediction: PredictResponse | None = SCORED) -> bool:
+def is_true(text: str, order: Transaction, prediction: PredictResponse | None = SCORED) -> bool:
     """Return whether a condition is true for an order."""
     language = Language(["names"])
     condition = language.compile(text)
@@ -55,16 +55,16 @@ def test_has_is_presence_for_every_field(field: Field) -> None:
     """`has()` of every field of the contract is true with any value, also 0 and false, and false without one."""
     has = f"has(order.{field.name})"
     for order in with_values(field):
-        assert holds(has, order) and not holds(f"!{has}", order)
+        assert is_true(has, order) and not is_true(f"!{has}", order)
     if field.name not in REQUIRED:
-        assert not holds(has, bare()) and holds(f"!{has}", bare())
+        assert not is_true(has, bare_order()) and is_true(f"!{has}", bare_order())
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name.startswith("abuse.")])
 def test_has_of_a_probability_says_whether_there_is_a_score(name: str) -> None:
     """A rule can test whether the order was scored."""
-    assert holds(f"has({name})", bare()) and not holds(f"!has({name})", bare())
-    assert not holds(f"has({name})", bare(), None) and holds(f"!has({name})", bare(), None)
+    assert is_true(f"has({name})", bare_order()) and not is_true(f"!has({name})", bare_order())
+    assert not is_true(f"has({name})", bare_order(), None) and is_true(f"!has({name})", bare_order(), None)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_has_of_a_probability_says_whether_there_is_a_score(name: str) -> None:
 )
 def test_has_inside_conditions(text: str, phone: bool | None, matches: bool) -> None:
     """`has()` combines with everything else that conditions allow, in any notation."""
-    order = bare()
+    order = bare_order()
     if phone is not None:
         order.phone_verified = phone
-    assert holds(text, order) == matches
+    assert is_true(text, order) == matches
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_has_inside_conditions(text: str, phone: bool | None, matches: bool) -> 
         ("has(order.phone_verified) && order.order_amount > 'x'", 49, "types do not match"),
     ],
 )
-def test_what_has_cannot_take_is_refused(text: str, column: int, words: str) -> None:
-    """`has()` takes one field; a typo is reported with the nearest field, and positions after it are those of the text."""
+def test_invalid_arguments_of_has_are_refused(text: str, column: int, words: str) -> None:
+    """`has()` takes one field; a typo is reported with the nearest field, later positions are those of the text."""
     with pytest.raises(ConditionError) as caught:
         Language(["names"]).compile(text)
     assert words in caught.value.message
@@ -130,7 +130,7 @@ def test_what_has_cannot_take_is_refused(text: str, column: int, words: str) -> 
         ("!has(order.user_agent) && order.user_agent in lists.names", False),
     ],
 )
-def test_what_no_order_can_meet_is_known(text: str, possible: bool) -> None:
+def test_unsatisfiable_conditions_are_known(text: str, possible: bool) -> None:
     """The check for unsatisfiable conditions knows which fields can be unknown."""
     language = Language(["names"])
     assert is_satisfiable(language, language.compile(text)) == possible
@@ -149,9 +149,9 @@ def test_rules_of_a_policy_use_it(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(RULES)
     policy, _ = read_policy(path, Policy(0.7, 0.4))
-    known = bare()
+    known = bare_order()
     known.phone_verified = False
     for _ in range(2 * MIN_ORDERS_TO_GROUP):
-        verdict = policy.evaluate(bare(), SCORED)
+        verdict = policy.evaluate(bare_order(), SCORED)
         assert (verdict.decision, [rule.name for rule in verdict.matched]) == (pb.DECISION_REVIEW, ["unknown-phone"])
         assert [rule.name for rule in policy.evaluate(known, SCORED).matched] == ["known-phone"]

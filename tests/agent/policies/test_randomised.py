@@ -18,7 +18,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from testing.inputs.orders import message
-from testing.ledger.decisions import answer_for, keep
+from testing.ledger.decisions import answer_for, new_decision
 from tests.agent.feedback.test_outcomes import report
 
 SHARE, ORDERS = 0.05, 4000
@@ -35,7 +35,7 @@ def policy(folder: Path, key: bytes = b"a key of our own") -> Policy:
     return read_policy(folder / "policy.yaml", Policy(0.7, 0.4, randomising_key=key))[0]
 
 
-def let_through(policy: Policy, number: int, score: float = 0.1, amount: float = 100.0, device: str = "d") -> bool:
+def is_approved(policy: Policy, number: int, score: float = 0.1, amount: float = 100.0, device: str = "d") -> bool:
     """Return whether an order is approved; a drawn one has its probability and its decision maker."""
     order = message(transaction_id=f"t{number}", order_amount=amount, device_id=device)
     answer, _ = decide(policy, order, PredictResponse(legitimacy_score=score))
@@ -49,11 +49,11 @@ def let_through(policy: Policy, number: int, score: float = 0.1, amount: float =
 def test_the_share_is_drawn_by_the_key(tmp_path: Path) -> None:
     """The share is within six standard deviations; the same key draws the same orders, another key others."""
     own, other = policy(tmp_path), policy(tmp_path, b"another key, not ours")
-    drawn = [let_through(own, number) for number in range(ORDERS)]
+    drawn = [is_approved(own, number) for number in range(ORDERS)]
     deviation = (ORDERS * SHARE * (1 - SHARE)) ** 0.5
     assert abs(sum(drawn) - ORDERS * SHARE) < 6 * deviation
-    assert drawn == [let_through(own, number) for number in range(ORDERS)]
-    both = sum(let_through(other, number) for number, hit in enumerate(drawn) if hit)
+    assert drawn == [is_approved(own, number) for number in range(ORDERS)]
+    both = sum(is_approved(other, number) for number, hit in enumerate(drawn) if hit)
     assert both < 6 * SHARE * sum(drawn)
     assert "key" not in repr(own) and "key" not in own.version
 
@@ -61,10 +61,10 @@ def test_the_share_is_drawn_by_the_key(tmp_path: Path) -> None:
 def test_only_what_the_score_denies_is_drawn(tmp_path: Path) -> None:
     """Never drawn: what a rule denies, what is reviewed, what has no score, and what exceeds the amount limit."""
     own = policy(tmp_path)
-    hit = next(number for number in range(ORDERS) if let_through(own, number))
-    assert let_through(own, hit, amount=200.0) and not let_through(own, hit, amount=200.01)
-    assert not let_through(own, hit, device="bad")
-    assert not let_through(own, hit, score=0.5) and not let_through(own, hit, score=0.9)
+    hit = next(number for number in range(ORDERS) if is_approved(own, number))
+    assert is_approved(own, hit, amount=200.0) and not is_approved(own, hit, amount=200.01)
+    assert not is_approved(own, hit, device="bad")
+    assert not is_approved(own, hit, score=0.5) and not is_approved(own, hit, score=0.9)
     unscored, _ = decide(own, message(transaction_id=f"t{hit}", order_amount=1.0), None)
     assert not unscored.HasField("randomised_probability")
 
@@ -78,7 +78,7 @@ def test_it_needs_a_key_and_a_limit(tmp_path: Path) -> None:
         read_policy(tmp_path / "policy.yaml", Policy(0.7, 0.4, randomising_key=b"k" * 16))
 
 
-async def test_the_probability_is_kept_and_weighs_the_label(ledger_url: str) -> None:
+async def test_the_probability_is_recorded_and_weighs_the_label(ledger_url: str) -> None:
     """The probability is in the record and in the repeated answer, and its inverse is the label's weight."""
     ledger = Ledger(open_engine(ledger_url))
     answer = answer_for("t1", pb.DECISION_APPROVE, 0.1)
@@ -88,7 +88,7 @@ async def test_the_probability_is_kept_and_weighs_the_label(ledger_url: str) -> 
         NewCase("c", cases.CASE_REASON_UNSPECIFIED),
     )  # fmt: skip
     await ledger.write(writing)
-    await ledger.write(keep(2, pb.DECISION_APPROVE, 0.9))
+    await ledger.write(new_decision(2, pb.DECISION_APPROVE, 0.9))
     record = await ledger.read(latest_record("t1"))
     assert record is not None
     assert (record.randomised_probability, record.answer.randomised_probability) == (SHARE, SHARE)

@@ -1,4 +1,4 @@
-"""The review budget: the band narrows by the cost of mistakes, and no more orders become cases than people can review."""
+"""The review budget: the band narrows by cost, and no more orders become cases than people can review."""
 
 import random
 import time
@@ -19,7 +19,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 POLICY = Policy(0.7, 0.4, minimum_evidence=0, reviews_a_day=100)
 INFINITE = float("inf")
@@ -41,14 +41,14 @@ def test_the_cheaper_mistake(amount: float, score: float, decision: pb.Decision,
 
 @given(st.floats(0, 3), st.floats(0, 3))
 def test_the_more_is_spent_the_less_is_reviewed(one: float, other: float) -> None:
-    """All are reviewed up to four fifths of the budget, none at the whole budget, and never more when more was spent."""
+    """All are reviewed up to four fifths of the budget, none at the whole, and never more when more was spent."""
     low, high = sorted((one, other))
     assert 1 >= share_reviewed(low) >= share_reviewed(high) >= 0
     assert share_reviewed(0.8) == 1 and share_reviewed(1.0) == 0
 
 
 @given(costs=st.lists(st.floats(0, 1e6), min_size=1, max_size=200), spent=st.floats(0, 2))
-def test_the_bar_lets_the_dearest_through(costs: list[float], spent: float) -> None:
+def test_the_bar_passes_the_most_expensive_orders(costs: list[float], spent: float) -> None:
     """The orders that reach the bar are the most expensive ones, about as many as should be reviewed."""
     ordered = sorted(costs)
     min_cost = min_cost_for(ordered, spent)
@@ -92,12 +92,12 @@ def test_a_flood_does_not_flood_the_queue() -> None:
     assert sum(dear) / len(dear) > 1.3 * sum(spared) / len(spared)
 
 
-async def test_what_is_spent_is_read_from_the_ledger(ledger_url: str) -> None:
+async def test_spending_is_read_from_the_ledger(ledger_url: str) -> None:
     """Cases of the last day count; older, golden and closed ones count as documented."""
     ledger = Ledger(open_engine(ledger_url))
     for number in range(5):
-        await ledger.write(keep(number))
-    golden = keep("golden")
+        await ledger.write(new_decision(number))
+    golden = new_decision("golden")
     golden._new_case = NewCase("f" * 32, cases.CASE_REASON_UNCERTAIN, golden=pb.DECISION_DENY)
     await ledger.write(golden)
     now = time.time_ns() // 1000

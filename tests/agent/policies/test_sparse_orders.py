@@ -27,7 +27,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import FULL, Scorer
 from testing.inputs.orders import DOCUMENTED, message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 
 DEFAULT = Policy(0.7, 0.4)
 MINIMUM = DEFAULT.minimum_evidence
@@ -35,7 +35,7 @@ _VALUES: dict[str, Any] = {"text": "DE", "number": 20.0, "count": 3, "flag": Fal
 shares = st.floats(0, 1)
 
 
-def scored(score: float) -> PredictResponse:
+def prediction_of(score: float) -> PredictResponse:
     """Return a score without reasons."""
     return PredictResponse(legitimacy_score=score)
 
@@ -60,30 +60,28 @@ uninformative = st.sets(st.sampled_from([name for name in FIELDS if name not in 
 def test_no_score_decides_a_sparse_order(
     known: set[str], others: set[str], hour: int, score: float, one: float, two: float, decides: bool, spent: bool
 ) -> None:
-    """For any score, thresholds, hour and budget, with an agent that may decide and randomised approvals, a person
-    decides.
-    """
+    """For any score, thresholds, hour and budget, with a deciding agent and random approvals, a person decides."""
     if one == two:
         return
     everybody = RandomisedApprovals(1.0, 1e9, b"0123456789abcdef")
     policy = Policy(max(one, two), min(one, two), decides, randomised=everybody, reviews_a_day=1)
     order = order_with(known | others, hour)
     min_cost = float("inf") if spent else 0.0
-    answer, reason = decide(policy, order, scored(score), 0, min_cost)
+    answer, reason = decide(policy, order, prediction_of(score), 0, min_cost)
     assert (answer.decision, answer.decision_maker) == (pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED)
     assert reason == cases.CASE_REASON_LITTLE_KNOWN
     assert answer.agent_analysis.recommendation == pb.RECOMMENDATION_ESCALATE
     missing = next(name for name in INFORMATIVE if name not in known)
     assert f"only {len(known)} informative field{' is' if len(known) == 1 else 's are'} known" in answer.reasoning
     assert f"needs {MINIMUM}: missing are" in answer.reasoning and missing in answer.reasoning
-    assert not policy.is_uncertain(order, scored(score))
+    assert not policy.is_uncertain(order, prediction_of(score))
 
 
 @given(st.sets(st.sampled_from(INFORMATIVE)), st.integers(0, len(INFORMATIVE)), shares)
 def test_the_minimum_decides_which_orders_are_sparse(known: set[str], minimum: int, score: float) -> None:
     """With at least the minimum of informative fields the thresholds decide; with fewer they never do."""
     policy = Policy(0.7, 0.4, minimum_evidence=minimum)
-    decided = policy.evaluate(order_with(known), scored(score)).decision != pb.DECISION_REVIEW
+    decided = policy.evaluate(order_with(known), prediction_of(score)).decision != pb.DECISION_REVIEW
     assert decided == (len(known) >= minimum and (score >= 0.7 or score <= 0.4))
 
 
@@ -99,7 +97,7 @@ def test_three_required_fields_are_reviewed_at_any_hour(model: Bundle, hour: int
 def test_the_documented_order_is_still_decided() -> None:
     """Five informative fields are enough: the README's order is approved and denied by its score."""
     for score, decision in ((0.4, pb.DECISION_DENY), (0.7, pb.DECISION_APPROVE)):
-        verdict = DEFAULT.evaluate(message(), scored(score))
+        verdict = DEFAULT.evaluate(message(), prediction_of(score))
         assert (verdict.decision, verdict.maker) == (decision, pb.DECISION_MAKER_ML_MODEL)
 
 
@@ -124,14 +122,14 @@ def test_rules_of_the_shop_win(tmp_path: Path, effect: str, mode: str, decision:
     path = tmp_path / "policy.yaml"
     path.write_text(RULES % (effect, mode))
     policy, _ = read_policy(path, DEFAULT)
-    assert policy.evaluate(order_with({"ip_country"}), scored(0.3)).decision == decision
+    assert policy.evaluate(order_with({"ip_country"}), prediction_of(0.3)).decision == decision
 
 
 def test_a_policy_test_counts_them_as_reviews() -> None:
     """`vouch policy test` counts sparse orders as reviews."""
     tally = Tally()
     for score in (0.0, 0.2, 0.4, 0.55, 0.9):
-        tally.add(DEFAULT, ScoredOrder(order_with({"phone_verified"}), scored(score), 0), Prices())
+        tally.add(DEFAULT, ScoredOrder(order_with({"phone_verified"}), prediction_of(score), 0), Prices())
     assert tally.decisions == {pb.DECISION_REVIEW: 5}
 
 
@@ -139,9 +137,9 @@ def test_counterfactuals_of_a_sparse_order_hold() -> None:
     """Counterfactuals are listed only if the changed order has enough fields for the thresholds."""
     for known, approved in (({"order_amount"}, False), ({"order_amount", "ip_country"}, True)):
         order = order_with(known)
-        answer, _ = decide(DEFAULT, order, scored(0.2))
+        answer, _ = decide(DEFAULT, order, prediction_of(0.2))
         changed = candidate_changes(order)
-        changes = smallest_changes(DEFAULT, answer, changed, [scored(0.95)] * len(changed), 0)
+        changes = smallest_changes(DEFAULT, answer, changed, [prediction_of(0.95)] * len(changed), 0)
         assert bool(changes) == approved
 
 
@@ -151,8 +149,8 @@ def test_sparse_orders_leave_the_budget_of_the_others_alone() -> None:
     budget = ReviewBudget()
     order = order_with({"order_amount"})
     for _ in range(3):
-        min_cost = budget.min_expected_cost(policy, order, scored(0.5))
-        answer, _ = decide(policy, order, scored(0.5), 0, min_cost)
+        min_cost = budget.min_expected_cost(policy, order, prediction_of(0.5))
+        answer, _ = decide(policy, order, prediction_of(0.5), 0, min_cost)
         assert (min_cost, answer.decision) == (0.0, pb.DECISION_REVIEW)
         budget.record_review()
 
@@ -166,15 +164,15 @@ class _Scorer:
 
     async def predict_many(self, orders: Sequence[Transaction]) -> list[PredictResponse | None]:
         """Give each order a low score."""
-        return [scored(0.1) for _ in orders]
+        return [prediction_of(0.1) for _ in orders]
 
 
 async def test_a_score_that_comes_later_denies_no_sparse_order(ledger_url: str) -> None:
     """Orders decided without a score keep their case when the score comes, except those with enough known fields."""
     ledger = Ledger(open_engine(ledger_url))
     sparse: dict[str, Any] = {name: None for name in DOCUMENTED if name in INFORMATIVE and name != "new_device"}
-    await ledger.write(keep("sparse", score=None, **sparse))
-    await ledger.write(keep("enough", score=None))
+    await ledger.write(new_decision("sparse", score=None, **sparse))
+    await ledger.write(new_decision("enough", score=None))
     scoring: Any = _Scorer()
     assert await Rescoring(ledger, scoring, CurrentPolicy(DEFAULT)).run_once() == 2
     for name, decision in (("tsparse", pb.DECISION_REVIEW), ("tenough", pb.DECISION_DENY)):

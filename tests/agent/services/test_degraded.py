@@ -28,7 +28,7 @@ from runtime.errors import Unavailable
 from runtime.rpc.call import Call
 from runtime.rpc.server import Server
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 from testing.ledger.templates import new_ledger
 from testing.waiting import free_port
 
@@ -45,7 +45,7 @@ class _Context:
         return None
 
 
-def a_call() -> Call:
+def new_call() -> Call:
     """Return a call without a caller."""
     context: Any = _Context()
     return Call(context)
@@ -57,19 +57,19 @@ def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review")
     return Decider(scoring, CurrentPolicy(Policy(0.7, 0.4, unscored=unscored)), ledger), ledger
 
 
-async def test_nothing_is_approved_unseen(tmp_path: Path) -> None:
+async def test_nothing_is_approved_without_a_score(tmp_path: Path) -> None:
     """Without a scorer an order becomes a case by default, is denied, or is an error, as the setting says."""
     scoring = ScoringClient.connect(f"127.0.0.1:{free_port()}", 2.0)
     for unscored, decision in (("review", pb.DECISION_REVIEW), ("deny", pb.DECISION_DENY)):
         (tmp_path / unscored).mkdir()
         deciding, ledger = decider(tmp_path / unscored, scoring, unscored)  # type: ignore[arg-type]
-        answer = (await deciding.decide(message(), a_call())).answer
+        answer = (await deciding.decide(message(), new_call())).answer
         assert (answer.decision, answer.degraded, answer.HasField("legitimacy_score")) == (decision, True, False)
         assert bool(answer.case_id) == (decision == pb.DECISION_REVIEW)
         ledger.close()
     deciding, ledger = decider(tmp_path, scoring, "error")
     with pytest.raises(Unavailable):
-        await deciding.decide(message(), a_call())
+        await deciding.decide(message(), new_call())
     ledger.close()
     await scoring.close()
 
@@ -80,7 +80,7 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
     scoring = ScoringClient.connect(f"127.0.0.1:{port}", 2.0, breaker=CircuitBreaker(max_failures=2, retry_seconds=0.0))
     deciding, ledger = decider(tmp_path, scoring)
     orders = [message(transaction_id=f"t{number}") for number in range(4)]
-    recorded = [await deciding.decide(order, a_call()) for order in orders]
+    recorded = [await deciding.decide(order, new_call()) for order in orders]
     assert all(one.answer.degraded for one in recorded)
     assert not scoring.breaker.closed
     taken = recorded[3].answer.case_id
@@ -103,9 +103,9 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
         assert await rescoring.run_once() == 4
         assert await rescoring.run_once() == 0
         score = service._ready().score(orders[0])
-        fresh = await deciding.decide(message(transaction_id="fresh"), a_call())
+        fresh = await deciding.decide(message(transaction_id="fresh"), new_call())
         assert (fresh.answer.degraded, scoring.breaker.closed) == (False, True)
-        again = await deciding.decide(orders[0], a_call())
+        again = await deciding.decide(orders[0], new_call())
     assert score < 0.4  # the documented order is denied
     records, _ = await ledger.read(record_page(DecisionFilter(transaction_id="t0"), 0, 10))
     assert [(record.revision, record.decision, record.degraded) for record in records] == [
@@ -137,7 +137,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
         order = message(transaction_id=f"t{number}")
         if number < 2:
             order.extra_numbers["nobody_reads_this"] = 1.0
-        assert (await deciding.decide(order, a_call())).answer.degraded
+        assert (await deciding.decide(order, new_call())).answer.degraded
     service = ScoringService(strict_extras=True)
     service.serve(model)
     settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
@@ -151,7 +151,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
         assert len(await ledger.read(unscored_cases(10))) == 2
         refused = message(transaction_id="late")
         refused.extra_numbers["nobody_reads_this"] = 1.0
-        together = [deciding.decide(refused, a_call()) for _ in range(5)]  # the first alone, the others in a batch
+        together = [deciding.decide(refused, new_call()) for _ in range(5)]  # the first alone, the others in a batch
         answers = await asyncio.gather(*together, return_exceptions=True)
     assert {str(answer) for answer in answers} == {
         f"invalid request: transaction.extra_numbers[nobody_reads_this]: model {model.version} does not read this extra; "
@@ -161,11 +161,11 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
     await scoring.close()
 
 
-async def test_a_damaged_order_keeps_no_other_from_its_score(model: Bundle, tmp_path: Path) -> None:
+async def test_a_damaged_order_does_not_block_others(model: Bundle, tmp_path: Path) -> None:
     """A payload that cannot be read is skipped, and the cases after it are scored."""
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     for number in range(2):
-        await ledger.write(keep(number, score=None))
+        await ledger.write(new_decision(number, score=None))
     damaged = PAYLOADS.update().where(PAYLOADS.c.transaction_id == "t0").values(payload=b"\xff\xff")
     await ledger.write(lambda group: group.execute(damaged) and None)
     service = ScoringService()

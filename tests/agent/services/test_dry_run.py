@@ -56,7 +56,7 @@ async def agent(folder: Path, models: Path, **settings: Any) -> AsyncIterator[Ag
         yield stub
 
 
-def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+def all_rows(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Return every row of every table that decisions write."""
     engine = open_engine(f"sqlite:///{folder / 'ledger.db'}")
     with engine.connect() as connection:
@@ -69,13 +69,11 @@ def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def test_a_dry_run_answers_as_a_review_would_and_records_nothing(models: Path, tmp_path: Path) -> None:
-    """Approved, denied and reviewed orders with history get the same answer but for ids, and no row of any table
-    changes.
-    """
+    """Approved, denied and reviewed orders get a review's answer but for ids, and no row of any table changes."""
     async with agent(tmp_path, models) as stub:
         for number in range(3):
             await stub.Review(pb.ReviewRequest(transaction=order(number)))
-        before, decisions = content(tmp_path), set[int]()
+        before, decisions = all_rows(tmp_path), set[int]()
         previewed = []
         sparse = [{"email_domain": "tempmail.net", "phone_verified": False, "new_device": True}, {}]
         for number in range(10, 30):
@@ -84,7 +82,7 @@ async def test_a_dry_run_answers_as_a_review_would_and_records_nothing(models: P
             if number % 5 == 0:
                 transaction = Transaction(transaction_id=f"t{number}", user_id="u", timestamp=transaction.timestamp)
             previewed.append((transaction, await stub.Review(pb.ReviewRequest(transaction=transaction, dry_run=True))))
-        assert content(tmp_path) == before
+        assert all_rows(tmp_path) == before
         for transaction, preview in previewed:
             assert not preview.decision_id and not preview.case_id and not preview.revision
             again = await stub.Review(pb.ReviewRequest(transaction=transaction, dry_run=True))
@@ -95,7 +93,7 @@ async def test_a_dry_run_answers_as_a_review_would_and_records_nothing(models: P
                     one.ClearField(name)
             assert again == real, transaction.transaction_id
         assert pb.DECISION_REVIEW in decisions and len(decisions) >= 2
-        decided = content(tmp_path)
+        decided = all_rows(tmp_path)
         dry = await stub.Review(pb.ReviewRequest(transaction=order(0), dry_run=True))
         assert not dry.decision_id, "an order that was decided before is previewed as well"
-        assert content(tmp_path) == decided
+        assert all_rows(tmp_path) == decided

@@ -25,7 +25,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.agent_service_pb2_grpc import AgentServiceStub
 from runtime.errors import Unavailable
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
+from testing.ledger.decisions import new_decision
 from testing.ledger.templates import new_ledger
 
 WRITTEN = (
@@ -88,14 +88,14 @@ def _read_only(engine: Engine, table: str) -> Iterator[None]:
     _run(engine, *drop)
 
 
-async def test_a_proof_needs_what_a_review_needs_and_leaves_nothing(ledger_url: str) -> None:
+async def test_a_check_needs_what_a_review_needs_and_leaves_nothing(ledger_url: str) -> None:
     """Without a table that a review reads or writes, or with a read-only one, the ledger is unavailable.
 
     With it back, it is available. Twenty checks leave no row but the process's own, and the chain unchanged.
     """
     ledger = Ledger(open_engine(ledger_url), probe=WriteProbe(use_history=True))
     engine = connect(ledger_url)
-    await ledger.write(keep(1))
+    await ledger.write(new_decision(1))
     assert await ledger.available(0)
     before = await asyncio.to_thread(_counts, ledger_url)
     for _ in range(20):
@@ -147,7 +147,7 @@ async def test_an_agent_without_memory_does_not_need_its_tables(tmp_path: Path) 
     ledger.close()
 
 
-async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
+async def test_a_failed_write_is_followed_by_a_check(tmp_path: Path) -> None:
     """The result of a check is cached, but not beyond a failed write."""
     url = new_ledger(tmp_path / "ledger.db")
     ledger, engine = Ledger(open_engine(url), probe=WriteProbe(use_history=True)), connect(url)
@@ -155,7 +155,7 @@ async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
     with _read_only(engine, "payloads"):
         assert await ledger.available(1000)
         with pytest.raises(sa.exc.IntegrityError):
-            await ledger.write(keep(1))
+            await ledger.write(new_decision(1))
         assert not await ledger.available(1000)
     assert await ledger.available(1000)
     engine.dispose()
@@ -163,7 +163,7 @@ async def test_a_failed_write_is_followed_by_a_proof(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["cases", "attempts"])
-async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_checks_report_it(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The agent is NOT_SERVING while a table is missing that only some reviews need, and SERVING again afterwards."""
     monkeypatch.setattr("agent_server.running.WRITE_PROBE_SECONDS", 0.1)
     url = new_ledger(tmp_path / "ledger.db")
@@ -190,14 +190,14 @@ async def test_health_checks_tell_it(table: str, tmp_path: Path, monkeypatch: py
     engine.dispose()
 
 
-async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path) -> None:
+async def test_retries_at_a_locked_ledger_fail_at_once(tmp_path: Path) -> None:
     """While SQLite is locked, the first write waits and later ones fail at once: five tries of a client wait once.
 
     Reads go on, and the first write is recorded after the lock.
     """
     url = new_ledger(tmp_path / "ledger.db")
     ledger, waited = Ledger(open_engine(url)), list[float]()
-    await ledger.write(keep(0))
+    await ledger.write(new_decision(0))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         original = ledger._group_commit.run
@@ -212,13 +212,13 @@ async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path
         ledger._group_commit.run = commit  # type: ignore[method-assign]
         for number in range(5):
             with pytest.raises(Unavailable):
-                await ledger.write(keep(number + 1))
+                await ledger.write(new_decision(number + 1))
         assert await ledger.read(latest_record("t0")) is not None
         assert not await ledger.available()
         other.execute("ROLLBACK")
     assert waited[0] > 1.0
     assert sum(waited[1:5]) < waited[0] * 4, "each try waited as long as the first"
-    await ledger.write(keep(9))
+    await ledger.write(new_decision(9))
     assert await ledger.available()
     assert ledger._group_commit._connection is not None
     driver = ledger._group_commit._connection.connection.driver_connection
@@ -226,7 +226,7 @@ async def test_a_locked_ledger_is_told_at_once_to_whoever_retries(tmp_path: Path
     ledger.close()
 
 
-async def test_a_client_of_a_locked_ledger_hears_before_its_deadline(tmp_path: Path) -> None:
+async def test_a_client_of_a_locked_ledger_gets_an_error_before_its_deadline(tmp_path: Path) -> None:
     """A client with a deadline of five seconds and our retry policy gets UNAVAILABLE, not DEADLINE_EXCEEDED."""
     from runtime.client.channels import options
 

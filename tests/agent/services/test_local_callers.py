@@ -77,7 +77,7 @@ async def code_of(
 
 
 @pytest.mark.parametrize("forwarded", [ELSEWHERE, f"127.0.0.1, {ELSEWHERE}", f"{ELSEWHERE}, 127.0.0.1", "unknown", ""])
-async def test_calls_passed_on_from_elsewhere_need_a_key(tmp_path: Path, forwarded: str) -> None:
+async def test_calls_forwarded_from_other_machines_need_a_key(tmp_path: Path, forwarded: str) -> None:
     """Every call of both services is UNAUTHENTICATED if a proxy forwards it from an address beyond this machine."""
     metadata = (("x-forwarded-for", forwarded),)
     methods = AGENT_METHODS | SCORER_METHODS
@@ -175,7 +175,7 @@ def test_every_scorer_rpc_has_its_roles() -> None:
 
 
 @pytest.mark.parametrize("role", ["shop", "reviewer", "auditor", "admin", "legacy", ""])
-def test_a_call_without_a_row_is_open_to_nobody(role: str) -> None:
+def test_a_call_without_a_row_is_denied(role: str) -> None:
     """An RPC that is not in the roles table is denied, also for an admin."""
     with pytest.raises(Forbidden):
         _authorise(Caller("x", role), ())

@@ -25,36 +25,36 @@ pytestmark = pytest.mark.usefixtures("wide_limits")
 @pytest.mark.parametrize("wire", [False, True])
 async def test_a_flood_leaves_no_decision_without_a_score(wire: bool, model: Bundle, tmp_path: Path) -> None:
     """With more reviews than can be answered, refusals are RESOURCE_EXHAUSTED, and every decision has its score."""
-    async with serve(model, tmp_path, wire, max_in_flight=4) as here:
-        stuck = await count_statuses(*(here.review() for _ in range(300)))
+    async with serve(model, tmp_path, wire, max_in_flight=4) as services:
+        stuck = await count_statuses(*(services.review() for _ in range(300)))
         assert stuck == {"RESOURCE_EXHAUSTED": 300}
-        assert here.scorer.called > 0
-        assert here.client.breaker.closed
-        here.scorer.gate.set()
+        assert services.scorer.called > 0
+        assert services.client.breaker.closed
+        services.scorer.gate.set()
         decided = 0
         async with asyncio.timeout(120):
             while decided < 100:  # as clients do: refused calls are retried
-                codes = await count_statuses(*(here.review() for _ in range(100)))
+                codes = await count_statuses(*(services.review() for _ in range(100)))
                 assert set(codes) <= {"OK", "RESOURCE_EXHAUSTED"}
                 decided += codes["OK"]
-        records = here.records()
+        records = services.records()
     assert len(records) == decided
     assert not any(record.degraded or not record.answer.HasField("legitimacy_score") for record in records)
 
 
 async def test_rescoring_gives_way_to_overload(model: Bundle, tmp_path: Path) -> None:
     """Cases without a score wait while the scorer accepts no batches, and are scored once it does."""
-    async with serve(model, tmp_path, wire=False) as here:
-        here.scorer.gate.set()
-        here.scorer._batches = here.scorer._max_batches
-        loaded, here.scorer._scorer = here.scorer._scorer, None
-        assert await count_statuses(*(here.review() for _ in range(5))) == {"OK": 5}
-        here.scorer._scorer = loaded
-        ledger = Ledger(open_engine(here.url))
-        rescoring = Rescoring(ledger, here.client, CurrentPolicy(Policy(0.7, 0.4)))
+    async with serve(model, tmp_path, wire=False) as services:
+        services.scorer.gate.set()
+        services.scorer._batches = services.scorer._max_batches
+        loaded, services.scorer._scorer = services.scorer._scorer, None
+        assert await count_statuses(*(services.review() for _ in range(5))) == {"OK": 5}
+        services.scorer._scorer = loaded
+        ledger = Ledger(open_engine(services.url))
+        rescoring = Rescoring(ledger, services.client, CurrentPolicy(Policy(0.7, 0.4)))
         assert await rescoring.score_next() is None
         assert len(await ledger.read(unscored_cases(10))) == 5
-        here.scorer._batches = 0
+        services.scorer._batches = 0
         async with asyncio.timeout(60):
             while await ledger.read(unscored_cases(10)):  # the agent's own rescoring runs too
                 await rescoring.score_next()
@@ -87,16 +87,16 @@ async def test_two_replicas_work_at_the_same_time(model: Bundle) -> None:
 
 async def test_one_slow_call_delays_no_other_order(model: Bundle, tmp_path: Path) -> None:
     """While one call hangs, other reviews are decided, with their scores."""
-    async with serve(model, tmp_path, wire=False) as here:
-        here.client._timeout = 60.0
-        slow = asyncio.create_task(here.review())
+    async with serve(model, tmp_path, wire=False) as services:
+        services.client._timeout = 60.0
+        slow = asyncio.create_task(services.review())
         async with asyncio.timeout(60):
-            while not here.scorer.under_way:  # noqa: ASYNC110
+            while not services.scorer.under_way:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
-        hanging, here.scorer.gate = here.scorer.gate, asyncio.Event()
-        here.scorer.gate.set()
-        assert await count_statuses(*(here.review() for _ in range(25))) == {"OK": 25}
+        hanging, services.scorer.gate = services.scorer.gate, asyncio.Event()
+        services.scorer.gate.set()
+        assert await count_statuses(*(services.review() for _ in range(25))) == {"OK": 25}
         assert not slow.done()
         hanging.set()
         assert await slow == "OK"
-        assert not any(record.degraded for record in here.records())
+        assert not any(record.degraded for record in services.records())

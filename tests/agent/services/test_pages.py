@@ -30,8 +30,8 @@ from runtime.client.channels import options as channel_options
 from runtime.rpc.call import Call
 from runtime.rpc.local import LocalContext
 from runtime.rpc.server import options as server_options
-from testing.ledger.decisions import fill, keep
-from tests.agent.history_store.test_history import BEGUN, memory_of, order, review
+from testing.ledger.decisions import append_decisions, new_decision
+from tests.agent.history_store.test_history import BEGUN, history_ledger, order, review
 
 LARGE_ORDERS, LARGE_NOTES, CASES_KEPT, EVENTS, OUTCOMES_KEPT = 14, 80, 2500, 100, 12_000
 FRAME: Final = 4096
@@ -50,7 +50,7 @@ BOUNDED: Final = {
 """RPCs with lists that do not grow with the ledger."""
 
 
-def holds_a_list(method: MethodDescriptor) -> bool:
+def has_list(method: MethodDescriptor) -> bool:
     """Return whether an answer has a list, at any depth."""
     return _repeats(method.output_type, set())
 
@@ -68,7 +68,7 @@ def _repeats(descriptor: Any, seen: set[str]) -> bool:
 def test_every_list_has_a_row() -> None:
     """A new RPC with a list in its answer belongs in one of the tables."""
     services = (scoring.SERVICE, deciding.AGENT, deciding.CASES, deciding.OUTCOMES, deciding.PRIVACY)
-    listing = {method.name for service in services for method in service.methods if holds_a_list(method)}
+    listing = {method.name for service in services for method in service.methods if has_list(method)}
     assert listing <= PAGED | CUT | set(BOUNDED), listing - PAGED - CUT - set(BOUNDED)
     assert listing >= PAGED | CUT
 
@@ -95,9 +95,9 @@ async def services(ledger_url: str) -> AsyncIterator[Services]:
 
     def made(number: int) -> Any:
         extras: dict[str, Any] = {"extra_texts": LARGE_EXTRAS} if number < LARGE_ORDERS else {}
-        return keep(number, user_id="one" if number < LARGE_ORDERS else f"u{number}", **extras)
+        return new_decision(number, user_id="one" if number < LARGE_ORDERS else f"u{number}", **extras)
 
-    fill(ledger_url, CASES_KEPT, made)
+    append_decisions(ledger_url, CASES_KEPT, made)
     engine = open_engine(ledger_url)
     at = time.time_ns() // 1000
     with writing(engine) as connection, connection.begin():
@@ -165,7 +165,7 @@ async def test_no_page_is_too_large(services: Services) -> None:
 
 async def test_links_are_cut(ledger_url: str) -> None:
     """Of large orders of one account the latest that fit are listed, and the answer says that it is truncated."""
-    ledger, unused = memory_of(ledger_url), None
+    ledger, unused = history_ledger(ledger_url), None
     for number in range(LARGE_ORDERS):
         await review(ledger, order(number, BEGUN + number, "one", extra_texts=LARGE_EXTRAS))
     service: Any = AgentService(unused, ledger, unused, unused)  # type: ignore[arg-type]

@@ -16,8 +16,8 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import DecisionFilter, latest_record, record_page
 from agent_server.ledger.schema import ENTRIES
 from generated.vouch.v1.outcome_service_pb2 import OUTCOME_KIND_CHARGEBACK, Outcome
-from testing.commands import ended
-from testing.ledger.decisions import keep
+from testing.commands import error_of_command
+from testing.ledger.decisions import new_decision
 from testing.ledger.templates import new_ledger
 
 CANARY = "canary-7f3a"
@@ -29,13 +29,13 @@ PERSONAL: dict[str, Any] = {
 async def _written(url: str, persons: int = 40) -> Ledger:
     ledger = Ledger(open_engine(url))
     for number in range(persons):
-        await ledger.write(keep(number, user_id=f"user-{number}"))
+        await ledger.write(new_decision(number, user_id=f"user-{number}"))
         if number % 8 == 0:
-            await ledger.write(keep(f"{CANARY}-{number}", **PERSONAL))
+            await ledger.write(new_decision(f"{CANARY}-{number}", **PERSONAL))
     return ledger
 
 
-async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_person_is_exported_and_erased(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """find, export and erase run by command beside an agent: the chain verifies, and the decisions remain."""
     ledger = await _written(ledger_url)
     person = ["--ledger", ledger_url]
@@ -55,16 +55,16 @@ async def test_a_person_is_told_and_forgotten(ledger_url: str, capsys: pytest.Ca
     gone = [record for record in page if record.erased]
     assert len(gone) == 5
     assert all(record.decision and record.legitimacy_score == 0.5 and not record.transaction_id for record in gone)
-    await ledger.write(keep("after"))  # and an agent goes on writing
+    await ledger.write(new_decision("after"))  # and an agent goes on writing
     with ledger._engine.connect() as connection:
         assert verify_ledger(connection, None).entries == 47
     ledger.close()
 
 
-async def test_what_people_wrote_and_reported_is_told_too(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_comments_and_outcomes_are_exported_too(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An export has the comments on a person's cases and the outcomes of the orders; an erasure removes both."""
     ledger, ada = Ledger(open_engine(ledger_url)), Reviewer("ada", 5)
-    recorded = await ledger.write(keep(1, **PERSONAL))
+    recorded = await ledger.write(new_decision(1, **PERSONAL))
     await ledger.write(Comment(ada, recorded.answer.case_id, "called back"))
     outcome = Outcome(transaction_id="t1", kind=OUTCOME_KIND_CHARGEBACK, source="bank")
     await ledger.write(RecordOutcome(outcome, 10, "shop"))
@@ -82,7 +82,7 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
     """After an erasure no byte of the person is in the database, its log or its free pages; all others' data is."""
     path = tmp_path / "ledger.db"
     ledger = await _written(new_ledger(path), persons=200)
-    await ledger.write(keep("kept", user_id="somebody", device_id="kept-device"))
+    await ledger.write(new_decision("kept", user_id="somebody", device_id="kept-device"))
 
     def files() -> bytes:
         return b"".join(file.read_bytes() for file in sorted(tmp_path.iterdir()))
@@ -95,7 +95,7 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
     assert CANARY.encode() not in files()
 
 
-async def test_what_is_old_expires(ledger_url: str) -> None:
+async def test_old_orders_expire(ledger_url: str) -> None:
     """Orders of decisions beyond the age limit are erased for everybody; later ones stay."""
     ledger = await _written(ledger_url, persons=16)
     assert main(["--ledger", ledger_url, "expire", "--older-than", "400d"]) == 1
@@ -117,8 +117,8 @@ def test_wrong_options_are_refused(arguments: list[str], tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_a_ledger_that_is_away_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_ledger_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """A URL without a database is one line of error and exit code 2."""
-    assert "VOUCH_AGENT_LEDGER_URL" in ended(
+    assert "VOUCH_AGENT_LEDGER_URL" in error_of_command(
         capsys, "privacy", "--ledger", "sqlite:////no/where/x.db", "find", "--user", "u"
     )

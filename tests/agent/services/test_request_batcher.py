@@ -1,4 +1,4 @@
-"""Orders sent to the scorer in batches: each keeps its deadline and error, and a slow call delays only its own orders."""
+"""Orders sent to the scorer in batches: each keeps its deadline and error, a slow call delays only its own orders."""
 
 import asyncio
 from collections.abc import Sequence
@@ -67,8 +67,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_the_first_goes_alone_and_the_others_together() -> None:
-    """The first order is sent alone, and those that arrive meanwhile in one batch; each gets its own answer or error."""
+async def test_the_first_order_is_sent_alone_and_the_others_in_a_batch() -> None:
+    """The first order is sent alone, later ones in one batch; each gets its own answer or error."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)
     waiting = [ask(batcher, name) for name in ("a", "b", "bad", "c")]
@@ -97,7 +97,7 @@ async def test_a_slow_call_holds_up_only_its_own() -> None:
 
 
 async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
-    """The number of calls in flight is limited for any number of orders; waiting orders share as few calls as possible."""
+    """The number of calls in flight is limited for any number of orders; waiting ones share few calls."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=3)
     waiting = [ask(batcher, str(number)) for number in range(1000)]
@@ -112,7 +112,7 @@ async def test_calls_under_way_are_bounded_and_batches_grow() -> None:
     assert len(scorer.calls) <= 3 + -(-1000 // MAX_BATCH_SIZE)
 
 
-async def test_nobody_finds_out_after_another_that_the_scorer_is_unavailable() -> None:
+async def test_an_unreachable_scorer_fails_waiting_orders_too() -> None:
     """A call that cannot connect also fails the orders waiting for the next one, each with its own exception."""
     calls, go = [], asyncio.Event()
 
@@ -144,7 +144,7 @@ async def test_each_keeps_its_deadline() -> None:
     assert scorer.calls == [["first"], ["patient"]]
 
 
-async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
+async def test_a_cancelled_order_affects_no_other() -> None:
     """A cancelled order is left out; a call that fails as a whole fails its own orders, and the next one succeeds."""
     scorer = Scorer()
     batcher = RequestBatcher(scorer, max_batches=1)

@@ -16,7 +16,7 @@ from agent_server.services.roles import ROLES
 from agent_server.settings import AgentSettings
 from generated.vouch.v1 import agent_service_pb2, case_service_pb2, outcome_service_pb2, privacy_service_pb2
 from runtime.access.keys import digest, new_key
-from testing.commands import ended
+from testing.commands import error_of_command
 from testing.ledger.templates import new_ledger
 from testing.servers.processes import call
 from testing.waiting import free_port
@@ -61,7 +61,7 @@ async def agent(folder: Path) -> AsyncIterator[str]:
 
 
 @contextmanager
-def refused(code: grpc.StatusCode) -> Iterator[None]:
+def expect_status(code: grpc.StatusCode) -> Iterator[None]:
     """Check that the block fails with a status."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         yield
@@ -89,9 +89,7 @@ async def _status(channel: grpc.aio.Channel, path: str, key: str) -> tuple[grpc.
 
 
 async def test_each_role_may_do_what_the_table_says(keys: dict[str, str], tmp_path: Path) -> None:
-    """Every RPC is called with every role: others get PERMISSION_DENIED that names the required role, permitted ones
-    never.
-    """
+    """Every RPC with every role: others get PERMISSION_DENIED that names the required role, permitted ones never."""
     async with agent(tmp_path) as address, grpc.aio.insecure_channel(address) as channel:
         await channel.channel_ready()
         for path, allowed in ROLES.items():
@@ -111,4 +109,4 @@ def test_keys_get_roles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     listed = call("keys", "list", *file).stdout.split()
     assert listed == ["a", "admin", "b", "auditor"]
     (tmp_path / "keys").write_text(f"a:{'0' * 64}:king\n")
-    assert "line 1" in ended(capsys, "keys", "list", *file)
+    assert "line 1" in error_of_command(capsys, "keys", "list", *file)

@@ -11,7 +11,7 @@ from testing.servers.postgres import Postgres
 
 @pytest.mark.envoy
 async def test_a_killed_replica_fails_no_call(models: Path, tmp_path: Path, postgres: Postgres) -> None:
-    """After kill -9 of an agent and of a scorer under load, every call is answered and every review is recorded once."""
+    """After kill -9 of an agent and of a scorer under load, all calls are answered and all reviews recorded once."""
     survived = await kill_replicas(tmp_path, models, new_ledger_on(postgres), kills=2, rate=20, between=10)
     assert survived.outcome.sent >= 50 and survived.kills == 2
     assert (dict(survived.outcome.failures), survived.outcome.lost) == ({}, 0), survived.outcome.errors[:3]

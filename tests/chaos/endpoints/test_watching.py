@@ -8,9 +8,9 @@ from chaos.endpoints.watching import watch_at_the_edge
 
 
 @pytest.mark.envoy
-async def test_watchers_at_the_edge_take_no_places_of_reviews(models: Path, tmp_path: Path) -> None:
-    """With more watchers of either kind than the limit for reviews, each review is answered, and each watcher sees its
-    case.
+async def test_watchers_at_the_edge_take_no_capacity_of_reviews(models: Path, tmp_path: Path) -> None:
+    """With more watchers of either kind than the limit for reviews, all reviews are answered, and all watchers see
+    them.
     """
     found = await watch_at_the_edge(tmp_path, models, by_rpc=40, by_events=40, reviews=15)
     assert (found.reviews, found.cases, found.refused) == (15, 15, 0)

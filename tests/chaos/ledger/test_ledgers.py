@@ -9,7 +9,7 @@ from testing.servers.postgres import Postgres
 BETWEEN = 15
 
 
-def _holds(result: LedgerResult) -> None:
+def _check(result: LedgerResult) -> None:
     assert len(result.outcome.answers) >= 2 * BETWEEN
     assert (result.missing, result.different, result.doubled, result.lost_cases, result.other_answers) == (
         0,
@@ -24,7 +24,7 @@ def _holds(result: LedgerResult) -> None:
 
 async def test_killed_agents_lose_nothing_that_was_acknowledged(models: Path, tmp_path: Path) -> None:
     """After kill -9 of the agent under load, each answer is recorded once, as sent; history equals a replay."""
-    _holds(await kill_agents(tmp_path, models, kills=1, rate=30, between=BETWEEN))
+    _check(await kill_agents(tmp_path, models, kills=1, rate=30, between=BETWEEN))
 
 
 async def test_two_agents_on_postgres_lose_nothing(models: Path, tmp_path: Path, postgres: Postgres) -> None:
@@ -33,4 +33,4 @@ async def test_two_agents_on_postgres_lose_nothing(models: Path, tmp_path: Path,
     result = await kill_agents(
         tmp_path, models, kills=1, rate=30, agents=2, url=url, postgres=postgres, between=BETWEEN
     )
-    _holds(result)
+    _check(result)

@@ -17,8 +17,8 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.scorer import Scorer
 from ml_server.serving.service import ScoringService
 from runtime.errors import InvalidRequest, Overloaded, to_status
-from testing.asking import code_of
 from testing.inputs.orders import message
+from testing.requests import code_of
 from testing.servers.processes import Stack
 from testing.servers.replicas import running, scorer
 from testing.waiting import START_SECONDS, free_port, wait_for
@@ -44,7 +44,7 @@ def test_a_passed_deadline_does_no_work(models: Path, tmp_path: Path) -> None:
         assert replica.metric("vouch_scored_orders_total") == 2
 
 
-async def test_more_batches_than_are_soon_done_are_refused(model: Bundle) -> None:
+async def test_batches_above_the_limit_are_refused(model: Bundle) -> None:
     """Above the limit of batches, good and bad ones get Overloaded at once, while accepted ones are answered."""
     begun, go_on = threading.Event(), threading.Event()
 
@@ -56,11 +56,11 @@ async def test_more_batches_than_are_soon_done_are_refused(model: Bundle) -> Non
 
     service: Any = ScoringService(max_batches=2)
     service._scorer = Slow(model)
-    good = pb.PredictBatchRequest(transactions=[message()])
+    valid_files = pb.PredictBatchRequest(transactions=[message()])
     bad = pb.PredictBatchRequest(transactions=[message(order_amount=-1.0)])
-    accepted = [asyncio.create_task(service.PredictBatch(each, None)) for each in (good, bad)]
+    accepted = [asyncio.create_task(service.PredictBatch(each, None)) for each in (valid_files, bad)]
     await asyncio.to_thread(begun.wait)
-    for request in (good, bad, good):
+    for request in (valid_files, bad, valid_files):
         with pytest.raises(Overloaded) as caught:
             await service.PredictBatch(request, None)
         assert any(each.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for each in to_status(caught.value).details)
@@ -68,10 +68,10 @@ async def test_more_batches_than_are_soon_done_are_refused(model: Bundle) -> Non
     assert len((await accepted[0]).results) == 1
     with pytest.raises(InvalidRequest, match=r"transactions\[0\]\.order_amount"):
         await accepted[1]
-    assert len((await service.PredictBatch(good, None)).results) == 1
+    assert len((await service.PredictBatch(valid_files, None)).results) == 1
 
 
-def test_rest_tells_when_to_come_again(models: Path, tmp_path: Path) -> None:
+def test_rest_sends_a_retry_delay(models: Path, tmp_path: Path) -> None:
     """REST answers for an agent at its limit with 429 and Retry-After; the log has the number of refusals."""
     metrics = f"127.0.0.1:{free_port()}"
     settings = {

@@ -7,7 +7,7 @@ import pytest
 from runtime.rpc.concurrency import CallLimit
 
 
-async def test_a_call_is_cancelled_while_a_place_becomes_free() -> None:
+async def test_a_call_is_cancelled_while_capacity_is_released() -> None:
     """A waiting call that is cancelled while capacity is released ends as cancelled and takes none."""
     calls = CallLimit(2, in_use=1)
     waiting = asyncio.create_task(calls.acquire())

@@ -36,7 +36,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("module", ["ml_server.__main__", "agent_server.__main__", "http_bridge.ml"])
-def test_grpc_is_told_before_it_is_loaded(module: str) -> None:
+def test_grpc_is_configured_before_it_is_loaded(module: str) -> None:
     """The core reads its experiments once, when it is loaded; a value set by the user is kept."""
     assert f"grpc with {EXPERIMENTS}" in run("-c", _FIRST.format(module=module)).stdout
     chosen = run("-c", _FIRST.format(module=module), env=os.environ | {"GRPC_EXPERIMENTS": ""})
@@ -52,7 +52,7 @@ def test_grpc_knows_its_experiments() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
-def test_threads_of_grpc_give_way() -> None:
+def test_threads_of_grpc_have_a_lower_priority() -> None:
     """Threads of gRPC have a lower priority, and Python's threads keep theirs."""
     done = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split() == ["True", "True", "True"], done.stderr

@@ -105,7 +105,7 @@ class Time:
         await asyncio.sleep(0)
 
 
-def supervised(time: Time) -> Jobs:
+def supervised_jobs(time: Time) -> Jobs:
     """Return jobs with their own clock."""
     return Jobs(clock=lambda: time.now, sleep=time.sleep)
 
@@ -132,7 +132,7 @@ async def test_a_failing_job_is_logged_counted_and_restarted() -> None:
 
     before = FAILURES.labels("shaky")._value.get()
     with structlog.testing.capture_logs() as lines:
-        async with supervised(time) as jobs:
+        async with supervised_jobs(time) as jobs:
             jobs.add("shaky", work, every=7.0)
             await until(lambda: len(seen) == len(outcomes) + 1)
             assert jobs.failing == []
@@ -158,7 +158,7 @@ async def test_an_endless_job_recovers_by_running() -> None:
             raise ConnectionError
         await asyncio.Event().wait()
 
-    async with supervised(time) as jobs:
+    async with supervised_jobs(time) as jobs:
         jobs.add("endless", work)
         await until(lambda: len(starts) > FAILURES_IN_A_ROW)
         jobs.update_metrics()
@@ -183,7 +183,7 @@ async def test_a_cancelled_part_is_a_failure_of_the_job() -> None:
         finally:
             ended.append("ended")
 
-    async with supervised(time) as jobs:
+    async with supervised_jobs(time) as jobs:
         jobs.add("part", work)
         await until(lambda: len(starts) == 2)
         with pytest.raises(ValueError, match="part"):
@@ -202,7 +202,7 @@ async def test_a_job_says_when_its_next_round_is() -> None:
         except StopIteration:
             return await asyncio.Event().wait()
 
-    async with supervised(time) as jobs:
+    async with supervised_jobs(time) as jobs:
         jobs.add("paced", work, every=9.0)
         await until(lambda: len(time.slept) == 3)
     assert time.slept == [0.0, 9.0, 3.0]

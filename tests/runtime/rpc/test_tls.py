@@ -15,8 +15,8 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access import tls
 from runtime.access.tls import ReloadingCertificates, ServerFiles
 from runtime.telemetry.logging import get_logger
-from testing.asking import code_of
 from testing.inputs.orders import message
+from testing.requests import code_of
 from testing.servers.certificates import Certificates
 from testing.servers.processes import Stack, run
 from testing.servers.replicas import Replica, agent, running, scorer
@@ -94,14 +94,14 @@ def test_half_a_pair_stops_the_start(missing: str, models: Path, tmp_path: Path)
     assert (done.returncode, "not in PEM format" in done.stderr) == (2, True)
 
 
-def test_a_pair_of_no_use_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_pair_is_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unusable pair is logged once, however many connect; the next valid ones are loaded at once."""
     monkeypatch.setattr(tls, "_log", get_logger())  # a logger without earlier settings
     certificates = Certificates(tmp_path / "certificates")
     watched = ReloadingCertificates(ServerFiles(*certificates.pair))
     assert watched() is None
     with capture_logs() as logged:
-        certificates.spoil()
+        certificates.write_wrong_key()
         assert [watched() for _ in range(5)] == [None] * 5
         certificates.pair[1].unlink()
         assert [watched() for _ in range(5)] == [None] * 5

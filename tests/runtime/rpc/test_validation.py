@@ -19,7 +19,7 @@ from testing.inputs.orders import message
 
 @given(messages_of(Transaction.DESCRIPTOR))
 @hypothesis_settings(max_examples=120, deadline=None)
-def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
+def test_accepted_messages_break_no_rule(order: Any) -> None:
     """The compiled conditions never accept what protovalidate refuses."""
     accepts = rules.message_predicate(Transaction.DESCRIPTOR)
     assert accepts is not None
@@ -28,7 +28,7 @@ def test_what_is_accepted_at_once_breaks_no_rule(order: Any) -> None:
 
 
 def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
-    """A thousand orders, complete and documented, pass without protovalidate, and so do other requests of the contract."""
+    """A thousand orders, complete and documented, and other requests pass without protovalidate."""
     from contract.messages import messages
 
     accepts = rules.message_predicate(Transaction.DESCRIPTOR)
@@ -52,7 +52,7 @@ def test_ordinary_messages_are_accepted_at_once(table: Any) -> None:
         {"device_type": 77},
     ],
 )
-def test_what_is_refused_names_its_field(spoiled: dict[str, Any]) -> None:
+def test_refused_messages_name_their_field(spoiled: dict[str, Any]) -> None:
     """The error of a refused message is protovalidate's, with the field's path."""
     order = pb.PredictRequest(transaction=message())
     for name, value in spoiled.items():

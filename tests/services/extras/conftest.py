@@ -10,7 +10,7 @@ import pytest
 
 from generated.vouch.v1.transaction_pb2 import Transaction
 from testing.servers.processes import call
-from tests.conftest import alone
+from tests.conftest import one_process_at_a_time
 
 NUMBERS, TEXTS = [f"v{number}" for number in range(17)], ["shop", "Basket.kind", "kind-2"]
 ROWS, ORDERS = 1000, 40
@@ -20,7 +20,7 @@ ROWS, ORDERS = 1000, 40
 def foreign(table: pa.Table, shared: Path) -> Path:
     """Return a folder with a file of twenty extra columns, its mapping, a model that reads them, and its scores."""
     folder = shared / "foreign"
-    with alone(shared):
+    with one_process_at_a_time(shared):
         if not (folder / "scores.parquet").exists():
             folder.mkdir(exist_ok=True)
             _make_foreign(table, folder)

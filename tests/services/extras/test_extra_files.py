@@ -49,7 +49,7 @@ def test_a_file_with_the_other_type_gets_the_same_scores(foreign: Path, tmp_path
             assert pd.read_parquet(tmp_path / "s.parquet").legitimacy_score.tolist() == wanted, (name, kind)
 
 
-def test_what_is_unknown_is_counted_and_explained(foreign: Path) -> None:
+def test_missing_extras_are_counted_and_explained(foreign: Path) -> None:
     """A missing extra is counted by its name; names with dots are unchanged in reasons."""
     metrics = ScoreMetrics()
     service = ScoringService(metrics)

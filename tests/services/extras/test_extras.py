@@ -46,7 +46,7 @@ def _body(order: Transaction) -> dict[str, object]:
     }  # fmt: skip
 
 
-def test_every_door_gives_the_same_score(foreign: Path, shop: Stack) -> None:
+def test_every_transport_gives_the_same_score(foreign: Path, shop: Stack) -> None:
     """gRPC, a batch, REST, the agent and `vouch score` give a model with twenty extras the same scores to the bit."""
     orders = first_orders(foreign)
     wanted = pd.read_parquet(foreign / "scores.parquet").legitimacy_score.head(ORDERS).tolist()
@@ -67,7 +67,7 @@ def test_every_door_gives_the_same_score(foreign: Path, shop: Stack) -> None:
     assert len(set(wanted)) > ORDERS / 2
 
 
-def test_what_a_model_needs_and_does_not_get_is_said(shop: Stack) -> None:
+def test_missing_extras_are_named(shop: Stack) -> None:
     """Extras that the model reads and the order lacks are named in the answer; others are ignored."""
     order = message()
     order.extra_numbers["v3"] = 1.0
@@ -122,10 +122,8 @@ def _refused(words: str, field: str) -> str:
     return hostile.REFUSED
 
 
-def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, shop: Stack) -> None:
-    """On every transport, alone and in batches, `3` and `"3"` get one score; unreadable values are refused by name and
-    type.
-    """
+def test_an_extra_of_the_other_type_scores_the_same_or_is_refused(foreign: Path, shop: Stack) -> None:
+    """On every transport `3` and `"3"` get one score; unreadable values are refused by name and type."""
     differ = []
     scorer = Scorer(load(foreign / "models"))
     predict, review = shop.url("rest_ml") + "/api/v1/predict", shop.url("rest_agent") + "/api/v1/review"
@@ -143,12 +141,12 @@ def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, s
                 "grpc": _grpc(partial(scoring.Predict, pb.PredictRequest(transaction=order)), name),
                 "agent": _grpc(partial(reviewing.Review, agent.ReviewRequest(transaction=order)), name),
             }
-            for door, url in (("predict", predict), ("review", review)):
+            for transport, url in (("predict", predict), ("review", review)):
                 for way in ("alone", "again"):  # the same order again gets the recorded answer, or is refused again
                     sent = client.post(url, json=body)
-                    found[f"{door} {way}"] = _rest(sent.status_code, sent.json(), name)
+                    found[f"{transport} {way}"] = _rest(sent.status_code, sent.json(), name)
                 (one,) = client.post(f"{url}:batch", json={"transactions": [body]}).json()["results"]
-                found[f"{door} batch"] = _rest(one["status"], one.get("result", one), name)
+                found[f"{transport} batch"] = _rest(one["status"], one.get("result", one), name)
             result = scoring.PredictBatch(
                 pb.PredictBatchRequest(transactions=[order], error_policy=pb.BATCH_ERROR_POLICY_FAIL_ITEM)
             ).results[0]
@@ -157,7 +155,7 @@ def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, s
                 if result.WhichOneof("outcome") == "prediction"
                 else _refused(str(result.error), name)
             )
-            differ += [(name, value, door, one, wanted) for door, one in found.items() if one != wanted]
+            differ += [(name, value, transport, one, wanted) for transport, one in found.items() if one != wanted]
     assert not differ
 
 
@@ -174,7 +172,7 @@ def test_an_extra_of_the_other_type_says_the_same_or_is_refused(foreign: Path, s
     ],
 )
 def test_extras_that_cannot_be(shop: Stack, extra: object, words: str) -> None:
-    """Extras of other types, names and sizes are refused by REST with the field's name, and the next order is served."""
+    """Extras of other types, names and sizes are refused by REST with the field's name; the next order is served."""
     url = shop.url("rest_ml") + "/api/v1/predict"
     body = _body(message()) | {"extra": extra}
     answer = httpx.post(url, json=body)

@@ -1,4 +1,4 @@
-"""Erasures concurrent with backups, migrations, imports and golden orders, and with objects of others in the database."""
+"""Erasures concurrent with backups, migrations, imports and golden orders, and with others' database objects."""
 
 import random
 import threading
@@ -32,8 +32,8 @@ from agent_server.privacy.scrubbing import Scrubber, dialect_of
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from testing.inputs.orders import message
-from testing.ledger.decisions import fill, keep
-from testing.ledger.erasing import past_of
+from testing.ledger.decisions import append_decisions, new_decision
+from testing.ledger.erasure import past_of
 from testing.ledger.templates import new_ledger, new_ledger_on
 from testing.servers.postgres import Postgres, name_of
 from testing.waiting import wait_for
@@ -82,7 +82,7 @@ def _holds(url: str) -> None:
 def test_views_of_others_do_not_hinder_sqlite_and_stay(tmp_path: Path) -> None:
     """A view on a table, even a broken one, is unchanged by an erasure, and the erasure finishes."""
     url = new_ledger(tmp_path / "ledger.db")
-    fill(url, 3, keep)
+    append_decisions(url, 3, new_decision)
     engine = open_engine(url)
     _run(engine, "CREATE VIEW report AS SELECT case_id FROM cases", "CREATE VIEW broken AS SELECT * FROM nowhere")
     for _ in range(2):
@@ -96,29 +96,27 @@ def test_views_of_others_do_not_hinder_sqlite_and_stay(tmp_path: Path) -> None:
 
 def test_triggers_of_others_stay(ledger_url: str) -> None:
     """A trigger on a table fires after an erasure as before, once for each row."""
-    fill(ledger_url, 2, keep)
+    append_decisions(ledger_url, 2, new_decision)
     engine = open_engine(ledger_url)
     _run(engine, *_MADE[engine.dialect.name])
     for number in range(2):
         _request(engine)
         _finish(engine)
-        fill(ledger_url, 1, lambda _, number=number: keep(f"later-{number}"))  # type: ignore[misc]
+        append_decisions(ledger_url, 1, lambda _, number=number: new_decision(f"later-{number}"))  # type: ignore[misc]
         with engine.connect() as connection:
             assert len(connection.exec_driver_sql("SELECT * FROM theirs").all()) == number + 1
     engine.dispose()
 
 
 def test_a_restore_over_a_ledger_removes_its_bytes_and_half_made_copies(postgres: Postgres, tmp_path: Path) -> None:
-    """PostgreSQL's files contain rows that a restore deletes, and unfinished copies: both are pending after the
-    restore.
-    """
+    """PostgreSQL's files keep rows that a restore deletes, and unfinished copies: both are pending afterwards."""
     other, url = new_ledger(tmp_path / "other.db"), postgres.new_database()
-    fill(other, 2, keep)
+    append_decisions(other, 2, new_decision)
     back_up(other, tmp_path / "backup.db", force=False)
     restore(tmp_path / "backup.db", url, force=False)
     engine = open_engine(url)
     assert Scrubber(engine).progress().stage is Stage.DONE, "nothing was in an empty database"
-    fill(url, 5, lambda number: keep(f"replaced-{number}"))
+    append_decisions(url, 5, lambda number: new_decision(f"replaced-{number}"))
     _request(engine)
     with writing(engine) as connection:
         TableRewriter(connection, dialect_of(engine), lambda one: None).copy(CASES)
@@ -131,9 +129,9 @@ def test_a_restore_over_a_ledger_removes_its_bytes_and_half_made_copies(postgres
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_a_backup_of_a_rewrite_that_is_under_way(ledger_url: str, tmp_path: Path, swapped: bool) -> None:
-    """A backup during a rewrite restores into either database, verifies, is writable, and the erasure finishes there."""
-    fill(ledger_url, 7, keep)
+def test_a_backup_during_a_rewrite(ledger_url: str, tmp_path: Path, swapped: bool) -> None:
+    """A backup during a rewrite restores into either database, verifies, is writable, and the erasure finishes."""
+    append_decisions(ledger_url, 7, new_decision)
     engine = open_engine(ledger_url)
     _request(engine)
     with writing(engine) as connection:
@@ -146,7 +144,7 @@ def test_a_backup_of_a_rewrite_that_is_under_way(ledger_url: str, tmp_path: Path
     url = f"sqlite:///{tmp_path / 'restored.db'}"
     restore(tmp_path / "backup.db", url, force=False)
     _holds(url)
-    fill(url, 2, lambda number: keep(f"later-{number}"))
+    append_decisions(url, 2, lambda number: new_decision(f"later-{number}"))
     restored = open_engine(url)
     _finish(restored)
     assert not _copies(restored)
@@ -157,7 +155,7 @@ def test_a_backup_of_a_rewrite_that_is_under_way(ledger_url: str, tmp_path: Path
 
 def test_tables_of_another_version_are_not_rewritten(ledger_url: str) -> None:
     """A column of a later version, added before or during a copy, is not lost: the rewrite waits."""
-    fill(ledger_url, 2, keep)
+    append_decisions(ledger_url, 2, new_decision)
     engine = open_engine(ledger_url)
     _request(engine)
     with writing(engine) as connection:
@@ -223,7 +221,7 @@ async def test_no_golden_copy_is_made_of_an_order_that_is_erased_meanwhile(ledge
     """An order that is erased between drawing and writing its golden copy leaves no copy."""
     ledger = Ledger(open_engine(ledger_url))
     for erased, copies in (("anna", 0), ("nobody", 1)):
-        await ledger.write(keep(1001, user_id="anna"))
+        await ledger.write(new_decision(1001, user_id="anna"))
         scorer: Any = _Scorer(ledger, erased)
         policy = CurrentPolicy(Policy(0.7, 0.4, minimum_evidence=0))
         golden = GoldenCases(ledger, scorer, policy, [GoldenOrder(message(), pb.DECISION_DENY)], 1.0, random.Random(1))
@@ -234,7 +232,7 @@ async def test_no_golden_copy_is_made_of_an_order_that_is_erased_meanwhile(ledge
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
-async def test_an_agent_with_another_clock_keeps_an_import_from_bringing_a_person_back(
+async def test_another_clock_does_not_let_an_import_restore_an_erased_person(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     """With a clock hours fast or slow, a running import leaves the erased person out, and nothing is compacted."""
@@ -251,8 +249,8 @@ async def test_an_agent_with_another_clock_keeps_an_import_from_bringing_a_perso
     ledger.close()
 
 
-async def test_what_is_found_and_exported_of_a_person_is_what_is_erased(ledger_url: str) -> None:
-    """Contents of orders that were replaced before a decision, also by another account, are found, exported and erased."""
+async def test_find_export_and_erase_agree(ledger_url: str) -> None:
+    """Contents replaced before a decision, also by another account, are found, exported and erased."""
     ledger = Ledger(open_engine(ledger_url))
     for person, amount in (("anna", 7.0), ("anna", 8.0), ("bert", 9.0)):
         await ledger.write(RecordAttempt(message(transaction_id="shared", user_id=person, order_amount=amount)))

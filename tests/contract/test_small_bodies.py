@@ -36,7 +36,7 @@ def test_whole_numbers_are_read_as_in_orders(written: str, read: int) -> None:
 @pytest.mark.parametrize(
     "written", ["7.5", '"x"', '"7.0"', "true", "1e30", "9223372036854775808", "[7]", '"9223372036854775808"']
 )
-def test_what_is_no_whole_number_is_refused(written: str) -> None:
+def test_fractions_and_words_are_refused(written: str) -> None:
     """The error of fractions, words and numbers beyond 64 bits names the field."""
     with pytest.raises(ValidationError) as caught:
         read_into(cases.RenewClaimRequest(), f'{{"token": {written}}}'.encode())

@@ -27,8 +27,8 @@ from generated.vouch.v1 import privacy_service_pb2 as privacy
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from runtime.errors import NotAvailable, NotFound
 from testing.inputs.orders import message
-from testing.ledger.decisions import keep
-from testing.ledger.erasing import Shop, call_by, import_past, past_of
+from testing.ledger.decisions import new_decision
+from testing.ledger.erasure import Shop, call_by, import_past, past_of
 from testing.ledger.templates import new_ledger
 
 LEASE = 600_000_000
@@ -41,12 +41,12 @@ class _Call:
     request_id = "verdict"
 
 
-async def test_no_number_that_stays_tells_the_amount(ledger_url: str) -> None:
+async def test_no_remaining_number_reveals_the_amount(ledger_url: str) -> None:
     """Two persons who differ only in the amounts of their orders are indistinguishable after their erasure."""
     ledger = Ledger(open_engine(ledger_url))
     for user, amount in (("u1", 12.5), ("u2", 98_765.43)):
         for score in (0.5, None):
-            made = keep(f"{user}-{score}", score=score, user_id=user, order_amount=amount)
+            made = new_decision(f"{user}-{score}", score=score, user_id=user, order_amount=amount)
             made._answer.decided_at.FromSeconds(NOW)
             await ledger.write(made)
     assert (await ledger.write(Erase(user_id="u1"))).decisions == 2
@@ -91,7 +91,7 @@ async def test_a_person_who_is_known_by_an_import_only(ledger_url: str, capsys: 
     await shop.close()
 
 
-async def test_an_import_that_runs_does_not_bring_a_person_back(ledger_url: str) -> None:
+async def test_a_running_import_does_not_restore_an_erased_person(ledger_url: str) -> None:
     """A person erased between two batches of an import is left out of the rest; a later import may add them."""
     shop = Shop(ledger_url)
     importing = HistoryImport(shop.engine)
@@ -115,18 +115,18 @@ async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> Non
     """Open, claimed or in blind review: no reviewer gets such a case, and a verdict on it is refused."""
     ledger = Ledger(open_engine(ledger_url))
     ada, bob = Reviewer("ada", 1_000_000), Reviewer("bob", 2_000_000)
-    await ledger.write(keep("worked", user_id="else"))
+    await ledger.write(new_decision("worked", user_id="else"))
     first = await ledger.write(Claim(bob, LEASE))
     assert first is not None
     await ledger.write(Resolve(bob, Verdict(first, pb.DECISION_DENY, VerdictDetails()), _Call()))  # type: ignore[arg-type]
-    looked = await ledger.write(keep("looked", user_id="gone"))
+    looked = await ledger.write(new_decision("looked", user_id="gone"))
     claimed = await ledger.write(Claim(ada, LEASE, looked.answer.case_id))
     assert claimed is not None
     verdict = Verdict(claimed, pb.DECISION_DENY, VerdictDetails("words"))
     await ledger.write(Resolve(ada, verdict, _Call(), lambda: True))  # type: ignore[arg-type]
-    taken = await ledger.write(keep("taken", user_id="gone"))
+    taken = await ledger.write(new_decision("taken", user_id="gone"))
     held = await ledger.write(Claim(bob, LEASE, taken.answer.case_id))
-    await ledger.write(keep("open", user_id="gone"))
+    await ledger.write(new_decision("open", user_id="gone"))
     assert held is not None
     assert (await ledger.write(Erase(user_id="gone"))).cases == 4
     assert await ledger.write(Claim(bob, LEASE)) is None
@@ -140,15 +140,15 @@ async def test_cases_of_an_erased_person_leave_the_queue(ledger_url: str) -> Non
     ledger.close()
 
 
-async def test_a_score_that_comes_late_does_not_bring_a_person_back(ledger_url: str) -> None:
+async def test_a_late_score_does_not_restore_an_erased_person(ledger_url: str) -> None:
     """A score whose order is erased before it is written is dropped, and nothing is appended."""
     ledger = Ledger(open_engine(ledger_url))
-    await ledger.write(keep(1, score=None, user_id="gone"))
+    await ledger.write(new_decision(1, score=None, user_id="gone"))
     ((case_id, row),) = await ledger.read(unscored_cases(10))
     late = make_rescore(Policy(0.7, 0.4), case_id, row, PredictResponse(legitimacy_score=0.9, model_version="m1"))
     await ledger.write(Erase(user_id="gone"))
     assert await ledger.write(late) is False
-    again = await ledger.write(keep(1, score=None, user_id="gone"))  # submitted again: a new order
+    again = await ledger.write(new_decision(1, score=None, user_id="gone"))  # submitted again: a new order
     assert not again.replayed and again.answer.revision == 1
     assert await ledger.write(late) is False
     with ledger._engine.connect() as connection:
@@ -157,9 +157,7 @@ async def test_a_score_that_comes_late_does_not_bring_a_person_back(ledger_url: 
 
 
 async def test_the_same_order_sent_again_is_a_new_one(ledger_url: str) -> None:
-    """After an erasure, an order with the same id is decided anew, counts as the account's first, and can be erased
-    again.
-    """
+    """After an erasure an order of the same id is decided anew, counts as the first, and can be erased again."""
     shop = Shop(ledger_url)
     order = message(transaction_id="again", user_id="gone", account_age_days=0)
     first = await shop.review(order)
@@ -172,7 +170,7 @@ async def test_the_same_order_sent_again_is_a_new_one(ledger_url: str) -> None:
     await shop.close()
 
 
-def test_an_interrupted_command_tells_and_a_later_one_finishes(
+def test_an_interrupted_command_reports_and_a_later_one_finishes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """erase, status and scrub exit with 3 and a message while a reader blocks them, and with 0 afterwards."""

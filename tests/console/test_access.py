@@ -80,7 +80,7 @@ def csrf(client: httpx.Client) -> str:
 
 
 @pytest.mark.parametrize("key", [key_of("shop"), "", "nobody's", "\0", "x" * 5000, "é"])
-def test_who_may_not_review_does_not_sign_in(desk: Desk, key: str) -> None:
+def test_only_reviewers_can_sign_in(desk: Desk, key: str) -> None:
     """A shop's key gets the same answer as an unknown one, and no session."""
     client = desk.client()
     answer = client.post("/sign-in", data={"key": key})
@@ -201,7 +201,7 @@ def test_a_removed_file_of_ended_sessions_stops_nobody(tmp_path: Path) -> None:
     assert box.unseal(other_value) is None
 
 
-def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
+def test_an_unusable_signed_out_file_stops_the_start(tmp_path: Path) -> None:
     """A folder or a FIFO in place of the file is an error at the start, not an endless wait."""
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, tmp_path / "none" / "file"):
@@ -209,7 +209,7 @@ def test_a_signed_out_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
             SignedOutSessions(path)
 
 
-def test_a_cookie_of_somebody_elses_making_is_none() -> None:
+def test_a_forged_cookie_opens_no_session() -> None:
     """Changed, forged and malformed cookie values open no session."""
     now = [0.0]
     box = sessions(now)

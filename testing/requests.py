@@ -31,9 +31,7 @@ def code_of(call: Any, *arguments: Any, **named: Any) -> str:
 
 
 def receive(connection: socket.socket, before: bytes = b"") -> bytes:
-    """Return the next bytes of a connection; if it has ended, fail with the bytes `before` instead of reading
-    indefinitely.
-    """
+    """Return a connection's next bytes; if it has ended, fail with the bytes `before` instead of reading on."""
     content = connection.recv(65_536)
     assert content, f"the connection ended behind {before[-300:]!r}"
     return content
