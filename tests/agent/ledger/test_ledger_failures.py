@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from agent_server.audit.verify import verify_ledger
-from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger import Ledger, open_engine, writer
 from runtime.errors import Unavailable
 from runtime.telemetry import logging
 from testing.ledger.decisions import new_decision
@@ -156,9 +156,12 @@ async def test_a_killed_postgres_loses_nothing_that_was_answered(postgres: Postg
     gc.collect()  # connections that died while they were opened are reported here, not in the next test
 
 
-async def test_failures_are_logged_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_failures_are_logged_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many writes fail, the log names the error and the service once, and the recovery once."""
     logging.configure("test")
+    monkeypatch.setattr(writer, "_log", logging.get_logger())  # the module's own may be bound to an earlier service
     ledger = Ledger(open_engine(new_ledger(tmp_path / "ledger.db")))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
         other.execute("ALTER TABLE entries RENAME TO hidden")
