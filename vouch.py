@@ -1,51 +1,94 @@
-"""The command line `vouch COMMAND`: maps each command to the module that implements it."""
+"""Vouch: the command line `vouch COMMAND`, and the API for notebooks and scripts.
+
+    from vouch import Model, generate, history
+
+The API is loaded when it is first used, so that the command line starts without it.
+"""
 
 import difflib
 import importlib
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "generate": ("data_gen.commands.generate", "write a labelled synthetic dataset"),
-    "validate": ("data_gen.commands.validate", "validate a file of orders"),
-    "train": ("ml_server.commands.train", "train a model from a dataset"),
-    "evaluate": ("ml_server.commands.evaluate", "measure a model on a labelled dataset"),
-    "models": ("ml_server.commands.models", "list, compare and promote models"),
-    "mapping": ("ml_server.commands.mapping", "suggest a mapping for your own file"),
-    "score": ("ml_server.commands.score", "score every order of a file"),
-    "audit": ("agent_server.commands.audit", "verify or export the ledger, create its signing key"),
-    "ledger": ("agent_server.commands.ledger", "back up, check and restore the ledger"),
-    "privacy": ("agent_server.commands.privacy", "find, export, erase or expire personal data"),
-    "policy": ("agent_server.commands.policy", "check, show or backtest a policy"),
-    "cases": ("agent_server.commands.cases", "review cases in a terminal"),
-    "reviewers": ("agent_server.commands.reviewers", "report the accuracy of reviewers"),
-    "history": ("stack.history", "compute, import or export history"),
-    "outcomes": ("agent_server.commands.outcomes", "report outcomes of orders from a file"),
-    "labels": ("agent_server.commands.labels", "export labels as a training dataset"),
-    "keys": ("runtime.keys_command", "create, list and remove API keys"),
-    "up": ("stack.up", "start all services in this terminal"),
-    "serve": ("stack.serve", "serve everything in one process, without the edge"),
-    "conformance": ("conformance.command", "check that all transports of a deployment agree"),
-    "demo": ("stack.demo", "start everything, send labelled orders, show the decisions"),
-    "load": ("load_test.cli", "send labelled orders to an agent (test_api.py)"),
-    "review-zone": ("load_test.review_zone", "show orders between the thresholds (test_review_transactions.py)"),
+if TYPE_CHECKING:
+    from python_api import history
+    from python_api.generate import generate
+    from python_api.model import Model
+
+__all__ = ["Model", "generate", "history", "main"]
+_API: Final = {
+    "Model": ("python_api.model", "Model"),
+    "generate": ("python_api.generate", "generate"),
+    "history": ("python_api.history", None),
 }
+
+GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "Run": {
+        "demo": ("stack.demo", "start everything, send labelled orders, show the decisions"),
+        "up": ("stack.up", "start all services in this terminal"),
+        "serve": ("stack.serve", "serve everything in one process, without the edge"),
+        "status": ("stack.status", "show what runs where, in which version, and whether it is healthy"),
+        "config": ("stack.config", "show the effective settings and where each comes from"),
+        "keys": ("runtime.keys_command", "create, list and remove API keys"),
+    },
+    "Data": {
+        "generate": ("data_gen.commands.generate", "write a labelled synthetic dataset"),
+        "validate": ("data_gen.commands.validate", "validate a file of orders"),
+        "mapping": ("ml_server.commands.mapping", "suggest a mapping for your own file"),
+        "history": ("stack.history", "compute, import or export history"),
+    },
+    "Models": {
+        "train": ("ml_server.commands.train", "train a model from a dataset"),
+        "evaluate": ("ml_server.commands.evaluate", "measure a model on a labelled dataset"),
+        "models": ("ml_server.commands.models", "list, compare and promote models"),
+        "score": ("ml_server.commands.score", "score every order of a file"),
+    },
+    "Decisions": {
+        "policy": ("agent_server.commands.policy", "check, show or backtest a policy"),
+        "cases": ("agent_server.commands.cases", "review cases in a terminal"),
+        "reviewers": ("agent_server.commands.reviewers", "report the accuracy of reviewers"),
+        "outcomes": ("agent_server.commands.outcomes", "report outcomes of orders from a file"),
+        "labels": ("agent_server.commands.labels", "export labels as a training dataset"),
+    },
+    "Ledger and persons": {
+        "audit": ("agent_server.commands.audit", "verify or export the ledger, create its signing key"),
+        "ledger": ("agent_server.commands.ledger", "back up, check and restore the ledger"),
+        "privacy": ("agent_server.commands.privacy", "find, export, erase or expire personal data"),
+    },
+    "Tests of a deployment": {
+        "load": ("load_test.cli", "send labelled orders to an agent (test_api.py)"),
+        "review-zone": ("load_test.review_zone", "show orders between the thresholds (test_review_transactions.py)"),
+        "conformance": ("conformance.command", "check that all transports of a deployment agree"),
+    },
+}
+"""Module and summary of each command, in groups."""
+COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a part of the API, loaded on first use."""
+    if name == "__version__":
+        return version("vouch")
+    if name not in _API:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _API[name]
+    loaded = importlib.import_module(module)
+    return loaded if attribute is None else getattr(loaded, attribute)
 
 
 def usage() -> str:
     """Return the list of commands."""
-    lines = [f"  {name:12} {text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: vouch COMMAND [OPTION ...]",
-            "",
-            *lines,
-            "",
-            "vouch COMMAND --help: options of a command. vouch --version: the version.",
-        ]
-    )
+    lines = ["usage: vouch COMMAND [OPTION ...]"]
+    for group, commands in GROUPS.items():
+        lines += ["", f"{group}:", *(f"  {name:12} {text}" for name, (_, text) in commands.items())]
+    return "\n".join([
+        *lines,
+        "",
+        "vouch COMMAND --help: options of a command. vouch --version: the version.",
+        "Exit codes: 0 success, 1 the result is negative, 2 the command could not run, 130 stopped by Ctrl-C.",
+    ])  # fmt: skip
 
 
 def main() -> int:

@@ -39,14 +39,19 @@ def read_batches(
         wanted = [name for name in names if name in types]
         first = 1
         for batch in _open(path, wanted, types):
-            checked = pa.RecordBatch.from_arrays(
-                [_convert(path, first, name, batch.column(name), types[name]) for name in wanted], wanted
-            )
-            _check(path, first, checked)
+            yield typed_batch(path, first, batch.select(wanted), types)
             first += batch.num_rows
-            yield checked
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise TableError(_explain(path, error)) from error
+
+
+def typed_batch(path: Path, first: int, batch: pa.RecordBatch, types: dict[str, pa.DataType]) -> pa.RecordBatch:
+    """Return a batch with its columns in their types; `first` is the number of its first row. Raises TableError."""
+    names = batch.schema.names
+    columns = [_convert(path, first, name, batch.column(name), types[name]) for name in names]
+    typed = pa.RecordBatch.from_arrays(columns, names)
+    _check(path, first, typed)
+    return typed
 
 
 def read_table(

@@ -1,0 +1,1 @@
+"""Vouch for notebooks and scripts: what `from vouch import Model, generate, history` returns."""

@@ -1,0 +1,99 @@
+"""`vouch config`: the effective settings of all services, and where each value comes from."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from runtime.process.commands import command
+from runtime.process.terminal import escape_unprintable
+from runtime.settings import Settings, SettingsError, Shared
+
+HIDDEN: Final = "(set)"
+"""Shown instead of a value that must not be shown."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: its service, environment variable, value as text, and source."""
+
+    service: str
+    variable: str
+    value: str
+    source: str
+    """`default` or `environment`."""
+
+
+def settings_classes() -> dict[str, type[Settings]]:
+    """Return the settings class of each service and command, by name."""
+    from agent_server.commands.client import ClientSettings
+    from agent_server.settings import AgentSettings
+    from console.settings import ConsoleSettings
+    from http_bridge.settings import HttpSettings
+    from ml_server.settings import MlSettings
+    from runtime.web.settings import WebSettings
+    from stack.settings import EdgeSettings, StackSettings
+
+    return {
+        "scorer": MlSettings, "agent": AgentSettings, "bridge": HttpSettings, "console": ConsoleSettings, "edge": EdgeSettings,
+        "web": WebSettings, "stack": StackSettings, "commands": ClientSettings, "shared": Shared,
+    }  # fmt: skip
+
+
+def rows_of(service: str, kind: type[Settings]) -> Iterator[Row]:
+    """Yield the settings of a service. Raises SettingsError where a variable is invalid or unknown."""
+    required = {name for name, field in kind.model_fields.items() if field.is_required()}
+    set_here = {name for name, variable in kind.variables().items() if variable in os.environ}
+    settings = kind.read() if not required - set_here else None
+    for name, variable in kind.variables().items():
+        source = "environment" if name in set_here else "default"
+        value = os.environ.get(variable) if settings is None else getattr(settings, name)
+        yield Row(service, variable, _text(value), source)
+
+
+def _text(value: Any) -> str:
+    if value is None or value == ():
+        return ""
+    if isinstance(value, SecretStr):
+        return HIDDEN if value.get_secret_value() else ""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `vouch config`."""
+    result = argparse.ArgumentParser(
+        prog="vouch config",
+        description="Show the effective settings and where each comes from. Secrets are not shown.",
+        epilog="examples: vouch config agent --changed; vouch config --json",
+    )
+    result.add_argument("service", nargs="?", choices=list(settings_classes()), help="one service (default: all)")
+    result.add_argument("--changed", action="store_true", help="only settings that the environment sets")
+    result.add_argument("--json", action="store_true", help="as JSON")
+    return result
+
+
+@command("vouch config")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 if all settings are valid, 2 if one is not."""
+    options = parser().parse_args(arguments)
+    rows, invalid = list[Row](), 0
+    for service, kind in settings_classes().items():
+        if options.service in (None, service):
+            try:
+                rows += rows_of(service, kind)
+            except SettingsError as error:
+                print(escape_unprintable(f"vouch config: {service}: {error}"), file=sys.stderr)
+                invalid = 2
+    rows = [row for row in rows if row.source != "default" or not options.changed]
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+        return invalid
+    width = max((len(row.variable) for row in rows), default=0)
+    for row in rows:
+        print(escape_unprintable(f"{row.service:9} {row.variable:{width}}  {row.source:11}  {row.value}"))
+    return invalid
