@@ -171,7 +171,7 @@ post(
     summary="The latest decision of a transaction",
     responses=describe_responses(pb.GetDecisionResponse.DESCRIPTOR, finds=True),
 )
-async def decision(request: Request, transaction_id: str) -> Response:
+async def get_decision(request: Request, transaction_id: str) -> Response:
     """Return the decision as the review returned it."""
     message = pb.GetDecisionRequest(transaction_id=transaction_id)
     return await call_service(request, request.app.state.agent.GetDecision, message, SETTINGS)
@@ -182,7 +182,7 @@ async def decision(request: Request, transaction_id: str) -> Response:
     summary="Orders and accounts linked to an order",
     responses=describe_responses(pb.GetLinksResponse.DESCRIPTOR, finds=True),
 )
-async def links(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
+async def get_links(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
     """Return other orders of the same account, device, address or card, and the accounts linked within two steps."""
     message = pb.GetLinksRequest(transaction_id=transaction_id)
     return await call_service(request, request.app.state.agent.GetLinks, message, SETTINGS)
@@ -193,7 +193,9 @@ async def links(request: Request, transaction_id: Annotated[str, Query(min_lengt
     summary="Verify a decision in the ledger",
     responses=describe_responses(pb.VerifyDecisionResponse.DESCRIPTOR, finds=True),
 )
-async def verify(request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]) -> Response:
+async def verify_decision(
+    request: Request, transaction_id: Annotated[str, Query(min_length=1, max_length=128)]
+) -> Response:
     """Check now, from its entry, its content and its neighbours in the hash chain, that a decision is unchanged."""
     message = pb.VerifyDecisionRequest(transaction_id=transaction_id)
     return await call_service(request, request.app.state.agent.VerifyDecision, message, SETTINGS)

@@ -21,7 +21,7 @@ from http_bridge.events import set_on_signal
 from http_bridge.health_state import HealthState
 from http_bridge.json.encoding import to_json
 from http_bridge.json.mapping import to_transaction
-from http_bridge.json.openapi import describe_keys
+from http_bridge.json.openapi import complete_document
 from http_bridge.json.times import SCHEMA, to_timestamp
 from http_bridge.json.transaction import parse
 from http_bridge.middleware.access import AccessMiddleware, metadata, timeout
@@ -76,7 +76,10 @@ def create_app(
             with set_on_signal(app.state.ending):
                 yield
 
-    app = FastAPIOffline(title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None)
+    app = FastAPIOffline(
+        title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # stable ids, which name the methods of generated clients
+    )  # fmt: skip
     # FastAPIOffline is a function that returns a FastAPI. The outermost app must be ours: FastAPI calls middleware, and
     # hides the server from it.
     app.__class__ = _Application
@@ -88,7 +91,7 @@ def create_app(
     app.add_middleware(AccessMiddleware, settings=settings, record=RequestMetrics(app).record)
     add_metrics_route(app)
     redact_access_log(app)
-    describe_keys(app)
+    complete_document(app)
     return app
 
 

@@ -140,7 +140,7 @@ def add_case_routes(app: FastAPI, settings: HttpSettings) -> None:
             summary=summary,
             responses=describe_responses(response_class.DESCRIPTOR, finds=True, reads_body=True, conflicts=True),
             openapi_extra=message_request_body(request_class.DESCRIPTOR, without=_IN_PATH),
-            name=step,
+            name="renew_claim" if step == "renew" else f"{step}_case",
         )(_step_endpoint(method, request_class, settings))
 
 

@@ -8,6 +8,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from contract.examples import DOCUMENTED_ORDER
+from http_bridge.json.components import add_tags, with_components
 from http_bridge.json.descriptions import description
 from http_bridge.json.mapping import EXTRA, EXTRA_DESCRIPTION, is_extra, is_map, names_of
 from http_bridge.json.request_schemas import request_schema
@@ -66,6 +67,7 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
 
 _DETAIL: dict[str, Any] = {
     "type": "object",
+    "title": "Error",
     "properties": {
         "detail": {"description": "A sentence, or for invalid input a list of loc, msg and type."},
         "reason": {
@@ -122,6 +124,7 @@ def batch_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]:
     """Return the `responses` of a batch operation; `descriptor` is that of one result."""
     result = {
         "type": "object",
+        "title": f"{descriptor.name.removesuffix('Response')}BatchResult",
         "properties": {
             "index": {"type": "integer", "description": "Index of the order, from 0."},
             "status": {"type": "integer", "description": "HTTP status of a single request."},
@@ -153,17 +156,22 @@ def batch_request_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def describe_keys(app: FastAPI) -> None:
-    """Describe the two ways to send an API key, for the Authorize button of /docs. Keys are optional."""
+def complete_document(app: FastAPI) -> None:
+    """Give the app's OpenAPI document components, tags, and the two ways to send an API key. Keys are optional."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = original()
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        document = with_components(original())
+        add_tags(document)
+        document["servers"] = [{"url": "/"}]
         document.setdefault("components", {})["securitySchemes"] = {
             "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             "bearer": {"type": "http", "scheme": "bearer"},
         }
         document["security"] = [{}, {"x-api-key": []}, {"bearer": []}]
+        app.openapi_schema = document
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -198,5 +206,8 @@ def event_stream_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]
         },
     }
     return describe_responses(descriptor) | {
-        200: {"description": "Events.", "content": {"text/event-stream": {"schema": event}}}
+        200: {
+            "description": "Server-sent events. `x-event` describes one of them.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "x-event": event}},
+        }
     }

@@ -69,11 +69,13 @@ def test_docs_describe_every_field(stack: Stack) -> None:
         assert all(httpx.get(stack.url(service) + link).status_code == 200 for link in links), links
         document = httpx.get(stack.url(service) + "/openapi.json").json()
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        properties = content["schema"]["properties"]
+        assert content["schema"] == {"$ref": "#/components/schemas/TransactionRequest"}
+        properties = document["components"]["schemas"]["TransactionRequest"]["properties"]
         assert set(properties) == {*FIELDS, "extra"}
         assert all(entry["description"] for entry in properties.values())
         assert content["example"] == DOCUMENTED
-        assert "legitimacy_score" in json.dumps(document["paths"][path]["post"]["responses"]["200"])
+        response = document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+        assert "legitimacy_score" in document["components"]["schemas"][response.rpartition("/")[2]]["properties"]
 
 
 BAD_FIELDS = [
