@@ -168,7 +168,10 @@ class _Shop:
 
     async def is_done(self) -> bool:
         """Return whether all erasures are done in the files."""
-        answer = await self._privacy.GetErasureProgress(privacy.GetErasureProgressRequest(), timeout=_SECONDS)
+        request = privacy.GetErasureProgressRequest()
+        answer: privacy.GetErasureProgressResponse = await RetryingCaller().send(
+            lambda: self._privacy.GetErasureProgress(request, timeout=_SECONDS)
+        )
         return bool(answer.progress.stage == privacy.ERASURE_STAGE_DONE)
 
     async def until_done(self, user_id: str) -> bool:

@@ -22,7 +22,7 @@ def test_a_frame_has_the_rows_of_the_command(tmp_path: Path) -> None:
 
 
 def test_each_library_is_served() -> None:
-    """A frame of the library that is asked for; any other name is refused."""
+    """Return a frame of the requested library; refuse any other name."""
     kinds = {"pandas": pd.DataFrame, "polars": polars.DataFrame, "arrow": pa.Table}
     for name, kind in kinds.items():
         assert isinstance(vouch.generate(50, library=name), kind)  # type: ignore[arg-type]
