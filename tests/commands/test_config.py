@@ -15,7 +15,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, str]]:
 def test_every_setting_is_shown_with_its_source(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All settings of all services are listed; what the environment sets is told from defaults."""
+    """All settings of all services are listed; the source tells the environment from defaults."""
     monkeypatch.setenv("VOUCH_AGENT_CLAIM_SECONDS", "30")
     assert main(["--json"]) == 0
     rows = shown(capsys)
