@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from run import arguments, configuration
 
 from runtime.web.settings import WebSettings
-from stack.edge_access import misrouted_streams
+from stack.edge_config.access import misrouted_streams
 from stack.settings import EdgeSettings
 
 CONTRACT = Path(__file__).resolve().parent.parent / "generated" / "descriptor_set.binpb"

@@ -22,9 +22,9 @@ from runtime.access import SecurityError
 from runtime.settings import SettingsError
 from runtime.web.connections import raise_file_limit
 from runtime.web.settings import WebSettings
-from stack.edge import apply_settings
-from stack.edge_access import add_metrics_listener
-from stack.edge_secrets import apply_tls, private_folder, write_sds_file
+from stack.edge_config.access import add_metrics_listener
+from stack.edge_config.configuration import apply_settings
+from stack.edge_config.secrets import apply_tls, private_folder, write_sds_file
 from stack.settings import EdgeSettings
 
 HERE = Path(__file__).resolve().parent

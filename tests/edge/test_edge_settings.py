@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from runtime.settings import SettingsError
-from stack.edge import SECURITY_HEADERS, apply_settings
+from stack.edge_config.configuration import SECURITY_HEADERS, apply_settings
 from stack.settings import EdgeSettings
 from testing.inputs.hostile import ORDER
 from testing.servers.processes import ROOT, Stack, answers

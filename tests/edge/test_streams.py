@@ -18,8 +18,8 @@ from http_bridge import agent as agent_rest
 from http_bridge import ml as scorer_rest
 from http_bridge.events import EventStream
 from runtime.client.split_channel import STREAMS_PER_CONNECTION
-from stack.edge import apply_settings
-from stack.edge_access import misrouted_streams, streams
+from stack.edge_config.access import misrouted_streams, streams
+from stack.edge_config.configuration import apply_settings
 from stack.settings import EdgeSettings
 from testing.inputs.hostile import ORDER
 from testing.requests import BOTH, post

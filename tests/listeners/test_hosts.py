@@ -17,7 +17,7 @@ from http_bridge import ml as scorer_rest
 from runtime.access.keys import digest
 from runtime.web.exposition import PATHS
 from runtime.web.request_origin import host_name, is_allowed_host
-from stack.edge_access import METRICS_PATHS
+from stack.edge_config.access import METRICS_PATHS
 from testing.servers.processes import Stack
 from testing.servers.replicas import envoy
 from testing.waiting import wait_for

@@ -31,7 +31,7 @@ from runtime.access import SecurityError
 from runtime.access.tls import ServerFiles, UpstreamTlsSettings, server_credentials
 from runtime.rpc.server import Server
 from runtime.settings import ServerSettings, Settings
-from stack.edge_secrets import apply_tls
+from stack.edge_config.secrets import apply_tls
 from stack.settings import EdgeSettings
 from testing.servers.certificates import Certificates
 from testing.servers.processes import ROOT

@@ -7,7 +7,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from runtime.web.settings import WebSettings
-from stack.edge_limits import set_timeouts
+from stack.edge_config.limits import set_timeouts
 from stack.settings import EdgeSettings
 
 Config = dict[str, Any]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from runtime.access import SecurityError
 from runtime.access.tls import ServerFiles, read_pem
-from stack.edge import Config
+from stack.edge_config.configuration import Config
 from stack.settings import EdgeSettings
 
 PLAIN_HTTP: Final = ("bridge_ml", "bridge_agent", "console")

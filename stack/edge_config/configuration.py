@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from runtime.web.settings import WebSettings
-from stack.edge_access import route_privacy, set_host_rule
-from stack.edge_limits import bound_connections, limit_rates
+from stack.edge_config.access import route_privacy, set_host_rule
+from stack.edge_config.limits import bound_connections, limit_rates
 from stack.settings import EdgeSettings
 
 Config = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Changes envoy.yaml by the edge's settings: addresses, access, limits and certificates."""
