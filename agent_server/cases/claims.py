@@ -19,7 +19,7 @@ from agent_server.ledger.transaction import LedgerTransaction
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import NotAvailable
 
-OPEN, CLAIMED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED
+OPEN, CLAIMED, RESOLVED = cases.CASE_STATUS_OPEN, cases.CASE_STATUS_CLAIMED, cases.CASE_STATUS_RESOLVED
 _OTHERS = CASES.alias("others")
 
 
@@ -78,7 +78,7 @@ class Claim:
 
 
 class Renew:
-    """Extends a claim by another `lease` microseconds."""
+    """Lets a claim end `lease` microseconds from now."""
 
     def __init__(self, reviewer: Reviewer, lease: int, claimed: CaseClaim) -> None:
         self._reviewer, self._lease, self._claimed = reviewer, lease, claimed
@@ -126,9 +126,10 @@ def read_claimed_case(tx: LedgerTransaction, claimed: CaseClaim, reviewer: Revie
     if case.status != CLAIMED:
         if not _has_payload(tx, case):
             raise order_erased(case)  # the erasure closed the case
-        raise not_available("case is not claimed; claim it first", case.status)
+        message = "case is resolved" if case.status == RESOLVED else "case is not claimed; claim it first"
+        raise not_available(message, case.status)
     if case.claim_token != claimed.token or case.reviewer != reviewer.name:
-        raise not_available("claim is not the latest; another reviewer has claimed the case", case.status)
+        raise not_available("claim is not the latest; the case was claimed again since", case.status)
     if case.claimed_until <= reviewer.now(tx):
         raise not_available("claim has expired; claim the case again", case.status)
     return case

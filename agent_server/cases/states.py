@@ -1,14 +1,14 @@
 """The states of a case and what each event makes of them. Pure.
 
-            claim ┌──────────┐ resolve, erase
-    open ────────▶│ claimed  │────────────────▶ resolved
-      ▲           └──────────┘                     ▲
-      │   release    │    │ the lease ends         │
-      └──────────────┘    ▼                        │
-      │                expired ── erase ───────────┤
-      └─────────────── decide, erase ──────────────┘
+    open    ── claim ───────────▶ claimed
+    claimed ── release ─────────▶ open
+    claimed ── the lease ends ──▶ expired ── claim ──▶ claimed
+    claimed ── resolve ─────────▶ resolved
+    open    ── decide ──────────▶ resolved
+    all     ── erase ───────────▶ resolved
 
-`expired` is a claim whose lease is over: it is stored as claimed, and is as free to take as an open case. A verdict may
+`expired` is a claim whose lease is over: it is stored as claimed, and is as free to take as an open case. TRANSITIONS has
+every pair. A verdict may
 lead to another, blind review of the same order. That is a case of its own, with `round` 2 or 3: see `after_verdict`.
 """
 

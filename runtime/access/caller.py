@@ -14,7 +14,11 @@ WITHOUT_ROLE: Final = "legacy"
 
 @dataclass(frozen=True)
 class Caller:
-    """The name and role of a key or certificate. Without either, the name is empty and the role is the least."""
+    """The name and role of a key or certificate. Without either, the name is empty and the role is the least.
+
+    A local caller of a server without keys and client CA is `LOCAL_USER` of runtime/rpc/authentication.py: it may do
+    everything.
+    """
 
     name: str = ""
     role: str = SHOP

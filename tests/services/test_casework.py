@@ -240,7 +240,7 @@ def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> 
     shown = cases("show", case_id)
     assert "\x1b" not in shown and "\\x1b[2J" in shown and "legitimacy" in shown
     assert "resolved" in cases("resolve", case_id, "approve", "--token", token, "--note", "known customer")
-    assert "not claimed" in cases("release", case_id, "--token", token, code=1)
+    assert "case is resolved" in cases("release", case_id, "--token", token, code=1)
     assert "no such case" in cases("show", "none", code=1)
     assert "yours until" in cases("claim", open_cases[4])
     listed = cases("list", "--most", "1000")

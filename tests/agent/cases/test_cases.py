@@ -120,7 +120,7 @@ async def test_an_old_claim_does_nothing(ledger_url: str, late: Callable[[Review
         await ledger.write(late(Reviewer("ada", LEASE + 1), first))
     assert await history(ledger, case_id) == [(OPENED, ""), (CLAIMED, "ada"), (CLAIMED, "bob")]
     await ledger.write(resolve(Reviewer("bob", LEASE + 2), second))
-    with pytest.raises(NotAvailable, match="not claimed"):
+    with pytest.raises(NotAvailable, match="case is resolved"):
         await ledger.write(late(Reviewer("bob", LEASE + 3), second))
     with pytest.raises(NotFound):
         await ledger.write(late(ada, CaseClaim("nothing", 1)))
