@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from agent_server.cases.states import Event, State, next_state
 from agent_server.cases.tables import CASE_CHANGES, CASE_EVENTS, CASES
-from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, head_start, urgency
+from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, urgency
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import microseconds
 from agent_server.ledger.transaction import LedgerTransaction
@@ -132,8 +132,7 @@ def attach_decision(
     `event` is REVISE or RESCORE. The state of the case has to allow it if the decision still needs a person.
     """
     case, now = read_case(tx, case_id), microseconds(answer.decided_at)
-    columns = _decision_columns(transaction, answer, sequence)
-    columns["urgency"] = case.opened_at - head_start(columns["expected_loss"])
+    columns = attached_columns(case, transaction, answer, sequence)
     if answer.decision == pb.DECISION_REVIEW:
         change_state(tx, case, event, now, **columns)
         add_change(tx, case_id, cases.CASE_EVENT_KIND_UPDATED)
@@ -162,10 +161,10 @@ def close_unresolved(tx: LedgerTransaction, chosen: sa.ColumnElement[bool]) -> N
         add_event(tx, case.case_id, tx.now, cases.CASE_EVENT_KIND_CLOSED)
 
 
-def columns_of_verdict(case: Any, transaction: Transaction, answer: pb.ReviewResponse, sequence: int) -> dict[str, Any]:
-    """Return the columns that attach a case to the decision of its reviewer."""
+def attached_columns(case: Any, transaction: Transaction, answer: pb.ReviewResponse, sequence: int) -> dict[str, Any]:
+    """Return the columns that attach a case to a later decision on its order."""
     columns = _decision_columns(transaction, answer, sequence)
-    return columns | {"urgency": case.opened_at - head_start(columns["expected_loss"])}
+    return columns | {"urgency": urgency(case.opened_at, columns["expected_loss"])}
 
 
 def _decision_columns(transaction: Transaction, answer: pb.ReviewResponse, sequence: int) -> dict[str, Any]:

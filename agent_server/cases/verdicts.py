@@ -16,7 +16,7 @@ from agent_server.cases.lifecycle import (
     NEVER,
     NOT_YET,
     VerdictDetails,
-    columns_of_verdict,
+    attached_columns,
     open_blind_review,
     resolve_case,
 )  # fmt: skip
@@ -116,7 +116,7 @@ class Resolve:
             by.name, self._request_id, facts.policy_digest, HistoryPosition(facts.memory_number, facts.memory_read)
         )
         sequence = append_decision(tx, order, answer, row.content_digest, context, kind, hidden=hidden)
-        columns = columns_of_verdict(case, order, answer, sequence)
+        columns = attached_columns(case, order, answer, sequence)
         resolve_case(tx, case, microseconds(answer.decided_at), verdict, details, **columns)
         return sequence
 
