@@ -91,9 +91,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     def fit(self, X: Frame, y: Any = None) -> Self:  # noqa: N803  scikit-learn's names
         """Train on a frame. `y` says of each row whether it is abuse (bool or 0 and 1); without it the frame's label does."""
         mapping = self._mapping()
-        table = self._orders(X, labelled=y is None, mapping=mapping)
-        if y is not None:
-            table = _with_label(table, y)
+        table = self._labelled_orders(X, y, mapping)
         parameters = Parameters(
             seed=self.seed, target=self.target, form=self.form, prevalence=self.prevalence, holdout=self.holdout,
             rounds=self.rounds,
@@ -153,14 +151,8 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
         A name with `_interval` has a pair of numbers. Limits are there where the frame has abuse_confidence in each row.
         """
-        table = self._orders(X, labelled=y is None, mapping=self._mapping())
-        if y is not None:
-            table = _with_label(table, y)
-        scores, is_abuse, weights = (
-            legitimacy(self._bundle, table),
-            abuse_of(table),
-            optional_weights(table),
-        )
+        table = self._labelled_orders(X, y, self._mapping())
+        scores, is_abuse, weights = legitimacy(self._bundle, table), abuse_of(table), optional_weights(table)
         found: dict[str, Any] = dict(figures(scores, is_abuse, weights))
         found |= {f"{name}_interval": both for name, both in intervals(scores, is_abuse, weights).items()}
         if CONFIDENCE in table.column_names and not table.column(CONFIDENCE).null_count:
@@ -194,14 +186,18 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def _orders(self, frame: Frame, *, labelled: bool, mapping: FieldMapping | None) -> pa.Table:
         if mapping is not None:
-            mapped = mapping if labelled else _without_label(mapping)
-            conversion = Conversion(mapped, Report())
+            conversion = Conversion(mapping if labelled else replace(mapping, label=None), Report())
             table = conversion.table(to_arrow(frame).to_pandas())
             conversion.finish()
             return table
         extra = self.bundle_.features.extra if self.__sklearn_is_fitted__() else Extra()
         types = dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
         return to_orders(frame, required=(*REQUIRED, LABEL) if labelled else REQUIRED, extra=types)
+
+    def _labelled_orders(self, frame: Frame, y: Any, mapping: FieldMapping | None) -> pa.Table:
+        """Return orders with the labels of `y`; with those of the frame if it is None."""
+        table = self._orders(frame, labelled=y is None, mapping=mapping)
+        return table if y is None else _with_label(table, y)
 
     def _answers(self, frame: Frame, level: int) -> Iterator[pb.PredictResponse]:
         table = self._orders(frame, labelled=False, mapping=self._mapping())
@@ -219,10 +215,6 @@ def _with_label(table: pa.Table, y: Any) -> pa.Table:
         raise ValueError("y needs False and True, or 0 and 1; 1 is abuse")
     others = [name for name in (LABEL, "abuse_type", CONFIDENCE) if name in table.column_names]
     return table.drop_columns(others).append_column(LABEL, pa.array(values.astype(bool)))
-
-
-def _without_label(mapping: FieldMapping) -> FieldMapping:
-    return replace(mapping, label=None)
 
 
 def _digest(table: pa.Table) -> str:
