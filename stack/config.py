@@ -47,13 +47,10 @@ def settings_classes() -> dict[str, type[Settings]]:
 
 def rows_of(service: str, kind: type[Settings]) -> Iterator[Row]:
     """Yield the settings of a service. Raises SettingsError where a variable is invalid or unknown."""
-    required = {name for name, field in kind.model_fields.items() if field.is_required()}
-    set_here = {name for name, variable in kind.variables().items() if variable in os.environ}
-    settings = kind.read() if not required - set_here else None
+    settings = kind.read()
     for name, variable in kind.variables().items():
-        source = "environment" if name in set_here else "default"
-        value = os.environ.get(variable) if settings is None else getattr(settings, name)
-        yield Row(service, variable, _text(value), source)
+        source = "environment" if variable in os.environ else "default"
+        yield Row(service, variable, _text(getattr(settings, name)), source)
 
 
 def _text(value: Any) -> str:
