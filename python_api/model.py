@@ -1,6 +1,5 @@
 """`vouch.Model`: the scorer's model with scikit-learn's interface."""
 
-import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,10 +18,10 @@ from contract.messages import messages
 from contract.thresholds import LEGITIMATE_FROM
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from ml_server.data.mapping import Conversion, FieldMapping, Report, read_mapping
-from ml_server.evaluation.figures import against_limit, figures, intervals
+from ml_server.evaluation.figures import against_limit, exact_confidence, figures, intervals
 from ml_server.features.feature_set import Extra
-from ml_server.features.table_columns import TableColumns
 from ml_server.registry.bundle import METADATA, Bundle
+from ml_server.registry.origin import with_origin
 from ml_server.registry.store import load, save
 from ml_server.registry.table_scores import legitimacy
 from ml_server.serving.scorer import Scorer
@@ -97,13 +96,9 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             rounds=self.rounds,
         )  # fmt: skip
         trained = train(table, parameters, mapping.extra if mapping else None)
-        now, digest = dt.datetime.now(dt.UTC).replace(microsecond=0), _digest(table)
-        bundle = trained.bundle.with_version(
-            f"{now:%Y%m%d-%H%M%S}-{digest[:8]}",
-            training_date=now.isoformat().replace("+00:00", "Z"),
-            dataset={
-                "name": "frame", "rows": table.num_rows, "abuse_rate": float(abuse_of(table).mean()), "sha256": digest,
-            },
+        bundle = with_origin(
+            trained.bundle, name="frame", rows=table.num_rows, abuse_rate=float(abuse_of(table).mean()),
+            digest=_digest(table),
         )  # fmt: skip
         return self._learned(bundle, trained.notebook_files)
 
@@ -155,8 +150,8 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         scores, is_abuse, weights = legitimacy(self._bundle, table), abuse_of(table), optional_weights(table)
         found: dict[str, Any] = dict(figures(scores, is_abuse, weights))
         found |= {f"{name}_interval": both for name, both in intervals(scores, is_abuse, weights).items()}
-        if CONFIDENCE in table.column_names and not table.column(CONFIDENCE).null_count:
-            found |= against_limit(scores, is_abuse, TableColumns(table).number(CONFIDENCE), weights)
+        if (confidence := exact_confidence(table)) is not None:
+            found |= against_limit(scores, is_abuse, confidence, weights)
         return found
 
     def save(self, models: str | Path = "models") -> Path:

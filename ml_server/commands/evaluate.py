@@ -13,7 +13,7 @@ from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.evaluation.costs import cheapest, cost_of
-from ml_server.evaluation.figures import against_limit, by_group, figures, intervals
+from ml_server.evaluation.figures import against_limit, by_group, exact_confidence, figures, intervals
 from ml_server.evaluation.report import Measurements, write_report
 from ml_server.features.sources import Numbers
 from ml_server.features.table_columns import TableColumns
@@ -98,7 +98,7 @@ def held_out_rows(
 def measure(scores: Numbers, table: pa.Table, prices: Prices, report: Report) -> Measurements:
     """Return all measurements of the scores of a table."""
     is_abuse, weights, columns = abuse_of(table), optional_weights(table), TableColumns(table)
-    amounts, confidence = _amounts(columns, report), _confidence(table, columns)
+    amounts, confidence = _amounts(columns, report), exact_confidence(table)
     return Measurements(
         scores=scores,
         is_abuse=is_abuse,
@@ -117,14 +117,6 @@ def _amounts(columns: TableColumns, report: Report) -> Numbers:
     if unknown := int(np.isnan(amounts).sum()):
         report.lines.append(f"order_amount is unknown in {unknown:,} rows; costs assume {ROUND_ORDER:g} for them")
     return np.nan_to_num(amounts, nan=ROUND_ORDER)
-
-
-def _confidence(table: pa.Table, columns: TableColumns) -> Numbers | None:
-    """Return the exact probabilities of abuse; None if any row lacks one."""
-    if "abuse_confidence" not in table.column_names:
-        return None
-    confidence = columns.number("abuse_confidence")
-    return None if np.isnan(confidence).any() else confidence
 
 
 def format_lines(measured: Measurements, orders_per_day: int) -> list[str]:

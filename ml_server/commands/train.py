@@ -1,13 +1,10 @@
 """`vouch train`: train a model from a dataset and save it."""
 
 import argparse
-import datetime as dt
 import hashlib
 import json
 import math
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from history.table import with_history
 from ml_server.data.datasets import combine, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
+from ml_server.registry.origin import with_origin
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.training.challenge import challenge
 from ml_server.training.fitting.gain import MIN_GAIN
@@ -29,7 +27,6 @@ from runtime.process.files import sha256
 from runtime.settings import Shared
 
 DATASET = Path("abuse_dataset_50000.csv")
-LIBRARIES = ("lightgbm", "scikit-learn", "numpy", "pyarrow")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -135,15 +132,10 @@ def _digest(datasets: Sequence[Path]) -> str:
 def _save_model(
     datasets: Sequence[Path], promoted: bool, models: Path, rows: int, abuse_rate: float, trained: Trained
 ) -> int:
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    file_digest, name = _digest(datasets), " + ".join(path.name for path in datasets)
-    bundle = trained.bundle.with_version(
-        f"{now:%Y%m%d-%H%M%S}-{file_digest[:8]}",
-        training_date=now.isoformat().replace("+00:00", "Z"),
-        dataset={"name": name, "rows": rows, "abuse_rate": abuse_rate, "sha256": file_digest},
-        data_manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
-        libraries={library: version(library) for library in LIBRARIES} | {"python": platform.python_version()},
-    )
+    bundle = with_origin(
+        trained.bundle, name=" + ".join(path.name for path in datasets), rows=rows, abuse_rate=abuse_rate,
+        digest=_digest(datasets), manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
+    )  # fmt: skip
     folder = save(models, bundle, trained.notebook_files)
     if promoted:
         promote(models, bundle.version)

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from ml_server.evaluation.reliability import expected_calibration_error
+from ml_server.features.table_columns import TableColumns
 
 Vector = NDArray[np.float64]
 FALSE_POSITIVES = (0.001, 0.01, 0.05)
@@ -86,3 +87,11 @@ def by_group(table: pa.Table, legitimacy: Vector, is_abuse: Vector) -> Mapping[s
                 group["denied"] = float((legitimacy[own] <= DENY_UP_TO).mean())
             result[str(value)] = group
     return result
+
+
+def exact_confidence(table: pa.Table) -> Vector | None:
+    """Return the exact probabilities of abuse, shape (rows,); None if any row lacks one."""
+    if "abuse_confidence" not in table.column_names:
+        return None
+    confidence = TableColumns(table).number("abuse_confidence")
+    return None if np.isnan(confidence).any() else confidence
