@@ -1,6 +1,8 @@
 """An unavailable scorer: nothing is approved without a score, no call waits, and cases are rescored later."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,18 @@ async def test_nothing_is_approved_without_a_score(tmp_path: Path) -> None:
     await scoring.close()
 
 
+@contextlib.asynccontextmanager
+async def _serving(service: ScoringService, port: int, scoring: ScoringClient) -> AsyncIterator[None]:
+    """Serve a scorer on a port while the block runs, which starts once the client has found it."""
+    settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
+    async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
+        await server.set_serving(True)
+        async with asyncio.timeout(30):
+            while not await scoring.available():  # noqa: ASYNC110  no event tells it
+                await asyncio.sleep(0.02)
+        yield
+
+
 async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, tmp_path: Path) -> None:
     """Rescored cases show the score; a decision by the policy closes the case by a revision, unless a person has it."""
     port = free_port()
@@ -93,12 +107,7 @@ async def test_degraded_cases_are_scored_when_the_scorer_is_back(model: Bundle, 
     assert len(await ledger.read(unscored_cases(10))) == 4
     service = ScoringService()
     service.serve(model)
-    settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
-    async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
-        await server.set_serving(True)
-        async with asyncio.timeout(30):
-            while not await scoring.available():  # noqa: ASYNC110  no event tells it
-                await asyncio.sleep(0.02)
+    async with _serving(service, port, scoring):
         rescoring = Rescoring(ledger, scoring, CurrentPolicy(deciding.policy))
         assert await rescoring.run_once() == 4
         assert await rescoring.run_once() == 0
@@ -140,12 +149,7 @@ async def test_refusals_of_the_scorer_hold_nobody_up(
         assert (await deciding.decide(order, new_call())).answer.degraded
     service = ScoringService(strict_extras=True)
     service.serve(model)
-    settings = MlSettings.read(listen=f"127.0.0.1:{port}", metrics_listen="", lame_duck_seconds=0)
-    async with Server(settings, {SCORING: service}, roles=SCORER_ROLES) as server:
-        await server.set_serving(True)
-        async with asyncio.timeout(30):
-            while not await scoring.available():  # noqa: ASYNC110  no event tells it
-                await asyncio.sleep(0.02)
+    async with _serving(service, port, scoring):
         rescoring = Rescoring(ledger, scoring, CurrentPolicy(deciding.policy))
         assert [await rescoring.run_once() for _ in range(3)] == [0, 2, 0]
         assert len(await ledger.read(unscored_cases(10))) == 2
