@@ -6,11 +6,10 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from data_gen.output.generator import Generator, RowGenerator
 from data_gen.output.plan import DAYS, END, PlanError, make_plan
 from data_gen.patterns import PATTERNS
 from data_gen.patterns.shares import DEFAULT_RATIOS
-from data_gen.stream.generator import StreamGenerator
+from data_gen.stream.generator import make_generator
 
 Library = Literal["pandas", "polars", "arrow"]
 _KINDS: Final = ("pandas", "polars", "arrow")
@@ -30,12 +29,7 @@ def generate(
     if seed < 0:
         raise PlanError(f"seed must be 0 or more, not {seed}")
     plan = make_plan(size, {**DEFAULT_RATIOS, **(ratios or {})}, PATTERNS, end_date, days)
-    generator: Generator
-    if stream:
-        generator = streamed = StreamGenerator(plan, seed, PATTERNS)
-        plan = streamed.plan
-    else:
-        generator = RowGenerator(plan, seed, PATTERNS)
+    generator, plan = make_generator(plan, seed, stream=stream)
     table = pa.Table.from_batches([generator(chunk) for chunk in plan.chunks])
     table = pa.table({name: _decoded(table.column(name)) for name in table.column_names})
     if library == "arrow":

@@ -17,7 +17,6 @@ from contract.abuse_types import ALL_TYPES
 from data_gen.commands.custom_patterns import load_patterns
 from data_gen.language.pattern import PatternError
 from data_gen.output.formats import format_of
-from data_gen.output.generator import Generator, RowGenerator
 from data_gen.output.manifest import write_manifest
 from data_gen.output.plan import DAYS, END, PlanError, make_plan
 from data_gen.output.workers import write_dataset
@@ -26,7 +25,7 @@ from data_gen.quality.audit import audit
 from data_gen.quality.findings import all_checks, print_findings
 from data_gen.quality.report import write_report
 from data_gen.stream.behaviour import behaviour_parameters
-from data_gen.stream.generator import StreamGenerator
+from data_gen.stream.generator import make_generator
 from runtime.process.commands import command
 
 
@@ -119,12 +118,7 @@ def _run(options: argparse.Namespace, output: Path) -> int:
     ratios = {abuse_type: getattr(options, f"{abuse_type}_ratio") for abuse_type in ALL_TYPES}
     patterns = load_patterns(options.patterns)
     plan = make_plan(options.size, ratios, patterns, options.end_date, options.days)
-    generator: Generator
-    if options.stream:
-        generator = stream = StreamGenerator(plan, options.seed, patterns)
-        plan = stream.plan
-    else:
-        generator = RowGenerator(plan, options.seed, patterns)
+    generator, plan = make_generator(plan, options.seed, patterns, stream=options.stream)
     with progress_reporter(plan.rows) as progress:
         summary, sample = write_dataset(generator, plan, output, options.workers, progress)
     audited = None if options.no_validate and not options.report else audit(sample)

@@ -17,6 +17,7 @@ from data_gen.language.variables import COUNTRY, NODES, Codes
 from data_gen.network.compile import Network
 from data_gen.network.draw import RawNumbers, draw
 from data_gen.network.posterior import Posterior
+from data_gen.output.generator import Generator, RowGenerator
 from data_gen.output.plan import CHUNK_ROWS, Chunk, Plan
 from data_gen.output.rows import (
     BATCH_SCHEMA,
@@ -218,3 +219,13 @@ def _tokens(cards: Owners, present: NDArray[np.bool_]) -> pa.Array:
         text[:, 4 + position] = _TOKEN[digit.astype(np.intp)]
     whole = fixed_texts(text)
     return pc.if_else(flags(present), whole, pa.scalar(None, pa.string()))
+
+
+def make_generator(
+    plan: Plan, seed: int, patterns: Sequence[Pattern] = PATTERNS, *, stream: bool
+) -> tuple[Generator, Plan]:
+    """Return the generator of independent rows, or of a stream, and the plan that it follows."""
+    if stream:
+        generator = StreamGenerator(plan, seed, patterns)
+        return generator, generator.plan
+    return RowGenerator(plan, seed, patterns), plan
