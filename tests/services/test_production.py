@@ -46,7 +46,11 @@ def environment_with_ports(models: Path) -> dict[str, str]:
 def descendants(pid: int) -> set[int]:
     """Return all descendants of a process."""
     found: set[int] = set()
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # it ended since its parent named it
+        return found
+    for child in children:
         found |= {int(child)} | descendants(int(child))
     return found
 
