@@ -12,6 +12,17 @@ from ml_server.settings import MlSettings
 from stack.settings import StackSettings
 
 
+def health_urls(ports: Mapping[str, int], *, secure: bool) -> dict[str, str]:
+    """Return the health check of each HTTP service on this machine; `secure` says whether the edge has TLS."""
+    edge = "https" if secure else "http"
+    urls = {
+        "scorer": f"http://127.0.0.1:{ports['bridge_ml']}/api/v1/health",
+        "agent": f"http://127.0.0.1:{ports['bridge_agent']}/api/v1/health",
+        "edge": f"{edge}://127.0.0.1:{ports['envoy']}/api/v1/health",
+    }
+    return urls | ({"console": f"http://127.0.0.1:{ports['console']}/console/health"} if "console" in ports else {})
+
+
 def read_ports() -> dict[str, int]:
     """Return the port of each service from the settings, without those that are 0 or unset. Raise SettingsError."""
     stack, scorer, agent = StackSettings.read(), MlSettings.read(), AgentSettings.read()

@@ -4,16 +4,21 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from runtime.process.commands import command
 from runtime.process.terminal import escape_unprintable
-from stack.ports import read_ports
+from stack.ports import health_urls, read_ports
 from stack.settings import EdgeSettings
 
 _TIMEOUT_SECONDS = 3.0
+_DETAILS: Final = {
+    "scorer": ("/api/v1/model/info", "model_version", "model"),
+    "agent": ("/api/v1/agent/info", "policy_version", "policy"),
+}
+"""Where a service names its model or policy: path, field and label."""
 
 
 @dataclass(frozen=True)
@@ -39,32 +44,20 @@ def _get(url: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def check(ports: Mapping[str, int], *, secure: bool, host: str = "127.0.0.1") -> list[ServiceStatus]:
-    """Return the status of each service of `vouch up`."""
-    scorer, agent = f"http://{host}:{ports['bridge_ml']}", f"http://{host}:{ports['bridge_agent']}"
-    edge = f"{'https' if secure else 'http'}://{host}:{ports['envoy']}"
-    model, policy = _get(f"{scorer}/api/v1/model/info"), _get(f"{agent}/api/v1/agent/info")
-    found = [
-        _status(
-            "scorer", scorer, "/api/v1/health", f"model {model['model_version']}" if "model_version" in model else ""
-        ),
-        _status(
-            "agent",
-            agent,
-            "/api/v1/health",
-            f"policy {policy['policy_version']}" if policy.get("policy_version") else "",
-        ),
-        _status("edge", edge, "/api/v1/health"),
-    ]
-    if "console" in ports:
-        found.append(_status("console", f"http://{host}:{ports['console']}", "/console/health"))
-    return found
+def check(ports: Mapping[str, int], *, secure: bool) -> list[ServiceStatus]:
+    """Return the status of each service of `vouch up` on this machine."""
+    return [_status(service, url) for service, url in health_urls(ports, secure=secure).items()]
 
 
-def _status(service: str, url: str, path: str, details: str = "") -> ServiceStatus:
-    answer = _get(url + path)
+def _status(service: str, url: str) -> ServiceStatus:
+    answer, (base, _, _) = _get(url), url.partition("/api/v1/health")
     health = str(answer.get("status", "unavailable"))
-    return ServiceStatus(service, url, health, str(answer.get("version", "")), details if answer else "")
+    details = ""
+    if answer and service in _DETAILS:
+        path, name, label = _DETAILS[service]
+        value = _get(base + path).get(name)
+        details = f"{label} {value}" if value else ""
+    return ServiceStatus(service, base.removesuffix("/console/health"), health, str(answer.get("version", "")), details)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from honcho.manager import Manager
 from honcho.printer import Printer
 
 from runtime.process.commands import command
-from stack.ports import REPLICATED, missing_requirements, read_ports, replicas
+from stack.ports import REPLICATED, health_urls, missing_requirements, read_ports, replicas
 from stack.settings import EdgeSettings, StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +41,7 @@ def describe_addresses(ports: Mapping[str, int], secure: bool) -> str:
 
 def is_healthy(ports: Mapping[str, int], secure: bool) -> bool:
     """Return whether all services respond, and the agent reaches scorer and ledger. Health needs no key."""
-    urls = [f"http://127.0.0.1:{ports[name]}/api/v1/health" for name in ("bridge_ml", "bridge_agent")]
-    if "console" in ports:
-        urls.append(f"http://127.0.0.1:{ports['console']}/console/health")
-    urls.append(f"{'https' if secure else 'http'}://127.0.0.1:{ports['envoy']}/api/v1/health")
+    urls = health_urls(ports, secure=secure).values()
     try:
         # Our own certificate on loopback; its trust chain does not matter here.
         responses = [httpx.get(url, timeout=1.0, verify=False) for url in urls]  # noqa: S501
