@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from orjson import dumps
 from pydantic import WithJsonSchema
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -90,9 +91,15 @@ def create_app(
     )
     app.add_middleware(AccessMiddleware, settings=settings, record=RequestMetrics(app).record)
     add_metrics_route(app)
+    app.router.routes.append(Route("/", _redirect_to_docs, methods=["GET"], include_in_schema=False))
     redact_access_log(app)
     complete_document(app)
     return app
+
+
+async def _redirect_to_docs(request: Request) -> Response:
+    """Lead a person who opens the port in a browser to the documentation."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 def use_local_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:

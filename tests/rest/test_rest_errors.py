@@ -141,3 +141,19 @@ async def test_every_error_carries_its_reason(services: LocalServices, tmp_path:
         assert answer.json()["reason"] == reason, answer.text
         if status == 422:
             assert all({"loc", "msg", "type"} == entry.keys() for entry in detail), detail
+
+
+async def test_the_root_redirects_to_the_docs(tmp_path: Path) -> None:
+    """`/` leads to /docs, also without a key where keys are set, and makes no other path public."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"shop:{digest(new_key())}:shop\n")
+    keyed = bridge_app("agent", api_keys=str(keys))
+    for app in (app_of("ml"), app_of("agent"), keyed):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            answer = await client.get("/")
+            assert (answer.status_code, answer.headers["location"], answer.content) == (307, "/docs", b"")
+            check_error(await client.post("/"), 405)
+            check_error(await client.get("/?next=https://evil.example"), 422)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(keyed), base_url="http://127.0.0.1") as client:
+        for path in ("//", "/api/v1/agent/info", "/metrics", "/x"):
+            check_error(await client.get(f"http://127.0.0.1{path}"), 401)
