@@ -60,10 +60,8 @@ FIELDS: Final[dict[str, Field]] = {
 """In the order of transaction.proto, which is the column order of files."""
 
 CARD_ID: Final = "card_id"
-_CARD_RULE: Final[Any] = (
-    Transaction.DESCRIPTOR.fields_by_name[CARD_ID].GetOptions().Extensions[validate_pb2.field].cel[0]
-)
-CARD_ID_RULE: Final[str] = _CARD_RULE.message
+_CARD_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[CARD_ID]
+CARD_ID_RULE: Final[str] = _CARD_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0].message
 """What the contract says of a `card_id` that may be a card number."""
 CARD_NUMBER: Final = "(?:^|[^0-9A-Za-z-])(?:[0-9]{12,19}|[0-9]{4}(?:[ -][0-9]{4}){3})(?:[^0-9A-Za-z-]|$)"
 """Pattern of card numbers in files, in RE2's syntax. Hashes, which may have twelve digits in a row, do not match."""
