@@ -26,7 +26,9 @@ def test_a_dry_run_that_would_be_lost_is_refused(standalone_edge: str, name: str
             assert sent.status_code == 503, "nobody is behind, but it was sent on"
 
 
-@pytest.mark.parametrize("path", ["/v1/transactions:review", "/v1/transactions:predict", "/v1/transactions:predict?x=1"])
+@pytest.mark.parametrize(
+    "path", ["/v1/transactions:review", "/v1/transactions:predict", "/v1/transactions:predict?x=1"]
+)
 def test_an_object_around_the_order_gets_a_hint(standalone_edge: str, path: str) -> None:
     """`{"transaction": {...}}` is 400 with the right form, instead of an order without any field."""
     with httpx.Client(base_url=standalone_edge, headers=JSON_TYPE | {"host": "localhost"}) as client:
