@@ -1,4 +1,4 @@
-"""Write the pages that come from the code: commands, columns, metrics, defaults of settings, fields of history.
+"""Write the pages that come from the code: commands, columns, metrics, gRPC, defaults of settings, fields of history.
 
 `python docs/generate.py` writes them. With `--check` it exits with 1 and names the pages that are out of date.
 """
@@ -21,6 +21,7 @@ from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.schema import FILE_SCHEMA
+from docs.grpc_pages import grpc_pages
 from history.definitions import NAMES as HISTORY_FIELDS
 from history.definitions import markdown_table
 from http_bridge.json.descriptions import description
@@ -233,6 +234,7 @@ def pages() -> Mapping[Path, str]:
         ("metrics.md", metrics),
     )
     written = {REFERENCE / name: write() for name, write in made}
+    written |= {REFERENCE / "grpc" / name: text for name, text in grpc_pages().items()}
     return written | {path: edit(path.read_text()) for path, edit in edited.items()}
 
 
@@ -244,6 +246,7 @@ def main(arguments: list[str]) -> int:
             print(f"{path.relative_to(ROOT)} is out of date: run `make reference`", file=sys.stderr)
         return int(bool(wrong))
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     return 0
 

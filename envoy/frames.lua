@@ -24,10 +24,7 @@ local function is_lost_dry_run(path, body)
 end
 
 -- The body is the order itself. The transcoder would drop an object around it, and the service would miss every field.
-local function is_wrapped(path, body)
-  if not path:match("^/v1/transactions:review") and not path:match("^/v1/transactions:predict%f[?%z]") then
-    return false
-  end
+local function is_wrapped(body)
   return body and body:getBytes(0, math.min(body:length(), 256)):match('^%s*{%s*"transaction"%s*:') ~= nil
 end
 
@@ -41,12 +38,13 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path, kind = headers:get(":path") or "", headers:get("content-type") or ""
-  if path:match("^/v1/transactions:review") and is_lost_dry_run(path, handle:body()) then
-    refuse(handle, "dry_run", "set it once, in the query: ?dry_run=true")
-    return
-  end
-  if is_wrapped(path, handle:body()) then
-    refuse(handle, "transaction", "send the fields of the order as the body itself, without the object `transaction` around them")
+  if path:match("^/v1/transactions:review") or path:match("^/v1/transactions:predict%f[?%z]") then
+    local body = handle:body()  -- waits for the whole body: not for other paths, of which some are open streams
+    if is_lost_dry_run(path, body) then
+      refuse(handle, "dry_run", "set it once, in the query: ?dry_run=true")
+    elseif is_wrapped(body) then
+      refuse(handle, "transaction", "send the fields of the order as the body itself, without the object `transaction` around them")
+    end
     return
   end
   if not path:match("^/vouch%.v1%.") or not kind:match("^application/grpc") then
