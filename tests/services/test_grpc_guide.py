@@ -44,11 +44,9 @@ def run_line(line: str, stack: Stack) -> str:
 def test_buf_calls_by_reflection(stack: Stack) -> None:
     """`buf curl` lists the methods and gets a decision, without files of the contract."""
     listed, decided = (run_line(line, stack) for line in COMMANDS if "buf curl" in line)
-    for service, _ in SERVICES.values():
-        assert (
-            all(f"{service.full_name}/{method.name}" in listed for method in service.methods)
-            or "Privacy" in service.name
-        )
+    for service, server in SERVICES.values():
+        listed_here = {f"{service.full_name}/{method.name}" in listed for method in service.methods}
+        assert listed_here == {server.startswith("agent")}, service.name
     assert json.loads(decided)["transactionId"] == "buf-1"
 
 
@@ -57,7 +55,7 @@ def test_grpcurl_calls_by_reflection(stack: Stack) -> None:
     """grpcurl lists and describes the services and gets a decision."""
     listed, method, transaction, decided = (run_line(line, stack) for line in COMMANDS if line.startswith("grpcurl"))
     assert "vouch.v1.AgentService" in listed and "ReviewRequest" in method and "order_amount" in transaction
-    assert json.loads(decided)["transactionId"] == "grpcurl-1"
+    assert "grpcurl-1" in json.loads(decided).values()
 
 
 def test_error_details_are_as_shown(stack: Stack) -> None:
