@@ -52,7 +52,7 @@ def test_buf_calls_by_reflection(stack: Stack) -> None:
 
 @pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not installed")
 def test_grpcurl_calls_by_reflection(stack: Stack) -> None:
-    """grpcurl lists and describes the services and gets a decision."""
+    """By grpcurl the services are listed and described, and an order is decided."""
     listed, method, transaction, decided = (run_line(line, stack) for line in COMMANDS if line.startswith("grpcurl"))
     assert "vouch.v1.AgentService" in listed and "ReviewRequest" in method and "order_amount" in transaction
     assert "grpcurl-1" in json.loads(decided).values()
