@@ -12,13 +12,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ml_server.estimator.model import Model
     from python_api import history
     from python_api.generate import generate
-    from python_api.model import Model
 
 __all__ = ["Model", "generate", "history", "main"]
 _API: Final = {
-    "Model": ("python_api.model", "Model"),
+    "Model": ("ml_server.estimator.model", "Model"),
     "generate": ("python_api.generate", "generate"),
     "history": ("python_api.history", None),
 }

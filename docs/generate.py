@@ -25,9 +25,10 @@ from history.definitions import NAMES as HISTORY_FIELDS
 from history.definitions import markdown_table
 from http_bridge.json.descriptions import description
 from http_bridge.settings import HttpSettings
+from load_test.keys import LoadSettings
 from ml_server.settings import MlSettings
 from runtime.process.command_line import EXIT_CODES, CommandParser
-from runtime.settings import Settings
+from runtime.settings import Settings, Shared
 from runtime.web.settings import WebSettings
 from stack.settings import EdgeSettings, StackSettings
 
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 SETTINGS: Final[tuple[type[Settings], ...]] = (
     MlSettings, AgentSettings, HttpSettings, WebSettings, ConsoleSettings, EdgeSettings, StackSettings, ClientSettings,
+    LoadSettings, Shared,
 )  # fmt: skip
 _NOTE = "\n\n<!-- Written by docs/generate.py. Do not edit. -->"
 _METRICS_OF: Final = {"runtime": "scorer, agent", "ml_server": "scorer", "agent_server": "agent", "http_bridge": "REST"}
@@ -75,8 +77,9 @@ def _arguments(parser: CommandParser) -> Iterator[str]:
 def commands() -> str:
     """Return the page of commands."""
     parts = ["# Commands" + _NOTE, "Run each command as `.venv/bin/vouch COMMAND`, or as `uv run vouch COMMAND`."]
-    parts += ["## Exit codes", _EXIT_CODES]
+    parts += ["`vouch completion SHELL` prints a script for the completion of bash, zsh, fish or tcsh."]
     parts += ["\n".join(f"- [`vouch {name}`](#vouch-{name}): {text}" for name, (_, text) in vouch.COMMANDS.items())]
+    parts += ["## Exit codes", _EXIT_CODES]
     for name, (_, text) in vouch.COMMANDS.items():
         parser: CommandParser = importlib.import_module(vouch.COMMANDS[name][0]).parser()
         parts.append(f"## `vouch {name}`\n\n{_cell(parser.description or text)}")

@@ -1,6 +1,7 @@
 """Typed settings, read once at the start from VOUCH_... environment variables. Errors name the variable."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -37,25 +38,26 @@ Target = Annotated[str, AfterValidator(_target)]
 """gRPC target: host:port, dns:///host:port, unix:path."""
 
 
+PORT_BASE: Final = "VOUCH_PORT_BASE"
+"""Variable that moves the ports of all services together."""
 PREFIXES = (
     "VOUCH_AGENT_",
     "VOUCH_CLIENT_",
     "VOUCH_CONSOLE_",
     "VOUCH_EDGE_",
     "VOUCH_HTTP_",
+    "VOUCH_LOAD_",
     "VOUCH_ML_",
     "VOUCH_STACK_",
     "VOUCH_WEB_",
 )
 """Prefixes of the settings classes of all services and commands."""
-OTHER_VARIABLES = ("VOUCH_LOAD_API_KEY", "VOUCH_MODELS_DIR", "VOUCH_ROOT")
+OTHER_VARIABLES = ("VOUCH_MODELS_DIR", PORT_BASE, "VOUCH_ROOT")
 """Variables that belong to no settings class."""
-_PORTS = "VOUCH_PORT_"
-"""Prefix of the ports that `vouch up` passes to the processes of the Procfile."""
+_PORTS = re.compile(r"VOUCH_PORT_((BRIDGE_)?(ML|AGENT)|(ML|AGENT)_METRICS|CONSOLE|ENVOY)(\.\d)?")
+"""Names of the ports that `vouch up` passes to the processes of the Procfile."""
 
 
-PORT_BASE: Final = "VOUCH_PORT_BASE"
-"""Variable that moves the ports of all services together."""
 PORT_OFFSETS: Final = {
     "VOUCH_STACK_BRIDGE_ML_PORT": 0, "VOUCH_STACK_BRIDGE_AGENT_PORT": 1, "VOUCH_CONSOLE_LISTEN": 2, "VOUCH_ML_LISTEN": 3,
     "VOUCH_AGENT_LISTEN": 4, "VOUCH_ML_METRICS_LISTEN": 5, "VOUCH_AGENT_METRICS_LISTEN": 6, "VOUCH_STACK_EDGE_PORT": 80,
@@ -137,7 +139,7 @@ def _refuse_unknown(prefix: str, known: set[str]) -> None:
         if upper.startswith(prefix) and prefix != Settings.prefix:
             if upper not in known:
                 raise SettingsError(f"{name} is not a setting{nearest(upper, known)} (all: docs/reference/settings.md)")
-        elif not upper.startswith((*PREFIXES, _PORTS)) and upper not in OTHER_VARIABLES:
+        elif not (upper.startswith(PREFIXES) or upper in OTHER_VARIABLES or _PORTS.fullmatch(upper)):
             near = nearest(upper, (*OTHER_VARIABLES, *(one + upper.split("_", 2)[-1] for one in PREFIXES)))
             raise SettingsError(f"{name} is not a setting{near} (all: docs/reference/settings.md)")
 

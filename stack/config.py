@@ -35,13 +35,14 @@ def settings_classes() -> dict[str, type[Settings]]:
     from agent_server.settings import AgentSettings
     from console.settings import ConsoleSettings
     from http_bridge.settings import HttpSettings
+    from load_test.keys import LoadSettings
     from ml_server.settings import MlSettings
     from runtime.web.settings import WebSettings
     from stack.settings import EdgeSettings, StackSettings
 
     return {
         "scorer": MlSettings, "agent": AgentSettings, "bridge": HttpSettings, "console": ConsoleSettings, "edge": EdgeSettings,
-        "web": WebSettings, "stack": StackSettings, "commands": ClientSettings, "shared": Shared,
+        "web": WebSettings, "stack": StackSettings, "commands": ClientSettings, "load": LoadSettings, "shared": Shared,
     }  # fmt: skip
 
 

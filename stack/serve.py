@@ -24,13 +24,14 @@ from console.settings import ConsoleSettings
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
+from runtime.colours import wants_colour
 from runtime.process.command_line import CANNOT_RUN, OK, CommandParser
 from runtime.process.commands import command
 from runtime.process.event_loop import run
 from runtime.process.main import run_in_process
 from runtime.process.port_base import add_port_base_option, use_port_base
 from runtime.process.shutdown import limit_shutdown_time
-from runtime.process.terminal import Terminal, wants_colour
+from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken
 from runtime.rpc.local import LocalHealth
 from runtime.rpc.server import Server

@@ -9,17 +9,17 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
+from runtime.colours import wants_colour
 from runtime.process.command_line import CANNOT_RUN, NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
 from runtime.process.port_base import add_port_base_option, use_port_base
-from runtime.process.terminal import wants_colour
 from stack.ports import REPLICATED, health_urls, missing_requirements, read_ports, replicas
 from stack.settings import EdgeSettings, StackSettings
 
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(ports: Mapping[str, int], count: int, secure: bool, variables: dict[str, str], counts: Path) -> int:
-    manager: Any = _ServiceManager(_LossyPrinter(sys.stdout, colour=wants_colour(sys.stdout)))
+    manager: Any = _ServiceManager(make_printer(sys.stdout))
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
         manager.add_process(name, f"exec {program}", env=variables | _metrics_variables(name, counts))
         for number in range(2, count + 1) if name in REPLICATED else ():
@@ -201,6 +201,11 @@ class _ServiceManager(Manager):  # type: ignore[misc]
             self._stop_requested = False
             super().terminate()
         return started
+
+
+def make_printer(stream: TextIO) -> Printer:
+    """Return a printer of the services' lines."""
+    return _LossyPrinter(stream, colour=wants_colour(stream))
 
 
 class _LossyPrinter(Printer):  # type: ignore[misc]

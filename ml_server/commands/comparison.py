@@ -104,9 +104,14 @@ def format_lines(comparison: ModelComparison) -> Iterator[str]:
         yield _row(name, *pair)
     part = "of the same held-out part" if comparison.same_held_out_part else "of different held-out parts"
     yield f"\nfigures {part}" + f"{'B - A':>{_WIDTH[0] + 2 * _WIDTH[1] - 8 - len(part)}}"
+    equal = [name for name, (first, second) in comparison.figures.items() if first == second]
     for name, (first, second) in comparison.figures.items():
+        if name in equal:
+            continue
         change = "" if first is None or second is None else f"{second - first:+.5f}"
         yield _row(name, first, second) + f"{change:>12}"
+    if equal:
+        yield f"equal: {', '.join(equal)}"
     yield ""
     yield _row("prior_shift", *comparison.prior_shift)
     yield _row("calibration points", *comparison.calibration_points)
@@ -122,7 +127,7 @@ def format_lines(comparison: ModelComparison) -> Iterator[str]:
         yield "no decision changes"
 
 
-_WIDTH: Final = (26, 24)
+_WIDTH: Final = (26, 27)
 
 
 def _row(name: str, first: object, second: object) -> str:
@@ -160,9 +165,13 @@ def _missing(model: Bundle, other: Bundle) -> list[str]:
 
 def _score_examples(a: Bundle, b: Bundle) -> Iterator[ScoredExample]:
     scorers = (Scorer(a), Scorer(b))
+    seen = set[bytes]()
     for owner, model in (("A", a), ("B", b)):
         for example in model.golden_examples:
             order, _ = parse_example(example)
+            if (content := order.SerializeToString(deterministic=True)) in seen:
+                continue
+            seen.add(content)
             first, second = (scorer.score(order) for scorer in scorers)
             name = f"{owner} {order.transaction_id}"
             yield ScoredExample(name, (first, second), (_decide(first), _decide(second)))

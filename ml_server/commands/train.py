@@ -11,6 +11,7 @@ from contract.tables import TableError
 from history.table import with_history
 from ml_server.data.datasets import combine, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
+from ml_server.estimator.model import artifact
 from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.origin import with_origin
 from ml_server.registry.store import CURRENT, load, promote, save
@@ -144,7 +145,7 @@ def _save_model(
         trained.bundle, name=" + ".join(path.name for path in datasets), rows=rows, abuse_rate=abuse_rate,
         digest=_digest(datasets), manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
     )  # fmt: skip
-    folder = save(models, bundle, trained.notebook_files)
+    folder = save(models, bundle, {**trained.notebook_files, **artifact(bundle)})
     if promoted:
         promote(models, bundle.version)
     for name, value in bundle.metadata.metrics.items():

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from typing import TextIO
 
 if sys.platform != "win32":
     import termios
@@ -27,11 +26,6 @@ def _is_open_terminal(descriptor: int) -> bool:
         return os.isatty(descriptor) and bool(termios.tcgetattr(descriptor))
     except (OSError, termios.error):
         return False
-
-
-def wants_colour(stream: TextIO) -> bool:
-    """Return whether to colour text for a stream: on terminals, unless NO_COLOR is set (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def flush_output() -> None:

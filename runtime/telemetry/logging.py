@@ -2,9 +2,10 @@
 
 import contextlib
 import logging
-import os
 import sys
 from typing import Any
+
+from runtime.colours import wants_colour
 
 # structlog imports rich to colour tracebacks, which our logs never contain. The import takes a tenth of the start-up.
 _rich = sys.modules.get("rich")
@@ -43,7 +44,7 @@ def configure(service: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),
-            structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
+            structlog.dev.ConsoleRenderer(colors=wants_colour(sys.stderr))
             if terminal
             else structlog.processors.JSONRenderer(),
         ],
