@@ -68,7 +68,8 @@ def _arguments(parser: CommandParser) -> Iterator[str]:
     if parser.examples:
         yield "\n".join(["```text", *parser.examples, "```"])
     if parser.codes:
-        yield "Exit codes: " + "; ".join(f"{code} {_cell(text)}" for code, text in parser.exit_codes()) + "."
+        codes = (f"| {code} | {_cell(text)} |" for code, text in sorted(parser.codes.items()))
+        yield "\n".join(["| exit code | meaning |", "|---|---|", *codes])
     for sub in parser.actions().values():
         yield f"### `{sub.prog}`\n\n{_cell(sub.description or '')}"
         yield from _arguments(sub)

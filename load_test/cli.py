@@ -15,11 +15,12 @@ from load_test.options import SCORER_PORT, add_api_url_option, add_dataset_optio
 from load_test.orders import find_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
 from runtime.process.command_line import NEGATIVE, OK, CommandParser
-from runtime.process.commands import command, program_name
+from runtime.process.commands import command, example_prefix, program_name
 from runtime.process.port_base import use_port_base
 from runtime.process.terminal import escape_unprintable
 
 PROGRAM = program_name("vouch load", "test_api.py")
+_EXAMPLE = example_prefix(PROGRAM)
 CODES = {NEGATIVE: "no order was answered"}
 
 
@@ -29,9 +30,9 @@ def parser() -> CommandParser:
         prog=PROGRAM,
         description="Send labelled orders to a running agent.",
         examples=(
-            f"{PROGRAM} --rate 1.0 --fraud-ratio 0.5",
-            f"{PROGRAM} --rate 5.0 --fraud-ratio 0.3 --duration 60",
-            f"{PROGRAM} --dataset data/abuse_dataset_10000.csv",
+            f"{_EXAMPLE} --rate 1.0 --fraud-ratio 0.5",
+            f"{_EXAMPLE} --rate 5.0 --fraud-ratio 0.3 --duration 60",
+            f"{_EXAMPLE} --dataset data/abuse_dataset_10000.csv",
         ),
         codes=CODES,
     )

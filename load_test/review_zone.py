@@ -12,12 +12,13 @@ from load_test.keys import key_headers
 from load_test.options import add_api_url_option, add_dataset_option, api_url_of
 from load_test.orders import Order, find_dataset, read_orders
 from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
-from runtime.process.commands import Unavailable, command, program_name
+from runtime.process.commands import Unavailable, command, example_prefix, program_name
 from runtime.process.output import print_json
 from runtime.process.port_base import use_port_base
 from runtime.process.terminal import escape_unprintable
 
 PROGRAM = program_name("vouch review-zone", "test_review_transactions.py")
+_EXAMPLE = example_prefix(PROGRAM)
 
 
 def parser() -> CommandParser:
@@ -25,7 +26,7 @@ def parser() -> CommandParser:
     result = CommandParser(
         prog=PROGRAM,
         description=f"Show orders with a score between {DENY_UP_TO} and {APPROVE_FROM}.",
-        examples=(f"{PROGRAM}", f"{PROGRAM} --count 2 --dataset orders.csv", f"{PROGRAM} --count 1 --json"),
+        examples=(f"{_EXAMPLE}", f"{_EXAMPLE} --count 2 --dataset orders.csv", f"{_EXAMPLE} --count 1 --json"),
         codes={NEGATIVE: "no order between the thresholds was found", NOT_NOW: "the agent is unavailable; try again"},
     )
     result.add_json_option()

@@ -161,7 +161,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def save(self, models: str | Path = "models") -> Path:
         """Write the model into a folder of models and return its own folder; the first one there becomes the current one."""
-        return save(Path(models), self._bundle, self._notebook_files | artifact(self._bundle))
+        return save(Path(models), self._bundle, {**self._notebook_files, **artifact(self._bundle)})
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether the model can score."""
@@ -176,7 +176,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Restore a model. Raises ArtifactError for the files of another version of this software."""
-        vars(self).update(state["parameters"])
+        self.__dict__.update(state["parameters"])
         if files := state["files"]:
             self._learned(Bundle.parse(files.__getitem__), state["notebook_files"])
 

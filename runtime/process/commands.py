@@ -30,6 +30,11 @@ def program_name(vouch: str, script: str) -> str:
     return script if Path(sys.argv[0]).name == script else vouch
 
 
+def example_prefix(program: str) -> str:
+    """Return how a program with this name is started in examples: documented files by `python`."""
+    return f"python {program}" if program.endswith(".py") else program
+
+
 def command(name: str, *failures: type[Exception]) -> Callable[[Command], Command]:
     """Decorate a command: print `failures` and OSError as one sentence after the name of the command."""
     user_errors: tuple[type[Exception], ...] = (OutputError, SecurityError, SettingsError, *failures)

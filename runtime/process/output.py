@@ -20,7 +20,7 @@ def print_json_line(value: Any) -> None:
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """Return a message as the REST services name its fields; numbers and flags are there even if they are zero."""
+    """Return a message in canonical JSON with the contract's field names; zeros and empty lists are there too."""
     values: dict[str, Any] = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

@@ -132,6 +132,15 @@ def test_a_misspelt_name_gets_the_nearest(line: str, wanted: str) -> None:
     assert wanted in error.getvalue()
 
 
+def test_what_lists_or_checks_has_json() -> None:
+    """Every command and action that lists, shows, checks or measures has `--json`."""
+    words = ("list", "show", "find", "status", "verify", "compare", "config", "validate", "evaluate", "reviewers")
+    words += ("check", "test", "watch", "next")
+    for parser in ALL:
+        if parser.prog.rpartition(" ")[2] in words and parser.prog != "vouch ledger check":
+            assert "--json" in parser._option_string_actions, parser.prog
+
+
 def test_options_are_accepted_before_and_after_the_action() -> None:
     """An option of a command has the same value on both sides of the action's name, and keeps its default without."""
     ledger = importlib.import_module(vouch.COMMANDS["ledger"][0]).parser()
