@@ -25,11 +25,14 @@ def parser() -> CommandParser:
     """Return the parser of `vouch completion`."""
     result = CommandParser(
         prog="vouch completion",
-        description="Print a script that completes commands, actions, options, their values and files. For zsh, ~/.zfunc must "
-        "be in $fpath; for tcsh, source the file in ~/.tcshrc.",
+        description="Print a script that completes commands, options, values and files.",
         examples=tuple(_INSTALL.values()),
-    )  # fmt: skip
-    result.add_argument("shell", choices=tuple(_INSTALL), help="your shell")
+    )
+    result.add_argument(
+        "shell",
+        choices=tuple(_INSTALL),
+        help="your shell; zsh needs ~/.zfunc in $fpath, tcsh sources the file in ~/.tcshrc",
+    )
     return result
 
 

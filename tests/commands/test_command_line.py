@@ -134,8 +134,8 @@ def test_a_misspelt_name_gets_the_nearest(line: str, wanted: str) -> None:
 
 def test_what_lists_or_checks_has_json() -> None:
     """Every command and action that lists, shows, checks or measures has `--json`."""
-    words = ("list", "show", "find", "status", "verify", "compare", "config", "validate", "evaluate", "reviewers")
-    words += ("check", "test", "watch", "next")
+    words = {"list", "show", "find", "status", "verify", "compare", "config", "validate", "evaluate", "reviewers"}
+    words |= {"check", "test", "watch", "next"}
     for parser in ALL:
         if parser.prog.rpartition(" ")[2] in words and parser.prog != "vouch ledger check":
             assert "--json" in parser._option_string_actions, parser.prog
