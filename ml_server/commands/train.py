@@ -11,7 +11,6 @@ from contract.tables import TableError
 from history.table import with_history
 from ml_server.data.datasets import combine, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
-from ml_server.estimator.model import artifact
 from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.origin import with_origin
 from ml_server.registry.store import CURRENT, load, promote, save
@@ -141,6 +140,8 @@ def _digest(datasets: Sequence[Path]) -> str:
 def _save_model(
     datasets: Sequence[Path], promoted: bool, models: Path, rows: int, abuse_rate: float, trained: Trained
 ) -> int:
+    from ml_server.estimator.model import artifact  # the help of the command needs no estimator
+
     bundle = with_origin(
         trained.bundle, name=" + ".join(path.name for path in datasets), rows=rows, abuse_rate=abuse_rate,
         digest=_digest(datasets), manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
