@@ -14,7 +14,7 @@ from contract.tables import TableError, read_table
 from ml_server.data.columns import convert_column
 from ml_server.data.mapping_file import ColumnMapping
 from ml_server.data.report import Report
-from python_api.frames import to_orders
+from ml_server.estimator.frames import to_orders
 from runtime.validation.checks import violations
 from testing.inputs.orders import message
 

@@ -23,7 +23,7 @@ from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from load_test.orders import read_orders
-from python_api.model import Model
+from ml_server.estimator.model import Model
 from runtime.errors import violations_of
 from testing.inputs import hostile
 from testing.servers.processes import Stack, call
