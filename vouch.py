@@ -5,7 +5,6 @@
 The API is loaded when it is first used, so that the command line starts without it.
 """
 
-import difflib
 import importlib
 import sys
 from collections.abc import Mapping
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ml_server.estimator.model import Model
     from python_api import history
     from python_api.generate import generate
-    from python_api.model import Model
 
 __all__ = ["Model", "generate", "history", "main"]
 _API: Final = {
-    "Model": ("python_api.model", "Model"),
+    "Model": ("ml_server.estimator.model", "Model"),
     "generate": ("python_api.generate", "generate"),
     "history": ("python_api.history", None),
 }
@@ -33,6 +32,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "status": ("stack.status", "show what runs where, in which version, and whether it is healthy"),
         "config": ("stack.config", "show the effective settings and where each comes from"),
         "keys": ("runtime.keys_command", "create, list and remove API keys"),
+        "completion": ("stack.completion", "print a completion script for your shell"),
     },
     "Data": {
         "generate": ("data_gen.commands.generate", "write a labelled synthetic dataset"),
@@ -93,19 +93,24 @@ def __getattr__(name: str) -> Any:
 
 def usage() -> str:
     """Return the list of commands."""
+    from runtime.process.command_line import EXIT_CODES
+
     lines = ["usage: vouch COMMAND [OPTION ...]"]
     for group, commands in GROUPS.items():
         lines += ["", f"{group}:", *(f"  {name:12} {text}" for name, (_, text) in commands.items())]
     return "\n".join([
         *lines,
         "",
-        "vouch COMMAND --help: options of a command. vouch --version: the version.",
-        "Exit codes: 0 success, 1 the result is negative, 2 the command could not run, 130 stopped by Ctrl-C.",
+        "vouch COMMAND --help: options and examples of a command. vouch --version: the version.",
+        "",
+        "Exit codes:",
+        *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()),
     ])  # fmt: skip
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    sys.path.insert(0, str(Path(__file__).parent))  # our packages before others of the same name
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
@@ -114,11 +119,11 @@ def main() -> int:
         print(f"vouch {version('vouch')}")
         return 0
     if arguments[0] not in COMMANDS:
-        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
-        hint = f"did you mean `vouch {near[0]}`? " if near else ""
-        print(f"vouch: {arguments[0]!r} is not a command; {hint}`vouch --help` lists all", file=sys.stderr)
+        from runtime.words import nearest
+
+        near = nearest(arguments[0], COMMANDS, "`vouch {}`")
+        print(f"vouch: {arguments[0]!r} is not a command{near} (`vouch --help` lists all)", file=sys.stderr)
         return 2
-    sys.path.insert(0, str(Path(__file__).parent))  # our packages before others of the same name
     from runtime.extras import MissingExtra, needs_extra
 
     try:

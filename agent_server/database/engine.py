@@ -29,6 +29,10 @@ class LedgerError(Exception):
     """The ledger cannot be opened or used. The message says why, and what to do."""
 
 
+class DamagedLedger(LedgerError):
+    """The ledger can be read, but its file or its head is damaged."""
+
+
 def connect(url: str) -> Engine:
     """Return an engine for a ledger's URL, whatever its tables. Raises LedgerError."""
     try:

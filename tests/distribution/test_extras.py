@@ -24,7 +24,10 @@ ENTRIES = {
     "agent": ["agent_server.__main__", *sorted({*modules_in("agent_server")} - _OF_TABLES)],
     "agent,train": ["stack.history", *modules_in("agent_server")],
     "agent,tables": ["agent_server.commands.labels"],
-    "train": ["python_api.history", *modules_in("data_gen", "python_api", "ml_server/commands", "ml_server/training")],
+    "train": [
+        "python_api.history",
+        *modules_in("data_gen", "python_api", "ml_server/commands", "ml_server/training", "ml_server/estimator"),
+    ],
     "edge": ["envoy.run", *modules_in("http_bridge", "stack/edge_config")],
     "console": modules_in("console"),
     "load": modules_in("load_test", "conformance"),
