@@ -9,6 +9,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 }
 """Module and summary of each command, in groups."""
 COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
+EXTRAS: Final[Mapping[str, str]] = {
+    "config": "server", "keys": "server",
+    "generate": "train", "validate": "train", "mapping": "train", "history": "agent,train",
+    "train": "train", "evaluate": "train", "models": "scorer", "score": "train",
+    "policy": "agent", "cases": "agent", "reviewers": "agent", "outcomes": "agent", "labels": "agent,tables",
+    "audit": "agent", "ledger": "agent", "privacy": "agent",
+    "load": "load", "review-zone": "load", "conformance": "load",
+}  # fmt: skip
+"""Extras of pyproject.toml that commands need; the others need `all`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -74,7 +84,10 @@ def __getattr__(name: str) -> Any:
     if name not in _API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _API[name]
-    loaded = importlib.import_module(module)
+    from runtime.extras import needs_extra
+
+    with needs_extra(f"vouch.{name}", "train"):
+        loaded = importlib.import_module(module)
     return loaded if attribute is None else getattr(loaded, attribute)
 
 
@@ -97,6 +110,7 @@ def usage() -> str:
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    sys.path.insert(0, str(Path(__file__).parent))  # our packages before others of the same name
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
@@ -110,9 +124,16 @@ def main() -> int:
         near = nearest(arguments[0], COMMANDS, "`vouch {}`")
         print(f"vouch: {arguments[0]!r} is not a command{near} (`vouch --help` lists all)", file=sys.stderr)
         return 2
-    module = importlib.import_module(COMMANDS[arguments[0]][0])
-    code: int = module.main(arguments[1:])
-    return code
+    from runtime.extras import MissingExtra, needs_extra
+
+    try:
+        with needs_extra(f"vouch {arguments[0]}", EXTRAS.get(arguments[0], "all")):
+            module = importlib.import_module(COMMANDS[arguments[0]][0])
+            code: int = module.main(arguments[1:])
+            return code
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -147,6 +147,8 @@ def environment(ports: Mapping[str, int], models: Path) -> dict[str, str]:
     """Return the environment of the services: that of the caller, our PATH, and the service addresses."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     variables = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve()), "VOUCH_ROOT": str(ROOT)}
+    # Our packages before others of the same name, as in this process.
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     variables.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
     for variable, service in _TARGETS.items():
         if service in ports:

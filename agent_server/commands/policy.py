@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import Connection
@@ -30,11 +29,11 @@ from agent_server.settings import AgentSettings, policy_of
 from contract.fields import short_names
 from contract.messages import messages
 from contract.prices import Prices
-from contract.tables import TableError, read_batches
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access.loopback import require_encryption
+from runtime.extras import needs_extra
 from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
 from runtime.process.commands import command
 from runtime.process.output import print_json
@@ -44,6 +43,10 @@ _AT_ONCE = 512
 _SECONDS = 60.0
 _DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 _EFFECTS = {number: name for name, number in short_names(pb.RuleEffect.DESCRIPTOR).items()}
+
+
+class DatasetError(Exception):
+    """The file of orders cannot be read. The message says why."""
 
 
 def parser() -> CommandParser:
@@ -98,7 +101,7 @@ def parser() -> CommandParser:
     return result
 
 
-@command("vouch policy", PolicyError, LedgerError, TableError)
+@command("vouch policy", PolicyError, LedgerError, DatasetError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
@@ -235,12 +238,11 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
         require_encryption(settings.scorer, encrypted=settings.scorer_tls is not None, advice=advice)
     with command_channel(settings.scorer, settings.scorer_tls) as channel:
         stub = ScoringServiceStub(channel)
-        for batch in read_batches(path):
-            table = pa.Table.from_batches([batch])
-            for start in range(0, table.num_rows, _AT_ONCE):
-                rows = table.slice(start, _AT_ONCE)
+        for batch in _read_batches(path):
+            for start in range(0, batch.num_rows, _AT_ONCE):
+                rows = batch.slice(start, _AT_ONCE)
                 orders = list(messages(rows))
-                labels = rows["is_abuse"].to_pylist() if "is_abuse" in rows.column_names else [None] * len(orders)
+                labels = rows["is_abuse"].to_pylist() if "is_abuse" in rows.schema.names else [None] * len(orders)
                 request = scoring.PredictBatchRequest(
                     transactions=orders,
                     explain_level=scoring.EXPLAIN_LEVEL_NONE,
@@ -250,6 +252,16 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
                 for order, label, result in zip(orders, labels, answer.results, strict=True):
                     if result.WhichOneof("outcome") == "prediction":
                         yield ScoredOrder(order, result.prediction, order.timestamp.ToMicroseconds(), label)
+
+
+def _read_batches(path: Path) -> Iterator[Any]:
+    """Yield the record batches of a file. Raises DatasetError, and MissingExtra without Arrow."""
+    with needs_extra("vouch policy test --dataset", "tables"):
+        from contract.tables import TableError, read_batches
+    try:
+        yield from read_batches(path)
+    except TableError as error:
+        raise DatasetError(str(error)) from error
 
 
 def _print_comparison(comparison: Comparison) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runtime.access import SecurityError
+from runtime.extras import MissingExtra
 from runtime.process.command_line import BROKEN_PIPE, CANNOT_RUN, INTERRUPTED, NOT_NOW
 from runtime.process.files import OutputError
 from runtime.process.terminal import escape_unprintable, flush_output
@@ -37,7 +38,7 @@ def example_prefix(program: str) -> str:
 
 def command(name: str, *failures: type[Exception]) -> Callable[[Command], Command]:
     """Decorate a command: print `failures` and OSError as one sentence after the name of the command."""
-    user_errors: tuple[type[Exception], ...] = (OutputError, SecurityError, SettingsError, *failures)
+    user_errors: tuple[type[Exception], ...] = (MissingExtra, OutputError, SecurityError, SettingsError, *failures)
 
     def wrap(main: Command) -> Command:
         @functools.wraps(main)

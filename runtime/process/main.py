@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from runtime.access import SecurityError
 from runtime.access.loopback import require_loopback
+from runtime.extras import MissingExtra
 from runtime.process.command_line import CommandParser
 from runtime.process.event_loop import run, tune_gc
 from runtime.process.terminal import flush_output
@@ -20,7 +21,7 @@ from runtime.telemetry import logging
 from runtime.web.exposition import Exposition
 
 S = TypeVar("S", bound=ServerSettings)
-_FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
+_FAILURES: tuple[type[Exception], ...] = (MissingExtra, SettingsError, SecurityError, PortTaken)
 Serve = Callable[[S, bool], Coroutine[Any, Any, None]]
 """Serves until a signal; takes the settings, and whether this process is one of several workers."""
 

@@ -22,13 +22,18 @@ NUMBER = "4242424242424242"
 REQUIRED = {"transaction_id": "t", "timestamp": "2025-02-11 10:00:00", "user_id": "u"}
 
 
-@pytest.mark.parametrize("text", [NUMBER, f"card {NUMBER}", "two words", "\u00e9", "tok\n", f"x_{NUMBER}", f"visa:{NUMBER}", f"tok-{NUMBER}-1"])
+@pytest.mark.parametrize(
+    "text",
+    [NUMBER, f"card {NUMBER}", "two words", "\u00e9", "tok\n", f"x_{NUMBER}", f"visa:{NUMBER}", f"tok-{NUMBER}-1"],
+)
 def test_services_say_what_is_wrong(text: str) -> None:
     """The violation is a sentence about card numbers, without a pattern."""
     assert violations(message(card_id=text)) == [("card_id", CARD_ID_RULE)]
 
 
-@pytest.mark.parametrize("text", ["tok_8842", "42424242424", "a" * 128, "4242-tok~!", f"5feceb66{NUMBER}ffc86f38", "[x]^`{y}~"])
+@pytest.mark.parametrize(
+    "text", ["tok_8842", "42424242424", "a" * 128, "4242-tok~!", f"5feceb66{NUMBER}ffc86f38", "[x]^`{y}~"]
+)
 def test_tokens_are_accepted(text: str) -> None:
     """Tokens are valid, also with eleven digits in a row, and so are hashes, which may have more."""
     assert not violations(message(card_id=text))
