@@ -13,11 +13,14 @@ from agent_server.decisions.counterfactual import candidate_changes, smallest_ch
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.decisions.review_budget import ReviewBudget
+from agent_server.decisions.valuation import amount_of, completed_values, value_order
 from agent_server.history_store.attempts import HistoryFeatures, PreviewHistory, RecordAttempt
 from agent_server.ledger import Ledger
 from agent_server.ledger.recording import DecisionContext, HistoryPosition, RecordedDecision
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.client import ScoringClient
+from enrichment.money import Money
+from enrichment.rate_files import read_money
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -38,12 +41,15 @@ class Decider:
     def __init__(
         self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: ReviewBudget | None = None,
         on_review: ReviewListener = lambda order, caller, completed: None, clock: Callable[[], Timestamp] = now,
-        *, use_history: bool = False,
+        *, use_history: bool = False, money: Money | None = None,
     ) -> None:  # fmt: skip
-        """`on_review` is called for each order that is sent to review. `use_history` completes fields from history."""
+        """`on_review` is called for each order that is sent to review. `use_history` completes fields from history.
+
+        `money` has the base currency and the rates, by default those that ship with Vouch.
+        """
         self._scoring, self._current, self._ledger = scoring, current, ledger
         self._budget, self._on_review = budget or ReviewBudget(), on_review
-        self._clock, self._use_history = clock, use_history
+        self._clock, self._use_history, self._money = clock, use_history, money or read_money()
 
     @property
     def policy(self) -> Policy:
@@ -58,27 +64,36 @@ class Decider:
     async def preview(self, transaction: Transaction, call: Call) -> pb.ReviewResponse:
         """Return the decision that `decide` would make now. Record nothing."""
         policy = self.policy
-        values = (await self._ledger.write(PreviewHistory(transaction))).values if self._use_history else {}
+        value = value_order(transaction, self._money)
+        found = (await self._ledger.write(PreviewHistory(transaction))).values if self._use_history else {}
+        values = completed_values(transaction, value, found)
         answer, _ = await self._score_and_decide(policy, with_completed(transaction, values), call)
+        if value is not None:
+            answer.order_value.CopyFrom(value)
         answer.completed_fields.extend(to_proto(values))
         return answer
 
     async def decide(self, transaction: Transaction, call: Call) -> RecordedDecision:
         """Decide on a transaction within the caller's deadline. A repeated transaction gets its recorded decision."""
         policy = self.policy  # the same policy for the whole decision, even if it is reloaded meanwhile
-        history = await self._ledger.write(RecordAttempt(transaction)) if self._use_history else NO_HISTORY
+        value = value_order(transaction, self._money)
+        attempt = RecordAttempt(transaction, amount_of(transaction, value))
+        history = await self._ledger.write(attempt) if self._use_history else NO_HISTORY
         if isinstance(history, RecordedDecision):
             return history
-        sent, transaction = transaction, with_completed(transaction, history.values)
+        values = completed_values(transaction, value, history.values)
+        sent, transaction = transaction, with_completed(transaction, values)
         answer, reason = await self._score_and_decide(policy, transaction, call)
         answer.decision_id = new_id()
-        answer.completed_fields.extend(to_proto(history.values))
+        if value is not None:
+            answer.order_value.CopyFrom(value)
+        answer.completed_fields.extend(to_proto(values))
         new_case = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two_reviewers(transaction))
         context = DecisionContext(call.caller.name, call.request_id, policy.digest, history.position)
         recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case))
         if recorded.answer.decision == pb.DECISION_REVIEW and not recorded.replayed:
             self._budget.record_review()
-            self._on_review(transaction, call.caller.name, tuple(history.values))
+            self._on_review(transaction, call.caller.name, tuple(values))
         return recorded
 
     async def _score_and_decide(

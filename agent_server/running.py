@@ -26,6 +26,8 @@ from agent_server.services.privacy import PrivacyService
 from agent_server.services.roles import ROLES
 from agent_server.settings import AgentSettings, policy_of
 from agent_server.write_probe import WriteProbe
+from enrichment.rate_files import read_money
+from enrichment.rate_job import REFRESH_SECONDS, refresh_rates
 from generated.vouch.v1 import (
     agent_service_pb2,
     case_service_pb2,
@@ -62,6 +64,7 @@ async def running(
     await asyncio.to_thread(check_ledger, settings.ledger_url, signer or Unsigned())
     engine = open_engine(settings.ledger_url, signer)
     current = await asyncio.to_thread(current_policy, settings.policy, policy_of(settings))
+    money = await asyncio.to_thread(read_money, settings.base_currency, settings.exchange_rates)
     golden_orders = await asyncio.to_thread(read_golden, settings.golden_orders) if settings.golden_orders else []
     ledger = Ledger(engine, signer, WriteProbe(use_history=settings.memory))
     scoring = scoring or scoring_client(settings)
@@ -69,7 +72,7 @@ async def running(
     golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
     budget = ReviewBudget()
     erasures = ErasureWork(ledger, engine)
-    decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, use_history=settings.memory)
+    decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, use_history=settings.memory, money=money)
     services = {
         AGENT: AgentService(decider, ledger, scoring, jobs),
         CASES: CaseService(
@@ -87,6 +90,7 @@ async def running(
             jobs.add("rescoring", rescoring.score_next, every=1.0)
             jobs.add("policy", current.refresh, every=1.0)
             jobs.add("golden-cases", golden.run)
+            jobs.add("exchange-rates", lambda: refresh_rates(money), every=REFRESH_SECONDS)
             jobs.add("review-budget", lambda: count_reviews(budget, ledger, current), every=5.0)
             jobs.add("case-changes", feed.read_changes)
             jobs.add("case-changes-retention", feed.drop_old_changes, every=600.0)

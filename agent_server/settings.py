@@ -9,7 +9,7 @@ from agent_server.decisions.policy import INFORMATIVE, Policy, Unscored
 from agent_server.scoring.request_batcher import MAX_BATCHES
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from history.definitions import DAY, LONGEST
-from runtime.settings import Address, OptionalAddress, ServerSettings, Target
+from runtime.settings import Address, MoneySettings, OptionalAddress, ServerSettings, Target
 
 if TYPE_CHECKING:
     from runtime.access.tls import ClientTls
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class AgentSettings(ServerSettings):
+class AgentSettings(ServerSettings, MoneySettings):
     """Settings of the agent: its address, the scorer, the policy, review, history and the ledger."""
 
     prefix: ClassVar[str] = "VOUCH_AGENT_"
@@ -92,6 +92,6 @@ def policy_of(settings: AgentSettings) -> Policy:
     return Policy(
         settings.approve_threshold, settings.deny_threshold, settings.decides, settings.minimum_evidence,
         settings.unscored,
-        named_reviewers=settings.api_keys is not None,
+        named_reviewers=settings.api_keys is not None, base_currency=settings.base_currency,
         randomising_key=settings.randomising_key.get_secret_value().encode() if settings.randomising_key else b"",
     )  # fmt: skip

@@ -22,7 +22,7 @@ WRITTEN_TYPES: Final[dict[str, pa.DataType]] = {
     name: _WRITTEN[field.kind] for name, field in FIELDS.items()
 } | _LABEL_TYPES
 """Type of each column on writing: every field of the contract and every label, including those not generated."""
-_NOT_GENERATED = ("card_id",)  # only has a meaning if the same card appears again
+_NOT_GENERATED = ("card_id", "exchange_rate")  # a card only means something if it appears again; shops may send rates
 FILE_SCHEMA: Final = pa.schema(
     [
         pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED)

@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 from history.columns import Columns, Features, Ints
 from history.definitions import DAY, DEFINITIONS, MASKED_ADDRESS, NEEDED, Key
 
-READ = ("timestamp", "order_amount", "account_created_date", "account_age_days", *NEEDED)
-"""Columns that are read."""
+READ = (
+    "timestamp", "order_amount", "currency", "exchange_rate", "account_created_date", "account_age_days", *NEEDED,
+)  # fmt: skip
+"""Columns that are read. Amounts must be in one currency, so the two columns that say in which are for the caller."""
 _UNKNOWN = np.iinfo(np.int64).min
 
 

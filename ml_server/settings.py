@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from runtime.settings import Address, OptionalAddress, ServerSettings
+from runtime.settings import Address, MoneySettings, OptionalAddress, ServerSettings
 
 
-class MlSettings(ServerSettings):
+class MlSettings(ServerSettings, MoneySettings):
     """Addresses, limits and model folder of the scorer."""
 
     prefix: ClassVar[str] = "VOUCH_ML_"

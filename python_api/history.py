@@ -1,6 +1,8 @@
 """`vouch.history`: counts of the past for a frame of orders."""
 
 from contract.fields import REQUIRED
+from enrichment.money_tables import fill_in_base
+from enrichment.rate_files import configured_money
 from history.definitions import NAMES
 from history.table import with_history
 from ml_server.estimator.frames import Frame, like, to_orders
@@ -13,4 +15,5 @@ def compute(frame: Frame) -> Frame:
 
     These are the values that the agent would add. Known values stay. Rows without enough past stay null.
     """
-    return like(frame, with_history(to_orders(frame, required=REQUIRED)))
+    orders = to_orders(frame, required=REQUIRED)
+    return like(frame, fill_in_base(orders, configured_money(), with_history))

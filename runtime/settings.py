@@ -38,6 +38,9 @@ Target = Annotated[str, AfterValidator(_target)]
 """gRPC target: host:port, dns:///host:port, unix:path."""
 
 
+CurrencyCode = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+"""Currency by ISO 4217."""
+
 PORT_BASE: Final = "VOUCH_PORT_BASE"
 """Variable that moves the ports of all services together."""
 PREFIXES = (
@@ -52,7 +55,7 @@ PREFIXES = (
     "VOUCH_WEB_",
 )
 """Prefixes of the settings classes of all services and commands."""
-OTHER_VARIABLES = ("VOUCH_MODELS_DIR", PORT_BASE, "VOUCH_ROOT")
+OTHER_VARIABLES = ("VOUCH_MODELS_DIR", "VOUCH_BASE_CURRENCY", "VOUCH_EXCHANGE_RATES", PORT_BASE, "VOUCH_ROOT")
 """Variables that belong to no settings class."""
 _PORTS = re.compile(r"VOUCH_PORT_((BRIDGE_)?(ML|AGENT)|(ML|AGENT)_METRICS|CONSOLE|ENVOY)(\.\d)?")
 """Names of the ports that `vouch up` passes to the processes of the Procfile."""
@@ -144,6 +147,15 @@ def _refuse_unknown(prefix: str, known: set[str]) -> None:
             raise SettingsError(f"{name} is not a setting{near} (all: docs/reference/settings.md)")
 
 
+class MoneySettings(Settings):
+    """Settings of everything that compares amounts."""
+
+    base_currency: CurrencyCode = Field(default="USD", alias="VOUCH_BASE_CURRENCY")
+    """Currency in which amounts are compared, and which amounts without a currency are in."""
+    exchange_rates: Path | None = Field(default=None, alias="VOUCH_EXCHANGE_RATES")
+    """File of exchange rates that take precedence over those that ship with Vouch."""
+
+
 class ServerSettings(Settings):
     """Settings of all gRPC servers; each has its own prefix and `listen`."""
 
@@ -185,7 +197,7 @@ class ServerSettings(Settings):
         return self
 
 
-class Shared(Settings):
+class Shared(MoneySettings):
     """Settings that several commands share."""
 
     models_dir: Path = Path("models")

@@ -13,11 +13,14 @@ from contract.fields import FIELDS
 from contract.schema import TYPES
 from contract.tables import TableError
 from contract.writing import TableWriter
+from enrichment.money_tables import table_in_base
+from enrichment.rate_files import configured_money
 from ml_server.data.mapping import MappingError, Report
 from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import OutputError, atomic_write
 from runtime.process.terminal import escape_unprintable
+from runtime.settings import Shared
 from stack.history_table import LEDGER_TYPES, compute, read_pieces
 
 _PROGRESS_ROWS = 100_000
@@ -82,11 +85,11 @@ def _ledger(url: str | None) -> str:
 
 
 def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
-    engine = open_engine(url)
+    engine, money = open_engine(url), configured_money()
     importing, reported = HistoryImport(engine), 0
     try:
         for table in read_pieces(path, mapping, report, narrow=False)():
-            importing.add(table)
+            importing.add(table_in_base(table, money))
             if importing.rows - reported >= _PROGRESS_ROWS:
                 reported = importing.rows
                 print(f"{reported:,} orders", flush=True)
@@ -112,7 +115,7 @@ def _export(output: Path, url: str) -> None:
         atomic_write(output) as unfinished,
         TableWriter(unfinished, output) as writer,
     ):
-        for piece in export_rows(connection):
+        for piece in export_rows(connection, Shared.read().base_currency):
             writer.write(pa.Table.from_pylist(piece, schema))
             rows += len(piece)
         if not rows:

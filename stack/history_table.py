@@ -8,10 +8,12 @@ import pyarrow as pa
 from contract.schema import TYPES
 from contract.tables import TableError, column_names, read_batches, read_table
 from contract.writing import TableWriter
+from enrichment.money_tables import fill_in_base, rates_of, restore_currency, table_in_base
+from enrichment.rate_files import configured_money
 from history.definitions import NAMES
 from history.ledger_order import COLUMNS, replay_in_ledger_order, step_of
 from history.replay import Value
-from history.table import READ, HistoryBuilder, fill_missing
+from history.table import READ, History, HistoryBuilder, fill_missing
 from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import Report, read_mapping
 from runtime.process.files import atomic_write
@@ -26,9 +28,10 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
     if mapping is None and path.is_file() and "memory_number" in column_names(path):
         _compute_in_ledger_order(path, output)
         return
+    money = configured_money()
     past, rows = HistoryBuilder(), 0
     for table in read_pieces(path, mapping, report, narrow=True)():
-        for batch in table.to_batches():
+        for batch in table_in_base(table, money).to_batches():
             past.add(batch)
             rows += batch.num_rows
     if not rows:
@@ -36,7 +39,7 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
     history, first = past.history(), 0
     with atomic_write(output) as partial, TableWriter(partial, output) as writer:
         for table in read_pieces(path, mapping, Report(), narrow=False)():
-            writer.write(history.fill(table, first))
+            writer.write(fill_in_base(table, money, _filler(history, first)))
             first += table.num_rows
     print(f"{rows:,} orders; share with a known value:")
     for name in NAMES:
@@ -48,15 +51,23 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
     table = read_table(path, required=("transaction_id", "timestamp", "user_id", *COLUMNS), types=types)
     read = (*READ, "transaction_id", *COLUMNS, *_OF_OLDER_VERSIONS)
     needed = [name for name in read if name in table.column_names]
+    money = configured_money()
+    rates = rates_of(table, money)
     try:
-        found = replay_in_ledger_order([step_of(row) for row in table.select(needed).to_pylist()])
+        found = replay_in_ledger_order([step_of(row) for row in table_in_base(table, money).select(needed).to_pylist()])
     except (KeyError, TypeError, ValueError) as error:  # missing or invalid numbers, or numbers of missing attempts
         raise TableError(f"{path}: the history numbers are inconsistent; the file is not a complete export") from error
     with atomic_write(output) as partial, TableWriter(partial, output) as writer:
-        writer.write(fill_missing(table, {name: _column(found, name) for name in NAMES}))
+        filled = fill_missing(table, {name: _column(found, name) for name in NAMES})
+        writer.write(filled if rates is None else restore_currency(filled, table, rates))
     print(f"{table.num_rows:,} decisions in ledger order; share with a known value:")
     for name in NAMES:
         print(f"  {name:34} {sum(name in values for values in found) / len(found):6.1%}")
+
+
+def _filler(history: History, first: int) -> Callable[[pa.Table], pa.Table]:
+    """Return the function that fills in the part of a table from row `first` on."""
+    return lambda table: history.fill(table, first)
 
 
 def _column(found: Sequence[dict[str, Value]], name: str) -> pa.Array:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from agent_server.cases.states import Event, State, next_state
 from agent_server.cases.tables import CASE_CHANGES, CASE_EVENTS, CASES
 from agent_server.decisions.urgency import DUE_SECONDS, due_at, expected_loss, urgency
+from agent_server.decisions.valuation import recorded_amount
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.records import microseconds
 from agent_server.ledger.transaction import LedgerTransaction
@@ -171,7 +172,7 @@ def _decision_columns(transaction: Transaction, answer: pb.ReviewResponse, seque
     score = answer.legitimacy_score if answer.HasField("legitimacy_score") else None
     return {
         "sequence": sequence, "legitimacy_score": score, "recommendation": int(answer.agent_analysis.recommendation),
-        "expected_loss": expected_loss(transaction, score),
+        "expected_loss": expected_loss(recorded_amount(transaction, answer), score),
     }  # fmt: skip
 
 

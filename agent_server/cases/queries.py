@@ -67,11 +67,13 @@ def case_of(row: Any, viewer: str | None = None) -> cases.Case:
 
 
 def _describe(case: cases.Case, payload: DecisionPayload) -> None:
-    """Set the amount, the currency and the likely kind of abuse from the order's payload."""
+    """Set the amount, the currency, the value and the likely kind of abuse from the order's payload."""
     order = payload.transaction
     if order.HasField("order_amount"):
         case.order_amount = order.order_amount
     case.currency = order.currency
+    if payload.answer.HasField("order_value"):
+        case.order_value.CopyFrom(payload.answer.order_value)
     if payload.answer.HasField("ml_prediction"):
         case.likely_abuse = likeliest(payload.answer.ml_prediction.abuse_type_scores)
 

@@ -134,8 +134,7 @@ def reveal_verdict(tx: LedgerTransaction, sequence: int) -> None:
     if not tx.execute(CASES.update().where(hidden).values(counts_from=counts_from)).rowcount:
         return
     if row is not None and is_latest and row.memory_number is not None:
-        denied = answer_of(row).decision == pb.DECISION_DENY
-        attempts.apply_decision(tx, order_of(row), row.memory_number, denied=denied, again=True)
+        attempts.apply_decision(tx, order_of(row), answer_of(row), row.memory_number, again=True)
 
 
 def _has_other_reviewers(tx: LedgerTransaction, name: str) -> bool:

@@ -15,6 +15,7 @@ from agent_server.commands.ages import days_ago, parse_days
 from agent_server.commands.client import command_channel, print_error
 from agent_server.commands.policy_report import figures, render_page, write_page
 from agent_server.decisions.comparison import Comparison, ScoredOrder, compare
+from agent_server.decisions.completion import from_proto, with_completed
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.labels import known_labels
 from agent_server.ledger import LedgerError, reading
@@ -29,6 +30,7 @@ from agent_server.settings import AgentSettings, policy_of
 from contract.fields import short_names
 from contract.messages import messages
 from contract.prices import Prices
+from enrichment.rate_files import read_money
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
@@ -221,7 +223,8 @@ def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[ScoredO
                 if answer.decision_maker == pb.DECISION_MAKER_HUMAN:
                     continue  # the earlier decision on the order is the policy's
                 prediction = answer.ml_prediction if answer.HasField("ml_prediction") else None
-                yield ScoredOrder(order_of(row), prediction, row.at, truth.get(row.transaction_id))
+                order = with_completed(order_of(row), from_proto(answer.completed_fields))
+                yield ScoredOrder(order, prediction, row.at, truth.get(row.transaction_id))
             after = rows[-1].sequence
 
 
@@ -232,6 +235,7 @@ def _known_labels(connection: Connection) -> dict[str, bool]:
 
 def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
     """Yield the orders of a file, scored by the running scorer; the time of each decision is that of the order."""
+    money = read_money(settings.base_currency, settings.exchange_rates)
     metadata = (("x-api-key", settings.scorer_key),) if settings.scorer_key else None
     if metadata:
         advice = "set VOUCH_AGENT_SCORER_TLS_CA"
@@ -241,7 +245,7 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
         for batch in _read_batches(path):
             for start in range(0, batch.num_rows, _AT_ONCE):
                 rows = batch.slice(start, _AT_ONCE)
-                orders = list(messages(rows))
+                orders = [money.with_rate(order) for order in messages(rows)]
                 labels = rows["is_abuse"].to_pylist() if "is_abuse" in rows.schema.names else [None] * len(orders)
                 request = scoring.PredictBatchRequest(
                     transactions=orders,

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from typing import Any
 
-from agent_server.conditions.language import PolicyCondition
+from agent_server.conditions.language import AMOUNT_IN_BASE, PolicyCondition
 from agent_server.conditions.presence import presence_variable
 from contract.abuse_types import likeliest
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.texts import NORMALISED
+from enrichment.money import BASE_CURRENCY, amount_in_base
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
@@ -17,12 +18,14 @@ _NUL = "\N{SYMBOL FOR NULL}"
 FactReader = Callable[[Transaction, PredictResponse | None], dict[str, Any]]
 
 
-def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactReader:
+def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists, base_currency: str = BASE_CURRENCY) -> FactReader:
     """Return a function that reads the known values, by name, that conditions need; strings are normalised."""
     used = list(conditions)
     names = sorted(frozenset().union(*(condition.names for condition in used)))
     presence = sorted(frozenset().union(*(condition.presence for condition in used)))
-    fields = [FIELDS[name.removeprefix("order.")] for name in sorted({*names, *presence}) if name.startswith("order.")]
+    used_names = {*names, *presence}
+    of_order = sorted(name for name in used_names if name.startswith("order.") and name != AMOUNT_IN_BASE)
+    fields = [FIELDS[name.removeprefix("order.")] for name in of_order]
     types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
     list_lookups = sorted(frozenset().union(*(condition.list_lookups for condition in used)))
 
@@ -44,6 +47,8 @@ def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactRead
                 value = value_of(order, field)
                 if value not in (None, ""):
                     values[f"order.{field.name}"] = value
+        if AMOUNT_IN_BASE in used_names and (amount := amount_in_base(order, base_currency)) is not None:
+            values[AMOUNT_IN_BASE] = amount
         for name, listed in list_lookups:
             value = values.get(f"order.{name}")
             entries = values.setdefault(f"lists.{listed}", [])

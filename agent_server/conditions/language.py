@@ -25,8 +25,11 @@ _TYPES = {
     "time": cel.Type.TIMESTAMP,
     "enum": cel.Type.STRING,
 }
+AMOUNT_IN_BASE: Final = "order.amount_in_base"
+"""Name of the order's value in the base currency, which is no field."""
 KINDS: Final[Mapping[str, str]] = {
     **{f"order.{field.name}": field.kind for field in FIELDS.values()},
+    AMOUNT_IN_BASE: "number",
     "score": "number",
     **{f"abuse.{name}": "number" for name in ABUSE_TYPES},
     "likely_abuse": "enum",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from agent_server.conditions.cost import MAX_ITERATIONS
 from agent_server.conditions.facts import Lists, fact_reader
 from agent_server.conditions.language import EvaluationError, Language, PolicyCondition
+from enrichment.money import BASE_CURRENCY
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -89,11 +90,12 @@ class Rules:
     """The rules of a policy, with their lists."""
 
     def __init__(
-        self, language: Language, rules: Sequence[Rule], lists: Lists, on_failure: OnFailure = lambda rule, kind: None
-    ) -> None:
+        self, language: Language, rules: Sequence[Rule], lists: Lists, on_failure: OnFailure = lambda rule, kind: None,
+        base_currency: str = BASE_CURRENCY,
+    ) -> None:  # fmt: skip
         """`on_failure` is called for each rule that could not be evaluated for an order."""
         self.rules, self._language, self._on_failure = tuple(rules), language, on_failure
-        self._facts = fact_reader([rule.condition for rule in rules], lists)
+        self._facts = fact_reader([rule.condition for rule in rules], lists, base_currency)
         self._name_counts: Counter[frozenset[str]] = Counter()
         self._plans: dict[frozenset[str], _Plan] = {}
 

@@ -11,7 +11,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from agent_server.conditions.language import CHOICES, KINDS, Language, PolicyCondition, mask_literals, string_literals
+from agent_server.conditions.language import (
+    AMOUNT_IN_BASE,
+    CHOICES,
+    KINDS,
+    Language,
+    PolicyCondition,
+    mask_literals,
+    string_literals,
+)
 from agent_server.conditions.presence import presence_variable
 from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -100,6 +108,7 @@ def bounds_of(name: str) -> tuple[float, float]:
     """Return the minimum and maximum value that the contract allows for a number, both inclusive."""
     if not name.startswith("order."):
         return 0.0, 1.0
+    name = "order.order_amount" if name == AMOUNT_IN_BASE else name
     field: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")]
     bounds = rules_of(field).bounds
     kind = "int32" if FIELDS[name.removeprefix("order.")].kind == "count" else "double"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent_server.decisions.policy import Policy
 from contract.prices import Prices
+from enrichment.money import amount_in_base
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -40,7 +41,7 @@ class Tally:
         self.decisions[verdict.decision] += 1
         self.rules.update(f"{rule.name} (shadow)" if rule.shadow else rule.name for rule in verdict.matched)
         self.failed.update(verdict.failed)
-        abuse, amount = scored.is_abuse, scored.order.order_amount
+        abuse, amount = scored.is_abuse, amount_in_base(scored.order, policy.base_currency) or 0.0
         loss = prices.missed_share * amount
         if verdict.decision == pb.DECISION_REVIEW:
             wrong = 1 - prices.review_catches

@@ -11,12 +11,23 @@ from agent_server.decisions.evidence import analyse
 from agent_server.decisions.review_budget import cheaper_mistake
 from agent_server.decisions.urgency import DUE_SECONDS
 from contract.fields import FIELDS
+from enrichment.money import BASE_CURRENCY, amount_in_base, lacks_rate
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-UNINFORMATIVE = ("transaction_id", "timestamp", "user_id", "currency", "device_id", "ip_address", "card_bin", "card_id")
+UNINFORMATIVE = (
+    "transaction_id",
+    "timestamp",
+    "user_id",
+    "currency",
+    "device_id",
+    "ip_address",
+    "card_bin",
+    "card_id",
+    "exchange_rate",
+)
 """Identifiers, and fields that only make sense in combination with others: they are no evidence."""
 INFORMATIVE = tuple(name for name in FIELDS if name not in UNINFORMATIVE)
 UNSCORED = "The order could not be scored."
@@ -52,12 +63,13 @@ class RandomisedApprovals:
 
     share: float
     up_to: float
-    """Maximum amount: orders above it are never selected."""
+    """Maximum amount in the base currency: orders above it, and of unknown value, are never selected."""
     key: bytes = field(repr=False)
 
-    def selects(self, order: Transaction) -> bool:
+    def selects(self, order: Transaction, base_currency: str = BASE_CURRENCY) -> bool:
         """Return whether the order is approved if the score denies it."""
-        if not order.HasField("order_amount") or order.order_amount > self.up_to:
+        amount = amount_in_base(order, base_currency)
+        if amount is None or amount > self.up_to:
             return False
         lot = hmac.digest(self.key, order.transaction_id.encode(), "sha256")[:8]
         return int.from_bytes(lot, "big") < self.share * 2**64
@@ -84,11 +96,13 @@ class Policy:
     due_seconds: float = DUE_SECONDS
     """Time within which a case should be resolved, in seconds."""
     two_reviewers_from: float | None = None
-    """Amount from which an order needs two reviewers who agree; None for never."""
+    """Amount in the base currency from which an order needs two reviewers who agree; None for never."""
     reviews_a_day: int = 0
     """Review budget: maximum number of reviews in 24 hours; 0 for no limit."""
     named_reviewers: bool = True
     """Whether reviewers have names, so that two of them can be distinguished."""
+    base_currency: str = BASE_CURRENCY
+    """Currency in which all amounts are compared."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.deny_up_to < self.approve_from <= 1:
@@ -125,14 +139,14 @@ class Policy:
 
     def needs_two_reviewers(self, transaction: Transaction) -> bool:
         """Return whether two reviewers have to agree on an order. An unknown amount counts as large."""
-        return self.two_reviewers_from is not None and (
-            not transaction.HasField("order_amount") or transaction.order_amount >= self.two_reviewers_from
-        )
+        amount = amount_in_base(transaction, self.base_currency)
+        return self.two_reviewers_from is not None and (amount is None or amount >= self.two_reviewers_from)
 
     def is_uncertain(self, transaction: Transaction, prediction: PredictResponse) -> bool:
         """Return whether the score lies between the thresholds, and the amount and enough other fields are known."""
         between = self.deny_up_to < prediction.legitimacy_score < self.approve_from
-        return between and transaction.HasField("order_amount") and not self._missing_evidence(transaction)
+        known = amount_in_base(transaction, self.base_currency) is not None
+        return between and known and not self._missing_evidence(transaction)
 
     def evaluate(
         self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, min_cost: float = 0.0
@@ -140,7 +154,8 @@ class Policy:
         """Return the verdict on an order at time `at`, in microseconds since 1970.
 
         The first rule that matches decides, or sets the thresholds. Otherwise the score decides; but if too few
-        informative fields are known, it neither approves nor denies, whatever the thresholds. Without a prediction,
+        informative fields are known, or the order has an amount of unknown value, it neither approves nor denies,
+        whatever the thresholds. Without a prediction,
         `unscored` decides.
 
         An order that is uncertain by its score is reviewed only if a mistake costs at least `min_cost` on average;
@@ -159,7 +174,7 @@ class Policy:
             reasoning = f"{verdict.reasoning} Thresholds by the rule {rule.name}: {rule.reason}"
             verdict = replace(verdict, reasoning=reasoning)
         by_score = verdict.decision == pb.DECISION_DENY and verdict.maker != pb.DECISION_MAKER_POLICY
-        if by_score and self.randomised is not None and self.randomised.selects(transaction):
+        if by_score and self.randomised is not None and self.randomised.selects(transaction, self.base_currency):
             reasoning = f"{verdict.reasoning} It is let through at random, to learn what becomes of such orders."
             verdict = PolicyVerdict(
                 pb.DECISION_APPROVE, pb.DECISION_MAKER_POLICY, reasoning, randomised_probability=self.randomised.share
@@ -172,7 +187,8 @@ class Policy:
         self, transaction: Transaction, prediction: PredictResponse, min_cost: float
     ) -> PolicyVerdict | None:
         """Return the cheaper decision if a mistake costs less than `min_cost`; None if the order is worth a review."""
-        decision, cost = cheaper_mistake(transaction, prediction.legitimacy_score)
+        amount = amount_in_base(transaction, self.base_currency) or 0.0
+        decision, cost = cheaper_mistake(amount, prediction.legitimacy_score)
         if cost >= min_cost:
             return None
         word = "approved" if decision == pb.DECISION_APPROVE else "denied"
@@ -224,6 +240,11 @@ class Policy:
 
     def _missing_evidence(self, transaction: Transaction) -> str:
         """Describe the evidence that a decision by score lacks; return an empty text if there is enough."""
+        if lacks_rate(transaction, self.base_currency):
+            return (
+                f"the order's value in {self.base_currency} is unknown: there is no exchange rate of "
+                f"{transaction.currency} for its day"
+            )
         missing = [name for name in INFORMATIVE if not transaction.HasField(name)]
         known = len(INFORMATIVE) - len(missing)
         if known >= self.minimum_evidence:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from contract.prices import Prices
+from enrichment.money import amount_in_base
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -21,6 +22,10 @@ _PRICES = Prices()
 
 
 class _Policy(Protocol):
+    @property
+    def base_currency(self) -> str:
+        """Return the currency in which amounts are compared."""
+
     @property
     def reviews_a_day(self) -> int:
         """Return the budget of reviews per 24 hours; 0 for no budget."""
@@ -41,7 +46,8 @@ class ReviewBudget:
         """Return the minimum expected cost of a mistake for an order to be reviewed; 0 if the policy has no budget."""
         if not policy.reviews_a_day or prediction is None or not policy.is_uncertain(transaction, prediction):
             return 0.0
-        self._record_cost(cheaper_mistake(transaction, prediction.legitimacy_score)[1])
+        amount = amount_in_base(transaction, policy.base_currency) or 0.0
+        self._record_cost(cheaper_mistake(amount, prediction.legitimacy_score)[1])
         return min_cost_for(self._in_order, self.spent / policy.reviews_a_day)
 
     def record_review(self) -> None:
@@ -55,9 +61,12 @@ class ReviewBudget:
             self._in_order.remove(self._costs.popleft())
 
 
-def cheaper_mistake(transaction: Transaction, score: float) -> tuple[pb.Decision, float]:
-    """Return the cheaper decision without a review, and its expected cost, at the prices of `vouch evaluate`."""
-    approve = (1 - score) * transaction.order_amount * _PRICES.missed_share
+def cheaper_mistake(amount: float, score: float) -> tuple[pb.Decision, float]:
+    """Return the cheaper decision without a review, and its expected cost, at the prices of `vouch evaluate`.
+
+    `amount` is that of the order in the base currency.
+    """
+    approve = (1 - score) * amount * _PRICES.missed_share
     deny = score * _PRICES.denied_customer
     return (pb.DECISION_APPROVE, approve) if approve <= deny else (pb.DECISION_DENY, deny)
 

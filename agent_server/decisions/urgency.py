@@ -9,17 +9,18 @@ All priorities rise at the same rate, so waiting does not change the order of tw
 import math
 from typing import Final
 
-from generated.vouch.v1.transaction_pb2 import Transaction
-
 URGENCY_SCALE_SECONDS: Final = 6 * 3600.0
 """SCALE: the waiting time that counts as much as e = 2.7 times the loss."""
 DUE_SECONDS: Final = 24 * 3600.0
 _MICROSECONDS = 1_000_000
 
 
-def expected_loss(transaction: Transaction, score: float | None) -> float:
-    """Return the expected loss of approving, in the order's currency: P(abuse) times amount; without a score P is 1."""
-    return (1.0 if score is None else 1 - score) * transaction.order_amount
+def expected_loss(amount: float | None, score: float | None) -> float:
+    """Return the expected loss of approving, in the base currency: P(abuse) times amount; without a score P is 1.
+
+    It is 0 if the amount in the base currency is unknown.
+    """
+    return (1.0 if score is None else 1 - score) * (amount or 0.0)
 
 
 def head_start(loss: float) -> int:

@@ -32,8 +32,9 @@ class RecordAttempt:
     relaxed = True
     """It need not be on disk before the decision is, which is written after it."""
 
-    def __init__(self, order: Transaction) -> None:
-        self.transaction_id = order.transaction_id
+    def __init__(self, order: Transaction, amount: float | None = None) -> None:
+        """`amount` is that of the order in the base currency."""
+        self.transaction_id, self._amount = order.transaction_id, amount
         self._order, self._digest, self._texts = order, content_digest(order), texts_of(order)
         self._attempt: dict[str, Any] = {}
         self._content: dict[str, Any] = {}
@@ -85,7 +86,7 @@ class RecordAttempt:
 
     def _insert_attempt(self, tx: LedgerTransaction) -> None:
         tx.attempt_of(self.transaction_id)  # read before this attempt is inserted
-        self._content = content_of(self._order, tx.history.key)
+        self._content = content_of(self._order, self._amount, tx.history.key)
         self._attempt = {**self._content, "number": tx.history.next_attempt(), "counts": True}
         tx.insert(ATTEMPTS, self._attempt)
 
@@ -99,7 +100,7 @@ class PreviewHistory(RecordAttempt):
 
     def __call__(self, tx: LedgerTransaction) -> HistoryFeatures:
         """Return the features."""
-        self._content = content_of(self._order, tx.history.key)
+        self._content = content_of(self._order, self._amount, tx.history.key)
         self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
         own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
         return HistoryFeatures(HistoryPosition(), self._read_features(tx, own))

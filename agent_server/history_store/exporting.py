@@ -13,8 +13,10 @@ from agent_server.ledger.records import order_of
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES, MEMORY, PAYLOADS, REPLACED_ATTEMPTS
 from contract.fields import FIELDS
 from contract.messages import row_of
+from enrichment.money import BASE_CURRENCY, is_in_base
 from generated.vouch.v1 import agent_service_pb2 as pb
-from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts, DecisionPayload
+from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import AMOUNT_UNITS, NEEDED
 
 AT_ONCE: Final = 2000
@@ -26,8 +28,11 @@ _DECIDED = (
 )
 
 
-def export_rows(connection: Connection) -> Iterator[list[Row]]:
+def export_rows(connection: Connection, base_currency: str = BASE_CURRENCY) -> Iterator[list[Row]]:
     """Yield chunks of rows in the ledger's order, then the attempts without a decision.
+
+    Each row of an order in another currency than the base currency has the rate of its decision, since history has its
+    amount at that rate.
 
     Of the latter only digests are known, and the texts that another order shares. Erased and compacted attempts are not
     exported.
@@ -49,6 +54,9 @@ def export_rows(connection: Connection) -> Iterator[list[Row]]:
                     texts[digest] = getattr(order, name)
             numbers = _numbers(facts) | revealed.get(row.sequence, {})
             fields = {name: value for name, value in row_of(order).items() if name in FIELDS}  # extras have no column
+            fields["exchange_rate"] = _recorded_rate(
+                order, DecisionPayload.FromString(row.payload).answer, base_currency
+            )
             decided_row = fields | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
             number = facts.memory_number
             arrived_before = numbers["memory_read"] not in (None, number)  # and nothing was decided then
@@ -58,6 +66,15 @@ def export_rows(connection: Connection) -> Iterator[list[Row]]:
             piece.append(decided_row)
         yield piece
     yield [_undecided_row(row, texts) | start for row in undecided]
+
+
+def _recorded_rate(order: Transaction, answer: pb.ReviewResponse, base_currency: str) -> float | None:
+    """Return the rate at which history has an order's amount; None for amounts in the base currency."""
+    if is_in_base(order, base_currency):
+        return None
+    if not answer.HasField("order_value"):
+        return 1.0  # earlier versions ignored currencies
+    return answer.order_value.exchange_rate if answer.order_value.HasField("exchange_rate") else None
 
 
 def _undecided_attempts(connection: Connection) -> list[Mapping[str, Any]]:

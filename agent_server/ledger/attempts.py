@@ -10,9 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from agent_server.decisions.valuation import recorded_amount
 from agent_server.ledger.schema import ATTEMPTS, REPLACED_ATTEMPTS
 from agent_server.ledger.transaction import LedgerTransaction, digest_of
 from contract.fields import REQUIRED
+from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import NEEDED, amount_units, key_text
 
@@ -32,11 +34,10 @@ def texts_of(order: Transaction) -> dict[str, str | None]:
     return {name: key_text(name, text) for name, text in texts.items()}
 
 
-def content_of(order: Transaction, key: bytes) -> dict[str, Any]:
-    """Return the columns of an attempt that come from its order."""
-    amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
+def content_of(order: Transaction, amount: float | None, key: bytes) -> dict[str, Any]:
+    """Return the columns of an attempt that come from its order, whose amount in the base currency is `amount`."""
     texts = {"transaction_id": order.transaction_id, **texts_of(order)}
-    return {"at": order.timestamp.seconds, "amount": amount, **digests(key, texts)}
+    return {"at": order.timestamp.seconds, "amount": amount_units(amount), **digests(key, texts)}
 
 
 def has_content(tx: LedgerTransaction, number: int, content: Mapping[str, Any]) -> bool:
@@ -56,11 +57,14 @@ def make_current(tx: LedgerTransaction, order_id: str, number: int) -> None:
     tx.set_attempt(order_id, number)
 
 
-def apply_decision(tx: LedgerTransaction, order: Transaction, number: int, *, denied: bool, again: bool) -> None:
+def apply_decision(
+    tx: LedgerTransaction, order: Transaction, answer: pb.ReviewResponse, number: int, *, again: bool
+) -> None:
     """Record a decision on an attempt. It becomes the order's attempt, and counts as an order unless it is denied.
 
     `again` says that it is not the order's first decision.
     """
+    denied = answer.decision == pb.DECISION_DENY
     own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
     before = tx.attempt_of(order.transaction_id)
     if before == number:
@@ -69,7 +73,8 @@ def apply_decision(tx: LedgerTransaction, order: Transaction, number: int, *, de
     elif not _is_compacted(tx, order.transaction_id):
         if before is not None:
             _empty_replaced(tx, order.transaction_id, before, number)
-        if tx.execute(own.values(counts=not denied, **content_of(order, tx.history.key))).rowcount:
+        content = content_of(order, recorded_amount(order, answer), tx.history.key)
+        if tx.execute(own.values(counts=not denied, **content)).rowcount:
             tx.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.number == number))
             tx.set_attempt(order.transaction_id, number)
 

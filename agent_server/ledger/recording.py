@@ -68,8 +68,7 @@ def append_decision(
         facts.memory_number, facts.memory_read = context.position.number, context.position.read
         facts.memory_kept = tx.history.attempts
         if not hidden:
-            denied = answer.decision == pb.DECISION_DENY
-            attempts.apply_decision(tx, transaction, context.position.number, denied=denied, again=answer.revision > 1)
+            attempts.apply_decision(tx, transaction, answer, context.position.number, again=answer.revision > 1)
     transaction_id, user_id, salt = transaction.transaction_id, transaction.user_id, os.urandom(SALT_BYTES)
     sequence = tx.append(
         kind,

@@ -82,7 +82,9 @@ def read_policy(
     content_hash = hashlib.sha256(content)
     for name in sorted(lists):
         content_hash.update(f"\n{name}\n".encode() + "\n".join(sorted(lists[name])).encode())
-    return replace(policy, rules=Rules(language, rules, lists, on_failure), content=content_hash.hexdigest()), files
+    return replace(
+        policy, rules=Rules(language, rules, lists, on_failure, policy.base_currency), content=content_hash.hexdigest()
+    ), files
 
 
 def _with_settings(reader: Reader, values: Mapping[str, yaml.Node], policy: Policy) -> Policy:

@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.real.card_table import CardTable, Unreachable, fetch, run_uv, synthetic_table
 from bench.real.peers import PEERS
+from enrichment.rate_files import configured_money
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import Report, read_mapping
 from ml_server.evaluation.figures import figures
@@ -87,7 +88,7 @@ def ours(table: CardTable, seed: int, folder: Path, options: Sequence[str] = ())
         sys.executable, "-m", "ml_server.train_and_save", "--dataset", str(table.to_fit), "--mapping",
         str(table.mapping), "--models-dir", str(models), "--seed", str(seed), *options,
     ])  # fmt: skip
-    rows = read_dataset(table.to_measure, read_mapping(table.mapping), Report())
+    rows = read_dataset(table.to_measure, read_mapping(table.mapping), Report(), configured_money())
     return Fit(1 - legitimacy(load(models), rows), *cost)
 
 

@@ -9,7 +9,8 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 
 GROUPS = {
     "Order": (
-        "transaction_id", "timestamp", "user_id", "order_amount", "currency", "high_risk_category", "promo_code_used",
+        "transaction_id", "timestamp", "user_id", "order_amount", "currency", "exchange_rate", "high_risk_category",
+        "promo_code_used",
         "cart_additions_session", "session_duration_seconds",
     ),
     "Account": (

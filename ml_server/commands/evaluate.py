@@ -11,6 +11,7 @@ import pyarrow as pa
 from contract.prices import Prices
 from contract.tables import TableError
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
+from enrichment.rate_files import configured_money
 from ml_server.data.datasets import read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.evaluation.costs import cheapest, cost_of
@@ -78,7 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mapping = read_mapping(options.mapping) if options.mapping else None
     models = options.models_dir or Shared.read().models_dir
     bundle = load(models, options.model)
-    table = read_dataset(options.dataset, mapping, report)
+    money = configured_money()
+    bundle.check_currency(money.base)
+    table = read_dataset(options.dataset, mapping, report, money)
     table, scores = held_out_rows(bundle, options.dataset, table, held_out_scores(models, bundle), report)
     prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
     measured = measure(scores, table, prices, report)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from contract.abuse_types import ABUSE_TYPES
 from contract.tables import TableError, column_names
 from contract.writing import TableWriter
+from enrichment.rate_files import configured_money
 from ml_server.data.datasets import read_for_scoring
 from ml_server.data.mapping import FieldMapping, MappingError, Report, read_mapping
 from ml_server.data.suitability import check_columns, check_mapping
@@ -88,8 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"model {model.version}, trained {model.metadata.training_date} on {model.metadata.dataset.get('name', '?')}"
         )
     )
+    money = configured_money()
+    model.check_currency(money.base)
     report.lines += check_suitability(model, options.file, mapping)
-    tables = read_for_scoring(options.file, mapping, model.features.extra, report)
+    tables = read_for_scoring(options.file, mapping, model.features.extra, report, money)
     with atomic_write(options.output) as partial, TableWriter(partial, options.output) as writer:
         for batch in score_tables(model, tables):
             writer.write(pa.Table.from_batches([batch]))

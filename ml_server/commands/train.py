@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.tables import TableError
+from enrichment.rate_files import configured_money
 from history.table import with_history
 from ml_server.data.datasets import combine, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
@@ -102,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise TrainingError(f"--weight needs a number above 0 for each --dataset, {len(datasets)} in all")
     current = load(models) if options.challenge else None
     mapping = read_mapping(options.mapping) if options.mapping else None
+    money = configured_money()
     with progress_reporter() as progress:
         progress.report(f"reading {', '.join(map(str, datasets))}")
-        tables = [read_dataset(path, mapping, report) for path in datasets]
+        tables = [read_dataset(path, mapping, report, money) for path in datasets]
         if options.history:
             progress.report("computing history")
             tables = [with_history(table) for table in tables]
@@ -144,7 +146,8 @@ def _save_model(
 
     bundle = with_origin(
         trained.bundle, name=" + ".join(path.name for path in datasets), rows=rows, abuse_rate=abuse_rate,
-        digest=_digest(datasets), manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
+        digest=_digest(datasets), base_currency=Shared.read().base_currency,
+        manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
     )  # fmt: skip
     folder = save(models, bundle, {**trained.notebook_files, **artifact(bundle)})
     if promoted:

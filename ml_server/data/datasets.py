@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from contract.fields import FIELDS, LABEL_WEIGHT, LABELS
 from contract.schema import TYPES
 from contract.tables import NULLS, TableError, column_names, read_as_text, read_batches, read_table
+from enrichment.money import Money
+from enrichment.money_tables import table_in_base, unknown_currencies
 from ml_server.data.mapping import Conversion, FieldMapping, Report
 from ml_server.features.feature_set import Extra
 
@@ -22,13 +24,20 @@ SAMPLE = 20_000
 _NULLS = (*NULLS, "N/A", "n/a", "#N/A", "#NA", "NULL", "<NA>", "-NaN", "-nan")  # common spellings of null
 
 
-def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa.Table:
-    """Return a labelled table. Raises TableError with the place of the error."""
+def read_dataset(path: Path, mapping: FieldMapping | None, report: Report, money: Money) -> pa.Table:
+    """Return a labelled table with all amounts in the base currency. Raises TableError with the place of the error."""
     if mapping is None:
-        return read_table(path, required=LABELLED)
+        return _in_base(read_table(path, required=LABELLED), money, report)
     if mapping.label is None:
         raise TableError("the mapping has no label; training and evaluation need one")
-    return pa.concat_tables(read_mapped(path, mapping, report))
+    return _in_base(pa.concat_tables(read_mapped(path, mapping, report)), money, report)
+
+
+def _in_base(table: pa.Table, money: Money, report: Report) -> pa.Table:
+    """Return a table with all amounts in the base currency; report currencies without a rate."""
+    for currency, rows in unknown_currencies(table, money).items():
+        report.lines.append(f"amounts in {currency} are unknown in {rows:,} rows: there is no exchange rate")
+    return table_in_base(table, money)
 
 
 def combine(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
@@ -43,15 +52,17 @@ def combine(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
     return pa.concat_tables(weighted, promote_options="default")
 
 
-def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, report: Report) -> Iterator[pa.Table]:
-    """Yield tables of at most ROWS rows, without labels."""
+def read_for_scoring(
+    path: Path, mapping: FieldMapping | None, extra: Extra, report: Report, money: Money
+) -> Iterator[pa.Table]:
+    """Yield tables of at most ROWS rows, with all amounts in the base currency, without labels."""
     if mapping is not None:
-        yield from read_mapped(path, replace(mapping, label=None), report)
+        yield from (table_in_base(table, money) for table in read_mapped(path, replace(mapping, label=None), report))
         return
     types = {name: kind for name, kind in TYPES.items() if name in FIELDS and name not in LABELS}
     types |= dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
     for batch in read_batches(path, types=types):
-        yield pa.Table.from_batches([batch])
+        yield table_in_base(pa.Table.from_batches([batch]), money)
 
 
 def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[pa.Table]:

@@ -18,6 +18,8 @@ from contract.abuse_types import ABUSE_TYPES
 from contract.fields import REQUIRED
 from contract.messages import messages
 from contract.thresholds import LEGITIMATE_FROM
+from enrichment.money_tables import table_in_base
+from enrichment.rate_files import configured_money
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from ml_server.data.mapping import Conversion, FieldMapping, Report, read_mapping
 from ml_server.estimator.frames import Frame, like, to_arrow, to_orders
@@ -103,7 +105,7 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         trained = train(table, parameters, mapping.extra if mapping else None)
         bundle = with_origin(
             trained.bundle, name="frame", rows=table.num_rows, abuse_rate=float(abuse_of(table).mean()),
-            digest=_digest(table),
+            digest=_digest(table), base_currency=configured_money().base,
         )  # fmt: skip
         return self._learned(bundle, trained.notebook_files)
 
@@ -202,10 +204,11 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             conversion = Conversion(mapping if labelled else replace(mapping, label=None), Report())
             table = conversion.table(to_arrow(frame).to_pandas())
             conversion.finish()
-            return table
+            return table_in_base(table, configured_money())
         extra = self.bundle_.features.extra if self.__sklearn_is_fitted__() else Extra()
         types = dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
-        return to_orders(frame, required=(*REQUIRED, LABEL) if labelled else REQUIRED, extra=types)
+        table = to_orders(frame, required=(*REQUIRED, LABEL) if labelled else REQUIRED, extra=types)
+        return table_in_base(table, configured_money())
 
     def _labelled_orders(self, frame: Frame, y: Any, mapping: FieldMapping | None) -> pa.Table:
         """Return orders with the labels of `y`; with those of the frame if it is None."""

@@ -51,6 +51,8 @@ class Metadata:
     costs: Sequence[Sequence[float]] = ()
     """Approval threshold, mean cost of an order and share of reviews, on the held-out part."""
     libraries: Mapping[str, str] = field(default_factory=dict)
+    base_currency: str = ""
+    """Currency of all amounts that the model was trained on. Empty for older models, which ignored currencies."""
 
     @classmethod
     def parse(cls, content: bytes | str) -> Self:
@@ -87,6 +89,15 @@ class Bundle:
     def version(self) -> str:
         """Version of the model."""
         return self.metadata.model_version
+
+    def check_currency(self, base: str) -> None:
+        """Raise ArtifactError if the model was trained with amounts in another currency than `base`."""
+        trained = self.metadata.base_currency
+        if trained not in ("", base):
+            raise ArtifactError(
+                f"model {self.version} was trained with amounts in {trained}, not {base}; "
+                f"set VOUCH_BASE_CURRENCY={trained}, or train again"
+            )
 
     def with_version(self, version: str, **more: Any) -> "Bundle":
         """Return the same model under a version; `more` are other fields of its metadata."""

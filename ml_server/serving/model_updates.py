@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from enrichment.money import BASE_CURRENCY
 from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.golden_examples import check
 from ml_server.registry.store import CHALLENGER, CURRENT, load, read_pointer
@@ -23,9 +24,10 @@ POLL_SECONDS = 1.0
 _log = get_logger()
 
 
-def load_checked(models: Path, version: str | None = None) -> Bundle:
-    """Load a model, the current one by default, and check its golden examples. Raises ArtifactError."""
+def load_checked(models: Path, version: str | None = None, base_currency: str = BASE_CURRENCY) -> Bundle:
+    """Load a model, the current one by default; check its currency and golden examples. Raises ArtifactError."""
     bundle = load(models, version)
+    bundle.check_currency(base_currency)
     check(bundle, Scorer(bundle).score)
     return bundle
 
@@ -61,10 +63,14 @@ class Pointer:
         return bundle if bundle.version != serving else None
 
 
-async def keep_current(service: ScoringService, server: Server, models: Path) -> None:
+async def keep_current(
+    service: ScoringService, server: Server, models: Path, base_currency: str = BASE_CURRENCY
+) -> None:
     """Serve the current model, and switch when it changes. Without any model, wait for one."""
-    current = Pointer(models, CURRENT, lambda: load_checked(models))
-    challenger = Pointer(models, CHALLENGER, lambda: load_checked(models, read_pointer(models, CHALLENGER)))
+    current = Pointer(models, CURRENT, lambda: load_checked(models, None, base_currency))
+    challenger = Pointer(
+        models, CHALLENGER, lambda: load_checked(models, read_pointer(models, CHALLENGER), base_currency)
+    )
     while True:
         reload = server.reload.is_set()
         server.reload.clear()

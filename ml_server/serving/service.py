@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from enrichment.money import Money
+from enrichment.rate_files import read_money
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -32,9 +34,11 @@ class ScoringService:
     """
 
     def __init__(
-        self, watch: Watch = ignore, max_batches: int = 4, *, strict_extras: bool = False, models: Path = Path()
-    ) -> None:
-        """`strict_extras` rejects orders with an extra that the model does not read; otherwise it is ignored.
+        self, watch: Watch = ignore, max_batches: int = 4, *, strict_extras: bool = False, models: Path = Path(),
+        money: Money | None = None,
+    ) -> None:  # fmt: skip
+        """`money` has the base currency and the rates, by default those that ship with Vouch. `strict_extras` rejects
+        orders with an extra that the model does not read; otherwise it is ignored.
 
         `models` is the folder whose versions a report lists.
         """
@@ -43,6 +47,7 @@ class ScoringService:
         self._challenger: Scorer | None = None
         self._failed = ""  # version of the last challenger that failed
         self._watch, self._strict = watch, strict_extras
+        self._money = money or read_money()
         self._batches, self._max_batches = 0, max_batches
         self._thread = ThreadPoolExecutor(1, "batch")
 
@@ -75,7 +80,8 @@ class ScoringService:
     async def Predict(self, request: pb.PredictRequest, call: Call) -> pb.PredictResponse:
         """Score one transaction."""
         scorer = self._ready()
-        reading = scorer.read_accepted(request.transaction)
+        order = self._money.to_base(request.transaction)
+        reading = scorer.read_accepted(order)
         level = request.explain_level
         if reading is None or not 0 <= level <= FULL:
             check(request)
@@ -83,8 +89,8 @@ class ScoringService:
                 raise InvalidRequest([(f"transaction.{path}", text) for path, text in wrong])
         if self._strict and (unread := unread_extras(scorer, request.transaction)):
             raise InvalidRequest([(f"transaction.{path}", text) for path, text in unread])
-        response = scorer.predict(request.transaction, level or _LEVEL[request.explain], reading)
-        self._score_by_challenger(request.transaction, response.legitimacy_score)
+        response = scorer.predict(order, level or _LEVEL[request.explain], reading)
+        self._score_by_challenger(order, response.legitimacy_score)
         return response
 
     def _score_by_challenger(self, transaction: Transaction, answered: float) -> None:
@@ -115,7 +121,7 @@ class ScoringService:
         if self._batches >= self._max_batches:
             raise Overloaded("too many batches in flight; retry in a second")
         self._batches += 1
-        future = self._thread.submit(answer_batch, scorer, request, self._strict)
+        future = self._thread.submit(answer_batch, scorer, request, self._strict, self._money)
         loop = asyncio.get_running_loop()
         # Called when the thread is done, which may be long after the caller has disconnected.
         future.add_done_callback(lambda _: self._batch_done(loop))
@@ -144,10 +150,10 @@ def unread_extras(scorer: Scorer, transaction: Transaction) -> list[tuple[str, s
 
 
 def answer_batch(
-    scorer: Scorer, request: pb.PredictBatchRequest, strict_extras: bool = False
+    scorer: Scorer, request: pb.PredictBatchRequest, strict_extras: bool = False, money: Money | None = None
 ) -> pb.PredictBatchResponse:
     """Return the results of a batch. Raises InvalidRequest for invalid transactions, unless they are to fail alone."""
-    orders = list(request.transactions)
+    orders = list(map((money or read_money()).to_base, request.transactions))
     readings, problems = list(map(scorer.read_accepted, orders)), dict[int, list[tuple[str, str]]]()
     for index, (order, reading) in enumerate(zip(orders, readings, strict=True)):
         if reading is not None:

@@ -82,7 +82,7 @@ class ReviewRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
-    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability", "completed_fields")
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability", "completed_fields", "order_value")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +101,7 @@ class ReviewResponse(_message.Message):
     MATCHED_RULES_FIELD_NUMBER: _ClassVar[int]
     RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_VALUE_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     decision: Decision
     legitimacy_score: float
@@ -119,7 +120,22 @@ class ReviewResponse(_message.Message):
     matched_rules: _containers.RepeatedCompositeFieldContainer[MatchedRule]
     randomised_probability: float
     completed_fields: _containers.RepeatedCompositeFieldContainer[CompletedField]
-    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ...) -> None: ...
+    order_value: OrderValue
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., order_value: _Optional[_Union[OrderValue, _Mapping]] = ...) -> None: ...
+
+class OrderValue(_message.Message):
+    __slots__ = ("currency", "amount", "exchange_rate", "rate_date", "approximate")
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    EXCHANGE_RATE_FIELD_NUMBER: _ClassVar[int]
+    RATE_DATE_FIELD_NUMBER: _ClassVar[int]
+    APPROXIMATE_FIELD_NUMBER: _ClassVar[int]
+    currency: str
+    amount: float
+    exchange_rate: float
+    rate_date: str
+    approximate: bool
+    def __init__(self, currency: _Optional[str] = ..., amount: _Optional[float] = ..., exchange_rate: _Optional[float] = ..., rate_date: _Optional[str] = ..., approximate: _Optional[bool] = ...) -> None: ...
 
 class MatchedRule(_message.Message):
     __slots__ = ("name", "effect", "reason", "shadow")

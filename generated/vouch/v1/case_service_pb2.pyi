@@ -69,7 +69,7 @@ CASE_EVENT_KIND_RENEWED: CaseEventKind
 CASE_EVENT_KIND_UPDATED: CaseEventKind
 
 class Case(_message.Message):
-    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id", "expected_loss", "due_at", "claimed_until", "abuse_type", "reason_code", "round", "review_of", "golden_verdict", "order_amount", "currency", "likely_abuse")
+    __slots__ = ("case_id", "transaction_id", "status", "opened_at", "legitimacy_score", "recommendation", "reviewer", "resolved_at", "verdict", "note", "reason", "decision_id", "expected_loss", "due_at", "claimed_until", "abuse_type", "reason_code", "round", "review_of", "golden_verdict", "order_amount", "currency", "likely_abuse", "order_value")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class Case(_message.Message):
     ORDER_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     LIKELY_ABUSE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_VALUE_FIELD_NUMBER: _ClassVar[int]
     case_id: str
     transaction_id: str
     status: CaseStatus
@@ -116,7 +117,8 @@ class Case(_message.Message):
     order_amount: float
     currency: str
     likely_abuse: str
-    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ..., expected_loss: _Optional[float] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., claimed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., reason_code: _Optional[str] = ..., round: _Optional[int] = ..., review_of: _Optional[str] = ..., golden_verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., order_amount: _Optional[float] = ..., currency: _Optional[str] = ..., likely_abuse: _Optional[str] = ...) -> None: ...
+    order_value: _agent_service_pb2.OrderValue
+    def __init__(self, case_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., status: _Optional[_Union[CaseStatus, str]] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., legitimacy_score: _Optional[float] = ..., recommendation: _Optional[_Union[_agent_service_pb2.Recommendation, str]] = ..., reviewer: _Optional[str] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., note: _Optional[str] = ..., reason: _Optional[_Union[CaseReason, str]] = ..., decision_id: _Optional[str] = ..., expected_loss: _Optional[float] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., claimed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., abuse_type: _Optional[str] = ..., reason_code: _Optional[str] = ..., round: _Optional[int] = ..., review_of: _Optional[str] = ..., golden_verdict: _Optional[_Union[_agent_service_pb2.Decision, str]] = ..., order_amount: _Optional[float] = ..., currency: _Optional[str] = ..., likely_abuse: _Optional[str] = ..., order_value: _Optional[_Union[_agent_service_pb2.OrderValue, _Mapping]] = ...) -> None: ...
 
 class CaseEvent(_message.Message):
     __slots__ = ("number", "at", "kind", "actor", "text")

@@ -1,0 +1,1 @@
+"""What can be derived from an order and data files: its value in one currency."""
