@@ -13,7 +13,7 @@ from agent_server.decisions.counterfactual import candidate_changes, smallest_ch
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.decisions.review_budget import ReviewBudget
-from agent_server.decisions.valuation import amount_of, completed_values, value_order
+from agent_server.decisions.valuation import completed_values, value_order
 from agent_server.history_store.attempts import HistoryFeatures, PreviewHistory, RecordAttempt
 from agent_server.ledger import Ledger
 from agent_server.ledger.recording import DecisionContext, HistoryPosition, RecordedDecision
@@ -65,7 +65,7 @@ class Decider:
         """Return the decision that `decide` would make now. Record nothing."""
         policy = self.policy
         value = value_order(transaction, self._money)
-        found = (await self._ledger.write(PreviewHistory(transaction))).values if self._use_history else {}
+        found = (await self._ledger.write(PreviewHistory(transaction, value))).values if self._use_history else {}
         values = completed_values(transaction, value, found)
         answer, _ = await self._score_and_decide(policy, with_completed(transaction, values), call)
         if value is not None:
@@ -77,8 +77,7 @@ class Decider:
         """Decide on a transaction within the caller's deadline. A repeated transaction gets its recorded decision."""
         policy = self.policy  # the same policy for the whole decision, even if it is reloaded meanwhile
         value = value_order(transaction, self._money)
-        attempt = RecordAttempt(transaction, amount_of(transaction, value))
-        history = await self._ledger.write(attempt) if self._use_history else NO_HISTORY
+        history = await self._ledger.write(RecordAttempt(transaction, value)) if self._use_history else NO_HISTORY
         if isinstance(history, RecordedDecision):
             return history
         values = completed_values(transaction, value, history.values)

@@ -1,7 +1,7 @@
 """Amounts of tables in the base currency, with the same results as `money` for single orders, to the bit."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 from contract.texts import NORMALISED
 from enrichment.money import AMOUNTS, MAX_AMOUNT, MAX_RATE, UNIT, Money, convert_back
-from enrichment.rates import day_of
 
+Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
+DAY = 86_400
+_MAX_TABLE = 1_000_000
 _AVERAGE = "avg_order_value"
 
 
@@ -35,9 +37,9 @@ def table_in_base(table: pa.Table, money: Money) -> pa.Table:
             place, column = table.column_names.index(name), table.column(name)
             values = convert_column(_floats(column), rates)
             table = table.set_column(place, name, pa.array(values, pa.float64(), mask=np.isnan(values)))
-    place = table.column_names.index("currency") if "currency" in table.column_names else -1
-    if place >= 0:
-        table = table.set_column(place, "currency", pa.array([money.base] * table.num_rows, pa.string()))
+    if "currency" in table.column_names:
+        place, kind = table.column_names.index("currency"), table.schema.field("currency").type
+        table = table.set_column(place, "currency", pa.repeat(pa.scalar(money.base), table.num_rows).cast(kind))
     return table.drop_columns(["exchange_rate"]) if "exchange_rate" in table.column_names else table
 
 
@@ -47,29 +49,55 @@ def unknown_currencies(table: pa.Table, money: Money) -> dict[str, int]:
     if rates is None or "order_amount" not in table.column_names:
         return {}
     unknown = np.isnan(rates) & ~np.isnan(_floats(table.column("order_amount")))
-    currencies = _currencies(table.column("currency"))
-    return dict(Counter(currencies[row] for row in np.flatnonzero(unknown)))
+    codes, currencies = _currencies(table.column("currency"))
+    return dict(Counter(currencies[code] for code in codes[unknown].tolist()))
 
 
 def rates_of(table: pa.Table, money: Money) -> Numbers | None:
     """Return the rate of each row, NaN where it is unknown; None if all amounts are in the base currency."""
-    names = table.column_names
-    currencies = _currencies(table.column("currency")) if "currency" in names else [""] * table.num_rows
-    stated = _floats(table.column("exchange_rate")) if "exchange_rate" in names else np.full(table.num_rows, np.nan)
-    if set(currencies) <= {"", money.base} and np.isnan(stated).all():
+    names, rows = table.column_names, table.num_rows
+    codes, currencies = _currencies(table.column("currency")) if "currency" in names else (np.zeros(rows, int), [""])
+    stated = _floats(table.column("exchange_rate")) if "exchange_rate" in names else None
+    is_stated = None if stated is None else (stated > 0) & (stated <= MAX_RATE)
+    if set(currencies) <= {"", money.base} and (is_stated is None or not is_stated.any()):
         return None
-    seconds = pc.cast(table.column("timestamp"), pa.timestamp("s"), safe=False).cast(pa.int64()).to_pylist()
-    find, base = money.current().find, money.base
-    rates = np.ones(table.num_rows)
-    for row, (currency, second) in enumerate(zip(currencies, seconds, strict=True)):
-        if currency == base:
-            continue
-        if 0 < stated[row] <= MAX_RATE:
-            rates[row] = stated[row]
-        elif currency:
-            found = find(currency, base, day_of(second)) if second is not None else None
-            rates[row] = found.value if found else np.nan
+    seconds = pc.cast(table.column("timestamp"), pa.timestamp("s"), safe=False).cast(pa.int64())
+    days = np.asarray(pc.fill_null(seconds, -1)) // DAY
+    rates = find_rates(codes, currencies, days, money)
+    if stated is not None and is_stated is not None:
+        rates = np.where(is_stated & (codes != _place(currencies, money.base)), stated, rates)
     return rates
+
+
+def find_rates(codes: Ints, currencies: Sequence[str], days: Ints, money: Money) -> Numbers:
+    """Return rates by number of the currency and by day, in days since 1970, shape (rows,); NaN for unknown ones.
+
+    The empty currency is the base currency.
+    """
+    if not len(days):
+        return np.ones(0)
+    find, first = money.current().find, int(days.min())
+    span = int(days.max()) - first + 1
+    if len(currencies) * span > _MAX_TABLE:  # a file with times that are centuries apart
+        pairs, where = np.unique(codes * span + days - first, return_inverse=True)
+    else:
+        pairs, where = np.arange(0), codes * span + days - first
+        used = np.zeros(len(currencies) * span, bool)
+        used[where] = True
+        pairs = np.flatnonzero(used)
+        where = np.cumsum(used)[where] - 1
+    found = np.full(len(pairs), np.nan)
+    for place, pair in enumerate(pairs.tolist()):
+        currency = currencies[pair // span]
+        if currency in ("", money.base):
+            found[place] = 1.0
+        elif rate := find(currency, money.base, first + pair % span):
+            found[place] = rate.value
+    return found[where]
+
+
+def _place(currencies: Sequence[str], currency: str) -> int:
+    return list(currencies).index(currency) if currency in currencies else -1
 
 
 def fill_in_base(table: pa.Table, money: Money, fill: Callable[[pa.Table], pa.Table]) -> pa.Table:
@@ -101,11 +129,14 @@ def _restore(own: float | None, filled: float | None, rate: float) -> float | No
     return None if np.isnan(rate) else convert_back(filled, rate)
 
 
-def _currencies(column: pa.ChunkedArray) -> list[str]:
-    normalise = NORMALISED["currency"]
-    coded = column.combine_chunks().dictionary_encode()
-    texts = [normalise(str(text)) for text in coded.dictionary.to_pylist()]
-    return [texts[code] if code is not None else "" for code in coded.indices.to_pylist()]
+def _currencies(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
+    """Return the number of each row's currency, and the normalised currencies, the empty one first."""
+    array = column.combine_chunks()
+    coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    normalise, known = NORMALISED["currency"], {"": 0}
+    numbers = [known.setdefault(normalise(str(text or "")), len(known)) for text in coded.dictionary.to_pylist()]
+    codes = np.asarray(pc.fill_null(coded.indices, -1), np.int64)
+    return np.array([*numbers, 0], np.int64)[codes], list(known)
 
 
 def _floats(column: Any) -> Numbers:

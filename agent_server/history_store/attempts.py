@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent_server.decisions.valuation import amount_of
 from agent_server.history_store.statements import AMOUNTS, TOTALS_PREFIX, UNITS, statement
 from agent_server.ledger.attempts import content_of, has_content, make_current, texts_of
 from agent_server.ledger.recording import HistoryPosition, RecordedDecision, find_recorded
 from agent_server.ledger.records import content_digest
 from agent_server.ledger.schema import ATTEMPTS
 from agent_server.ledger.transaction import LedgerTransaction
+from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import DAY, DEFINITIONS, Definition, Kind, is_known
 from history.replay import Value, days_since, mean_amount
@@ -32,9 +34,9 @@ class RecordAttempt:
     relaxed = True
     """It need not be on disk before the decision is, which is written after it."""
 
-    def __init__(self, order: Transaction, amount: float | None = None) -> None:
-        """`amount` is that of the order in the base currency."""
-        self.transaction_id, self._amount = order.transaction_id, amount
+    def __init__(self, order: Transaction, value: pb.OrderValue | None = None) -> None:
+        """`value` is that of an order in another currency than the base currency."""
+        self.transaction_id, self._amount = order.transaction_id, amount_of(order, value)
         self._order, self._digest, self._texts = order, content_digest(order), texts_of(order)
         self._attempt: dict[str, Any] = {}
         self._content: dict[str, Any] = {}

@@ -17,9 +17,9 @@ PROXY_COUNTRIES = {
 
 CURRENCY = {
     "US": "USD", "GB": "GBP", "CA": "CAD", "PL": "PLN", "AU": "AUD", "SE": "SEK", "CH": "CHF", "BR": "BRL",
-    "MX": "MXN", "IN": "INR", "RO": "RON", "NG": "NGN", "VN": "VND", "RU": "RUB",
+    "MX": "MXN", "IN": "INR", "RO": "RON", "NG": "USD", "VN": "VND", "RU": "USD",
 }  # fmt: skip
-"""Currency by billing country; the countries not named pay in EUR."""
+"""Currency by billing country; the countries not named pay in EUR. All have exchange rates (checked by a test)."""
 
 FREE_MAIL = {
     "gmail.com": 46, "yahoo.com": 11, "hotmail.com": 9, "outlook.com": 9, "icloud.com": 7, "aol.com": 2,

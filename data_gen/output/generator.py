@@ -12,6 +12,7 @@ import pyarrow as pa
 from data_gen.language.pattern import Pattern
 from data_gen.network.compile import Network
 from data_gen.network.posterior import Posterior
+from data_gen.output.amounts import load_rates
 from data_gen.output.plan import Chunk, Plan
 from data_gen.output.rows import BATCH_SCHEMA, make_rows
 from data_gen.patterns import PATTERNS
@@ -47,6 +48,7 @@ class RowGenerator:
         self.seed = seed
         for node in self.network.nodes:  # computed before workers are forked, so that they share them
             _ = node.entries, node.log_probability
+        load_rates()
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
         """Return the rows of a chunk in order of time."""

@@ -17,6 +17,7 @@ from data_gen.language.variables import COUNTRY, NODES, Codes
 from data_gen.network.compile import Network
 from data_gen.network.draw import RawNumbers, draw
 from data_gen.network.posterior import Posterior
+from data_gen.output.amounts import rates_at, to_local
 from data_gen.output.plan import Chunk
 
 DAY = 86_400
@@ -78,6 +79,7 @@ def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk,
     )
     age = values["account_age_days"]
     billing = codes["billing_country"]
+    rates = rates_at(billing, times)
     octet = np.array([words.IP_BLOCKS[country] for country in COUNTRY.values])
     block = octet[codes["ip_country"], draws.below(octet.shape[1], rows)] * 256 + draws.below(256, rows)
     card = codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY
@@ -95,8 +97,8 @@ def _columns(codes: Mapping[str, Codes], times: NDArray[np.int64], chunk: Chunk,
         "orders_last_7d": today + week,
         "total_orders_lifetime": today + week + before,
         "days_since_account_first_purchase": _first_purchase(age, today + week, before, draws),
-        "order_amount": values["order_amount"] / 100,
-        "avg_order_value": values["avg_order_value"] / 100,
+        "order_amount": to_local(values["order_amount"], billing, rates),
+        "avg_order_value": to_local(values["avg_order_value"], billing, rates),
     }
 
 

@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 
 from contract.abuse_types import ALL_TYPES
 from data_gen.arrow import texts, unpack
+from enrichment.money import AMOUNTS, Money
+from enrichment.money_tables import convert_column, rates_of
+from enrichment.rate_files import read_money
+
+DOLLARS: Money = read_money()
+"""The currency of limits and characteristics, with the rates into it."""
 
 
 @dataclass
@@ -35,10 +41,14 @@ class Summary:
     last_time: int | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add a batch. A text column counts as an indicator of the value that is a sign of abuse, see INDICATORS."""
+        """Add a batch. A text column counts as an indicator of the value that is a sign of abuse, see INDICATORS.
+
+        Amounts are counted in dollars.
+        """
         self.rows += batch.num_rows
         kind = _abuse_types(batch)
         self.labelled &= kind is not None
+        rates = rates_of(pa.Table.from_batches([batch]), DOLLARS)
         groups = kind if kind is not None else np.full(batch.num_rows, len(ALL_TYPES))
         self.rows_by_type += np.bincount(groups, minlength=len(ALL_TYPES) + 1)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -47,6 +57,8 @@ class Summary:
             numbers = _numbers(name, column)
             if numbers is None:
                 continue
+            if rates is not None and name in AMOUNTS:
+                numbers = convert_column(numbers, rates)
             valid = ~np.isnan(numbers)
             if not valid.all():
                 numbers, where = numbers[valid], groups[valid]

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data_gen.arrow import fixed_texts, flags
+from data_gen.arrow import fixed_texts, flags, unpack
 from data_gen.language import vocabulary as words
 from data_gen.language.pattern import Pattern
 from data_gen.language.variables import COUNTRY, NODES, Codes
 from data_gen.network.compile import Network
 from data_gen.network.draw import RawNumbers, draw
 from data_gen.network.posterior import Posterior
+from data_gen.output.amounts import averages_to_local, load_rates, rates_at, to_dollars, to_local
 from data_gen.output.generator import Generator, RowGenerator
 from data_gen.output.plan import CHUNK_ROWS, Chunk, Plan
 from data_gen.output.rows import (
@@ -84,6 +85,7 @@ class StreamGenerator:
         self._rng = HashRandom(seed)
         for node in self.network.nodes:  # computed before workers are forked, so that they share them
             _ = node.entries, node.log_probability
+        load_rates()
         share = np.array(list(words.COUNTRIES.values())) / sum(words.COUNTRIES.values())
         self._blocks = np.clip(plan.rows * share / CUSTOMERS.orders_at_address, 1, _BLOCKS).astype(np.int64)
         self._entities = EntityAssigner(plan, patterns, self.network, self._rng).assign()
@@ -93,7 +95,7 @@ class StreamGenerator:
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
         """Return the rows of a chunk in order of time."""
         entities, codes, values = self._draw_chunk(chunk)
-        rows = len(entities.times)
+        rows, rates = len(entities.times), rates_at(codes["billing_country"], entities.times)
         columns = {name: value for name, value in values.items() if name != "new_device"}
         columns |= {
             "transaction_id": identifiers("txn_", np.arange(rows) + chunk.first_row, 12, decimal=True),
@@ -106,10 +108,13 @@ class StreamGenerator:
             "ip_address": to_column(self._addresses(entities, codes), FULL_ADDRESSES),
             "card_bin": to_column(self._banks(entities, codes), CARD_BINS),
             "card_id": _tokens(_cards(entities, codes), codes["card_country"] < COUNTRY.size),
-            "order_amount": values["order_amount"] / 100,
+            "order_amount": to_local(values["order_amount"], codes["billing_country"], rates),
         }
         for name in NAMES:
-            columns[name] = self._history.column(name, chunk.first_row, rows).cast(self.schema.field(name).type)
+            column = self._history.column(name, chunk.first_row, rows)
+            if name == "avg_order_value":
+                column = pa.array(averages_to_local(unpack(column), rates), mask=np.asarray(column.is_null()))
+            columns[name] = column.cast(self.schema.field(name).type)
         columns |= label_columns(self.network, entities.pattern, self._posterior.abuse(codes, entities.times))
         return to_batch(columns, self.schema)
 
@@ -168,7 +173,8 @@ class StreamGenerator:
             cards.append(_cards(entities, codes))
             devices.append(_truncate(_devices(entities, codes), 12))
             addresses.append(self._addresses(entities, codes))
-            amounts.append(values["order_amount"] / 100)
+            rates = rates_at(codes["billing_country"], entities.times)
+            amounts.append(to_dollars(to_local(values["order_amount"], codes["billing_country"], rates), rates))
         texts = {
             "user_id": _to_codes(_truncate(self._entities.person, 10)), "device_id": _to_codes(np.concatenate(devices)),
             "ip_address": _to_codes(np.concatenate(addresses)),

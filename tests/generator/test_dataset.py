@@ -28,7 +28,7 @@ from testing.servers.processes import PYTHON, call, run
 from testing.waiting import wait_for
 
 SIZE = 70_000  # two chunks
-GOLDEN = "76255d3b0417e70c88d3f15acd0ae1ab919b002c586e1d1c7ea37c99b639241f"
+GOLDEN = "82987effa25861442eaed68369cf2d68e7cd3373a2dfb1d6b22ac18044864506"
 SMALL_SIZE, SMALL_CHUNK = 1200, 210  # six chunks
 
 

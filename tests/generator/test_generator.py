@@ -41,8 +41,8 @@ def rows() -> pa.Table:
 
 
 def test_columns_are_those_of_the_contract(rows: pa.Table) -> None:
-    """The file has every field of Transaction but the card's token, and the four labels: 48 columns."""
-    assert set(rows.column_names) == {*FIELDS, *LABELS} - {"card_id"}
+    """The file has every field of Transaction but the card's token and the exchange rate, and the four labels: 48 columns."""
+    assert set(rows.column_names) == {*FIELDS, *LABELS} - {"card_id", "exchange_rate"}
     assert len(rows.column_names) == 48
 
 

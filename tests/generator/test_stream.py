@@ -24,6 +24,8 @@ from data_gen.patterns.shares import DEFAULT_RATIOS
 from data_gen.stream.generator import StreamGenerator
 from data_gen.stream.hash_random import HashRandom
 from data_gen.stream.standalone_network import HIDDEN, standalone_network
+from enrichment.money_tables import fill_in_base
+from enrichment.rate_files import read_money
 from history.definitions import NAMES
 from history.table import with_history
 from testing.servers.processes import call
@@ -81,7 +83,7 @@ def test_the_past_is_what_the_definitions_count(stream: pa.Table) -> None:
     )
     raw = plain.drop_columns(list(NAMES))
     raw = raw.set_column(raw.column_names.index("ip_address"), "ip_address", raw.column("ip_address").cast(pa.string()))
-    counted = with_history(raw)
+    counted = fill_in_base(raw, read_money(), with_history)
     for name in NAMES:
         wanted = counted.column(name).combine_chunks()
         assert stream.column(name).combine_chunks().cast(wanted.type).equals(wanted), name
