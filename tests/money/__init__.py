@@ -1,0 +1,1 @@
+"""Tests of amounts in several currencies."""
