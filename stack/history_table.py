@@ -49,12 +49,12 @@ def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> N
 def _compute_in_ledger_order(path: Path, output: Path) -> None:
     types = TYPES | LEDGER_TYPES | _OF_OLDER_VERSIONS
     table = read_table(path, required=("transaction_id", "timestamp", "user_id", *COLUMNS), types=types)
-    read = (*READ, "transaction_id", *COLUMNS, *_OF_OLDER_VERSIONS)
-    needed = [name for name in read if name in table.column_names]
     money = configured_money()
-    rates = rates_of(table, money)
+    rates, in_base = rates_of(table, money), table_in_base(table, money)
+    read = (*READ, "transaction_id", *COLUMNS, *_OF_OLDER_VERSIONS)
+    needed = [name for name in read if name in in_base.column_names]
     try:
-        found = replay_in_ledger_order([step_of(row) for row in table_in_base(table, money).select(needed).to_pylist()])
+        found = replay_in_ledger_order([step_of(row) for row in in_base.select(needed).to_pylist()])
     except (KeyError, TypeError, ValueError) as error:  # missing or invalid numbers, or numbers of missing attempts
         raise TableError(f"{path}: the history numbers are inconsistent; the file is not a complete export") from error
     with atomic_write(output) as partial, TableWriter(partial, output) as writer:

@@ -19,6 +19,8 @@ import pyarrow as pa
 import pytest
 
 from contract.tables import read_table
+from enrichment.money_tables import table_in_base
+from enrichment.rate_files import read_money
 from ml_server.registry.bundle import TABLES, TREES, Bundle
 from ml_server.registry.store import CURRENT, load, save
 from testing.servers.launching import fork_server
@@ -145,8 +147,8 @@ def few(dataset: Path, shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def table(dataset: Path) -> pa.Table:
-    """Return the dataset as a table."""
-    return read_table(dataset)
+    """Return the dataset as a table, as training sees it: with all amounts in the base currency."""
+    return table_in_base(read_table(dataset), read_money())
 
 
 @pytest.fixture(scope="session")

@@ -240,18 +240,18 @@ class Policy:
 
     def _missing_evidence(self, transaction: Transaction) -> str:
         """Describe the evidence that a decision by score lacks; return an empty text if there is enough."""
-        if lacks_rate(transaction, self.base_currency):
-            return (
-                f"the order's value in {self.base_currency} is unknown: there is no exchange rate of "
-                f"{transaction.currency} for its day"
-            )
+        parts = []
         missing = [name for name in INFORMATIVE if not transaction.HasField(name)]
         known = len(INFORMATIVE) - len(missing)
-        if known >= self.minimum_evidence:
-            return ""
-        fields = "informative field is" if known == 1 else "informative fields are"
-        named = ", ".join(missing[:_MAX_NAMED_FIELDS]) + (", …" if len(missing) > _MAX_NAMED_FIELDS else "")
-        return f"only {known} {fields} known and a decision by score needs {self.minimum_evidence}: missing are {named}"
+        if known < self.minimum_evidence:
+            fields = "informative field is" if known == 1 else "informative fields are"
+            named = ", ".join(missing[:_MAX_NAMED_FIELDS]) + (", …" if len(missing) > _MAX_NAMED_FIELDS else "")
+            needed = f"a decision by score needs {self.minimum_evidence}: missing are {named}"
+            parts.append(f"only {known} {fields} known and {needed}")
+        if lacks_rate(transaction, self.base_currency):
+            rate = f"there is no exchange rate of {transaction.currency} for its day"
+            parts.append(f"the order's value in {self.base_currency} is unknown: {rate}")
+        return "; ".join(parts)
 
 
 def _verdict_by_rule(rule: Rule, prediction: PredictResponse | None) -> PolicyVerdict:

@@ -125,13 +125,13 @@ FAULTS: Final = [
         ),
         (
             "an order of just the highest amount is never drawn",
-            "order.order_amount > self.up_to:",
-            "order.order_amount >= self.up_to:",
+            "amount > self.up_to:",
+            "amount >= self.up_to:",
         ),
         (
             "an order of just the amount needs one reviewer",
-            "transaction.order_amount >= self.two_reviewers_from",
-            "transaction.order_amount > self.two_reviewers_from",
+            "amount >= self.two_reviewers_from",
+            "amount > self.two_reviewers_from",
         ),
     ),
     *_in(

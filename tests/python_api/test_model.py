@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import vouch
 from contract.messages import messages
+from enrichment.rate_files import read_money
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.estimator.frames import to_orders
 from ml_server.registry.store import load
@@ -62,7 +63,7 @@ def test_scores_are_those_of_the_service(models: Path, sparse: pd.DataFrame) -> 
     """1,000 sparse and hostile orders: the frame's scores are those of the scorer's messages, to the bit."""
     model = Model.load(models / "current")
     scorer = Scorer(load(models))
-    sent = [scorer.score(order) for order in messages(to_orders(sparse, required=()))]
+    sent = [scorer.score(order) for order in map(read_money().to_base, messages(to_orders(sparse, required=())))]
     assert model.legitimacy_scores(sparse).tolist() == sent
     assert model.predict_proba(sparse)[:, 0].tolist() == sent
     assert (model.predict(sparse) == (np.array(sent) < 0.5)).all()

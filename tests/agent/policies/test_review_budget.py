@@ -35,7 +35,7 @@ INFINITE = float("inf")
 )
 def test_the_cheaper_mistake(amount: float, score: float, decision: pb.Decision, cost: float) -> None:
     """Approving costs P(abuse) times the amount, denying P(honest) times a customer; the cheaper one is taken."""
-    chosen, found = cheaper_mistake(message(order_amount=amount), score)
+    chosen, found = cheaper_mistake(amount, score)
     assert chosen == decision and found == pytest.approx(cost)
 
 
@@ -80,7 +80,7 @@ def test_a_flood_does_not_flood_the_queue() -> None:
     for number in range(3000):
         order = message(transaction_id=f"t{number}", order_amount=chance.lognormvariate(3, 1))
         prediction = PredictResponse(legitimacy_score=chance.uniform(0.41, 0.69))
-        cost = cheaper_mistake(order, prediction.legitimacy_score)[1]
+        cost = cheaper_mistake(order.order_amount, prediction.legitimacy_score)[1]
         answer, _ = decide(POLICY, order, prediction, 0, budget.min_expected_cost(POLICY, order, prediction))
         if answer.decision == pb.DECISION_REVIEW:
             budget.record_review()
