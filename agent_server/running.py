@@ -65,11 +65,13 @@ async def running(
     engine = open_engine(settings.ledger_url, signer)
     current = await asyncio.to_thread(current_policy, settings.policy, policy_of(settings))
     money = await asyncio.to_thread(read_money, settings.base_currency, settings.exchange_rates)
-    golden_orders = await asyncio.to_thread(read_golden, settings.golden_orders) if settings.golden_orders else []
+    golden_orders = (
+        await asyncio.to_thread(read_golden, settings.golden_orders, money) if settings.golden_orders else []
+    )
     ledger = Ledger(engine, signer, WriteProbe(use_history=settings.memory))
     scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
-    golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
+    golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases, money=money)
     budget = ReviewBudget()
     erasures = ErasureWork(ledger, engine)
     decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, use_history=settings.memory, money=money)

@@ -10,6 +10,7 @@ import grpc
 from agent_server.commands.client import CallMethod, open_client, print_error
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import short_names
+from enrichment.minor_units import format_amount
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
@@ -218,11 +219,9 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, CallMethod], None]] = {
 def _line(case: cases.Case) -> str:
     status = cases.CaseStatus.Name(case.status).removeprefix("CASE_STATUS_").lower()
     score = f"legitimacy {case.legitimacy_score:.3f}" if case.HasField("legitimacy_score") else "no score"
-    amount = f"amount {_money(case.order_amount, case)}" if case.HasField("order_amount") else "no amount"
-    loss = f"expected loss {_money(case.expected_loss, case)}"
+    amount = (
+        f"amount {format_amount(case.order_amount, case.currency)}" if case.HasField("order_amount") else "no amount"
+    )
+    loss = f"expected loss {format_amount(case.expected_loss, case.order_value.currency or case.currency)}"
     due = case.due_at.ToJsonString()
     return escape_unprintable(f"{case.case_id}  {status:8} {amount}, {loss}, {score}, due {due}  {case.transaction_id}")
-
-
-def _money(value: float, case: cases.Case) -> str:
-    return f"{value:,.2f} {case.currency}".rstrip()

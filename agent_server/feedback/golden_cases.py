@@ -16,6 +16,7 @@ from agent_server.cases.recording import RecordDecision
 from agent_server.database.clock import now
 from agent_server.decisions.completion import to_proto
 from agent_server.decisions.decide import decide
+from agent_server.decisions.valuation import value_order
 from agent_server.feedback.golden_disguise import IDS, draw_ids, make_indistinguishable
 from agent_server.ledger import Ledger, LedgerError
 from agent_server.ledger.attempts import digests
@@ -25,6 +26,8 @@ from agent_server.ledger.transaction import LedgerTransaction
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.client import ScoringClient
 from contract.messages import messages
+from enrichment.money import Money
+from enrichment.rate_files import read_money
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.errors import Overloaded, Unavailable
@@ -48,8 +51,12 @@ class GoldenOrder:
     verdict: pb.Decision
 
 
-def read_golden(path: Path) -> list[GoldenOrder]:
-    """Return the labelled orders of a CSV or Parquet file, at most 10,000. Raises LedgerError if it cannot be read."""
+def read_golden(path: Path, money: Money | None = None) -> list[GoldenOrder]:
+    """Return the labelled orders of a CSV or Parquet file, at most 10,000, with amounts in the base currency.
+
+    Raises LedgerError if it cannot be read.
+    """
+    money = money or read_money()
     with needs_extra("VOUCH_AGENT_GOLDEN_ORDERS", "tables"):
         from contract.tables import TableError, read_table
 
@@ -66,7 +73,7 @@ def read_golden(path: Path) -> list[GoldenOrder]:
         raise LedgerError(f"golden orders (VOUCH_AGENT_GOLDEN_ORDERS) in {path} have no column is_abuse")
     verdicts = {True: pb.DECISION_DENY, False: pb.DECISION_APPROVE}
     pairs = zip(messages(table), table["is_abuse"].to_pylist(), strict=True)
-    return [GoldenOrder(order, verdicts[label]) for order, label in pairs if label is not None]
+    return [GoldenOrder(money.to_base(order), verdicts[label]) for order, label in pairs if label is not None]
 
 
 class RecordGolden:
@@ -115,11 +122,11 @@ class GoldenCases:
 
     def __init__(
         self, ledger: Ledger, scoring: ScoringClient, current: CurrentPolicy, orders: Sequence[GoldenOrder], share: float,
-        rng: random.Random | None = None,
+        rng: random.Random | None = None, money: Money | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._scoring, self._current = ledger, scoring, current
         self._orders, self._share = orders, share
-        self._rng = rng or random.SystemRandom()
+        self._rng, self._money = rng or random.SystemRandom(), money or read_money()
         self._queue: asyncio.Queue[tuple[Transaction, str, tuple[str, ...]]] = asyncio.Queue(_MAX_QUEUED)
 
     def maybe_inject(self, order: Transaction, caller: str, completed: tuple[str, ...] = ()) -> None:
@@ -143,7 +150,7 @@ class GoldenCases:
         Return False if the policy sends no golden order to review, or if all drawn ids are in use.
         """
         chosen = self._rng.sample(self._orders, min(MAX_TRIED, len(self._orders)))
-        orders = [make_indistinguishable(golden.order, template, self._rng) for golden in chosen]
+        orders = [make_indistinguishable(golden.order, template, self._rng, self._money.base) for golden in chosen]
         predictions = await self._scoring.predict_many(orders)
         policy, at = self._current.policy, now()
         for golden, order, prediction in zip(chosen, orders, predictions, strict=True):
@@ -158,6 +165,8 @@ class GoldenCases:
             answer.completed_fields.extend(to_proto({name: getattr(order, name) for name in present}))
             for name in present:  # as if the shop had not sent them
                 order.ClearField(name)
+            if (value := value_order(order, self._money)) is not None:
+                answer.order_value.CopyFrom(value)
             new_case = NewCase(new_id(), reason, policy.due_seconds, golden=golden.verdict)
             context = DecisionContext(caller, new_id(), policy.digest)
             accounts = (template.user_id, golden.order.user_id)

@@ -10,6 +10,8 @@ import string
 from typing import Final
 
 from contract.fields import FIELDS, REQUIRED
+from enrichment.minor_units import round_amount
+from enrichment.money import AMOUNTS, BASE_CURRENCY, convert_back, rate_of
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 IDS: Final = ("transaction_id", "user_id", "device_id", "card_id")
@@ -29,8 +31,13 @@ _MIN_DRAWN, _MIN_NAME = 4, 3
 _MAX_SHIFT_SECONDS = 600
 
 
-def make_indistinguishable(golden: Transaction, template: Transaction, rng: random.Random) -> Transaction:
-    """Return the golden order as the shop would have sent it at about the time of `template`."""
+def make_indistinguishable(
+    golden: Transaction, template: Transaction, rng: random.Random, base_currency: str = BASE_CURRENCY
+) -> Transaction:
+    """Return the golden order as the shop would have sent it at about the time of `template`, in its currency.
+
+    Amounts of the golden order are in the base currency.
+    """
     order = Transaction()
     order.CopyFrom(golden)
     for name in FIELDS:
@@ -41,11 +48,24 @@ def make_indistinguishable(golden: Transaction, template: Transaction, rng: rand
     order.timestamp.seconds += shift
     if order.HasField("account_created_date"):
         order.account_created_date.seconds += shift
-    if order.HasField("currency"):
-        order.currency = template.currency
+    _set_currency(order, template, base_currency)
     order.extra_texts.clear()
     order.extra_numbers.clear()
     return order
+
+
+def _set_currency(order: Transaction, template: Transaction, base_currency: str) -> None:
+    """Give an order the template's currency, with amounts of the same value. Without a rate they stay as numbers."""
+    order.ClearField("currency")
+    if template.HasField("currency"):
+        order.currency = template.currency
+    if template.HasField("exchange_rate"):
+        order.exchange_rate = template.exchange_rate
+    rate = rate_of(template, base_currency) or 1.0
+    for name in AMOUNTS if rate != 1.0 else ():
+        if order.HasField(name):
+            amount = convert_back(getattr(order, name), rate)
+            setattr(order, name, round_amount(amount, order.currency))
 
 
 def draw_ids(order: Transaction, template: Transaction, rng: random.Random) -> None:

@@ -27,7 +27,7 @@ _PAGES = jinja2.Environment(
 )  # fmt: skip
 _PAGES.globals |= {
     "root": ROOT, "format_time": formatting.format_time, "format_seconds": formatting.format_seconds,
-    "format_hour": formatting.format_hour, "format_amount": formatting.format_amount,
+    "format_hour": formatting.format_hour, "format_amount": formatting.format_amount, "format_loss": formatting.format_loss,
     "format_score": formatting.format_score, "format_duration": formatting.format_duration,
     "decision_name": lambda number: formatting.enum_label(pb.Decision.DESCRIPTOR, number),
     "maker_name": lambda number: formatting.enum_label(pb.DecisionMaker.DESCRIPTOR, number),

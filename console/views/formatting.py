@@ -9,6 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from markupsafe import Markup
 
 from contract.fields import short_names
+from enrichment.minor_units import format_amount as format_money
+from generated.vouch.v1.agent_service_pb2 import OrderValue
+from generated.vouch.v1.case_service_pb2 import Case
 
 NOTHING = "\u2013"
 """The text for an absent value."""
@@ -40,9 +43,22 @@ def format_hour(seconds: float, with_day: bool) -> str:
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):{'%a %H:%M' if with_day else '%H:%M'}}"
 
 
-def format_amount(worth: Any) -> str:
-    """Format the amount of an order, or of a case's order, with its currency."""
-    return f"{worth.order_amount:,.2f} {worth.currency}".strip() if worth.HasField("order_amount") else "unknown"
+def format_amount(worth: Any, value: OrderValue | None = None) -> str:
+    """Format the amount of an order, or of a case's order, with its currency, and its `value` in the base currency."""
+    if not worth.HasField("order_amount"):
+        return "unknown"
+    amount = format_money(worth.order_amount, worth.currency)
+    if value is None or not value.currency:
+        return amount
+    if not value.HasField("amount"):
+        return f"{amount} (value in {value.currency} unknown)"
+    about = "about " if value.approximate else ""
+    return f"{amount} ({about}{format_money(value.amount, value.currency)})"
+
+
+def format_loss(case: Case) -> str:
+    """Format the expected loss of a case, which is in the base currency."""
+    return format_money(case.expected_loss, case.order_value.currency or case.currency)
 
 
 def format_score(value: float | None) -> str:

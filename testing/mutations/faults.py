@@ -120,8 +120,8 @@ FAULTS: Final = [
         ("the approval threshold is exclusive", "elif score >= approve_from:", "elif score > approve_from:"),
         (
             "one field more is needed than documented",
-            "if known >= self.minimum_evidence:",
-            "if known > self.minimum_evidence:",
+            "if known < self.minimum_evidence:",
+            "if known <= self.minimum_evidence:",
         ),
         (
             "an order of just the highest amount is never drawn",
