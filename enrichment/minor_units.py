@@ -18,7 +18,7 @@ DECIMALS: Final = {
 
 def round_amount(amount: float, currency: str) -> float:
     """Return an amount in whole minor units of its currency, at least one of them if it is above 0."""
-    scale = 10 ** DECIMALS.get(currency, 2)
+    scale: float = 10.0 ** DECIMALS.get(currency, 2)
     return max(round(amount * scale), 1 if amount > 0 else 0) / scale
 
 

@@ -55,9 +55,15 @@ async def services(models: Path, tmp_path: Path) -> AsyncIterator[LocalServices]
         yield local
 
 
+def case_stub(local: LocalServices) -> Any:
+    """Return the stub of cases."""
+    return local.agent.stub(deciding.CASES)
+
+
 async def review(local: LocalServices, order: Transaction) -> pb.ReviewResponse:
     """Return the agent's answer."""
-    answer: pb.ReviewResponse = await local.agent.stub(deciding.AGENT).Review(pb.ReviewRequest(transaction=order))
+    stub: Any = local.agent.stub(deciding.AGENT)
+    answer: pb.ReviewResponse = await stub.Review(pb.ReviewRequest(transaction=order))
     return answer
 
 
@@ -65,10 +71,10 @@ async def test_one_order_in_ten_currencies_is_one_order(services: LocalServices)
     """Score, matched rules, decision, reasons and expected loss are those of the order in dollars, to 1e-9."""
     found = []
     for currency in TEN:
-        names = {"transaction_id": f"ten-{currency}", "user_id": f"user-{currency}"}
+        names: dict[str, Any] = {"transaction_id": f"ten-{currency}", "user_id": f"user-{currency}"}
         answer = await review(services, priced(currency, avg_order_value=120.5, **names))
         of_case = cases.GetCaseRequest(case_id=answer.case_id)
-        case = (await services.agent.stub(deciding.CASES).GetCase(of_case)).case
+        case = (await case_stub(services).GetCase(of_case)).case
         value = answer.order_value
         if currency != "USD":
             assert value.currency == "USD"
@@ -98,7 +104,7 @@ async def test_an_order_without_a_rate_is_reviewed(services: LocalServices) -> N
     assert "value in USD is unknown: there is no exchange rate of XYZ" in answer.reasoning
     assert not answer.matched_rules
     assert answer.order_value == pb.OrderValue(currency="USD")
-    case = await services.agent.stub(deciding.CASES).GetCase(cases.GetCaseRequest(case_id=answer.case_id))
+    case = await case_stub(services).GetCase(cases.GetCaseRequest(case_id=answer.case_id))
     assert case.case.reason == cases.CASE_REASON_LITTLE_KNOWN
     assert case.case.expected_loss == 0
     own = message(transaction_id="own", currency="XYZ", order_amount=30.0, exchange_rate=10.0)
@@ -120,9 +126,7 @@ async def test_the_queue_of_a_mixed_shop_is_ordered_by_value(services: LocalServ
         if answer.case_id:
             expected.append(((1 - answer.legitimacy_score) * dollars, answer.case_id))
     assert len(expected) >= 8
-    listed = await services.agent.stub(deciding.CASES).ListCases(
-        cases.ListCasesRequest(order=cases.CASE_ORDER_PRIORITY, page_size=100)
-    )
+    listed = await case_stub(services).ListCases(cases.ListCasesRequest(order=cases.CASE_ORDER_PRIORITY, page_size=100))
     assert [case.case_id for case in listed.cases] == [case_id for _, case_id in sorted(expected, reverse=True)]
 
 

@@ -1,6 +1,7 @@
 """History in several currencies: sums values, and gives the same numbers online and from an export, to the bit."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,9 +56,9 @@ async def test_averages_are_values_online_and_offline(models: Path, tmp_path: Pa
     async with local_services(models, tmp_path, agent={"deny_threshold": 0.0}) as local:
         for number, (currency, amount) in enumerate(SENT):
             placed = order(number, currency, amount)
-            rate = packaged_rates().find(currency or "USD", "USD", day_of(placed.timestamp.seconds))
-            rates.append(rate.value if rate else None)
-            stub = local.agent.stub(deciding.AGENT)
+            of_day = packaged_rates().find(currency or "USD", "USD", day_of(placed.timestamp.seconds))
+            rates.append(of_day.value if of_day else None)
+            stub: Any = local.agent.stub(deciding.AGENT)
             preview = await stub.Review(pb.ReviewRequest(transaction=placed, dry_run=True))
             answer = await stub.Review(pb.ReviewRequest(transaction=placed))
             assert from_proto(preview.completed_fields) == from_proto(answer.completed_fields)

@@ -22,7 +22,6 @@ from agent_server.services.pages import page_token, parse_place
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from runtime.errors import InvalidRequest, NotAvailable, NotFound, VouchError
-from testing.inputs.orders import message
 from testing.ledger.decisions import new_decision
 
 LEASE = 600_000_000
@@ -182,9 +181,9 @@ def test_urgency_is_loss_and_waiting() -> None:
     assert urgency(0, 1e6) < urgency(0, 10.0) < urgency(0, 0.0) < urgency(1, 0.0)
     worth = (urgency(0, 999.0) - urgency(0, 9999.0)) / hour
     assert 13 < worth < 15 and URGENCY_SCALE_SECONDS == 6 * 3600
-    assert expected_loss(message(order_amount=200.0), 0.75) == 50.0
-    assert expected_loss(message(order_amount=200.0), None) == 200.0
-    assert expected_loss(message(order_amount=None), 0.1) == 0.0
+    assert expected_loss(200.0, 0.75) == 50.0
+    assert expected_loss(200.0, None) == 200.0
+    assert expected_loss(None, 0.1) == 0.0
 
 
 async def test_the_queue_is_in_order_and_pages_skip_nothing(ledger_url: str) -> None:
