@@ -106,13 +106,13 @@ def fill_in_base(table: pa.Table, money: Money, fill: Callable[[pa.Table], pa.Ta
     return fill(table) if rates is None else restore_currency(fill(table_in_base(table, money)), table, rates)
 
 
-def restore_currency(filled: pa.Table, table: pa.Table, rates: Numbers) -> pa.Table:
+def restore_currency(completed: pa.Table, table: pa.Table, rates: Numbers) -> pa.Table:
     """Return a table with what was filled in, averages of amounts in the currency of each row.
 
-    `filled` has the amounts of `table` in the base currency. Without a rate, an average that was filled in is unknown.
+    `completed` has the amounts of `table` in the base currency. Without a rate, an average that was filled in is unknown.
     """
-    for name in filled.column_names:
-        column = filled.column(name)
+    for name in completed.column_names:
+        column = completed.column(name)
         if name == _AVERAGE:
             own = table.column(name).to_pylist() if name in table.column_names else [None] * table.num_rows
             column = pa.array(map(_restore, own, column.to_pylist(), rates.tolist()), pa.float64())
@@ -123,10 +123,10 @@ def restore_currency(filled: pa.Table, table: pa.Table, rates: Numbers) -> pa.Ta
     return table
 
 
-def _restore(own: float | None, filled: float | None, rate: float) -> float | None:
-    if own is not None or filled is None:
+def _restore(own: float | None, completed: float | None, rate: float) -> float | None:
+    if own is not None or completed is None:
         return own
-    return None if np.isnan(rate) else convert_back(filled, rate)
+    return None if np.isnan(rate) else convert_back(completed, rate)
 
 
 def _currencies(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:

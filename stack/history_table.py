@@ -58,8 +58,8 @@ def _compute_in_ledger_order(path: Path, output: Path) -> None:
     except (KeyError, TypeError, ValueError) as error:  # missing or invalid numbers, or numbers of missing attempts
         raise TableError(f"{path}: the history numbers are inconsistent; the file is not a complete export") from error
     with atomic_write(output) as partial, TableWriter(partial, output) as writer:
-        filled = fill_missing(table, {name: _column(found, name) for name in NAMES})
-        writer.write(filled if rates is None else restore_currency(filled, table, rates))
+        completed = fill_missing(table, {name: _column(found, name) for name in NAMES})
+        writer.write(completed if rates is None else restore_currency(completed, table, rates))
     print(f"{table.num_rows:,} decisions in ledger order; share with a known value:")
     for name in NAMES:
         print(f"  {name:34} {sum(name in values for values in found) / len(found):6.1%}")

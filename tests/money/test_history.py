@@ -66,8 +66,8 @@ async def test_averages_are_values_online_and_offline(models: Path, tmp_path: Pa
             found.append(from_proto(answer.completed_fields).get("avg_order_value"))
     counted, expected = list[int](), list[float | None]()
     with engine.connect() as connection:
-        kept = connection.execute(sa.select(ATTEMPTS.c.amount, ATTEMPTS.c.counts).order_by(ATTEMPTS.c.number)).all()
-    for (_, amount), rate, (units, counts) in zip(SENT, rates, kept, strict=True):
+        recorded = connection.execute(sa.select(ATTEMPTS.c.amount, ATTEMPTS.c.counts).order_by(ATTEMPTS.c.number)).all()
+    for (_, amount), rate, (units, counts) in zip(SENT, rates, recorded, strict=True):
         assert units == (None if rate is None else amount_units(amount * rate))
         mean = sum(counted) / len(counted) / 10_000 if counted else 0.0
         expected.append(None if rate is None else mean / rate)
@@ -95,4 +95,4 @@ async def test_averages_are_values_online_and_offline(models: Path, tmp_path: Pa
     with engine.connect() as connection:
         imported = connection.execute(sa.select(ATTEMPTS.c.amount).order_by(ATTEMPTS.c.at)).scalars().all()
     engine.dispose()
-    assert imported == [units for units, _ in kept]
+    assert imported == [units for units, _ in recorded]

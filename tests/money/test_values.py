@@ -113,16 +113,16 @@ def test_a_table_in_the_base_currency_is_not_touched() -> None:
 
 
 def test_what_history_fills_in_is_in_the_currency_of_the_row() -> None:
-    """An average that is filled in is divided by the row's rate; known values and other columns stay."""
+    """An average that is completed in is divided by the row's rate; known values and other columns stay."""
 
     def fill(table: pa.Table) -> pa.Table:
         own = table.column("avg_order_value").to_pylist()
         average = pa.array([10.0 if value is None else value for value in own])
         return table.set_column(table.column_names.index("avg_order_value"), "avg_order_value", average)
 
-    filled = fill_in_base(TABLE, MONEY, fill)
-    assert filled.drop_columns(["avg_order_value"]) == TABLE.drop_columns(["avg_order_value"])
-    assert filled.column("avg_order_value").to_pylist() == [30.0, 30.0, 0.0, 40.0, 20.0, 30.0, 12.5, 1.0]
+    completed = fill_in_base(TABLE, MONEY, fill)
+    assert completed.drop_columns(["avg_order_value"]) == TABLE.drop_columns(["avg_order_value"])
+    assert completed.column("avg_order_value").to_pylist() == [30.0, 30.0, 0.0, 40.0, 20.0, 30.0, 12.5, 1.0]
 
 
 @pytest.mark.parametrize("fields", [
