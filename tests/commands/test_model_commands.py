@@ -15,6 +15,7 @@ import vouch
 from contract.messages import messages
 from contract.prices import Prices
 from contract.tables import read_table
+from enrichment.rate_files import read_money
 from ml_server.evaluation.costs import cheapest, cost_of
 from ml_server.registry.golden_examples import parse_example
 from ml_server.registry.store import load, promote, save
@@ -37,7 +38,10 @@ def small_file(dataset: Path, folder: Path, rows: int) -> Path:
 def test_bulk_scores_are_those_of_the_service(models: Path, dataset: Path, tmp_path: Path) -> None:
     """`vouch score` gives every order the score of the service, in order, as CSV and Parquet."""
     scorer, some = Scorer(load(models)), small_file(dataset, tmp_path, 3000)
-    wanted = [scorer.predict(order).legitimacy_score for order in messages(read_table(dataset).slice(0, 200))]
+    wanted = [
+        scorer.predict(order).legitimacy_score
+        for order in map(read_money().to_base, messages(read_table(dataset).slice(0, 200)))
+    ]
     for name in ("scores.csv", "scores.parquet"):
         done = call("score", str(some), "--output", str(tmp_path / name), "--models-dir", str(models))
         assert done.returncode == 0, done.stderr

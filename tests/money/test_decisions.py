@@ -1,5 +1,6 @@
 """Decisions on orders in several currencies: scores, policy, queue and history depend on values, not on numbers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,16 @@ async def services(models: Path, tmp_path: Path) -> AsyncIterator[LocalServices]
     """Scorer and agent with a policy on values."""
     (tmp_path / "policy.yaml").write_text(POLICY)
     async with local_services(models, tmp_path, agent={"policy": tmp_path / "policy.yaml"}) as local:
+        await wait_for_scores(local)
         yield local
+
+
+async def wait_for_scores(local: LocalServices) -> None:
+    """Return when the agent can reach a scorer that has a model."""
+    stub: Any = local.agent.stub(deciding.AGENT)
+    async with asyncio.timeout(60):
+        while not (await stub.GetAgentInfo(pb.GetAgentInfoRequest())).scorer_available:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # no event reports it
 
 
 def case_stub(local: LocalServices) -> Any:

@@ -21,6 +21,7 @@ from stack import history
 from testing.in_process import local_services
 from testing.inputs.orders import message
 from testing.ledger.templates import new_ledger
+from tests.money.test_decisions import wait_for_scores
 
 SENT = (
     ("USD", 10.0),
@@ -54,6 +55,7 @@ async def test_averages_are_values_online_and_offline(models: Path, tmp_path: Pa
     found: list[float | None] = []
     rates = []
     async with local_services(models, tmp_path, agent={"deny_threshold": 0.0}) as local:
+        await wait_for_scores(local)
         for number, (currency, amount) in enumerate(SENT):
             placed = order(number, currency, amount)
             of_day = packaged_rates().find(currency or "USD", "USD", day_of(placed.timestamp.seconds))

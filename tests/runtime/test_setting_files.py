@@ -21,6 +21,7 @@ from agent_server.policies.yaml_reader import PolicyError
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
+from enrichment.rate_files import RatesError, read_money
 from http_bridge.middleware.access import AccessMiddleware
 from http_bridge.settings import HttpSettings
 from ml_server.registry.bundle import SERVED, ArtifactError
@@ -112,6 +113,7 @@ ROWS: dict[str, tuple[Read, type[Exception]]] = {
     "VOUCH_AGENT_POLICY": (lambda path, _: current_policy(path, DEFAULTS), PolicyError),
     "a list of a policy": (_listed, PolicyError),
     "VOUCH_AGENT_GOLDEN_ORDERS": (lambda path, _: read_golden(path), LedgerError),
+    "VOUCH_EXCHANGE_RATES": (lambda path, _: read_money("USD", path), RatesError),
     "VOUCH_AGENT_LEDGER_KEY": (lambda path, _: Signing(path), LedgerError),
     "VOUCH_MODELS_DIR": (lambda path, _: load_checked(path), ArtifactError),
     **{f"{name} of a model": (_model_file(name), ArtifactError) for name in (*SERVED, SUMS)},
