@@ -10,8 +10,8 @@ import yaml
 
 from contract.fields import FIELDS, LABELS
 from ml_server.data.mapping import Report, apply, read_mapping
-from ml_server.data.suggest import suggest
-from ml_server.data.suggestion_yaml import quote_scalar, to_yaml
+from ml_server.data.suggestion.as_yaml import quote_scalar, to_yaml
+from ml_server.data.suggestion.suggest import suggest
 from testing.inputs.hostile import TEXTS
 from testing.servers.processes import call
 
@@ -29,7 +29,8 @@ def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
             "opened": 1_700_000_000 + rng.integers(0, 10**7, rows),
             "V 1": rng.normal(size=rows),
             "shop id": rng.choice([7, 8, 9], rows),
-            "comment": [f"text {number}" for number in range(rows)],
+            "comment": "please ring",
+            "basket": [f"text {number}" for number in range(rows)],
             "fraud_reason": rng.choice(["a", "b"], rows),
             "isFraud": (rng.random(rows) < 0.1).astype(int),
             "constant": 1,

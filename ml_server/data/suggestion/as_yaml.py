@@ -6,8 +6,8 @@ from typing import Any
 
 from contract.extras import is_name
 from contract.schema import TYPES
-from ml_server.data.aliases import simple
-from ml_server.data.suggest import Guess
+from ml_server.data.suggestion.aliases import simple
+from ml_server.data.suggestion.guess import Guess
 from runtime.process.terminal import escape_unprintable
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
