@@ -14,7 +14,9 @@ from ml_server.data.values import Series, numbers
 
 _OWN_LABELS: Final = {*LABELS, LABEL_WEIGHT}
 """Label columns of our own files: a model that reads one of them has seen the answer."""
-_CODED: Final = re.compile(r"(^|_)(id|no|num|number|code|zip|postcode|bin|ref|reference|token|hash)$")
+_CODED: Final = re.compile(
+    r"(^|_)(id|no|num|number|code|zip|postcode|bin|ref|reference|token|hash|last_?4|last_?four|suffix|pan)$"
+)
 
 
 def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None") -> Guess:
@@ -25,7 +27,7 @@ def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None")
     def unused(why: str) -> Guess:
         return Guess(column, "unused", column, why, {}, examples)
 
-    if distinct < 2:
+    if distinct == 0 or (distinct == 1 and series.notna().all()):
         return unused("it has at most one value")
     if name in _OWN_LABELS:
         return unused("it is a label of Vouch's own files")
@@ -36,11 +38,13 @@ def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None")
     coded = _CODED.search(name)
     if why := personal_reason(column, series, None if numeric and not coded else users):
         return unused(why)
+    if numeric and _numbers_rows(numbers(series)):
+        return unused("it numbers the rows")
     if distinct > 0.9 * len(known) and len(known) > 100 and (not numeric or coded):
         return unused("almost every row has a different value")
     if find_time_format(series) is not None:
         return unused("it contains times; {days_between: [this, another]} gives a number")
-    if numeric and not coded:
+    if numeric and not coded and distinct > 1:
         return Guess(column, "numeric", column, f"numbers, {distinct:,} distinct", options, examples)
     if known.astype("string").str.len().max() > MAX_TEXT_LENGTH:
         return unused(f"texts of more than {MAX_TEXT_LENGTH} characters")
@@ -48,3 +52,8 @@ def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None")
     if is_state(column):
         why += "; a state: make sure that the file has it as it was at checkout"
     return Guess(column, "categorical", column, why, {}, examples)
+
+
+def _numbers_rows(values: "Series[Any]") -> bool:
+    """Return whether each value is the one before plus one."""
+    return len(values) > 2 and bool((values.diff().iloc[1:] == 1).all())

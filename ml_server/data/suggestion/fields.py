@@ -14,12 +14,14 @@ FORMATS: Final = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y",
     "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y%m%d%H%M%S",
     "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%y %H:%M:%S", "%d/%m/%y %H:%M", "%d/%m/%y", "%d.%m.%y %H:%M",
-    "%d.%m.%y", "%m/%d/%y %H:%M:%S", "%m/%d/%y %H:%M", "%m/%d/%y", "%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M %p", "%b %d, %Y",
+    "%d.%m.%y", "%m/%d/%y %H:%M:%S", "%m/%d/%y %H:%M", "%m/%d/%y", "%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p", "%b %d, %Y, %I:%M %p", "%b %d, %Y",
+    "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y",
 )  # fmt: skip
 _UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 _SHAPES = {
     "currency": r"[A-Za-z]{3}", "ip_country": r"[A-Za-z]{2}", "card_country": r"[A-Za-z]{2}", "billing_country": r"[A-Za-z]{2}",
-    "shipping_country": r"[A-Za-z]{2}", "card_bin": r"\d{6}", "ip_address": r"[0-9a-fA-Fx.:]{3,45}",
+    "shipping_country": r"[A-Za-z]{2}", "card_bin": r"\d{6}",
+    "ip_address": r"(?:\d{1,3}|x{1,3})(?:\.(?:\d{1,3}|x{1,3})){3}|(?=.*:)[0-9a-fA-F:.]{2,45}",
     "email_domain": r".*[^\s@]+\.[^\s@.]+\.?",
 }  # fmt: skip
 

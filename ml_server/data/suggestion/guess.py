@@ -19,7 +19,22 @@ class Guess:
     name: str
     reason: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Entries of the mapping; `from` is the column if it is not among them."""
     examples: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The entry as the mapping file has it."""
+        whole = {"from", "constant", "equal", "rows"} & set(self.options)
+        return dict(self.options) if whole else {"from": self.column, **self.options}
+
+    @property
+    def columns(self) -> set[str]:
+        """All columns that the entry reads."""
+        zone = self.options.get("timezone")
+        lists = (self.options.get(key, ()) for key in ("from", "fallback", "equal"))
+        named = {name for one in lists for name in ([one] if isinstance(one, str) else one)}
+        return {self.column, *named, *({zone["from"]} if isinstance(zone, dict) else ())}
 
 
 def list_examples(series: "Series[Any]") -> tuple[str, ...]:

@@ -10,6 +10,14 @@ from ml_server.data.values import FLAGS, Series
 
 MOST: Final = 0.5
 """Share of abuse from which a label is probably read the wrong way round."""
+_MARK: Final = re.compile(
+    r"(?:suspected|confirmed|card|payment)?[ _-]?fraud(?:ulent)?|charge[ _-]?back|charged[ _-]?back|abuse|stolen[ _-]?card"
+    r"|unrecognized",
+    re.IGNORECASE,
+)
+_SEPARATOR: Final = ","
+_MAX_VALUES: Final = 200
+_MAX_LENGTH: Final = 200
 _PASSED: Final = re.compile(
     r"(^|_)(passed|pass|ok|okay|valid|clean|cleared|clear|legit|legitimate|genuine|honest|good|safe|trusted|approved|no|not"
     r"|non|free|absent|paid)($|_)"
@@ -25,7 +33,41 @@ def guess_label(columns: Mapping[str, "Series[Any]"]) -> Guess | None:
         guess = _guess(column, two[column])
         if guess is not None:
             return guess
+    marked = [column for column, series in columns.items() if column not in two and _marks(column, series)]
+    for column in sorted(marked, key=lambda column: not _about_abuse(column)):
+        return _guess_marked(column, columns[column])
     return None
+
+
+def _marks(column: str, series: "Series[Any]") -> list[str]:
+    """Return the values of a column, or of the lists in its cells, that mark abuse; none if it does not look like a label.
+
+    Such a column names disputes or states, with an empty cell or another state for orders that are good.
+    """
+    cells = as_text(series)
+    values = cells.drop_duplicates()
+    if cells.empty or len(values) > _MAX_VALUES or cells.str.len().max() > _MAX_LENGTH:
+        return []
+    parts = [str(part) for part in values.str.split(_SEPARATOR).explode().str.strip().drop_duplicates() if part]
+    marks = [part for part in parts if _MARK.fullmatch(part)]
+    if not marks and _about_abuse(column) and len(parts) == 1 and series.isna().any():
+        marks = [part for part in parts if part.casefold() in ABUSE_WORDS]
+    share = cells.str.split(_SEPARATOR).explode().str.strip().isin(marks).sum() / len(series)
+    return marks if share < MOST else []
+
+
+def _guess_marked(column: str, series: "Series[Any]") -> Guess:
+    """Return a label from a column in which only some values, or tags in its cells, mark abuse."""
+    marks = _marks(column, series)
+    cells = as_text(series)
+    options: dict[str, Any] = {"abuse": marks[0] if len(marks) == 1 else marks, "others": "honest"}
+    if series.isna().any():
+        options["empty"] = "honest"
+    if cells.str.contains(_SEPARATOR, regex=False).any():
+        options["split"] = _SEPARATOR
+    shown = ", ".join(repr(mark) for mark in marks)
+    why = f"{shown} marks abuse, and all else, empty cells too, is assumed to be honest"
+    return Guess(column, "label", "label", why, options, list_examples(series))
 
 
 def _about_abuse(column: str) -> bool:

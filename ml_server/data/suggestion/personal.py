@@ -18,7 +18,7 @@ _NAMED: Final = re.compile(
     r"|^(name|first|last|forename|surname|vorname|nachname|nom|prenom|apellidos?|cardholder|salutation)$"
     r"|(^|_)(phone|telephone|tel|telefon|mobile_(no|number|phone)|fax|street|strasse|address(_?\d|_line_?\d?)?|addr\d"
     r"|iban|dob|date_of_birth|birth_?da(y|te)|geburtsdatum|passport|ssn|tax_id|vat_number|notes?|note_attributes"
-    r"|comments?|message|gift_message|remark|username|login|latitude|longitude|lat|long|lng)($|_)"
+    r"|comments?|message|gift_message|remark|username|login|ip(_address)?|latitude|longitude|lat|long|lng)($|_)"
 )
 _FLAGS: Final = re.compile(r"(_match|_ok|_valid|_verified|_confirmed|_known|_status|_check|_result|_count|_age|_days)$")
 _EMAIL: Final = r"[^@\s]+@[^@\s]+\.[^@\s]+"
