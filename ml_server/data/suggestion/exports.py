@@ -105,7 +105,7 @@ def guess_export_label(export: Export, columns: _Columns) -> Guess | None:
 
 def _present(entry: Any, columns: _Columns) -> dict[str, Any] | None:
     """Return an entry without the columns that the file lacks, or None if nothing is left."""
-    options = {"from": entry} if isinstance(entry, str) else dict(entry)
+    options: dict[str, Any] = {"from": entry} if isinstance(entry, str) else dict(entry)
     if "constant" in options:
         return options
     if "equal" in options:
