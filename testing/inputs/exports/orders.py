@@ -65,6 +65,7 @@ def make_orders(count: int = 420, seed: int = 7) -> list[Order]:
 
 
 def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]], **dialect: Any) -> str:
+    """Return rows as CSV with lines that end as in Windows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n", **dialect)
     writer.writerow(header)

@@ -46,7 +46,7 @@ def shopify(orders: list[Order]) -> bytes:
         "Risk Level",
         "Source",
     ]
-    rows = []
+    rows: list[list[object]] = []
     for order in orders:
         at = order.at.astimezone(BERLIN).strftime("%Y-%m-%d %H:%M:%S %z")
         street = f"{order.customer % 90 + 1} Invented Street"
@@ -59,7 +59,7 @@ def shopify(orders: list[Order]) -> bytes:
             "High" if order.is_abuse and order.number % 3 else "Low", "web",
         ])  # fmt: skip
         if order.number % 4 == 0:
-            line = [""] * len(header)
+            line: list[object] = [""] * len(header)
             line[0], line[1], line[15], line[16], line[17], line[18] = (
                 f"#{order.number}",
                 order.email,
@@ -180,15 +180,14 @@ def amazon(orders: list[Order]) -> bytes:
         "order-status",
         "chargeback",
     ]
-    rows = []
-    for order in orders:
-        at = order.at.astimezone(BERLIN).isoformat()
-        for item in range(2 if order.number % 4 == 0 else 1):
-            rows.append((
-                f"302-{order.number:07d}-{order.customer:07d}", order.number * 10 + item, at, at, order.email, order.name, f"+4930{order.customer:07d}", f"SKU-{item}", "Mug", 1,
-                "EUR", f"{order.amount if item == 0 else 5:.2f}", "0.00", "0.00", "Standard", order.name, f"Invented Str. {order.customer % 90 + 1}", "Townsville", "10115",
-                order.shipped_to, order.country, "Other", "Shipped", "true" if order.is_abuse else "false",
-            ))  # fmt: skip
+    rows = [
+        (
+            f"302-{order.number:07d}-{order.customer:07d}", order.number * 10 + item, at, at, order.email, order.name, f"+4930{order.customer:07d}", f"SKU-{item}", "Mug", 1,
+            "EUR", f"{order.amount if item == 0 else 5:.2f}", "0.00", "0.00", "Standard", order.name, f"Invented Str. {order.customer % 90 + 1}", "Townsville", "10115",
+            order.shipped_to, order.country, "Other", "Shipped", "true" if order.is_abuse else "false",
+        )
+        for order in orders for at in [order.at.astimezone(BERLIN).isoformat()] for item in range(2 if order.number % 4 == 0 else 1)
+    ]  # fmt: skip
     return as_csv(header, rows, delimiter="\t").encode("windows-1252")
 
 
