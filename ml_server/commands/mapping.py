@@ -7,8 +7,8 @@ from pathlib import Path
 
 from contract.tables import TableError
 from ml_server.data.datasets import sample
-from ml_server.data.suggestion.suggest import suggest
 from ml_server.data.suggestion.as_yaml import to_yaml
+from ml_server.data.suggestion.suggest import suggest
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
 
