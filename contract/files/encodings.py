@@ -20,8 +20,9 @@ _CANDIDATES: Final = (
 )  # fmt: skip
 """The encodings in which spreadsheets and shops of the different countries save CSV files."""
 _MAX_SAMPLE: Final = 20_000
-_ODD: Final = re.compile(r"[a-z]\s?[A-ZÀ-ÞŠŽŸŒ](?![A-Za-z])|[^\W\d_][¹²³¼½¾¿º]|[¹²³¼½¾¿][^\W\d_]")
-"""Marks of another encoding in a text that was read as Windows-1252: digits and capitals inside or at the end of words."""
+_LATIN: Final = ("cp1252", "cp1250", "cp1254", "mac_roman")
+_ODD: Final = re.compile(r"[a-zß-ÿ][A-ZÀ-ÞŠŽŸŒ]|[^\W\d_][ŠŽŸŒ][a-z]|[^\W\d_][¹²³¼½¾¿£¥¦¬¯]|[¹²³¼½¾¿£¥¦¬¯][^\W\d_]")
+"""Marks of another encoding in a text that was read as Windows-1252: capitals, digits and signs inside of words."""
 
 
 def find_encoding(opener: Opener) -> str:
@@ -66,9 +67,17 @@ def _guess(content: bytes) -> str:
         text = where.decode("utf-8", errors="replace")[:60]
         raise TableError(f"is UTF-8 but for some bytes, as in {text!r}; export it again, or set dialect: {{encoding: …}}")
     found = [match.encoding for match in from_bytes(sample, cp_isolation=list(_CANDIDATES))]
-    if "cp1252" in found and not _ODD.search(sample.decode("cp1252")):
+    if found and found[0] in _LATIN and _is_western(sample):
         return "windows-1252"
     found = [name for name in found if name != "cp1252"] or found
     if not found:
         raise TableError("is neither UTF-8 nor in another known encoding; set dialect: {encoding: …}")
     return found[0].replace("cp125", "windows-125")
+
+
+def _is_western(sample: bytes) -> bool:
+    """Return whether Windows-1252, by far the most frequent of its kind, gives words as they are written."""
+    try:
+        return not _ODD.search(sample.decode("cp1252"))
+    except UnicodeDecodeError:
+        return False

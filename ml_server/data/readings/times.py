@@ -19,6 +19,7 @@ ORDERS: Final = ("dmy", "mdy", "ymd")
 EXCEL_ORIGIN: Final = "1899-12-30"
 _WORDS: Final = {"dmy": "day/month/year", "mdy": "month/day/year", "ymd": "year/month/day"}
 _UNITS: Final = (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9))
+_MAX_SECONDS: Final = 200 * 365.25 * 86_400
 _PLAUSIBLE: Final = (dt.datetime(1995, 1, 1), dt.datetime(2100, 1, 1))
 
 
@@ -213,6 +214,17 @@ def read_formatted(texts: "pd.Series[Any]", time_format: str) -> tuple[Times, bo
     if zoned:
         parsed = parsed.dt.tz_localize(None)
     return parsed.to_numpy(dtype="datetime64[us]"), zoned
+
+
+def read_counted(values: NDArray[np.float64], unit: str, since: object) -> Times:
+    """Return numbers of units since a time as times, missing where they are further from it than any shop is old."""
+    seconds = values * pd.Timedelta(1, unit=unit).total_seconds()  # type: ignore[arg-type]
+    with np.errstate(invalid="ignore"):
+        known = np.abs(seconds) <= _MAX_SECONDS
+    micros = np.where(known, np.round(np.where(known, seconds, 0) * 1e6), 0).astype(np.int64)
+    times = pd.Timestamp(str(since)).tz_localize(None).to_datetime64().astype("datetime64[us]") + micros.astype("timedelta64[us]")
+    times[~known] = np.datetime64("NaT")
+    return times
 
 
 def _count(flags: pa.Array) -> int:
