@@ -23,7 +23,7 @@ _OF_OLDER_VERSIONS = {"memory_replaces": pa.string()}
 
 def compute(path: Path, output: Path, mapping: Path | None, report: Report) -> None:
     """Write the file with missing history columns computed. Raise TableError or MappingError."""
-    if mapping is None and path.is_file() and "memory_number" in column_names(path):
+    if mapping is None and "memory_number" in column_names(path):
         _compute_in_ledger_order(path, output)
         return
     past, rows = HistoryBuilder(), 0
@@ -74,6 +74,4 @@ def read_pieces(path: Path, mapping: Path | None, report: Report, *, narrow: boo
 
 
 def _all_types(path: Path) -> dict[str, pa.DataType]:
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file")
     return {name: TYPES.get(name, pa.string()) for name in column_names(path)}

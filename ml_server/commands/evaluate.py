@@ -10,7 +10,7 @@ import pyarrow as pa
 from contract.prices import Prices
 from contract.tables import TableError
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
-from ml_server.data.datasets import read_dataset
+from ml_server.data.datasets import drop_unlabelled, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.evaluation.costs import cheapest, cost_of
 from ml_server.evaluation.figures import against_limit, by_group, exact_confidence, figures, intervals
@@ -23,7 +23,7 @@ from ml_server.registry.table_scores import legitimacy
 from ml_server.training.labels import TrainingError, abuse_of, optional_weights
 from ml_server.training.split import split_in_time
 from runtime.process.commands import command
-from runtime.process.files import sha256
+from runtime.process.files import digest_of
 from runtime.process.terminal import escape_unprintable
 from runtime.settings import Shared
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mapping = read_mapping(options.mapping) if options.mapping else None
     models = options.models_dir or Shared.read().models_dir
     bundle = load(models, options.model)
-    table = read_dataset(options.dataset, mapping, report)
+    table = drop_unlabelled(read_dataset(options.dataset, mapping, report), report)
     table, scores = held_out_rows(bundle, options.dataset, table, held_out_scores(models, bundle), report)
     prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
     measured = measure(scores, table, prices, report)
@@ -83,7 +83,7 @@ def held_out_rows(
 
     For that part, return the scores from training, before the model was fitted on all rows.
     """
-    if bundle.metadata.dataset["sha256"] != sha256(path):
+    if bundle.metadata.dataset["sha256"] != digest_of(path):
         return table, legitimacy(bundle, table)
     ordered = table.sort_by("timestamp")
     part = split_in_time(ordered)[1] if held_out is None else ordered.slice(ordered.num_rows - len(held_out))

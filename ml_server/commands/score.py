@@ -56,8 +56,6 @@ def score_tables(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.Recor
 def check_suitability(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
     """Return warnings about scoring this file by this model. Raises TableError if it is unsuitable."""
     features = model.features
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file")
     columns = column_names(path) if mapping is None else [*mapping.columns, *mapping.extra.names]
     try:
         if mapping is not None:

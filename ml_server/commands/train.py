@@ -10,7 +10,7 @@ from typing import Any
 
 from contract.tables import TableError
 from history.table import with_history
-from ml_server.data.datasets import combine, read_dataset
+from ml_server.data.datasets import combine, drop_unlabelled, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.origin import with_origin
@@ -23,7 +23,7 @@ from ml_server.training.progress import progress_reporter
 from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
 from runtime.process.commands import command
-from runtime.process.files import sha256
+from runtime.process.files import digest_of
 from runtime.settings import Shared
 
 DATASET = Path("abuse_dataset_50000.csv")
@@ -100,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.history:
             progress.report("computing history")
             tables = [with_history(table) for table in tables]
+        if mapping:  # orders without a known outcome count in the history of others
+            tables = [drop_unlabelled(table, report) for table in tables]
         table = tables[0] if len(tables) == 1 and not options.weight else combine(tables, weights)
         parameters = Parameters(
             seed=options.seed,
@@ -110,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rounds=options.rounds,
             time_budget=options.time_budget,
         )
+        if (share := float(abuse_of(table).mean())) > 0.5:
+            report.add_line(f"warning: {share:.0%} of the rows are abuse; check that the label is not the wrong way round")
         for line in report.lines:
             progress.report(line)
         trained = train(table, parameters, mapping.extra if mapping else None, progress)
@@ -125,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _digest(datasets: Sequence[Path]) -> str:
     """Return the SHA-256 of a file; for several files, the SHA-256 of their digests."""
-    digests = [sha256(path) for path in datasets]
+    digests = [digest_of(path) for path in datasets]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
