@@ -43,7 +43,7 @@ def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
     assert yaml.safe_load(text) == {
         "columns": {
             "transaction_id": "Order No",
-            "timestamp": {"from": "PlacedAt", "format": "%d/%m/%Y %H:%M"},
+            "timestamp": {"from": "PlacedAt", "format": "dmy"},
             "order_amount": {"from": "amount", "decimal": ","},
             "email_domain": "e-mail",
             "device_type": {"from": "Device", "values": {"PC": "desktop", "Phone": "mobile", "Fridge": None}},

@@ -157,11 +157,11 @@ def test_ambiguous_dates_are_asked_with_both_readings() -> None:
     guess = next(
         one for one in suggest(pd.DataFrame({"placed": days, "x": range(ROWS)})).guesses if one.name == "timestamp"
     )
-    assert "day and month are ambiguous" in guess.reason
+    assert "1 January 2026" in guess.reason or "may be" in guess.reason
     american = [f"{1 + number // 100:02d}/{1 + number % 100 // 9:02d}/2026" for number in range(ROWS)]
     frame = pd.DataFrame({"placed": american, "x": range(ROWS)})
     guess = next(one for one in suggest(frame).guesses if one.name == "timestamp")
-    assert guess.options == {"format": "%m/%d/%Y"}
+    assert guess.options == {"format": "mdy"}
 
 
 @pytest.mark.parametrize("kind", ["text", "number"])

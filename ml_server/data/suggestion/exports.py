@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from contract.fields import FIELDS
-from ml_server.data.suggestion.fields import find_time_format, match_field, with_decimal_comma
+from ml_server.data.suggestion.fields import find_decimal, find_time_format, match_field
 from ml_server.data.suggestion.guess import Guess, as_text, list_examples
 from ml_server.data.values import Series
 
@@ -146,9 +146,11 @@ def _fit(name: str, options: dict[str, Any], columns: _Columns, why: str) -> Gue
         found = find_time_format(series)
         if found is None:
             return None
-        options |= found if isinstance(source, str) else _order_of_date(found)
-    elif kind in ("number", "count") and with_decimal_comma(series.dropna()):
-        options["decimal"] = ","
+        options |= found
+    elif kind in ("number", "count"):
+        decimal, question = find_decimal(column, series.dropna())
+        options |= {"decimal": decimal} if decimal == "," else {}
+        why += f"; {question}" if question else ""
     elif "values" in options:
         known = {str(key).casefold(): value for key, value in options["values"].items()}
         options["values"] = {value: known.get(value.casefold()) for value in as_text(series).drop_duplicates().head(30)}
@@ -157,9 +159,3 @@ def _fit(name: str, options: dict[str, Any], columns: _Columns, why: str) -> Gue
     elif kind == "text" and name not in ("transaction_id", "user_id") and match_field(name, column, series) is None:
         return None
     return Guess(column, "field", name, why, options, list_examples(series))
-
-
-def _order_of_date(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return the order of day, month and year of a format, for a date whose time stands in another column."""
-    order = "".join(letter for letter in found.get("format", "") if letter in "dmyY").lower()
-    return {"format": order} if order in ("dmy", "mdy", "ymd") else {}

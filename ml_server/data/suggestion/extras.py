@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from contract.extras import MAX_TEXT_LENGTH
 from contract.fields import LABEL_WEIGHT, LABELS
+from ml_server.data.readings.cells import is_typed
+from ml_server.data.readings.numbers import currency_words
 from ml_server.data.suggestion.aliases import simple
-from ml_server.data.suggestion.fields import find_time_format, with_decimal_comma
-from ml_server.data.suggestion.guess import ENOUGH, Guess, list_examples
+from ml_server.data.suggestion.fields import find_decimal, find_time_format
+from ml_server.data.suggestion.guess import ENOUGH, Guess, as_text, list_examples
 from ml_server.data.suggestion.outcomes import is_state, outcome_reason
 from ml_server.data.suggestion.personal import personal_reason
 from ml_server.data.values import Series, numbers
@@ -33,8 +35,9 @@ def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None")
         return unused("it is a label of Vouch's own files")
     if why := outcome_reason(column, series):
         return unused(why)
-    options: dict[str, Any] = {"decimal": ","} if with_decimal_comma(known) else {}
-    numeric = numbers(known, options.get("decimal", ".")).notna().mean() >= ENOUGH
+    decimal, question = find_decimal(column, known)
+    options: dict[str, Any] = {"decimal": decimal} if decimal == "," else {}
+    numeric = numbers(known, decimal).notna().mean() >= ENOUGH and not _are_codes(known)
     coded = _CODED.search(name)
     if why := personal_reason(column, series, None if numeric and not coded else users):
         return unused(why)
@@ -45,7 +48,8 @@ def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None")
     if find_time_format(series) is not None:
         return unused("it contains times; {days_between: [this, another]} gives a number")
     if numeric and not coded and distinct > 1:
-        return Guess(column, "numeric", column, f"numbers, {distinct:,} distinct", options, examples)
+        why = f"numbers, {distinct:,} distinct" + (f"; {question}" if question else "")
+        return Guess(column, "numeric", column, why, options, examples)
     if known.astype("string").str.len().max() > MAX_TEXT_LENGTH:
         return unused(f"texts of more than {MAX_TEXT_LENGTH} characters")
     why = f"{distinct:,} distinct values"
@@ -57,3 +61,11 @@ def guess_extra(column: str, series: "Series[Any]", users: "Series[Any] | None")
 def _numbers_rows(values: "Series[Any]") -> bool:
     """Return whether each value is the one before plus one."""
     return len(values) > 2 and bool((values.diff().iloc[1:] == 1).all())
+
+
+def _are_codes(known: "Series[Any]") -> bool:
+    """Return whether values are names with a number, such as M12 or Job 9, whose letters are no currency."""
+    if is_typed(known):
+        return False
+    letters = as_text(known).str.extract(r"^([^\W\d_]{1,3})[ _-]?\d+$", expand=False).dropna().str.casefold()
+    return len(letters) > 0.5 * len(known) and not letters.isin(list(currency_words())).all()

@@ -1,23 +1,24 @@
 """Decides whether the values of a column can be those of a field, and with which options. Pure."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from contract.fields import FIELDS
+from contract.tables import TableError
+from ml_server.data.mapping_schema import Decimal
+from ml_server.data.readings.cells import to_texts
+from ml_server.data.readings.numbers import NumberSurvey
+from ml_server.data.readings.times import TimeSurvey
 from ml_server.data.suggestion.aliases import WORDS, simple
-from ml_server.data.suggestion.guess import ENOUGH, as_text
-from ml_server.data.values import FLAGS, Series, numbers, times
+from ml_server.data.suggestion.guess import ENOUGH
+from ml_server.data.values import FLAGS, Series, numbers
 
-FORMATS: Final = (
-    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y",
-    "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y%m%d%H%M%S",
-    "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%y %H:%M:%S", "%d/%m/%y %H:%M", "%d/%m/%y", "%d.%m.%y %H:%M",
-    "%d.%m.%y", "%m/%d/%y %H:%M:%S", "%m/%d/%y %H:%M", "%m/%d/%y", "%b %d, %Y %I:%M:%S %p",
-    "%b %d, %Y, %I:%M:%S %p", "%b %d, %Y, %I:%M %p", "%b %d, %Y",
-    "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y",
-)  # fmt: skip
+_SAMPLE: Final = 2000
 _UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 _SHAPES = {
     "currency": r"[A-Za-z]{3}", "ip_country": r"[A-Za-z]{2}", "card_country": r"[A-Za-z]{2}", "billing_country": r"[A-Za-z]{2}",
@@ -36,7 +37,7 @@ def match_field(name: str, column: str, series: "Series[Any]") -> tuple[str, dic
     reason = "the name is the field's" if column == name else f"{column!r} is a common name for it"
     if kind == "time":
         found = find_time_format(series, count=name == "timestamp")
-        return None if found is None else (f"{reason}; {_describe_format(found, series)}", found)
+        return None if found is None else (f"{reason}; {_describe_format(found, column, series)}", found)
     if kind in ("number", "count"):
         return _number(name, column, known, reason)
     if kind == "flag":
@@ -55,23 +56,29 @@ def match_field(name: str, column: str, series: "Series[Any]") -> tuple[str, dic
 
 
 def _number(name: str, column: str, known: "Series[Any]", reason: str) -> tuple[str, dict[str, Any]] | None:
-    options: dict[str, Any] = {}
-    if with_decimal_comma(known):
-        options["decimal"] = ","
-    read = numbers(known, options.get("decimal", "."))
+    decimal, question = find_decimal(column, known)
+    read = numbers(known, decimal)
     if read.notna().mean() < ENOUGH or (read < 0).mean() > 1 - ENOUGH:
         return None
+    options: dict[str, Any] = {"decimal": decimal} if decimal == "," else {}
+    if question:
+        return f"{reason}; {question}", options
     if name == "order_amount" and "cent" in simple(column) and (read.dropna() % 1 == 0).all():
         options["scale"] = 0.01
         reason += "; whole cents"
     return f"{reason}; numbers from {read.min():g} to {read.max():g}", options
 
 
-def with_decimal_comma(known: "Series[Any]") -> bool:
-    """Return whether a column of texts contains numbers with a decimal comma."""
+def find_decimal(column: str, known: "Series[Any]") -> tuple[Decimal, str]:
+    """Return the decimal sign of a column, and the question that its values leave open, if any."""
     if pd.api.types.is_numeric_dtype(known.dtype):
-        return False
-    return bool(known.astype("string").str.contains(r"\d,\d{1,2}\D*$", na=False).any())
+        return ".", ""
+    survey = NumberSurvey()
+    survey.add(to_texts(known))
+    try:
+        return survey.decide("it", column), ""
+    except TableError as error:
+        return ".", str(error).removeprefix(f"column {column}: ")
 
 
 def _enum(name: str, texts: "Series[Any]", reason: str) -> tuple[str, dict[str, Any]] | None:
@@ -101,39 +108,51 @@ def find_time_format(series: "Series[Any]", count: bool = False) -> dict[str, An
             if middle >= least:
                 return {"unit": unit}
         return {"unit": "s", "since": "2024-01-01"} if count and read.min() >= 0 and read.nunique() > 2 else None
-    sample = known.astype("string").head(2000)
-    for candidate in FORMATS:
-        if times(sample, candidate).notna().mean() >= ENOUGH:
-            return {"format": _ordered(sample, candidate)}
-    return {} if sample.str.contains(r"\d{4}-\d\d-\d\d", na=False).all() and times(sample).notna().all() else None
+    survey, texts = TimeSurvey(), to_texts(known.head(_SAMPLE))
+    survey.add(texts)
+    try:
+        reading = survey.decide("timestamp", "")
+    except TableError:
+        return _in_order(texts)
+    if reading is None or np.isnat(reading.read(texts)[0]).mean() > 1 - ENOUGH:
+        return None
+    return {"format": reading.order} if reading.order else {}
 
 
-def _swapped(time_format: str) -> str:
-    """Return a format with day and month exchanged."""
-    return time_format.replace("%d", "%%").replace("%m", "%d").replace("%%", "%m")
+def _in_order(texts: pa.Array) -> dict[str, Any] | None:
+    """Return the one order of day and month that puts the rows of an export in order of time; `{}` if none or both do.
+
+    None if the texts are no times.
+    """
+    possible, ordered = False, []
+    for order in ("dmy", "mdy"):
+        survey = TimeSurvey(order)
+        survey.add(texts)
+        with contextlib.suppress(TableError):
+            reading = survey.decide("timestamp", "")
+            times = reading.read(texts)[0] if reading else np.array([], "datetime64[us]")
+            if reading and not np.isnat(times).any():
+                possible = True
+                steps = np.diff(times).astype(np.int64)
+                if (steps >= 0).all() or (steps <= 0).all():
+                    ordered.append(order)
+    if not possible:
+        return None
+    return {"format": ordered[0]} if len(ordered) == 1 else {}
 
 
-def _ordered(sample: "Series[Any]", day_first: str) -> str:
-    """Return a format, or the one with day and month exchanged if only that puts an export's rows in order of time."""
-    other = _swapped(day_first)
-    if not day_first.startswith("%d/%m") or times(sample, other).notna().mean() < ENOUGH:
-        return day_first
-    ordered = [
-        read.is_monotonic_increasing or read.is_monotonic_decreasing
-        for read in (times(sample, one).dropna() for one in (day_first, other))
-    ]
-    return other if ordered == [False, True] else day_first
-
-
-def _describe_format(options: Mapping[str, Any], series: "Series[Any]") -> str:
+def _describe_format(options: Mapping[str, Any], column: str, series: "Series[Any]") -> str:
     if "since" in options:
         return "small numbers, assumed to be seconds since a day that you have to set"
     if "unit" in options:
         return f"numbers in the range of {options['unit']} since 1970"
-    found = options.get("format", "")
-    if found.startswith(("%d/%m", "%m/%d")):
-        first, other = as_text(series).iloc[0], _swapped(found)
-        if times(as_text(series).head(2000), other).notna().mean() >= ENOUGH:
-            one, two = (times(pd.Series([first]), form).iloc[0].date() for form in (found, other))
-            return f"day and month are ambiguous: {first!r} is {one} with format {found}, {two} with {other}; check it"
-    return f"times in the format {options.get('format', 'ISO 8601')}"
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return "times"
+    survey = TimeSurvey()
+    survey.add(to_texts(series.dropna().head(_SAMPLE)))
+    try:
+        reading = survey.decide("timestamp", column)
+    except TableError as error:
+        order = f", read as {options['format']} since that puts the rows in order" if options else ""
+        return f"check day and month{order}: {str(error).removeprefix(f'column {column}: ')}"
+    return f"times, {reading.describe()}" if reading else "times"
