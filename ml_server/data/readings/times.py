@@ -71,6 +71,7 @@ class TimeSurvey:
     _numbers: int = 0
     _clocks: int = 0
     _example: str = ""
+    _number: str = ""
 
     def add(self, texts: pa.Array) -> None:
         """Add the next known values, without surrounding spaces."""
@@ -87,7 +88,9 @@ class TimeSurvey:
             if parts.matched.any():
                 matched += self._add_parts(self._counts.setdefault(layout.name, _Count()), layout, parts, texts)
         if matched < len(texts):
-            self._numbers += _count(pc.match_substring_regex(texts, NUMBER))
+            numbers = pc.filter(texts, pc.match_substring_regex(texts, NUMBER))
+            self._numbers += len(numbers)
+            self._number = self._number or (numbers[0].as_py() if len(numbers) else "")
             self._clocks += _count(pc.match_substring_regex(texts, TIME_OF_DAY))
 
     def _is_allowed(self, layout: Layout) -> bool:
@@ -189,7 +192,7 @@ class TimeSurvey:
                 f"column {column} has times of day without a date, like {self._example!r}; "
                 f"join both, as in {name}: {{from: [date column, {column}]}}"
             )
-        raise TableError(f"column {column} contains numbers, like {self._example}; {number_advice(self._example)}")
+        raise TableError(f"column {column} contains numbers, like {self._number}; {number_advice(self._number)}")
 
 
 def number_advice(example: str) -> str:

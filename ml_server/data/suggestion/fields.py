@@ -74,7 +74,7 @@ def find_decimal(column: str, known: "Series[Any]") -> tuple[Decimal, str]:
     if pd.api.types.is_numeric_dtype(known.dtype):
         return ".", ""
     survey = NumberSurvey()
-    survey.add(to_texts(known))
+    survey.add(to_texts(known).drop_null())
     try:
         return survey.decide("it", column), ""
     except TableError as error:
@@ -108,7 +108,7 @@ def find_time_format(series: "Series[Any]", count: bool = False) -> dict[str, An
             if middle >= least:
                 return {"unit": unit}
         return {"unit": "s", "since": "2024-01-01"} if count and read.min() >= 0 and read.nunique() > 2 else None
-    survey, texts = TimeSurvey(), to_texts(known.head(_SAMPLE))
+    survey, texts = TimeSurvey(), to_texts(known.head(_SAMPLE)).drop_null()
     survey.add(texts)
     try:
         reading = survey.decide("timestamp", "")
@@ -149,7 +149,7 @@ def _describe_format(options: Mapping[str, Any], column: str, series: "Series[An
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return "times"
     survey = TimeSurvey()
-    survey.add(to_texts(series.dropna().head(_SAMPLE)))
+    survey.add(to_texts(series.dropna().head(_SAMPLE)).drop_null())
     try:
         reading = survey.decide("timestamp", column)
     except TableError as error:
