@@ -44,7 +44,7 @@ class ColumnReader:
             values = self.raw_numbers(name, source, frame) if total is None else total
             return self._check_numbers(name, kind, values, frame, source)
         if kind == "time":
-            return self._times(name, source, frame).astype("datetime64[s]")
+            return self._times(name, source, frame)
         cells, result = read_cells(name, source, frame, self._report), pd.Series(dtype="string")
         advice = ""
         if kind == "flag":
