@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
     computed = actions.add_parser("compute", help="write a table with the columns that the agent would have completed")
     computed.add_argument("file", type=Path, help="orders, CSV or Parquet; or an export of the agent's history")
     computed.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
-    imported = actions.add_parser("import", help="import past orders into the agent's history; again, corrected orders replace what was imported")
+    imported = actions.add_parser(
+        "import", help="import past orders into the agent's history; again, corrected orders replace what was imported"
+    )
     imported.add_argument("file", type=Path, help="orders, CSV or Parquet; complete from the first order on")
     for action in (computed, imported):
         action.add_argument("--mapping", type=Path, help="YAML mapping of column names")
@@ -82,7 +84,9 @@ def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
     if importing.erased:
         print(f"{importing.erased:,} orders skipped: their accounts were erased")
     replaced = f", {importing.replaced:,} replaced" if importing.replaced else ""
-    print(f"{importing.rows:,} orders: {importing.new:,} new{replaced}; history is complete since {since:%Y-%m-%d %H:%M:%S}")
+    print(
+        f"{importing.rows:,} orders: {importing.new:,} new{replaced}; history is complete since {since:%Y-%m-%d %H:%M:%S}"
+    )
 
 
 def _pieces(path: Path, mapping: Path | None, report: Report) -> Iterator[pa.Table]:

@@ -62,7 +62,9 @@ def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactRead
         for name in presence:
             known = name in values if name.startswith("order.") else prediction is not None
             if is_extra(name):
-                known = extra_name(name) in order.extra_numbers or bool(order.extra_texts.get(extra_name(name), "").strip())
+                known = extra_name(name) in order.extra_numbers or bool(
+                    order.extra_texts.get(extra_name(name), "").strip()
+                )
             values[presence_variable(name)] = known
         if prediction is not None:
             values["score"] = prediction.legitimacy_score

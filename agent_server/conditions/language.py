@@ -15,7 +15,7 @@ from cel_expr_python import cel
 from agent_server.conditions.cost import MAX_ITERATIONS, MAX_STEPS, Cost, cost_of
 from agent_server.conditions.extras import NUMBER, TEXT, assignments, find_misused_extra, is_extra, replace_texts
 from agent_server.conditions.presence import PRESENCE_VARIABLE, find_misused_has, presence_variable, replace_has
-from agent_server.conditions.whole_numbers import compile_with_fractions
+from agent_server.conditions.whole_numbers import SourceError, compile_with_fractions
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import FIELDS
 
@@ -135,8 +135,8 @@ class Language:
             try:
                 source, program = compile_with_fractions(replaced, mask_literals, self._environment.compile)
                 break
-            except RuntimeError as error:
-                first_error = first_error or self._translate_error(masked, replaced, str(error))
+            except SourceError as error:
+                first_error = first_error or self._translate_error(masked, error.source, str(error))
         else:
             assert first_error is not None
             raise first_error

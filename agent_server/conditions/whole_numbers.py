@@ -22,6 +22,14 @@ _ENDS: Final = ("(", ")", "[", "]", "{", "}", ",", "?", ":")
 _INTEGER: Final = re.compile(r"-?\s*\d+")
 
 
+class SourceError(Exception):
+    """An error of CEL; `source` is the text that it is about."""
+
+    def __init__(self, cause: str, source: str) -> None:
+        super().__init__(cause)
+        self.source = source
+
+
 @dataclass(frozen=True)
 class _Token:
     text: str
@@ -32,10 +40,12 @@ class _Token:
     """Whether it is an operator between two operands."""
 
 
-def compile_with_fractions(source: str, mask: Callable[[str], str], compile_source: Callable[[str], Any]) -> tuple[str, Any]:
+def compile_with_fractions(
+    source: str, mask: Callable[[str], str], compile_source: Callable[[str], Any]
+) -> tuple[str, Any]:
     """Compile a condition, with ints beside doubles written as doubles; return the changed source and the program.
 
-    `mask` replaces string literals by @. Raises the error of `compile_source` for whatever else is wrong.
+    `mask` replaces string literals by @. Raises SourceError for whatever else is wrong.
     """
     for _ in range(_MAX_CHANGES):
         try:
@@ -43,9 +53,9 @@ def compile_with_fractions(source: str, mask: Callable[[str], str], compile_sour
         except RuntimeError as error:
             changed = _change(source, mask(source), str(error))
             if changed is None:
-                raise
+                raise SourceError(str(error), source) from None
             source = changed
-    return source, compile_source(source)
+    raise SourceError("condition mixes whole numbers and fractions too often", source)
 
 
 def _change(source: str, masked: str, cause: str) -> str | None:
@@ -75,7 +85,9 @@ def _tokens(masked: str) -> list[_Token]:
         if text in ")]}":
             depth -= 1
         before = tokens[-1] if tokens else None
-        after_operand = before is not None and not before.binary and before.text not in ("(", "[", "{", ",", "?", ":", "!", "-")
+        after_operand = (
+            before is not None and not before.binary and before.text not in ("(", "[", "{", ",", "?", ":", "!", "-")
+        )
         binary = text in _STRENGTH and (text != "-" or after_operand)
         tokens.append(_Token(text, match.start(), match.end(), depth, binary))
         if text in "([{":

@@ -25,8 +25,9 @@ _COMPACTION_PAUSE_SECONDS = 600
 class HistoryImport:
     """Imports orders, but not those that history has already.
 
-    An order is recognised by its id, or without one by its account and time. Other content replaces that of an earlier
-    import, and never what the agent itself received. Orders of accounts that were erased since the import began are skipped too.
+    An order is recognised by its id, or without one by its account and time. Other content replaces that of an
+    earlier import, and never what the agent itself received. Orders of accounts that were erased since the import began
+    are skipped.
 
     Imported attempts have numbers below 0: they precede all orders that this ledger received. Orders before the time up
     to which attempts are compacted are skipped, since they may be in the totals already.
@@ -124,7 +125,7 @@ def _store(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, int
     ]
     if changed:
         statement = ATTEMPTS.update().where(ATTEMPTS.c.number == sa.bindparam("place"))
-        values = {column: sa.bindparam(f"new_{column}") for column in _CONTENT}
+        values: dict[str, Any] = {column: sa.bindparam(f"new_{column}") for column in _CONTENT}
         connection.execute(
             statement.values(values),
             [

@@ -124,7 +124,8 @@ class _Orders:
                 raise TableError(_unreadable(name, source, frame, series))
             wanted = _type_of(mapping, name)
             if pa.types.is_timestamp(wanted):
-                series = series.astype(f"datetime64[{wanted.unit}]")
+                times: Any = series
+                series = times.dt.floor(wanted.unit).astype(f"datetime64[{wanted.unit}]")
             result[name] = pa.array(series, wanted, from_pandas=True)
         if "transaction_id" in result and mapping.targets.unique:
             column = ", ".join(mapping.columns["transaction_id"].sources)
