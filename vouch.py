@@ -49,7 +49,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "policy": ("agent_server.commands.policy", "check, show or backtest a policy"),
         "cases": ("agent_server.commands.cases", "review cases in a terminal"),
         "reviewers": ("agent_server.commands.reviewers", "report the accuracy of reviewers"),
-        "outcomes": ("agent_server.commands.outcomes", "report outcomes of orders from a file"),
+        "outcomes": ("stack.outcomes", "report outcomes of orders from a file"),
         "labels": ("agent_server.commands.labels", "export labels as a training dataset"),
     },
     "Ledger and persons": {

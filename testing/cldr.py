@@ -13,7 +13,26 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies, list_currencies
 
 FOLDER: Final = Path(__file__).parent.parent / "ml_server" / "data" / "readings"
-_LANGUAGES: Final = ("en", "de", "fr", "es", "it", "nl", "pt", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro", "tr", "ru", "uk")
+_LANGUAGES: Final = (
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "nl",
+    "pt",
+    "sv",
+    "da",
+    "nb",
+    "fi",
+    "pl",
+    "cs",
+    "hu",
+    "ro",
+    "tr",
+    "ru",
+    "uk",
+)
 _MARKS: Final = dict.fromkeys(map(ord, "\u200b\u200e\u200f"))
 
 
@@ -36,7 +55,7 @@ def currency_words() -> set[str]:
 def _names_to_list() -> Iterator[tuple[Locale, str]]:
     for code in list_currencies():
         yield Locale("en"), code
-    for territory in Locale("en").territories:
+    for territory in map(str, Locale("en").territories):
         if len(territory) != 2:
             continue
         for language in get_official_languages(territory):
@@ -63,7 +82,9 @@ def month_words() -> dict[str, int]:
                     if found.setdefault(word, number) != number:
                         unclear.add(word)
     found["sept"] = 9
-    english = {name.casefold() for width in ("wide", "abbreviated") for name in Locale("en").months["format"][width].values()}
+    english = {
+        name.casefold() for width in ("wide", "abbreviated") for name in Locale("en").months["format"][width].values()
+    }
     return {word: number for word, number in found.items() if word not in unclear - english}
 
 

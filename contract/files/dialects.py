@@ -1,4 +1,4 @@
-"""The dialect of a CSV file: encoding, separator, quote and the lines before the header."""
+"""Dialects of CSV files: encoding, separator, quote and the lines before the header."""
 
 import csv
 import re
@@ -34,9 +34,13 @@ class Dialect:
     member: str | None = None
 
 
+FIND_ALL: Final = Dialect()
+"""Nothing is given: all is found from the file."""
+
+
 @dataclass(frozen=True)
 class FoundDialect:
-    """The dialect of one file; `names` are its columns and `header_end` the number of lines up to and with the header."""
+    """What was found of one file; `names` are its columns and `header_end` the number of lines up to and with the header."""
 
     separator: str
     encoding: str
@@ -65,7 +69,7 @@ class FoundDialect:
 
 
 def find_dialect(opener: Opener, given: Dialect) -> FoundDialect:
-    """Return the dialect of a CSV file. Raises TableError if it cannot be determined, with what to set."""
+    """Return how a CSV file is written. Raises TableError if it cannot be determined, with what to set."""
     encoding = given.encoding or find_encoding(opener)
     text, complete = _read_sample(opener, encoding)
     lines = text.splitlines(keepends=True)
@@ -80,7 +84,9 @@ def find_dialect(opener: Opener, given: Dialect) -> FoundDialect:
         raise TableError("Empty CSV file")
     spaced = _SPACED.search("".join(lines[:_ROWS])) is not None and not _SPACED.search(lines[0].replace('""', ""))
     spaced = spaced or _SPACED.search(lines[0]) is not None
-    shapes = [_Shape.of(lines, candidate, given.quote, spaced) for candidate in ((separator,) if separator else SEPARATORS)]
+    shapes = [
+        _Shape.of(lines, candidate, given.quote, spaced) for candidate in ((separator,) if separator else SEPARATORS)
+    ]
     best = _choose(shapes)
     if given.skip is not None:
         best = replace(best, title_rows=0)
@@ -118,7 +124,7 @@ class _Shape:
     @classmethod
     def of(cls, lines: Sequence[str], separator: str, quote: str, spaced: bool) -> "_Shape":
         options = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=spaced, **options)  # type: ignore[arg-type]
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=spaced, **options)
         rows, ends = [], []
         try:
             for row in reader:

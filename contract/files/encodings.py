@@ -65,7 +65,9 @@ def _guess(content: bytes) -> str:
     if sum(not letter.isascii() for letter in decoded) - broken > broken:
         where = next(line for line in lines if "\ufffd" in line.decode("utf-8", errors="replace"))
         text = where.decode("utf-8", errors="replace")[:60]
-        raise TableError(f"is UTF-8 but for some bytes, as in {text!r}; export it again, or set dialect: {{encoding: …}}")
+        raise TableError(
+            f"is UTF-8 but for some bytes, as in {text!r}; export it again, or set dialect: {{encoding: …}}"
+        )
     found = [match.encoding for match in from_bytes(sample, cp_isolation=list(_CANDIDATES))]
     if found and found[0] in _LATIN and _is_western(sample):
         return "windows-1252"

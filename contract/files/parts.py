@@ -1,4 +1,4 @@
-"""The parts of a file: itself, the members of an archive, the files of a folder. Kinds are told by content."""
+"""The parts of a file: itself, the members of an archive, the files of a folder. The content says of which kind they are."""
 
 import io
 import os

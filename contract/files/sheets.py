@@ -27,34 +27,41 @@ def read_sheet(path: Path, dialect: Dialect) -> tuple[pa.Table, list[str]]:
         sheets = [dialect.sheet] if dialect.sheet is not None else book.sheet_names
         if missing := [name for name in sheets if name not in book.sheet_names]:
             raise TableError(f"there is no sheet {missing[0]}; there is {', '.join(book.sheet_names)}")
-        filled = {name: rows for name in sheets if (rows := book.get_sheet_by_name(name).to_python(skip_empty_area=False))}
+        used = {
+            name: rows for name in sheets if (rows := book.get_sheet_by_name(name).to_python(skip_empty_area=False))
+        }
     except CalamineError as error:
         raise TableError(f"is no workbook that can be read: {error}") from error
-    if len(filled) > 1:
-        raise TableError(f"there are rows in the sheets {', '.join(filled)}; choose one, as in dialect: {{sheet: {next(iter(filled))}}}")
-    if not filled:
+    if len(used) > 1:
+        raise TableError(
+            f"there are rows in the sheets {', '.join(used)}; choose one, as in dialect: {{sheet: {next(iter(used))}}}"
+        )
+    if not used:
         raise TableError("the file has no rows")
-    (name, rows), = filled.items()
+    ((name, rows),) = used.items()
     first = _header_row(rows) if dialect.skip is None else dialect.skip
     if first >= len(rows):
         raise TableError("the file has no rows")
     header = [_name(cell, number) for number, cell in enumerate(rows[first], 1)]
     below = [row for row in rows[first + 1 :] if any(cell not in ("", None) for cell in row)]
-    width = max((at for row in [rows[first], *below] for at, cell in enumerate(row, 1) if cell not in ("", None)), default=0)
+    width = max(
+        (at for row in [rows[first], *below] for at, cell in enumerate(row, 1) if cell not in ("", None)), default=0
+    )
     columns = [_column([row[at] for row in below]) for at in range(width)]
     notes = [f"sheet {name}"] + ([f"header after {first} rows"] if first else [])
     return pa.Table.from_arrays(columns, header[:width]), notes
 
 
 def _header_row(rows: Sequence[Sequence[Any]]) -> int:
-    """Return the index of the first row that has as many filled cells as most rows have, or more."""
+    """Return the index of the first row that has as many used cells as most rows have, or more."""
     counts = sorted(sum(cell not in ("", None) for cell in row) for row in rows[:200])
     usual = counts[len(counts) // 2]
     return next(
         (
             at
             for at, row in enumerate(rows)
-            if sum(cell not in ("", None) for cell in row) >= max(1, usual) and all(isinstance(cell, str) for cell in row)
+            if sum(cell not in ("", None) for cell in row) >= max(1, usual)
+            and all(isinstance(cell, str) for cell in row)
         ),
         0,
     )

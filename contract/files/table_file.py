@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from contract.files.dialects import Dialect, FoundDialect, find_dialect
+from contract.files.dialects import FIND_ALL, Dialect, FoundDialect, find_dialect
 from contract.files.encodings import Opener
 from contract.files.errors import TableError
 from contract.files.parts import Part, find_parts, signature
@@ -30,7 +30,7 @@ class TableFile:
     """A file or folder. Raises TableError that names it wherever it cannot be read."""
 
     path: Path
-    dialect: Dialect = Dialect()
+    dialect: Dialect = FIND_ALL
 
     @cached_property
     def names(self) -> list[str]:
@@ -153,10 +153,11 @@ def _csv_batches(
         block_size=_BLOCK, use_threads=False, skip_rows=found.header_end, column_names=list(found.names),
         encoding="utf-8" if found.encoding.startswith("utf-8") else found.encoding,
     )  # fmt: skip
-    parse = pa_csv.ParseOptions(
-        delimiter=found.separator, quote_char=found.quote or False, newlines_in_values=newlines
-    )
-    with opener() as file, pa_csv.open_csv(file, read_options=read, convert_options=options, parse_options=parse) as reader:
+    parse = pa_csv.ParseOptions(delimiter=found.separator, quote_char=found.quote or False, newlines_in_values=newlines)
+    with (
+        opener() as file,
+        pa_csv.open_csv(file, read_options=read, convert_options=options, parse_options=parse) as reader,
+    ):
         yield from reader
 
 
@@ -169,11 +170,12 @@ def _spaced_batches(
         for _ in range(found.header_end):
             text.readline()
         reader = csv.reader(text, delimiter=found.separator, quotechar=found.quote or None, skipinitialspace=True)
-        number, width = 0, len(found.names)
+        before, width = 0, len(found.names)
         while rows := list(itertools.islice((row for row in reader if row), _ROWS)):
-            for number, row in enumerate(rows, number + 1):
+            for number, row in enumerate(rows, before + 1):
                 if len(row) != width:
                     raise TableError(f"row {number} has {len(row)} cells, the header has {width}")
+            before += len(rows)
             columns = dict(zip(found.names, zip(*rows, strict=True), strict=True))
             arrays = [
                 pa.array([None if cell in absent else cell for cell in columns[name]], pa.string()) for name in names

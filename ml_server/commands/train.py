@@ -113,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time_budget=options.time_budget,
         )
         if (share := float(abuse_of(table).mean())) > 0.5:
-            report.add_line(f"warning: {share:.0%} of the rows are abuse; check that the label is not the wrong way round")
+            report.add_line(
+                f"warning: {share:.0%} of the rows are abuse; check that the label is not the wrong way round"
+            )
         for line in report.lines:
             progress.report(line)
         trained = train(table, parameters, mapping.extra if mapping else None, progress)

@@ -122,7 +122,11 @@ class _Orders:
             series = reader.field(name, source, frame, sums.get(name))
             if name in mapping.targets.required and series.isna().any():
                 raise TableError(_unreadable(name, source, frame, series))
-            result[name] = pa.array(series, _type_of(mapping, name), from_pandas=True)
+            wanted = _type_of(mapping, name)
+            if pa.types.is_timestamp(wanted):
+                times: Any = series
+                series = times.dt.floor(wanted.unit).astype(f"datetime64[{wanted.unit}]")
+            result[name] = pa.array(series, wanted, from_pandas=True)
         if "transaction_id" in result and mapping.targets.unique:
             column = ", ".join(mapping.columns["transaction_id"].sources)
             self._ids.add(column, result["transaction_id"].to_pylist())
@@ -153,7 +157,7 @@ class _Orders:
 
 
 def _type_of(mapping: FieldMapping, name: str) -> pa.DataType:
-    return TYPES.get(name) or (pa.timestamp("s") if mapping.targets.fields[name].kind == "time" else pa.string())
+    return TYPES.get(name) or (pa.timestamp("us") if mapping.targets.fields[name].kind == "time" else pa.string())
 
 
 def _unreadable(name: str, source: Source, frame: pd.DataFrame, series: "pd.Series[Any]") -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.fields import FIELDS, LABEL_WEIGHT, LABELS
-from contract.files.dialects import Dialect
+from contract.files.dialects import FIND_ALL, Dialect
 from contract.files.table_file import TableFile
 from contract.schema import TYPES
 from contract.tables import NULLS, TableError, read_batches, read_table
@@ -83,14 +83,16 @@ def read_mapped(path: Path, mapping: FieldMapping, report: Report) -> Iterator[p
         raise TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
 
 
-def sample(path: Path, dialect: Dialect = Dialect()) -> pd.DataFrame:
+def sample(path: Path, dialect: Dialect = FIND_ALL) -> pd.DataFrame:
     """Return the first SAMPLE rows of a file of another format, texts as texts. Raises TableError."""
     file = TableFile(path, dialect)
     try:
         frame = next((frame for frame in _pieces(file, None, ()) if len(frame)), None)
     except (ValueError, OverflowError, OSError, pa.ArrowException) as error:
-        raise error if isinstance(error, TableError) else TableError(
-            f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        raise (
+            error
+            if isinstance(error, TableError)
+            else TableError(f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
         ) from error
     if frame is None:
         raise TableError(f"{path}: the file has no rows")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from contract.extras import MAX_PAIRS
 from contract.fields import FIELDS, REQUIRED, Field
-from contract.files.dialects import Dialect
+from contract.files.dialects import FIND_ALL, Dialect
 from contract.schema import TYPES
 from ml_server.data.mapping_schema import (
     ColumnMapping,
@@ -30,7 +30,16 @@ from ml_server.data.mapping_schema import (
 from ml_server.data.readings.flags import FLAGS
 from ml_server.features.feature_set import Extra
 
-__all__ = ["ColumnMapping", "DaysBetween", "Equal", "FieldMapping", "LabelColumn", "MappingError", "Source", "read_mapping"]
+__all__ = [
+    "ColumnMapping",
+    "DaysBetween",
+    "Equal",
+    "FieldMapping",
+    "LabelColumn",
+    "MappingError",
+    "Source",
+    "read_mapping",
+]
 
 
 class MappingError(ValueError):
@@ -67,7 +76,7 @@ class FieldMapping:
     label: Label | None
     extra: Extra
     extra_sources: Mapping[str, Source] = field(default_factory=dict)
-    dialect: Dialect = Dialect()
+    dialect: Dialect = FIND_ALL
     decimal: str | None = None
     nulls: tuple[str, ...] = ()
     timezone: Zone | None = None
@@ -189,7 +198,9 @@ def _check_constant(name: str, source: Constant, kind: str, numbers: Collection[
     if name in ("transaction_id", "user_id") or kind == "time":
         raise MappingError(f"columns.{name}: it differs from row to row, so it cannot be constant")
     if kind == "enum" and text not in numbers:
-        raise MappingError(f"columns.{name}.constant: {text} is not a valid {name}; expected one of {', '.join(numbers)}")
+        raise MappingError(
+            f"columns.{name}.constant: {text} is not a valid {name}; expected one of {', '.join(numbers)}"
+        )
     if kind == "flag" and text.lower() not in FLAGS:
         raise MappingError(f"columns.{name}.constant: {text} is not true or false")
     if kind in ("number", "count") and (isinstance(value, bool | str) or value < 0):

@@ -23,9 +23,9 @@ def numbers(series: "Series[Any]", decimal: str = ".") -> "Series[Any]":
 
 
 def times(
-    series: "Series[Any]", time_format: str, unit: str | None = None, since: object = "1970-01-01"
+    series: "Series[Any]", time_format: str = "ISO8601", unit: str | None = None, since: object = "1970-01-01"
 ) -> "Series[Any]":
-    """Return a column as times, to the microsecond: texts by a strptime format, or numbers by a unit; in UTC if a zone is read."""
+    """Return texts as times by a strptime format, in UTC if it has a zone, or numbers by a unit."""
     if unit is not None:
         return pd.Series(read_counted(numbers(series).to_numpy(), unit, since), index=series.index)
     return pd.Series(read_formatted(series.astype("string"), time_format)[0], index=series.index)

@@ -21,7 +21,7 @@ def read_cells(name: str, source: ColumnMapping, frame: pd.DataFrame, report: Re
     """Return the cells of a source, translated by its `values`; those that are no key of it are reported and missing."""
     cells = _join(source, frame)
     for other in source.fallback or ():
-        texts = to_string(cells).str.strip().replace("", pd.NA)
+        texts = trim(cells)
         cells = texts.where(texts.notna(), to_string(frame[other]))
     return cells if source.values is None else _translate(name, source, cells, report)
 
@@ -39,7 +39,12 @@ def _translate(name: str, source: ColumnMapping, cells: "Series[Any]", report: R
     for key, value in (source.values or {}).items():
         known[str(key)] = value
         if isinstance(key, bool):  # YAML reads yes as true
-            known |= {word: value for text, flag in FLAGS.items() if flag is key for word in (text, text.title(), text.upper())}
+            known |= {
+                word: value
+                for text, flag in FLAGS.items()
+                if flag is key
+                for word in (text, text.title(), text.upper())
+            }
     text = to_string(cells).str.strip()
     left = text.notna() & ~text.isin(list(known))
     if report is not None:
@@ -50,13 +55,21 @@ def _translate(name: str, source: ColumnMapping, cells: "Series[Any]", report: R
     return text.map(known)
 
 
+def trim(cells: "Series[Any]") -> "Series[Any]":
+    """Return cells as texts without surrounding spaces; empty ones are missing."""
+    texts = to_string(cells).str.strip()
+    return texts.mask(texts == "")
+
+
 def to_string(cells: "Series[Any]") -> "Series[Any]":
     """Return cells as texts: whole numbers without a fraction, as requests have them, though gaps made them 3.0."""
     if pd.api.types.is_float_dtype(cells.dtype):
         finite = cells.astype("float64").where(np.isfinite(cells.astype("float64")))
         return finite.map(number_text, "ignore").astype("string")
     if cells.dtype == object:  # dates and times of Parquet, or numbers of several kinds
-        return cells.map(lambda cell: number_text(cell) if isinstance(cell, float) and np.isfinite(cell) else cell).astype("string")
+        return cells.map(
+            lambda cell: number_text(cell) if isinstance(cell, float) and np.isfinite(cell) else cell
+        ).astype("string")
     return cells.astype("string")
 
 

@@ -44,7 +44,7 @@ class ColumnReader:
             values = self.raw_numbers(name, source, frame) if total is None else total
             return self._check_numbers(name, kind, values, frame, source)
         if kind == "time":
-            return self._times(name, source, frame).astype("datetime64[s]")
+            return self._times(name, source, frame)
         cells, result = read_cells(name, source, frame, self._report), pd.Series(dtype="string")
         advice = ""
         if kind == "flag":
@@ -112,7 +112,9 @@ class ColumnReader:
 
     def _read_times(self, source: ColumnMapping, cells: "Series[Any]", frame: pd.DataFrame) -> Times:
         if isinstance(cells.dtype, pd.DatetimeTZDtype):
-            return cells.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+            aware: Any = cells.dt.tz_convert("UTC").dt.tz_localize(None)
+            in_utc_already: Times = aware.to_numpy(dtype="datetime64[us]")
+            return in_utc_already
         if source.unit is not None:
             return read_counted(self._plain_numbers(cells), source.unit, source.since)
         if source.format == "excel":
@@ -162,14 +164,20 @@ class ColumnReader:
             codes, names = pd.factorize(pd.Series(written).replace("", None))
             times, unclear = to_utc_by_texts(local, list(names), codes, default)
         self._report.add_finding(
-            source.column, unclear, len(local), "occur twice or never, as clocks are changed; read as the earlier, or the next"
+            source.column,
+            unclear,
+            len(local),
+            "occur twice or never, as clocks are changed; read as the earlier, or the next",
         )
         return times
 
     def _equal(self, source: Equal, frame: pd.DataFrame) -> "Series[Any]":
         """Return whether two columns are equal, ignoring case and spaces; unknown if one is."""
         first, second = (
-            to_string(read_cells("", column, frame, None)).str.strip().str.replace(r"\s+", " ", regex=True).str.casefold()
+            to_string(read_cells("", column, frame, None))
+            .str.strip()
+            .str.replace(r"\s+", " ", regex=True)
+            .str.casefold()
             for column in source.equal
         )
         return (first == second).astype("boolean").mask(first.isna() | second.isna())
@@ -205,7 +213,12 @@ class ColumnReader:
     ) -> None:
         lost = given.notna() & result.isna()
         self._report.add_finding(
-            column, int(lost.sum()), len(given), f"are not a valid {name}; read as unknown", count_values(given[lost]), advice
+            column,
+            int(lost.sum()),
+            len(given),
+            f"are not a valid {name}; read as unknown",
+            count_values(given[lost]),
+            advice,
         )
 
 

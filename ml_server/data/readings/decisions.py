@@ -92,7 +92,9 @@ class Survey:
         for key, (name, source, numbers) in self._numbers.items():
             result.decimals[key] = numbers.decide(name, source.column)
             if name == "order_amount" and len(numbers.units) > 1 and "currency" not in self._mapping.columns:
-                report.add_line(f"{source.column}: amounts in several currencies, {describe_units(numbers.units)}; map currency")
+                report.add_line(
+                    f"{source.column}: amounts in several currencies, {describe_units(numbers.units)}; map currency"
+                )
         return result
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from contract.tables import TableError
 from ml_server.data.mapping_schema import LabelColumn
-from ml_server.data.readings.cells import to_string
+from ml_server.data.readings.cells import trim
 from ml_server.data.readings.flags import is_value
 from ml_server.data.report import format_example
 
@@ -32,13 +32,13 @@ class LabelReader:
         Raises TableError for an empty cell or a value of which the mapping does not say what it means.
         """
         label = self._label
-        text = to_string(frame[label.source]).str.strip().replace("", pd.NA)
+        text = trim(frame[label.source])
         empty = text.isna()
         if label.empty is None and empty.any():
             raise TableError(
                 f"label column {label.source}: {int(empty.sum()):,} values are empty, first in row "
-                f"{int(frame.index[empty.to_numpy()][0]) + 1:,}; leave out orders without a known outcome, with empty: unknown, or "
-                "set empty: honest if only abuse is marked"
+                f"{int(frame.index[empty.to_numpy()][0]) + 1:,}; leave out orders without a known outcome, with empty: "
+                "unknown, or set empty: honest if only abuse is marked"
             )
         self._counts.update({str(value): int(count) for value, count in text.value_counts().items()})
         for value in text.dropna().unique():

@@ -15,12 +15,16 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _WEEKDAY = r"(?:[^0-9 ]+ +)?"
-_CLOCK = (
-    r"(?P<H>\d{1,2})[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[aApP])\.?[mM]\.?)?"
-)
-_ZONE = r" ?(?P<z>Z|z|(?:(?:GMT|UTC|UT) ?)?[+\-\x{2212}]\d{1,2}(?::?\d{2})?|[A-Z]{2,5}|[A-Z][A-Za-z]+/[A-Za-z_/+\-0-9]+)?(?: ?\([^)]*\))?"
+_CLOCK = r"(?P<H>\d{1,2})[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[aApP])\.?[mM]\.?)?(?: ?(?:Uhr|h))?"
+_COMPACT_CLOCK = r"(?:[Tt ]?(?P<H>\d{2}):?(?P<M>\d{2})(?::?(?P<S>\d{2}))?)?"
+_OFFSET = r"(?:(?:GMT|UTC|UT) ?)?[+\-\x{2212}]\d{1,2}(?::?\d{2})?"
+_ZONE = rf" ?(?P<z>[Zz]|{_OFFSET}|[A-Z]{{2,5}}|[A-Z][A-Za-z]+/[A-Za-z_/+\-0-9]+)?(?: ?\([^)]*\))?"
 _TIME = rf"(?:(?:[Tt]|,? +(?:at +)?){_CLOCK})?{_ZONE}"
 _MONTH = r"(?P<mon>\p{L}{3,12})\.?"
+_YEAR, _SHORT_YEAR = r"(?P<y>\d{4})", r"(?P<y>\d{4}|\d{2})"
+_DAY, _NUMBERED_DAY = r"(?P<d>\d{1,2})", r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
+_BETWEEN = r"[ \-/](?:de )?"
+"""Between a day, the name of a month and a year; Spanish and Portuguese write 1 de marzo de 2026."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,32 @@ class Layout:
         return Parts(pc.extract_regex(texts, re.sub(r"\?P<[MSfp]>", "?:", f"^{self.pattern}$")))
 
 
+def _year_first(sign: str) -> Layout:
+    between = re.escape(sign)
+    pattern = rf"{_YEAR}{between}(?P<m>\d{{1,2}}){between}{_DAY}{_TIME}"
+    return Layout(f"YYYY{sign}MM{sign}DD", "year_first", pattern, sign)
+
+
+def _numeric(sign: str) -> Layout:
+    between = re.escape(sign) + (" ?" if sign == "." else "")
+    pattern = rf"{_WEEKDAY}(?P<a>\d{{1,2}}){between}(?P<b>\d{{1,2}}){between}(?P<c>\d{{4}}|\d{{2}}){_TIME}"
+    return Layout(f"A{sign}B{sign}C", "numeric", pattern, sign)
+
+
+def _named(name: str, pattern: str) -> Layout:
+    return Layout(name, "named", pattern)
+
+
 LAYOUTS: Final = (
-    *(
-        Layout(f"YYYY{sign}MM{sign}DD", "year_first", rf"(?P<y>\d{{4}}){escaped}(?P<m>\d{{1,2}}){escaped}(?P<d>\d{{1,2}}){_TIME}", sign)
-        for sign, escaped in (("-", "-"), ("/", "/"), (".", r"\."))
-    ),
-    Layout("YYYYMMDD", "year_first", r"(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})(?:[Tt ]?(?P<H>\d{2}):?(?P<M>\d{2})(?::?(?P<S>\d{2}))?)?" + _ZONE),
-    *(
-        Layout(f"A{sign}B{sign}C", "numeric",
-               rf"{_WEEKDAY}(?P<a>\d{{1,2}}){escaped}(?P<b>\d{{1,2}}){escaped}(?P<c>\d{{4}}|\d{{2}}){_TIME}", sign)
-        for sign, escaped in (("/", "/"), (".", r"\. ?"), ("-", "-"), (" ", " "))
-    ),
-    Layout("day month year", "named", rf"{_WEEKDAY}(?P<d>\d{{1,2}})(?:st|nd|rd|th|\.)?[ \-/](?:de )?{_MONTH},?[ \-/](?:de )?(?P<y>\d{{4}}|\d{{2}}){_TIME}"),
-    Layout("month day year", "named", rf"{_WEEKDAY}{_MONTH}[ \-](?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?[ \-](?P<y>\d{{4}}){_TIME}"),
-    Layout("year month day", "named", rf"(?P<y>\d{{4}})[ \-/]{_MONTH}[ \-/](?P<d>\d{{1,2}}){_TIME}"),
-    Layout("month day time year", "named", rf"{_WEEKDAY}{_MONTH} +(?P<d>\d{{1,2}}) +{_CLOCK}{_ZONE} +(?P<y>\d{{4}})"),
-    Layout("time month day year", "named", rf"{_CLOCK} +{_MONTH} +(?P<d>\d{{1,2}}),? +(?P<y>\d{{4}}){_ZONE}"),
-)  # fmt: skip
+    *map(_year_first, "-/."),
+    Layout("YYYYMMDD", "year_first", rf"(?P<y>(?:19|20)\d{{2}})(?P<m>\d{{2}})(?P<d>\d{{2}}){_COMPACT_CLOCK}{_ZONE}"),
+    *map(_numeric, "/.- "),
+    _named("day month year", rf"{_WEEKDAY}{_DAY}(?:st|nd|rd|th|\.)?{_BETWEEN}{_MONTH},?{_BETWEEN}{_SHORT_YEAR}{_TIME}"),
+    _named("month day year", rf"{_WEEKDAY}{_MONTH}[ \-]{_NUMBERED_DAY},?[ \-]{_YEAR}{_TIME}"),
+    _named("year month day", rf"{_YEAR}[ \-/]{_MONTH}[ \-/]{_DAY}{_TIME}"),
+    _named("month day time year", rf"{_WEEKDAY}{_MONTH} +{_DAY} +{_CLOCK}{_ZONE} +{_YEAR}"),
+    _named("time month day year", rf"{_CLOCK} +{_MONTH} +{_DAY},? +{_YEAR}{_ZONE}"),
+)
 TIME_OF_DAY: Final = rf"^{_CLOCK}$"
 NUMBER: Final = r"^-?\d+(?:[.,]\d+)?$"
 
@@ -70,7 +83,7 @@ class Parts:
         self.matched: Flags = np.asarray(pc.is_valid(extracted))
 
     def __contains__(self, name: str) -> bool:
-        return self._extracted.type.get_field_index(name) >= 0
+        return bool(self._extracted.type.get_field_index(name) >= 0)
 
     def texts(self, name: str) -> pa.Array:
         """Return a part as text; empty where a text does not have it, and where it does not match."""
@@ -129,7 +142,9 @@ def _month_numbers(texts: pa.Array) -> Ints:
     """Return the numbers of months by name, 0 for other words."""
     encoded: Any = texts.dictionary_encode()
     words = month_words()
-    numbers = np.array([words.get(word.casefold(), 0) for word in encoded.dictionary.to_pylist()] or [0], np.int64)
+    numbers: Ints = np.array(
+        [words.get(word.casefold(), 0) for word in encoded.dictionary.to_pylist()] or [0], np.int64
+    )
     return numbers[np.asarray(encoded.indices)]
 
 

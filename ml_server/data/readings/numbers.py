@@ -159,7 +159,7 @@ class NumberSurvey:
             raise TableError(
                 f"column {column}: {self.examples['.']!r} ({point:,} like it) has a decimal point and {self.examples[',']!r} "
                 f"({comma:,}) a decimal comma, so the column has no one reading; export it again in one format, or set "
-                f"{name}: {{from: {column}, decimal: \".\"}} or decimal: \",\" to read the others as unknown"
+                f'{name}: {{from: {column}, decimal: "."}} or decimal: "," to read the others as unknown'
             )
         if point or comma:
             return "." if point else ","
@@ -167,7 +167,10 @@ class NumberSurvey:
             example = self.examples["?"]
             texts = pa.array([example])
             values = {decimal: read_numbers(texts, decimal)[0] for decimal in (".", ",")}
-            ask = " or ".join(f"{value:g} (decimal: \"{decimal}\")" for decimal, value in sorted(values.items(), key=lambda one: -one[1]))
+            ask = " or ".join(
+                f'{value:g} (decimal: "{decimal}")'
+                for decimal, value in sorted(values.items(), key=lambda one: -one[1])
+            )
             raise TableError(
                 f"column {column}: {example!r} may be {ask}: every separator stands before three digits, and nothing has "
                 f"cents; set {name}: {{from: {column}, decimal: …}}, or dialect: {{decimal: …}} for all columns"

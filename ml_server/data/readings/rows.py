@@ -9,7 +9,7 @@ import pandas as pd
 from contract.tables import TableError
 from ml_server.data.mapping_file import FieldMapping
 from ml_server.data.mapping_schema import ColumnMapping, Condition, LabelColumn, LabelRows, Sum
-from ml_server.data.readings.cells import read_cells, to_string
+from ml_server.data.readings.cells import read_cells, to_string, trim
 from ml_server.data.readings.columns import ColumnReader
 from ml_server.data.readings.flags import match_values
 from ml_server.data.readings.labels import LabelReader
@@ -20,7 +20,7 @@ def meet(conditions: Mapping[str, Condition], frame: pd.DataFrame) -> "pd.Series
     """Return which rows meet all conditions."""
     rows = pd.Series(True, index=frame.index)
     for name, condition in conditions.items():
-        cells = to_string(frame[name]).str.strip().replace("", pd.NA)
+        cells = trim(frame[name])
         if condition.empty is not None:
             rows &= cells.isna() == condition.empty
         elif condition.values is not None:
@@ -50,7 +50,9 @@ class Links:
     def __init__(self, mapping: FieldMapping, reader: ColumnReader) -> None:
         self._mapping, self._reader = mapping, reader
         self.abusive: set[str] = set()
-        self._sums: dict[str, list[Any]] = {name: [] for name in mapping.lines.sum} if isinstance(mapping.lines, Sum) else {}
+        self._sums: dict[str, list[Any]] = (
+            {name: [] for name in mapping.lines.sum} if isinstance(mapping.lines, Sum) else {}
+        )
         self.sums: dict[str, Any] = {}
         label = mapping.label if mapping.labelled else None
         self._labels = LabelReader(label) if isinstance(label, LabelColumn) and mapping.lines != "refuse" else None
@@ -64,7 +66,11 @@ class Links:
             names += label.sources if label else ()
         if not names:
             return []
-        names += [*mapping.where, *(label.rows if isinstance(label, LabelRows) else ()), *mapping.columns["transaction_id"].sources]
+        names += [
+            *mapping.where,
+            *(label.rows if isinstance(label, LabelRows) else ()),
+            *mapping.columns["transaction_id"].sources,
+        ]
         return list(dict.fromkeys(names))
 
     def add(self, frame: pd.DataFrame) -> None:
@@ -93,10 +99,11 @@ class Links:
 
     def report_missing(self, ids: set[str], report: Report) -> None:
         """Report rows that refer to orders that the file does not have."""
-        if isinstance(self._mapping.label, LabelRows) and (missing := self.abusive - ids):
+        label = self._mapping.label
+        if isinstance(label, LabelRows) and (missing := self.abusive - ids):
             report.add_line(
-                f"{self._mapping.label.refers}: {len(missing):,} of {len(self.abusive):,} orders to which rows refer are not in the "
-                f"file, like {format_example(min(missing))}"
+                f"{label.refers}: {len(missing):,} of {len(self.abusive):,} orders to which rows refer are not in the file, "
+                f"like {format_example(min(missing))}"
             )
 
 

@@ -163,7 +163,9 @@ class TimeSurvey:
         if not known and not count.differs:
             known = {"dmy"} if count.valid["dmy"] else set()  # 03/03/2026 in all rows
         elif not known:
-            known = {"dmy"} if layout.separator == "." else {"dmy", "mdy"}  # by CLDR no country writes 03.04. month first
+            known = (
+                {"dmy"} if layout.separator == "." else {"dmy", "mdy"}
+            )  # by CLDR no country writes 03.04. month first
         if years_first:
             known |= {"ymd"}
         if len(known) == 1:
@@ -200,7 +202,10 @@ def number_advice(example: str) -> str:
     value, readings = float(example.replace(",", ".")), []
     for unit, parts in _UNITS:
         seconds = value / parts
-        if seconds < 4e9 and _PLAUSIBLE[0] <= (moment := dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)) < _PLAUSIBLE[1]:
+        if (
+            seconds < 4e9
+            and _PLAUSIBLE[0] <= (moment := dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)) < _PLAUSIBLE[1]
+        ):
             readings.append(f"unit: {unit} ({moment:%Y-%m-%d %H:%M:%S})")
     if 0 < value < 80_000:
         moment = dt.datetime(1899, 12, 30) + dt.timedelta(days=value)
@@ -212,8 +217,8 @@ def number_advice(example: str) -> str:
 
 def read_formatted(texts: "pd.Series[Any]", time_format: str) -> tuple[Times, bool]:
     """Return the times of texts in a strptime format, and whether they are in UTC: the format has a zone."""
-    zoned = "%z" in time_format or "%Z" in time_format
-    parsed: Any = pd.to_datetime(texts, errors="coerce", format=time_format, utc=zoned or None)
+    zoned = any(code in time_format for code in ("%z", "%Z", "ISO8601"))
+    parsed: Any = pd.to_datetime(texts, errors="coerce", format=time_format, utc=zoned)
     if zoned:
         parsed = parsed.dt.tz_localize(None)
     return parsed.to_numpy(dtype="datetime64[us]"), zoned
@@ -225,7 +230,9 @@ def read_counted(values: NDArray[np.float64], unit: str, since: object) -> Times
     with np.errstate(invalid="ignore"):
         known = np.abs(seconds) <= _MAX_SECONDS
     micros = np.where(known, np.round(np.where(known, seconds, 0) * 1e6), 0).astype(np.int64)
-    times = pd.Timestamp(str(since)).tz_localize(None).to_datetime64().astype("datetime64[us]") + micros.astype("timedelta64[us]")
+    times: Times = pd.Timestamp(str(since)).tz_localize(None).to_datetime64().astype("datetime64[us]") + micros.astype(
+        "timedelta64[us]"
+    )
     times[~known] = np.datetime64("NaT")
     return times
 

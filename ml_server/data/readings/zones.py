@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Times = NDArray[np.datetime64]
 _HOURS: Final = {
     "Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2,
-    "EEST": 3, "MSK": 3, "SAST": 2, "GST": 4, "PKT": 5, "WIB": 7, "HKT": 8, "SGT": 8, "AWST": 8, "JST": 9, "KST": 9, "ACST": 9.5,
-    "ACDT": 10.5, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13, "NST": -3.5, "NDT": -2.5, "AST": -4, "ADT": -3, "EST": -5,
+    "EEST": 3, "MSK": 3, "SAST": 2, "GST": 4, "PKT": 5, "WIB": 7, "HKT": 8, "SGT": 8, "AWST": 8, "JST": 9, "KST": 9,
+    "ACST": 9.5, "ACDT": 10.5, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13, "NST": -3.5, "NDT": -2.5, "AST": -4, "ADT": -3, "EST": -5,
     "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "BRT": -3,
     "ART": -3,
 }  # fmt: skip
@@ -54,14 +54,16 @@ def to_utc(local: Times, zone: dt.tzinfo) -> tuple[Times, int]:
         return local - np.timedelta64(zone.utcoffset(None)), 0
     index = pd.DatetimeIndex(local)
     strict: Any = index.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    unclear = int((strict.isna() & ~index.isna()).sum())
+    unclear = int(strict.isna().sum() - np.isnat(local).sum())
     aware: Any = strict if not unclear else index.tz_localize(
         zone, ambiguous=np.ones(len(index), dtype=bool), nonexistent="shift_forward"
     )  # fmt: skip
     return aware.tz_convert("UTC").tz_localize(None).to_numpy(), unclear
 
 
-def to_utc_by_texts(local: Times, zones: Sequence[str], codes: NDArray[np.int64], default: dt.tzinfo) -> tuple[Times, int]:
+def to_utc_by_texts(
+    local: Times, zones: Sequence[str], codes: NDArray[np.int64], default: dt.tzinfo
+) -> tuple[Times, int]:
     """Return local times in UTC. `codes` are indexes into `zones`, or -1 where the default applies.
 
     A time whose zone is not known is missing.
