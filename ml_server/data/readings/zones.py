@@ -19,6 +19,13 @@ _HOURS: Final = {
     "ART": -3,
 }  # fmt: skip
 """Hours from UTC by abbreviation: those of RFC 2822 and others that mean one zone. IST, for example, means three."""
+_WORDS: Final = {
+    "eastern time": "America/New_York", "central time": "America/Chicago", "mountain time": "America/Denver",
+    "pacific time": "America/Los_Angeles", "alaska": "America/Anchorage", "hawaii": "Pacific/Honolulu", "arizona": "America/Phoenix",
+    "atlantic time": "America/Halifax", "newfoundland": "America/St_Johns", "london": "Europe/London", "dublin": "Europe/Dublin",
+    "paris": "Europe/Paris", "madrid": "Europe/Madrid", "berlin": "Europe/Berlin", "tokyo": "Asia/Tokyo", "sydney": "Australia/Sydney",
+}  # fmt: skip
+"""Zones by the names that shop systems show, without what stands in parentheses: Eastern Time (US & Canada)."""
 _OFFSET: Final = re.compile(r"(?:GMT|UTC|UT)?\s*([+\-\u2212])\s*(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
 _MAX_HOURS: Final = 15
 
@@ -34,7 +41,7 @@ def find_zone(text: str) -> dt.tzinfo | None:
         return dt.timezone(offset if match[1] == "+" else -offset)
     if (known := _HOURS.get(plain.upper())) is not None:
         return dt.timezone(dt.timedelta(hours=known))
-    return find_named_zone(plain)
+    return find_named_zone(_WORDS.get(re.sub(r"\s*\(.*\)", "", plain).casefold(), plain))
 
 
 def find_named_zone(name: str) -> ZoneInfo | None:
