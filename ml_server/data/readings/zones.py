@@ -21,9 +21,10 @@ _HOURS: Final = {
 """Hours from UTC by abbreviation: those of RFC 2822 and others that mean one zone. IST, for example, means three."""
 _WORDS: Final = {
     "eastern time": "America/New_York", "central time": "America/Chicago", "mountain time": "America/Denver",
-    "pacific time": "America/Los_Angeles", "alaska": "America/Anchorage", "hawaii": "Pacific/Honolulu", "arizona": "America/Phoenix",
-    "atlantic time": "America/Halifax", "newfoundland": "America/St_Johns", "london": "Europe/London", "dublin": "Europe/Dublin",
-    "paris": "Europe/Paris", "madrid": "Europe/Madrid", "berlin": "Europe/Berlin", "tokyo": "Asia/Tokyo", "sydney": "Australia/Sydney",
+    "pacific time": "America/Los_Angeles", "alaska": "America/Anchorage", "hawaii": "Pacific/Honolulu",
+    "arizona": "America/Phoenix", "atlantic time": "America/Halifax", "newfoundland": "America/St_Johns",
+    "london": "Europe/London", "dublin": "Europe/Dublin", "paris": "Europe/Paris", "madrid": "Europe/Madrid",
+    "berlin": "Europe/Berlin", "tokyo": "Asia/Tokyo", "sydney": "Australia/Sydney",
 }  # fmt: skip
 """Zones by the names that shop systems show, without what stands in parentheses: Eastern Time (US & Canada)."""
 _OFFSET: Final = re.compile(r"(?:GMT|UTC|UT)?\s*([+\-\u2212])\s*(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
