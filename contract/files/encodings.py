@@ -20,7 +20,7 @@ _CANDIDATES: Final = (
 )  # fmt: skip
 """The encodings in which spreadsheets and shops of the different countries save CSV files."""
 _MAX_SAMPLE: Final = 20_000
-_LATIN: Final = ("cp1252", "cp1250", "cp1254", "mac_roman")
+_LATIN: Final = ("cp1252", "cp1250", "cp1254", "mac_roman", "cp850")
 _ODD: Final = re.compile(r"[a-zß-ÿ][A-ZÀ-ÞŠŽŸŒ]|[^\W\d_][ŠŽŸŒ][a-z]|[^\W\d_][¹²³¼½¾¿£¥¦¬¯]|[¹²³¼½¾¿£¥¦¬¯][^\W\d_]")
 """Marks of another encoding in a text that was read as Windows-1252: capitals, digits and signs inside of words."""
 

@@ -93,7 +93,7 @@ class _Orders:
             if len(orders):
                 self._rows += len(orders)
                 yield self._table(orders)
-        if self._labels:
+        if self._labels and self._mapping.lines == "refuse":
             self._labels.finish()
         self._links.report_missing(self._seen, self._report)
         if not self._rows:

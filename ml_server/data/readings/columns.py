@@ -141,7 +141,8 @@ class ColumnReader:
         if reading.layout.kind != "year_first":
             self._report.add_line(f"{source.column}: times are read as {reading.describe()}")
         local, parts = reading.read(to_texts(cells))
-        written = parts.texts("z").to_numpy(zero_copy_only=False) if "z" in parts else np.full(len(frame), "", object)
+        no_zone = np.full(len(frame), "", object)
+        written = parts.texts("z").to_numpy(zero_copy_only=False) if parts is not None and "z" in parts else no_zone
         return self._from_zone(source, local, frame, written)
 
     def _from_zone(self, source: ColumnMapping, local: Times, frame: pd.DataFrame, written: Any) -> Times:

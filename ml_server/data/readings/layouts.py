@@ -145,7 +145,7 @@ def _month_numbers(texts: pa.Array) -> Ints:
     numbers: Ints = np.array(
         [words.get(word.casefold(), 0) for word in encoded.dictionary.to_pylist()] or [0], np.int64
     )
-    return numbers[np.asarray(encoded.indices)]
+    return np.take(numbers, np.asarray(encoded.indices))
 
 
 @cache
