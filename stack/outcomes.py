@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     counts: Counter[str] = Counter()
     report = Report()
-    mapping = read_mapping(options.mapping, TARGETS) if options.mapping else _own_columns(options.file)
+    mapping = read_mapping(options.mapping, TARGETS) if options.mapping else find_mapping(options.file)
     with open_client(OutcomeServiceStub) as call:
         try:
-            for row in _rows(options.file, mapping, report):
+            for row in read_outcomes(options.file, mapping, report):
                 counts[_report_row(call, row, print_refusal=counts["refused"] < _MAX_PRINTED)] += 1
         except grpc.RpcError as error:
             print_error("vouch outcomes", error)
@@ -70,14 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if counts["refused"] else 0
 
 
-def _own_columns(path: Path) -> FieldMapping:
+def find_mapping(path: Path) -> FieldMapping:
     """Return the mapping of a file with our columns, in which times without a zone are in UTC."""
     names = TableFile(path).names
     columns = {name: ColumnMapping(source=name) for name in TARGETS.fields if name in (*names, *REQUIRED_COLUMNS)}
     return FieldMapping(columns, None, Extra(), timezone="UTC", targets=TARGETS)
 
 
-def _rows(path: Path, mapping: FieldMapping, report: Report) -> Iterator[dict[str, Any]]:
+def read_outcomes(path: Path, mapping: FieldMapping, report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the outcomes of a file; what cannot be read is None."""
     orders = replace(mapping.without_label(), extra=Extra(), extra_sources={})
     for table in read_mapped(path, orders, report):
         yield from table.to_pylist()
