@@ -29,12 +29,20 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="vouch history", description="Compute, import and export history.")
     actions = result.add_subparsers(dest="action", required=True)
     computed = actions.add_parser("compute", help="write a table with the columns that the agent would have completed")
-    computed.add_argument("file", type=Path, help="orders, CSV or Parquet; or an export of the agent's history")
+    computed.add_argument(
+        "file",
+        type=Path,
+        help="orders: CSV, Parquet, .xlsx or .zip, or a folder of these; or an export of the agent's history",
+    )
     computed.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
     imported = actions.add_parser(
         "import", help="import past orders into the agent's history; again, corrected orders replace what was imported"
     )
-    imported.add_argument("file", type=Path, help="orders, CSV or Parquet; complete from the first order on")
+    imported.add_argument(
+        "file",
+        type=Path,
+        help="orders: CSV, Parquet, .xlsx or .zip, or a folder of these; complete from the first order on",
+    )
     for action in (computed, imported):
         action.add_argument("--mapping", type=Path, help="YAML mapping of column names")
     export = actions.add_parser("export", help="export all recorded decisions as a table for compute")

@@ -45,7 +45,11 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="vouch outcomes", description="Report outcomes of orders.")
     actions = result.add_subparsers(dest="action", required=True)
     imported = actions.add_parser("import", help="report every row of a file; importing a file twice has no effect")
-    imported.add_argument("file", type=Path, help=f"columns {', '.join(REQUIRED_COLUMNS)}, and optionally abuse_type")
+    imported.add_argument(
+        "file",
+        type=Path,
+        help=f"columns {', '.join(REQUIRED_COLUMNS)}, and optionally abuse_type; CSV, Parquet, .xlsx, .zip or a folder",
+    )
     imported.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
     return result
 

@@ -20,8 +20,11 @@ _CANDIDATES: Final = (
 )  # fmt: skip
 """The encodings in which spreadsheets and shops of the different countries save CSV files."""
 _MAX_SAMPLE: Final = 20_000
-_ODD: Final = re.compile(r"[a-zß-ÿ][A-ZÀ-ÞŠŽŸŒ]|[^\W\d_][ŠŽŸŒ][a-z]|[^\W\d_][¹²³¼½¾¿£¥¦¬¯]|[¹²³¼½¾¿£¥¦¬¯][^\W\d_]|[^\x00-\x7f]{3}")
-"""Marks of another encoding in a text that was read as Windows-1252: capitals, digits and signs inside of words, words without ASCII."""
+_ODD: Final = re.compile(
+    r"[a-zß-ÿ][A-ZÀ-ÞŠŽŸŒ]|[^\W\d_][ŠŽŸŒ][a-z]|[^\W\d_][¹²³¼½¾¿£¥¦¬¯]|[¹²³¼½¾¿£¥¦¬¯][^\W\d_]|[^\x00-\x7f]{3}"
+)
+"""Marks of another encoding in a text that was read as Windows-1252: capitals, digits and signs inside of words, and words
+without ASCII."""
 
 
 def find_encoding(opener: Opener) -> str:

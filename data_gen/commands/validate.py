@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from contract.files.table_file import TableFile
 from contract.tables import TableError, read_batches
 from data_gen.quality.audit import audit
 from data_gen.quality.checks import Check
@@ -16,6 +17,7 @@ from data_gen.quality.findings import all_checks, print_findings
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
 from runtime.process.commands import command
+from runtime.process.terminal import escape_unprintable
 
 _EVERY = 5  # the rows of other files are not counted first; a fifth of at least a million is a sufficient sample
 
@@ -23,12 +25,16 @@ _EVERY = 5  # the rows of other files are not counted first; a fifth of at least
 @command("vouch validate", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 all checks passed, 1 a check failed, 2 the file cannot be read."""
-    parser = argparse.ArgumentParser(prog="vouch validate", description="Check a file of orders, CSV or Parquet.")
+    parser = argparse.ArgumentParser(
+        prog="vouch validate", description="Check orders: CSV, Parquet, .xlsx or .zip, or a folder of these."
+    )
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     summary, sample, ids = Summary(), Sample(), Ids()
     size = options.file.stat().st_size if options.file.is_file() else 0
     every = 1 if size < 100 << 20 else _EVERY
+    for note in TableFile(options.file).notes:
+        print(escape_unprintable(note))
     for batch in read_batches(options.file):
         summary.add(batch)
         sample.add(batch, every)

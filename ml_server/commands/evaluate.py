@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the option parser of `vouch evaluate`."""
     result = argparse.ArgumentParser(prog="vouch evaluate", description="Measure a model on a labelled dataset.")
     result.add_argument("--model", default=None, help="version (default: the current one)")
-    result.add_argument("--dataset", type=Path, required=True, help="CSV or Parquet with labels")
+    result.add_argument(
+        "--dataset", type=Path, required=True, help="labelled orders: CSV, Parquet, .xlsx or .zip, or a folder of these"
+    )
     result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
     result.add_argument("--report", type=Path, help="write an HTML report with curves and costs")
     result.add_argument("--models-dir", type=Path, default=None, help="folder of models")

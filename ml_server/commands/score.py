@@ -27,7 +27,7 @@ from runtime.settings import Shared
 def parser() -> argparse.ArgumentParser:
     """Return the option parser of `vouch score`."""
     result = argparse.ArgumentParser(prog="vouch score", description="Score every order of a file.")
-    result.add_argument("file", type=Path, help="CSV or Parquet")
+    result.add_argument("file", type=Path, help="orders: CSV, Parquet, .xlsx or .zip, or a folder of these")
     result.add_argument("--output", type=Path, required=True, help="CSV or Parquet by the ending")
     result.add_argument("--model", default=None, help="version (default: the current one)")
     result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")

@@ -33,7 +33,10 @@ def parser() -> argparse.ArgumentParser:
     """Return the option parser of `vouch train`."""
     result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
     result.add_argument(
-        "--dataset", type=Path, action="append", help=f"CSV or Parquet; several are combined (default: {DATASET})"
+        "--dataset",
+        type=Path,
+        action="append",
+        help=f"CSV, Parquet, .xlsx or .zip, or a folder of these; several are combined (default: {DATASET})",
     )
     result.add_argument("--weight", type=float, action="append", help="weight of each dataset's rows (default: 1)")
     result.add_argument(
@@ -112,10 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rounds=options.rounds,
             time_budget=options.time_budget,
         )
-        if (share := float(abuse_of(table).mean())) > 0.5:
-            report.add_line(
-                f"warning: {share:.0%} of the rows are abuse; check that the label is not the wrong way round"
-            )
         for line in report.lines:
             progress.report(line)
         trained = train(table, parameters, mapping.extra if mapping else None, progress)

@@ -31,7 +31,16 @@ from ml_server.training.fitting.gain import Costs, costs_of
 from ml_server.training.fitting.merging import merge_boosters, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
-from ml_server.training.labels import abuse_of, classes_of, prior_shift, rate_jump, soft_labels, targets, weights_of
+from ml_server.training.labels import (
+    abuse_of,
+    classes_of,
+    mostly_abuse,
+    prior_shift,
+    rate_jump,
+    soft_labels,
+    targets,
+    weights_of,
+)
 from ml_server.training.parameters import Parameters, Plan, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import NoProgress, Progress
@@ -79,6 +88,8 @@ def train(
     log_odds, extra = LogOdds(classes_of(table)), extra or Extra()
     if parameters.target == "soft":
         soft_labels(table)  # fail early if some are missing
+    if warning := mostly_abuse(table):
+        progress.report(warning)
     if warning := rate_jump(table):
         progress.report(warning)
     is_abuse = abuse_of(fit_part)

@@ -215,7 +215,9 @@ async def test_a_corrected_export_replaces_what_was_imported(
     ledger.close()
 
 
-async def test_orders_without_ids_are_imported_once(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_orders_without_ids_are_imported_once(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a column of ids an order is its account and time, so that rows of another file do not replace it."""
     monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", ledger_url)
     (tmp_path / "m.yaml").write_text(MAPPED.replace("transaction_id: id, ", ""))

@@ -52,7 +52,10 @@ def test_whole_amounts_with_points_are_a_question(read: Read) -> None:
     """Case 08: 1.072 without cents anywhere may be either; the answer reads all rows."""
     with pytest.raises(TableError) as caught:
         read(CASES / "08/orders.csv", BASE)
-    for words in ("'1.072 €' may be 1072 (decimal: \",\") or 1.072 (decimal: \".\")", "set order_amount: {from: amount, decimal"):
+    for words in (
+        '\'1.072 €\' may be 1072 (decimal: ",") or 1.072 (decimal: ".")',
+        "set order_amount: {from: amount, decimal",
+    ):
         assert words in str(caught.value)
     for answer in (BASE.replace(": amount", ': {from: amount, decimal: ","}'), BASE + 'dialect: {decimal: ","}\n'):
         table, _ = read(CASES / "08/orders.csv", answer)
@@ -67,7 +70,7 @@ def test_signs_of_currencies_are_read(read: Read) -> None:
 
 def test_only_abuse_is_marked(read: Read) -> None:
     """Case 13: an empty label asks what it means, and can mean honest; guests are known by their mail."""
-    with pytest.raises(TableError, match="54 values are empty, first in row 2; .* set empty: honest"):
+    with pytest.raises(TableError, match=r"54 values are empty, first in row 2; .* set empty: honest"):
         read(CASES / "13/payments.csv", STRIPE)
     table, _ = read(CASES / "13/payments.csv", STRIPE.replace("fraudulent}", "fraudulent, empty: honest}"))
     assert (table.num_rows, abuse_in(table)) == (60, 6)
@@ -77,7 +80,9 @@ def test_only_abuse_is_marked(read: Read) -> None:
 def test_a_guest_without_a_fallback_names_it(read: Read) -> None:
     """Case 13: without a second column for guests the error says how to name one."""
     mapping = STRIPE.replace("{from: Customer ID, fallback: Customer Email}", "Customer ID")
-    with pytest.raises(TableError, match=r"like an empty one in row 1; .*user_id: {from: Customer ID, fallback: other}"):
+    with pytest.raises(
+        TableError, match=r"like an empty one in row 1; .*user_id: {from: Customer ID, fallback: other}"
+    ):
         read(CASES / "13/payments.csv", mapping)
 
 
@@ -93,7 +98,7 @@ def test_rows_label_other_rows(read: Read) -> None:
 
 def test_several_lines_are_one_order(read: Read) -> None:
     """Case 16: a repeated id names the entry for several lines; with it each order is read once, from its first line."""
-    with pytest.raises(TableError, match="id '#1001' appears twice, .* set lines: first"):
+    with pytest.raises(TableError, match=r"id '#1001' appears twice, .* set lines: first"):
         read(CASES / "16/orders.csv", SHOPIFY)
     table, report = read(
         CASES / "16/orders.csv", SHOPIFY + "lines: first\nlabel: {from: Tags, abuse: chargeback, empty: honest}\n"

@@ -16,7 +16,9 @@ MAPPING = "columns: {timestamp: when, user_id: user, order_amount: amount}\n"
 def write(folder: Path, *amounts: str) -> Path:
     """Write a file with these amounts."""
     path = folder / "orders.csv"
-    path.write_text("when,user,amount\n" + "".join(f'2026-03-01,u,"{amount}"\n' for amount in amounts), encoding="utf-8")
+    path.write_text(
+        "when,user,amount\n" + "".join(f'2026-03-01,u,"{amount}"\n' for amount in amounts), encoding="utf-8"
+    )
     return path
 
 
@@ -65,11 +67,26 @@ def test_several_currencies_are_stated(tmp_path: Path, read: Read) -> None:
 def test_all_currencies_are_known() -> None:
     """Codes, signs and names of all currencies of CLDR can stand before or after an amount; the lists are current."""
     assert all(is_unit(code) for code in list_currencies())
-    for word in ("US$", "R$", "CA$", "zł", "Kč", "kr", "лв", "د.إ", "S/", "₫", "US dollars", "euros", "złotych polskich", "Pfund"):
+    for word in (
+        "US$",
+        "R$",
+        "CA$",
+        "zł",
+        "Kč",
+        "kr",
+        "лв",
+        "د.إ",
+        "S/",
+        "₫",
+        "US dollars",
+        "euros",
+        "złotych polskich",
+        "Pfund",
+    ):
         assert is_unit(word) or is_unit(word.replace(".", "")), word
     assert currency_words() == set((FOLDER / "currencies.txt").read_text(encoding="utf-8").splitlines())
-    months = dict(reversed(line.split()) for line in (FOLDER / "months.txt").read_text(encoding="utf-8").splitlines())
-    assert month_words() == {word: int(number) for word, number in months.items()}
+    months = [line.split() for line in (FOLDER / "months.txt").read_text(encoding="utf-8").splitlines()]
+    assert month_words() == {word: int(number) for number, word in months}
     assert not is_unit("apples")
 
 

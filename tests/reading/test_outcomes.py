@@ -48,6 +48,8 @@ def test_a_file_of_disputes_through_a_mapping(tmp_path: Path) -> None:
 
 def test_a_mapping_of_orders_is_refused(tmp_path: Path) -> None:
     """A mapping that says nothing of what happened is none of outcomes."""
-    (tmp_path / "m.yaml").write_text("columns: {transaction_id: Order, occurred_at: Opened, source: {constant: bank}}\n")
+    (tmp_path / "m.yaml").write_text(
+        "columns: {transaction_id: Order, occurred_at: Opened, source: {constant: bank}}\n"
+    )
     with pytest.raises(MappingError, match="kind must be mapped; an outcome says which order"):
         read_mapping(tmp_path / "m.yaml", TARGETS)

@@ -52,8 +52,8 @@ def amount_text(cents: int, decimal: str, grouped: bool, cents_shown: bool, sign
 
 @settings(max_examples=60, deadline=None)
 @given(
-    orders=ORDERS, layout=st.sampled_from(FORMATS), zone=st.sampled_from(ZONES), separator=st.sampled_from([",", ";", "\t", "|"]),
-    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]), decimal=st.sampled_from([".", ","]),
+    orders=ORDERS, layout=st.sampled_from(FORMATS), zone=st.sampled_from(ZONES), decimal=st.sampled_from([".", ","]),
+    separator=st.sampled_from([",", ";", "\t", "|"]), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
     grouped=st.booleans(), cents_shown=st.booleans(), sign=st.sampled_from(["", " €", " EUR"]), title=st.booleans(),
     newline=st.sampled_from(["\n", "\r\n"]), say_decimal=st.booleans(),
 )  # fmt: skip
@@ -82,13 +82,18 @@ def test_orders_come_back_or_a_question(
         path, entries = Path(folder) / "orders.csv", Path(folder) / "m.yaml"
         path.write_bytes(target.getvalue().encode(encoding))
         entries.write_text(MAPPING.format(zone=zone, decimal=f', decimal: "{decimal}"' if say_decimal else ""))
+        problem = ""
         try:
             table = pa.concat_tables(read_mapped(path, read_mapping(entries), Report()))
         except TableError as error:
-            assert any(question in str(error) for question in QUESTIONS), str(error)
-            return
+            problem = str(error)
+    if problem:
+        assert any(question in problem for question in QUESTIONS), problem
+        return
     assert table.column("order_amount").to_pylist() == [cents / 100 for _, cents, _ in orders]
-    assert [user.replace("\r\n", "\n") for user in table.column("user_id").to_pylist()] == [user for _, _, user in orders]
+    assert [user.replace("\r\n", "\n") for user in table.column("user_id").to_pylist()] == [
+        user for _, _, user in orders
+    ]
     for read, (time, _, _) in zip(table.column("timestamp").to_pylist(), orders, strict=True):
         assert read == time or _is_ambiguous(time, zone, layout), (read, time)
 

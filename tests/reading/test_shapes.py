@@ -96,7 +96,7 @@ def test_rows_that_label_are_no_orders_in_any_command(tmp_path: Path, read: Read
     mapping = read_mapping(tmp_path / "m.yaml")
     scored = next(read_for_scoring(path, mapping, mapping.extra, Report()))
     assert scored.column("transaction_id").to_pylist() == ["a", "b"] and "is_abuse" not in scored.column_names
-    with pytest.raises(TableError, match="no row with kind: .* refers to an order, so no order is abuse"):
+    with pytest.raises(TableError, match=r"no row with kind: .* refers to an order, so no order is abuse"):
         read(path, BY_ROWS.replace("[chargeback, dispute]", "[lost]"))
 
 
@@ -115,7 +115,10 @@ e,2026-03-05,u,1,pending
         ("abuse: [fraudulent, vip], honest: duplicate, others: unknown, empty: honest", [1, 0, None, 0, None]),
         ("abuse: fraudulent, others: honest, empty: unknown", [1, 0, 0, None, 0]),
         ('abuse: [fraudulent, stolen], split: ",", empty: honest', [1, 0, 1, 0, 0]),
-        ('abuse: stolen, split: ",", empty: honest, honest: [fraudulent, duplicate], others: unknown', [0, 0, 1, 0, None]),
+        (
+            'abuse: stolen, split: ",", empty: honest, honest: [fraudulent, duplicate], others: unknown',
+            [0, 0, 1, 0, None],
+        ),
     ],
 )
 def test_labels_by_lists(label: str, wanted: list[int | None], tmp_path: Path, read: Read) -> None:
@@ -133,7 +136,10 @@ def test_labels_by_lists(label: str, wanted: list[int | None], tmp_path: Path, r
     [
         ("abuse: fraudulent", "1 values are empty, first in row 4"),
         ("abuse: fraudulent, empty: honest", "has 4 values instead of two: "),
-        ("abuse: fraudulent, honest: duplicate, empty: honest", "list those of abuse and those of honest orders, or set others"),
+        (
+            "abuse: fraudulent, honest: duplicate, empty: honest",
+            "list those of abuse and those of honest orders, or set others",
+        ),
         ("abuse: lost, others: honest, empty: honest", "has no value 'lost'; it has 'fraudulent' (1)"),
     ],
 )
@@ -148,10 +154,16 @@ def test_labels_that_are_not_clear(label: str, words: str, tmp_path: Path, read:
     ("change", "words"),
     [
         (("amount}", "amount, currency: {constant: EUR, from: x}}"), "currency.from"),
-        (("amount}", "amount, device_type: {constant: fridge}}"), "columns.device_type.constant: fridge is not a valid"),
+        (
+            ("amount}", "amount, device_type: {constant: fridge}}"),
+            "columns.device_type.constant: fridge is not a valid",
+        ),
         (("user_id: user", "user_id: {constant: all}"), "it differs from row to row"),
         (("timestamp: when", "timestamp: {from: when, timezone: Mars/City}"), "'Mars/City' is no time zone"),
-        (("timestamp: when", "timestamp: {from: when, format: mixed}"), "timestamp.format: must be dmy, mdy, ymd, iso, excel"),
+        (
+            ("timestamp: when", "timestamp: {from: when, format: mixed}"),
+            "timestamp.format: must be dmy, mdy, ymd, iso, excel",
+        ),
         (("timestamp: when", "timestamp: {from: when, format: dmy, unit: s}"), "set one of them"),
         (("order_amount: amount", "order_amount: {from: [amount, id]}"), "only times and texts can be joined"),
         (("\n", "\nlines: last\n"), "lines"),
@@ -174,16 +186,24 @@ def test_wrong_entries_are_named(change: tuple[str, str], words: str, tmp_path: 
 
 def test_constants_and_fallbacks(tmp_path: Path, read: Read) -> None:
     """A field can be the same in every row; a list of columns fills in where the ones before are empty."""
-    content = "id,when,user,mail,card,amount\na,2026-03-01,,,c1,1\nb,2026-03-02,NULL,m@x.org,,1\nc,2026-03-03,u, ,c3,1\n"
-    mapping = MAPPING.replace("user_id: user", "user_id: {from: user, fallback: [mail, card]}, currency: {constant: EUR}")
+    content = (
+        "id,when,user,mail,card,amount\na,2026-03-01,,,c1,1\nb,2026-03-02,NULL,m@x.org,,1\nc,2026-03-03,u, ,c3,1\n"
+    )
+    mapping = MAPPING.replace(
+        "user_id: user", "user_id: {from: user, fallback: [mail, card]}, currency: {constant: EUR}"
+    )
     table, _ = read(write(tmp_path, content), mapping.replace("}\n", ", phone_verified: {constant: true}}\n"))
     assert table.column("user_id").to_pylist() == ["c1", "m@x.org", "u"]
-    assert table.column("currency").to_pylist() == ["EUR"] * 3 and table.column("phone_verified").to_pylist() == [True] * 3
+    assert (
+        table.column("currency").to_pylist() == ["EUR"] * 3 and table.column("phone_verified").to_pylist() == [True] * 3
+    )
 
 
 def test_further_spellings_of_null(tmp_path: Path, read: Read) -> None:
     """Spellings of null of databases are empty, and so are those that the mapping adds."""
-    content = "id,when,user,amount,kind\na,2026-03-01,u,\\N,\\N\nb,2026-03-02,u,(null),k. A.\nc,2026-03-03,u,#VALUE!,x\n"
+    content = (
+        "id,when,user,amount,kind\na,2026-03-01,u,\\N,\\N\nb,2026-03-02,u,(null),k. A.\nc,2026-03-03,u,#VALUE!,x\n"
+    )
     mapping = MAPPING + 'nulls: ["k. A."]\nextra: {categorical: [kind]}\n'
     table, report = read(write(tmp_path, content), mapping)
     assert table.column("order_amount").null_count == 3 and table.column("kind").to_pylist() == [None, None, "x"]

@@ -110,7 +110,9 @@ def test_answers_decide(time: str, options: str, wanted: str, tmp_path: Path, re
 def test_columns_of_parquet_keep_their_times(tmp_path: Path, read: Read) -> None:
     """Typed times are in UTC or local; a typed date and time are joined, and years as numbers stay dates."""
     local = dt.datetime(2026, 7, 1, 10)
-    frame = pd.DataFrame({"when": [local], "day": [local.date()], "clock": [local.time()], "number": [20260701], "user": ["u"]})
+    frame = pd.DataFrame(
+        {"when": [local], "day": [local.date()], "clock": [local.time()], "number": [20260701], "user": ["u"]}
+    )
     frame.to_parquet(tmp_path / "o.parquet")
     zone = "timezone: Europe/Berlin"
     for source, wanted in (
@@ -126,7 +128,9 @@ def test_columns_of_parquet_keep_their_times(tmp_path: Path, read: Read) -> None
 def test_a_zone_for_all_columns(tmp_path: Path, read: Read) -> None:
     """One zone for the file applies to each of its times; a row whose zone is unknown is named."""
     path = tmp_path / "orders.csv"
-    path.write_text("when,opened,zone,user\n2026-03-01 10:00,2026-03-01 09:00,CET,u\n2026-07-01 10:00,2026-06-30,Moon,u\n")
+    path.write_text(
+        "when,opened,zone,user\n2026-03-01 10:00,2026-03-01 09:00,CET,u\n2026-07-01 10:00,2026-06-30,Moon,u\n"
+    )
     columns = "columns: {timestamp: when, account_created_date: opened, user_id: user}\n"
     table, _ = read(path, columns + "timezone: Europe/Berlin\n")
     assert times_of(table) == ["2026-03-01 09:00:00", "2026-07-01 08:00:00"]

@@ -18,7 +18,10 @@ LISTS = {"bad": frozenset(["A1"])}
 def order(**fields: Any) -> Transaction:
     """Return an order with an amount, a mean, a count and four extras."""
     defaults: dict[str, Any] = {"order_amount": 100.0, "avg_order_value": 30.0, "total_orders_lifetime": 3}
-    extras = {"extra_numbers": {"weight_kg": 2.5, "branch_no": 3}, "extra_texts": {"sku": "A1", "floor": "7", "blank": " "}}
+    extras = {
+        "extra_numbers": {"weight_kg": 2.5, "branch_no": 3},
+        "extra_texts": {"sku": "A1", "floor": "7", "blank": " "},
+    }
     return Transaction(transaction_id="t", user_id="u", **(defaults | extras | fields))
 
 
