@@ -114,11 +114,11 @@ def test_kinds_of_files(name: str, tmp_path: Path, read: Read) -> None:
     else:
         import pyarrow as pa
 
-        pack: Callable[[bytes], bytes] = {
+        packers: dict[str, Callable[[bytes], bytes]] = {
             "orders.csv.gz": gzip.compress, "orders.csv.bz2": bz2.compress, "orders.txt": bytes,
             "orders.csv.zst": lambda content: pa.compress(content, "zstd", asbytes=True),
-        }[name]  # fmt: skip
-        path.write_bytes(pack(ROWS.encode()))
+        }  # fmt: skip
+        path.write_bytes(packers[name](ROWS.encode()))
     table, _ = read(path, MAPPING)
     assert table.column("transaction_id").to_pylist() == ["a", "b"]
 
