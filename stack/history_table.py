@@ -12,7 +12,7 @@ from history.definitions import NAMES
 from history.ledger_order import COLUMNS, replay_in_ledger_order, step_of
 from history.replay import Value
 from history.table import READ, HistoryBuilder, fill_missing
-from ml_server.data.datasets import read_mapped
+from ml_server.data.datasets import add_notes, read_mapped
 from ml_server.data.mapping import Report, read_mapping
 from runtime.process.files import atomic_write
 
@@ -68,6 +68,7 @@ def read_pieces(path: Path, mapping: Path | None, report: Report, *, narrow: boo
     if mapping is not None:
         known = read_mapping(mapping)
         return lambda: read_mapped(path, known, report)
+    add_notes(path, report)
     types = {name: kind for name, kind in TYPES.items() if name in READ} if narrow else _all_types(path)
     required = ("timestamp", "user_id")
     return lambda: (pa.Table.from_batches([batch]) for batch in read_batches(path, required=required, types=types))

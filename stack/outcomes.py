@@ -1,6 +1,5 @@
 """`vouch outcomes`: report outcomes of orders from a file."""
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,9 @@ from ml_server.data.datasets import read_mapped
 from ml_server.data.mapping import FieldMapping, MappingError, Report, read_mapping
 from ml_server.data.mapping_file import ColumnMapping, Targets
 from ml_server.features.feature_set import Extra
+from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json
 from runtime.process.terminal import escape_unprintable
 
 KINDS: Final = short_names(pb.OutcomeKind.DESCRIPTOR)
@@ -40,44 +41,70 @@ _MAX_PRINTED: Final = 20
 _REFUSED: Final = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 
 
-def parser() -> argparse.ArgumentParser:
+_CODES: Final = {NEGATIVE: "lines were refused", NOT_NOW: "the agent is unavailable; import the file again later"}
+
+
+def parser() -> CommandParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="vouch outcomes", description="Report outcomes of orders.")
+    result = CommandParser(
+        prog="vouch outcomes",
+        description="Report outcomes of orders.",
+        examples=("vouch outcomes import outcomes.csv",),
+        codes=_CODES,
+    )
     actions = result.add_subparsers(dest="action", required=True)
-    imported = actions.add_parser("import", help="report every row of a file; importing a file twice has no effect")
-    imported.add_argument("file", type=Path, help=f"columns {', '.join(REQUIRED_COLUMNS)}, and optionally abuse_type")
+    imported = actions.add_parser(
+        "import",
+        help="report every row of a file; importing a file twice has no effect",
+        examples=(
+            "vouch outcomes import outcomes.csv",
+            "vouch outcomes import disputes.xlsx --mapping disputes.yaml",
+            "vouch outcomes import outcomes.csv --json",
+        ),
+        codes=_CODES,
+    )
+    imported.add_argument(
+        "file",
+        type=Path,
+        help=f"columns {', '.join(REQUIRED_COLUMNS)}, and optionally abuse_type; CSV, Parquet, .xlsx, .zip or a folder",
+    )
     imported.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
+    imported.add_json_option()
     return result
 
 
 @command("vouch outcomes", TableError, MappingError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 all reported, 1 some refused or agent unavailable, 2 not run."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     counts: Counter[str] = Counter()
     report = Report()
-    mapping = read_mapping(options.mapping, TARGETS) if options.mapping else _own_columns(options.file)
+    mapping = read_mapping(options.mapping, TARGETS) if options.mapping else find_mapping(options.file)
     with open_client(OutcomeServiceStub) as call:
         try:
-            for row in _rows(options.file, mapping, report):
+            for row in read_outcomes(options.file, mapping, report):
                 counts[_report_row(call, row, print_refusal=counts["refused"] < _MAX_PRINTED)] += 1
         except grpc.RpcError as error:
-            print_error("vouch outcomes", error)
-            return 1
+            return print_error("vouch outcomes", error)
     for line in report.lines:
         print(escape_unprintable(line), file=sys.stderr)
-    print(", ".join(f"{counts[name]:,} {name}" for name in ("reported", "known before", "refused")))
-    return 1 if counts["refused"] else 0
+    results = ("reported", "known before", "refused")
+    if options.json:
+        print_json({name.replace(" ", "_"): counts[name] for name in results})
+    else:
+        print(", ".join(f"{counts[name]:,} {name}" for name in results))
+    return NEGATIVE if counts["refused"] else OK
 
 
-def _own_columns(path: Path) -> FieldMapping:
+def find_mapping(path: Path) -> FieldMapping:
     """Return the mapping of a file with our columns, in which times without a zone are in UTC."""
     names = TableFile(path).names
     columns = {name: ColumnMapping(source=name) for name in TARGETS.fields if name in (*names, *REQUIRED_COLUMNS)}
     return FieldMapping(columns, None, Extra(), timezone="UTC", targets=TARGETS)
 
 
-def _rows(path: Path, mapping: FieldMapping, report: Report) -> Iterator[dict[str, Any]]:
+def read_outcomes(path: Path, mapping: FieldMapping, report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the outcomes of a file; what cannot be read is None."""
     orders = replace(mapping.without_label(), extra=Extra(), extra_sources={})
     for table in read_mapped(path, orders, report):
         yield from table.to_pylist()

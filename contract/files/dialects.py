@@ -64,7 +64,8 @@ class FoundDialect:
         separator = "a tab" if self.separator == "\t" else f"'{self.separator}'"
         parts = [f"separator {separator}"] if self.separator != "," else []
         if self.encoding.removesuffix("-sig") != "utf-8":
-            parts.append(f"encoding {self.encoding}" + (f", as in {self.example!r}" if self.example else ""))
+            advice = "" if self.encoding.startswith("utf") else " (if letters are wrong, set dialect: {encoding: …})"
+            parts.append(f"encoding {self.encoding}" + (f", as in {self.example!r}{advice}" if self.example else ""))
         return parts + ([f"header after {self.skip} lines"] if self.skip else [])
 
 

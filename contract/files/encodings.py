@@ -20,9 +20,11 @@ _CANDIDATES: Final = (
 )  # fmt: skip
 """The encodings in which spreadsheets and shops of the different countries save CSV files."""
 _MAX_SAMPLE: Final = 20_000
-_LATIN: Final = ("cp1252", "cp1250", "cp1254", "mac_roman")
-_ODD: Final = re.compile(r"[a-zß-ÿ][A-ZÀ-ÞŠŽŸŒ]|[^\W\d_][ŠŽŸŒ][a-z]|[^\W\d_][¹²³¼½¾¿£¥¦¬¯]|[¹²³¼½¾¿£¥¦¬¯][^\W\d_]")
-"""Marks of another encoding in a text that was read as Windows-1252: capitals, digits and signs inside of words."""
+_ODD: Final = re.compile(
+    r"[a-zß-ÿ][A-ZÀ-ÞŠŽŸŒ]|[^\W\d_][ŠŽŸŒ][a-z]|[^\W\d_][¹²³¼½¾¿£¥¦¬¯]|[¹²³¼½¾¿£¥¦¬¯][^\W\d_]|[^\x00-\x7f]{3}"
+)
+"""Marks of another encoding in a text that was read as Windows-1252: capitals, digits and signs inside of words, and words
+without ASCII."""
 
 
 def find_encoding(opener: Opener) -> str:
@@ -56,8 +58,6 @@ def _utf16_without_mark(head: bytes) -> str:
 
 def _guess(content: bytes) -> str:
     """Return the encoding of a text that is not UTF-8, by its lines that are not ASCII."""
-    from charset_normalizer import from_bytes  # not needed for most files
-
     lines = [line for line in content.splitlines() if not line.isascii()]
     sample = b"\n".join(lines)[:_MAX_SAMPLE]
     decoded = sample.decode("utf-8", errors="replace")
@@ -68,9 +68,11 @@ def _guess(content: bytes) -> str:
         raise TableError(
             f"is UTF-8 but for some bytes, as in {text!r}; export it again, or set dialect: {{encoding: …}}"
         )
-    found = [match.encoding for match in from_bytes(sample, cp_isolation=list(_CANDIDATES))]
-    if found and found[0] in _LATIN and _is_western(sample):
+    if _is_western(sample):
         return "windows-1252"
+    from charset_normalizer import from_bytes  # not needed for most files
+
+    found = [match.encoding for match in from_bytes(sample, cp_isolation=list(_CANDIDATES))]
     found = [name for name in found if name != "cp1252"] or found
     if not found:
         raise TableError("is neither UTF-8 nor in another known encoding; set dialect: {encoding: …}")

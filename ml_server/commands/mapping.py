@@ -1,6 +1,5 @@
 """`vouch mapping`: suggest a mapping for a file of another format, and check what it reads."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.data.preview import ReadOrder, ReadValue, preview
 from ml_server.data.suggestion.as_yaml import to_yaml
 from ml_server.data.suggestion.suggest import suggest
+from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
 from runtime.process.terminal import escape_unprintable
@@ -20,16 +20,22 @@ from runtime.process.terminal import escape_unprintable
 _MAX_LENGTH = 60
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the option parser of `vouch mapping`."""
-    result = argparse.ArgumentParser(
-        prog="vouch mapping", description="Suggest a mapping file for --mapping, and check it."
+def parser() -> CommandParser:
+    """Return the parser of `vouch mapping`."""
+    suggesting = ("vouch mapping suggest shop.csv", "vouch mapping suggest shop.csv --output mapping.yaml")
+    looking = ("vouch mapping check shop.csv --mapping mapping.yaml",)
+    result = CommandParser(
+        prog="vouch mapping",
+        description="Suggest a mapping file for --mapping, and check it.",
+        examples=suggesting + looking,
     )
     actions = result.add_subparsers(dest="action", required=True)
-    guessing = actions.add_parser("suggest", help="guess the field of each column, with the reason")
+    guessing = actions.add_parser(
+        "suggest", help="guess the field of each column, with the reason", examples=suggesting
+    )
     guessing.add_argument("file", type=Path, help="CSV, Parquet, Excel, or a folder of them")
     guessing.add_argument("--output", type=Path, help="file to write (default: standard output)")
-    checking = actions.add_parser("check", help="show the first orders as they are read, beside the original cells")
+    checking = actions.add_parser("check", help="show the first orders beside their cells", examples=looking)
     checking.add_argument("file", type=Path, help="CSV, Parquet, Excel, or a folder of them")
     checking.add_argument("--mapping", type=Path, required=True, help="the mapping file")
     checking.add_argument("--orders", type=int, default=5, help="number of orders to show (default: 5)")
@@ -39,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch mapping", TableError, MappingError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 success, 2 error."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     if options.action == "check":
         return _check(options.file, options.mapping, options.orders, options.json)

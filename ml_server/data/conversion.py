@@ -93,7 +93,7 @@ class _Orders:
             if len(orders):
                 self._rows += len(orders)
                 yield self._table(orders)
-        if self._labels:
+        if self._labels and self._mapping.lines == "refuse":
             self._labels.finish()
         self._links.report_missing(self._seen, self._report)
         if not self._rows:
@@ -146,7 +146,8 @@ class _Orders:
         for name in self._mapping.targets.numbered:
             if name not in result:
                 result[name] = pa.array([f"row-{row + 1}" for row in frame.index])
-                self._report.add_finding(name, len(frame), len(frame), "are not mapped; numbered by row")
+                if name in self._mapping.targets.fields:
+                    self._report.add_finding(name, len(frame), len(frame), "are not mapped; numbered by row")
 
     def _label(self, frame: pd.DataFrame) -> pa.Array:
         """Return whether orders are abuse, null where that is unknown."""

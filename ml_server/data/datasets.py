@@ -28,6 +28,7 @@ _NULLS = (
 def read_dataset(path: Path, mapping: FieldMapping | None, report: Report) -> pa.Table:
     """Return a labelled table. Raises TableError with the place of the error."""
     if mapping is None:
+        add_notes(path, report)
         return read_table(path, required=LABELLED)
     if mapping.label is None:
         raise TableError(f"{path}: the mapping has no label; training and evaluation need one")
@@ -41,6 +42,12 @@ def drop_unlabelled(table: pa.Table, report: Report) -> pa.Table:
         return table
     report.add_line(f"label: {unknown:,} of {table.num_rows:,} orders have no known outcome and are left out")
     return table.filter(pc.is_valid(table.column("is_abuse")))
+
+
+def add_notes(path: Path, report: Report) -> None:
+    """Report what was found about a file that is not usual: its separator, its encoding, lines before its header."""
+    for note in TableFile(path).notes:
+        report.add_line(note)
 
 
 def combine(tables: Sequence[pa.Table], weights: Sequence[float]) -> pa.Table:
@@ -60,6 +67,7 @@ def read_for_scoring(path: Path, mapping: FieldMapping | None, extra: Extra, rep
     if mapping is not None:
         yield from read_mapped(path, mapping.without_label(), report)
         return
+    add_notes(path, report)
     types = {name: kind for name, kind in TYPES.items() if name in FIELDS and name not in LABELS}
     types |= dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
     for batch in read_batches(path, types=types):

@@ -109,7 +109,7 @@ def test_states_after_the_decision_are_unused(column: str, values: list[Any]) ->
     ],
 )
 def test_the_label_is_the_right_way_round(column: str, good: Any, bad: Any, expected: str) -> None:
-    """Words and negations in the name or the values decide which value means abuse."""
+    """Words and negations in the name or the values decide which value is abuse."""
     guess = _guesses(**{column: [bad if number % 12 == 0 else good for number in range(ROWS)]})[column]
     assert guess.role == "label"
     assert guess.source == {"from": column, "abuse": expected}
@@ -117,7 +117,7 @@ def test_the_label_is_the_right_way_round(column: str, good: Any, bad: Any, expe
 
 @pytest.mark.parametrize("column", ["fraud_checked", "fraud_screened_ok"])
 def test_a_label_that_would_make_most_rows_abuse_is_not_proposed(column: str) -> None:
-    """A column whose words do not tell which value means abuse, or that would call most rows abuse, is no label."""
+    """A column whose words do not say which value means abuse, or that would call most rows abuse, is no label."""
     values = ["yes" if number % 12 else "no" for number in range(ROWS)]
     guess = _guesses(**{column: values})[column]
     assert guess.role != "label" or guess.options["abuse"] == "no"
@@ -166,10 +166,10 @@ def test_ambiguous_dates_are_asked_with_both_readings() -> None:
 
 @pytest.mark.parametrize("kind", ["text", "number"])
 def test_a_column_that_tells_the_label_alone_is_suspect(kind: str) -> None:
-    """A column from which nearly all abuse can be told is warned about, one that only helps is not."""
+    """A column from which nearly all abuse follows is warned about, one that only helps is not."""
     is_abuse = np.array([float(number % 10 == 0) for number in range(2000)])
-    told, helps = is_abuse * 5 + RNG.normal(0, 0.1, 2000), is_abuse + RNG.normal(0, 1, 2000)
+    leak, helps = is_abuse * 5 + RNG.normal(0, 0.1, 2000), is_abuse + RNG.normal(0, 1, 2000)
     if kind == "text":
-        told, helps = (np.array([f"v{round(value)}" for value in column]) for column in (told, helps))
-    assert "known only afterwards?" in (leak_warning("state", pd.Series(told), is_abuse) or "")
+        leak, helps = (np.array([f"v{round(value)}" for value in column]) for column in (leak, helps))
+    assert "known only afterwards?" in (leak_warning("state", pd.Series(leak), is_abuse) or "")
     assert leak_warning("state", pd.Series(helps), is_abuse) is None

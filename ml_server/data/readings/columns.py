@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from contract.extras import MAX_TEXT_LENGTH, extra_text
-from contract.fields import Field
+from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, Field
 from ml_server.data.mapping_schema import ColumnMapping, Constant, DaysBetween, Equal, Source, ZoneColumn
 from ml_server.data.readings.cells import Series, is_typed, read_cells, to_string, to_texts
 from ml_server.data.readings.decisions import Decisions
@@ -54,10 +54,19 @@ class ColumnReader:
             result = text.where(text.isin(list(field.numbers)))
             names = list(field.numbers)
             advice = f"translate them with values: {{…: {names[0]}}} to {', '.join(names)}"
+        elif name == CARD_ID:
+            return self._card_ids(source.column, to_string(cells))
         else:
             result = to_string(cells)
         self._report_unreadable(name, source.column, cells, result, advice)
         return result
+
+    def _card_ids(self, column: str, texts: "Series[Any]") -> "Series[Any]":
+        """Return tokens of cards; card numbers are unknown, and the report does not list them."""
+        is_number = texts.str.contains(CARD_NUMBER, regex=True).fillna(False)
+        what = "are card numbers; read as unknown"
+        self._report.add_finding(column, int(is_number.sum()), len(texts), what, advice=f"a {CARD_ID} {CARD_ID_RULE}")
+        return texts.mask(is_number)
 
     def extra_numbers(
         self, name: str, source: Source, frame: pd.DataFrame, total: "Series[Any] | None" = None
@@ -141,7 +150,8 @@ class ColumnReader:
         if reading.layout.kind != "year_first":
             self._report.add_line(f"{source.column}: times are read as {reading.describe()}")
         local, parts = reading.read(to_texts(cells))
-        written = parts.texts("z").to_numpy(zero_copy_only=False) if "z" in parts else np.full(len(frame), "", object)
+        no_zone = np.full(len(frame), "", object)
+        written = parts.texts("z").to_numpy(zero_copy_only=False) if parts is not None and "z" in parts else no_zone
         return self._from_zone(source, local, frame, written)
 
     def _from_zone(self, source: ColumnMapping, local: Times, frame: pd.DataFrame, written: Any) -> Times:

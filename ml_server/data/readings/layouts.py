@@ -15,7 +15,8 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _WEEKDAY = r"(?:[^0-9 ]+ +)?"
-_CLOCK = r"(?P<H>\d{1,2})[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[aApP])\.?[mM]\.?)?(?: ?(?:Uhr|h))?"
+_SECONDS = r"(?:[:.](?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
+_CLOCK = rf"(?P<H>\d{{1,2}})[:.h](?P<M>\d{{2}}){_SECONDS}(?: ?(?P<p>[aApP])\.?[mM]\.?)?(?: ?(?:Uhr|h))?"
 _COMPACT_CLOCK = r"(?:[Tt ]?(?P<H>\d{2}):?(?P<M>\d{2})(?::?(?P<S>\d{2}))?)?"
 _OFFSET = r"(?:(?:GMT|UTC|UT) ?)?[+\-\x{2212}]\d{1,2}(?::?\d{2})?"
 _ZONE = rf" ?(?P<z>[Zz]|{_OFFSET}|[A-Z]{{2,5}}|[A-Z][A-Za-z]+/[A-Za-z_/+\-0-9]+)?(?: ?\([^)]*\))?"
@@ -145,7 +146,7 @@ def _month_numbers(texts: pa.Array) -> Ints:
     numbers: Ints = np.array(
         [words.get(word.casefold(), 0) for word in encoded.dictionary.to_pylist()] or [0], np.int64
     )
-    return numbers[np.asarray(encoded.indices)]
+    return np.take(numbers, np.asarray(encoded.indices))
 
 
 @cache

@@ -92,6 +92,8 @@ class Links:
     def finish(self) -> None:
         """Finish after the last row. Raises TableError if no row labels another, though rows of the mapping should."""
         label = self._mapping.label
+        if self._labels:
+            self._labels.finish()
         if isinstance(label, LabelRows) and self._mapping.labelled and not self.abusive:
             named = ", ".join(f"{name}: {list(one.values or one.unlike or ())}" for name, one in label.rows.items())
             raise TableError(f"label: no row with {named} refers to an order, so no order is abuse")

@@ -23,6 +23,10 @@ _MAX_SECONDS: Final = 200 * 365.25 * 86_400
 _PLAUSIBLE: Final = (dt.datetime(1995, 1, 1), dt.datetime(2100, 1, 1))
 
 
+_ISO: Final = LAYOUTS[0]
+_ISO_YEARS: Final = (np.datetime64("1900-01-01"), np.datetime64("2201-01-01"))
+
+
 @dataclass(frozen=True)
 class TimeReading:
     """The layout of all times of a column, and the order of its numbers."""
@@ -36,8 +40,13 @@ class TimeReading:
             return self.layout.name
         return _WORDS[self.order].replace("/", self.layout.separator)
 
-    def read(self, texts: pa.Array) -> tuple[Times, Parts]:
-        """Return the local times of texts, to the microsecond, missing where they have another layout; and their parts."""
+    def read(self, texts: pa.Array) -> tuple[Times, Parts | None]:
+        """Return the local times of texts, to the microsecond, missing where they have another layout; and their parts.
+
+        Without parts no text has a zone.
+        """
+        if self.layout is _ISO and (iso := _cast_iso(texts)) is not None:
+            return iso, None
         parts = self.layout.extract(texts)
         days, valid = parts.dates(self.order)
         clock, valid_clock = parts.clocks()
@@ -81,6 +90,10 @@ class TimeSurvey:
         first = self.values == 0
         self.values += len(texts)
         matched = 0
+        if _cast_iso(texts) is not None and self._is_allowed(_ISO):  # the usual times
+            count = self._counts.setdefault(_ISO.name, _Count())
+            count.texts, count.without_zone = count.texts + len(texts), count.without_zone + len(texts)
+            return
         for layout in LAYOUTS:
             if not self._is_allowed(layout) or (not first and layout.name not in self._counts):
                 continue
@@ -239,3 +252,13 @@ def read_counted(values: NDArray[np.float64], unit: str, since: object) -> Times
 
 def _count(flags: pa.Array) -> int:
     return int(pc.sum(flags).as_py() or 0)
+
+
+def _cast_iso(texts: pa.Array) -> Times | None:
+    """Return texts that are all YYYY-MM-DD HH:MM:SS without a zone, or parts of it, as times; else None."""
+    try:
+        times: Times = pc.cast(texts, pa.timestamp("us")).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    known = times[~np.isnat(times)]
+    return times if not len(known) or (_ISO_YEARS[0] <= known.min() and known.max() < _ISO_YEARS[1]) else None

@@ -76,17 +76,17 @@ def _about_abuse(column: str) -> bool:
 
 
 def _guess(column: str, series: "Series[Any]") -> Guess | None:
-    """Return the label with its value for abuse; None if that value cannot be told."""
+    """Return the label with its value for abuse; None if the words leave it open."""
     counts = as_text(series).value_counts()
     passed = _PASSED.search(simple(column)) is not None
     abuse = _abuse_value([str(value) for value in counts.index], passed)
-    told = abuse is not None
+    by_words = abuse is not None
     if abuse is None:
         if passed:
             return None
         abuse = str(counts.index[-1])
     share = counts[abuse] / counts.sum()
-    why = f"the name, and two values; {abuse!r} is {share:.2%} of the rows" + ("" if told else ", the rarer one")
+    why = f"the name, and two values; {abuse!r} is {share:.2%} of the rows" + ("" if by_words else ", the rarer one")
     if passed:
         why = f"the name says that an order is good, so {abuse!r} is abuse; {share:.2%} of the rows"
     if share > MOST:
