@@ -24,7 +24,7 @@ _Columns = Mapping[str, "Series[Any]"]
 
 @dataclass(frozen=True)
 class Export:
-    """An export format, with its mapping as it stands in its file."""
+    """An export format, and the mapping in its file."""
 
     name: str
     headers: tuple[str, ...]
