@@ -16,7 +16,7 @@ from ml_server.data.readings.decisions import Decisions
 from ml_server.data.readings.flags import FLAGS, read_flags
 from ml_server.data.readings.numbers import read_numbers
 from ml_server.data.readings.times import EXCEL_ORIGIN, Times, read_counted, read_formatted
-from ml_server.data.readings.zones import find_zone, to_utc, to_utc_by_texts
+from ml_server.data.readings.zones import count_winter_times_in_summer, find_zone, to_utc, to_utc_by_texts
 from ml_server.data.report import Report, count_values
 
 TIME_ADVICE: Final = 'set its format, as in format: "%d/%m/%Y %H:%M", or unit: s for a number'
@@ -173,6 +173,10 @@ class ColumnReader:
         else:
             codes, names = pd.factorize(pd.Series(written).replace("", None))
             times, unclear = to_utc_by_texts(local, list(names), codes, default)
+            self._report.add_finding(
+                source.column, count_winter_times_in_summer(local, list(names), codes), len(local),
+                "are in summer, but their zone is that of winter", advice="if they are local times, set timezone: Europe/Berlin",
+            )  # fmt: skip
         self._report.add_finding(
             source.column,
             unclear,

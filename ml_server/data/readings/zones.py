@@ -19,6 +19,8 @@ _HOURS: Final = {
     "AKST": -9, "AKDT": -8, "HST": -10, "BRT": -3, "ART": -3,
 }  # fmt: skip
 """Hours from UTC by abbreviation: those of RFC 2822 and others that mean one zone. IST, for example, means three."""
+WINTER_ONLY: Final = ("CET", "MEZ", "WET", "EET", "EST", "CST", "MST", "PST")
+"""Abbreviations of zones that have another one in summer. Some programs write them all year."""
 _OFFSET: Final = re.compile(r"(?:GMT|UTC|UT)?\s*([+\-\u2212])\s*(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
 _MAX_HOURS: Final = 15
 
@@ -59,6 +61,14 @@ def to_utc(local: Times, zone: dt.tzinfo) -> tuple[Times, int]:
         zone, ambiguous=np.ones(len(index), dtype=bool), nonexistent="shift_forward"
     )  # fmt: skip
     return aware.tz_convert("UTC").tz_localize(None).to_numpy(), unclear
+
+
+def count_winter_times_in_summer(local: Times, zones: Sequence[str], codes: NDArray[np.int64]) -> int:
+    """Return how many times from May to August are in a zone that is only used in winter."""
+    winter = [place for place, name in enumerate(zones) if name.upper() in WINTER_ONLY]
+    rows = np.isin(codes, winter) & ~np.isnat(local)
+    months = local[rows].astype("datetime64[M]").astype(np.int64) % 12
+    return int(((months >= 4) & (months <= 7)).sum())
 
 
 def to_utc_by_texts(
