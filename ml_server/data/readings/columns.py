@@ -175,7 +175,8 @@ class ColumnReader:
             times, unclear = to_utc_by_texts(local, list(names), codes, default)
             self._report.add_finding(
                 source.column, count_winter_times_in_summer(local, list(names), codes), len(local),
-                "are in summer, but their zone is that of winter", advice="if they are local times, set timezone: Europe/Berlin",
+                "are in summer, but their zone is that of winter",
+                advice="if they are local times, set timezone: Europe/Berlin",
             )  # fmt: skip
         self._report.add_finding(
             source.column,
