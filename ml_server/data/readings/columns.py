@@ -58,8 +58,17 @@ class ColumnReader:
             return self._card_ids(source.column, to_string(cells))
         else:
             result = to_string(cells)
+            self._report_rounded(source.column, result)
         self._report_unreadable(name, source.column, cells, result, advice)
         return result
+
+    def _report_rounded(self, column: str, texts: "Series[Any]") -> None:
+        """Report ids that a spreadsheet has rounded, so that different ones look alike."""
+        rounded = texts.str.fullmatch(r"[0-9][.,][0-9]+E\+[0-9]+").fillna(False)
+        self._report.add_finding(
+            column, int(rounded.sum()), len(texts), "were rounded by a spreadsheet", count_values(texts[rounded]),
+            "export them again as text",
+        )  # fmt: skip
 
     def _card_ids(self, column: str, texts: "Series[Any]") -> "Series[Any]":
         """Return tokens of cards; card numbers are unknown, and the report does not list them."""
