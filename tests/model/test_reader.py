@@ -90,7 +90,7 @@ def thresholds(model: Bundle, features: FeatureSet) -> Thresholds:
 def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
     """Return a reader that returns each bin separately."""
     alone = [[number] for number in range(len(thresholds))]
-    return compile_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
+    return compile_reader(features, SimpleNamespace(thresholds=thresholds, groups=SimpleNamespace(features=alone)))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

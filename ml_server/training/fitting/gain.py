@@ -95,9 +95,9 @@ def _microseconds(form: Form, matrix: Numbers) -> float:
     for _ in range(_TRIALS):
         moments = [time.perf_counter()]
         for row in rows:
-            bins = form.bins_of_one(row)
-            form.scores_of_bins(bins)
-            form.contributions_of_bins(bins, slopes)
+            numbers = form.groups_of_row(row)
+            form.scores_of_groups(numbers)
+            form.contributions_of_groups(numbers, slopes)
             moments.append(time.perf_counter())
         trials.append(float(np.median([later - earlier for earlier, later in itertools.pairwise(moments)])))
     return min(trials) * 1e6
