@@ -14,15 +14,18 @@ from pathlib import Path
 
 from bench import mlserver
 from bench.harness import load
-from bench.harness.options import models_of, parser
+from bench.harness.forms import compare_forms, start_forms
+from bench.harness.options import models_by_form, parser
 from bench.harness.running import CLIENT, PREDICT, PREDICT_BATCH, SERVER, Bench, on_core, start_all
 from history.definitions import Key
+from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.store import CURRENT
 from testing.reports.results import entry, write
 from testing.waiting import free_port, wait_for
 
 ROUNDS = 5
 ID = "transaction_id"
+FORMS = (TABLES, TREES)
 
 
 def start_mlserver(bench: Bench) -> bool:
@@ -78,6 +81,7 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
     for name in ("edge", "edge_beside"):
         rate = bench.few(name, "/v1/transactions:predict", "canonical", load.JSON)
         record("predict_envoy_vs_grpc" if name == "edge" else "predict_envoy_on_one_core_vs_grpc", rate / direct)
+    compare_forms(bench)
     both = [bench.rate(f"workers{count}", "predict", core=None) for count in (1, 2)]
     record("workers2_vs_1", both[1] / both[0])
 
@@ -144,6 +148,8 @@ UNITS = {
     "predict_rate": "requests/s", "mlserver_rate": "requests/s", "fastapi_rate": "requests/s",
     "predict_rest_rate": "requests/s", "predict_rest_hop_rate": "requests/s", "review_rest_rate": "requests/s",
     "review_rest_one_process_rate": "requests/s", "predict_batch_rows": "rows/s", "booster_rows": "rows/s",
+    **{f"{key}_{form}_rate": "requests/s" for key in ("predict", "predict_reasons", "review") for form in FORMS},
+    **{f"predict_batch_{form}_rate": "batches/s" for form in FORMS},
 }  # fmt: skip
 
 
@@ -158,9 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"bench: {line}" for line in lacking), file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
-        bench = Bench(Path(folder), models_of(options, Path(folder)), short=options.short)
+        models, by_form = models_by_form(options, Path(folder))
+        bench = Bench(Path(folder), models, short=options.short)
         try:
             start_all(bench)
+            start_forms(bench, by_form)
             with_mlserver = not options.short and start_mlserver(bench)
             for number in range(rounds):
                 print(f"round {number + 1} of {rounds}", flush=True)

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from testing.inputs.default_model import train_default
+from ml_server.registry.bundle import TABLES, TREES, form_name
+from ml_server.registry.store import load
+from testing.inputs.default_model import generate_default, train_by_command, train_default
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -27,3 +29,17 @@ def models_of(options: argparse.Namespace, folder: Path) -> Path:
         return given
     print("training the default model", flush=True)
     return train_default(folder)
+
+
+def models_by_form(options: argparse.Namespace, folder: Path) -> tuple[Path, dict[str, Path]]:
+    """Return `models_of`, and a folder of models for each form: the same one, and a model of the other form.
+
+    The other one is trained with the defaults on the default dataset, in the short form on a few orders.
+    """
+    models = models_of(options, folder)
+    form = form_name(load(models).learned)
+    other = TABLES if form == TREES else TREES
+    print(f"the model to measure has the form {form}; training {other} to compare with", flush=True)
+    dataset = generate_default(folder, 600) if options.short else generate_default(folder)
+    fast = ("--rounds", "3") if options.short else ()
+    return models, {form: models, other: train_by_command(dataset, folder / other, "--form", other, *fast)}

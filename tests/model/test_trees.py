@@ -225,8 +225,8 @@ def test_trees_are_chosen_for_a_certain_gain_only(overall: Interval, by_fold: li
     """Trees need a lower bound above 0.005 overall and on two folds; the output has gain, folds, costs and choice."""
     gain = Gain(overall, by_fold)
     assert gain.is_worth_it == taken
-    figures, costs, form = gain.lines(Costs(100.0, 3000.0))
+    figures, costs, form = gain.lines(Costs(100.0, 130.0))
     assert f"{overall[0]:+.4f} ({overall[1]:+.4f} to {overall[2]:+.4f})" in figures
     assert figures.count("fold ") == len(by_fold)
-    assert costs == "an order takes tables 100 us and trees 3,000 us to score and explain, 30 times as long"
+    assert costs == "an order takes tables 100 us and trees 130 us to score and explain, 1.3 times as long"
     assert form.startswith("form: trees" if taken else "form: tables")

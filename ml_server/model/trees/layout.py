@@ -11,7 +11,8 @@ from ml_server.model.bins import Floats, Places
 from ml_server.model.trees.bits import LeafBits
 from ml_server.model.trees.paths import Paths, shapley
 
-MAX_ANSWERS = 128
+MAX_ANSWERS = 256
+"""Numbers of answers fit a byte. With 128 or fewer there are more fragments, which takes longer than larger tables."""
 _CHUNK = 1 << 16  # pairs of an answer and a leaf that are computed at once
 _Ranges = list[tuple[int, int, int]]
 """Ranges of a feature's bins: first row, row after the last, and the leaves of a word that they reach, as bits."""

@@ -34,7 +34,7 @@ class Costs:
         """Return both, and their ratio."""
         return (
             f"an order takes tables {self.tables:,.0f} us and trees {self.trees:,.0f} us to score and explain, "
-            f"{self.trees / self.tables:.0f} times as long"
+            f"{self.trees / self.tables:.1f} times as long"
         )
 
 
