@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from ml_server.model.bins import Places, Thresholds
 
-MAX_NUMBERS = 64
+_MAX_NUMBERS = 64
+"""Maximum of a group of several features: with more, rows would exceed the cache."""
 
 
 class Groups:
-    """Features in groups. Attributes: `features` of each group, and `sizes`, how many numbers a group has."""
+    """Features in groups.
 
-    def __init__(self, thresholds: Thresholds, max_numbers: int = MAX_NUMBERS) -> None:
-        """Group features so that a group of several has at most `max_numbers`."""
+    Attributes: `bins`, how many each feature has; `features` of each group; `sizes`, how many numbers each group has.
+    """
+
+    def __init__(self, thresholds: Thresholds) -> None:
         self.bins = [len(known) + 1 for known in thresholds]
-        self.features = _pack(self.bins, max_numbers)
+        self.features = _pack(self.bins)
         self.sizes = [int(np.prod([self.bins[feature] for feature in group])) for group in self.features]
 
     def of_one(self, bins: Sequence[int]) -> list[int]:
@@ -80,13 +83,13 @@ class GroupRows:
         return result
 
 
-def _pack(bins: Sequence[int], max_numbers: int) -> list[list[int]]:
+def _pack(bins: Sequence[int]) -> list[list[int]]:
     """Put each feature, the largest first, into the first group with space. Groups of several features come first."""
     groups: list[list[int]] = []
     sizes: list[int] = []
     for feature in sorted(range(len(bins)), key=lambda feature: -bins[feature]):
         for number, size in enumerate(sizes):
-            if size * bins[feature] <= max_numbers:
+            if size * bins[feature] <= _MAX_NUMBERS:
                 groups[number].append(feature)
                 sizes[number] *= bins[feature]
                 break
