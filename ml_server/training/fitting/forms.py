@@ -45,7 +45,7 @@ def choose(
     measure: MeasureCosts,
 ) -> Choice:
     """Fit by folds in the requested form, or in both to find the better one. `is_abuse` are the table's labels."""
-    flat, deep = (Boosting(len(log_odds.classes), parameters, each, progress) for each in (plan, deeper_plan(plan)))
+    flat, deep = (Boosting(len(log_odds.classes), parameters, each, progress) for each in (plan, deeper_plan(plan, parameters)))
     if parameters.form == TREES:
         return _by_folds(TREES, deep, examples, rows)
     tables = _by_folds(TABLES, flat, examples, rows)
