@@ -72,10 +72,10 @@ def plan_for(minority: int, parameters: Parameters) -> Plan:
 def deeper_plan(plan: Plan, parameters: Parameters) -> Plan:
     """Return the plan for deeper trees: each has more effect, so steps are smaller, and patience is shorter.
 
-    Chosen on the card table of `make bench-real` and generated orders (docs/explanation/scoring.md): depth 6 with 31
-    leaves is not better and takes twice as long to explain, and steps of 0.2 are worse.
+    Chosen on the card table of `make bench-real` and generated orders (docs/explanation/scoring.md): more depth was not
+    better there and takes longer to explain, and larger steps were worse.
     """
     rate = parameters.learning_rate or 0.1
     return replace(
-        plan, learning_rate=rate, patience=round(4 / rate), bags=min(plan.bags, 3), depth=4, leaves=15, fields=0.5
+        plan, learning_rate=rate, patience=round(4 / rate), bags=min(plan.bags, 3), depth=3, leaves=8, fields=0.5
     )

@@ -20,7 +20,7 @@ from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.golden_examples import check
 from ml_server.registry.store import load, save
 from ml_server.serving.scorer import FULL, Scorer
-from ml_server.training.fitting.gain import MIN_GAIN, Costs, Gain, Interval
+from ml_server.training.fitting.gain import Costs, Gain, Interval, margin_of
 from ml_server.training.fitting.merging import raw_scores
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
@@ -188,7 +188,7 @@ def test_training_chooses_trees_if_they_are_better(tmp_path: Path) -> None:
     assert any("fold 1" in line and "fold 2" in line for line in lines)
     assert any("tables" in line and "us" in line and "times as long" in line for line in lines)
     gains = [trained.bundle.metadata.metrics[f"trees_gain_low{fold}"] for fold in ("", "_1", "_2")]
-    assert min(gains) > MIN_GAIN
+    assert min(gains) > margin_of(300)
     save(tmp_path, trained.bundle.with_version("v1", training_date="2026-01-01T00:00:00Z"), trained.notebook_files)
     bundle = load(tmp_path)
     assert bundle.metadata.parameters["form"] == TREES and (tmp_path / "v1" / "trees.json").is_file()
@@ -222,8 +222,8 @@ _ENOUGH, _NOISE = (0.02, 0.006, 0.03), (0.0023, 0.0001, 0.0043)
     ],
 )
 def test_trees_are_chosen_for_a_certain_gain_only(overall: Interval, by_fold: list[Interval], taken: bool) -> None:
-    """Trees need a lower bound above 0.005 overall and on two folds; the output has gain, folds, costs and choice."""
-    gain = Gain(overall, by_fold)
+    """Trees need a lower bound above the margin overall and on two folds; the output has gain, folds, costs and choice."""
+    gain = Gain(overall, by_fold, 0.005)
     assert gain.is_worth_it == taken
     figures, costs, form = gain.lines(Costs(100.0, 130.0))
     assert f"{overall[0]:+.4f} ({overall[1]:+.4f} to {overall[2]:+.4f})" in figures
