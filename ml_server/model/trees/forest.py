@@ -12,7 +12,7 @@ from ml_server.model.trees.fragments import Fragments
 from ml_server.model.trees.nodes import Trees
 from ml_server.model.trees.paths import Paths
 
-_CHUNK = 256  # orders whose leaves are found at once; more would exceed the cache
+_CHUNK = 64  # orders whose leaves are found at once; more would exceed the cache
 
 
 class Forest(Form):
