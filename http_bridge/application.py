@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import cached_property, partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -12,7 +13,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from orjson import dumps
 from pydantic import WithJsonSchema
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.batch_calls import BatchCalls
@@ -26,6 +29,7 @@ from http_bridge.json.times import SCHEMA, to_timestamp
 from http_bridge.json.transaction import parse
 from http_bridge.middleware.access import AccessMiddleware, metadata, timeout
 from http_bridge.middleware.access_log import redact_access_log
+from http_bridge.middleware.direct_routes import DirectRoutes
 from http_bridge.middleware.metrics import RequestMetrics, add_metrics_route
 from http_bridge.middleware.parameters import ParametersMiddleware
 from http_bridge.request_body import read_json
@@ -41,8 +45,34 @@ RELAYED_HEADERS = ("vouch-replayed",)
 _LOCAL_STUBS = "local_stubs"
 
 
-class _Application(BoundedServer, FastAPI):
-    """FastAPI with a limited number of connections."""
+class Application(BoundedServer, FastAPI):
+    """FastAPI behind our own middleware and direct routes, with a limited number of connections."""
+
+    settings: HttpSettings
+    direct: dict[str, Route]
+
+    @cached_property
+    def front(self) -> ASGIApp:
+        """Our own middleware, the direct routes, and FastAPI for all other requests."""
+        answering = DirectRoutes(self.direct, partial(FastAPI.__call__, self), self.exception_handlers)
+        checking = ParametersMiddleware(answering, routes_of=self)
+        has_keys = self.settings.api_keys is not None
+        guarding = WebGuard(checking, WebSettings.read(), check_host=not has_keys, refuse=error_response)
+        return AccessMiddleware(guarding, self.settings, RequestMetrics(self).record)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return FastAPI's middleware without the outermost, which answers errors: AccessMiddleware does that."""
+        stack = super().build_middleware_stack()
+        assert isinstance(stack, ServerErrorMiddleware)
+        return stack.app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer requests through `front`; limit the connections when the server starts."""
+        if scope["type"] == "http":
+            scope["app"] = self
+            await self.front(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(
@@ -53,7 +83,7 @@ def create_app(
     stubs: Mapping[str, Callable[[Any], Any]],
     *,
     batch_concurrency: int,
-) -> FastAPI:
+) -> Application:
     """Return an app with a gRPC channel to `target`.
 
     Each of `stubs` is created once and stored in `app.state` under its name. `batch_concurrency` limits the concurrent
@@ -80,15 +110,10 @@ def create_app(
         title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # stable ids, which name the methods of generated clients
     )  # fmt: skip
-    # FastAPIOffline is a function that returns a FastAPI. The outermost app must be ours: FastAPI calls middleware, and
-    # hides the server from it.
-    app.__class__ = _Application
+    app.__class__ = Application  # FastAPIOffline is a function that returns a FastAPI
+    assert isinstance(app, Application)
+    app.settings, app.direct = settings, {}
     install_error_handlers(app)
-    app.add_middleware(ParametersMiddleware, routes_of=app)
-    app.add_middleware(
-        WebGuard, settings=WebSettings.read(), check_host=settings.api_keys is None, refuse=error_response
-    )
-    app.add_middleware(AccessMiddleware, settings=settings, record=RequestMetrics(app).record)
     add_metrics_route(app)
     redact_access_log(app)
     complete_document(app)
@@ -106,14 +131,11 @@ def _set_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> None:
         setattr(app.state, name, stub)
 
 
-def post(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Response]], **described: Any) -> None:
-    """Route POST requests for a path to `endpoint`, before FastAPI's own routes; FastAPI only describes it in OpenAPI.
-
-    FastAPI's work around an endpoint (dependencies, parameters, exit stacks) takes a third of a call, and these need
-    none.
-    """
+def post(app: Application, path: str, endpoint: Callable[[Request], Awaitable[Response]], **described: Any) -> None:
+    """Answer POST requests for a path by `endpoint`, without FastAPI, which only describes it in OpenAPI."""
     app.post(path, **described)(endpoint)
-    app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
+    app.direct[path] = Route(path, endpoint, methods=["POST"])
+    app.router.routes.insert(0, app.direct[path])  # for paths below a proxy's root path
 
 
 async def call_service(request: Request, method: Any, message: Message, settings: HttpSettings) -> Response:
