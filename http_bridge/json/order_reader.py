@@ -55,7 +55,7 @@ def _compile() -> Callable[[dict[str, Any], Transaction], bool]:
             lines += ["if v is None: return False", *_lines(field, names)]
         else:
             lines += ["if v is not None:", *(f" {line}" for line in _lines(field, names))]
-    lines += [f"v = get({EXTRA!r})", "return not v or read_extra(v, order)"]
+    lines += [f"v = get({EXTRA!r})", "return v is None or read_extra(v, order)"]
     exec("\n ".join(lines), names)  # noqa: S102  from the contract only, no external input
     read: Callable[[dict[str, Any], Transaction], bool] = names["read"]
     return read
