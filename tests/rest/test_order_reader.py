@@ -61,8 +61,8 @@ def spell(name: str, written: str) -> bytes:
 
 def test_hostile_bodies_are_read_alike() -> None:
     """Every hostile value of every field, extras, spellings of numbers, repeated keys and broken JSON."""
-    for _, body in bodies():
-        check(json.dumps(body).encode())
+    for _, values in bodies():
+        check(json.dumps(values).encode())
     for extra in extras():
         check(json.dumps(ORDER | {"extra": extra}).encode())
     for extra in (0, 1, "", [], False, {}, {"a": {}}, {"a": None}):
