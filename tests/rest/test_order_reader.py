@@ -65,8 +65,8 @@ def test_hostile_bodies_are_read_alike() -> None:
         check(json.dumps(values).encode())
     for extra in extras():
         check(json.dumps(ORDER | {"extra": extra}).encode())
-    for extra in (0, 1, "", [], False, {}, {"a": {}}, {"a": None}):
-        check(json.dumps(ORDER | {"extra": extra}).encode())
+    for given_extra in (0, 1, "", [], False, {}, {"a": {}}, {"a": None}):
+        check(json.dumps(ORDER | {"extra": given_extra}).encode())
     for body in BODIES:
         check(body)
     for name in ("order_amount", "avg_order_value", "account_age_days", "email_verified", "currency"):
