@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from ml_server.registry.bundle import form_name
+from ml_server.registry.store import load
 from testing.inputs.default_model import train_default
 
 
@@ -23,7 +25,14 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
 def models_of(options: argparse.Namespace, folder: Path) -> Path:
     """Return the folder of the models to measure; without `--models-dir` train the default model in `folder`."""
     if options.models_dir is not None:
-        given: Path = options.models_dir.resolve()
-        return given
-    print("training the default model", flush=True)
-    return train_default(folder)
+        models: Path = options.models_dir.resolve()
+    else:
+        print("training the default model", flush=True)
+        models = train_default(folder)
+    print(f"model: {model_form(models)}", flush=True)
+    return models
+
+
+def model_form(models: Path) -> str:
+    """Return the form of the current model of a folder: tables or trees."""
+    return form_name(load(models).learned)
