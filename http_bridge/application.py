@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import cached_property, partial
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -14,6 +15,7 @@ from orjson import dumps
 from pydantic import WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +25,6 @@ from http_bridge.errors import error_response, install_error_handlers
 from http_bridge.events import set_on_signal
 from http_bridge.health_state import HealthState
 from http_bridge.json.encoding import to_json
-from http_bridge.json.openapi import complete_document
 from http_bridge.json.order_reader import read_order
 from http_bridge.json.times import SCHEMA, to_timestamp
 from http_bridge.middleware.access import AccessMiddleware, metadata, timeout
@@ -31,6 +32,7 @@ from http_bridge.middleware.access_log import redact_access_log
 from http_bridge.middleware.direct_routes import DirectRoutes
 from http_bridge.middleware.metrics import RequestMetrics, add_metrics_route
 from http_bridge.middleware.parameters import ParametersMiddleware
+from http_bridge.openapi.operations import complete_document
 from http_bridge.request_body import read_json
 from http_bridge.settings import HttpSettings
 from runtime.client.split_channel import SplitChannel
@@ -106,7 +108,7 @@ def create_app(
                 yield
 
     app = FastAPIOffline(
-        title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None,
+        title=title, summary=summary, version=version("vouch"), lifespan=lifespan, redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # stable ids, which name the methods of generated clients
     )  # fmt: skip
     app.__class__ = Application  # FastAPIOffline is a function that returns a FastAPI
@@ -114,9 +116,15 @@ def create_app(
     app.settings, app.direct = settings, {}
     install_error_handlers(app)
     add_metrics_route(app)
+    app.router.routes.append(Route("/", _redirect_to_docs, methods=["GET"], include_in_schema=False))
     redact_access_log(app)
     complete_document(app)
     return app
+
+
+async def _redirect_to_docs(request: Request) -> Response:
+    """Lead a person who opens the port in a browser to the documentation."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 def use_local_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:
