@@ -25,10 +25,17 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
 def models_of(options: argparse.Namespace, folder: Path) -> Path:
     """Return the folder of the models to measure; without `--models-dir` train the default model in `folder`."""
     if options.models_dir is not None:
-        given: Path = options.models_dir.resolve()
-        return given
-    print("training the default model", flush=True)
-    return train_default(folder)
+        models: Path = options.models_dir.resolve()
+    else:
+        print("training the default model", flush=True)
+        models = train_default(folder)
+    print(f"model: {model_form(models)}", flush=True)
+    return models
+
+
+def model_form(models: Path) -> str:
+    """Return the form of the current model of a folder: tables or trees."""
+    return form_name(load(models).learned)
 
 
 def models_by_form(options: argparse.Namespace, folder: Path) -> tuple[Path, dict[str, Path]]:
@@ -37,9 +44,9 @@ def models_by_form(options: argparse.Namespace, folder: Path) -> tuple[Path, dic
     The other one is trained with the defaults on the default dataset, in the short form on a few orders.
     """
     models = models_of(options, folder)
-    form = form_name(load(models).learned)
+    form = model_form(models)
     other = TABLES if form == TREES else TREES
-    print(f"the model to measure has the form {form}; training {other} to compare with", flush=True)
+    print(f"training {other} to compare with", flush=True)
     dataset = generate_default(folder, 600) if options.short else generate_default(folder)
     fast = ("--rounds", "3") if options.short else ()
     return models, {form: models, other: train_by_command(dataset, folder / other, "--form", other, *fast)}
