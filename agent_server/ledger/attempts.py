@@ -61,14 +61,14 @@ def apply_decision(tx: LedgerTransaction, order: Transaction, number: int, *, de
 
     `again` says that it is not the order's first decision.
     """
-    own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
     before = tx.attempt_of(order.transaction_id)
     if before == number:
         if denied or again:
-            tx.execute(own.values(counts=not denied))
+            tx.set_counts(number, counts=not denied)
     elif not _is_compacted(tx, order.transaction_id):
         if before is not None:
             _empty_replaced(tx, order.transaction_id, before, number)
+        own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
         if tx.execute(own.values(counts=not denied, **content_of(order, tx.history.key))).rowcount:
             tx.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.number == number))
             tx.set_attempt(order.transaction_id, number)
