@@ -159,7 +159,7 @@ def measure(folder: Path, sources: Sequence[Path], models: Path, scale: Scale) -
         for home in homes:
             home.mkdir()
         ledgers = {"sqlite": [f"sqlite:///{home / 'ledger.db'}" for home in homes]}
-        if binaries() is not None:
+        if binaries() is not None and scale is not SHORT:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vouch-pg-")))
             postgres = stack.enter_context(
                 postgres_running(home, fsync="on", full_page_writes="on", shared_buffers="128MB")
