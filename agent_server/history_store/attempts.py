@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from agent_server.history_store.statements import AMOUNTS, TOTALS_PREFIX, UNITS, statement
 from agent_server.ledger.attempts import content_of, has_content, make_current, texts_of
@@ -21,6 +21,8 @@ class HistoryFeatures:
 
     position: HistoryPosition
     values: dict[str, Value]
+    relaxed: ClassVar[bool] = True
+    """It may be used before the attempt is on disk: the decision is written after it, and nobody else sees it."""
 
 
 class RecordAttempt:
@@ -28,9 +30,6 @@ class RecordAttempt:
 
     Of concurrent orders all are recorded first. Then each sees the ones before it.
     """
-
-    relaxed = True
-    """It need not be on disk before the decision is, which is written after it."""
 
     def __init__(self, order: Transaction) -> None:
         self.transaction_id = order.transaction_id
