@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from agent_server.database.log import Sync, log_path, sync_postgres_snapshot, sync_sqlite_snapshot
+from agent_server.database.prepared import run_on_driver
 
 WRITES = "vouch_writes"
 """Execution option of connections that write: SQLite then locks at the start of a transaction, not in the middle."""
@@ -219,7 +220,8 @@ def _configure_durable(connection: Any, record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    run_on_driver(connection, begin, lambda driver: driver.execute(begin))
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class Prepared:
     def __call__(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the row, by column name."""
         text, parameters = self._compiled.text(connection), self._compiled.parameters(connection, values or {})
-        row = _run_on_driver(connection, text, lambda driver: driver.execute(text, parameters).fetchone())
+        row = run_on_driver(connection, text, lambda driver: driver.execute(text, parameters).fetchone())
         return dict(zip(self._names, row, strict=True))
 
 
@@ -82,7 +82,7 @@ class PreparedLookup:
         filled = [*values, *[values[-1]] * (size - len(values))]
         parameters = compiled.parameters(connection, {_name(place): value for place, value in enumerate(filled)})
         text = compiled.text(connection)
-        rows: Sequence[Row] = _run_on_driver(
+        rows: Sequence[Row] = run_on_driver(
             connection, text, lambda driver: driver.execute(text, parameters).fetchall()
         )
         return rows
@@ -109,16 +109,16 @@ class PreparedWrite:
         text, own = self._compiled.text(connection), self._defaults
         parameters = [self._compiled.parameters(connection, {**own, **row} if own else row) for row in rows]
         if len(parameters) == 1:
-            _run_on_driver(connection, text, lambda driver: driver.execute(text, parameters[0]))
+            run_on_driver(connection, text, lambda driver: driver.execute(text, parameters[0]))
         else:
-            _run_on_driver(connection, text, lambda driver: driver.cursor().executemany(text, parameters))
+            run_on_driver(connection, text, lambda driver: driver.cursor().executemany(text, parameters))
 
 
 def _name(place: int) -> str:
     return f"value_{place}"
 
 
-def _run_on_driver(connection: Connection, text: str, run: Callable[[Any], Any]) -> Any:
+def run_on_driver(connection: Connection, text: str, run: Callable[[Any], Any]) -> Any:
     """Run a function on the driver's connection, in its transaction. Errors are SQLAlchemy's, and contain no values."""
     errors: Any = connection.dialect.loaded_dbapi.Error
     try:

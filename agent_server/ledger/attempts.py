@@ -32,10 +32,10 @@ def texts_of(order: Transaction) -> dict[str, str | None]:
     return {name: key_text(name, text) for name, text in texts.items()}
 
 
-def content_of(order: Transaction, key: bytes) -> dict[str, Any]:
-    """Return the columns of an attempt that come from its order."""
+def content_of(order: Transaction, key: bytes, texts: Mapping[str, str | None] | None = None) -> dict[str, Any]:
+    """Return the columns of an attempt that come from its order. `texts` are those of `texts_of`, if known."""
     amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
-    texts = {"transaction_id": order.transaction_id, **texts_of(order)}
+    texts = {"transaction_id": order.transaction_id, **(texts_of(order) if texts is None else texts)}
     return {"at": order.timestamp.seconds, "amount": amount, **digests(key, texts)}
 
 

@@ -18,8 +18,8 @@ from agent_server.database.engine import (
 )
 from agent_server.database.file import FileLost, LedgerFile
 from agent_server.database.log import Log, PostgresLog, SqliteLog, SyncFailed, commit_without_sync
+from agent_server.database.log_sync import LogSync
 from agent_server.ledger.chain import Signer
-from agent_server.ledger.log_sync import LogSync
 from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
 from agent_server.metrics import COMMITS, WRITES
 from runtime.errors import VouchError

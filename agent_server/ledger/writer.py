@@ -23,9 +23,9 @@ from sqlalchemy.engine import Engine
 from agent_server.database.engine import snapshot
 from agent_server.database.file import FileLost
 from agent_server.database.log import LogClosed, Sync, SyncFailed
+from agent_server.database.log_sync import LogSync
 from agent_server.ledger.chain import Signer, Unsigned
 from agent_server.ledger.group_commit import LEDGER_FAILURES, GroupCommit, failure_cause
-from agent_server.ledger.log_sync import LogSync
 from agent_server.ledger.queries import Query
 from agent_server.ledger.schema import PROOFS
 from agent_server.ledger.transaction import LedgerTransaction, Write
@@ -43,6 +43,10 @@ WRITE_TIMEOUT_SECONDS = 2.0
 READERS = 8
 """Threads for reads that a caller waits for."""
 _MAX_GROUP = 512
+_IDLE_TURNS, _IDLE_TURN_SECONDS, _GATHERING_SECONDS = 3, 50e-6, 0.003
+"""A write waits for others to join its group while the event loop is busy: until some turns took less than this time,
+which takes microseconds if the write is alone, or at most for the last of these times.
+"""
 _PROBE_BYTES = 16 << 10  # more than a review writes, so that a disk with room for the probe has room for a review
 _LOG_SECONDS = 10.0
 _PendingWrite = tuple[Write[Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -60,7 +64,8 @@ class Ledger:
         self._name = uuid.uuid4().hex
         self._last_success, self._failing = 0.0, False
         self._last_logged, self._failed, self._reconnect = 0.0, 0, False
-        self._pending: queue.SimpleQueue[_PendingWrite | None] = queue.SimpleQueue()
+        self._pending: queue.SimpleQueue[Sequence[_PendingWrite] | None] = queue.SimpleQueue()
+        self._gathering: list[_PendingWrite] = []
         self._readers = ThreadPoolExecutor(READERS, "ledger-read")
         self._writer = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._writer.start()
@@ -74,12 +79,37 @@ class Ledger:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._pending.put((write, loop, done))
+        self._gather((write, loop, done))
+        timer = loop.call_later(WRITE_TIMEOUT_SECONDS, _resolve, [(done, _not_recorded)])
         try:
-            async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
-                return await done
-        except TimeoutError as error:
-            raise _not_recorded() from error
+            return await done
+        finally:
+            timer.cancel()
+
+    def _gather(self, pending: _PendingWrite) -> None:
+        """Pass a write to the writer once the event loop is idle, together with those that arrive meanwhile.
+
+        A group of several writes costs little more than one.
+        """
+        loop = pending[1]
+        if self._gathering and self._gathering[0][1] is not loop:  # of a loop that may never run again
+            self._hand_over(self._gathering)
+        self._gathering.append(pending)
+        if len(self._gathering) == 1:
+            self._hand_over_when_idle(self._gathering, time.perf_counter(), 0.0, 0)
+
+    def _hand_over_when_idle(self, gathered: list[_PendingWrite], begun: float, before: float, idle: int) -> None:
+        now = time.perf_counter()
+        idle = idle + 1 if now - before < _IDLE_TURN_SECONDS else 0
+        if idle >= _IDLE_TURNS or now - begun > _GATHERING_SECONDS:
+            self._hand_over(gathered)
+        elif gathered is self._gathering:
+            gathered[0][1].call_soon(self._hand_over_when_idle, gathered, begun, now, idle)
+
+    def _hand_over(self, gathered: list[_PendingWrite]) -> None:
+        if gathered is self._gathering and gathered:
+            self._gathering = []
+            self._pending.put(gathered)
 
     async def read(self, query: Query[T]) -> T:
         """Run `query` on one snapshot of the database, of what is on disk. Raise Unavailable if there is none."""
@@ -115,6 +145,7 @@ class Ledger:
 
     def close(self) -> None:
         """Finish pending writes, then close the database."""
+        self._hand_over(self._gathering)
         self._pending.put(None)
         self._writer.join()
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -132,13 +163,11 @@ class Ledger:
         """Commit groups of pending writes until the ledger is closed."""
         while True:
             first = self._pending.get()
-            writes, closed = [] if first is None else [first], first is None
+            writes, closed = list(first or ()), first is None
             while not closed and len(writes) < _MAX_GROUP and not self._pending.empty():
                 following = self._pending.get()
-                if following is None:
-                    closed = True
-                else:
-                    writes.append(following)
+                closed = following is None
+                writes += following or ()
             if writes:
                 self._answer_safely(writes)
             if closed:
@@ -177,7 +206,7 @@ class Ledger:
             if log is None:  # a database in memory
                 self._on_synced(waiting, None)
             else:
-                self._log_sync.submit(log, partial(self._on_synced, waiting))
+                self._log_sync.after_sync(log, partial(self._on_synced, waiting))
 
     def _on_synced(self, answered: Sequence[tuple[_PendingWrite, Any]], error: Exception | None) -> None:
         """Answer writes whose transaction is on disk, or with an `error`, perhaps not."""
@@ -190,7 +219,7 @@ class Ledger:
 
     def _fail(self, pending: Sequence[_PendingWrite], error: Exception) -> None:
         self._log_failure(error, len(pending))
-        _answer_all([(one, _not_recorded()) for one in pending])  # one each: a shared one would collect tracebacks
+        _answer_all([(one, _not_recorded) for one in pending])
 
     def _sync(self) -> Sync | None:
         """Return how a reader puts the log on disk: with the writes that wait for it."""
@@ -234,6 +263,8 @@ def _answer_all(answered: Sequence[tuple[_PendingWrite, Any]]) -> None:
 def _resolve(resolved: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
     for done, result in resolved:
         if not done.done():  # otherwise the caller stopped waiting
+            if result is _not_recorded:
+                result = _not_recorded()  # one each: a shared one would collect tracebacks
             done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -64,12 +65,17 @@ def _key_holder(headers: Mapping[str, str], keys: ApiKeys) -> Caller:
 
 def _is_local(context: Any, *, certified: bool) -> bool:
     """Return whether a call is local or has a certificate, and no proxy forwarded it from another machine."""
-    if not certified:
-        match = _PEER.fullmatch(context.peer())
-        if match and not is_loopback(unquote(match[1])):
-            return False
+    if not certified and not _is_local_peer(context.peer()):
+        return False
     # Of repeated headers gRPC keeps the last, which the nearest proxy wrote.
     return not is_forwarded_from_elsewhere(context.invocation_metadata() or ())
+
+
+@lru_cache(1024)
+def _is_local_peer(peer: str) -> bool:
+    """Return whether a peer, as gRPC names it, is on this machine. Each call of a connection has the same one."""
+    match = _PEER.fullmatch(peer)
+    return match is None or is_loopback(unquote(match[1]))
 
 
 def _certificate_holder(context: Any, roles: Mapping[str, str]) -> Caller:

@@ -66,7 +66,8 @@ class Revisions:
 
     def of(self, transaction_id: str, kind: Kind) -> list[Revision]:
         """Return the revisions of an order, oldest first. Callers that append a decision add it to the list."""
-        self.prefetch((transaction_id,))
+        if transaction_id not in self._decisions:
+            self.prefetch((transaction_id,))
         return self._of_kind(kind)[transaction_id]
 
     def _of_kind(self, kind: int) -> dict[str, list[Revision]]:

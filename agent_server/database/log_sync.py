@@ -7,10 +7,13 @@ from concurrent.futures import Future
 
 from agent_server.database.log import Log, SyncFailed
 from agent_server.metrics import SYNCS
+from runtime.telemetry.logging import get_logger
+from runtime.telemetry.tracebacks import traceback_frames
 
 Done = Callable[[Exception | None], None]
 """Called after a sync, with the error if it failed."""
 _WAIT_SECONDS = 10.0
+_log = get_logger()
 
 
 class LogSync:
@@ -27,14 +30,14 @@ class LogSync:
         self._thread = threading.Thread(target=self._run, name="ledger-sync", daemon=True)
         self._thread.start()
 
-    def submit(self, log: Log, done: Done) -> None:
+    def after_sync(self, log: Log, done: Done) -> None:
         """Call `done` in the thread once all commits up to now are on disk, or cannot be."""
         self._waiting.put((log, done))
 
     def wait(self, log: Log) -> None:
         """Return once all commits up to now are on disk. Raises the error of the sync, or TimeoutError."""
         synced: Future[Exception | None] = Future()
-        self.submit(log, synced.set_result)
+        self.after_sync(log, synced.set_result)
         if error := synced.result(_WAIT_SECONDS):
             raise error
 
@@ -60,7 +63,10 @@ class LogSync:
                 if item is not None:
                     by_log.setdefault(item[0], []).append(item[1])
             for log, callbacks in by_log.items():
-                self._sync(log, callbacks)
+                try:
+                    self._sync(log, callbacks)
+                except Exception as error:  # the thread goes on after any error, since there is no other one
+                    _log.error("ledger sync failed", error=type(error).__name__, where=traceback_frames(error))
 
     def _sync(self, log: Log, callbacks: list[Done | None]) -> None:
         waiting = [done for done in callbacks if done is not None]
