@@ -43,6 +43,10 @@ WRITE_TIMEOUT_SECONDS = 2.0
 READERS = 8
 """Threads for reads that a caller waits for."""
 _MAX_GROUP = 512
+_PAUSE_SHARE, _LONGEST_PAUSE_SECONDS = 2.0, 0.003
+"""After a group of several writes the writer pauses for twice the time of that group, at most for the last of these
+times, so that the next group is larger: a write in a large group costs half as much. A write alone does not wait.
+"""
 _IDLE_TURNS, _IDLE_TURN_SECONDS, _GATHERING_SECONDS = 3, 50e-6, 0.003
 """A write waits for others to join its group while the event loop is busy: until some turns took less than this time,
 which takes microseconds if the write is alone, or at most for the last of these times.
@@ -161,15 +165,21 @@ class Ledger:
 
     def _run(self) -> None:
         """Commit groups of pending writes until the ledger is closed."""
+        pause = 0.0
         while True:
             first = self._pending.get()
+            if pause:
+                time.sleep(pause)
             writes, closed = list(first or ()), first is None
             while not closed and len(writes) < _MAX_GROUP and not self._pending.empty():
                 following = self._pending.get()
                 closed = following is None
                 writes += following or ()
+            begun = time.perf_counter()
             if writes:
                 self._answer_safely(writes)
+            took = time.perf_counter() - begun
+            pause = min(_PAUSE_SHARE * took, _LONGEST_PAUSE_SECONDS) if len(writes) > 1 else 0.0
             if closed:
                 self._group_commit.disconnect()
                 self._log_sync.close()
