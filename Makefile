@@ -2,13 +2,13 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack python_api conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py docs/generate.py docs/hooks.py vouch.py \
+SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack python_api conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py distribution/hook.py docs/generate.py docs/grpc_pages.py docs/hooks.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
 # Starting a server is mostly imports: 0.9 s with bytecode, 2.4 s without. So bytecode is written even if the shell disables it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-history bench-generate bench-ledger bench-parent bench-model bench-real bench-loop bench-policy chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
+.PHONY: bench bench-history bench-generate bench-ledger bench-parent bench-model bench-real bench-loop bench-policy bench-install chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -80,6 +80,9 @@ bench-model: setup  ## speed of features and model
 
 bench-policy: setup  ## cost of a policy rule
 	@$(RUN)python -m bench.policy
+
+bench-install: setup  ## size and import time of an install with each extra; needs PyPI
+	@$(RUN)python -m bench.install
 
 bench-loop: setup  ## effect of feedback on the next model
 	@$(RUN)python -m bench.feedback_loop --seeds 2

@@ -5,21 +5,21 @@
 The API is loaded when it is first used, so that the command line starts without it.
 """
 
-import difflib
 import importlib
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ml_server.estimator.model import Model
     from python_api import history
     from python_api.generate import generate
-    from python_api.model import Model
 
 __all__ = ["Model", "generate", "history", "main"]
 _API: Final = {
-    "Model": ("python_api.model", "Model"),
+    "Model": ("ml_server.estimator.model", "Model"),
     "generate": ("python_api.generate", "generate"),
     "history": ("python_api.history", None),
 }
@@ -32,6 +32,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "status": ("stack.status", "show what runs where, in which version, and whether it is healthy"),
         "config": ("stack.config", "show the effective settings and where each comes from"),
         "keys": ("runtime.keys_command", "create, list and remove API keys"),
+        "completion": ("stack.completion", "print a completion script for your shell"),
     },
     "Data": {
         "generate": ("data_gen.commands.generate", "write a labelled synthetic dataset"),
@@ -65,6 +66,15 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 }
 """Module and summary of each command, in groups."""
 COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
+EXTRAS: Final[Mapping[str, str]] = {
+    "config": "server", "keys": "server",
+    "generate": "train", "validate": "train", "mapping": "train", "history": "agent,train",
+    "train": "train", "evaluate": "train", "models": "scorer", "score": "train",
+    "policy": "agent", "cases": "agent", "reviewers": "agent", "outcomes": "agent", "labels": "agent,tables",
+    "audit": "agent", "ledger": "agent", "privacy": "agent",
+    "load": "load", "review-zone": "load", "conformance": "load",
+}  # fmt: skip
+"""Extras of pyproject.toml that commands need; the others need `all`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -74,25 +84,33 @@ def __getattr__(name: str) -> Any:
     if name not in _API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _API[name]
-    loaded = importlib.import_module(module)
+    from runtime.extras import needs_extra
+
+    with needs_extra(f"vouch.{name}", "train"):
+        loaded = importlib.import_module(module)
     return loaded if attribute is None else getattr(loaded, attribute)
 
 
 def usage() -> str:
     """Return the list of commands."""
+    from runtime.process.command_line import EXIT_CODES
+
     lines = ["usage: vouch COMMAND [OPTION ...]"]
     for group, commands in GROUPS.items():
         lines += ["", f"{group}:", *(f"  {name:12} {text}" for name, (_, text) in commands.items())]
     return "\n".join([
         *lines,
         "",
-        "vouch COMMAND --help: options of a command. vouch --version: the version.",
-        "Exit codes: 0 success, 1 the result is negative, 2 the command could not run, 130 stopped by Ctrl-C.",
+        "vouch COMMAND --help: options and examples of a command. vouch --version: the version.",
+        "",
+        "Exit codes:",
+        *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()),
     ])  # fmt: skip
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    sys.path.insert(0, str(Path(__file__).parent))  # our packages before others of the same name
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
@@ -101,13 +119,21 @@ def main() -> int:
         print(f"vouch {version('vouch')}")
         return 0
     if arguments[0] not in COMMANDS:
-        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
-        hint = f"did you mean `vouch {near[0]}`? " if near else ""
-        print(f"vouch: {arguments[0]!r} is not a command; {hint}`vouch --help` lists all", file=sys.stderr)
+        from runtime.words import nearest
+
+        near = nearest(arguments[0], COMMANDS, "`vouch {}`")
+        print(f"vouch: {arguments[0]!r} is not a command{near} (`vouch --help` lists all)", file=sys.stderr)
         return 2
-    module = importlib.import_module(COMMANDS[arguments[0]][0])
-    code: int = module.main(arguments[1:])
-    return code
+    from runtime.extras import MissingExtra, needs_extra
+
+    try:
+        with needs_extra(f"vouch {arguments[0]}", EXTRAS.get(arguments[0], "all")):
+            module = importlib.import_module(COMMANDS[arguments[0]][0])
+            code: int = module.main(arguments[1:])
+            return code
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

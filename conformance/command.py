@@ -1,6 +1,5 @@
 """`vouch conformance`: check that a deployment behaves the same over every transport."""
 
-import argparse
 import contextlib
 import sys
 from collections import Counter
@@ -15,7 +14,9 @@ from conformance.runner import Keys, run
 from conformance.transports import Transport, all_transports
 from conformance.vector import PATH, TRANSPORTS, read
 from runtime.access.loopback import require_encryption
-from runtime.process.commands import command
+from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
+from runtime.process.commands import Unavailable, command
+from runtime.process.port_base import add_port_base_option, use_port_base
 from runtime.process.terminal import escape_unprintable
 from stack.ports import read_ports
 
@@ -24,12 +25,16 @@ class ConformanceError(ValueError):
     """The command cannot run; the message says why."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the parser of the options."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="vouch conformance",
         description="Send the same requests over gRPC, canonical JSON (/v1) and REST (/api/v1), and compare the responses.",
+        examples=("vouch conformance", "vouch conformance --port-base 9000",
+            "vouch conformance --target https://vouch.example:8443 --ca ca.pem"),
+        codes={NEGATIVE: "responses differ", NOT_NOW: "the target does not answer; try again"},
     )  # fmt: skip
+    add_port_base_option(result)
     result.add_argument(
         "--target", help="URL of an edge (default: the edge of `vouch up` on this machine)", metavar="URL"
     )
@@ -48,8 +53,9 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch conformance", ConformanceError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Return its exit code: 0 for no differences, 1 for differences, 2 if it could not run."""
+    """Run the command. Return its exit code."""
     options = parser().parse_args(arguments)
+    use_port_base(options.port_base)
     target = options.target or f"http://127.0.0.1:{read_ports()['envoy']}"
     try:
         vectors = read(options.vectors)
@@ -70,12 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     failed += 1
                     print(f"  {result.vector.name}: {escape_unprintable('; '.join(result.problems))}", flush=True)
         except httpx.HTTPError as error:
-            raise ConformanceError(f"{target} does not answer: {type(error).__name__}") from error
+            raise Unavailable(f"{target} does not answer: {type(error).__name__}") from error
     counts = ", ".join(f"{calls[name]} over {name}" for name in TRANSPORTS)
     excused = sum(bool(vector.but) for vector in vectors)
     print(f"{sum(calls.values()):,} calls ({counts}); {failed} vectors failed")
     print(f"{len(vectors)} vectors in the file, {excused} of them with a known difference and its reason")
-    return 1 if failed else 0
+    return NEGATIVE if failed else OK
 
 
 @contextlib.contextmanager

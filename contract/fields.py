@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
+from generated.buf.validate import validate_pb2
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 LABELS: Final = ("is_abuse", "abuse_type", "abuse_confidence", "difficulty_tier")
@@ -57,3 +58,10 @@ FIELDS: Final[dict[str, Field]] = {
     if field.name not in EXTRAS
 }
 """In the order of transaction.proto, which is the column order of files."""
+
+CARD_ID: Final = "card_id"
+_CARD_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[CARD_ID]
+CARD_ID_RULE: Final[str] = _CARD_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0].message
+"""What the contract says of a `card_id` that may be a card number."""
+CARD_NUMBER: Final = "(?:^|[^0-9A-Za-z-])(?:[0-9]{12,19}|[0-9]{4}(?:[ -][0-9]{4}){3})(?:[^0-9A-Za-z-]|$)"
+"""Pattern of card numbers in files, in RE2's syntax. Hashes, which may have twelve digits in a row, do not match."""

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from contract.extras import MAX_TEXT_LENGTH, is_name
 from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-def messages(table: pa.Table) -> Iterator[Transaction]:
+
+def messages(table: "pa.Table") -> Iterator[Transaction]:
     """Yield one Transaction for each row of a table read by `tables`; absent values stay absent."""
     used = [
         name for name in table.column_names if name in FIELDS or (name not in (*LABELS, LABEL_WEIGHT) and is_name(name))

@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from contract.extras import number_text
-from contract.fields import FIELDS, REQUIRED
+from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, FIELDS, REQUIRED
 from contract.schema import TYPES
 
 TRUE, FALSE = ["true", "True", "TRUE", "1", "1.0"], ["false", "False", "FALSE", "0", "0.0"]
@@ -149,6 +149,8 @@ def _check(path: Path, first: int, batch: pa.RecordBatch) -> None:
         column, field = batch.column(name), FIELDS.get(name)
         if name in REQUIRED and column.null_count:
             _reject(path, first, name, column, pc.is_null(column), "a value")
+        if name == CARD_ID:
+            _reject_card_numbers(path, first, column)
         if field and field.kind == "enum" and pa.types.is_string(column.type):
             known = pc.is_in(column, pa.array(field.numbers))
             _reject(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), ", ".join(field.numbers))
@@ -163,6 +165,13 @@ def _reject(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, 
     where = pc.index(pc.fill_null(bad, False), True).as_py()
     if where >= 0:
         raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}; expected {wanted}")
+
+
+def _reject_card_numbers(path: Path, first: int, column: pa.Array) -> None:
+    """Raise TableError for the first value that is a card number. The message does not quote it."""
+    row = pc.index(pc.match_substring_regex(column, CARD_NUMBER), True).as_py()
+    if row >= 0:
+        raise TableError(f"{_place(path, first + row, CARD_ID)}: {CARD_ID_RULE}")
 
 
 def _place(path: Path, row: int, name: str) -> str:

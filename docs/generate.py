@@ -1,4 +1,4 @@
-"""Write the pages that come from the code: commands, columns, metrics, defaults of settings, fields of history.
+"""Write the pages that come from the code: commands, columns, metrics, gRPC, defaults of settings, fields of history.
 
 `python docs/generate.py` writes them. With `--check` it exits with 1 and names the pages that are out of date.
 """
@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import annotated_types
 from prometheus_client.metrics import MetricWrapperBase
@@ -21,12 +21,15 @@ from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.schema import FILE_SCHEMA
+from docs.grpc_pages import grpc_pages
 from history.definitions import NAMES as HISTORY_FIELDS
 from history.definitions import markdown_table
 from http_bridge.json.descriptions import description
 from http_bridge.settings import HttpSettings
+from load_test.keys import LoadSettings
 from ml_server.settings import MlSettings
-from runtime.settings import Settings
+from runtime.process.command_line import EXIT_CODES, CommandParser
+from runtime.settings import Settings, Shared
 from runtime.web.settings import WebSettings
 from stack.settings import EdgeSettings, StackSettings
 
@@ -34,34 +37,14 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 SETTINGS: Final[tuple[type[Settings], ...]] = (
     MlSettings, AgentSettings, HttpSettings, WebSettings, ConsoleSettings, EdgeSettings, StackSettings, ClientSettings,
+    LoadSettings, Shared,
 )  # fmt: skip
 _NOTE = "\n\n<!-- Written by docs/generate.py. Do not edit. -->"
 _METRICS_OF: Final = {"runtime": "scorer, agent", "ml_server": "scorer", "agent_server": "agent", "http_bridge": "REST"}
+_EXIT_CODES: Final = "\n".join(
+    ["| code | meaning |", "|---|---|", *(f"| {code} | {text} |" for code, text in EXIT_CODES.items())]
+)
 _TYPES: Final = {"text": "text", "number": "number", "count": "whole number", "flag": "true or false", "time": "time"}
-
-
-class _ParserFound(BaseException):
-    """Carries a command's parser out of the command."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        super().__init__()
-        self.parser = parser
-
-
-def parser_of(command: str) -> argparse.ArgumentParser:
-    """Return the argument parser of a `vouch` command: start the command, and stop it where it parses its arguments."""
-
-    def stop(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        raise _ParserFound(parser)
-
-    parse, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_args, stop  # type: ignore[method-assign,assignment]
-    try:
-        importlib.import_module(vouch.COMMANDS[command][0]).main([])
-    except _ParserFound as found:
-        return found.parser
-    finally:
-        argparse.ArgumentParser.parse_args = parse  # type: ignore[method-assign]
-    raise ValueError(f"vouch {command} parses no arguments")
 
 
 def _cell(text: str) -> str:
@@ -70,15 +53,12 @@ def _cell(text: str) -> str:
     return escaped.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield a table of the arguments of a parser, then its subcommands."""
+def _arguments(parser: CommandParser) -> Iterator[str]:
+    """Yield a table of the arguments of a parser, its examples and exit codes, then its actions."""
     expand = parser._get_formatter()._expand_help  # also fills in %(default)s
-    rows, actions = [], list[tuple[str, argparse.ArgumentParser, str]]()
+    rows = []
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            texts = {choice.dest: choice.help or "" for choice in action._choices_actions}
-            actions = [(name, sub, texts.get(name, "")) for name, sub in action.choices.items()]
-        elif not isinstance(action, argparse._HelpAction) and action.help != argparse.SUPPRESS:
+        if not isinstance(action, argparse._SubParsersAction | argparse._HelpAction):
             name = action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest)
             values = f" {{{','.join(map(str, action.choices))}}}" if action.choices else ""
             if not values and action.option_strings and action.nargs != 0:
@@ -86,18 +66,24 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
             rows.append(f"| `{name}{values}` | {_cell(expand(action)) if action.help else ''} |")
     if rows:
         yield "\n".join(["| argument | meaning |", "|---|---|", *rows])
-    for name, sub, text in actions:
-        yield f"### `{parser.prog} {name}`\n\n{_cell(text)}"
+    if parser.examples:
+        yield "\n".join(["```text", *parser.examples, "```"])
+    if parser.codes:
+        codes = (f"| {code} | {_cell(text)} |" for code, text in sorted(parser.codes.items()))
+        yield "\n".join(["| exit code | meaning |", "|---|---|", *codes])
+    for sub in parser.actions().values():
+        yield f"### `{sub.prog}`\n\n{_cell(sub.description or '')}"
         yield from _arguments(sub)
 
 
 def commands() -> str:
     """Return the page of commands."""
     parts = ["# Commands" + _NOTE, "Run each command as `.venv/bin/vouch COMMAND`, or as `uv run vouch COMMAND`."]
+    parts += ["`vouch completion SHELL` prints a script for the completion of bash, zsh, fish or tcsh."]
     parts += ["\n".join(f"- [`vouch {name}`](#vouch-{name}): {text}" for name, (_, text) in vouch.COMMANDS.items())]
+    parts += ["## Exit codes", _EXIT_CODES]
     for name, (_, text) in vouch.COMMANDS.items():
-        parser = parser_of(name)
-        parser.prog = f"vouch {name}"
+        parser: CommandParser = importlib.import_module(vouch.COMMANDS[name][0]).parser()
         parts.append(f"## `vouch {name}`\n\n{_cell(parser.description or text)}")
         parts += _arguments(parser)
     return "\n\n".join(parts) + "\n"
@@ -233,6 +219,7 @@ def pages() -> Mapping[Path, str]:
         ("metrics.md", metrics),
     )
     written = {REFERENCE / name: write() for name, write in made}
+    written |= {REFERENCE / "grpc" / name: text for name, text in grpc_pages().items()}
     return written | {path: edit(path.read_text()) for path, edit in edited.items()}
 
 
@@ -244,6 +231,7 @@ def main(arguments: list[str]) -> int:
             print(f"{path.relative_to(ROOT)} is out of date: run `make reference`", file=sys.stderr)
         return int(bool(wrong))
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     return 0
 

@@ -23,15 +23,28 @@ local function is_lost_dry_run(path, body)
   return given > 1 or (body and body:getBytes(0, body:length()):find('"dry_?[rR]un"%s*:') ~= nil)
 end
 
-local DRY_RUN = '{"code":3,"message":"invalid request: dry_run: set it once, in the query: ?dry_run=true","details":[' ..
-  '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_REQUEST","domain":"vouch","metadata":{"field":"dry_run"}},' ..
-  '{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{"field":"dry_run","description":"set it once, in the query: ?dry_run=true"}]}]}'
+-- The body is the order itself. The transcoder would drop an object around it, and the service would miss every field.
+local function is_wrapped(body)
+  return body and body:getBytes(0, math.min(body:length(), 256)):match('^%s*{%s*"transaction"%s*:') ~= nil
+end
+
+local function refuse(handle, field, advice)
+  local body = '{"code":3,"message":"invalid request: FIELD: ADVICE","details":[' ..
+    '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_REQUEST","domain":"vouch","metadata":{"field":"FIELD"}},' ..
+    '{"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{"field":"FIELD","description":"ADVICE"}]}]}'
+  handle:respond({[":status"] = "400", ["content-type"] = "application/json"}, (body:gsub("%u+", {FIELD = field, ADVICE = advice})))
+end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path, kind = headers:get(":path") or "", headers:get("content-type") or ""
-  if path:match("^/v1/transactions:review") and is_lost_dry_run(path, handle:body()) then
-    handle:respond({[":status"] = "400", ["content-type"] = "application/json"}, DRY_RUN)
+  if path:match("^/v1/transactions:review") or path:match("^/v1/transactions:predict%f[?%z]") then
+    local body = handle:body()  -- waits for the whole body: not for other paths, of which some are open streams
+    if is_lost_dry_run(path, body) then
+      refuse(handle, "dry_run", "set it once, in the query: ?dry_run=true")
+    elseif is_wrapped(body) then
+      refuse(handle, "transaction", "send the fields of the order as the body itself, without the object `transaction` around them")
+    end
     return
   end
   if not path:match("^/vouch%.v1%.") or not kind:match("^application/grpc") then

@@ -1,4 +1,4 @@
-"""A call without generated code, by gRPC reflection: `python examples/by_reflection.py [host:port]`.
+"""A call without generated code, by gRPC reflection: `.venv/bin/python examples/by_reflection.py [host:port]`.
 
 Other languages with gRPC reflection can do the same. Needs grpcio-reflection.
 """

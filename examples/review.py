@@ -1,4 +1,4 @@
-"""Review an order: `python examples/review.py [host:port] [API key]`. Needs only the package vouch-client."""
+"""Review an order: `.venv/bin/python examples/review.py [host:port] [API key]`. Needs no extra of `vouch`."""
 
 import sys
 

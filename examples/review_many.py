@@ -1,4 +1,4 @@
-"""Review many orders concurrently with asyncio: `python examples/review_many.py [host:port] [API key]`."""
+"""Review many orders concurrently with asyncio: `.venv/bin/python examples/review_many.py [host:port] [API key]`."""
 
 import asyncio
 import sys

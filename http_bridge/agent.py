@@ -26,8 +26,14 @@ from http_bridge.batches import Result, answer_batch, answer_individually, resul
 from http_bridge.cases import add_case_routes
 from http_bridge.health_state import DEGRADED, fetch_failing_jobs, is_serving
 from http_bridge.json.mapping import to_rest
-from http_bridge.json.openapi import batch_request_body, batch_responses, describe_responses, transaction_request_body
 from http_bridge.middleware.access import metadata
+from http_bridge.openapi.operations import (
+    batch_request_body,
+    batch_responses,
+    describe_responses,
+    health_responses,
+    transaction_request_body,
+)
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
@@ -51,7 +57,15 @@ app = create_app(
 )
 
 
-@app.get("/api/v1/health", summary="Health of the agent")
+_HEALTH = {
+    "ml_service_available": {"type": "boolean"},
+    "ledger_available": {"type": "boolean"},
+    "agent_service_version": {"type": ["string", "null"], "description": "Null while the agent is unavailable."},
+    "failing_rules": {"type": "array", "items": {"type": "string"}},
+}
+
+
+@app.get("/api/v1/health", summary="Health of the agent", responses=health_responses(_HEALTH, 200))
 async def health(request: Request) -> Response:
     """Return `healthy`, `starting` or `degraded`; the status code is always 200, so that clients can read the fields.
 

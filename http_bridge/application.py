@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -12,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from orjson import dumps
 from pydantic import WithJsonSchema
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -21,13 +23,13 @@ from http_bridge.events import set_on_signal
 from http_bridge.health_state import HealthState
 from http_bridge.json.encoding import to_json
 from http_bridge.json.mapping import to_transaction
-from http_bridge.json.openapi import complete_document
 from http_bridge.json.times import SCHEMA, to_timestamp
 from http_bridge.json.transaction import parse
 from http_bridge.middleware.access import AccessMiddleware, metadata, timeout
 from http_bridge.middleware.access_log import redact_access_log
 from http_bridge.middleware.metrics import RequestMetrics, add_metrics_route
 from http_bridge.middleware.parameters import ParametersMiddleware
+from http_bridge.openapi.operations import complete_document
 from http_bridge.request_body import read_json
 from http_bridge.settings import HttpSettings
 from runtime.client.split_channel import SplitChannel
@@ -77,7 +79,7 @@ def create_app(
                 yield
 
     app = FastAPIOffline(
-        title=title, summary=summary, version="1", lifespan=lifespan, redoc_url=None,
+        title=title, summary=summary, version=version("vouch"), lifespan=lifespan, redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # stable ids, which name the methods of generated clients
     )  # fmt: skip
     # FastAPIOffline is a function that returns a FastAPI. The outermost app must be ours: FastAPI calls middleware, and
@@ -90,9 +92,15 @@ def create_app(
     )
     app.add_middleware(AccessMiddleware, settings=settings, record=RequestMetrics(app).record)
     add_metrics_route(app)
+    app.router.routes.append(Route("/", _redirect_to_docs, methods=["GET"], include_in_schema=False))
     redact_access_log(app)
     complete_document(app)
     return app
+
+
+async def _redirect_to_docs(request: Request) -> Response:
+    """Lead a person who opens the port in a browser to the documentation."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 def use_local_stubs(app: FastAPI, stubs: Mapping[str, Any]) -> FastAPI:

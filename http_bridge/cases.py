@@ -12,7 +12,7 @@ from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from http_bridge.application import QueryTime, call_service, query_time
 from http_bridge.events import EventStream, stream_events
 from http_bridge.json.message import read_into
-from http_bridge.json.openapi import describe_responses, event_stream_responses, message_request_body
+from http_bridge.openapi.operations import describe_responses, event_stream_responses, message_request_body
 from http_bridge.request_body import read_json
 from http_bridge.settings import HttpSettings
 

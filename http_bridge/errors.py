@@ -12,12 +12,14 @@ from fastapi.responses import JSONResponse
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
+from http_bridge.json.hints import unknown_field
 from http_bridge.json.mapping import EXTRA
 from runtime.error_statuses import HTTP_STATUS, reason_name
 from runtime.errors import MAX_VIOLATIONS, reason_of, violations_of
@@ -96,12 +98,11 @@ async def _invalid_parameters(request: Request, error: Exception) -> JSONRespons
 
 def detail_of(error: ValidationError) -> list[dict[str, Any]]:
     """Return the `detail` list of a body's validation error, without the input."""
-    # The input may be personal data, or NaN, which JSON cannot express.
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_context=False)
     listed = [
         {
             "loc": ["body", *(str(part)[:_LONGEST_NAME] for part in problem["loc"])],
-            "msg": problem["msg"],
+            "msg": _message(problem),
             "type": problem["type"],
         }
         for problem in problems[:MAX_VIOLATIONS]
@@ -109,6 +110,13 @@ def detail_of(error: ValidationError) -> list[dict[str, Any]]:
     if len(problems) > len(listed):
         listed.append({"loc": ["body"], "msg": f"and {len(problems) - len(listed):,} more", "type": "more"})
     return listed
+
+
+def _message(problem: ErrorDetails) -> str:
+    """Return the message for one problem. It contains no input, which may be personal data, or NaN."""
+    if problem["type"] == "extra_forbidden":
+        return unknown_field(str(problem["loc"][-1]), problem["input"])
+    return problem["msg"]
 
 
 async def _too_large(request: Request, error: Exception) -> JSONResponse:

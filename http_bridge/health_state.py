@@ -11,7 +11,7 @@ from runtime.rpc.health import failing_jobs
 
 STARTING_SECONDS: Final = 60.0
 """After this time a service that was never healthy no longer counts as starting."""
-HEALTHY, STARTING, DEGRADED = "healthy", "starting", "degraded"
+HEALTHY, STARTING, DEGRADED, UNHEALTHY = "healthy", "starting", "degraded", "unhealthy"
 _JOBS_SECONDS = 1.0
 
 

@@ -15,9 +15,15 @@ from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.application import call_service, create_app, post, read_transaction, respond_json
 from http_bridge.batches import Result, answer_batch, answer_in_one_call, result_from_rpc_error, result_from_status
-from http_bridge.health_state import DEGRADED, fetch_failing_jobs, is_serving
+from http_bridge.health_state import DEGRADED, UNHEALTHY, fetch_failing_jobs, is_serving
 from http_bridge.json.mapping import to_rest
-from http_bridge.json.openapi import batch_request_body, batch_responses, describe_responses, transaction_request_body
+from http_bridge.openapi.operations import (
+    batch_request_body,
+    batch_responses,
+    describe_responses,
+    health_responses,
+    transaction_request_body,
+)
 from http_bridge.settings import HttpSettings
 
 SETTINGS = HttpSettings.read()
@@ -49,7 +55,10 @@ app = create_app(
 )
 
 
-@app.get("/api/v1/health", summary="Health of the scorer")
+_HEALTH = {"model_loaded": {"type": "boolean"}, "timestamp": {"type": "string", "format": "date-time"}}
+
+
+@app.get("/api/v1/health", summary="Health of the scorer", responses=health_responses(_HEALTH, 200, 503))
 async def health(request: Request) -> Response:
     """Return 200 if the scorer serves a model, otherwise 503.
 
@@ -57,7 +66,7 @@ async def health(request: Request) -> Response:
     during the start, then `unhealthy`.
     """
     loaded = await is_serving(request.app.state.health, _NAME, HEALTH_SECONDS)
-    status = request.app.state.health_state.label(loaded, "unhealthy")
+    status = request.app.state.health_state.label(loaded, UNHEALTHY)
     failing = await fetch_failing_jobs(request.app.state.health) if loaded else []
     values = {
         "status": DEGRADED if failing else status,

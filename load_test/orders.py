@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ from load_test.extras import ModelExtras
 
 DEFAULT_DATASET = Path("abuse_dataset_5000_v2.csv")
 NO_EXTRAS: Final = ModelExtras()
-DEFAULT_SIZE, DEFAULT_SEED = 5000, 7
+DEFAULT_SEED: Final = 7
+_DOCUMENTED: Final = re.compile(r"abuse_dataset_([1-9]\d{2,6})(?:_v\d)?\.csv")
+"""Names of the workshop's datasets, with their number of rows."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,23 @@ class Order:
     kind: str
 
 
-def ensure_dataset(path: Path) -> None:
-    """Generate the documented default dataset if it is missing. Other missing files fail later."""
-    if path.exists() or path != DEFAULT_DATASET:
-        return
-    print(f"{path} is missing: generating {DEFAULT_SIZE:,} rows", flush=True)
-    command = [
-        sys.executable,
-        "-m",
-        "data_gen",
-        "--size",
-        str(DEFAULT_SIZE),
-        "--seed",
-        str(DEFAULT_SEED),
-        "--output",
-        str(path),
-    ]
-    subprocess.run([*command, "--no-validate"], check=True, stderr=subprocess.DEVNULL)
+def find_dataset(path: Path) -> Path:
+    """Return a dataset of the workshop where it is: as given, or in the current folder instead of data/.
+
+    If it is missing, the default one is generated, and so is data/abuse_dataset_<rows>.csv. Other missing files fail later.
+    """
+    match = _DOCUMENTED.fullmatch(path.name)
+    if path.exists() or match is None or not (path == DEFAULT_DATASET or path.parent == Path("data")):
+        return path
+    if Path(path.name).exists():
+        return Path(path.name)
+    size = int(match[1])
+    print(f"{path} is missing: generating {size:,} rows", file=sys.stderr, flush=True)
+    path.parent.mkdir(exist_ok=True)
+    given = {"--size": size, "--seed": DEFAULT_SEED, "--output": path}
+    command = [sys.executable, "-m", "data_gen", *(str(part) for pair in given.items() for part in pair)]
+    subprocess.run([*command, "--no-validate"], check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return path
 
 
 def read_orders(path: Path, extras: ModelExtras = NO_EXTRAS) -> list[Order]:

@@ -3,7 +3,7 @@
 from contract.fields import REQUIRED
 from history.definitions import NAMES
 from history.table import with_history
-from python_api.frames import Frame, like, to_orders
+from ml_server.estimator.frames import Frame, like, to_orders
 
 __all__ = ["NAMES", "compute"]
 

@@ -1,6 +1,5 @@
 """`vouch keys`: manage API keys. A key is shown once; the file stores its digest only."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,32 +8,45 @@ from pathlib import Path
 from runtime.access import SecurityError
 from runtime.access.caller import ROLES, SHOP, WITHOUT_ROLE
 from runtime.access.keys import NO_KEYS_LINE, Key, digest, new_key, read_keys
+from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
+from runtime.process.output import print_json
 
 DEFAULT = Path("vouch_api_keys")
 
 
+def parser() -> CommandParser:
+    """Return the parser of `vouch keys`."""
+    result = CommandParser(
+        prog="vouch keys", description="Create, list and remove API keys. A file stores their digests only.",
+        examples=("vouch keys add checkout", "vouch keys add ada --role reviewer", "vouch keys list --json"),
+    )  # fmt: skip
+    result.add_argument("--file", type=Path, default=DEFAULT, help=f"key file (default: {DEFAULT})")
+    actions = result.add_subparsers(dest="action", required=True)
+    listed = actions.add_parser("list", help="list all keys", examples=("vouch keys list --json",))
+    listed.add_json_option()
+    add = actions.add_parser(
+        "add", help="create a key and show it once", examples=("vouch keys add ada --role reviewer",)
+    )
+    add.add_argument("name", help="name of the caller, such as `checkout`")
+    add.add_argument("--role", choices=ROLES, default=SHOP, help=f"role of the key (default: {SHOP})")
+    role = actions.add_parser("role", help="change the role of a key", examples=("vouch keys role ada auditor",))
+    role.add_argument("name", help="name of the key")
+    role.add_argument("role", choices=ROLES, help="its new role")
+    remove = actions.add_parser("remove", help="revoke a key", examples=("vouch keys remove ada",))
+    remove.add_argument("name", help="name of the key")
+    return result
+
+
 @command("vouch keys", SecurityError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 for success, 2 for an error."""
-    parser = argparse.ArgumentParser(prog="vouch keys", description="Make, list and remove API keys.")
-    file_help = "key file"
-    parser.add_argument("--file", type=Path, default=DEFAULT, help=f"{file_help} (default: {DEFAULT})")
-    file_option = argparse.ArgumentParser(add_help=False)  # --file is accepted after the action too
-    file_option.add_argument("--file", type=Path, default=argparse.SUPPRESS, help=file_help)
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", parents=[file_option], help="list all keys")
-    add = actions.add_parser("add", parents=[file_option], help="create a key and show it once")
-    add.add_argument("name")
-    add.add_argument("--role", choices=ROLES, default=SHOP, help=f"role of the key (default: {SHOP})")
-    role = actions.add_parser("role", parents=[file_option], help="change the role of a key")
-    role.add_argument("name")
-    role.add_argument("role", choices=ROLES)
-    actions.add_parser("remove", parents=[file_option], help="revoke a key").add_argument("name")
-    options = parser.parse_args(arguments)
+    """Run the command; return its exit code."""
+    options = parser().parse_args(arguments)
     keys = read_keys(options.file) if options.file.exists() else {}
-    if options.action == "list":
+    if options.action == "list" and options.json:
+        print_json([{"name": key.name, "role": key.role or None} for _, key in sorted(keys.items())])
+    elif options.action == "list":
         lines = [f"{key.name:24} {key.role or WITHOUT_ROLE}" for _, key in sorted(keys.items())]
         print("\n".join(lines) or f"{options.file} contains no key")
     elif options.action == "add":

@@ -1,12 +1,13 @@
 """Typed settings, read once at the start from VOUCH_... environment variables. Errors name the variable."""
 
-import difflib
 import os
-from collections.abc import Iterable
+import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from runtime.words import nearest
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -37,21 +38,34 @@ Target = Annotated[str, AfterValidator(_target)]
 """gRPC target: host:port, dns:///host:port, unix:path."""
 
 
+PORT_BASE: Final = "VOUCH_PORT_BASE"
+"""Variable that moves the ports of all services together."""
 PREFIXES = (
     "VOUCH_AGENT_",
     "VOUCH_CLIENT_",
     "VOUCH_CONSOLE_",
     "VOUCH_EDGE_",
     "VOUCH_HTTP_",
+    "VOUCH_LOAD_",
     "VOUCH_ML_",
     "VOUCH_STACK_",
     "VOUCH_WEB_",
 )
 """Prefixes of the settings classes of all services and commands."""
-OTHER_VARIABLES = ("VOUCH_LOAD_API_KEY", "VOUCH_MODELS_DIR", "VOUCH_ROOT")
+OTHER_VARIABLES = ("VOUCH_MODELS_DIR", PORT_BASE, "VOUCH_ROOT")
 """Variables that belong to no settings class."""
-_PORTS = "VOUCH_PORT_"
-"""Prefix of the ports that `vouch up` passes to the processes of the Procfile."""
+_PORTS = re.compile(r"VOUCH_PORT_((BRIDGE_)?(ML|AGENT)|(ML|AGENT)_METRICS|CONSOLE|ENVOY)(\.\d)?")
+"""Names of the ports that `vouch up` passes to the processes of the Procfile."""
+
+
+PORT_OFFSETS: Final = {
+    "VOUCH_STACK_BRIDGE_ML_PORT": 0, "VOUCH_STACK_BRIDGE_AGENT_PORT": 1, "VOUCH_CONSOLE_LISTEN": 2, "VOUCH_ML_LISTEN": 3,
+    "VOUCH_AGENT_LISTEN": 4, "VOUCH_ML_METRICS_LISTEN": 5, "VOUCH_AGENT_METRICS_LISTEN": 6, "VOUCH_STACK_EDGE_PORT": 80,
+    "VOUCH_AGENT_SCORER": 3, "VOUCH_HTTP_SCORER": 3, "VOUCH_CONSOLE_SCORER": 3, "VOUCH_HTTP_AGENT": 4,
+    "VOUCH_CONSOLE_AGENT": 4, "VOUCH_CLIENT_AGENT": 4,
+}  # fmt: skip
+"""Port of each address after the base. Replicas take steps of ten up to 76; with the base 8000, HTTP has its usual ports."""
+MAX_PORT_BASE: Final = 65_535 - max(PORT_OFFSETS.values())
 
 
 class SettingsError(Exception):
@@ -80,7 +94,7 @@ class Settings(BaseModel):
             name: os.environ[variable] for name, variable in cls.variables().items() if variable in os.environ
         }
         try:
-            return cls.model_validate(from_environment | overrides, by_name=True)
+            return cls.model_validate(cls._moved_ports() | from_environment | overrides, by_name=True)
         except ValidationError as error:
             problem = error.errors()[0]
             name = str(problem["loc"][0]) if problem["loc"] else ""
@@ -88,6 +102,32 @@ class Settings(BaseModel):
             value = "" if "key" in name else f"={from_environment.get(name, '')!r}"  # do not show a secret
             message = str(problem["msg"]).removeprefix("Value error, ")
             raise SettingsError(f"{variable}{value}: {message}" if name else message) from error
+
+    @classmethod
+    def _moved_ports(cls) -> dict[str, Any]:
+        """Return the addresses that the port base moves: defaults with another port."""
+        base = read_port_base()
+        if base is None:
+            return {}
+        defaults = {
+            name: (cls.model_fields[name].default, base + PORT_OFFSETS[variable])
+            for name, variable in cls.variables().items()
+            if variable in PORT_OFFSETS
+        }
+        return {
+            name: port if isinstance(default, int) else f"{default.rpartition(':')[0]}:{port}"
+            for name, (default, port) in defaults.items()
+        }
+
+
+def read_port_base() -> int | None:
+    """Return the port base; None if there is none. Raises SettingsError."""
+    text = os.environ.get(PORT_BASE)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= MAX_PORT_BASE):
+        raise SettingsError(f"{PORT_BASE}={text!r}: must be a port from 1 to {MAX_PORT_BASE}")
+    return int(text)
 
 
 def _refuse_unknown(prefix: str, known: set[str]) -> None:
@@ -99,15 +139,9 @@ def _refuse_unknown(prefix: str, known: set[str]) -> None:
         if upper.startswith(prefix) and prefix != Settings.prefix:
             if upper not in known:
                 raise SettingsError(f"{name} is not a setting{nearest(upper, known)} (all: docs/reference/settings.md)")
-        elif not upper.startswith((*PREFIXES, _PORTS)) and upper not in OTHER_VARIABLES:
+        elif not (upper.startswith(PREFIXES) or upper in OTHER_VARIABLES or _PORTS.fullmatch(upper)):
             near = nearest(upper, (*OTHER_VARIABLES, *(one + upper.split("_", 2)[-1] for one in PREFIXES)))
             raise SettingsError(f"{name} is not a setting{near} (all: docs/reference/settings.md)")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the known word closest to `word`; empty if none is close."""
-    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 class ServerSettings(Settings):
@@ -155,3 +189,5 @@ class Shared(Settings):
     """Settings that several commands share."""
 
     models_dir: Path = Path("models")
+    port_base: Annotated[int, Field(ge=1, le=MAX_PORT_BASE)] | None = None
+    """First of the ports of all services, which then move together."""

@@ -1,6 +1,5 @@
 """`vouch demo`: generate data and train if missing, start all services, stream orders, show decisions, stop."""
 
-import argparse
 import asyncio
 import itertools
 import math
@@ -23,9 +22,11 @@ from load_test.capacity import measure_capacity
 from load_test.compare_transports import compare
 from load_test.display import LiveTable
 from load_test.open_loop import run
-from load_test.orders import DEFAULT_DATASET, Order, ensure_dataset, read_orders, stream
+from load_test.orders import DEFAULT_DATASET, Order, find_dataset, read_orders, stream
 from load_test.outcomes import Outcome, Tally, summary
+from runtime.process.command_line import CANNOT_RUN, INTERRUPTED, NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.port_base import add_port_base_option, use_port_base
 from stack.ports import ports_in_use, read_ports
 from stack.up import READY
 
@@ -50,7 +51,7 @@ def _prepare() -> None:
         if not TRAINING_DATA.exists():
             _vouch("generate", "--output", str(TRAINING_DATA))
         _vouch("train", "--dataset", str(TRAINING_DATA), "--form", "tables")
-    ensure_dataset(DEFAULT_DATASET)
+    find_dataset(DEFAULT_DATASET)
 
 
 @contextmanager
@@ -127,21 +128,35 @@ def _show_example(ports: Mapping[str, int]) -> None:
     _vouch("review-zone", "--api-url", f"http://localhost:{ports['bridge_agent']}", "--count", "1")
 
 
+def parser() -> CommandParser:
+    """Return the parser of `vouch demo`."""
+    result = CommandParser(
+        prog="vouch demo",
+        description="Generate data and train if missing, start all services, stream orders, show decisions, and stop.",
+        examples=("vouch demo", "vouch demo --seconds 5 --keep", "vouch demo --port-base 9000"),
+        codes={NEGATIVE: "a step failed"},
+    )
+    result.add_argument("--keep", action="store_true", help="keep the services running until Ctrl-C")
+    result.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"seconds to stream orders (default: {SECONDS:g})", metavar="S"
+    )
+    add_port_base_option(result)
+    return result
+
+
 @command("vouch demo", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 for success, 1 if a step failed, 2 if it could not start."""
-    parser = argparse.ArgumentParser(prog="vouch demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="keep the services running until Ctrl-C")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="seconds to stream orders", metavar="S")
-    options = parser.parse_args(arguments)
+    """Run the command; return its exit code."""
+    options = parser().parse_args(arguments)
+    use_port_base(options.port_base)
     if not 0 < options.seconds < math.inf:
-        parser.error("--seconds must be above 0")
+        parser().error(f"--seconds must be above 0, not {options.seconds:g}")
     keep: bool = options.keep
     ports = read_ports()
     if in_use := ports_in_use(ports):
         for sentence in in_use:
             print(f"vouch demo: {sentence}", file=sys.stderr)
-        return 2
+        return CANNOT_RUN
     console = f"http://localhost:{ports.get('console', '(any)')}/"
     for name in ("SIGTERM", "SIGHUP"):  # handle like Ctrl-C; otherwise the services would keep running
         if number := getattr(signal, name, None):
@@ -157,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 up.wait()
         if not keep:
             print(f"\nOpen cases stay in the ledger: run `vouch up` and review them at {console}", flush=True)
-        return 0
+        return OK
     except (
         subprocess.CalledProcessError,
         subprocess.TimeoutExpired,
@@ -166,6 +181,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         httpx.HTTPError,
     ) as error:
         print(f"vouch demo: {error}", file=sys.stderr)
-        return 1
+        return NEGATIVE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED

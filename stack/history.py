@@ -1,6 +1,5 @@
 """`vouch history`: compute history columns of a table, import past orders into the agent's history, export it."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from contract.schema import TYPES
 from contract.tables import TableError
 from contract.writing import TableWriter
 from ml_server.data.mapping import MappingError, Report
+from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import OutputError, atomic_write
 from runtime.process.terminal import escape_unprintable
@@ -23,18 +23,38 @@ from stack.history_table import LEDGER_TYPES, compute, read_pieces
 _PROGRESS_ROWS = 100_000
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the parser of the actions and their options."""
-    result = argparse.ArgumentParser(prog="vouch history", description="Compute, import and export history.")
+    result = CommandParser(
+        prog="vouch history",
+        description="Compute, import and export history.",
+        examples=(
+            "vouch history compute orders.csv --output orders_with_history.csv",
+            "vouch history import orders.csv",
+            "vouch history export --output history.parquet",
+        ),
+    )
     actions = result.add_subparsers(dest="action", required=True)
-    computed = actions.add_parser("compute", help="write a table with the columns that the agent would have completed")
+    computed = actions.add_parser(
+        "compute",
+        help="write a table with the columns that the agent would have completed",
+        examples=("vouch history compute orders.csv --output orders_with_history.csv",),
+    )
     computed.add_argument("file", type=Path, help="orders, CSV or Parquet; or an export of the agent's history")
     computed.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
-    imported = actions.add_parser("import", help="import past orders into the agent's history; idempotent")
+    imported = actions.add_parser(
+        "import",
+        help="import past orders into the agent's history; idempotent",
+        examples=("vouch history import orders.csv", "vouch history import shop.csv --mapping mapping.yaml"),
+    )
     imported.add_argument("file", type=Path, help="orders, CSV or Parquet; complete from the first order on")
     for action in (computed, imported):
         action.add_argument("--mapping", type=Path, help="YAML mapping of column names")
-    export = actions.add_parser("export", help="export all recorded decisions as a table for compute")
+    export = actions.add_parser(
+        "export",
+        help="export all recorded decisions as a table for compute",
+        examples=("vouch history export --output history.parquet",),
+    )
     export.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
     for action in (imported, export):
         action.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
@@ -43,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch history", TableError, MappingError, OutputError, LedgerError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 for success, 2 for an error."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     report = Report()
     if options.action == "compute":

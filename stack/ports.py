@@ -7,7 +7,6 @@ from typing import Final
 
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
-from ml_server.registry.store import CURRENT
 from ml_server.settings import MlSettings
 from stack.settings import StackSettings
 
@@ -65,6 +64,8 @@ def _port(address: str) -> int:
 
 def missing_requirements(ports: Mapping[str, int], models: Path) -> list[str]:
     """Return a message for each port in use, or else for a missing model."""
+    from ml_server.registry.store import CURRENT  # imports numpy, which ports do not need
+
     if sentences := ports_in_use(ports):
         return sentences
     if (models / CURRENT).is_dir():

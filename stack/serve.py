@@ -4,7 +4,6 @@ Calls between them are in-process but guarded: limits, keys, deadlines, metrics 
 is served too, on the configured ports; the console uses it.
 """
 
-import argparse
 import asyncio
 import contextlib
 import signal
@@ -25,9 +24,12 @@ from console.settings import ConsoleSettings
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
+from runtime.colours import wants_colour
+from runtime.process.command_line import CANNOT_RUN, OK, CommandParser
 from runtime.process.commands import command
 from runtime.process.event_loop import run
 from runtime.process.main import run_in_process
+from runtime.process.port_base import add_port_base_option, use_port_base
 from runtime.process.shutdown import limit_shutdown_time
 from runtime.process.terminal import Terminal
 from runtime.process.workers import PortTaken
@@ -42,18 +44,27 @@ LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 10
 
 
+def parser() -> CommandParser:
+    """Return the parser of `vouch serve`."""
+    result = CommandParser(
+        prog="vouch serve",
+        description="Serve scorer, agent, REST and the console in one process.",
+        examples=("vouch serve", "vouch serve --port-base 9000"),
+        codes={OK: "stopped by Ctrl-C or a signal"},
+    )
+    add_port_base_option(result)
+    return result
+
+
 @command("vouch serve", LedgerError, PolicyError, SecurityError, PortTaken)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 if stopped by a signal, 2 if it could not start."""
-    parser = argparse.ArgumentParser(
-        prog="vouch serve", description="Serve scorer, agent, REST and the console in one process."
-    )
-    parser.parse_args(arguments)
+    """Run the command; return its exit code."""
+    use_port_base(parser().parse_args(arguments).port_base)
     ports = {name: port for name, port in read_ports().items() if name not in ("envoy", "agent_metrics")}
     scorer, agent, stack = MlSettings.read(), AgentSettings.read(), StackSettings.read()
     if sentences := missing_requirements(ports, scorer.models_dir):
         print("\n".join(f"vouch serve: {sentence}" for sentence in sentences), file=sys.stderr)
-        return 2
+        return CANNOT_RUN
     logging.configure("vouch")
     return run(run_in_process(scorer, lambda settings, _: serve(settings, agent, stack)))
 
@@ -127,7 +138,7 @@ async def _serve_http(app: Any, host: str, port: int, stopping: asyncio.Event) -
     server = EmbeddedServer(
         uvicorn.Config(
             app, lifespan="on", ws="none", log_level="warning", access_log=False, proxy_headers=False, server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS, use_colors=wants_colour(sys.stderr),
         )
     )  # fmt: skip
     try:

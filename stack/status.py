@@ -1,14 +1,15 @@
 """`vouch status`: what runs where, in which version, and whether it is healthy."""
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import httpx
 
+from runtime.process.command_line import NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json
+from runtime.process.port_base import add_port_base_option, use_port_base
 from runtime.process.terminal import escape_unprintable
 from stack.ports import health_urls, read_ports
 from stack.settings import EdgeSettings
@@ -60,24 +61,27 @@ def _status(service: str, url: str) -> ServiceStatus:
     return ServiceStatus(service, base.removesuffix("/console/health"), health, str(answer.get("version", "")), details)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the parser of `vouch status`."""
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog="vouch status",
         description="Show what runs where on this machine, in which version, and whether it is healthy.",
-        epilog="exit code: 0 if all services are healthy, 1 otherwise. example: vouch status --json",
+        examples=("vouch status", "vouch status --port-base 9000 --json"),
+        codes={OK: "all services are healthy", NEGATIVE: "a service is not healthy, or does not run"},
     )
-    result.add_argument("--json", action="store_true", help="as JSON")
+    result.add_json_option()
+    add_port_base_option(result)
     return result
 
 
 @command("vouch status")
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 if all services are healthy, 1 if one is not, 2 if it could not run."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
+    use_port_base(options.port_base)
     found = check(read_ports(), secure=EdgeSettings.read().tls_certificate is not None)
     if options.json:
-        print(json.dumps([asdict(one) for one in found], indent=2))
+        print_json([asdict(one) for one in found])
     else:
         for one in found:
             print(
@@ -85,4 +89,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     f"{one.service:8} {one.health:12} {one.version:8} {one.url:28} {one.details}".rstrip()
                 )
             )
-    return 0 if all(one.health == "healthy" for one in found) else 1
+    return OK if all(one.health == "healthy" for one in found) else NEGATIVE

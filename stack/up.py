@@ -1,6 +1,5 @@
 """`vouch up`: run all services of the Procfile in one terminal until a clean stop."""
 
-import argparse
 import os
 import signal
 import socket
@@ -10,14 +9,17 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Printer
 
+from runtime.colours import wants_colour
+from runtime.process.command_line import CANNOT_RUN, NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.port_base import add_port_base_option, use_port_base
 from stack.ports import REPLICATED, health_urls, missing_requirements, read_ports, replicas
 from stack.settings import EdgeSettings, StackSettings
 
@@ -81,27 +83,40 @@ def _report_start(ports: Mapping[str, int], secure: bool, stopping: threading.Ev
             return
 
 
-@command("vouch up")
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 if stopped by Ctrl-C, 1 if a service failed, 2 if it could not start."""
-    parser = argparse.ArgumentParser(prog="vouch up", description="Start all services in this terminal.")
-    parser.add_argument(
+def parser() -> CommandParser:
+    """Return the parser of `vouch up`."""
+    result = CommandParser(
+        prog="vouch up",
+        description="Start all services in this terminal, until Ctrl-C.",
+        examples=("vouch up", "vouch up --port-base 9000", "vouch up --replicas 2"),
+        codes={OK: "stopped by Ctrl-C or a signal", NEGATIVE: "a service failed"},
+    )
+    result.add_argument(
         "--replicas", type=int, default=1, help="replicas of scorer and of agent behind the edge", metavar="N"
     )
-    count = parser.parse_args(arguments).replicas
+    add_port_base_option(result)
+    return result
+
+
+@command("vouch up")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = parser().parse_args(arguments)
+    use_port_base(options.port_base)
+    count: int = options.replicas
     if not 1 <= count <= MAX_REPLICAS:
-        parser.error(f"--replicas must be from 1 to {MAX_REPLICAS}")
+        parser().error(f"--replicas must be from 1 to {MAX_REPLICAS}, not {count}")
     ports, secure = replicas(read_ports(), count), EdgeSettings.read().tls_certificate is not None
     models = Path(os.environ.get("VOUCH_MODELS_DIR", "models"))
     if sentences := missing_requirements(ports, models):
         print("\n".join(f"vouch up: {sentence}" for sentence in sentences), file=sys.stderr)
-        return 2
+        return CANNOT_RUN
     with tempfile.TemporaryDirectory(prefix="vouch-metrics-") as counts:
         return _run(ports, count, secure, environment(ports, models), Path(counts))
 
 
 def _run(ports: Mapping[str, int], count: int, secure: bool, variables: dict[str, str], counts: Path) -> int:
-    manager: Any = _ServiceManager(_LossyPrinter(sys.stdout))
+    manager: Any = _ServiceManager(make_printer(sys.stdout))
     for name, program in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
         manager.add_process(name, f"exec {program}", env=variables | _metrics_variables(name, counts))
         for number in range(2, count + 1) if name in REPLICATED else ():
@@ -115,9 +130,9 @@ def _run(ports: Mapping[str, int], count: int, secure: bool, variables: dict[str
     manager.loop()
     stopping.set()
     if manager.returncode in _STOPPED and not failed.is_set():
-        return 0
+        return OK
     print("vouch up: a service failed; see the log above", file=sys.stderr)
-    return 1
+    return NEGATIVE
 
 
 def _metrics_variables(name: str, counts: Path) -> dict[str, str]:
@@ -132,6 +147,8 @@ def environment(ports: Mapping[str, int], models: Path) -> dict[str, str]:
     """Return the environment of the services: that of the caller, our PATH, and the service addresses."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     variables = {**os.environ, "PATH": path, "VOUCH_MODELS_DIR": str(models.resolve()), "VOUCH_ROOT": str(ROOT)}
+    # Our packages before others of the same name, as in this process.
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     variables.setdefault("VOUCH_AGENT_LEDGER_URL", f"sqlite:///{Path.cwd() / 'vouch_ledger.db'}")
     for variable, service in _TARGETS.items():
         if service in ports:
@@ -186,6 +203,11 @@ class _ServiceManager(Manager):  # type: ignore[misc]
             self._stop_requested = False
             super().terminate()
         return started
+
+
+def make_printer(stream: TextIO) -> Printer:
+    """Return a printer of the services' lines."""
+    return _LossyPrinter(stream, colour=wants_colour(stream))
 
 
 class _LossyPrinter(Printer):  # type: ignore[misc]

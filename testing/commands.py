@@ -1,10 +1,13 @@
 """Run a command of ours in this process."""
 
-from collections.abc import Callable
+import importlib
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import vouch
+from runtime.process.command_line import CommandParser
 
 
 def error_of_command(capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> str:
@@ -18,3 +21,14 @@ def error_of_command(capsys: pytest.CaptureFixture[str], command: str, *argument
     assert len(lines) == 1, error
     assert lines[0].isprintable()
     return lines[0]
+
+
+def parsers() -> Iterator[CommandParser]:
+    """Yield the parsers of all commands and of their actions."""
+    for module, _ in vouch.COMMANDS.values():
+        yield from importlib.import_module(module).parser().tree()
+
+
+def colours_in(output: str) -> list[str]:
+    """Return the escape sequences that set colours or styles."""
+    return re.findall(r"\x1b\[[0-9;]*m", output)

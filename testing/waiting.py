@@ -1,5 +1,6 @@
 """Free ports, memory for files, and waiting for conditions."""
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -45,6 +46,20 @@ def free_port() -> int:
                 continue
             return port
     raise RuntimeError(f"none of the {_PORTS_EACH} ports of this process is free")
+
+
+def free_port_base() -> int:
+    """Return a base from which the ports of `vouch up --port-base` are free. They are below those of `free_port`."""
+    from runtime.settings import PORT_OFFSETS
+
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    for _ in range(_PORTS_EACH):
+        base = 10_000 + 1000 * worker + secrets.randbelow(900)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for offset in set(PORT_OFFSETS.values()):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", base + offset))
+            return base
+    raise RuntimeError("no base has free ports")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS, what: str = "condition") -> float:

@@ -30,7 +30,7 @@ ROWS = 20_000
 _LONG = ("test_recipes.py", "chaos", "console", "transports", "edge", "listeners", "services", "runtime", "commands")
 _WITH_PROCESSES = {
     "bench", "chaos", "console", "transports", "edge", "erasure", "listeners", "services", "test_dataset.py",
-    "test_packages.py", "test_recipes.py", "test_stream.py", "test_typescript.py", "test_weights.py",
+    "distribution", "test_recipes.py", "test_stream.py", "test_typescript.py", "test_weights.py",
 }  # fmt: skip
 """Tests that `--fast` skips, since most start processes or are slow; other tests are skipped once they start one."""
 # The time of an example depends on the machine, so it has no limit.

@@ -19,10 +19,11 @@ from console.settings import ConsoleSettings
 from contract.examples import DOCUMENTED_ORDER
 from contract.schema import FILE_SCHEMA
 from http_bridge.settings import HttpSettings
-from load_test.keys import VARIABLE as LOAD_KEY
+from load_test.keys import LoadSettings
 from ml_server.data.mapping_file import read_mapping
 from ml_server.settings import MlSettings
 from runtime.error_statuses import STATUSES, reason_name
+from runtime.settings import Shared
 from runtime.web.settings import WebSettings
 from stack.settings import EdgeSettings, StackSettings
 from testing.inputs.documents import DOCUMENTS, TEXT
@@ -87,10 +88,10 @@ def test_every_column_is_documented() -> None:
 
 def test_every_setting_is_documented() -> None:
     """All settings are in docs/reference/settings.md, and no page names one that does not exist."""
-    known = {"VOUCH_MODELS_DIR", LOAD_KEY}
+    known = set[str]()
     for settings in (
         AgentSettings, ClientSettings, ConsoleSettings, HttpSettings, MlSettings, StackSettings, EdgeSettings,
-        WebSettings,
+        WebSettings, LoadSettings, Shared,
     ):  # fmt: skip
         known |= set(settings.variables().values())
     assert set(re.findall(r"VOUCH_[A-Z_]+[A-Z]", DOCS["docs/reference/settings.md"])) == known

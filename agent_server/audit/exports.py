@@ -6,20 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from agent_server.audit.verify import CHUNK, ChainHead
+from agent_server.audit.verify import ChainHead
+from runtime.extras import needs_extra
 from runtime.process.files import OutputError, atomic_write
 
-COLUMNS: Final = pa.schema(
-    [
-        ("sequence", pa.int64()), ("kind", pa.int16()), ("entry_id", pa.string()), ("at", pa.int64()),
-        ("decision", pa.int16()), ("facts", pa.binary()), ("commitment", pa.binary()), ("hash", pa.binary()),
-        ("kept", pa.int64()), ("transaction_id", pa.string()), ("user_id", pa.string()),
-        ("content_digest", pa.binary()), ("salt", pa.binary()), ("payload", pa.binary()),
-    ]
+_COLUMNS: Final = (
+    "sequence", "kind", "entry_id", "at", "decision", "facts", "commitment", "hash", "kept", "transaction_id", "user_id",
+    "content_digest", "salt", "payload",
 )  # fmt: skip
+_BINARY: Final = {"facts", "commitment", "hash", "content_digest", "salt", "payload"}
 _END = "vouch_ledger_end"
 
 
@@ -32,18 +27,24 @@ def write_export(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int
     if path.suffix not in (".parquet", ".jsonl"):
         raise OutputError(f"{path}: the name must end in .parquet or .jsonl")
     with atomic_write(path) as partial:
-        return (_write_parquet if path.suffix == ".parquet" else _write_lines)(partial, rows, head)
+        if path.suffix == ".jsonl":
+            return _write_lines(partial, rows, _head_to_json(head))
+        with needs_extra("an export as Parquet", "tables"):
+            from agent_server.audit.parquet import write_parquet
+        return write_parquet(partial, rows, _head_to_json(head))
 
 
 def read_export(path: Path) -> tuple[Iterator[Any], ChainHead | None]:
     """Return the entries of an export, and its head. Raises ExportError."""
     try:
         if path.suffix == ".parquet":
-            stated = (pq.read_schema(path).metadata or {}).get(_END.encode())
-            return _rows_of_parquet(path), _parse_head(json.loads(stated)) if stated else None
+            with needs_extra("an export as Parquet", "tables"):
+                from agent_server.audit.parquet import read_parquet
+            rows, head = read_parquet(path)
+            return rows, _parse_head(head)
         with path.open() as file:
             return _rows_of_lines(path), _parse_head(json.loads(file.readline())[_END])
-    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path} is not an export of a ledger: {type(error).__name__}") from error
 
 
@@ -65,32 +66,14 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _write_parquet(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int:
-    schema = COLUMNS.with_metadata({_END: json.dumps(_head_to_json(head))})
-    number = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while chunk := [tuple(row) for _, row in zip(range(CHUNK), rows, strict=False)]:
-            columns = list(zip(*chunk, strict=True))
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-            number += len(chunk)
-    return number
-
-
-def _rows_of_parquet(path: Path) -> Iterator[Any]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(CHUNK, columns=COLUMNS.names):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def _write_lines(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int:
+def _write_lines(path: Path, rows: Iterator[Any], head: dict[str, Any] | None) -> int:
     number = 0
     with path.open("w") as file:
-        file.write(json.dumps({_END: _head_to_json(head)}) + "\n")
+        file.write(json.dumps({_END: head}) + "\n")
         for row in rows:
             values = {
                 name: _base64(value) if isinstance(value, bytes) else value
-                for name, value in zip(COLUMNS.names, row, strict=True)
+                for name, value in zip(_COLUMNS, row, strict=True)
             }
             file.write(json.dumps(values) + "\n")
             number += 1
@@ -98,15 +81,14 @@ def _write_lines(path: Path, rows: Iterator[Any], head: ChainHead | None) -> int
 
 
 def _rows_of_lines(path: Path) -> Iterator[Any]:
-    binary = {field.name for field in COLUMNS if pa.types.is_binary(field.type)}
     with path.open() as file:
         file.readline()
         for line in file:
             try:
                 values = json.loads(line)
                 yield tuple(
-                    base64.b64decode(values[name]) if name in binary and values[name] is not None else values[name]
-                    for name in COLUMNS.names
+                    base64.b64decode(values[name]) if name in _BINARY and values[name] is not None else values[name]
+                    for name in _COLUMNS
                 )
             except (ValueError, KeyError, TypeError) as error:
                 raise ExportError(f"{path} has an invalid line: {type(error).__name__}") from error

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from agent_server.audit.verify import ChainHead, read_head, verify_entry
 from agent_server.database.copies import find_damage, refuse_remnants
 from agent_server.database.engine import (
-    LedgerError,
+    DamagedLedger,
     connect_reading,
     is_in_memory,
     path_of,
@@ -42,7 +42,7 @@ def check_ledger(url: str, signer: Signer | None = None, within_seconds: float |
         if damage is None:
             _log.warning("ledger file check did not finish in time", seconds=within_seconds)
         elif damage:
-            raise LedgerError(
+            raise DamagedLedger(
                 f"the ledger {path} is damaged, or the log next to it is not its own ({damage}); {_ADVICE}"
             )
     elif is_in_memory(url):
@@ -64,7 +64,7 @@ def check_stored_head(connection: Connection, signer: Signer | None) -> None:
     head = read_head(connection)
     problem = "it states no head" if head is None else _find_problem(connection, head)
     if problem:
-        raise LedgerError(f"the head of the ledger is damaged ({problem}); see `vouch audit verify`, then {_ADVICE}")
+        raise DamagedLedger(f"the head of the ledger is damaged ({problem}); see `vouch audit verify`, then {_ADVICE}")
     if signer is not None:
         check_head(connection.execute(sa.select(HEAD)).one(), signer)
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from runtime.access.loopback import require_encryption
 from runtime.access.tls import ClientTls, UpstreamTlsSettings
+from runtime.process.command_line import NEGATIVE, NOT_NOW
 from runtime.process.terminal import escape_unprintable
 from runtime.settings import Target
 
@@ -54,9 +55,17 @@ def command_channel(target: str, tls: ClientTls | None) -> grpc.Channel:
     return grpc.insecure_channel(target) if tls is None else grpc.secure_channel(target, tls.credentials())
 
 
-def print_error(command: str, error: Any, unreachable: str = "") -> None:
-    """Print the error of a call. If the server cannot be reached, print `unreachable`, by default about the agent."""
+_LATER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+"""What another attempt may change."""
+
+
+def print_error(command: str, error: Any, unreachable: str = "") -> int:
+    """Print the error of a call; return the exit code.
+
+    If the server cannot be reached, print `unreachable`, by default about the agent.
+    """
     message = str(error.details())
     if error.code() == grpc.StatusCode.UNAVAILABLE and rpc_status.from_call(error) is None:
         message = unreachable or f"agent at {ClientSettings.read().agent} cannot be reached (VOUCH_CLIENT_AGENT)"
     print(escape_unprintable(f"{command}: {message}"), file=sys.stderr)
+    return NOT_NOW if error.code() in _LATER else NEGATIVE

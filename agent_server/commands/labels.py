@@ -1,6 +1,5 @@
 """`vouch labels`: export labelled orders from the ledger as a dataset for `vouch train`."""
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from contract.schema import TYPES, WRITTEN_TYPES
 from contract.tables import TableError
 from contract.writing import TableWriter
 from generated.vouch.v1.case_service_pb2 import ExportLabelsResponse
+from runtime.process.command_line import NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
 
@@ -30,12 +30,20 @@ _ADDED = {"label_source": pa.string(), "labelled_at": pa.timestamp("s"), LABEL_W
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="vouch labels", description="Labels from the ledger.")
+    result = CommandParser(
+        prog="vouch labels",
+        description="Labels from the ledger.",
+        examples=("vouch labels export --output labels.csv --matured 60d",),
+        codes={NEGATIVE: "there are no labels yet"},
+    )
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
     export = result.add_subparsers(dest="action", required=True).add_parser(
-        "export", help="write a dataset for training"
+        "export",
+        help="write a dataset for training",
+        examples=("vouch labels export --output labels.csv --matured 60d",),
+        codes={NEGATIVE: "there are no labels yet"},
     )
     export.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
     export.add_argument(
@@ -47,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch labels", LedgerError, TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 written, 1 no labels, 2 it could not run."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
     matured = None if options.matured is None else days_ago(options.matured)
@@ -56,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         schema = _schema(read())  # needs all rows: an extra may be a number in one and a string in another
         if schema is None:
             print("no labels yet: there is no verdict and no reported outcome")
-            return 1
+            return NEGATIVE
         counts, abuse = Counter[str](), 0
         with atomic_write(options.output) as path, TableWriter(path, options.output) as writer:
             for rows in read():
@@ -65,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 abuse += sum(row["is_abuse"] for row in rows)
     by_source = ", ".join(f"{count:,} by {source}" for source, count in sorted(counts.items()))
     print(f"{writer.rows:,} labels, {abuse:,} of them abuse: {by_source}")
-    return 0
+    return OK
 
 
 def _pages(connection: Connection, matured_before: int | None, until: int) -> Iterator[list[dict[str, Any]]]:

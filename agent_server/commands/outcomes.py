@@ -1,6 +1,5 @@
 """`vouch outcomes`: report outcomes of orders from a file."""
 
-import argparse
 import csv
 import sys
 from collections import Counter
@@ -15,7 +14,9 @@ from agent_server.commands.client import CallMethod, open_client, print_error
 from contract.fields import short_names
 from generated.vouch.v1 import outcome_service_pb2 as pb
 from generated.vouch.v1.outcome_service_pb2_grpc import OutcomeServiceStub
+from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json
 from runtime.process.terminal import escape_unprintable
 
 KINDS = short_names(pb.OutcomeKind.DESCRIPTOR)
@@ -28,20 +29,32 @@ class FileError(Exception):
     """The file cannot be read. The message says why."""
 
 
-def parser() -> argparse.ArgumentParser:
+_CODES = {NEGATIVE: "lines were refused", NOT_NOW: "the agent is unavailable; import the file again later"}
+
+
+def parser() -> CommandParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="vouch outcomes", description="Report outcomes of orders.")
+    result = CommandParser(
+        prog="vouch outcomes",
+        description="Report outcomes of orders.",
+        examples=("vouch outcomes import outcomes.csv",),
+        codes=_CODES,
+    )
     actions = result.add_subparsers(dest="action", required=True)
     imported = actions.add_parser(
-        "import", help="report every line of a CSV file; importing a file twice has no effect"
+        "import",
+        help="report every line of a CSV file; importing a file twice has no effect",
+        examples=("vouch outcomes import outcomes.csv", "vouch outcomes import outcomes.csv --json"),
+        codes=_CODES,
     )
     imported.add_argument("file", type=Path, help=f"columns {', '.join(REQUIRED_COLUMNS)}, and optionally abuse_type")
+    imported.add_json_option()
     return result
 
 
 @command("vouch outcomes", FileError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 all reported, 1 some refused or agent unavailable, 2 not run."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     counts: Counter[str] = Counter()
     with open_client(OutcomeServiceStub) as call:
@@ -49,10 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for number, row in _rows(options.file):
                 counts[_report_line(call, number, row, print_refusal=counts["refused"] < _MAX_PRINTED)] += 1
         except grpc.RpcError as error:
-            print_error("vouch outcomes", error)
-            return 1
-    print(", ".join(f"{counts[name]:,} {name}" for name in ("reported", "known before", "refused")))
-    return 1 if counts["refused"] else 0
+            return print_error("vouch outcomes", error)
+    results = ("reported", "known before", "refused")
+    if options.json:
+        print_json({name.replace(" ", "_"): counts[name] for name in results})
+    else:
+        print(", ".join(f"{counts[name]:,} {name}" for name in results))
+    return NEGATIVE if counts["refused"] else OK
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

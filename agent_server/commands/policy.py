@@ -1,11 +1,12 @@
 """`vouch policy`: check a policy file, show it, and compare its decisions with those of the current policy."""
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import Connection
@@ -28,12 +29,14 @@ from agent_server.settings import AgentSettings, policy_of
 from contract.fields import short_names
 from contract.messages import messages
 from contract.prices import Prices
-from contract.tables import TableError, read_batches
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import scoring_service_pb2 as scoring
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from runtime.access.loopback import require_encryption
+from runtime.extras import needs_extra
+from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json
 from runtime.process.terminal import escape_unprintable
 
 _AT_ONCE = 512
@@ -42,16 +45,48 @@ _DECISIONS = short_names(pb.Decision.DESCRIPTOR)
 _EFFECTS = {number: name for name, number in short_names(pb.RuleEffect.DESCRIPTOR).items()}
 
 
-def parser() -> argparse.ArgumentParser:
+class DatasetError(Exception):
+    """The file of orders cannot be read. The message says why."""
+
+
+def parser() -> CommandParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="vouch policy", description="Check, show and test policies.")
+    result = CommandParser(
+        prog="vouch policy",
+        description="Check, show and test policies.",
+        examples=(
+            "vouch policy check policy.yaml",
+            "vouch policy show",
+            "vouch policy test policy.yaml --ledger --since 7d",
+        ),
+    )
     actions = result.add_subparsers(dest="action", required=True)
-    for action, text in (
-        ("check", "check that the policy is valid; errors name line and column"),
-        ("show", "show thresholds and rules as they are read"),
-        ("test", "compare its decisions with those of the current policy"),
+    unavailable = {NEGATIVE: "there are no orders to test it on", NOT_NOW: "the scorer is unavailable; try again"}
+    for action, text, examples, codes in (
+        (
+            "check",
+            "check that the policy is valid; errors name line and column",
+            ("vouch policy check policy.yaml", "vouch policy check policy.yaml --json"),
+            {NEGATIVE: "the policy is invalid"},
+        ),
+        (
+            "show",
+            "show thresholds and rules as they are read; without a file, of the current policy",
+            ("vouch policy show", "vouch policy show policy.yaml --json"),
+            {},
+        ),
+        (
+            "test",
+            "compare its decisions with those of the current policy",
+            (
+                "vouch policy test policy.yaml --dataset orders.csv",
+                "vouch policy test policy.yaml --ledger --since 7d --html report.html",
+            ),
+            unavailable,
+        ),
     ):
-        sub = actions.add_parser(action, help=text)
+        sub = actions.add_parser(action, help=text, examples=examples, codes=codes)
+        sub.add_json_option()
         sub.add_argument("file", type=Path, nargs="?" if action == "show" else None, help="policy file, YAML")
         if action == "test":
             source = sub.add_mutually_exclusive_group(required=True)
@@ -66,38 +101,100 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-@command("vouch policy", PolicyError, LedgerError, TableError)
+@command("vouch policy", PolicyError, LedgerError, DatasetError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 scorer unavailable or no orders, 2 the policy is invalid."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     settings = AgentSettings.read()
+    if options.action == "check":
+        return _check(options, settings)
     if options.file is None:
         policy = current_policy(settings.policy, policy_of(settings)).policy
     else:
         policy, _ = read_policy(options.file, policy_of(settings))
-    if options.action == "check":
-        print(escape_unprintable(f"{options.file}: {policy.version}, digest {policy.digest}"))
-        return 0
     if options.action == "show":
-        _print_policy(policy)
-        return 0
+        if options.json:
+            print_json(_as_json(policy))
+        else:
+            _print_policy(policy)
+        return OK
     today = current_policy(settings.policy, policy_of(settings)).policy
     orders = _from_ledger(settings, options.since) if options.ledger else _from_dataset(settings, options.dataset)
     try:
         comparison = compare(today, policy, orders, Prices())
     except grpc.RpcError as error:
-        print_error("vouch policy", error, f"scorer at {settings.scorer} cannot be reached (VOUCH_AGENT_SCORER)")
-        return 1
+        unreachable = f"scorer at {settings.scorer} cannot be reached (VOUCH_AGENT_SCORER)"
+        return print_error("vouch policy", error, unreachable)
     if not comparison.orders:
         print("no orders to test the policy on")
-        return 1
-    _print_comparison(comparison)
+        return NEGATIVE
+    if options.json:
+        print_json(_comparison_as_json(comparison))
+    else:
+        _print_comparison(comparison)
     if options.html is not None:
         try:
             write_page(options.html, render_page(comparison, today, policy, Prices()))
         except OSError as error:
             raise PolicyError(options.html, f"page cannot be written: {error.strerror}") from error
-    return 0
+    return OK
+
+
+def _check(options: argparse.Namespace, settings: AgentSettings) -> int:
+    """Say whether a policy file is valid. A file that cannot be read at all raises PolicyError."""
+    if not options.file.is_file():
+        raise PolicyError(options.file, "there is no such file")
+    try:
+        policy, _ = read_policy(options.file, policy_of(settings))
+    except PolicyError as error:
+        if options.json:
+            print_json({"ok": False, "file": str(options.file), "problem": str(error)})
+        else:
+            print(escape_unprintable(f"vouch policy: {error}"), file=sys.stderr)
+        return NEGATIVE
+    rules = len(policy.rules.rules) if policy.rules else 0
+    if options.json:
+        print_json({"ok": True, "file": str(options.file), **_as_json(policy)})
+    else:
+        counted = f"{rules} rule{'' if rules == 1 else 's'}"
+        print(escape_unprintable(f"{options.file}: ok, {counted}, {policy.version}, digest {policy.digest}"))
+    return OK
+
+
+def _as_json(policy: Policy) -> dict[str, Any]:
+    return {
+        "version": policy.version,
+        "digest": policy.digest,
+        "approve_from": policy.approve_from,
+        "deny_up_to": policy.deny_up_to,
+        "minimum_evidence": policy.minimum_evidence,
+        "unscored": str(policy.unscored),
+        "rules": [
+            {
+                "name": rule.name,
+                "effect": _EFFECTS[rule.effect],
+                "shadow": rule.shadow,
+                "condition": rule.condition.text,
+                "reason": rule.reason,
+            }
+            for rule in (policy.rules.rules if policy.rules else ())
+        ],
+    }
+
+
+def _comparison_as_json(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "orders": comparison.orders,
+        "labelled": comparison.labelled,
+        "days": comparison.days,
+        "moves": {
+            word: {other: comparison.moves[decision, then] for other, then in _DECISIONS.items()}  # type: ignore[index]
+            for word, decision in _DECISIONS.items()
+        },
+        "figures": {name: {"current": now, "tested": then} for name, now, then in figures(comparison)},
+        "rules": dict(comparison.then.rules),
+        "failed_rules": dict(comparison.then.failed),
+    }
 
 
 def _print_policy(policy: Policy) -> None:
@@ -141,12 +238,11 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
         require_encryption(settings.scorer, encrypted=settings.scorer_tls is not None, advice=advice)
     with command_channel(settings.scorer, settings.scorer_tls) as channel:
         stub = ScoringServiceStub(channel)
-        for batch in read_batches(path):
-            table = pa.Table.from_batches([batch])
-            for start in range(0, table.num_rows, _AT_ONCE):
-                rows = table.slice(start, _AT_ONCE)
+        for batch in _read_batches(path):
+            for start in range(0, batch.num_rows, _AT_ONCE):
+                rows = batch.slice(start, _AT_ONCE)
                 orders = list(messages(rows))
-                labels = rows["is_abuse"].to_pylist() if "is_abuse" in rows.column_names else [None] * len(orders)
+                labels = rows["is_abuse"].to_pylist() if "is_abuse" in rows.schema.names else [None] * len(orders)
                 request = scoring.PredictBatchRequest(
                     transactions=orders,
                     explain_level=scoring.EXPLAIN_LEVEL_NONE,
@@ -156,6 +252,16 @@ def _from_dataset(settings: AgentSettings, path: Path) -> Iterator[ScoredOrder]:
                 for order, label, result in zip(orders, labels, answer.results, strict=True):
                     if result.WhichOneof("outcome") == "prediction":
                         yield ScoredOrder(order, result.prediction, order.timestamp.ToMicroseconds(), label)
+
+
+def _read_batches(path: Path) -> Iterator[Any]:
+    """Yield the record batches of a file. Raises DatasetError, and MissingExtra without Arrow."""
+    with needs_extra("vouch policy test --dataset", "tables"):
+        from contract.tables import TableError, read_batches
+    try:
+        yield from read_batches(path)
+    except TableError as error:
+        raise DatasetError(str(error)) from error
 
 
 def _print_comparison(comparison: Comparison) -> None:

@@ -1,10 +1,10 @@
 """`vouch privacy`: export and erase personal data, and check that the database's files are clean."""
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
@@ -24,16 +24,33 @@ from agent_server.privacy.progress import Progress, Stage
 from agent_server.privacy.scrubbing import Scrubber
 from agent_server.settings import AgentSettings
 from generated.vouch.v1.privacy_service_pb2 import ExportPersonResponse, RememberedOrder
+from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json
 from runtime.process.terminal import escape_unprintable
 
 _WAIT_SECONDS: Final = 30.0
 """Maximum time that a command waits for an agent that is already removing erased bytes."""
 
 
-def parser() -> argparse.ArgumentParser:
+_CODES: Final = {
+    NEGATIVE: "nothing is recorded about this person, or old enough",
+    NOT_NOW: "erased, but the database's files may still contain some of it; run `vouch privacy scrub` later",
+}
+
+
+def parser() -> CommandParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="vouch privacy", description="Export and erase personal data.")
+    result = CommandParser(
+        prog="vouch privacy",
+        description="Export and erase personal data.",
+        examples=(
+            "vouch privacy find --user user-123",
+            "vouch privacy erase --user user-123",
+            "vouch privacy expire --older-than 400d",
+        ),
+        codes=_CODES,
+    )
     result.add_argument("--ledger", help="URL (default: VOUCH_AGENT_LEDGER_URL)")
     actions = result.add_subparsers(dest="action", required=True)
     for action, text in (
@@ -41,32 +58,50 @@ def parser() -> argparse.ArgumentParser:
         ("export", "export everything recorded about a person, as JSON"),
         ("erase", "erase it; the entries of decisions stay, and the chain stays valid"),
     ):
-        actions.add_parser(action, help=text).add_argument("--user", required=True, help="the shop's id of the account")
-    expire = actions.add_parser("expire", help="erase the personal data of old decisions")
+        codes = _CODES if action == "erase" else {NEGATIVE: "nothing is recorded about this person"}
+        example = f"vouch privacy {action} --user user-123"
+        sub = actions.add_parser(action, help=text, examples=(example,), codes=codes)
+        sub.add_argument("--user", required=True, help="the shop's id of the account")
+        if action == "find":
+            sub.add_json_option()
+    expire = actions.add_parser(
+        "expire",
+        help="erase the personal data of old decisions",
+        examples=("vouch privacy expire --older-than 400d",),
+        codes=_CODES,
+    )
     expire.add_argument("--older-than", type=parse_days, required=True, metavar="400d", help="days")
-    actions.add_parser("status", help="check whether the database's files still contain erased data")
-    actions.add_parser("scrub", help="remove erased data from the database's files")
+    left = {NOT_NOW: _CODES[NOT_NOW]}
+    status = actions.add_parser(
+        "status",
+        help="check whether the database's files still contain erased data",
+        examples=("vouch privacy status", "vouch privacy status --json"),
+        codes=left,
+    )
+    status.add_json_option()
+    actions.add_parser(
+        "scrub",
+        help="remove erased data from the database's files",
+        examples=("vouch privacy scrub",),
+        codes=left,
+    )
     return result
 
 
 @command("vouch privacy", LedgerError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code.
-
-    0 done, 1 nothing is recorded about this person, 2 it could not run, 3 erased, but the database's files may still
-    contain some of it.
-    """
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     settings = AgentSettings.read(**({"ledger_url": options.ledger} if options.ledger else {}))
     if options.action == "find":
-        return _find(settings.ledger_url, options.user)
+        return _find(settings.ledger_url, options.user, as_json=options.json)
     if options.action == "export":
         return _export(settings.ledger_url, options.user)
     signer: Signer = Signing(settings.ledger_key) if settings.ledger_key else Unsigned()
     engine = open_engine(settings.ledger_url, signer)
     try:
         if options.action == "status":
-            return _print_progress(Scrubber(engine).progress())
+            return _print_progress(Scrubber(engine).progress(), as_json=options.json)
         if options.action == "scrub":
             return _print_progress(_scrub_files(engine))
         if options.action == "erase":
@@ -77,12 +112,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine.dispose()
 
 
-def _find(url: str, user_id: str) -> int:
+def _find(url: str, user_id: str, *, as_json: bool) -> int:
     with reading(url) as connection:
         found = footprint(user_id)(connection)
+    if as_json:
+        times = {
+            name: timestamp(at).ToJsonString() if at is not None else None
+            for name, at in (("first", found.first), ("last", found.last))
+        }
+        print_json(asdict(found) | times)
+        return OK if found else NEGATIVE
     if not found:
         print("nothing is recorded about this person")
-        return 1
+        return NEGATIVE
     if found.first is not None and found.last is not None:
         span = f"from {timestamp(found.first).ToJsonString()} to {timestamp(found.last).ToJsonString()}"
         print(escape_unprintable(f"{found.decisions:,} decisions with their orders, {found.cases:,} cases, {span}"))
@@ -90,7 +132,7 @@ def _find(url: str, user_id: str) -> int:
         print(
             f"{found.remembered:,} orders in history, including imported ones, and {found.folded:,} older ones in totals"
         )
-    return 0
+    return OK
 
 
 def _records(connection: Connection, user_id: str) -> Iterator[ExportPersonResponse]:
@@ -116,7 +158,7 @@ def _export(url: str, user_id: str) -> int:
     whole = {"user_id": user_id, "records": records, "remembered": remembered}
     json.dump(whole | ({"totals": _as_json(totals)} if totals is not None else {}), sys.stdout, indent=2)
     print()
-    return 0 if records or remembered or totals is not None else 1
+    return OK if records or remembered or totals is not None else NEGATIVE
 
 
 def _as_json(message: Message) -> dict[str, Any]:
@@ -136,7 +178,7 @@ def _erase(engine: Engine, signer: Signer, erase: Erase) -> int:
         f"{total.remembered:,} orders in history and {total.folded:,} in totals"
     )
     code = _print_progress(_scrub_files(engine))
-    return code or (0 if total else 1)
+    return code or (OK if total else NEGATIVE)
 
 
 def _scrub_files(engine: Engine) -> Progress:
@@ -150,10 +192,14 @@ def _scrub_files(engine: Engine) -> Progress:
     return progress
 
 
-def _print_progress(progress: Progress) -> int:
+def _print_progress(progress: Progress, *, as_json: bool = False) -> int:
+    if as_json:
+        values = {"stage": progress.stage.name.lower(), "waiting_for": progress.waiting_for or None}
+        print_json(values | {"since": timestamp(progress.since).ToJsonString() if progress.since else None})
+        return OK if progress.stage is Stage.DONE else NOT_NOW
     if progress.stage is Stage.DONE:
         print("the database's files contain no erased data")
-        return 0
+        return OK
     where = "tables and write-ahead log" if progress.stage is Stage.TABLES else "write-ahead log"
     since = timestamp(progress.since).ToJsonString()
     reason = f": {progress.waiting_for}" if progress.waiting_for else ""
@@ -162,4 +208,4 @@ def _print_progress(progress: Progress) -> int:
         "a running agent will remove it; without one, run `vouch privacy scrub` later",
         file=sys.stderr,
     )
-    return 3
+    return NOT_NOW

@@ -1,6 +1,5 @@
 """`vouch reviewers`: show the quality of reviewers."""
 
-import argparse
 from collections.abc import Sequence
 
 import grpc
@@ -14,7 +13,9 @@ from agent_server.commands.ages import days_ago, parse_days
 from agent_server.commands.client import open_client, print_error
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.case_service_pb2_grpc import CaseServiceStub
+from runtime.process.command_line import NEGATIVE, NOT_NOW, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json, to_dict
 from runtime.process.terminal import escape_unprintable
 
 _WIDEST = 10_000
@@ -31,16 +32,22 @@ _COLUMNS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="vouch reviewers", description="Show the quality of reviewers.")
+    result = CommandParser(
+        prog="vouch reviewers",
+        description="Show the quality of reviewers.",
+        examples=("vouch reviewers --since 30d", "vouch reviewers --json"),
+        codes={NEGATIVE: "the agent refused the call", NOT_NOW: "the agent is unavailable; try again"},
+    )
+    result.add_json_option()
     result.add_argument("--since", type=parse_days, metavar="30d", help="only verdicts of this period")
     return result
 
 
 @command("vouch reviewers")
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 done, 1 the agent refused or is unavailable, 2 it could not run."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     request = cases.ListReviewersRequest()
     if options.since is not None:
@@ -49,16 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             answer = call("ListReviewers", request)
         except grpc.RpcError as error:
-            print_error("vouch reviewers", error)
-            return 1
+            return print_error("vouch reviewers", error)
+    if options.json:
+        print_json(to_dict(answer))
+        return OK
     if not answer.reviewers:
         print("no verdicts yet")
-        return 0
+        return OK
     console = Console(highlight=False, soft_wrap=True)
     show(console, [[escape_unprintable(cell) for cell in _cells(quality)] for quality in answer.reviewers])
     agreement = f"kappa {_kappa(answer)}" if answer.HasField("kappa") else "too few for kappa"
     console.print(f"{answer.paired:,} orders were reviewed twice: {agreement}")
-    return 0
+    return OK
 
 
 def show(console: Console, rows: Sequence[Sequence[str]]) -> None:

@@ -32,6 +32,10 @@ class LedgerError(Exception):
     """The ledger cannot be opened or used. The message says why, and what to do."""
 
 
+class DamagedLedger(LedgerError):
+    """The ledger can be read, but its file or its head is damaged."""
+
+
 def connect(url: str) -> Engine:
     """Return an engine for a ledger's URL, whatever its tables. Raises LedgerError."""
     try:
@@ -81,7 +85,7 @@ def unusable_database(error: Exception) -> LedgerError:
     """Return the error for users. It does not contain the URL, which may hold a password."""
     cause = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, ImportError) and "psycopg" in cause:
-        cause = "PostgreSQL needs the extra: pip install 'vouch[postgres]'"
+        cause = "PostgreSQL needs the extra \"postgres\"; pip install 'vouch[postgres]'"
     return LedgerError(f"the ledger that VOUCH_AGENT_LEDGER_URL names cannot be opened: {cause}")
 
 

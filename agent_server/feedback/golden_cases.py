@@ -24,9 +24,11 @@ from agent_server.ledger.recording import DecisionContext
 from agent_server.ledger.transaction import LedgerTransaction
 from agent_server.policies.current import CurrentPolicy
 from agent_server.scoring.client import ScoringClient
+from contract.messages import messages
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.errors import Overloaded, Unavailable
+from runtime.extras import needs_extra
 from runtime.files import MIB, check_file
 from runtime.rpc.call import new_id
 from runtime.telemetry.logging import get_logger
@@ -48,8 +50,8 @@ class GoldenOrder:
 
 def read_golden(path: Path) -> list[GoldenOrder]:
     """Return the labelled orders of a CSV or Parquet file, at most 10,000. Raises LedgerError if it cannot be read."""
-    from contract.messages import messages  # imports Arrow, which only golden orders need
-    from contract.tables import TableError, read_table
+    with needs_extra("VOUCH_AGENT_GOLDEN_ORDERS", "tables"):
+        from contract.tables import TableError, read_table
 
     try:
         check_file(path, MAX_BYTES)

@@ -26,6 +26,7 @@ from data_gen.quality.findings import all_checks, print_findings
 from data_gen.quality.report import write_report
 from data_gen.stream.behaviour import behaviour_parameters
 from data_gen.stream.generator import make_generator
+from runtime.process.command_line import INTERRUPTED, NEGATIVE, CommandParser
 from runtime.process.commands import command
 
 
@@ -33,9 +34,17 @@ def _date(text: str) -> dt.datetime:
     return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the option parser of `vouch generate`."""
-    result = argparse.ArgumentParser(prog="vouch generate", description="Write a labelled synthetic dataset.")
+    result = CommandParser(
+        prog="vouch generate",
+        description="Write a labelled synthetic dataset.",
+        examples=(
+            "vouch generate --size 1000 --output orders.csv",
+            "vouch generate --size 200000 --stream --workers 2 --output orders.parquet",
+        ),
+        codes={NEGATIVE: "a check of the data failed; the file is written"},
+    )
     result.add_argument("--size", type=int, default=50_000, help="rows (default: 50000)")
     result.add_argument("--output", type=Path, help="CSV or Parquet by the ending (default: abuse_dataset_<size>.csv)")
     result.add_argument("--seed", type=int, default=42, help="same seed, same bytes (default: 42)")
@@ -86,7 +95,7 @@ def progress_reporter(total: int) -> Iterator[Callable[[int], None]]:
 
 @command("vouch generate", PlanError, PatternError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 success, 1 a check failed, 2 error, 130 interrupted."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     output: Path = options.output or Path(f"abuse_dataset_{options.size}.csv")
     interrupted = False
@@ -106,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not interrupted:
             raise
         print(f"vouch generate: stopped, {output} was not written", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(options: argparse.Namespace, output: Path) -> int:

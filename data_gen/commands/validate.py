@@ -1,7 +1,7 @@
 """`vouch validate FILE`: the generator's checks on any file, also one from another source."""
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,30 @@ from data_gen.quality.checks import Check
 from data_gen.quality.findings import all_checks, print_findings
 from data_gen.quality.sample import Sample
 from data_gen.quality.summary import Summary
+from runtime.process.command_line import NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
+from runtime.process.output import print_json
 
 _EVERY = 5  # the rows of other files are not counted first; a fifth of at least a million is a sufficient sample
 
 
+def parser() -> CommandParser:
+    """Return the parser of `vouch validate`."""
+    result = CommandParser(
+        prog="vouch validate",
+        description="Check a file of orders, CSV or Parquet.",
+        examples=("vouch validate orders.csv", "vouch validate orders.csv --json"),
+        codes={NEGATIVE: "a check failed"},
+    )
+    result.add_argument("file", type=Path, help="CSV or Parquet")
+    result.add_json_option()
+    return result
+
+
 @command("vouch validate", TableError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 all checks passed, 1 a check failed, 2 the file cannot be read."""
-    parser = argparse.ArgumentParser(prog="vouch validate", description="Check a file of orders, CSV or Parquet.")
-    parser.add_argument("file", type=Path)
-    options = parser.parse_args(arguments)
+    """Run the command; return its exit code."""
+    options = parser().parse_args(arguments)
     summary, sample, ids = Summary(), Sample(), Ids()
     size = options.file.stat().st_size if options.file.is_file() else 0
     every = 1 if size < 100 << 20 else _EVERY
@@ -36,8 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not summary.rows:
         raise TableError(f"{options.file}: the file has no rows")
     audited = audit(sample)
+    checks = [ids.check(), *all_checks(summary, audited, None)]
+    if options.json:
+        print_json(
+            {
+                "rows": summary.rows,
+                "columns": sorted(summary.columns),
+                "column_auc": audited.column_auc if audited else {},
+                "checks": [asdict(check) for check in checks],
+            }
+        )
+        return OK if all(check.passed for check in checks) else NEGATIVE
     print(f"{options.file}: {summary.rows:,} rows, {len(summary.columns)} known columns")
-    return print_findings("vouch validate", summary, [ids.check(), *all_checks(summary, audited, None)], audited)
+    return print_findings("vouch validate", summary, checks, audited)
 
 
 class Ids:

@@ -50,7 +50,7 @@ DAY = 86_400
 _PROXIES_PER_COUNTRY = 24
 _OCTETS = np.array([words.IP_BLOCKS[country] for country in COUNTRY.values])
 _BLOCKS = _OCTETS.shape[1] * 256
-_TOKEN = np.frombuffer(b"bcdfghjkmnpqrstv", dtype=np.uint8)  # no digits: twelve in a row are rejected as a card number
+_TOKEN = np.frombuffer(b"bcdfghjkmnpqrstv", dtype=np.uint8)  # no digits: twelve are rejected as a card number
 _OWNERS = (
     dict.fromkeys(PERSON_COLUMNS, "person") | dict.fromkeys(DEVICE_COLUMNS, "device") | dict.fromkeys(CARD_COLUMNS, "card")
     | dict.fromkeys(NETWORK_COLUMNS, "network") | {"home_country": "home"}

@@ -16,6 +16,7 @@ from runtime.rpc.call import REQUEST_ID, is_valid_metadata, request_id_or_new
 from runtime.web.request_origin import is_local_caller, is_loopback_origin
 
 PUBLIC_PATHS = ("/api/v1/health", "/docs", "/openapi.json", "/static-offline-docs")
+"""Beginnings of the paths that need no key; so does the path `/` itself, which redirects to /docs."""
 MAX_KEY_LENGTH = 4096
 _EXPOSED = (
     "the bridge is reachable from other machines without API keys; set VOUCH_HTTP_API_KEYS (`vouch keys add NAME`), "
@@ -79,7 +80,7 @@ class AccessMiddleware:
             return error_response(scope, 403, _EXPOSED)
         if self._keys is None:
             return self._check_origin(scope, headers)
-        if scope["path"].startswith(PUBLIC_PATHS):
+        if scope["path"] == "/" or scope["path"].startswith(PUBLIC_PATHS):
             return None
         key = presented_key(headers)
         if 0 < len(key) <= MAX_KEY_LENGTH and is_valid_metadata(key) and self._keys.holder_of(key) is not None:

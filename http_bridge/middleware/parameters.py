@@ -1,7 +1,6 @@
 """Validation of query parameters. A misspelt filter must not be ignored, since the response would list all records."""
 
 import difflib
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -12,6 +11,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from http_bridge.errors import error_response
+from http_bridge.json.hints import plain_name
 
 MAX_QUERY_BYTES: Final = 16 << 10
 """More than all parameters of any route need at their maximum lengths, percent-encoded."""
@@ -86,11 +86,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     """Return the error for an unknown parameter, with the most similar known one."""
     if not known:
         return "unknown parameter; this path takes none"
-    plain = {_plain(one): one for one in known}
-    near = difflib.get_close_matches(_plain(name[:_MAX_NAME]), plain, 1, 0.5)
+    plain = {plain_name(one): one for one in known}
+    near = difflib.get_close_matches(plain_name(name), plain, 1, 0.5)
     hint = f"did you mean {plain[near[0]]}?" if near else f"known parameters: {', '.join(known)}"
     return f"unknown parameter; {hint}"
-
-
-def _plain(name: str) -> str:
-    return re.sub("[^a-z0-9]", "", name.lower())

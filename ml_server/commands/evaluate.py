@@ -1,8 +1,9 @@
 """`vouch evaluate`: measure a model on a labelled dataset, and the cost of its thresholds."""
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,22 +23,34 @@ from ml_server.registry.store import held_out_scores, load
 from ml_server.registry.table_scores import legitimacy
 from ml_server.training.labels import TrainingError, abuse_of, optional_weights
 from ml_server.training.split import split_in_time
+from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import sha256
+from runtime.process.output import print_json
 from runtime.process.terminal import escape_unprintable
 from runtime.settings import Shared
 
 ROUND_ORDER = 100.0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the option parser of `vouch evaluate`."""
-    result = argparse.ArgumentParser(prog="vouch evaluate", description="Measure a model on a labelled dataset.")
+    result = CommandParser(
+        prog="vouch evaluate",
+        description="Measure a model on a labelled dataset.",
+        examples=(
+            "vouch evaluate --dataset orders.csv",
+            "vouch evaluate --dataset orders.csv --report report.html",
+            "vouch evaluate --dataset orders.csv --json",
+        ),
+    )
     result.add_argument("--model", default=None, help="version (default: the current one)")
     result.add_argument("--dataset", type=Path, required=True, help="CSV or Parquet with labels")
     result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
     result.add_argument("--report", type=Path, help="write an HTML report with curves and costs")
-    result.add_argument("--models-dir", type=Path, default=None, help="folder of models")
+    result.add_argument(
+        "--models-dir", type=Path, default=None, help="folder of models (default: VOUCH_MODELS_DIR or models)"
+    )
     prices = Prices()
     result.add_argument(
         "--missed-share",
@@ -53,12 +66,13 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--review-cost", type=float, default=prices.review, help="cost of one review (default: 3)")
     result.add_argument("--orders-per-day", type=int, default=1000, help="to compute reviews a day (default: 1000)")
+    result.add_json_option()
     return result
 
 
 @command("vouch evaluate", TableError, TrainingError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 success, 2 error."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     report = Report()
     mapping = read_mapping(options.mapping) if options.mapping else None
@@ -68,8 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table, scores = held_out_rows(bundle, options.dataset, table, held_out_scores(models, bundle), report)
     prices = Prices(options.missed_share, options.denied_cost, options.review_cost)
     measured = measure(scores, table, prices, report)
-    for line in (*report.lines, *format_lines(measured, options.orders_per_day)):
-        print(escape_unprintable(line))
+    if options.json:
+        print_json(as_json(bundle.version, measured, report))
+    else:
+        for line in (*report.lines, *format_lines(measured, options.orders_per_day)):
+            print(escape_unprintable(line))
     if options.report:
         write_report(options.report, bundle.metadata, measured, prices, options.orders_per_day)
     return 0
@@ -117,6 +134,19 @@ def _amounts(columns: TableColumns, report: Report) -> Numbers:
     if unknown := int(np.isnan(amounts).sum()):
         report.lines.append(f"order_amount is unknown in {unknown:,} rows; costs assume {ROUND_ORDER:g} for them")
     return np.nan_to_num(amounts, nan=ROUND_ORDER)
+
+
+def as_json(version: str, measured: Measurements, report: Report) -> dict[str, Any]:
+    """Return all measurements for programs."""
+    return {
+        "model_version": version,
+        "notes": report.lines,
+        "figures": measured.figures,
+        "intervals": measured.intervals,
+        "limit": measured.limit,
+        "groups": measured.groups,
+        "costs": {"documented": asdict(measured.documented), "cheapest": asdict(measured.cheapest)},
+    }
 
 
 def format_lines(measured: Measurements, orders_per_day: int) -> list[str]:

@@ -1,6 +1,5 @@
 """`vouch score`: score all orders of a file, streamed."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,20 +17,30 @@ from ml_server.data.suitability import check_columns, check_mapping
 from ml_server.registry.bundle import ArtifactError, Bundle
 from ml_server.registry.store import load
 from ml_server.registry.table_scores import calibrate_scores, class_scores
+from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import atomic_write
 from runtime.process.terminal import escape_unprintable
 from runtime.settings import Shared
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the option parser of `vouch score`."""
-    result = argparse.ArgumentParser(prog="vouch score", description="Score every order of a file.")
+    result = CommandParser(
+        prog="vouch score",
+        description="Score every order of a file.",
+        examples=(
+            "vouch score orders.csv --output scores.csv",
+            "vouch score shop.csv --mapping mapping.yaml --output scores.parquet",
+        ),
+    )
     result.add_argument("file", type=Path, help="CSV or Parquet")
     result.add_argument("--output", type=Path, required=True, help="CSV or Parquet by the ending")
     result.add_argument("--model", default=None, help="version (default: the current one)")
     result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
-    result.add_argument("--models-dir", type=Path, default=None, help="folder of models")
+    result.add_argument(
+        "--models-dir", type=Path, default=None, help="folder of models (default: VOUCH_MODELS_DIR or models)"
+    )
     return result
 
 
@@ -69,7 +78,7 @@ def check_suitability(model: Bundle, path: Path, mapping: FieldMapping | None) -
 
 @command("vouch score", TableError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 success, 2 error."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     report = Report()
     mapping = read_mapping(options.mapping) if options.mapping else None

@@ -1,6 +1,5 @@
 """`vouch train`: train a model from a dataset and save it."""
 
-import argparse
 import hashlib
 import json
 import math
@@ -22,6 +21,7 @@ from ml_server.training.parameters import AUTO, FORMS, Parameters
 from ml_server.training.progress import progress_reporter
 from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
+from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import sha256
 from runtime.settings import Shared
@@ -29,9 +29,17 @@ from runtime.settings import Shared
 DATASET = Path("abuse_dataset_50000.csv")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """Return the option parser of `vouch train`."""
-    result = argparse.ArgumentParser(prog="vouch train", description="Train a model from a labelled dataset.")
+    result = CommandParser(
+        prog="vouch train",
+        description="Train a model from a labelled dataset.",
+        examples=(
+            "vouch train --dataset orders.csv",
+            "vouch train --dataset shop.csv --mapping mapping.yaml --challenge",
+            "vouch train --dataset orders.csv --dataset labels.csv --weight 1 --weight 5 --promote",
+        ),
+    )
     result.add_argument(
         "--dataset", type=Path, action="append", help=f"CSV or Parquet; several are combined (default: {DATASET})"
     )
@@ -76,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
 @command("vouch train", TableError, TrainingError, MappingError, ArtifactError)
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 success, 2 error."""
+    """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     models = options.models_dir or Shared.read().models_dir
     report = Report()
@@ -132,11 +140,13 @@ def _digest(datasets: Sequence[Path]) -> str:
 def _save_model(
     datasets: Sequence[Path], promoted: bool, models: Path, rows: int, abuse_rate: float, trained: Trained
 ) -> int:
+    from ml_server.estimator.model import artifact  # the help of the command needs no estimator
+
     bundle = with_origin(
         trained.bundle, name=" + ".join(path.name for path in datasets), rows=rows, abuse_rate=abuse_rate,
         digest=_digest(datasets), manifest=_manifest(datasets[0]) if len(datasets) == 1 else None,
     )  # fmt: skip
-    folder = save(models, bundle, trained.notebook_files)
+    folder = save(models, bundle, {**trained.notebook_files, **artifact(bundle)})
     if promoted:
         promote(models, bundle.version)
     for name, value in bundle.metadata.metrics.items():

@@ -1,7 +1,7 @@
 """Models on disk: one folder for each version, `current` as a link to the one that serves, a digest for every file.
 
 models/<version>/  the bundle's files                          read by serving
-                                      model.txt fraud_model.joblib ...            for notebooks, never read by serving
+                                      fraud_model.joblib model.txt ...            for notebooks, never read by serving
                                       SHA256SUMS                                  digest of each file
 models/current  -> <version>
 """

@@ -143,7 +143,6 @@ def train(
     )
     notebook_files = {
         "model.txt": fitted.booster.model_to_string().encode(),
-        "fraud_model.joblib": _pickle(fitted.booster),
         "preprocessor.joblib": _pickle(preprocessor),
         HELD_OUT_SCORES: _to_npy(held_out),
     }

@@ -1,6 +1,5 @@
 """The command of a server, such as `python -m ml_server`: options, settings, one process or several."""
 
-import argparse
 import importlib
 import os
 import signal
@@ -12,6 +11,8 @@ from typing import Any, TypeVar
 
 from runtime.access import SecurityError
 from runtime.access.loopback import require_loopback
+from runtime.extras import MissingExtra
+from runtime.process.command_line import CommandParser
 from runtime.process.event_loop import run, tune_gc
 from runtime.process.terminal import flush_output
 from runtime.process.workers import CANNOT_START, PortTaken, Supervisor, count_cores, reserve_address, set_start_pipe
@@ -20,7 +21,7 @@ from runtime.telemetry import logging
 from runtime.web.exposition import Exposition
 
 S = TypeVar("S", bound=ServerSettings)
-_FAILURES: tuple[type[Exception], ...] = (SettingsError, SecurityError, PortTaken)
+_FAILURES: tuple[type[Exception], ...] = (MissingExtra, SettingsError, SecurityError, PortTaken)
 Serve = Callable[[S, bool], Coroutine[Any, Any, None]]
 """Serves until a signal; takes the settings, and whether this process is one of several workers."""
 
@@ -37,10 +38,10 @@ def main(
     `failures` are errors of the service that a user can fix.
     """
     prefix = settings_type.prefix
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {module}",
         description=f"Settings: {prefix}..., see docs/reference/settings.md.",
-        allow_abbrev=False,  # an abbreviated --insecure must not expose the server
+        examples=(f"python -m {module}", f"python -m {module} --workers auto"),
     )
     parser.add_argument("--workers", metavar="N", help="processes that share the port, or `auto` for one per core")
     parser.add_argument("--insecure", action="store_true", help="serve other machines without keys, with the role shop")

@@ -1,7 +1,9 @@
 """The data scientist's commands: train, evaluate, models, score."""
 
 import itertools
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import vouch
 from contract.messages import messages
 from contract.prices import Prices
 from contract.tables import read_table
 from ml_server.evaluation.costs import cheapest, cost_of
-from ml_server.registry.store import load
+from ml_server.registry.golden_examples import parse_example
+from ml_server.registry.store import load, promote, save
 from ml_server.serving.scorer import Scorer
 from ml_server.training.fitting.soft_labels import class_weights
 from ml_server.training.labels import prior_shift
@@ -122,3 +126,52 @@ def test_soft_weights_sum_to_the_label(table: pa.Table) -> None:
     np.testing.assert_allclose(weights[:, 1:].sum(axis=1), np.linspace(0, 1, 50))
     soft = train(table.slice(0, 1000), Parameters(form="tables", rounds=10, target="soft", folds=2, bags=1))
     assert soft.bundle.metadata.metrics["roc_auc"] > 0.9
+
+
+def test_models_are_compared(small_models: Path, tmp_path: Path) -> None:
+    """The comparison names what differs: form, figures, calibration, parameters, and examples decided differently."""
+    folder = tmp_path / "models"
+    shutil.copytree(small_models / "tables" / "first", folder / "first")
+    other = load(small_models / "trees").with_version("second")
+    parameters = dict(other.metadata.parameters) | {"prevalence": 0.01}
+    save(folder, replace(other, prior_shift=3.0, metadata=replace(other.metadata, parameters=parameters)))
+    promote(folder, "second", "challenger")
+    done = call("models", "compare", "first", "challenger", "--models-dir", str(folder), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["a"]["version"], found["b"]["version"]) == ("first", "second")
+    assert (found["a"]["form"], found["b"]["form"]) == ("tables", "trees")
+    assert found["parameters"]["prevalence"] == [None, 0.01] and "seed" not in found["parameters"]
+    assert found["prior_shift"] == [0, 3.0] and found["largest_calibration_difference"] > 0.4
+    assert found["figures"]["roc_auc"] == [
+        load(folder, name).metadata.metrics["roc_auc"] for name in ("first", "second")
+    ]
+    scorers = [Scorer(load(folder, name)) for name in ("first", "second")]
+    order, _ = parse_example(load(folder, "first").golden_examples[0])
+    changed = {one["example"]: one for one in found["changed"]}
+    assert changed and sum(found["moves"].values()) == found["examples"] >= len(changed)
+    for one in changed.values():
+        assert one["decisions"][0] != one["decisions"][1] and one["scores"][0] < one["scores"][1]
+    if (name := f"A {order.transaction_id}") in changed:
+        assert changed[name]["scores"] == [scorer.score(order) for scorer in scorers]
+    text = call("models", "compare", "first", "second", "--models-dir", str(folder)).stdout
+    for words in ("prevalence", "trees", "prior_shift", "golden examples", "-> approve"):
+        assert words in text
+    same = call("models", "compare", "first", "first", "--models-dir", str(folder)).stdout
+    assert "no decision changes" in same and "parameters are equal" in same
+    assert call("models", "compare", "first", "none", "--models-dir", str(folder)).returncode == 2
+
+
+def test_the_artifact_is_the_calibrated_model(models: Path, table: pa.Table) -> None:
+    """fraud_model.joblib is a classifier whose probabilities are those of the service, to the bit."""
+    import joblib
+    from sklearn.base import is_classifier
+
+    classifier = joblib.load(models / "current" / "fraud_model.joblib")
+    some = table.slice(0, 300)
+    scorer = Scorer(load(models))
+    assert is_classifier(classifier) and type(classifier) is vouch.Model
+    assert classifier.predict_proba(some.drop_columns(["is_abuse"]))[:, 0].tolist() == [
+        scorer.score(order) for order in messages(some)
+    ]
+    assert classifier.version_ == load(models).version

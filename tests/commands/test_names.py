@@ -11,6 +11,7 @@ import pytest
 import agent_server
 import console
 import http_bridge
+import load_test
 import ml_server
 import runtime
 import stack
@@ -24,10 +25,10 @@ from testing.servers.processes import run
 
 def _all_settings() -> set[type[Settings]]:
     """Return every settings class of every service and command."""
-    packages: tuple[ModuleType, ...] = (agent_server, console, http_bridge, ml_server, runtime, stack)
+    packages: tuple[ModuleType, ...] = (agent_server, console, http_bridge, load_test, ml_server, runtime, stack)
     for package in packages:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name.rpartition(".")[2] in ("settings", "client"):
+            if module.name.rpartition(".")[2] in ("settings", "client", "keys"):
                 importlib.import_module(module.name)
     found: set[type[Settings]] = set()
     waiting: list[type[Settings]] = [Settings]
@@ -49,6 +50,8 @@ def test_every_prefix_is_known() -> None:
         ("VOUCH_AGENT_APROVE_THRESHOLD", "did you mean VOUCH_AGENT_APPROVE_THRESHOLD?"),
         ("VOUCH_AGNET_APPROVE_THRESHOLD", "did you mean VOUCH_AGENT_APPROVE_THRESHOLD?"),
         ("VOUCH_MODELDIR", "did you mean VOUCH_MODELS_DIR?"),
+        ("VOUCH_PORTS_BASE", "did you mean VOUCH_PORT_BASE?"),
+        ("VOUCH_PORT_BSE", "did you mean VOUCH_PORT_BASE?"),
         ("vouch_agent_ledgr_url", "did you mean VOUCH_AGENT_LEDGER_URL?"),
         ("VOUCH_AGENT_QQQQQQQQQQQQQQQQQQQQQQQQ", "is not a setting (all"),
         ("VOUCH_", "is not a setting"),

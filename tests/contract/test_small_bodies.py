@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import outcome_service_pb2 as outcomes
 from http_bridge.json.message import read_into
-from http_bridge.json.request_schemas import request_schema
+from http_bridge.openapi.request_schemas import request_schema
 
 
 def test_the_schema_has_the_contracts_rules() -> None:

@@ -1,6 +1,7 @@
 """The edge: the same answers as from the services behind it."""
 
 import json
+import re
 from pathlib import Path
 
 import grpc
@@ -68,3 +69,21 @@ def test_the_edge_shows_error_details(stack: Stack) -> None:
     details = answer.json()["details"]
     assert "INVALID_REQUEST" in [each.get("reason") for each in details]
     assert "transaction.order_amount" in json.dumps(details)
+
+
+def test_the_root_of_each_port_leads_somewhere(stack: Stack) -> None:
+    """A browser that opens 8000, 8001 or 8080 finds /docs, or a page whose links work; other methods get 405."""
+    for service in ("rest_ml", "rest_agent"):
+        answer = httpx.get(f"{stack.url(service)}/", follow_redirects=True)
+        assert answer.status_code == 200 and answer.url.path == "/docs"
+    edge = stack.url("edge")
+    page = httpx.get(f"{edge}/")
+    assert page.status_code == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+    links = set(re.findall(r'href="(.+?)"', page.text))
+    assert links == {"/console/", "/api/v1/health", "/v1/agent"}
+    for link in links - {"/console/"}:  # the console does not run in this stack
+        assert httpx.get(edge + link).status_code == 200
+    refused = httpx.post(f"{edge}/", json={})
+    assert refused.status_code == 405 and refused.headers["allow"] == "GET, HEAD"
+    assert httpx.head(f"{edge}/").status_code == 200
+    assert httpx.get(f"{edge}/", headers={"host": "evil.example"}).status_code == 421

@@ -1,8 +1,11 @@
 """Errors of the edge itself: the contract's reasons, from one table, for JSON and gRPC callers, without internals."""
 
+import asyncio
 import base64
 import re
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -156,3 +159,29 @@ def test_errors_under_api_are_those_of_rest(
     body = answer.json()
     assert set(body) == {"detail", "reason", "request_id"} and body["reason"] == reason, body
     assert body["request_id"] == "my-id_1.2"
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize("path", ["/api/v1/cases", "/v1/cases"])
+async def test_too_many_requests_in_flight_are_an_error_like_others(tmp_path: Path, path: str) -> None:
+    """Above a limit of requests in flight the edge answers 429 with reason, request id and a time to retry."""
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:  # accepts connections, and never answers
+        port = silent.getsockname()[1]
+        with envoy(tmp_path / "log", f"--agent={port}", f"--bridge-agent={port}") as address:
+            await asyncio.to_thread(wait_for, lambda: is_up(address), what="the edge")
+            async with httpx.AsyncClient(
+                base_url=f"http://{address}", limits=httpx.Limits(max_connections=None)
+            ) as client:
+                waiting = {asyncio.create_task(client.get(path)) for _ in range(40)}
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for each in waiting:
+                    each.cancel()
+                await asyncio.wait(waiting)
+    answer = done.pop().result()
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    body = answer.json()
+    if path.startswith("/api/"):
+        assert (body["reason"], body["request_id"]) == ("OVERLOADED", answer.headers["x-request-id"])
+        assert "retry in a second" in body["detail"]
+    else:
+        assert (body["code"], body["details"][0]["reason"]) == (8, "OVERLOADED")

@@ -1,6 +1,7 @@
 """`vouch.Model`: scikit-learn's interface over the model that the service serves."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from sklearn.preprocessing import FunctionTransformer
 import vouch
 from contract.messages import messages
 from generated.vouch.v1.transaction_pb2 import Transaction
+from ml_server.estimator.frames import to_orders
 from ml_server.registry.store import load
 from ml_server.serving.scorer import Scorer
-from python_api.frames import to_orders
 from testing.inputs.hostile import ORDER
 from vouch import Model
 
@@ -177,3 +178,12 @@ def test_a_mapping_reads_foreign_columns(tmp_path: Path) -> None:
     )
     model = Model.train(frame, mapping=mapping, **SMALL)
     assert model.predict(frame.drop(columns="chargeback"))[fraud].mean() > 0.8
+
+
+def test_models_survive_a_pickle(orders: pd.DataFrame, fitted: Model) -> None:
+    """A pickled model has the same scores, parameters and files; one that is not trained stays untrained."""
+    copied = pickle.loads(pickle.dumps(fitted))
+    assert (copied.predict_proba(orders) == fitted.predict_proba(orders)).all()
+    assert copied.get_params() == fitted.get_params() and copied._notebook_files == fitted._notebook_files
+    with pytest.raises(NotFittedError):
+        pickle.loads(pickle.dumps(Model(rounds=7))).predict(orders)

@@ -87,7 +87,7 @@ async def test_rest_reports_a_locked_ledger_once_it_is_known(agent: Any, lock: s
                     query = (
                         {"transaction_id": "t"} if ":links" in path or ":verify" in path or "outcomes" in path else None
                     )
-                    answer = await client.get(path, params=query)
+                    answer = await client.get(path, params=query, follow_redirects=True)
                     assert answer.status_code in (200, 404), (row, answer.text)
             lock.execute("ROLLBACK")
             assert (await client.post("/api/v1/review", json=ORDER)).status_code == 200

@@ -141,3 +141,44 @@ async def test_every_error_carries_its_reason(services: LocalServices, tmp_path:
         assert answer.json()["reason"] == reason, answer.text
         if status == 422:
             assert all({"loc", "msg", "type"} == entry.keys() for entry in detail), detail
+
+
+async def test_the_root_redirects_to_the_docs(tmp_path: Path) -> None:
+    """`/` leads to /docs, also without a key where keys are set, and makes no other path public."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"shop:{digest(new_key())}:shop\n")
+    keyed = bridge_app("agent", api_keys=str(keys))
+    for app in (app_of("ml"), app_of("agent"), keyed):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            answer = await client.get("/")
+            assert (answer.status_code, answer.headers["location"], answer.content) == (307, "/docs", b"")
+            check_error(await client.post("/"), 405)
+            check_error(await client.get("/?next=https://evil.example"), 422)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(keyed), base_url="http://127.0.0.1") as client:
+        for path in ("//", "/api/v1/agent/info", "/metrics", "/x"):
+            check_error(await client.get(f"http://127.0.0.1{path}"), 401)
+
+
+async def test_unknown_fields_get_a_hint(services: LocalServices) -> None:
+    """Names in camelCase, typing errors, an object around the order, and a list get the right form, also in batches."""
+    required = {name: ORDER[name] for name in ("transaction_id", "timestamp", "user_id")}
+    wrapped = "send the fields of the order as the body itself, without the object `transaction` around them"
+    bodies: list[tuple[dict[str, Any], str, str]] = [
+        (required | {"orderAmount": 20}, "orderAmount", "did you mean order_amount?"),
+        (required | {"OrderAmount": None}, "OrderAmount", "did you mean order_amount?"),
+        (required | {"failedLoginAttempts24h": 1}, "failedLoginAttempts24h", "did you mean failed_login_attempts_24h?"),
+        (required | {"order_amout": 20}, "order_amout", "did you mean order_amount?"),
+        (required | {"emial_domain": "a.b"}, "emial_domain", "did you mean email_domain?"),
+        (required | {"basket_items": 3}, "basket_items", "send the shop's own fields in `extra`"),
+        (required | {"\u00e4" * 70: 3}, "\u00e4" * 70, "send the shop's own fields in `extra`"),
+        ({"transaction": ORDER}, "transaction", wrapped),
+        ({"transactions": [ORDER]}, "transactions", "send a list of orders to the path that ends with :batch"),
+    ]
+    async with services.client("ml") as ml, services.client("agent") as agent:
+        for body, name, hint in bodies:
+            answers = [await ml.post("/api/v1/predict", json=body), await agent.post("/api/v1/review", json=body)]
+            batch = await ml.post("/api/v1/predict:batch", json={"transactions": [body]})
+            details = [check_error(answer, 422) for answer in answers] + [batch.json()["results"][0]["detail"]]
+            for detail in details:
+                (entry,) = [entry for entry in detail if entry["type"] == "extra_forbidden"]
+                assert entry["loc"] == ["body", name] and entry["msg"].endswith(hint)

@@ -255,6 +255,10 @@ def test_the_terminal_works_off_a_queue(stack: Stack, open_cases: list[str]) -> 
     assert "(no name)" in table and "…" not in table
     header = next(line for line in table.splitlines() if "reviewer" in line)
     assert all(name in header for name in ("median time", "golden right", "pairs agreed", "wrong of checked"))
-    assert "cannot be reached" in run(
-        "vouch.py", "cases", "list", env=with_agent | {"VOUCH_CLIENT_AGENT": "127.0.0.1:1"}
-    ).stderr  # fmt: skip
+    as_json = json.loads(cases("list", "--most", "1000", "--json"))
+    assert [(case["case_id"], case["status"]) for case in as_json] == [
+        (row[0], f"CASE_STATUS_{row[1].upper()}") for row in rows
+    ]
+    assert json.loads(cases("--json", "show", case_id))["case"]["case_id"] == case_id
+    away = run("vouch.py", "cases", "list", env=with_agent | {"VOUCH_CLIENT_AGENT": "127.0.0.1:1"})
+    assert away.returncode == 3 and "cannot be reached" in away.stderr

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from load_test.orders import find_dataset, read_orders
 from testing.servers.processes import PYTHON, Stack, launch, run
 from testing.waiting import START_SECONDS, wait_for
 
@@ -36,7 +37,6 @@ def test_ctrl_c_still_prints_the_summary(stack: Stack, few: Path, tmp_path: Path
 def test_load_tests_take_files_without_the_newer_columns(stack: Stack, few: Path, tmp_path: Path) -> None:
     """A file with only the documented columns works, and no label is ever sent."""
     from contract.fields import LABELS
-    from load_test.orders import read_orders
 
     newer = [
         "accounts_on_device_30d",
@@ -59,6 +59,18 @@ def test_load_tests_take_files_without_the_newer_columns(stack: Stack, few: Path
     assert zone.returncode == 0, zone.stdout
     for words in ("decision   review by review_required", "reasoning", "evidence", "recommends"):
         assert words in zone.stdout
+
+
+def test_the_datasets_of_the_workshop_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """data/abuse_dataset_<rows>.csv is read in data/ or in the current folder, else generated; other names are not."""
+    monkeypatch.chdir(tmp_path)
+    named = Path("data") / "abuse_dataset_600.csv"
+    Path(named.name).touch()
+    assert find_dataset(named) == Path(named.name)
+    Path(named.name).unlink()
+    assert find_dataset(named) == named and len(read_orders(named)) == 600
+    for other in ("data/orders.csv", "abuse_dataset_600.csv", "elsewhere/abuse_dataset_600.csv"):
+        assert find_dataset(Path(other)) == Path(other) and not Path(other).exists()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A policy in a real agent: reloaded while it serves, rejected if broken, and reported over every transport."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,15 +60,21 @@ def test_the_command_checks_shows_and_tests(
     path = tmp_path / "new.yaml"
     path.write_text("rules:\n- name: big\n  when: order.order_amont > 5\n  then: deny\n  reason: r\n")
     refused = call("policy", "check", str(path))
-    assert refused.returncode == 2 and f"{path}:3:9: rule big: unknown name order.order_amont" in refused.stderr
+    assert refused.returncode == 1 and f"{path}:3:9: rule big: unknown name order.order_amont" in refused.stderr
     path.write_text('rules:\n- {name: big, when: order.order_amount > 5, then: deny, reason: "a\\e[31m"}\n')
-    assert call("policy", "check", str(path)).returncode == 0
+    accepted = call("policy", "check", str(path))
+    assert accepted.returncode == 0 and f"{path}: ok, 1 rule, " in accepted.stdout
+    checked = json.loads(call("policy", "check", str(path), "--json").stdout)
+    assert checked["ok"] and [rule["name"] for rule in checked["rules"]] == ["big"]
     shown = call("policy", "show", str(path)).stdout
     assert "big (deny): order.order_amount > 5" in shown and "\x1b" not in shown
     monkeypatch.setenv("VOUCH_AGENT_SCORER", agent_with_policy.address("ml"))
     tested = call("policy", "test", str(path), "--dataset", str(few))
     assert tested.returncode == 0, tested.stderr
     assert "good orders stopped" in tested.stdout and "big:" in tested.stdout
+    as_json = json.loads(call("policy", "test", str(path), "--dataset", str(few), "--json").stdout)
+    moved = sum(count for row in as_json["moves"].values() for count in row.values())
+    assert as_json["orders"] == moved == 600 and as_json["rules"]["big"] > 0
     page = tmp_path / "page.html"
     assert call("policy", "test", str(path), "--dataset", str(few), "--html", str(page)).returncode == 0
     content = page.read_text()

@@ -120,15 +120,15 @@ def test_degraded_services_pass_too(models: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_deployment_is_reported(tmp_path: Path) -> None:
-    """Without a service, a URL or a vectors file the command prints one line and exits with 2."""
-    for arguments in (
-        ("--target", "http://127.0.0.1:1"),
-        ("--target", "nowhere"),
-        ("--target", "\x1b[2J"),
-        ("--vectors", str(tmp_path)),
+    """A service that does not answer is exit code 3, a wrong URL or vectors file 2; each is one line."""
+    for code, *arguments in (
+        (3, "--target", "http://127.0.0.1:1"),
+        (2, "--target", "nowhere"),
+        (2, "--target", "\x1b[2J"),
+        (2, "--vectors", str(tmp_path)),
     ):
-        done = call("conformance", *arguments)
-        assert done.returncode == 2 and done.stderr.startswith("vouch conformance: "), done.stderr
+        done = call("conformance", *map(str, arguments))
+        assert done.returncode == code and done.stderr.startswith("vouch conformance: "), done.stderr
         assert "Traceback" not in done.stderr and "\x1b" not in done.stderr
 
 

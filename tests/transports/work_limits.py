@@ -80,7 +80,7 @@ REST: Final[Mapping[str, str]] = {
     "agent POST /api/v1/outcomes": ONE,
     "agent GET /api/v1/outcomes": NO_BODY,
     **{f"agent POST /api/v1/cases/{{case_id}}/{step}": ONE for step in ("claim", "renew", "release", "resolve", "comment")},
-    **{f"{app} GET {path}": NO_BODY for app in ("ml", "agent") for path in ("/metrics", "/openapi.json", "/docs")},
+    **{f"{app} GET {path}": NO_BODY for app in ("ml", "agent") for path in ("/", "/metrics", "/openapi.json", "/docs")},
 }  # fmt: skip
 """Every route of both apps, and what it reads."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-_PREFIX: Final = "#/components/schemas/"
+SCHEMAS: Final = "#/components/schemas/"
 TAGS: Final[Mapping[str, str]] = {
     "health": "service", "model": "service", "agent": "service", "predict": "scoring", "review": "decisions",
     "decisions": "decisions", "cases": "cases", "reviewers": "cases", "outcomes": "outcomes",
@@ -33,7 +33,7 @@ def with_components(document: dict[str, Any]) -> dict[str, Any]:
         body["title"] = name  # generators name their classes after it
         if schemas.setdefault(name, body) != body:
             raise ValueError(f"two schemas have the name {name}")
-        return {"$ref": _PREFIX + name}
+        return {"$ref": SCHEMAS + name}
 
     result: dict[str, Any] = hoist(document)
     result.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))

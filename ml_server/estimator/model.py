@@ -1,11 +1,13 @@
-"""`vouch.Model`: the scorer's model with scikit-learn's interface."""
+"""`vouch.Model`: the scorer's model with scikit-learn's interface. The artifact `fraud_model.joblib` is this model too."""
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import joblib
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from contract.messages import messages
 from contract.thresholds import LEGITIMATE_FROM
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from ml_server.data.mapping import Conversion, FieldMapping, Report, read_mapping
+from ml_server.estimator.frames import Frame, like, to_arrow, to_orders
 from ml_server.evaluation.figures import against_limit, exact_confidence, figures, intervals
 from ml_server.features.feature_set import Extra
 from ml_server.registry.bundle import METADATA, Bundle
@@ -28,9 +31,9 @@ from ml_server.serving.scorer import Scorer
 from ml_server.training.labels import abuse_of, optional_weights
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
-from python_api.frames import Frame, like, to_arrow, to_orders
 
 LABEL, CONFIDENCE = "is_abuse", "abuse_confidence"
+ARTIFACT = "fraud_model.joblib"
 _EXPLAINED_AT_ONCE = 1000
 
 
@@ -51,6 +54,8 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     seed: same rows and seed, same model.
     mapping: path of a mapping file, or what `read_mapping` returns.
     """
+
+    __module__ = "vouch"  # pickles name the stable API, not where it is implemented
 
     def __init__(
         self,
@@ -156,11 +161,24 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def save(self, models: str | Path = "models") -> Path:
         """Write the model into a folder of models and return its own folder; the first one there becomes the current one."""
-        return save(Path(models), self._bundle, self._notebook_files)
+        return save(Path(models), self._bundle, {**self._notebook_files, **artifact(self._bundle)})
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether the model can score."""
         return hasattr(self, "bundle_")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the parameters and the files of the model, whose formats later versions of this software read or refuse."""
+        files: dict[str, bytes] = {}
+        if self.__sklearn_is_fitted__():
+            files = self._bundle.files() | {METADATA: self._bundle.metadata.dump({}).encode()}
+        return {"parameters": self.get_params(), "files": files, "notebook_files": getattr(self, "_notebook_files", {})}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Restore a model. Raises ArtifactError for the files of another version of this software."""
+        self.__dict__.update(state["parameters"])
+        if files := state["files"]:
+            self._learned(Bundle.parse(files.__getitem__), state["notebook_files"])
 
     def _learned(self, bundle: Bundle, notebook_files: Mapping[str, bytes]) -> Self:
         self.bundle_, self._notebook_files = bundle, notebook_files
@@ -199,6 +217,15 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         scorer = Scorer(self._bundle)
         for first in range(0, table.num_rows, _EXPLAINED_AT_ONCE):
             yield from scorer.predict_batch(list(messages(table.slice(first, _EXPLAINED_AT_ONCE))), level)
+
+
+def artifact(bundle: Bundle) -> dict[str, bytes]:
+    """Return the workshop's artifact: the calibrated model as a pickled `vouch.Model`. Serving never reads it."""
+    known = Model().get_params()
+    model = Model(**{name: value for name, value in bundle.metadata.parameters.items() if name in known})
+    buffer = io.BytesIO()
+    joblib.dump(model._learned(bundle, {}), buffer)
+    return {ARTIFACT: buffer.getvalue()}
 
 
 def _with_label(table: pa.Table, y: Any) -> pa.Table:

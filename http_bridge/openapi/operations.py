@@ -1,19 +1,23 @@
 """OpenAPI descriptions of operations: schemas of requests and responses, derived from the contract, and errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
+from orjson import dumps
 
 from contract.examples import DOCUMENTED_ORDER
-from http_bridge.json.components import add_tags, with_components
+from http_bridge.health_state import DEGRADED, HEALTHY, STARTING, UNHEALTHY
 from http_bridge.json.descriptions import description
 from http_bridge.json.mapping import EXTRA, EXTRA_DESCRIPTION, is_extra, is_map, names_of
-from http_bridge.json.request_schemas import request_schema
 from http_bridge.json.transaction import TransactionBody
-from runtime.error_statuses import STATUSES, reason_name
+from http_bridge.openapi.components import SCHEMAS, add_tags, with_components
+from http_bridge.openapi.error_schemas import ERROR, error_responses, hoist_error_responses, local_error_responses
+from http_bridge.openapi.examples import EVENT, REQUESTS, add_response_examples
+from http_bridge.openapi.request_schemas import request_schema
+from http_bridge.request_body import NDJSON
 
 _SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: {"type": "string"},
@@ -65,42 +69,6 @@ def _single(field: FieldDescriptor) -> dict[str, Any]:
     return schema_of(field.message_type)
 
 
-_DETAIL: dict[str, Any] = {
-    "type": "object",
-    "title": "Error",
-    "properties": {
-        "detail": {"description": "A sentence, or for invalid input a list of loc, msg and type."},
-        "reason": {
-            "type": "string",
-            "enum": [reason_name(reason) for reason in STATUSES],
-            "description": "The reason code of the contract, for programs.",
-        },
-        "request_id": {"type": "string", "description": "The id of the request in the log."},
-    },
-    "required": ["detail", "reason", "request_id"],
-}
-_PROBLEMS = {
-    401: "The API key is missing or unknown.",
-    403: "A cross-origin request without an API key, or the bridge is reachable from other machines without API keys.",
-    408: "The body did not arrive in time.",
-    413: "The body is too large.",
-    414: "The query is too long.",
-    415: "The content type is not application/json.",
-    422: "The request is invalid; each entry of `detail` names a field.",
-    429: "The service is overloaded; retry after Retry-After seconds.",
-    500: "Internal error; the log contains it with the request id.",
-    503: "An upstream service is unavailable; retry.",
-    504: "The request timed out.",
-}
-_WITH_BODY = (408, 413, 415)
-NOT_FOUND = "Not found."
-CONFLICT = "The case is claimed by another reviewer or resolved."
-
-
-def _problem(text: str) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": _DETAIL}}}
-
-
 def describe_responses(
     descriptor: Descriptor | Any, *, reads_body: bool = False, finds: bool = False, conflicts: bool = False
 ) -> dict[int | str, Any]:
@@ -109,15 +77,27 @@ def describe_responses(
     `reads_body` adds the errors of request bodies, `finds` adds 404, and `conflicts` adds 409.
     """
     content = {"application/json": {"schema": schema_of(descriptor)}}
-    problems = {code: text for code, text in _PROBLEMS.items() if reads_body or code not in _WITH_BODY}
-    if finds:
-        problems[404] = NOT_FOUND
-    if conflicts:
-        problems[409] = CONFLICT
     return {
         200: {"description": description(descriptor.full_name), "content": content},
-        **{code: _problem(text) for code, text in sorted(problems.items())},
+        **error_responses(reads_body=reads_body, finds=finds, conflicts=conflicts),
     }
+
+
+def health_responses(properties: Mapping[str, Any], *statuses: int) -> dict[int | str, Any]:
+    """Return the `responses` of a health endpoint with these fields and statuses."""
+    schema = {
+        "type": "object",
+        "title": "Health",
+        "description": "Whether the service works, and which part does not.",
+        "properties": {
+            "status": {"type": "string", "enum": [HEALTHY, STARTING, DEGRADED, UNHEALTHY]},
+            **properties,
+            "failing_jobs": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["status", *properties, "failing_jobs"],
+    }
+    described = {"description": "The health of the service.", "content": {"application/json": {"schema": schema}}}
+    return local_error_responses() | dict.fromkeys(statuses, described)
 
 
 def batch_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]:
@@ -129,13 +109,18 @@ def batch_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]:
             "index": {"type": "integer", "description": "Index of the order, from 0."},
             "status": {"type": "integer", "description": "HTTP status of a single request."},
             "result": schema_of(descriptor),
-            "detail": {"description": "As in the error of a single request."},
+            "detail": ERROR["properties"]["detail"],
             "reason": {"type": "string", "description": "As in the error of a single request."},
         },
         "required": ["index", "status"],
     }
-    listed = {"type": "object", "properties": {"results": {"type": "array", "items": result}}, "required": ["results"]}
-    content = {"application/json": {"schema": listed}, "application/x-ndjson": {"schema": result}}
+    listed = {
+        "type": "object",
+        "title": f"{descriptor.name.removesuffix('Response')}BatchResponse",
+        "properties": {"results": {"type": "array", "items": result}},
+        "required": ["results"],
+    }
+    content = {"application/json": {"schema": listed}, NDJSON: _sequence(result)}
     return describe_responses(descriptor, reads_body=True) | {
         200: {"description": "One result per order.", "content": content}
     }
@@ -146,14 +131,26 @@ def batch_request_body() -> dict[str, Any]:
     order = TransactionBody.model_json_schema()
     listed = {
         "type": "object",
+        "title": "TransactionBatch",
         # An item may be anything: an invalid one gets an error as its result.
         "properties": {"transactions": {"type": "array", "items": {"anyOf": [order, {}]}, "maxItems": 1000}},
         "required": ["transactions"],
         "additionalProperties": False,
     }
     example = {"transactions": [DOCUMENTED_ORDER]}
-    content = {"application/json": {"schema": listed, "example": example}, "application/x-ndjson": {"schema": order}}
+    line = dumps(DOCUMENTED_ORDER).decode()
+    content = {"application/json": {"schema": listed, "example": example}, NDJSON: _sequence(order, f"{line}\n")}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _sequence(item: dict[str, Any], example: str | None = None) -> dict[str, Any]:
+    """Return the media type of a text that is a sequence of items: lines, or events.
+
+    OpenAPI 3.1 can only say that it is a text. The schema of an item stands under the name that OpenAPI's registry has for
+    the `itemSchema` of 3.2, which generators do not read yet.
+    """
+    shown = {} if example is None else {"example": example}
+    return {"schema": {"type": "string"}, "x-oai-itemSchema": item, **shown}
 
 
 def complete_document(app: FastAPI) -> None:
@@ -164,7 +161,9 @@ def complete_document(app: FastAPI) -> None:
         if app.openapi_schema is not None:
             return app.openapi_schema
         document = with_components(original())
+        hoist_error_responses(document, f"{SCHEMAS}{ERROR['title']}")
         add_tags(document)
+        add_response_examples(document, SCHEMAS)
         document["servers"] = [{"url": "/"}]
         document.setdefault("components", {})["securitySchemes"] = {
             "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -192,7 +191,8 @@ def message_request_body(descriptor: Descriptor | Any, without: Sequence[str] = 
     """Return the request body of an operation that takes a message; `without` names the fields in its path."""
     schema = request_schema(descriptor, without)
     # A body is required even if it is empty: a web page cannot send JSON to another origin without a preflight request.
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content = {"schema": schema, "example": REQUESTS[descriptor.name]}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def event_stream_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]:
@@ -204,10 +204,8 @@ def event_stream_responses(descriptor: Descriptor | Any) -> dict[int | str, Any]
             "event": {"type": "string", "description": "The kind of the event."},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": schema_of(descriptor)},
         },
+        "required": ["id"],
     }
     return describe_responses(descriptor) | {
-        200: {
-            "description": "Server-sent events. `x-event` describes one of them.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "x-event": event}},
-        }
+        200: {"description": "Server-sent events.", "content": {"text/event-stream": _sequence(event, EVENT)}}
     }

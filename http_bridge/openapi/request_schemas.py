@@ -25,14 +25,14 @@ def request_schema(descriptor: Descriptor | Any, without: Collection[str] = ()) 
         "type": "object",
         "title": descriptor.name,
         "properties": {field.name: _property(field) for field in fields},
-        "required": [field.name for field in fields if _needed(field)],
+        "required": [field.name for field in fields if is_required(field)],
         "additionalProperties": False,
     }
 
 
 def _property(field: FieldDescriptor) -> dict[str, Any]:
     schema, about = _single(field), {"description": description(field.full_name)}
-    return schema | about if _needed(field) else {"anyOf": [schema, {"type": "null"}], **about}  # null means absent
+    return schema | about if is_required(field) else {"anyOf": [schema, {"type": "null"}], **about}  # null means absent
 
 
 def _single(field: FieldDescriptor) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _is_allowed(number: int, rules: FieldRules) -> bool:
     return rules.numbers is None or number in rules.numbers
 
 
-def _needed(field: FieldDescriptor) -> bool:
+def is_required(field: FieldDescriptor) -> bool:
     """Return whether leaving the field out breaks a rule."""
     rules = rules_of(field)
     if field.has_presence:

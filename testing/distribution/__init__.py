@@ -1,0 +1,1 @@
+"""Wheels, extras, and environments with the dependencies of one extra only."""

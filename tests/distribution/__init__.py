@@ -1,0 +1,1 @@
+"""Tests of wheels, extras and installs."""
