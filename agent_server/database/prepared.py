@@ -79,8 +79,8 @@ class PreparedLookup:
         if compiled is None:
             placeholders: list[sa.BindParameter[Any]] = [sa.bindparam(_name(place)) for place in range(size)]
             compiled = self._by_size[size] = _CompiledStatement(self._build(placeholders))
-        filled = [*values, *[values[-1]] * (size - len(values))]
-        parameters = compiled.parameters(connection, {_name(place): value for place, value in enumerate(filled)})
+        padded = [*values, *[values[-1]] * (size - len(values))]
+        parameters = compiled.parameters(connection, {_name(place): value for place, value in enumerate(padded)})
         text = compiled.text(connection)
         rows: Sequence[Row] = run_on_driver(
             connection, text, lambda driver: driver.execute(text, parameters).fetchall()
