@@ -83,8 +83,7 @@ def find_dialect(opener: Opener, given: Dialect) -> FoundDialect:
         separator, lines, skip = separator or sep_line[1], lines[1:], skip + 1
     if not lines or not any(line.strip() for line in lines):
         raise TableError("Empty CSV file")
-    spaced = _SPACED.search("".join(lines[:_ROWS])) is not None and not _SPACED.search(lines[0].replace('""', ""))
-    spaced = spaced or _SPACED.search(lines[0]) is not None
+    spaced = any(map(_has_spaces, lines[:20])) and _SPACED.search("".join(lines[:_ROWS])) is not None
     shapes = [
         _Shape.of(lines, candidate, given.quote, spaced) for candidate in ((separator,) if separator else SEPARATORS)
     ]
@@ -96,6 +95,11 @@ def find_dialect(opener: Opener, given: Dialect) -> FoundDialect:
     return FoundDialect(
         best.separator, encoding, given.quote, skip + before, tuple(header), skip + end, spaced=spaced, example=example
     )
+
+
+def _has_spaces(line: str) -> bool:
+    """Return whether a space follows every separator of a line."""
+    return any(line.count(f"{separator} ") == line.count(separator) > 0 for separator in ",;|")
 
 
 def _read_sample(opener: Opener, encoding: str) -> tuple[str, bool]:
@@ -136,7 +140,7 @@ class _Shape:
         except csv.Error as error:
             raise TableError(str(error)) from error
         widths = Counter(len(row) for row in rows if any(row))
-        width = max(widths, key=lambda number: (widths[number], number))
+        width = max(widths, key=lambda number: widths[number] * number)
         first = next((at for at, row in enumerate(rows) if len(row) == width and _is_header(row)), 0)
         titles = first if all(sum(map(bool, row)) <= max(1, width // 2) for row in rows[:first]) else 0
         below = [row for row in rows[titles:] if any(row)]

@@ -25,7 +25,6 @@ from ml_server.data.mapping_schema import (
     Source,
     Sum,
     Zone,
-    describe_error,
 )
 from ml_server.data.readings.flags import FLAGS
 from ml_server.features.feature_set import Extra
@@ -120,9 +119,30 @@ def read_mapping(path: Path, targets: Targets = ORDERS) -> FieldMapping:
     try:
         return validate_mapping(MappingFile.model_validate(content), targets)
     except ValidationError as error:
-        raise MappingError(f"{path}: {describe_error(error)}") from error
+        raise MappingError(f"{path}: {_describe_error(error)}") from error
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from error
+
+
+_LOCATIONS: Final = (
+    "date", "datetime", "str", "bool", "int", "float", "from", "equal", "days_between", "constant", "column", "ZoneColumn",
+    "ColumnMapping", "Sum", "literal['refuse','first']", "constrained-str",
+)  # fmt: skip
+"""Parts of pydantic's locations that are not entries of the file."""
+
+
+def _describe_error(error: ValidationError) -> str:
+    """Describe the first problem of a ValidationError, with its entry."""
+    first = error.errors()[0]
+    loc = [str(part) for part in first["loc"]]
+    after = [*loc[1:], ""]
+    path = [
+        part
+        for part, following in zip(loc, after, strict=True)
+        if (part not in _LOCATIONS or following in ("", "0", "1")) and "[" not in part
+    ]
+    message = "unknown entry" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{'.'.join(path)}: {message.removeprefix('Value error, ')}"
 
 
 def validate_mapping(file: MappingFile, targets: Targets = ORDERS) -> FieldMapping:

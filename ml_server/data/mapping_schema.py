@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -288,24 +288,3 @@ class MappingFile(Strict):
     @classmethod
     def _nothing(cls, value: object) -> object:
         return {} if value is None else value
-
-
-_LOCATIONS: Final = (
-    "date", "datetime", "str", "bool", "int", "float", "from", "equal", "days_between", "constant", "column", "ZoneColumn",
-    "ColumnMapping", "Sum", "literal['refuse','first']", "constrained-str",
-)  # fmt: skip
-"""Parts of pydantic's locations that are not entries of the file."""
-
-
-def describe_error(error: Any) -> str:
-    """Describe the first problem of a ValidationError, with its entry."""
-    first = error.errors()[0]
-    loc = [str(part) for part in first["loc"]]
-    after = [*loc[1:], ""]
-    path = [
-        part
-        for part, following in zip(loc, after, strict=True)
-        if (part not in _LOCATIONS or following in ("", "0", "1")) and "[" not in part
-    ]
-    message = "unknown entry" if first["type"] == "extra_forbidden" else first["msg"]
-    return f"{'.'.join(path)}: {message.removeprefix('Value error, ')}"

@@ -35,6 +35,7 @@ EURO = ROWS.replace(",", ";").replace("12.50", "12,50").replace("13.50", "13,50"
         (("sep=;\r\n" + EURO.replace("\n", "\r\n")).encode("utf-16"), "separator ';'; encoding utf-16"),
         (("Orders of March\n\n" + ROWS).encode(), "header after 2 lines"),
         (("Orders, all of them\nfrom;to\n\n" + EURO).encode("cp1252"), "separator ';'; encoding windows-1252"),
+        (('"All orders, paid"\n"In EUR, unless stated"\n"Definitions:"\n' + ROWS).encode(), "header after 3 lines"),
         (ROWS.replace(",", ", ").encode(), ""),
         (b'"id", "when", "user", "amount"\n"a", "2026-03-01 10:00", "Zo\xc3\xab", "12.5"\n"b", "2026-03-02", M, "13.5"\n', ""),
         (ROWS.replace("Max", '"Max\nMuster"').encode(), ""),

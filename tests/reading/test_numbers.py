@@ -81,7 +81,7 @@ def test_all_currencies_are_known() -> None:
         "US dollars",
         "euros",
         "złotych polskich",
-        "Pfund",
+        "pounds",
     ):
         assert is_unit(word) or is_unit(word.replace(".", "")), word
     assert currency_words() == set((FOLDER / "currencies.txt").read_text(encoding="utf-8").splitlines())
@@ -98,6 +98,8 @@ def test_ids_stay_texts(tmp_path: Path, read: Read) -> None:
     table, _ = read(path, mapping)
     assert table.column("transaction_id").to_pylist() == ["0012345678901234567", "8815300000000001"]
     assert table.column("user_id").to_pylist() == ["007", "1e5"]
+    path.write_text("id,when,user\n8.8153E+15,2026-03-01,u\nx,2026-03-01,1e5\n")
+    assert "id: 1 of 2 were rounded by a spreadsheet: '8.8153E+15' (1); export them again" in read(path, mapping)[1]
     import pandas as pd
 
     frame = pd.DataFrame({"id": [1001.0, 1002.0], "when": ["2026-03-01"] * 2, "user": [7, 8]})

@@ -27,7 +27,7 @@ def write(folder: Path, content: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("where", "kept"),
+    ("where", "ids"),
     [
         ("{state: OK}", ["a", "b", "a"]),
         ("{state: [ok, returned]}", ["a", "a", "b", "a"]),
@@ -36,12 +36,12 @@ def write(folder: Path, content: str) -> Path:
         ("{weight: {empty: false}, amount: {not: [10.5]}}", ["a", "c", "a"]),
     ],
 )
-def test_rows_are_chosen(where: str, chosen: list[str], tmp_path: Path, read: Read) -> None:
-    """Rows are chosen by values, by the lack of values, and by several columns."""
+def test_rows_are_chosen(where: str, ids: list[str], tmp_path: Path, read: Read) -> None:
+    """Rows are kept by values, by the lack of values, and by several columns."""
     mapping = MAPPING.replace("transaction_id: id", "device_id: id") + f"where: {where}\n"
     table, report = read(write(tmp_path, LINES), mapping)
-    assert table.column("device_id").to_pylist() == chosen
-    assert f"where: {5 - len(chosen)} of 5 rows are no orders" in report
+    assert table.column("device_id").to_pylist() == ids
+    assert f"where: {5 - len(ids)} of 5 rows are no orders" in report
 
 
 def test_a_choice_that_leaves_nothing_is_an_error(tmp_path: Path, read: Read) -> None:

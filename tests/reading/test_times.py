@@ -139,6 +139,15 @@ def test_a_zone_for_all_columns(tmp_path: Path, read: Read) -> None:
         read(path, columns + "timezone: {from: zone}\n")
 
 
+def test_winter_times_in_summer_are_stated(tmp_path: Path, read: Read) -> None:
+    """CET in July is read as it is written, one hour ahead of UTC, and the report doubts it."""
+    table, report = read(
+        write(tmp_path, "2026-07-01 10:00 CET", "2026-01-01 10:00 CET", "2026-07-01 10:00 CEST"), MAPPING
+    )
+    assert times_of(table) == ["2026-07-01 09:00:00", "2026-01-01 09:00:00", "2026-07-01 08:00:00"]
+    assert "when: 1 of 3 are in summer, but their zone is that of winter; if they are local times" in report
+
+
 def test_decisions_span_the_whole_file(tmp_path: Path, read: Read) -> None:
     """A value far below decides how the first rows are read."""
     rows = ["03/04/2026"] * 70_000 + ["13/04/2026"]

@@ -16,7 +16,7 @@ from ml_server.data.readings.decisions import Decisions
 from ml_server.data.readings.flags import FLAGS, read_flags
 from ml_server.data.readings.numbers import read_numbers
 from ml_server.data.readings.times import EXCEL_ORIGIN, Times, read_counted, read_formatted
-from ml_server.data.readings.zones import find_zone, to_utc, to_utc_by_texts
+from ml_server.data.readings.zones import count_winter_times_in_summer, find_zone, to_utc, to_utc_by_texts
 from ml_server.data.report import Report, count_values
 
 TIME_ADVICE: Final = 'set its format, as in format: "%d/%m/%Y %H:%M", or unit: s for a number'
@@ -58,8 +58,17 @@ class ColumnReader:
             return self._card_ids(source.column, to_string(cells))
         else:
             result = to_string(cells)
+            self._report_rounded(source.column, result)
         self._report_unreadable(name, source.column, cells, result, advice)
         return result
+
+    def _report_rounded(self, column: str, texts: "Series[Any]") -> None:
+        """Report ids that a spreadsheet has rounded, so that different ones look alike."""
+        rounded = texts.str.fullmatch(r"[0-9][.,][0-9]+E\+[0-9]+").fillna(False)
+        self._report.add_finding(
+            column, int(rounded.sum()), len(texts), "were rounded by a spreadsheet", count_values(texts[rounded]),
+            "export them again as text",
+        )  # fmt: skip
 
     def _card_ids(self, column: str, texts: "Series[Any]") -> "Series[Any]":
         """Return tokens of cards; card numbers are unknown, and the report does not list them."""
@@ -173,6 +182,11 @@ class ColumnReader:
         else:
             codes, names = pd.factorize(pd.Series(written).replace("", None))
             times, unclear = to_utc_by_texts(local, list(names), codes, default)
+            self._report.add_finding(
+                source.column, count_winter_times_in_summer(local, list(names), codes), len(local),
+                "are in summer, but their zone is that of winter",
+                advice="if they are local times, set timezone: Europe/Berlin",
+            )  # fmt: skip
         self._report.add_finding(
             source.column,
             unclear,

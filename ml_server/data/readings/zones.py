@@ -27,6 +27,8 @@ _WORDS: Final = {
     "berlin": "Europe/Berlin", "tokyo": "Asia/Tokyo", "sydney": "Australia/Sydney",
 }  # fmt: skip
 """Zones by the names that shop systems show, without what stands in parentheses: Eastern Time (US & Canada)."""
+WINTER_ONLY: Final = ("CET", "MEZ", "WET", "EET", "EST", "CST", "MST", "PST")
+"""Abbreviations of zones that have another one in summer. Some programs write them all year."""
 _OFFSET: Final = re.compile(r"(?:GMT|UTC|UT)?\s*([+\-\u2212])\s*(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
 _MAX_HOURS: Final = 15
 
@@ -67,6 +69,14 @@ def to_utc(local: Times, zone: dt.tzinfo) -> tuple[Times, int]:
         zone, ambiguous=np.ones(len(index), dtype=bool), nonexistent="shift_forward"
     )  # fmt: skip
     return aware.tz_convert("UTC").tz_localize(None).to_numpy(), unclear
+
+
+def count_winter_times_in_summer(local: Times, zones: Sequence[str], codes: NDArray[np.int64]) -> int:
+    """Return how many times from May to August are in a zone that is only used in winter."""
+    winter = [place for place, name in enumerate(zones) if name.upper() in WINTER_ONLY]
+    rows = np.isin(codes, winter) & ~np.isnat(local)
+    months = local[rows].astype("datetime64[M]").astype(np.int64) % 12
+    return int(((months >= 4) & (months <= 7)).sum())
 
 
 def to_utc_by_texts(
