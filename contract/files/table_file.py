@@ -63,6 +63,11 @@ class TableFile:
         more = f" ({len(self._parts)} files)" if len(self._parts) > 1 else ""
         return [f"{self.path.name}{more}: {note}" for note in found if note]
 
+    @property
+    def has_nulls(self) -> bool:
+        """Whether empty cells are null in the file itself, so that a text such as nan is a text."""
+        return all(part[0] == "parquet" for part in self._parts)
+
     def batches(
         self, wanted: Sequence[str] | None = None, nulls: Sequence[str] = (), *, newlines: bool = True
     ) -> Iterator[pa.RecordBatch]:

@@ -108,8 +108,8 @@ def sample(path: Path, dialect: Dialect = FIND_ALL) -> pd.DataFrame:
 
 
 def _pieces(file: TableFile, columns: Sequence[str] | None, nulls: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Yield columns in pieces. Texts have no surrounding spaces, and are missing where they are a spelling of null."""
-    absent = pa.array(sorted({*_NULLS, *nulls}))
+    """Yield columns in pieces. Texts have no surrounding spaces; spellings of null are missing, but not in Parquet."""
+    absent = pa.array(sorted({"", *nulls} if file.has_nulls else {*_NULLS, *nulls}))
     for batch in file.batches(columns):
         arrays = [_without_nulls(array, absent) for array in batch.columns]
         table = pa.Table.from_arrays(arrays, batch.schema.names)
