@@ -1,4 +1,4 @@
-"""Commits reach the disk before anybody is told of them, and a disk that fails stops the ledger."""
+"""Commits reach the disk before anybody gets an answer, and a disk that fails stops the ledger."""
 
 import asyncio
 import errno
