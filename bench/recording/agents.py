@@ -19,15 +19,17 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent_server.audit.verify import verify_ledger
-from agent_server.database.engine import snapshot
+from agent_server.database.engine import snapshot, writing
 from agent_server.decider import Decider
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger, open_engine
+from agent_server.ledger.schema import MEMORY
 from agent_server.policies.current import CurrentPolicy
 from contract.thresholds import APPROVE_FROM, DENY_UP_TO
 from generated.vouch.v1.error_reason_pb2 import ErrorReason
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse, Reason
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import NAMES
 from runtime.errors import Unavailable
 from runtime.process.event_loop import tune_gc
 from testing.inputs.orders import message
@@ -75,6 +77,9 @@ async def _decide_for(decider: Decider, seconds: float, callers: int) -> tuple[i
                 card_id=f"card_{customer}", ip_address=f"198.51.{customer % 250}.{customer % 100 + 1}",
             )  # fmt: skip
             order.timestamp.GetCurrentTime()
+            order.account_created_date.seconds = 1
+            for field in NAMES:  # history completes them
+                order.ClearField(field)
             await decider.decide(order, call)
             done += 1
 
@@ -151,6 +156,14 @@ class Agents:
             process.wait()
 
 
+def _extend_history(url: str) -> None:
+    """Make the ledger, and let its history reach back to the beginning, so that all fields are known."""
+    engine = open_engine(url)
+    with writing(engine) as connection, connection.begin():
+        connection.execute(MEMORY.update().values(since=0))
+    engine.dispose()
+
+
 @contextlib.contextmanager
 def agents_on_postgres(number: int) -> Iterator[tuple[Agents, str]]:
     """Run agents on a new database of a PostgreSQL that syncs to disk; yield them and its URL."""
@@ -158,7 +171,7 @@ def agents_on_postgres(number: int) -> Iterator[tuple[Agents, str]]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vouch-pg-")))
         postgres = stack.enter_context(running(home, fsync="on", full_page_writes="on", shared_buffers="256MB"))
         url = postgres.new_database()
-        open_engine(url).dispose()
+        _extend_history(url)
         agents = Agents(postgres, url, number)
         try:
             yield agents, url
