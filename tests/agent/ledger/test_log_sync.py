@@ -1,4 +1,4 @@
-"""Commits reach the disk before anybody gets an answer, and a disk that fails stops the ledger."""
+"""Commits are on disk before any answer shows them, and a disk that fails stops the ledger."""
 
 import asyncio
 import errno
@@ -55,7 +55,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
     slow.released.set()
 
 
-async def test_nothing_is_told_before_it_is_on_disk(ledger_url: str, disk: SlowDisk) -> None:
+async def test_nothing_is_answered_before_it_is_on_disk(ledger_url: str, disk: SlowDisk) -> None:
     """A decision, a repetition of it and a read that sees it wait for the disk; the next group and attempts do not."""
     ledger = Ledger(open_engine(ledger_url))
     await ledger.write(lambda tx: None)
