@@ -14,6 +14,7 @@ from agent_server.database.engine import snapshot, writing
 from agent_server.ledger.attempts import digests
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ATTEMPTS, HEAD, IMPORT_EXCLUSIONS, MEMORY
+from agent_server.ledger.transaction import lock_ledger
 from history.definitions import NEEDED, amount_units, key_text
 
 AT_ONCE = 5000
@@ -45,6 +46,7 @@ class HistoryImport:
         for start in range(0, table.num_rows, AT_ONCE):
             part = table.slice(start, AT_ONCE)
             with writing(self._engine) as connection, connection.begin():
+                lock_ledger(connection)
                 connection.execute(sa.select(HEAD.c.sequence).with_for_update())  # no attempt is inserted meanwhile
                 folded_until, importing_until = connection.execute(
                     sa.select(MEMORY.c.folded_until, MEMORY.c.importing_until)
