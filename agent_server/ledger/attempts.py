@@ -34,9 +34,14 @@ def texts_of(order: Transaction) -> dict[str, str | None]:
     return {name: key_text(name, text) for name, text in texts.items()}
 
 
-def content_of(order: Transaction, amount: float | None, key: bytes) -> dict[str, Any]:
-    """Return the columns of an attempt that come from its order, whose amount in the base currency is `amount`."""
-    texts = {"transaction_id": order.transaction_id, **texts_of(order)}
+def content_of(
+    order: Transaction, amount: float | None, key: bytes, texts: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
+    """Return the columns of an attempt that come from its order. `texts` are those of `texts_of`, if known.
+
+    `amount` is that of the order in the base currency.
+    """
+    texts = {"transaction_id": order.transaction_id, **(texts_of(order) if texts is None else texts)}
     return {"at": order.timestamp.seconds, "amount": amount_units(amount), **digests(key, texts)}
 
 
@@ -65,14 +70,14 @@ def apply_decision(
     `again` says that it is not the order's first decision.
     """
     denied = answer.decision == pb.DECISION_DENY
-    own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
     before = tx.attempt_of(order.transaction_id)
     if before == number:
         if denied or again:
-            tx.execute(own.values(counts=not denied))
+            tx.set_counts(number, counts=not denied)
     elif not _is_compacted(tx, order.transaction_id):
         if before is not None:
             _empty_replaced(tx, order.transaction_id, before, number)
+        own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
         content = content_of(order, recorded_amount(order, answer), tx.history.key)
         if tx.execute(own.values(counts=not denied, **content)).rowcount:
             tx.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.number == number))
