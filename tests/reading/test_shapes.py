@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.tables import TableError
+from enrichment.rate_files import read_money
 from ml_server.data.datasets import drop_unlabelled, read_for_scoring, read_mapped
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from tests.reading.files import Read, abuse_in
@@ -94,7 +95,7 @@ def test_rows_that_label_are_no_orders_in_any_command(tmp_path: Path, read: Read
     assert "of: 1 of 2 orders to which rows refer are not in the file, like 'gone'" in report
     (tmp_path / "m.yaml").write_text(BY_ROWS.replace("where: {kind: sale}\n", "where: {kind: {not: dispute fee}}\n"))
     mapping = read_mapping(tmp_path / "m.yaml")
-    scored = next(read_for_scoring(path, mapping, mapping.extra, Report()))
+    scored = next(read_for_scoring(path, mapping, mapping.extra, Report(), read_money()))
     assert scored.column("transaction_id").to_pylist() == ["a", "b"] and "is_abuse" not in scored.column_names
     with pytest.raises(TableError, match=r"no row with kind: .* refers to an order, so no order is abuse"):
         read(path, BY_ROWS.replace("[chargeback, dispute]", "[lost]"))
