@@ -38,7 +38,7 @@ def test_migrations_use_no_code_of_the_program() -> None:
     files = sorted(folder.rglob("*.py"))
     assert len(files) > len(list((folder / "versions").glob("m*.py"))) >= 7
     frozen = "agent_server.ledger.migrations.frozen"
-    ours = {"agent_server", "contract", "history", "runtime", "ml_server", "stack"}
+    ours = {"agent_server", "contract", "enrichment", "history", "runtime", "ml_server", "stack"}
     imported = {
         (file.name, name)
         for file in files

@@ -26,7 +26,7 @@ from testing.ledger.templates import new_ledger
 from testing.servers.launching import run
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("agent_server", "stack", "conformance", "console", "http_bridge", "contract", "history")
+PACKAGES = ("agent_server", "stack", "conformance", "console", "http_bridge", "contract", "enrichment", "history")
 OPENS_CONNECTIONS = {
     "agent_server/database/engine.py": {"connect", "connect_reading", "writing", "snapshot", "_connect_file",
                                         "_connect_file_reading"},

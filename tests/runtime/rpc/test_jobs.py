@@ -24,7 +24,8 @@ from testing.servers.processes import ROOT
 from testing.waiting import free_port
 
 PRODUCTION = (
-    "agent_server", "ml_server", "http_bridge", "console", "stack", "runtime", "envoy", "contract", "history", "load_test"
+    "agent_server", "ml_server", "http_bridge", "console", "stack", "runtime", "envoy", "contract", "enrichment", "history",
+    "load_test"
 )  # fmt: skip
 STARTERS = (
     "create_task",
