@@ -30,7 +30,9 @@ def is_unused(tx: LedgerTransaction, transaction_id: str, user_id: str, digests:
     if tx.revisions(transaction_id) or tx.revisions(transaction_id, Kind.GOLDEN):
         return False
     columns: list[tuple[sa.Column[Any], str | int]] = [(PAYLOADS.c.user_id, user_id)]
-    columns += [(column, value) for name, value in digests.items() for column in _ID_COLUMNS[name] if value is not None]
+    columns += [
+        (column, value) for name, value in digests.items() for column in _ID_COLUMNS.get(name, ()) if value is not None
+    ]
     return not any(
         tx.execute(sa.select(sa.literal(1)).where(column == value).limit(1)).first() for column, value in columns
     )

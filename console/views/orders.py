@@ -13,7 +13,8 @@ GROUPS = {
         "cart_additions_session", "session_duration_seconds",
     ),
     "Account": (
-        "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete",
+        "account_created_date", "account_age_days", "email_domain", "email_id", "phone_id", "phone_verified", "email_verified",
+        "profile_complete",
         "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d",
     ),
     "Device and network": (
@@ -22,6 +23,7 @@ GROUPS = {
     ),
     "Payment": (
         "payment_method", "card_id", "card_bin", "card_country", "billing_country", "shipping_country",
+        "shipping_address_id",
         "billing_shipping_match", "cvv_check_result", "avs_result", "three_ds_result", "payment_processor_response",
         "payment_attempts_24h", "cards_used_30d",
     ),

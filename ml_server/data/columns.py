@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from contract.extras import MAX_TEXT_LENGTH, extra_text, number_text
-from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, FIELDS
+from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, FIELDS, PSEUDONYM_PATTERN, PSEUDONYM_RULE, PSEUDONYMS
 from contract.tables import TableError
 from ml_server.data.mapping_file import ColumnMapping, DaysBetween, Equal, Source
 from ml_server.data.report import Report, format_example
@@ -37,20 +37,25 @@ def convert_column(name: str, source: Source, frame: pd.DataFrame, report: Repor
         text = series.astype("string").str.strip()
         result = text.where(text.isin(list(FIELDS[name].numbers)))
         advice = f"translate them with values: {{…: {next(iter(FIELDS[name].numbers))}}} to {', '.join(FIELDS[name].numbers)}"
-    elif name == CARD_ID:
-        return _read_card_ids(source.source, series.astype("string"), report)
+    elif name == CARD_ID or name in PSEUDONYMS:
+        return _read_pseudonyms(name, source.source, series.astype("string"), report)
     else:
         result, advice = series.astype("string"), ""
     _report_unreadable(name, source.source, series, result, report, advice)
     return result
 
 
-def _read_card_ids(column: str, series: "Series[Any]", report: Report) -> "Series[Any]":
-    """Return tokens of cards; card numbers are unknown, and the report does not list them."""
-    is_number = series.str.contains(CARD_NUMBER, regex=True).fillna(False)
-    what = "are card numbers; read as unknown"
-    report.add_finding(column, int(is_number.sum()), len(series), what, advice=f"a {CARD_ID} {CARD_ID_RULE}")
-    return series.mask(is_number)
+def _read_pseudonyms(name: str, column: str, series: "Series[Any]", report: Report) -> "Series[Any]":
+    """Return pseudonyms. Personal data instead of them is unknown, and the report does not list it."""
+    if name == CARD_ID:
+        personal, what, rule = series.str.contains(CARD_NUMBER, regex=True), "are card numbers", CARD_ID_RULE
+    else:
+        personal, what, rule = ~series.str.fullmatch(PSEUDONYM_PATTERN), "are no pseudonyms", PSEUDONYM_RULE
+    personal = personal.fillna(False)
+    report.add_finding(
+        column, int(personal.sum()), len(series), f"{what}; read as unknown", advice=f"a value of {name} {rule}"
+    )
+    return series.mask(personal)
 
 
 def _read_times(source: ColumnMapping, series: "Series[Any]") -> "Series[Any]":
