@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from history.columns import Columns, Features, Ints
-from history.definitions import DAY, DEFINITIONS, MASKED_ADDRESS, NEEDED, Key
+from history.definitions import DAY, DEFINITIONS, NEEDED, NO_KEY, Key
 
 READ = ("timestamp", "order_amount", "account_created_date", "account_age_days", *NEEDED)
 """Columns that are read."""
@@ -41,13 +41,13 @@ class _Texts:
         empty = pc.index(dictionary, "").as_py()
         if empty >= 0:
             found[found == empty] = -1
-        return _without_masked(found, dictionary) if self._is_address else found
+        return _without_shared(found, dictionary) if self._is_address else found
 
 
-def _without_masked(found: npt.NDArray[np.int32], dictionary: pa.Array) -> npt.NDArray[np.int32]:
-    """Return the numbers of addresses, with -1 for masked ones."""
-    masked = np.asarray(pc.match_substring_regex(dictionary, MASKED_ADDRESS))
-    numbers = np.where(masked, -1, np.arange(len(dictionary))).astype(np.int32)
+def _without_shared(found: npt.NDArray[np.int32], dictionary: pa.Array) -> npt.NDArray[np.int32]:
+    """Return the numbers of addresses, with -1 for masked and private ones."""
+    shared = np.asarray(pc.match_substring_regex(dictionary, NO_KEY))
+    numbers = np.where(shared, -1, np.arange(len(dictionary))).astype(np.int32)
     return np.append(numbers, np.int32(-1))[found]  # the last one is for rows without an address
 
 

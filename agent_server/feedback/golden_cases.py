@@ -6,7 +6,7 @@ lists for auditors leave out.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ MAX_TRIED = 64
 """Number of golden orders that are scored to find one that the policy sends to review."""
 MAX_BYTES = 256 * MIB
 _MAX_QUEUED, _MAX_ORDERS, _MAX_DRAWS = 100, 10_000, 100
+_NOTHING: Mapping[str, str] = {}
 _log = get_logger()
 
 
@@ -120,10 +121,10 @@ class GoldenCases:
         self._ledger, self._scoring, self._current = ledger, scoring, current
         self._orders, self._share = orders, share
         self._rng = rng or random.SystemRandom()
-        self._queue: asyncio.Queue[tuple[Transaction, str, tuple[str, ...]]] = asyncio.Queue(_MAX_QUEUED)
+        self._queue: asyncio.Queue[tuple[Transaction, str, Mapping[str, str]]] = asyncio.Queue(_MAX_QUEUED)
 
-    def maybe_inject(self, order: Transaction, caller: str, completed: tuple[str, ...] = ()) -> None:
-        """Draw whether to open a golden case after a case was opened. `completed` are fields completed from history."""
+    def maybe_inject(self, order: Transaction, caller: str, completed: Mapping[str, str] = _NOTHING) -> None:
+        """Draw whether to open a golden case after a case was opened. `completed` are the sources of completed fields."""
         if self._orders and self._rng.random() < self._share and not self._queue.full():
             self._queue.put_nowait((order, caller, completed))
 
@@ -137,7 +138,7 @@ class GoldenCases:
             except (Unavailable, Overloaded):
                 continue  # scorer and ledger may be available for the next one
 
-    async def open_similar(self, template: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:
+    async def open_similar(self, template: Transaction, caller: str, completed: Mapping[str, str] = _NOTHING) -> bool:
         """Open a golden case that resembles `template`.
 
         Return False if the policy sends no golden order to review, or if all drawn ids are in use.
@@ -155,7 +156,7 @@ class GoldenCases:
             answer.decision_id = new_id()
             answer.decided_at.CopyFrom(at)
             present = [name for name in completed if order.HasField(name)]
-            answer.completed_fields.extend(to_proto({name: getattr(order, name) for name in present}))
+            answer.completed_fields.extend(to_proto(name, getattr(order, name), completed[name]) for name in present)
             for name in present:  # as if the shop had not sent them
                 order.ClearField(name)
             new_case = NewCase(new_id(), reason, policy.due_seconds, golden=golden.verdict)

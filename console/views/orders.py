@@ -19,7 +19,7 @@ GROUPS = {
     ),
     "Device and network": (
         "device_id", "device_type", "user_agent", "new_device", "accounts_on_device_30d", "ip_address", "ip_country",
-        "vpn_proxy_detected", "accounts_on_ip_24h",
+        "vpn_proxy_detected", "hosting_ip_detected", "automation_detected", "accounts_on_ip_24h",
     ),
     "Payment": (
         "payment_method", "card_id", "card_bin", "card_country", "billing_country", "shipping_country",

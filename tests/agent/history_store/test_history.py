@@ -12,7 +12,7 @@ from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
-from agent_server.decisions.completion import to_proto
+from agent_server.decisions.completion import combine
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext, RecordedDecision
@@ -65,7 +65,7 @@ async def record_decision(
 ) -> RecordedDecision:
     """Record a decision on an order."""
     answer = answer_for(transaction.transaction_id, decision)
-    answer.completed_fields.extend(to_proto(recalled.values))
+    answer.completed_fields.extend(combine(recalled.values, {}).values())
     context = DecisionContext("shop", "", "", recalled.position)
     opening = NewCase(f"{random.getrandbits(128):032x}", cases.CASE_REASON_UNCERTAIN)
     return await ledger.write(RecordDecision(transaction, answer, context, opening))
