@@ -66,9 +66,8 @@ CARD_ID_RULE: Final[str] = _CARD_FIELD.GetOptions().Extensions[validate_pb2.fiel
 PSEUDONYMS: Final = ("email_id", "phone_id", "shipping_address_id")
 DERIVED_ONLY: Final = ("automation_detected", "hosting_ip_detected")
 """Fields for policies that the agent derives; the generator and the default model do without them."""
-_PSEUDONYM: Any = (
-    Transaction.DESCRIPTOR.fields_by_name[PSEUDONYMS[0]].GetOptions().Extensions[validate_pb2.field].cel[0]
-)
+_PSEUDONYM_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[PSEUDONYMS[0]]
+_PSEUDONYM = _PSEUDONYM_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0]
 PSEUDONYM_RULE: Final[str] = _PSEUDONYM.message
 """What the contract says of a pseudonym that may be a raw e-mail address or phone number."""
 PSEUDONYM_PATTERN: Final[str] = _PSEUDONYM.expression.partition("'")[2].rpartition("'")[0]

@@ -1,4 +1,4 @@
-"""Data files: what they tell of addresses and cards, the same for tables, and what is said of damaged ones."""
+"""Data files: what is derived from addresses and cards, the same for tables, and the errors of damaged files."""
 
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def test_damaged_databases(paths: dict[str, Path]) -> None:
         with pytest.raises(
             DataFileError, match=rf"{variable}: .*countries.mmdb is not a valid MMDB file; download it again"
         ):
-            load_data_files({variable: path}, lambda _, damaged=damaged: damaged)
+            load_data_files({variable: path}, {path: damaged}.__getitem__)
     with pytest.raises(DataFileError, match=r"VOUCH_CARD_BINS: .*nowhere cannot be read: No such file"):
         load_data_files({"VOUCH_CARD_BINS": Path("nowhere")}, Path.read_bytes)
 
