@@ -64,8 +64,11 @@ _CARD_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[CARD_ID]
 CARD_ID_RULE: Final[str] = _CARD_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0].message
 """What the contract says of a `card_id` that may be a card number."""
 PSEUDONYMS: Final = ("email_id", "phone_id", "shipping_address_id")
-DERIVED_ONLY: Final = ("automation_detected", "hosting_ip_detected")
-"""Fields for policies that the agent derives; the generator and the default model do without them."""
+POLICY_ONLY: Final = (
+    "accounts_on_email_30d", "accounts_on_phone_30d", "accounts_on_shipping_address_30d", "automation_detected",
+    "hosting_ip_detected",
+)  # fmt: skip
+"""Fields for policies that the agent counts or derives; the generator and the default model do without them."""
 _PSEUDONYM_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[PSEUDONYMS[0]]
 _PSEUDONYM = _PSEUDONYM_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0]
 PSEUDONYM_RULE: Final[str] = _PSEUDONYM.message

@@ -4,7 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from contract.fields import DERIVED_ONLY, FIELDS, LABEL_WEIGHT, LABELS, PSEUDONYMS, REQUIRED
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, POLICY_ONLY, PSEUDONYMS, REQUIRED
 
 _WRITTEN = {
     "text": pa.string(),
@@ -24,7 +24,7 @@ WRITTEN_TYPES: Final[dict[str, pa.DataType]] = {
 """Type of each column on writing: every field of the contract and every label, including those not generated."""
 _NOT_GENERATED = (
     *("card_id", *PSEUDONYMS),  # only have a meaning if the same value appears again
-    *DERIVED_ONLY,
+    *POLICY_ONLY,
 )
 FILE_SCHEMA: Final = pa.schema(
     [

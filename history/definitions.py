@@ -29,6 +29,9 @@ class Key(Enum):
     USER = "user_id"
     DEVICE = "device_id"
     ADDRESS = "ip_address"
+    EMAIL = "email_id"
+    PHONE = "phone_id"
+    SHIPPING_ADDRESS = "shipping_address_id"
 
 
 class Kind(Enum):
@@ -90,9 +93,21 @@ DEFINITIONS: Final = (
         "accounts_on_ip_24h", Key.ADDRESS, Kind.DIFFERENT, "Different accounts at the address in 24 hours, this one included.",
         DAY, of="user_id", itself=True,
     ),
+    Definition(
+        "accounts_on_email_30d", Key.EMAIL, Kind.DIFFERENT,
+        "Different accounts with the e-mail address in 30 days, this one included.", 30 * DAY, of="user_id", itself=True,
+    ),
+    Definition(
+        "accounts_on_phone_30d", Key.PHONE, Kind.DIFFERENT,
+        "Different accounts with the phone number in 30 days, this one included.", 30 * DAY, of="user_id", itself=True,
+    ),
+    Definition(
+        "accounts_on_shipping_address_30d", Key.SHIPPING_ADDRESS, Kind.DIFFERENT,
+        "Different accounts with the shipping address in 30 days, this one included.", 30 * DAY, of="user_id", itself=True,
+    ),
 )  # fmt: skip
 NAMES: Final = tuple(definition.name for definition in DEFINITIONS)
-NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id")
+NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id", "email_id", "phone_id", "shipping_address_id")
 """Texts of an order that history stores, besides its time and amount."""
 MASKED_ADDRESS: Final = r"x|[.]0$|::(0{1,4}:)*0{0,4}$|(:0{1,4}){4}$"
 """Matches an internet address whose end is masked: a.b.xxx.xxx, a.b.c.0, or an IPv6 address of zeros from the 65th bit

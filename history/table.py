@@ -22,10 +22,12 @@ class _Texts:
     """Numbers for the texts of a column that arrives in chunks."""
 
     def __init__(self, name: str) -> None:
+        self.is_absent = True
         self._pieces: list[pa.Array] = []
         self._is_address = name == Key.ADDRESS.value
 
     def add(self, column: pa.Array | None, rows: int) -> None:
+        self.is_absent &= column is None
         self._pieces.append(pa.nulls(rows, pa.string()) if column is None else column.cast(pa.string()))
 
     def whole(self) -> npt.NDArray[np.int32]:
@@ -75,7 +77,7 @@ class HistoryBuilder:
         """Return all features of all rows. History began at `since`, in seconds since 1970, or with the first row."""
         at, opened = np.concatenate(self._at), np.concatenate(self._account_opened)
         amounts = np.concatenate(self._amounts)
-        texts = {name: column.whole() for name, column in self._texts.items()}
+        texts = {name: column.whole() for name, column in self._texts.items() if not column.is_absent}
         self._at, self._account_opened, self._amounts = [], [], []
         order = None if bool(np.all(at[1:] >= at[:-1])) else np.argsort(at, kind="stable")
         if order is None:
@@ -103,6 +105,12 @@ class History:
                 row_values[order], row_present[order] = values, present
                 values, present = row_values, row_present
             covered = at - definition.window >= since if definition.window is not None else opened >= since
+            if not present.any():  # no memory for fields of columns that a table does not have
+                found[definition.name] = (
+                    np.broadcast_to(values.dtype.type(0), len(at)),
+                    np.broadcast_to(np.False_, len(at)),
+                )
+                continue
             compact = values.astype(np.int32) if values.dtype.kind == "i" else values
             found[definition.name] = (compact, present & covered)
         return cls(found)

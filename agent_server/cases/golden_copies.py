@@ -12,12 +12,14 @@ from agent_server.ledger.chain import Kind
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, PAYLOADS
 from agent_server.ledger.transaction import LedgerTransaction
+from contract.fields import PSEUDONYMS
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 
 _ID_COLUMNS: Final = {
     "user_id": (ATTEMPTS.c.user_id, FOLDED.c.user_id),
     "device_id": (ATTEMPTS.c.device_id, FOLDED_DEVICES.c.device_id),
     "card_id": (ATTEMPTS.c.card_id,),
+    **{name: (ATTEMPTS.c[name],) for name in PSEUDONYMS},
 }
 """Columns with digests of ids in the tables of history, by the field of an order."""
 
@@ -30,9 +32,7 @@ def is_unused(tx: LedgerTransaction, transaction_id: str, user_id: str, digests:
     if tx.revisions(transaction_id) or tx.revisions(transaction_id, Kind.GOLDEN):
         return False
     columns: list[tuple[sa.Column[Any], str | int]] = [(PAYLOADS.c.user_id, user_id)]
-    columns += [
-        (column, value) for name, value in digests.items() for column in _ID_COLUMNS.get(name, ()) if value is not None
-    ]
+    columns += [(column, value) for name, value in digests.items() for column in _ID_COLUMNS[name] if value is not None]
     return not any(
         tx.execute(sa.select(sa.literal(1)).where(column == value).limit(1)).first() for column, value in columns
     )

@@ -28,6 +28,7 @@ GROUPS = {
         "payment_attempts_24h", "cards_used_30d",
     ),
     "History": (
+        "accounts_on_email_30d", "accounts_on_phone_30d", "accounts_on_shipping_address_30d",
         "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "days_since_account_first_purchase",
     ),
 }  # fmt: skip
