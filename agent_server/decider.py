@@ -70,7 +70,8 @@ class Decider:
     async def decide(self, transaction: Transaction, call: Call) -> RecordedDecision:
         """Decide on a transaction within the caller's deadline. A repeated transaction gets its recorded decision."""
         policy = self.policy  # the same policy for the whole decision, even if it is reloaded meanwhile
-        history = await self._ledger.write(RecordAttempt(transaction)) if self._use_history else NO_HISTORY
+        attempt = RecordAttempt(transaction)
+        history = await self._ledger.write(attempt) if self._use_history else NO_HISTORY
         if isinstance(history, RecordedDecision):
             return history
         completed = combine(history.values, self._enrichment.derive(transaction))
@@ -80,7 +81,7 @@ class Decider:
         answer.completed_fields.extend(completed.values())
         new_case = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two_reviewers(transaction))
         context = DecisionContext(call.caller.name, call.request_id, policy.digest, history.position)
-        recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case))
+        recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case, attempt.digest))
         if recorded.answer.decision == pb.DECISION_REVIEW and not recorded.replayed:
             self._budget.record_review()
             self._on_review(transaction, call.caller.name, {name: one.source for name, one in completed.items()})

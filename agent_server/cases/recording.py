@@ -21,12 +21,19 @@ class RecordDecision:
     """Records a decision with its order. `answer` has no revision yet; `new_case` opens if a person has to decide."""
 
     def __init__(
-        self, transaction: Transaction, answer: pb.ReviewResponse, context: DecisionContext, new_case: NewCase
-    ) -> None:
+        self, transaction: Transaction, answer: pb.ReviewResponse, context: DecisionContext, new_case: NewCase,
+        digest: bytes = b"",
+    ) -> None:  # fmt: skip
+        """`digest` is the order's `content_digest`, if known."""
         self.transaction_id = transaction.transaction_id
         self._transaction, self._answer = transaction, answer
-        self._digest = content_digest(transaction)
+        self._digest = digest or content_digest(transaction)
         self._context, self._new_case = context, new_case
+
+    @property
+    def attempt(self) -> int | None:
+        """The number of the order's attempt in history, 0 for none; None for a golden order, which is no new order."""
+        return self._context.position.number if self._new_case.kind is Kind.DECISION else None
 
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision:
         """Record it, or return what was recorded for the same content."""

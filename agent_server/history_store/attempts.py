@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from agent_server.history_store.statements import AMOUNTS, TOTALS_PREFIX, UNITS, statement
+from agent_server.database.prepared import Pending
+from agent_server.history_store.statements import AMOUNTS, SEEN, TOTALS_PREFIX, UNITS, statement
 from agent_server.ledger.attempts import content_of, has_content, make_current, texts_of
 from agent_server.ledger.recording import HistoryPosition, RecordedDecision, find_recorded
 from agent_server.ledger.records import content_digest
@@ -21,22 +22,51 @@ class HistoryFeatures:
 
     position: HistoryPosition
     values: dict[str, Value]
+    relaxed: ClassVar[bool] = True
+    """It may be used before the attempt is on disk: the decision is written after it, and nobody else sees it."""
 
 
-class RecordAttempt:
+class _HistoryQuery:
+    """Reads the features of an order."""
+
+    def __init__(self, order: Transaction) -> None:
+        self.transaction_id = order.transaction_id
+        self._order, self._texts = order, texts_of(order)
+        self._attempt: dict[str, Any] = {}
+        self._content: dict[str, Any] = {}
+
+    def _send_query(self, tx: LedgerTransaction, own: int) -> Pending[tuple[dict[str, Value], int]]:
+        """Query features from the attempts before this one, without the order's own attempt `own`.
+
+        The returned function returns them, and the number of entries in the chain that they reflect.
+        """
+        order, attempt = self._order, self._attempt
+        number, at = attempt["number"], attempt["at"]
+        opened = _account_opened(order)
+        known = tuple(
+            definition
+            for definition in DEFINITIONS
+            if not order.HasField(definition.name)
+            and is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
+        )
+        pending = tx.send_prepared(statement(known), attempt | {"before": number, "own": own})
+
+        def read() -> tuple[dict[str, Value], int]:
+            row = pending()
+            return _features(known, row, at), row[SEEN]
+
+        return read
+
+
+class RecordAttempt(_HistoryQuery):
     """Records an order and returns its features; or returns the answer, if the same order was decided before.
 
     Of concurrent orders all are recorded first. Then each sees the ones before it.
     """
 
-    relaxed = True
-    """It need not be on disk before the decision is, which is written after it."""
-
     def __init__(self, order: Transaction) -> None:
-        self.transaction_id = order.transaction_id
-        self._order, self._digest, self._texts = order, content_digest(order), texts_of(order)
-        self._attempt: dict[str, Any] = {}
-        self._content: dict[str, Any] = {}
+        super().__init__(order)
+        self.digest = content_digest(order)
 
     def enter(self, tx: LedgerTransaction) -> bool:
         """Record the order if it has no decision yet; return whether it did."""
@@ -49,26 +79,26 @@ class RecordAttempt:
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision | HistoryFeatures:
         """Return the features."""
         if not self._attempt:
-            before = find_recorded(tx, self.transaction_id, self._digest)
+            before = self.find_recorded(tx)
             if before is not None:
                 return before
             self._insert_attempt(tx)
-        own = self._make_current(tx)
-        return HistoryFeatures(HistoryPosition(own, self._attempt["number"]), self._read_features(tx, own))
+        return self.send_query(tx)()
 
-    def _read_features(self, tx: LedgerTransaction, own: int) -> dict[str, Value]:
-        """Return features from the attempts before this one, without the order's own attempt `own`."""
-        order, attempt = self._order, self._attempt
-        number, at = attempt["number"], attempt["at"]
-        opened = _account_opened(order)
-        known = tuple(
-            definition
-            for definition in DEFINITIONS
-            if not order.HasField(definition.name)
-            and is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
-        )
-        row = tx.execute_prepared(statement(known), attempt | {"before": number, "own": own})
-        return _features(known, row, at)
+    def find_recorded(self, tx: LedgerTransaction) -> RecordedDecision | None:
+        """Return the answer if the same order was decided before."""
+        return find_recorded(tx, self.transaction_id, self.digest)
+
+    def send_query(self, tx: LedgerTransaction) -> Pending[HistoryFeatures]:
+        """Send the query for the features; return a function that waits for them. The order was recorded before."""
+        own = self._make_current(tx)
+        pending, number = self._send_query(tx, own), int(self._attempt["number"])
+
+        def read() -> HistoryFeatures:
+            values, seen = pending()
+            return HistoryFeatures(HistoryPosition(own, number, seen), values)
+
+        return read
 
     def _make_current(self, tx: LedgerTransaction) -> int:
         """Make this the order's attempt; return the number of the attempt that is.
@@ -85,24 +115,20 @@ class RecordAttempt:
 
     def _insert_attempt(self, tx: LedgerTransaction) -> None:
         tx.attempt_of(self.transaction_id)  # read before this attempt is inserted
-        self._content = content_of(self._order, tx.history.key)
+        self._content = content_of(self._order, tx.history.key, self._texts)
         self._attempt = {**self._content, "number": tx.history.next_attempt(), "counts": True}
         tx.insert(ATTEMPTS, self._attempt)
 
 
-class PreviewHistory(RecordAttempt):
+class PreviewHistory(_HistoryQuery):
     """Reads the features of an order without recording it, even if the order was decided before."""
-
-    def enter(self, tx: LedgerTransaction) -> bool:
-        """Record nothing."""
-        return False
 
     def __call__(self, tx: LedgerTransaction) -> HistoryFeatures:
         """Return the features."""
-        self._content = content_of(self._order, tx.history.key)
+        self._content = content_of(self._order, tx.history.key, self._texts)
         self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
         own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
-        return HistoryFeatures(HistoryPosition(), self._read_features(tx, own))
+        return HistoryFeatures(HistoryPosition(), self._send_query(tx, own)()[0])
 
 
 def _account_opened(order: Transaction) -> int | None:

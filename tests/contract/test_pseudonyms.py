@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from vouch_client import Pseudonyms
 from vouch_client.pseudonyms import normal_address, normal_email, normal_phone
 
-from contract.fields import PSEUDONYM_RULE, PSEUDONYMS
+from contract.fields import FIELDS, PSEUDONYM_RULE, PSEUDONYMS
 from contract.schema import FILE_SCHEMA
 from contract.tables import TableError, read_table
-from ml_server.data.columns import convert_column
 from ml_server.data.mapping_file import ColumnMapping
+from ml_server.data.readings.columns import ColumnReader
+from ml_server.data.readings.decisions import Decisions
 from ml_server.data.report import Report
 from runtime.validation.checks import violations
 from testing.inputs.orders import message
@@ -90,7 +91,7 @@ def test_files_refuse_raw_values(field: str, tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: row 3, column {field}: {PSEUDONYM_RULE}"
     report = Report()
     given = pd.DataFrame({"hash": ["a1b2c3", None, *RAW]})
-    read = convert_column(field, ColumnMapping(source="hash"), given, report)
+    read = ColumnReader(FIELDS, Decisions(), report).field(field, ColumnMapping(source="hash"), given)
     assert read.dropna().tolist() == ["a1b2c3"]
     assert report.lines[0].startswith(f"hash: {len(RAW)} of {len(given)} are no pseudonyms; read as unknown")
     assert field not in FILE_SCHEMA.names

@@ -7,11 +7,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.prepared import Pending, Prepared, PreparedWrite
 from agent_server.ledger.schema import MEMORY
 
-# Built once: to build a statement takes longer than to run it.
-_READ: Final = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
-_WRITE_NUMBER: Final = MEMORY.update().values(number=sa.bindparam("new_number"))
+_SELECT: Final = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
+_READ, _LOCK = Prepared(_SELECT), Prepared(_SELECT.with_for_update())
+_WRITE_NUMBER: Final = PreparedWrite(MEMORY.update().values(number=sa.bindparam("new_number")))
 
 
 def digest_of(key: bytes, text: str) -> int:
@@ -41,10 +42,20 @@ class HistoryCounters:
     def write(self, connection: Connection) -> None:
         """Write the number of the latest attempt, if there are new ones."""
         if self.has_new_attempts:
-            connection.execute(_WRITE_NUMBER, {"new_number": self.attempts})
+            _WRITE_NUMBER(connection, [{"new_number": self.attempts}])
 
 
 def read_counters(connection: Connection) -> HistoryCounters:
     """Return the counters as the database has them."""
-    row = connection.execute(_READ).one()
-    return HistoryCounters(int(row.since), int(row.number), bytes(row.key), int(row.folded_until))
+    return send_counters(connection)()
+
+
+def send_counters(connection: Connection, *, lock: bool = False) -> Pending[HistoryCounters]:
+    """Read the counters, or lock them until the transaction ends; return a function that waits for them."""
+    pending = (_LOCK if lock else _READ).send(connection)
+
+    def read() -> HistoryCounters:
+        row = pending()
+        return HistoryCounters(row["since"], row["number"], row["key"], row["folded_until"])
+
+    return read

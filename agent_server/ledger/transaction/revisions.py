@@ -1,25 +1,25 @@
 """The decisions that the ledger already has on orders, read for many orders at once."""
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.prepared import MAX_VALUES, Pending, PreparedLookup, Row
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from generated.vouch.v1.agent_service_pb2 import DECISION_MAKER_HUMAN
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
-# Built once: to build a statement takes longer than to run it.
-_REVISIONS: Final = (
-    sa.select(
+_REVISIONS: Final = PreparedLookup(
+    lambda names: sa.select(
         PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts,
         ENTRIES.c.kind,
     )
     .join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
-    .where(PAYLOADS.c.transaction_id.in_(sa.bindparam("names", expanding=True)))
+    .where(PAYLOADS.c.transaction_id.in_(names))
     .order_by(PAYLOADS.c.sequence)
 )  # fmt: skip
 
@@ -53,22 +53,28 @@ class Revisions:
 
     def prefetch(self, transaction_ids: Iterable[str]) -> None:
         """Read the revisions of the orders that are not known yet, in one query."""
-        unknown = {name for name in transaction_ids if name not in self._decisions}
-        if not unknown:
-            return
-        self._decisions |= {name: [] for name in unknown}
-        self._golden |= {name: [] for name in unknown}
-        for row in self._connection.execute(_REVISIONS, {"names": list(unknown)}):
-            facts = DecisionFacts.FromString(row.facts)
-            revision = Revision(
-                row.sequence, row.entry_id, row.content_digest, facts.revision, facts.memory_number,
-                facts.decision_maker == DECISION_MAKER_HUMAN,
-            )  # fmt: skip
-            self._of_kind(row.kind)[row.transaction_id].append(revision)
+        unknown = [name for name in set(transaction_ids) if name not in self._decisions]
+        for start in range(0, len(unknown), MAX_VALUES):
+            self.send(unknown[start : start + MAX_VALUES])()
+
+    def send(self, transaction_ids: Sequence[str]) -> Pending[None]:
+        """Read the revisions of up to MAX_VALUES orders; return a function that waits for them."""
+        pending = _REVISIONS.send(self._connection, transaction_ids)
+        return lambda: self._add(transaction_ids, pending())
+
+    def _add(self, transaction_ids: Iterable[str], rows: Iterable[Row]) -> None:
+        self._decisions |= {name: [] for name in transaction_ids}
+        self._golden |= {name: [] for name in transaction_ids}
+        for name, sequence, digest, entry_id, written, kind in rows:
+            facts = DecisionFacts.FromString(written)
+            by_person = facts.decision_maker == DECISION_MAKER_HUMAN
+            revision = Revision(sequence, entry_id, digest, facts.revision, facts.memory_number, by_person)
+            self._of_kind(kind)[name].append(revision)
 
     def of(self, transaction_id: str, kind: Kind) -> list[Revision]:
         """Return the revisions of an order, oldest first. Callers that append a decision add it to the list."""
-        self.prefetch((transaction_id,))
+        if transaction_id not in self._decisions:
+            self.prefetch((transaction_id,))
         return self._of_kind(kind)[transaction_id]
 
     def _of_kind(self, kind: int) -> dict[str, list[Revision]]:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0021", "0011"
+revision, down_revision = "0021", "0012"
 _NAMES = ("email_id", "phone_id", "shipping_address_id")
 
 
