@@ -71,7 +71,7 @@ async def running(
     ledger = Ledger(engine, signer, WriteProbe(use_history=settings.memory))
     scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
-    golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases)
+    golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases, enrichment=enrichment)
     budget = ReviewBudget()
     erasures = ErasureWork(ledger, engine)
     decider = Decider(
