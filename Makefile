@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 RUN := .venv/bin/
-SOURCES := contract history runtime data_gen ml_server agent_server http_bridge console load_test stack python_api conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py distribution/hook.py docs/generate.py docs/grpc_pages.py docs/hooks.py vouch.py \
+SOURCES := contract history enrichment runtime data_gen ml_server agent_server http_bridge console load_test stack python_api conformance bench chaos testing examples clients/vouch_client protos/generate.py protos/lint.py envoy/run.py envoy/check.py distribution/hook.py docs/generate.py docs/grpc_pages.py docs/hooks.py vouch.py \
 	test_api.py test_review_transactions.py tests
 
 # Starting a server is mostly imports: 0.9 s with bytecode, 2.4 s without. So bytecode is written even if the shell disables it.

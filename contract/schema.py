@@ -4,7 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, REQUIRED
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, POLICY_ONLY, PSEUDONYMS, REQUIRED
 
 _WRITTEN = {
     "text": pa.string(),
@@ -22,7 +22,10 @@ WRITTEN_TYPES: Final[dict[str, pa.DataType]] = {
     name: _WRITTEN[field.kind] for name, field in FIELDS.items()
 } | _LABEL_TYPES
 """Type of each column on writing: every field of the contract and every label, including those not generated."""
-_NOT_GENERATED = ("card_id",)  # only has a meaning if the same card appears again
+_NOT_GENERATED = (
+    *("card_id", *PSEUDONYMS),  # only have a meaning if the same value appears again
+    *POLICY_ONLY,
+)
 FILE_SCHEMA: Final = pa.schema(
     [
         pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED)

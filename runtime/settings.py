@@ -52,7 +52,9 @@ PREFIXES = (
     "VOUCH_WEB_",
 )
 """Prefixes of the settings classes of all services and commands."""
-OTHER_VARIABLES = ("VOUCH_MODELS_DIR", PORT_BASE, "VOUCH_ROOT")
+OTHER_VARIABLES = (
+    "VOUCH_MODELS_DIR", PORT_BASE, "VOUCH_ROOT", "VOUCH_IP_COUNTRY_DB", "VOUCH_IP_ANONYMITY_DB", "VOUCH_CARD_BINS",
+)  # fmt: skip
 """Variables that belong to no settings class."""
 _PORTS = re.compile(r"VOUCH_PORT_((BRIDGE_)?(ML|AGENT)|(ML|AGENT)_METRICS|CONSOLE|ENVOY)(\.\d)?")
 """Names of the ports that `vouch up` passes to the processes of the Procfile."""
@@ -189,5 +191,8 @@ class Shared(Settings):
     """Settings that several commands share."""
 
     models_dir: Path = Path("models")
+    ip_country_db: Path | None = None
+    ip_anonymity_db: Path | None = None
+    card_bins: Path | None = None
     port_base: Annotated[int, Field(ge=1, le=MAX_PORT_BASE)] | None = None
     """First of the ports of all services, which then move together."""

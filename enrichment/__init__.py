@@ -1,0 +1,1 @@
+"""What can be derived from an order by data files, for serving and training alike. Pure."""
