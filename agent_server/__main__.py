@@ -4,6 +4,7 @@ from agent_server.ledger import LedgerError
 from agent_server.policies.yaml_reader import PolicyError
 from agent_server.running import running
 from agent_server.settings import AgentSettings
+from enrichment.errors import DataFileError
 from runtime.process.main import main
 
 
@@ -14,4 +15,4 @@ async def serve(settings: AgentSettings, worker: bool) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("agent_server", AgentSettings, serve, (LedgerError, PolicyError)))
+    raise SystemExit(main("agent_server", AgentSettings, serve, (LedgerError, PolicyError, DataFileError)))

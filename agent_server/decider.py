@@ -1,14 +1,15 @@
 """The use case: decide on a transaction and record the decision."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
+from agent_server.data_files import Enrichment
 from agent_server.database.clock import now
-from agent_server.decisions.completion import to_proto, with_completed
+from agent_server.decisions.completion import combine, to_proto, with_completed
 from agent_server.decisions.counterfactual import candidate_changes, smallest_changes
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
@@ -25,11 +26,12 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.replay import Value
 from runtime.errors import Overloaded, Unavailable
 from runtime.rpc.call import Call, new_id
 
-ReviewListener = Callable[[Transaction, str, tuple[str, ...]], None]
-"""Called when an order is sent to review, with the completed order, the caller, and the completed fields."""
+ReviewListener = Callable[[Transaction, str, Mapping[str, str]], None]
+"""Called when an order is sent to review, with the completed order, the caller, and the source of each completed field."""
 NO_HISTORY = HistoryFeatures(HistoryPosition(), {})
 COUNTERFACTUAL_SECONDS = 0.5
 """Time limit for the counterfactuals of one decision."""
@@ -41,15 +43,17 @@ class Decider:
     def __init__(
         self, scoring: ScoringClient, current: CurrentPolicy, ledger: Ledger, budget: ReviewBudget | None = None,
         on_review: ReviewListener = lambda order, caller, completed: None, clock: Callable[[], Timestamp] = now,
-        *, use_history: bool = False, money: Money | None = None,
+        *, use_history: bool = False, enrichment: Enrichment | None = None, money: Money | None = None,
     ) -> None:  # fmt: skip
-        """`on_review` is called for each order that is sent to review. `use_history` completes fields from history.
+        """`on_review` is called for each order that is sent to review. `use_history` completes fields from history,
+        `enrichment` from other fields.
 
         `money` has the base currency and the rates, by default those that ship with Vouch.
         """
         self._scoring, self._current, self._ledger = scoring, current, ledger
         self._budget, self._on_review = budget or ReviewBudget(), on_review
-        self._clock, self._use_history, self._money = clock, use_history, money or read_money()
+        self._clock, self._use_history, self._enrichment = clock, use_history, enrichment or Enrichment()
+        self._money = money or read_money()
 
     @property
     def policy(self) -> Policy:
@@ -66,11 +70,11 @@ class Decider:
         policy = self.policy
         value = value_order(transaction, self._money)
         found = (await self._ledger.write(PreviewHistory(transaction, value))).values if self._use_history else {}
-        values = completed_values(transaction, value, found)
-        answer, _ = await self._score_and_decide(policy, with_completed(transaction, values), call)
+        completed = self._complete(transaction, value, found).values()
+        answer, _ = await self._score_and_decide(policy, with_completed(transaction, completed), call)
         if value is not None:
             answer.order_value.CopyFrom(value)
-        answer.completed_fields.extend(to_proto(values))
+        answer.completed_fields.extend(completed)
         return answer
 
     async def decide(self, transaction: Transaction, call: Call) -> RecordedDecision:
@@ -81,20 +85,29 @@ class Decider:
         history = await self._ledger.write(attempt) if self._use_history else NO_HISTORY
         if isinstance(history, RecordedDecision):
             return history
-        values = completed_values(transaction, value, history.values)
-        sent, transaction = transaction, with_completed(transaction, values)
+        completed = self._complete(transaction, value, history.values)
+        sent, transaction = transaction, with_completed(transaction, completed.values())
         answer, reason = await self._score_and_decide(policy, transaction, call)
         answer.decision_id = new_id()
         if value is not None:
             answer.order_value.CopyFrom(value)
-        answer.completed_fields.extend(to_proto(values))
+        answer.completed_fields.extend(completed.values())
         new_case = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two_reviewers(transaction))
         context = DecisionContext(call.caller.name, call.request_id, policy.digest, history.position)
         recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case, attempt.digest))
         if recorded.answer.decision == pb.DECISION_REVIEW and not recorded.replayed:
             self._budget.record_review()
-            self._on_review(transaction, call.caller.name, tuple(values))
+            self._on_review(transaction, call.caller.name, {name: one.source for name, one in completed.items()})
         return recorded
+
+    def _complete(
+        self, order: Transaction, value: pb.OrderValue | None, remembered: Mapping[str, Value]
+    ) -> dict[str, pb.CompletedField]:
+        """Return the fields that complete an order: from history, from other fields, and the rate of its day."""
+        completed = combine(completed_values(value, remembered), self._enrichment.derive(order))
+        if value is not None and value.rate_date:
+            completed["exchange_rate"] = to_proto("exchange_rate", value.exchange_rate, "exchange_rates")
+        return completed
 
     async def _score_and_decide(
         self, policy: Policy, transaction: Transaction, call: Call

@@ -10,6 +10,7 @@ from agent_server.backup.starting import check_ledger
 from agent_server.cases.changes import CaseFeed
 from agent_server.cases.queries import count_opened_since
 from agent_server.cases.rescoring import Rescoring
+from agent_server.data_files import Enrichment, WatchedDataFiles
 from agent_server.decider import Decider
 from agent_server.decisions.review_budget import ReviewBudget
 from agent_server.feedback.golden_cases import GoldenCases, read_golden
@@ -24,7 +25,7 @@ from agent_server.services.cases import CaseService
 from agent_server.services.outcomes import OutcomeService
 from agent_server.services.privacy import PrivacyService
 from agent_server.services.roles import ROLES
-from agent_server.settings import AgentSettings, policy_of
+from agent_server.settings import AgentSettings, data_files, policy_of
 from agent_server.write_probe import WriteProbe
 from enrichment.rate_files import read_money
 from enrichment.rate_job import REFRESH_SECONDS, refresh_rates
@@ -56,7 +57,8 @@ async def running(
 ) -> AsyncIterator[Server]:
     """Serve while the context is open, even without the scorer: cases without a score are scored later.
 
-    `scoring` is the client of the scorer; by default it is built from the settings. Raises LedgerError or PolicyError.
+    `scoring` is the client of the scorer; by default it is built from the settings. Raises LedgerError, PolicyError or
+    DataFileError.
     See `Server` for the other options.
     """
     # Blocking work runs in threads, because `vouch serve` shares this event loop with other services.
@@ -68,13 +70,21 @@ async def running(
     golden_orders = (
         await asyncio.to_thread(read_golden, settings.golden_orders, money) if settings.golden_orders else []
     )
+    enrichment = (
+        await asyncio.to_thread(WatchedDataFiles, data_files(settings)) if settings.enrichment else Enrichment()
+    )
     ledger = Ledger(engine, signer, WriteProbe(use_history=settings.memory))
     scoring = scoring or scoring_client(settings)
     feed, jobs = CaseFeed(ledger), Jobs()
-    golden = GoldenCases(ledger, scoring, current, golden_orders, settings.golden_cases, money=money)
+    golden = GoldenCases(
+        ledger, scoring, current, golden_orders, settings.golden_cases, enrichment=enrichment, money=money
+    )
     budget = ReviewBudget()
     erasures = ErasureWork(ledger, engine)
-    decider = Decider(scoring, current, ledger, budget, golden.maybe_inject, use_history=settings.memory, money=money)
+    decider = Decider(
+        scoring, current, ledger, budget, golden.maybe_inject, use_history=settings.memory, enrichment=enrichment,
+        money=money,
+    )  # fmt: skip
     services = {
         AGENT: AgentService(decider, ledger, scoring, jobs),
         CASES: CaseService(
@@ -91,6 +101,7 @@ async def running(
             rescoring = Rescoring(ledger, scoring, current)
             jobs.add("rescoring", rescoring.score_next, every=1.0)
             jobs.add("policy", current.refresh, every=1.0)
+            jobs.add("data-files", enrichment.refresh, every=1.0)
             jobs.add("golden-cases", golden.run)
             jobs.add("exchange-rates", lambda: refresh_rates(money), every=REFRESH_SECONDS)
             jobs.add("review-budget", lambda: count_reviews(budget, ledger, current), every=5.0)

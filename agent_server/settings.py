@@ -59,6 +59,14 @@ class AgentSettings(ServerSettings, MoneySettings):
     """Whether the agent records the history of orders and completes missing fields from it."""
     memory_days: Annotated[int, Field(ge=LONGEST // DAY + 1, le=36_500)] = 90
     """Days of detailed history. Older orders are compacted into totals per account. Longer than any history window."""
+    enrichment: bool = True
+    """Whether the agent derives missing fields from the user agent, the IP address and the card's first digits."""
+    ip_country_db: Path | None = Field(default=None, alias="VOUCH_IP_COUNTRY_DB")
+    """Database of countries by IP address, in the MMDB format. Also used by `vouch train --enrich`."""
+    ip_anonymity_db: Path | None = Field(default=None, alias="VOUCH_IP_ANONYMITY_DB")
+    """Database of VPNs, proxies and hosting by IP address, in the MMDB format."""
+    card_bins: Path | None = Field(default=None, alias="VOUCH_CARD_BINS")
+    """CSV file of countries by card BIN: columns `bin` and `country`."""
     ledger_url: str = "sqlite:///vouch_ledger.db"
     ledger_key: Path | None = None
     """Private key, made by `vouch audit key`, that signs the head of the ledger's chain."""
@@ -85,6 +93,12 @@ class AgentSettings(ServerSettings, MoneySettings):
                 f"VOUCH_AGENT_APPROVE_THRESHOLD ({self.approve_threshold:g})"
             )
         return self
+
+
+def data_files(settings: AgentSettings) -> dict[str, Path | None]:
+    """Return the data files of enrichment by the variables that name them."""
+    variables = settings.variables()
+    return {variables[name]: getattr(settings, name) for name in ("ip_country_db", "ip_anonymity_db", "card_bins")}
 
 
 def policy_of(settings: AgentSettings) -> Policy:

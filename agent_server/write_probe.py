@@ -30,6 +30,7 @@ class WriteProbe:
         now = time.time_ns() // 1000
         order = Transaction(
             transaction_id=new_id(), timestamp=timestamp(now), user_id=new_id(), device_id=new_id(), card_id=new_id(),
+            email_id=new_id(), phone_id=new_id(), shipping_address_id=new_id(),
             ip_address="192.0.2.1", account_created_date=timestamp(now), order_amount=1.0,
         )  # fmt: skip
         with tx.rolled_back() as trial:

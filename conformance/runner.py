@@ -9,9 +9,10 @@ import grpc
 
 from conformance.transports import Outcome, Transport
 from conformance.vector import GRPC, JSON, Vector
+from contract.fields import PSEUDONYMS
 from runtime.error_statuses import EDGE_STATUS, HTTP_STATUS
 
-_OWN_IDS = ("transaction_id", "user_id", "device_id", "card_id")
+_OWN_IDS = ("transaction_id", "user_id", "device_id", "card_id", *PSEUDONYMS)
 
 
 @dataclass

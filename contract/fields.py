@@ -63,5 +63,17 @@ CARD_ID: Final = "card_id"
 _CARD_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[CARD_ID]
 CARD_ID_RULE: Final[str] = _CARD_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0].message
 """What the contract says of a `card_id` that may be a card number."""
+PSEUDONYMS: Final = ("email_id", "phone_id", "shipping_address_id")
+POLICY_ONLY: Final = (
+    "accounts_on_email_30d", "accounts_on_phone_30d", "accounts_on_shipping_address_30d", "automation_detected",
+    "hosting_ip_detected",
+)  # fmt: skip
+"""Fields for policies that the agent counts or derives; the generator and the default model do without them."""
+_PSEUDONYM_FIELD: Any = Transaction.DESCRIPTOR.fields_by_name[PSEUDONYMS[0]]
+_PSEUDONYM = _PSEUDONYM_FIELD.GetOptions().Extensions[validate_pb2.field].cel[0]
+PSEUDONYM_RULE: Final[str] = _PSEUDONYM.message
+"""What the contract says of a pseudonym that may be a raw e-mail address or phone number."""
+PSEUDONYM_PATTERN: Final[str] = _PSEUDONYM.expression.partition("'")[2].rpartition("'")[0]
+"""Pattern of pseudonyms, in RE2's syntax."""
 CARD_NUMBER: Final = "(?:^|[^0-9A-Za-z-])(?:[0-9]{12,19}|[0-9]{4}(?:[ -][0-9]{4}){3})(?:[^0-9A-Za-z-]|$)"
 """Pattern of card numbers in files, in RE2's syntax. Hashes, which may have twelve digits in a row, do not match."""

@@ -4,7 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, REQUIRED
+from contract.fields import FIELDS, LABEL_WEIGHT, LABELS, POLICY_ONLY, PSEUDONYMS, REQUIRED
 
 _WRITTEN = {
     "text": pa.string(),
@@ -22,7 +22,11 @@ WRITTEN_TYPES: Final[dict[str, pa.DataType]] = {
     name: _WRITTEN[field.kind] for name, field in FIELDS.items()
 } | _LABEL_TYPES
 """Type of each column on writing: every field of the contract and every label, including those not generated."""
-_NOT_GENERATED = ("card_id", "exchange_rate")  # a card only means something if it appears again; shops may send rates
+_NOT_GENERATED = (
+    *("card_id", *PSEUDONYMS),  # only have a meaning if the same value appears again
+    *POLICY_ONLY,
+    "exchange_rate",  # shops may send their own
+)
 FILE_SCHEMA: Final = pa.schema(
     [
         pa.field(name, _WRITTEN[field.kind], nullable=name not in REQUIRED)

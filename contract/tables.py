@@ -8,7 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.extras import number_text
-from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, FIELDS, REQUIRED
+from contract.fields import (
+    CARD_ID,
+    CARD_ID_RULE,
+    CARD_NUMBER,
+    FIELDS,
+    PSEUDONYM_PATTERN,
+    PSEUDONYM_RULE,
+    PSEUDONYMS,
+    REQUIRED,
+)
 from contract.files.errors import TableError
 from contract.files.table_file import TableFile, explain
 from contract.schema import TYPES
@@ -106,7 +115,10 @@ def _check(path: Path, first: int, batch: pa.RecordBatch) -> None:
         if name in REQUIRED and column.null_count:
             _reject(path, first, name, column, pc.is_null(column), "a value")
         if name == CARD_ID:
-            _reject_card_numbers(path, first, column)
+            _reject_personal(path, first, name, pc.match_substring_regex(column, CARD_NUMBER), CARD_ID_RULE)
+        if name in PSEUDONYMS:
+            raw = pc.and_(pc.invert(pc.match_substring_regex(column, PSEUDONYM_PATTERN)), pc.not_equal(column, ""))
+            _reject_personal(path, first, name, raw, PSEUDONYM_RULE)
         if field and field.kind == "enum" and pa.types.is_string(column.type):
             known = pc.is_in(column, pa.array(field.numbers))
             _reject(path, first, name, column, pc.and_(pc.invert(known), pc.is_valid(column)), ", ".join(field.numbers))
@@ -123,11 +135,11 @@ def _reject(path: Path, first: int, name: str, column: pa.Array, bad: pa.Array, 
         raise TableError(f"{_place(path, first + where, name)}: {column[where].as_py()!r}; expected {wanted}")
 
 
-def _reject_card_numbers(path: Path, first: int, column: pa.Array) -> None:
-    """Raise TableError for the first value that is a card number. The message does not quote it."""
-    row = pc.index(pc.match_substring_regex(column, CARD_NUMBER), True).as_py()
+def _reject_personal(path: Path, first: int, name: str, personal: pa.Array, rule: str) -> None:
+    """Raise TableError for the first value that is personal data instead of a pseudonym. The message does not quote it."""
+    row = pc.index(pc.fill_null(personal, False), True).as_py()
     if row >= 0:
-        raise TableError(f"{_place(path, first + row, CARD_ID)}: {CARD_ID_RULE}")
+        raise TableError(f"{_place(path, first + row, name)}: {rule}")
 
 
 def _place(path: Path, row: int, name: str) -> str:

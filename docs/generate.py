@@ -129,7 +129,8 @@ too. Three fields are required. Every other field is optional; absent means unkn
 | `difficulty_tier` | text | How hard the row is to tell from its opposite: `easy`, `medium`, `hard`. |
 | `label_weight` | number | Number of orders that a row stands for; written by `vouch labels export`. |
 
-The {len(FILE_SCHEMA)} columns that `vouch generate` writes are the fields of the order without `card_id`, and the first four of
+The {len(FILE_SCHEMA)} columns that `vouch generate` writes are the fields of the order without `card_id`, the pseudonyms
+`email_id`, `phone_id` and `shipping_address_id`, `automation_detected` and `hosting_ip_detected`, and the first four of
 these labels. With `--stream` it writes `card_id` too.
 """
 

@@ -1,1 +1,1 @@
-"""What can be derived from an order and data files: its value in one currency."""
+"""What can be derived from an order by data files, for serving and training alike: its value in one currency too."""

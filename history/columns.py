@@ -52,7 +52,8 @@ class Columns:
         counts: npt.NDArray[np.bool_] | None = None,
     ) -> None:  # fmt: skip
         """`amounts` are NaN where unknown."""
-        self._at, self._texts = at, {name: texts.get(name, np.full(len(at), -1, np.int64)) for name in NEEDED}
+        absent = np.broadcast_to(np.int32(-1), len(at))
+        self._at, self._texts = at, {name: texts.get(name, absent) for name in NEEDED}
         self._amounts = amounts
         self._counts = np.ones(len(at), np.bool_) if counts is None else counts
 
@@ -65,8 +66,8 @@ class Columns:
 
     def _compute_key(self, key: Key, definitions: tuple[Definition, ...]) -> Features:
         own = self._texts[key.value]
-        order = _sort_rows(own)  # rows of a key are adjacent, in the order of time
-        order = order[np.count_nonzero(own < 0) :]
+        order = _sort_rows(own) if own.max(initial=-1) >= 0 else np.zeros(0, np.int32)
+        order = order[np.count_nonzero(own < 0) :]  # rows of a key are adjacent, in the order of time
         past = _SortedRows(own[order], self._at[order])
         found = {}
         for definition in definitions:

@@ -29,6 +29,9 @@ class Key(Enum):
     USER = "user_id"
     DEVICE = "device_id"
     ADDRESS = "ip_address"
+    EMAIL = "email_id"
+    PHONE = "phone_id"
+    SHIPPING_ADDRESS = "shipping_address_id"
 
 
 class Kind(Enum):
@@ -90,15 +93,37 @@ DEFINITIONS: Final = (
         "accounts_on_ip_24h", Key.ADDRESS, Kind.DIFFERENT, "Different accounts at the address in 24 hours, this one included.",
         DAY, of="user_id", itself=True,
     ),
+    Definition(
+        "accounts_on_email_30d", Key.EMAIL, Kind.DIFFERENT,
+        "Different accounts with the e-mail address in 30 days, this one included.", 30 * DAY, of="user_id", itself=True,
+    ),
+    Definition(
+        "accounts_on_phone_30d", Key.PHONE, Kind.DIFFERENT,
+        "Different accounts with the phone number in 30 days, this one included.", 30 * DAY, of="user_id", itself=True,
+    ),
+    Definition(
+        "accounts_on_shipping_address_30d", Key.SHIPPING_ADDRESS, Kind.DIFFERENT,
+        "Different accounts with the shipping address in 30 days, this one included.", 30 * DAY, of="user_id", itself=True,
+    ),
 )  # fmt: skip
 NAMES: Final = tuple(definition.name for definition in DEFINITIONS)
-NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id")
+NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id", "email_id", "phone_id", "shipping_address_id")
 """Texts of an order that history stores, besides its time and amount."""
 MASKED_ADDRESS: Final = r"x|[.]0$|::(0{1,4}:)*0{0,4}$|(:0{1,4}){4}$"
 """Matches an internet address whose end is masked: a.b.xxx.xxx, a.b.c.0, or an IPv6 address of zeros from the 65th bit
 on. It stands for the addresses of thousands of strangers, so it is not a key.
 """
-_is_masked = re.compile(MASKED_ADDRESS).search
+PRIVATE_ADDRESS: Final = (
+    r"^(?:::[fF]{4}:)?(?:(?:0|10|127)[.]|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])[.]|169[.]254[.]|"
+    r"172[.](?:1[6-9]|2[0-9]|3[01])[.]|192[.]168[.]|(?:22[4-9]|2[3-5][0-9])[.])|"
+    r"^(?:0{0,4}:){2,7}0{0,3}1$|^(?:[fF][cCdD]|[fF]{2})[0-9a-fA-F]{2}:|^[fF][eE][89a-fA-F][0-9a-fA-F]:"
+)
+"""Matches an address outside the public internet: private (RFC 1918, RFC 4193), shared (RFC 6598), loopback, link-local,
+multicast or reserved. Shops behind a proxy send such an address for everybody, so it is not a key either.
+"""
+NO_KEY: Final = f"{MASKED_ADDRESS}|{PRIVATE_ADDRESS}"
+"""Matches an internet address that is not a key."""
+_is_no_key = re.compile(NO_KEY).search
 LONGEST: Final = max(definition.window or 0 for definition in DEFINITIONS)
 """The longest window, in seconds. No window of a new order reaches attempts that are older."""
 BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
@@ -133,8 +158,8 @@ def is_known(
 
 
 def key_text(name: str, text: str | None) -> str | None:
-    """Return the text that history stores; None if it identifies nobody: unknown, empty, or a masked address."""
-    if not text or (name == Key.ADDRESS.value and _is_masked(text)):
+    """Return the text that history stores; None if it identifies nobody: unknown, empty, or a masked or private address."""
+    if not text or (name == Key.ADDRESS.value and _is_no_key(text)):
         return None
     return text
 

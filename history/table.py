@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from history.columns import Columns, Features, Ints
-from history.definitions import DAY, DEFINITIONS, MASKED_ADDRESS, NEEDED, Key
+from history.definitions import DAY, DEFINITIONS, NEEDED, NO_KEY, Key
 
 READ = (
     "timestamp", "order_amount", "currency", "exchange_rate", "account_created_date", "account_age_days", *NEEDED,
@@ -24,10 +24,12 @@ class _Texts:
     """Numbers for the texts of a column that arrives in chunks."""
 
     def __init__(self, name: str) -> None:
+        self.is_absent = True
         self._pieces: list[pa.Array] = []
         self._is_address = name == Key.ADDRESS.value
 
     def add(self, column: pa.Array | None, rows: int) -> None:
+        self.is_absent &= column is None
         self._pieces.append(pa.nulls(rows, pa.string()) if column is None else column.cast(pa.string()))
 
     def whole(self) -> npt.NDArray[np.int32]:
@@ -43,13 +45,13 @@ class _Texts:
         empty = pc.index(dictionary, "").as_py()
         if empty >= 0:
             found[found == empty] = -1
-        return _without_masked(found, dictionary) if self._is_address else found
+        return _without_shared(found, dictionary) if self._is_address else found
 
 
-def _without_masked(found: npt.NDArray[np.int32], dictionary: pa.Array) -> npt.NDArray[np.int32]:
-    """Return the numbers of addresses, with -1 for masked ones."""
-    masked = np.asarray(pc.match_substring_regex(dictionary, MASKED_ADDRESS))
-    numbers = np.where(masked, -1, np.arange(len(dictionary))).astype(np.int32)
+def _without_shared(found: npt.NDArray[np.int32], dictionary: pa.Array) -> npt.NDArray[np.int32]:
+    """Return the numbers of addresses, with -1 for masked and private ones."""
+    shared = np.asarray(pc.match_substring_regex(dictionary, NO_KEY))
+    numbers = np.where(shared, -1, np.arange(len(dictionary))).astype(np.int32)
     return np.append(numbers, np.int32(-1))[found]  # the last one is for rows without an address
 
 
@@ -77,7 +79,7 @@ class HistoryBuilder:
         """Return all features of all rows. History began at `since`, in seconds since 1970, or with the first row."""
         at, opened = np.concatenate(self._at), np.concatenate(self._account_opened)
         amounts = np.concatenate(self._amounts)
-        texts = {name: column.whole() for name, column in self._texts.items()}
+        texts = {name: column.whole() for name, column in self._texts.items() if not column.is_absent}
         self._at, self._account_opened, self._amounts = [], [], []
         order = None if bool(np.all(at[1:] >= at[:-1])) else np.argsort(at, kind="stable")
         if order is None:
@@ -105,6 +107,12 @@ class History:
                 row_values[order], row_present[order] = values, present
                 values, present = row_values, row_present
             covered = at - definition.window >= since if definition.window is not None else opened >= since
+            if not present.any():  # no memory for fields of columns that a table does not have
+                found[definition.name] = (
+                    np.broadcast_to(values.dtype.type(0), len(at)),
+                    np.broadcast_to(np.False_, len(at)),
+                )
+                continue
             compact = values.astype(np.int32) if values.dtype.kind == "i" else values
             found[definition.name] = (compact, present & covered)
         return cls(found)

@@ -55,7 +55,10 @@ PREFIXES = (
     "VOUCH_WEB_",
 )
 """Prefixes of the settings classes of all services and commands."""
-OTHER_VARIABLES = ("VOUCH_MODELS_DIR", "VOUCH_BASE_CURRENCY", "VOUCH_EXCHANGE_RATES", PORT_BASE, "VOUCH_ROOT")
+OTHER_VARIABLES = (
+    "VOUCH_MODELS_DIR", PORT_BASE, "VOUCH_ROOT", "VOUCH_IP_COUNTRY_DB", "VOUCH_IP_ANONYMITY_DB", "VOUCH_CARD_BINS",
+    "VOUCH_BASE_CURRENCY", "VOUCH_EXCHANGE_RATES",
+)  # fmt: skip
 """Variables that belong to no settings class."""
 _PORTS = re.compile(r"VOUCH_PORT_((BRIDGE_)?(ML|AGENT)|(ML|AGENT)_METRICS|CONSOLE|ENVOY)(\.\d)?")
 """Names of the ports that `vouch up` passes to the processes of the Procfile."""
@@ -201,5 +204,8 @@ class Shared(MoneySettings):
     """Settings that several commands share."""
 
     models_dir: Path = Path("models")
+    ip_country_db: Path | None = None
+    ip_anonymity_db: Path | None = None
+    card_bins: Path | None = None
     port_base: Annotated[int, Field(ge=1, le=MAX_PORT_BASE)] | None = None
     """First of the ports of all services, which then move together."""

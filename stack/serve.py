@@ -21,6 +21,7 @@ from agent_server.scoring.client import ScoringClient
 from agent_server.settings import AgentSettings
 from console.application import create_app
 from console.settings import ConsoleSettings
+from enrichment.errors import DataFileError
 from ml_server.serving import running as scoring
 from ml_server.settings import MlSettings
 from runtime.access import SecurityError
@@ -56,7 +57,7 @@ def parser() -> CommandParser:
     return result
 
 
-@command("vouch serve", LedgerError, PolicyError, SecurityError, PortTaken)
+@command("vouch serve", LedgerError, PolicyError, DataFileError, SecurityError, PortTaken)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     use_port_base(parser().parse_args(arguments).port_base)
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(scorer_settings: MlSettings, agent_settings: AgentSettings, stack: StackSettings) -> None:
-    """Serve until a signal. Raise LedgerError, PolicyError, SecurityError or PortTaken."""
+    """Serve until a signal. Raise LedgerError, PolicyError, DataFileError, SecurityError or PortTaken."""
     from http_bridge import agent as agent_rest
     from http_bridge import ml as scorer_rest
     from http_bridge.application import use_local_stubs

@@ -43,7 +43,7 @@ def copy_example(name: str, target: Path) -> Path:
 
 @pytest.mark.envoy
 def test_the_example_in_typescript(tmp_path: Path, stack: Stack) -> None:
-    """`npm ci`, `npm run build` and `npm start` work as documented: a decision, and errors by field."""
+    """`npm ci`, `npm run build` and `npm start` work as documented: a decision, errors by field, the shared pseudonyms."""
     example = copy_example("typescript", tmp_path)
     built = npm(example, "run", "build")
     assert built.returncode == 0, built.stdout + built.stderr
@@ -51,6 +51,10 @@ def test_the_example_in_typescript(tmp_path: Path, stack: Stack) -> None:
     assert done.returncode == 0, done.stderr
     decision, _, rest = done.stdout.partition(" ")
     assert decision in ("APPROVE", "DENY", "REVIEW") and "Legitimacy" in rest
+    vectors = ROOT / "clients" / "pseudonym_vectors.json"
+    checked = npm(example, "run", "vectors", "--silent", "--", str(vectors))
+    assert checked.returncode == 0, checked.stderr
+    assert int(checked.stdout) == len(json.loads(vectors.read_text())["vectors"])
     assert "INVALID_REQUEST" in rest and "'transaction.order_amount': 'must be greater than 0" in rest
 
 

@@ -12,12 +12,14 @@ from agent_server.ledger.chain import Kind
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, PAYLOADS
 from agent_server.ledger.transaction import LedgerTransaction
+from contract.fields import PSEUDONYMS
 from generated.vouch.v1.ledger_entry_pb2 import ErasureFacts
 
 _ID_COLUMNS: Final = {
     "user_id": (ATTEMPTS.c.user_id, FOLDED.c.user_id),
     "device_id": (ATTEMPTS.c.device_id, FOLDED_DEVICES.c.device_id),
     "card_id": (ATTEMPTS.c.card_id,),
+    **{name: (ATTEMPTS.c[name],) for name in PSEUDONYMS},
 }
 """Columns with digests of ids in the tables of history, by the field of an order."""
 

@@ -13,7 +13,7 @@ from agent_server.cases.lifecycle import UNRESOLVED, attach_decision
 from agent_server.cases.states import Event
 from agent_server.cases.tables import CASES
 from agent_server.database.clock import now
-from agent_server.decisions.completion import from_proto, with_completed
+from agent_server.decisions.completion import with_completed
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
@@ -102,7 +102,7 @@ def make_rescore(policy: Policy, case_id: str, row: Any, prediction: PredictResp
 
 def _completed_order(row: Any) -> Transaction:
     """Return the order with the fields that history completed."""
-    return with_completed(order_of(row), from_proto(answer_of(row).completed_fields))
+    return with_completed(order_of(row), answer_of(row).completed_fields)
 
 
 class Rescoring:

@@ -10,7 +10,7 @@ from agent_server.conditions.policy_rules import NO_MATCHES, Rule, Rules
 from agent_server.decisions.evidence import analyse
 from agent_server.decisions.review_budget import cheaper_mistake
 from agent_server.decisions.urgency import DUE_SECONDS
-from contract.fields import FIELDS
+from contract.fields import FIELDS, POLICY_ONLY, PSEUDONYMS
 from enrichment.money import BASE_CURRENCY, amount_in_base, lacks_rate
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
@@ -18,16 +18,9 @@ from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
 
 UNINFORMATIVE = (
-    "transaction_id",
-    "timestamp",
-    "user_id",
-    "currency",
-    "device_id",
-    "ip_address",
-    "card_bin",
-    "card_id",
-    "exchange_rate",
-)
+    "transaction_id", "timestamp", "user_id", "currency", "exchange_rate", "device_id", "ip_address", "card_bin", "card_id",
+    *PSEUDONYMS, *POLICY_ONLY,
+)  # fmt: skip
 """Identifiers, and fields that only make sense in combination with others: they are no evidence."""
 INFORMATIVE = tuple(name for name in FIELDS if name not in UNINFORMATIVE)
 UNSCORED = "The order could not be scored."

@@ -37,17 +37,12 @@ def recorded_amount(order: Transaction, answer: pb.ReviewResponse) -> float | No
     return amount_of(order, answer.order_value if answer.HasField("order_value") else None)
 
 
-def completed_values(
-    order: Transaction, value: pb.OrderValue | None, remembered: Mapping[str, Value]
-) -> dict[str, Value]:
-    """Return the values that complete an order: what history has, with amounts in the order's currency, and its rate."""
+def completed_values(value: pb.OrderValue | None, remembered: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what history knows of an order, with amounts in the order's currency; without a rate they are unknown."""
     values = dict(remembered)
-    if value is None:
+    if value is None or _AVERAGE not in values:
         return values
-    rate = value.exchange_rate if value.HasField("exchange_rate") else None
-    average = values.pop(_AVERAGE, None)
-    if average is not None and rate is not None:
-        values[_AVERAGE] = convert_back(float(average), rate)
-    if rate is not None and not order.HasField("exchange_rate"):
-        values["exchange_rate"] = rate
-    return values
+    average = float(values.pop(_AVERAGE))
+    return (
+        values | {_AVERAGE: convert_back(average, value.exchange_rate)} if value.HasField("exchange_rate") else values
+    )

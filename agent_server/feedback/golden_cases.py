@@ -6,15 +6,16 @@ lists for auditors leave out.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent_server.cases.golden_copies import is_unused, record_origin
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
+from agent_server.data_files import Enrichment
 from agent_server.database.clock import now
-from agent_server.decisions.completion import to_proto
+from agent_server.decisions.completion import combine, to_proto, with_completed
 from agent_server.decisions.decide import decide
 from agent_server.decisions.valuation import value_order
 from agent_server.feedback.golden_disguise import IDS, draw_ids, make_indistinguishable
@@ -40,6 +41,7 @@ MAX_TRIED = 64
 """Number of golden orders that are scored to find one that the policy sends to review."""
 MAX_BYTES = 256 * MIB
 _MAX_QUEUED, _MAX_ORDERS, _MAX_DRAWS = 100, 10_000, 100
+_NOTHING: Mapping[str, str] = {}
 _log = get_logger()
 
 
@@ -122,15 +124,16 @@ class GoldenCases:
 
     def __init__(
         self, ledger: Ledger, scoring: ScoringClient, current: CurrentPolicy, orders: Sequence[GoldenOrder], share: float,
-        rng: random.Random | None = None, money: Money | None = None,
+        rng: random.Random | None = None, enrichment: Enrichment | None = None, money: Money | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._scoring, self._current = ledger, scoring, current
         self._orders, self._share = orders, share
-        self._rng, self._money = rng or random.SystemRandom(), money or read_money()
-        self._queue: asyncio.Queue[tuple[Transaction, str, tuple[str, ...]]] = asyncio.Queue(_MAX_QUEUED)
+        self._rng, self._enrichment = rng or random.SystemRandom(), enrichment or Enrichment()
+        self._money = money or read_money()
+        self._queue: asyncio.Queue[tuple[Transaction, str, Mapping[str, str]]] = asyncio.Queue(_MAX_QUEUED)
 
-    def maybe_inject(self, order: Transaction, caller: str, completed: tuple[str, ...] = ()) -> None:
-        """Draw whether to open a golden case after a case was opened. `completed` are fields completed from history."""
+    def maybe_inject(self, order: Transaction, caller: str, completed: Mapping[str, str] = _NOTHING) -> None:
+        """Draw whether to open a golden case after a case was opened. `completed` are the sources of completed fields."""
         if self._orders and self._rng.random() < self._share and not self._queue.full():
             self._queue.put_nowait((order, caller, completed))
 
@@ -144,13 +147,22 @@ class GoldenCases:
             except (Unavailable, Overloaded):
                 continue  # scorer and ledger may be available for the next one
 
-    async def open_similar(self, template: Transaction, caller: str, completed: tuple[str, ...] = ()) -> bool:
+    def _derive(self, order: Transaction, completed: Mapping[str, str]) -> Transaction:
+        """Return a golden order with the fields that were derived for the template."""
+        derived = {name: one for name, one in self._enrichment.derive(order).items() if name in completed}
+        return with_completed(order, combine({}, derived).values())
+
+    async def open_similar(self, template: Transaction, caller: str, completed: Mapping[str, str] = _NOTHING) -> bool:
         """Open a golden case that resembles `template`.
 
         Return False if the policy sends no golden order to review, or if all drawn ids are in use.
         """
         chosen = self._rng.sample(self._orders, min(MAX_TRIED, len(self._orders)))
-        orders = [make_indistinguishable(golden.order, template, self._rng, self._money.base) for golden in chosen]
+        base = self._money.base
+        orders = [
+            self._derive(make_indistinguishable(golden.order, template, self._rng, base), completed)
+            for golden in chosen
+        ]
         predictions = await self._scoring.predict_many(orders)
         policy, at = self._current.policy, now()
         for golden, order, prediction in zip(chosen, orders, predictions, strict=True):
@@ -162,7 +174,7 @@ class GoldenCases:
             answer.decision_id = new_id()
             answer.decided_at.CopyFrom(at)
             present = [name for name in completed if order.HasField(name)]
-            answer.completed_fields.extend(to_proto({name: getattr(order, name) for name in present}))
+            answer.completed_fields.extend(to_proto(name, getattr(order, name), completed[name]) for name in present)
             for name in present:  # as if the shop had not sent them
                 order.ClearField(name)
             if (value := value_order(order, self._money)) is not None:

@@ -9,12 +9,12 @@ import re
 import string
 from typing import Final
 
-from contract.fields import FIELDS, REQUIRED
+from contract.fields import FIELDS, PSEUDONYMS, REQUIRED
 from enrichment.minor_units import round_amount
 from enrichment.money import AMOUNTS, BASE_CURRENCY, convert_back, rate_of
 from generated.vouch.v1.transaction_pb2 import Transaction
 
-IDS: Final = ("transaction_id", "user_id", "device_id", "card_id")
+IDS: Final = ("transaction_id", "user_id", "device_id", "card_id", *PSEUDONYMS)
 _WORDS: Final = re.compile(
     r"orders?|ord|tx|txn|trx|trans|transaction|pay|payment|pi|ch|inv|invoice|checkout|cart|id|users?|usr|uid|customers?|cust|"
     r"acct|account|member|client|guest|buyer|dev|device|fp|web|ios|android|app|card|tok|token|pm",

@@ -1,4 +1,4 @@
-"""Accounts that share a device, an address or a card with the account of an order, and the orders placed with these."""
+"""Accounts that share a key (device, card, address, pseudonym) with the account of an order, and their orders."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,13 @@ from agent_server.ledger.attempts import digests
 from agent_server.ledger.queries import DECIDED, FULL_VIEW, Query, View
 from agent_server.ledger.records import order_of
 from agent_server.ledger.schema import ATTEMPTS, MEMORY, PAYLOADS
+from contract.fields import PSEUDONYMS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import key_text
 
 STEPS: Final = 2
-LINK_FIELDS: Final = ("device_id", "card_id", "ip_address")
+LINK_FIELDS: Final = ("device_id", "card_id", *PSEUDONYMS, "ip_address")
 """Keys that accounts can share, the most telling first. A masked address is not one: too many accounts share it."""
 SHARED_FIELDS: Final = ("user_id", *LINK_FIELDS)
 MAX_ORDERS, MAX_ACCOUNTS, MAX_KEYS, MAX_ATTEMPTS = 100, 50, 60, 400

@@ -75,7 +75,7 @@ class Shoppers:
 def address_of(number: int) -> str:
     """Return a full IP address for a number below 2^23; none ends in 0, which would be a masked one."""
     number = 2 * int(number) + 1
-    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    return f"11.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def fill_history(url: str, count: int, *, hot: bool = True) -> None:

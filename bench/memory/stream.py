@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
-from agent_server.decisions.completion import from_proto
+from agent_server.decisions.completion import history_values
 from agent_server.ledger import open_engine
 from agent_server.ledger.schema import MEMORY
 from contract.fields import LABELS
@@ -61,7 +61,7 @@ async def review_all(address: str, orders: Iterable[Transaction], count: int) ->
 
         async def one(order: Transaction) -> None:
             answer: pb.ReviewResponse = await stub.Review(pb.ReviewRequest(transaction=order), timeout=30)
-            found[order.transaction_id] = (answer.legitimacy_score, from_proto(answer.completed_fields))
+            found[order.transaction_id] = (answer.legitimacy_score, history_values(answer.completed_fields))
             free.release()
 
         for order in orders:

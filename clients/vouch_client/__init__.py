@@ -4,10 +4,12 @@
         answer = vouch.agent.Review(ReviewRequest(transaction=order))
 
 `connect_aio` is the same for asyncio. A review is idempotent: the same order gets the recorded response.
+`Pseudonyms` makes `email_id`, `phone_id` and `shipping_address_id` of an order.
 """
 
 from vouch_client.connection import Vouch, connect, connect_aio
 from vouch_client.errors import field_problems, reason_of
 from vouch_client.policy import DEADLINE_SECONDS
+from vouch_client.pseudonyms import Pseudonyms
 
-__all__ = ["DEADLINE_SECONDS", "Vouch", "connect", "connect_aio", "field_problems", "reason_of"]
+__all__ = ["DEADLINE_SECONDS", "Pseudonyms", "Vouch", "connect", "connect_aio", "field_problems", "reason_of"]

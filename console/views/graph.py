@@ -9,7 +9,10 @@ _COLUMNS = (2, 164, 326, 488, 650)
 WIDE = 110
 WIDTH = 764
 _LABEL_LENGTH, _CUSTOMER_LABEL_LENGTH = 16, 11
-_FIELD_LABELS = {"device_id": "device", "ip_address": "address", "card_id": "card", "user_id": "customer"}
+_FIELD_LABELS = {
+    "device_id": "device", "ip_address": "address", "card_id": "card", "email_id": "e-mail", "phone_id": "phone",
+    "shipping_address_id": "ship to", "user_id": "customer",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

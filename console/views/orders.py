@@ -14,19 +14,22 @@ GROUPS = {
         "cart_additions_session", "session_duration_seconds",
     ),
     "Account": (
-        "account_created_date", "account_age_days", "email_domain", "phone_verified", "email_verified", "profile_complete",
+        "account_created_date", "account_age_days", "email_domain", "email_id", "phone_id", "phone_verified", "email_verified",
+        "profile_complete",
         "failed_login_attempts_24h", "successful_logins_7d", "password_reset_count_30d",
     ),
     "Device and network": (
         "device_id", "device_type", "user_agent", "new_device", "accounts_on_device_30d", "ip_address", "ip_country",
-        "vpn_proxy_detected", "accounts_on_ip_24h",
+        "vpn_proxy_detected", "hosting_ip_detected", "automation_detected", "accounts_on_ip_24h",
     ),
     "Payment": (
         "payment_method", "card_id", "card_bin", "card_country", "billing_country", "shipping_country",
+        "shipping_address_id",
         "billing_shipping_match", "cvv_check_result", "avs_result", "three_ds_result", "payment_processor_response",
         "payment_attempts_24h", "cards_used_30d",
     ),
     "History": (
+        "accounts_on_email_30d", "accounts_on_phone_30d", "accounts_on_shipping_address_30d",
         "total_orders_lifetime", "orders_last_24h", "orders_last_7d", "avg_order_value", "days_since_account_first_purchase",
     ),
 }  # fmt: skip

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from contract.tables import TableError
+from enrichment.errors import DataFileError
 from enrichment.rate_files import configured_money
 from history.table import with_history
+from ml_server.commands.enriching import with_derived
 from ml_server.data.datasets import combine, drop_unlabelled, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
@@ -54,6 +56,12 @@ def parser() -> CommandParser:
     result.add_argument(
         "--history", action="store_true", help="fill in missing history fields, as the agent's history would"
     )
+    result.add_argument(
+        "--enrich",
+        action="store_true",
+        help="derive missing fields from user agent, IP address and card BIN, as the agent does; data files: "
+        "VOUCH_IP_COUNTRY_DB, VOUCH_IP_ANONYMITY_DB, VOUCH_CARD_BINS",
+    )
     result.add_argument("--target", choices=("hard", "soft"), default="hard", help="label to learn (default: hard)")
     result.add_argument(
         "--form",
@@ -85,7 +93,7 @@ def parser() -> CommandParser:
     return result
 
 
-@command("vouch train", TableError, TrainingError, MappingError, ArtifactError)
+@command("vouch train", TableError, TrainingError, MappingError, ArtifactError, DataFileError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
@@ -109,6 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with progress_reporter() as progress:
         progress.report(f"reading {', '.join(map(str, datasets))}")
         tables = [read_dataset(path, mapping, report, money) for path in datasets]
+        if options.enrich:
+            progress.report("deriving fields")
+            tables = [with_derived(table) for table in tables]
         if options.history:
             progress.report("computing history")
             tables = [with_history(table) for table in tables]

@@ -11,13 +11,14 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
+from contract.fields import PSEUDONYMS
 from contract.texts import mail_domain
 from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.text_scores import PRIVATE, mail_kind
 from ml_server.registry.bundle import ArtifactError, Bundle
 
 COUNT = 24
-PERSONAL = ("device_id", "ip_address", "card_bin", "card_id", "user_agent")
+PERSONAL = ("device_id", "ip_address", "card_bin", "card_id", "user_agent", *PSEUDONYMS)
 _CLOSE = 1e-9
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent_server.decisions.completion import from_proto
+from agent_server.decisions.completion import history_values
 from agent_server.history_store.exporting import export_rows
 from agent_server.ledger import open_engine
 from agent_server.ledger.queries import DECIDED
@@ -23,7 +23,7 @@ def compare_with_replay(url: str) -> list[tuple[dict[str, Value], dict[str, Valu
     found = zip(rows, replay_in_ledger_order([step_of(row) for row in rows]), strict=True)
     known = [(row, values) for row, values in found if row["denied"] is not None]
     return [
-        (from_proto(payload.completed_fields), values)
+        (history_values(payload.completed_fields), values)
         for (row, values), payload in zip(known, decided, strict=True)
         if row["memory_read"] is not None
     ]

@@ -36,6 +36,7 @@ ENTRIES = {
 }
 """Modules that each role starts or offers; what they import belongs to the role too."""
 OPTIONAL = {
+    "": {"phonenumbers", "idna"},
     "agent": {"pyarrow"},
     "train": {"polars"},
     "load": {"idna", "numpy", "disposable-email-domains"},

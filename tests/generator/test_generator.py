@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.abuse_types import ALL_TYPES
-from contract.fields import FIELDS, LABELS
+from contract.fields import FIELDS, LABELS, POLICY_ONLY, PSEUDONYMS
 from contract.schema import FILE_SCHEMA, REQUIRED_COLUMNS
 from data_gen.language.distributions import By, Choice, Geometric, LogNormal, Mix, Poisson, SameAs, Uniform, always, yes
 from data_gen.language.domains import Bins, Categories, counts
@@ -41,8 +41,8 @@ def rows() -> pa.Table:
 
 
 def test_columns_are_those_of_the_contract(rows: pa.Table) -> None:
-    """The file has every field of Transaction but the card's token and the exchange rate, and the four labels: 48 columns."""
-    assert set(rows.column_names) == {*FIELDS, *LABELS} - {"card_id", "exchange_rate"}
+    """The file has every field of Transaction but tokens, pseudonyms and derived flags, and the labels: 48 columns."""
+    assert set(rows.column_names) == {*FIELDS, *LABELS} - {"card_id", "exchange_rate", *PSEUDONYMS, *POLICY_ONLY}
     assert len(rows.column_names) == 48
 
 

@@ -19,6 +19,7 @@ from history.definitions import (
     LATEST,
     MAX_DAYS,
     NAMES,
+    NEEDED,
     Key,
     amount_units,
     is_known,
@@ -146,7 +147,7 @@ def test_a_hot_key_saturates() -> None:
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=NAMES)
 def test_values_before_the_history_are_unknown(definition: Any) -> None:
     """A window that begins before the history, an older account and a missing key are unknown."""
-    texts = {"user_id": "u", "device_id": "d", "ip_address": "i", "card_id": "c"}
+    texts = dict.fromkeys(NEEDED, "x")
     reach = definition.window or 0
     assert is_known(definition, NOON + reach, NOON, NOON, texts)
     if definition.window:

@@ -20,7 +20,14 @@ from tests.agent.history_store.test_history import BEGUN, history_ledger, order,
 AT = BEGUN + 40 * DAY
 MASKED = ("81.7.xxx.xxx", "81.7.x.x", "81.7.3.xxx", "81.7.3.0", "81.7.0.0", "2001:db8:85a3::", "2001:db8:85a3:8d3:0:0:0:0",
           "2001:db8:85a3:8d3:xxxx:xxxx:xxxx:xxxx", "2001:db8:85a3::0:0", "::")  # fmt: skip
-FULL = ("81.7.3.10", "81.7.0.100", "2001:db8::1", "2001:db8:85a3:8d3:0:0:0:1", "::ffff:81.7.3.9", "10.0.0.1")
+FULL = ("81.7.3.10", "81.7.0.100", "2001:db8::1", "2001:db8:85a3:8d3:0:0:0:1", "::ffff:81.7.3.9", "11.0.0.1")
+PRIVATE = ("10.1.2.3", "172.31.9.9", "192.168.0.7", "127.0.0.1", "169.254.7.7", "100.64.9.9", "239.1.1.1", "::ffff:10.1.2.3",
+           "::1", "0:0:0:0:0:0:0:1", "fd00::7", "fe80::1", "ff02::1")  # fmt: skip
+_PRIVATE = [
+    ipaddress.ip_network(text)
+    for text in ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+                 "224.0.0.0/3", "::1/128", "fc00::/7", "fe80::/9", "ff00::/8")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", MASKED)
@@ -30,12 +37,21 @@ def test_a_masked_address_is_recognised(address: str) -> None:
     assert key_text("device_id", address) == address
 
 
-@given(st.ip_addresses())
-def test_only_masks_are_left_out(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """A full address is a key unless its last octet, or the last 64 bits of IPv6, are zero."""
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_private_address_is_recognised(address: str) -> None:
+    """Addresses of private networks, of the machine itself and of a link are no keys, in any spelling."""
+    assert key_text("ip_address", address) is None
+
+
+@given(
+    st.one_of(st.ip_addresses(), st.sampled_from(_PRIVATE).flatmap(lambda network: st.ip_addresses(network=network)))
+)
+def test_only_masks_and_private_networks_are_left_out(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """A full address is a key unless it is private, or its last octet, or the last 64 bits of IPv6, are zero."""
     masked = int(address) & ((1 << 64) - 1 if address.version == 6 else 255) == 0
+    private = any(address in network for network in _PRIVATE)
     for text in (str(address), address.exploded):
-        assert (key_text("ip_address", text) is None) == masked
+        assert (key_text("ip_address", text) is None) == (masked or private)
 
 
 async def test_strangers_of_a_network_are_not_counted(ledger_url: str) -> None:

@@ -65,7 +65,8 @@ async def test_averages_are_values_online_and_offline(models: Path, tmp_path: Pa
             answer = await stub.Review(pb.ReviewRequest(transaction=placed))
             assert from_proto(preview.completed_fields) == from_proto(answer.completed_fields)
             assert preview.order_value == answer.order_value
-            found.append(from_proto(answer.completed_fields).get("avg_order_value"))
+            average: Any = from_proto(answer.completed_fields).get("avg_order_value")
+            found.append(average)
     counted, expected = list[int](), list[float | None]()
     with engine.connect() as connection:
         recorded = connection.execute(sa.select(ATTEMPTS.c.amount, ATTEMPTS.c.counts).order_by(ATTEMPTS.c.number)).all()

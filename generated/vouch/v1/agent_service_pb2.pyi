@@ -312,12 +312,14 @@ class DecisionRecord(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., degraded: _Optional[bool] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., erased: _Optional[bool] = ..., request_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., answer: _Optional[_Union[ReviewResponse, _Mapping]] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
 
 class CompletedField(_message.Message):
-    __slots__ = ("name", "value")
+    __slots__ = ("name", "value", "source")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     value: str
-    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    source: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
 class GetAgentInfoRequest(_message.Message):
     __slots__ = ()

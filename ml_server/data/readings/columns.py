@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from contract.extras import MAX_TEXT_LENGTH, extra_text
-from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, Field
+from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, PSEUDONYM_PATTERN, PSEUDONYM_RULE, PSEUDONYMS, Field
 from ml_server.data.mapping_schema import ColumnMapping, Constant, DaysBetween, Equal, Source, ZoneColumn
 from ml_server.data.readings.cells import Series, is_typed, read_cells, to_string, to_texts
 from ml_server.data.readings.decisions import Decisions
@@ -54,8 +54,8 @@ class ColumnReader:
             result = text.where(text.isin(list(field.numbers)))
             names = list(field.numbers)
             advice = f"translate them with values: {{…: {names[0]}}} to {', '.join(names)}"
-        elif name == CARD_ID:
-            return self._card_ids(source.column, to_string(cells))
+        elif name == CARD_ID or name in PSEUDONYMS:
+            return self._pseudonyms(name, source.column, to_string(cells))
         else:
             result = to_string(cells)
             self._report_rounded(source.column, result)
@@ -70,12 +70,17 @@ class ColumnReader:
             "export them again as text",
         )  # fmt: skip
 
-    def _card_ids(self, column: str, texts: "Series[Any]") -> "Series[Any]":
-        """Return tokens of cards; card numbers are unknown, and the report does not list them."""
-        is_number = texts.str.contains(CARD_NUMBER, regex=True).fillna(False)
-        what = "are card numbers; read as unknown"
-        self._report.add_finding(column, int(is_number.sum()), len(texts), what, advice=f"a {CARD_ID} {CARD_ID_RULE}")
-        return texts.mask(is_number)
+    def _pseudonyms(self, name: str, column: str, texts: "Series[Any]") -> "Series[Any]":
+        """Return pseudonyms. Personal data instead of them is unknown, and the report does not list it."""
+        if name == CARD_ID:
+            personal, what, rule = texts.str.contains(CARD_NUMBER, regex=True), "are card numbers", CARD_ID_RULE
+        else:
+            personal, what, rule = ~texts.str.fullmatch(PSEUDONYM_PATTERN), "are no pseudonyms", PSEUDONYM_RULE
+        personal = personal.fillna(False)
+        self._report.add_finding(
+            column, int(personal.sum()), len(texts), f"{what}; read as unknown", advice=f"a value of {name} {rule}"
+        )
+        return texts.mask(personal)
 
     def extra_numbers(
         self, name: str, source: Source, frame: pd.DataFrame, total: "Series[Any] | None" = None

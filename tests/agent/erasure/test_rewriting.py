@@ -44,10 +44,15 @@ def _schema(engine: sa.Engine) -> dict[str, Any]:
         table: (
             found.get_columns(table).__repr__(),
             found.get_pk_constraint(table)["constrained_columns"],
-            sorted(map(repr, found.get_indexes(table))),
+            sorted(repr(index | {"dialect_options": _as_text(index)}) for index in found.get_indexes(table)),
         )
         for table in found.get_table_names()
     }
+
+
+def _as_text(index: Any) -> dict[str, str]:
+    """Return the options of an index, with conditions of partial ones as text."""
+    return {name: str(option) for name, option in index.get("dialect_options", {}).items()}
 
 
 def test_a_copy_follows_all_changes(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,9 @@ def test_reviewers_cannot_distinguish_golden_cases(models: Path, table: pa.Table
             fields = [
                 sorted(field.name for field, _ in each.ListFields()) for each in (case, whole, whole.review, record)
             ]
-            assert [field.name for field in whole.review.completed_fields] == ["payment_attempts_24h"]
+            assert [field.name for field in whole.review.completed_fields] == [
+                "payment_attempts_24h", "automation_detected",
+            ]  # fmt: skip
             assert not record.transaction.HasField("payment_attempts_24h")
             kinds[case_id] = (fields, record.caller, record.policy_digest, re.sub(r"\w", "x", case.transaction_id))
         assert {str(kinds[case_id][1:3]) for case_id in golden} == {str(kinds[i][1:3]) for i in set(seen) - golden}

@@ -12,12 +12,13 @@ from agent_server.cases.claims import Claim, Reviewer
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
 from agent_server.cases.verdicts import Resolve, Verdict
-from agent_server.decisions.completion import to_proto
+from agent_server.decisions.completion import combine
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.recording import DecisionContext, RecordedDecision
 from agent_server.ledger.schema import ATTEMPTS, MEMORY
 from agent_server.privacy import Erase
+from contract.fields import PSEUDONYMS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.transaction_pb2 import Transaction
@@ -65,7 +66,7 @@ async def record_decision(
 ) -> RecordedDecision:
     """Record a decision on an order."""
     answer = answer_for(transaction.transaction_id, decision)
-    answer.completed_fields.extend(to_proto(recalled.values))
+    answer.completed_fields.extend(combine(recalled.values, {}).values())
     context = DecisionContext("shop", "", "", recalled.position)
     opening = NewCase(f"{random.getrandbits(128):032x}", cases.CASE_REASON_UNCERTAIN)
     return await ledger.write(RecordDecision(transaction, answer, context, opening))
@@ -84,11 +85,11 @@ async def test_an_order_is_completed_from_history(ledger_url: str) -> None:
     at = BEGUN + 40 * DAY
     fields: dict[str, Any] = {"device_id": "d", "ip_address": "1.2.3.4", "card_id": "c", "order_amount": 10.0}
     first = await review(ledger, order(1, at, **fields))
-    assert first == dict(zip(NAMES, (0, 0, 0, 0.0, 0, True, 1, 1, 1, 1), strict=True))
+    assert first == dict(zip(NAMES[:10], (0, 0, 0, 0.0, 0, True, 1, 1, 1, 1), strict=True))
     await review(ledger, order(2, at + 60, **fields | {"order_amount": 20.0, "card_id": "c2"}))
     await review(ledger, order(3, at + 120, "other", **fields))
     third = await review(ledger, order(4, at + 2 * DAY, **fields))
-    assert third == dict(zip(NAMES, (0, 2, 2, 15.0, 2, False, 1, 2, 2, 1), strict=True))
+    assert third == dict(zip(NAMES[:10], (0, 2, 2, 15.0, 2, False, 1, 2, 2, 1), strict=True))
     ledger.close()
 
 
@@ -219,6 +220,8 @@ async def _stream(ledgers: list[Ledger], chance: random.Random, count: int) -> N
             }
         if chance.random() < 0.6:
             fields |= {"card_id": f"c{chance.randrange(5)}"}
+        if chance.random() < 0.8:
+            fields |= {name: f"p{chance.randrange(4)}" for name in PSEUDONYMS}
         if chance.random() < 0.9:
             fields |= {"order_amount": chance.uniform(1, 500)}
         made = order(number, at, f"u{int(chance.paretovariate(0.8)) % 9}", **fields)

@@ -20,7 +20,7 @@ from agent_server.cases.recording import RecordDecision
 from agent_server.cases.tables import CASES
 from agent_server.cases.verdicts import Resolve, Verdict
 from agent_server.database.engine import snapshot
-from agent_server.decisions.completion import to_proto
+from agent_server.decisions.completion import combine
 from agent_server.history_store.attempts import HistoryFeatures, RecordAttempt
 from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.queries import DECIDED
@@ -64,7 +64,7 @@ def order(number: int, amount: float = 5.0) -> Transaction:
 def decision_of(transaction: Transaction, history: HistoryFeatures, decision: pb.Decision) -> RecordDecision:
     """Return the write that records a decision."""
     answer = answer_for(transaction.transaction_id, decision)
-    answer.completed_fields.extend(to_proto(history.values))
+    answer.completed_fields.extend(combine(history.values, {}).values())
     context = DecisionContext("shop", "", "", history.position)
     return RecordDecision(transaction, answer, context, NewCase(new_id(), cases.CASE_REASON_UNCERTAIN))
 

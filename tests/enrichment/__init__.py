@@ -1,0 +1,1 @@
+"""Tests of enrichment/, and of what the agent and training do with it."""
