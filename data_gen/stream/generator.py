@@ -110,7 +110,7 @@ class StreamGenerator:
             "card_id": _tokens(_cards(entities, codes), codes["card_country"] < COUNTRY.size),
             "order_amount": to_local(values["order_amount"], codes["billing_country"], rates),
         }
-        for name in NAMES:
+        for name in (name for name in NAMES if name in self.schema.names):  # a stream has no pseudonyms
             column = self._history.column(name, chunk.first_row, rows)
             if name == "avg_order_value":
                 column = pa.array(averages_to_local(unpack(column), rates), mask=np.asarray(column.is_null()))
