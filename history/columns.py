@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from history.definitions import (
     AMOUNT_UNITS,
     BY_KEY,
+    COUNTED,
     DAY,
     LATEST,
     MAX_AMOUNT,
     MAX_DAYS,
-    NEEDED,
     Definition,
     Key,
     Kind,
@@ -52,7 +52,7 @@ class Columns:
         counts: npt.NDArray[np.bool_] | None = None,
     ) -> None:  # fmt: skip
         """`amounts` are NaN where unknown."""
-        self._at, self._texts = at, {name: texts.get(name, np.full(len(at), -1, np.int64)) for name in NEEDED}
+        self._at, self._texts = at, {name: texts.get(name, np.full(len(at), -1, np.int64)) for name in COUNTED}
         self._amounts = amounts
         self._counts = np.ones(len(at), np.bool_) if counts is None else counts
 

@@ -13,9 +13,11 @@ from typing import Any, Final
 from cel_expr_python import cel
 
 from agent_server.conditions.cost import MAX_ITERATIONS, MAX_STEPS, Cost, cost_of
+from agent_server.conditions.history_counts import COUNT_VARIABLE, CountError, replace_counts
 from agent_server.conditions.presence import PRESENCE_VARIABLE, find_misused_has, presence_variable, replace_has
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import FIELDS
+from history.definitions import Definition
 
 _TYPES = {
     "text": cel.Type.STRING,
@@ -40,13 +42,18 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 _SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _COMMENT = "//"
 _LITERAL = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
-_NAME = re.compile(r"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b")
+_NAME = re.compile(rf"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b|{COUNT_VARIABLE.pattern}")
 _ERROR_TOLERANT = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
 _IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
 _WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
 _COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
 _UNKNOWN = "UNKNOWN: No value with name"
 """Prefix of CEL's error for a variable without a value."""
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a name's values; a name that is not declared is a count of history."""
+    return KINDS.get(name, "count")
 
 
 class ConditionError(Exception):
@@ -78,6 +85,8 @@ class PolicyCondition:
     presence: frozenset[str]
     """The names whose presence it tests with `has`."""
     list_lookups: frozenset[tuple[str, str]]
+    counts: frozenset[Definition]
+    """The counts of history that it reads."""
     program: Any
     needs_all_names: bool
     """Whether it can match only if all its names are known: no operator in it tolerates an error."""
@@ -116,13 +125,16 @@ class Language:
         types |= {f"lists.{name}": cel.Type.List(cel.Type.STRING) for name in self.lists}
         self._names = tuple(types)
         types |= {presence_variable(name): cel.Type.BOOL for name in KINDS if "." in name}
+        self._types = types
         self._environment = cel.NewEnv(variables=types)
 
     def compile(self, text: str) -> PolicyCondition:
         """Compile and check a condition. Raises ConditionError."""
         masked = mask_literals(text)
         self._check_names(masked)
-        replaced, presence = replace_has(text, masked)
+        counted, counts = self._declare_counts(text, masked)
+        masked = mask_literals(counted)
+        replaced, presence = replace_has(counted, masked)
         source = _add_fractions(replaced)
         try:
             program = self._environment.compile(source)
@@ -131,12 +143,12 @@ class Language:
         if program.return_type() != cel.Type.BOOL:
             raise ConditionError(f"a condition must be a bool, this is {program.return_type().name()}", 1, 1)
         list_lookups = self._find_list_lookups(masked)
-        _check_enum_values(text, masked)
+        _check_enum_values(counted, masked)
         read = mask_literals(replaced)
         names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(read))
         needs_all_names, cost = not _ERROR_TOLERANT.search(read), cost_of(program.serialize())
         _check_cost(cost)
-        return PolicyCondition(text, source, names, presence, list_lookups, program, needs_all_names, cost)
+        return PolicyCondition(text, source, names, presence, list_lookups, counts, program, needs_all_names, cost)
 
     def compile_any(self, conditions: Sequence[PolicyCondition]) -> Any:
         """Compile a program that is false if none of the conditions is true and all their names are known.
@@ -152,9 +164,20 @@ class Language:
         """Return the input of evaluations, from the known values by name."""
         return self._environment.Activation(dict(values))
 
+    def _declare_counts(self, text: str, masked: str) -> tuple[str, frozenset[Definition]]:
+        """Replace the counts of a condition by variables, which are declared. Raises ConditionError."""
+        try:
+            text, counts = replace_counts(text, masked)
+        except CountError as error:
+            raise _error_at(masked, error.place, error.message) from None
+        if new := {count.name: cel.Type.INT for count in counts if count.name not in self._types}:
+            self._types |= new
+            self._environment = cel.NewEnv(variables=self._types)
+        return text, counts
+
     def _check_names(self, masked: str) -> None:
         """Reject syntax that CEL would interpret differently from how it reads. Raises ConditionError."""
-        if flag := PRESENCE_VARIABLE.search(masked):
+        if flag := PRESENCE_VARIABLE.search(masked) or COUNT_VARIABLE.search(masked):
             raise _error_at(masked, flag.start(), f"unknown name {flag[0]}")
         if (place := masked.find("`")) >= 0:
             raise _error_at(masked, place, "backticks are not allowed; write names like order.email_domain")

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from agent_server.conditions.language import CHOICES, KINDS, Language, PolicyCondition, mask_literals, string_literals
+from agent_server.conditions.history_counts import COUNT_VARIABLE
+from agent_server.conditions.language import CHOICES, Language, PolicyCondition, kind_of, mask_literals, string_literals
 from agent_server.conditions.presence import presence_variable
 from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.counts import MAX_COUNT
 from runtime.validation.field_rules import rules_of
 
 _MAX_COMBINATIONS: Final = 20_000
@@ -26,7 +28,7 @@ _PRESENT: Final = object()
 """A value that is only tested for presence."""
 _SIMPLE = re.compile(
     r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
-    r"|\bhas_(?:order|abuse)_\w+_\b"
+    rf"|\bhas_(?:order|abuse)_\w+_\b|{COUNT_VARIABLE.pattern}"
     r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"
 )
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
@@ -40,7 +42,7 @@ def is_satisfiable(language: Language, condition: PolicyCondition) -> bool:
     numbers = sorted({float(text) for text in _NUMBER.findall(masked)})
     texts = [*dict.fromkeys(string_literals(condition.text)), *_OTHER_TEXTS]
     names = sorted(name for name in condition.names if not name.startswith("lists."))
-    if any(KINDS[name] == "time" for name in names):
+    if any(kind_of(name) == "time" for name in names):
         return True
     values = {name: _candidate_values(name, numbers, texts) for name in names}
     for name in condition.presence:
@@ -79,7 +81,7 @@ def _list_memberships(lists: Sequence[tuple[str, str]], inputs: Mapping[str, Any
 
 
 def _candidate_values(name: str, numbers: list[float], texts: list[str]) -> list[Any]:
-    kind = KINDS[name]
+    kind = kind_of(name)
     if kind == "flag":
         return [False, True]
     if kind == "enum":
@@ -97,7 +99,9 @@ def _candidate_values(name: str, numbers: list[float], texts: list[str]) -> list
 
 
 def bounds_of(name: str) -> tuple[float, float]:
-    """Return the minimum and maximum value that the contract allows for a number, both inclusive."""
+    """Return the minimum and maximum value of a number, as the contract or history limit it, both inclusive."""
+    if COUNT_VARIABLE.fullmatch(name):
+        return 0.0, float(MAX_COUNT)
     if not name.startswith("order."):
         return 0.0, 1.0
     field: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")]

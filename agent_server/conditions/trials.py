@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from agent_server.conditions.language import (
     CHOICES,
-    KINDS,
     ConditionError,
     EvaluationError,
     Language,
     PolicyCondition,
+    kind_of,
     string_literals,
 )
 from agent_server.conditions.presence import presence_variable
@@ -56,7 +56,7 @@ def _trial_values(condition: PolicyCondition) -> Iterator[dict[str, Any]]:
 
 
 def _trial_value(name: str, turn: int, texts: list[str]) -> Any:
-    kind = KINDS[name]
+    kind = kind_of(name)
     if kind == "flag":
         return turn % 2 == 0
     if kind == "text":

@@ -1,6 +1,6 @@
 """Records an order and reads its features in one step, so that of two concurrent orders one sees the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ class HistoryFeatures:
 
     position: HistoryPosition
     values: dict[str, Value]
+    counts: dict[str, int]
+    """The known counts that rules of the policy read."""
 
 
 class RecordAttempt:
@@ -32,8 +34,9 @@ class RecordAttempt:
     relaxed = True
     """It need not be on disk before the decision is, which is written after it."""
 
-    def __init__(self, order: Transaction) -> None:
-        self.transaction_id = order.transaction_id
+    def __init__(self, order: Transaction, counts: Sequence[Definition] = ()) -> None:
+        """`counts` are read besides the features that the order lacks."""
+        self.transaction_id, self._counts = order.transaction_id, counts
         self._order, self._digest, self._texts = order, content_digest(order), texts_of(order)
         self._attempt: dict[str, Any] = {}
         self._content: dict[str, Any] = {}
@@ -54,21 +57,25 @@ class RecordAttempt:
                 return before
             self._insert_attempt(tx)
         own = self._make_current(tx)
-        return HistoryFeatures(HistoryPosition(own, self._attempt["number"]), self._read_features(tx, own))
+        return self._read_features(tx, own, HistoryPosition(own, self._attempt["number"]))
 
-    def _read_features(self, tx: LedgerTransaction, own: int) -> dict[str, Value]:
+    def _read_features(self, tx: LedgerTransaction, own: int, position: HistoryPosition) -> HistoryFeatures:
         """Return features from the attempts before this one, without the order's own attempt `own`."""
         order, attempt = self._order, self._attempt
         number, at = attempt["number"], attempt["at"]
         opened = _account_opened(order)
         known = tuple(
             definition
-            for definition in DEFINITIONS
-            if not order.HasField(definition.name)
-            and is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
+            for definition in (*self._missing(), *self._counts)
+            if is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
         )
         row = tx.execute_prepared(statement(known), attempt | {"before": number, "own": own})
-        return _features(known, row, at)
+        values = _features(known, row, at)
+        counts = {count.name: int(values.pop(count.name)) for count in self._counts if count.name in values}
+        return HistoryFeatures(position, values, counts)
+
+    def _missing(self) -> Iterable[Definition]:
+        return (definition for definition in DEFINITIONS if not self._order.HasField(definition.name))
 
     def _make_current(self, tx: LedgerTransaction) -> int:
         """Make this the order's attempt; return the number of the attempt that is.
@@ -102,7 +109,7 @@ class PreviewHistory(RecordAttempt):
         self._content = content_of(self._order, tx.history.key)
         self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
         own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
-        return HistoryFeatures(HistoryPosition(), self._read_features(tx, own))
+        return self._read_features(tx, own, HistoryPosition())
 
 
 def _account_opened(order: Transaction) -> int | None:

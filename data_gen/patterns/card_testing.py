@@ -6,7 +6,7 @@ small amount, the new account and the short session remain. In a stream, campaig
 the addresses, and cards that share their first six digits.
 """
 
-from data_gen.language.distributions import By, Choice, Geometric, LogNormal, always, yes
+from data_gen.language.distributions import By, Choice, Geometric, LogNormal, Mix, always, yes
 from data_gen.language.pattern import TIERS, Pattern
 from data_gen.patterns.common import (
     NIGHT_WEEK,
@@ -61,26 +61,26 @@ EASY = LEGITIMATE.but(
     promo_code_used=yes(0.03),
 )
 
-MEDIUM = EASY.faded(LEGITIMATE, shown=0.76).but(
+MEDIUM = EASY.faded(LEGITIMATE, shown=0.66).but(
     "card_testing_medium",
     tier="medium",
     share=TIERS["medium"],
     payment_method=_CARDS_ONLY,
-    account_age_days=Geometric(1.5),
-    order_amount=spends(first=420, ratio=0.15, sigma=0.8, risky=1.0),
+    account_age_days=Mix(0.8, Geometric(1.5), LogNormal(median=60, sigma=1.4)),
+    order_amount=spends(first=500, ratio=0.2, sigma=0.9, risky=1.0),
 )
 
-HARD = EASY.faded(LEGITIMATE, shown=0.60).but(
+HARD = EASY.faded(LEGITIMATE, shown=0.42).but(
     "card_testing_hard",
     tier="hard",
     share=TIERS["hard"],
     payment_method=_CARDS_ONLY,
-    account_age_days=Geometric(3),
+    account_age_days=Mix(0.6, Geometric(3), LogNormal(median=120, sigma=1.4)),
     user_agent=agents(bots=0.01),
     cvv_check_result=card_check(passed=0.88, failed=0.05),
     avs_result=address_check(full=0.62, partial=0.22),
     payment_processor_response=processor(declined=0.22, suspected=0.04),
-    order_amount=spends(first=700, ratio=0.3, sigma=0.8, risky=1.0),
+    order_amount=spends(first=1400, ratio=0.4, sigma=0.9, risky=1.0),
 )
 
 CARD_TESTING: tuple[Pattern, ...] = (EASY, MEDIUM, HARD)

@@ -45,7 +45,7 @@ CHARACTERISTICS = (
     Characteristic("card_testing", "order_amount", 0.6),
     Characteristic("card_testing", "cvv_check_result", 3),
     Characteristic("card_testing", "payment_processor_response", 3),
-    Characteristic("card_testing", "cards_used_30d", 1.4),
+    Characteristic("card_testing", "accounts_on_ip_24h", 1.4),
 )
 
 _WHOLE_PAST = {one.name for one in DEFINITIONS if one.window is None}
