@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agent_server.conditions.policy_rules import NO_COUNTS, Counts
+from agent_server.conditions.policy_rules import Counts
 from agent_server.decisions.policy import Policy
 from contract.prices import Prices
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -20,7 +20,7 @@ class ScoredOrder:
     prediction: PredictResponse | None
     at: int
     is_abuse: bool | None = None
-    counts: Counts = NO_COUNTS
+    counts: Counts = field(default_factory=dict)
     """The counts of history at the time of the decision, as far as they were recorded."""
 
 

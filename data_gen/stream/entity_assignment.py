@@ -70,6 +70,8 @@ class EntityAssigner:
         scale = max((plan.end - plan.start) / (90 * 86_400), 1 / CUSTOMERS.orders_in_90_days)
         self._orders_each = CUSTOMERS.orders_in_90_days * scale
         self._people: dict[str, People] = {}
+        self.card_tests: dict[int, int] = {}
+        """Connections of each campaign of card testing. Its number is the `bank` of its rows."""
 
     def assign(self) -> EntityAssignment:
         """Return all rows in order of time."""
@@ -151,6 +153,7 @@ class EntityAssigner:
         network, bank = campaign_rows.network, card
         if isinstance(campaign, CardTesting):
             home = bank = campaign_rows.campaign  # connections are chosen in the country of the cards' bank
+            self.card_tests |= dict.fromkeys(bank.tolist(), campaign.addresses)
         else:
             network = np.where(rng.happens(rows, "connection", campaign.one_connection), network, rows)
         spender = account if campaign.takes_over else campaign_rows.campaign

@@ -86,9 +86,18 @@ class StreamGenerator:
             _ = node.entries, node.log_probability
         share = np.array(list(words.COUNTRIES.values())) / sum(words.COUNTRIES.values())
         self._blocks = np.clip(plan.rows * share / CUSTOMERS.orders_at_address, 1, _BLOCKS).astype(np.int64)
-        self._entities = EntityAssigner(plan, patterns, self.network, self._rng).assign()
+        assigner = EntityAssigner(plan, patterns, self.network, self._rng)
+        self._entities = assigner.assign()
+        self._card_tests = assigner.card_tests
         self.plan = replace(plan, chunks=_chunks(self._entities, len(self.network.patterns)))
         self._history = self._compute_history()
+
+    def card_tests(self) -> list[tuple[int, int]]:
+        """Return for each row its campaign of card testing and the connections of that; (0, 0) for other rows."""
+        return [
+            (bank, self._card_tests[bank]) if bank in self._card_tests else (0, 0)
+            for bank in self._entities.bank.tolist()
+        ]
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
         """Return the rows of a chunk in order of time."""
