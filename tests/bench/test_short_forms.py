@@ -14,6 +14,7 @@ from testing.reports.results import FOLDER
 from testing.servers.processes import run
 
 NEEDS_A_MODEL = {
+    "bench.card_testing",
     "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.policy", "bench.reviewers", "bench.serving",
 }  # fmt: skip
 OWN_DATA = {"bench.generate", "bench.feedback_loop", "bench.install", "bench.memory.stream", "bench.real.__main__"}
