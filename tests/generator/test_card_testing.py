@@ -53,9 +53,9 @@ def test_campaigns_are_all_of_it(campaigns: pd.DataFrame) -> None:
 def test_campaigns_walk_the_cards_of_one_bank(campaigns: pd.DataFrame) -> None:
     """A campaign has one BIN, mostly new cards, at most its number of addresses, and small amounts."""
     tests = campaigns[campaigns["campaign"] != 0]
-    for (_, connections), rows in tests.groupby(["campaign", "connections"]):
+    for _, rows in tests.groupby("campaign"):
         assert rows["card_bin"].nunique() == 1
-        assert rows["ip_address"].nunique() <= connections
+        assert rows["ip_address"].nunique() <= rows["connections"].iloc[0]
         assert rows["card_id"].nunique() > 0.8 * len(rows)
         assert len(rows) < 60 or rows["user_id"].nunique() > 0.3 * len(rows)
     assert tests["order_amount"].median() < 0.4 * campaigns[~campaigns["is_abuse"]]["order_amount"].median()
