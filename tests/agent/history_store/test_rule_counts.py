@@ -39,8 +39,8 @@ def _orders(chance: random.Random, count: int) -> Iterator[Transaction]:
             "device_id": f"d{chance.randrange(4)}", "ip_address": f"1.2.3.{chance.randrange(1, 4)}",
             "card_id": f"c{chance.randrange(9)}", "card_bin": f"41111{chance.randrange(2)}",
         }  # fmt: skip
-        kept = {name: value for name, value in fields.items() if chance.random() < 0.9}
-        yield order(number, at, f"u{chance.randrange(5)}", **kept)
+        known = {name: value for name, value in fields.items() if chance.random() < 0.9}
+        yield order(number, at, f"u{chance.randrange(5)}", **known)
 
 
 def _count(count: Definition, now: Transaction, before: Sequence[tuple[Transaction, bool]]) -> int:
