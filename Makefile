@@ -8,7 +8,7 @@ SOURCES := contract history runtime data_gen ml_server agent_server http_bridge 
 # Starting a server is mostly imports: 0.9 s with bytecode, 2.4 s without. So bytecode is written even if the shell disables it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-history bench-generate bench-ledger bench-model bench-real bench-loop bench-policy bench-card-testing bench-install chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
+.PHONY: bench bench-history bench-generate bench-ledger bench-parent bench-model bench-real bench-loop bench-policy bench-card-testing bench-install chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -71,6 +71,9 @@ bench-generate: setup  ## speed of the generator
 
 bench-ledger: setup  ## cost of a durable review
 	@$(RUN)python -m bench.ledger
+
+bench-parent: setup  ## reviews in one process, compared with the commit before
+	@$(RUN)python -m bench.parent
 
 bench-model: setup  ## speed of features and model
 	@$(RUN)python -m bench.model

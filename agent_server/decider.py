@@ -80,7 +80,7 @@ class Decider:
         answer.completed_fields.extend(to_proto(history.values))
         new_case = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two_reviewers(transaction))
         context = DecisionContext(call.caller.name, call.request_id, policy.digest, history.position)
-        recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case))
+        recorded = await self._ledger.write(RecordDecision(sent, answer, context, new_case, attempt.digest))
         if recorded.answer.decision == pb.DECISION_REVIEW and not recorded.replayed:
             self._budget.record_review()
             self._on_review(transaction, call.caller.name, tuple(history.values))

@@ -1,6 +1,6 @@
 """The agent's own metrics: decisions by kind and maker, and writes to the ledger.
 
-`vouch_ledger_commits_total / vouch_ledger_writes_total` is the number of disk syncs per write.
+`vouch_ledger_syncs_total / vouch_ledger_writes_total` is the number of disk syncs per write.
 """
 
 from prometheus_client import Counter
@@ -11,6 +11,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 DECISIONS = Counter("vouch_decisions", "Decisions recorded", ["decision", "decision_maker"])
 COMMITS = Counter("vouch_ledger_commits", "Committed transactions")
 WRITES = Counter("vouch_ledger_writes", "Writes in committed transactions")
+SYNCS = Counter("vouch_ledger_syncs", "Syncs of the database's log, each for all transactions that waited for it")
 _CHILDREN = {
     (decision, maker): DECISIONS.labels(decision_name, maker_name)
     for decision_name, decision in short_names(pb.Decision.DESCRIPTOR).items()

@@ -50,9 +50,9 @@ async def reviewing(
             yield reviews, predicts, front
 
 
-def _committed(front: Replica) -> tuple[float, float]:
-    """Return the commits of an agent's ledger, and the writes in them."""
-    return front.metric("vouch_ledger_commits_total"), front.metric("vouch_ledger_writes_total")
+def _synced(front: Replica) -> tuple[float, float]:
+    """Return the syncs of an agent's ledger, and the writes that it committed."""
+    return front.metric("vouch_ledger_syncs_total"), front.metric("vouch_ledger_writes_total")
 
 
 async def p50(call: Call, number: int = 150) -> float:
@@ -118,12 +118,12 @@ async def measure(folder: Path, models: Path, scale: Scale) -> dict[str, list[fl
         async with reviewing(folder, models, sqlite, core, scale.warm_up) as (reviews, predicts, front):
             for _ in range(scale.rounds):
                 score = figure(f"predict_rate{cores}", await capacity(predicts, scale.callers, scale.seconds))
-                before = _committed(front)
+                before = _synced(front)
                 rate = figure(f"review_rate{cores}", await capacity(reviews, scale.callers, scale.seconds))
                 await asyncio.sleep(scale.settling)  # metrics are updated twice a second
-                await asyncio.to_thread(wait_for, lambda: _committed(front)[1] > before[1], what="updated metrics")  # noqa: B023
-                commits, writes = (late - early for early, late in zip(before, _committed(front), strict=True))
-                figure(f"syncs_per_review{cores}", commits / writes)
+                await asyncio.to_thread(wait_for, lambda: _synced(front)[1] > before[1], what="updated metrics")  # noqa: B023
+                syncs, writes = (late - early for early, late in zip(before, _synced(front), strict=True))
+                figure(f"syncs_per_review{cores}", syncs / writes)
                 figure(f"review_vs_predict{cores}", rate / score)
                 if not cores:
                     disk = figure("fsync_p50_ms", fsync_p50(folder, scale.calls))

@@ -14,24 +14,22 @@ from pathlib import Path
 
 from bench import mlserver
 from bench.harness import load
-from bench.harness.options import models_of, parser
+from bench.harness.forms import compare_forms, start_forms
+from bench.harness.options import model_form, models_by_form, parser
 from bench.harness.running import CLIENT, PREDICT, PREDICT_BATCH, SERVER, Bench, on_core, start_all
 from history.definitions import Key
+from ml_server.registry.bundle import TABLES, TREES
 from ml_server.registry.store import CURRENT
 from testing.reports.results import entry, write
 from testing.waiting import free_port, wait_for
 
 ROUNDS = 5
 ID = "transaction_id"
+FORMS = (TABLES, TREES)
 
 
-def start_mlserver(bench: Bench) -> bool:
-    """Start MLServer with the same model; print the reason and return False if it is not available."""
-    try:
-        python = mlserver.install()
-    except (subprocess.CalledProcessError, OSError) as error:
-        print(f"bench: cannot install MLServer; skipped: {error}", file=sys.stderr)
-        return False
+def start_mlserver(bench: Bench, python: Path) -> None:
+    """Start MLServer, whose Python is `python`, with the same model."""
     home = bench.folder / "mlserver"
     home.mkdir()
     bench.body["tensor"] = bench.folder / "tensor"
@@ -48,7 +46,6 @@ def start_mlserver(bench: Bench) -> bool:
         return True
 
     wait_for(ready, 120, "MLServer")
-    return True
 
 
 def one_round(bench: Bench, with_mlserver: bool) -> None:
@@ -78,6 +75,7 @@ def one_round(bench: Bench, with_mlserver: bool) -> None:
     for name in ("edge", "edge_beside"):
         rate = bench.few(name, "/v1/transactions:predict", "canonical", load.JSON)
         record("predict_envoy_vs_grpc" if name == "edge" else "predict_envoy_on_one_core_vs_grpc", rate / direct)
+    compare_forms(bench)
     both = [bench.rate(f"workers{count}", "predict", core=None) for count in (1, 2)]
     record("workers2_vs_1", both[1] / both[0])
 
@@ -144,34 +142,52 @@ UNITS = {
     "predict_rate": "requests/s", "mlserver_rate": "requests/s", "fastapi_rate": "requests/s",
     "predict_rest_rate": "requests/s", "predict_rest_hop_rate": "requests/s", "review_rest_rate": "requests/s",
     "review_rest_one_process_rate": "requests/s", "predict_batch_rows": "rows/s", "booster_rows": "rows/s",
+    **{f"{key}_{form}_rate": "requests/s" for key in ("predict", "predict_reasons", "review") for form in FORMS},
+    **{f"predict_batch_{form}_rate": "batches/s" for form in FORMS},
 }  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all rounds and write the results; return the exit code: 0 success, 2 a requirement is missing."""
-    options = parser("bench.serving", "Serving against its baselines.").parse_args(arguments)
+    """Run all rounds and write the results. Return 0, 1 if a part did not run, or 2 if a requirement is missing."""
+    known = parser("bench.serving", "Serving against its baselines.")
+    known.add_argument("--without-mlserver", action="store_true", help="do not compare with MLServer, which needs PyPI")
+    options = known.parse_args(arguments)
+    with_mlserver = not (options.short or options.without_mlserver)
     rounds = 1 if options.short else ROUNDS
     lacking = load.missing()
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         lacking.append("two cores are needed, one for the server and one for the load")
+    if with_mlserver and not lacking:
+        try:
+            python = mlserver.install()
+        except (subprocess.CalledProcessError, OSError) as error:
+            lacking.append(f"MLServer cannot be installed: {error}; --without-mlserver measures the rest")
     if lacking:
         print("\n".join(f"bench: {line}" for line in lacking), file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="vouch-bench-") as folder:
-        bench = Bench(Path(folder), models_of(options, Path(folder)), short=options.short)
+        models, by_form = models_by_form(options, Path(folder))
+        bench = Bench(Path(folder), models, short=options.short)
         try:
             start_all(bench)
-            with_mlserver = not options.short and start_mlserver(bench)
+            start_forms(bench, by_form)
+            if with_mlserver:
+                start_mlserver(bench, python)
             for number in range(rounds):
                 print(f"round {number + 1} of {rounds}", flush=True)
                 one_round(bench, with_mlserver)
             starts(bench, rounds)
         finally:
             bench.close()
+        form = model_form(bench.models)
+    if partial := [name for name, values in bench.figures.items() if len(values) < rounds]:
+        print(f"bench: not measured in every round, nothing was written: {', '.join(partial)}", file=sys.stderr)
+        return 1
     write(
         "serving",
         {name: entry(values, UNITS.get(name, "ratio")) for name, values in bench.figures.items()},
         short=options.short,
+        model=form,
     )
     return 0
 

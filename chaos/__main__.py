@@ -20,6 +20,7 @@ from chaos.endpoints.watching import watch_at_the_edge
 from chaos.ledger.backups import back_up_under_load
 from chaos.ledger.erasures import erase_under_load
 from chaos.ledger.kills import kill_agents
+from chaos.ledger.power_loss import cut_power
 from chaos.ledger.tamperings import tamper
 from chaos.outages import stop_scorer
 from chaos.overload import overload_batches, overload_reviews
@@ -47,6 +48,7 @@ OUTAGE_SECONDS, TAMPERINGS, LEDGERS = 10.0, 1000, 20
 SLOW_ROUNDS, SLOW_SECONDS = 10, 1.5
 EDGE_WATCHERS, EDGE_REVIEWS, EDGE_SECONDS = 100, 300, 30.0
 ERASED, READERS, BACKUPS = 5, 3, 8
+CUTS, CUT_DECISIONS, CUT_CALLERS = 150, 2000, 16
 
 
 async def run_scenarios(folder: Path, models: Path) -> Report:
@@ -147,6 +149,7 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
     report.ledger(
         "ledger_sqlite", await kill_agents(folder_for("ledger-sqlite"), models, AGENT_KILLS, REVIEWS_A_SECOND)
     )
+    report.cut("power_loss_sqlite", await cut_power(folder_for("power-loss"), CUT_DECISIONS, CUT_CALLERS, CUTS))
     report.erased("erasure_sqlite", await erase_under_load(folder_for("erasure-sqlite"), models, ERASED, READERS, 100))
     report.backed("backup_sqlite", await back_up_under_load(folder_for("backup-sqlite"), models, BACKUPS, 100))
     if binaries() is None:

@@ -6,6 +6,7 @@ from chaos.casework import RaceResult
 from chaos.ledger.backups import BackupResult
 from chaos.ledger.erasures import ErasureResult
 from chaos.ledger.kills import LedgerResult
+from chaos.ledger.power_loss import PowerLossResult
 from chaos.overload import OverloadResult
 from testing.load import Outcome
 from testing.reports.results import entry
@@ -42,6 +43,13 @@ class Report:
         self.record(f"{name}_filled_fields", result.completed, "fields")
         if result.broken:
             self.failed.append(f"{name}: {result.broken}")
+
+    def cut(self, name: str, result: PowerLossResult) -> None:
+        """Record the power failures of a ledger."""
+        for what in ("cuts", "torn", "restarts"):
+            self.record(f"{name}_{what}", getattr(result, what), "times")
+        self.record(f"{name}_missing", result.missing, "records", 0)
+        self.failed += [f"{name}: {broken}" for broken in result.broken]
 
     def race(self, raced: RaceResult) -> None:
         """Record the race of reviewers for cases."""

@@ -33,6 +33,7 @@ from runtime.process.command_line import EXIT_CODES, CommandParser
 from runtime.settings import Settings, Shared
 from runtime.web.settings import WebSettings
 from stack.settings import EdgeSettings, StackSettings
+from testing.reports.versions import read_versions, to_svg, to_table
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -41,6 +42,14 @@ SETTINGS: Final[tuple[type[Settings], ...]] = (
     LoadSettings, Shared,
 )  # fmt: skip
 _NOTE = "\n\n<!-- Written by docs/generate.py. Do not edit. -->"
+_SPEED: Final = f"""# Speed over versions{_NOTE}
+
+Medians of `make bench` and the other benchmarks by the commit that was measured, from
+[history.json](../bench/results/history.json), where each run adds its own. All are ratios to a baseline of the same
+run; a commit followed by + had changes that were not committed. Machines differ from entry to entry, and move even
+ratios by a fifth. What each figure means: [performance](explanation/performance.md). Dashed lines are targets.
+
+![Figures over versions](images/speed.svg)"""
 _METRICS_OF: Final = {"runtime": "scorer, agent", "ml_server": "scorer", "agent_server": "agent", "http_bridge": "REST"}
 _EXIT_CODES: Final = "\n".join(
     ["| code | meaning |", "|---|---|", *(f"| {code} | {text} |" for code, text in EXIT_CODES.items())]
@@ -211,6 +220,11 @@ def history(page: str) -> str:
     )
 
 
+def speed(table: str) -> str:
+    """Return the page of figures over versions."""
+    return f"{_SPEED}\n\n{table}\n"
+
+
 def pages() -> Mapping[Path, str]:
     """Return the content of each page by its path."""
     edited = {REFERENCE / "settings.md": settings, REFERENCE.parent / "explanation" / "history.md": history}
@@ -220,6 +234,9 @@ def pages() -> Mapping[Path, str]:
         ("metrics.md", metrics),
     )
     written = {REFERENCE / name: write() for name, write in made}
+    entries = read_versions()
+    written[REFERENCE.parent / "images" / "speed.svg"] = to_svg(entries)
+    written[REFERENCE.parent / "speed.md"] = speed(to_table(entries))
     written |= {REFERENCE / "grpc" / name: text for name, text in grpc_pages().items()}
     return written | {path: edit(path.read_text()) for path, edit in edited.items()}
 

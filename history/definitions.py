@@ -50,7 +50,7 @@ class Kind(Enum):
     """Whether another field has a value that none of the attempts had."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # there is one object of each, and its identity is a faster key
 class Definition:
     """A history feature. Without a window it counts an account's whole past, if history is older than the account."""
 

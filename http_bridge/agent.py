@@ -19,6 +19,7 @@ from http_bridge.application import (
     create_app,
     post,
     query_time,
+    query_value,
     read_transaction,
     respond_json,
 )
@@ -126,7 +127,8 @@ async def review(request: Request) -> Response:
     the order is decided as usual but not recorded: the response has no `decision_id` and no `case_id`.
     """
     dry_run = _parse_flag(request, "dry_run")
-    message = pb.ReviewRequest(transaction=await read_transaction(request, SETTINGS), dry_run=dry_run)
+    message = pb.ReviewRequest(dry_run=dry_run)
+    await read_transaction(request, SETTINGS, message.transaction)
     return await call_service(request, request.app.state.agent.Review, message, SETTINGS)
 
 
@@ -142,7 +144,7 @@ post(
 
 def _parse_flag(request: Request, name: str) -> bool:
     """Return a boolean query parameter. Raises HTTPException (422) that names it."""
-    value = request.query_params.get(name, "false")
+    value = query_value(request, name, "false")
     if value not in ("true", "false"):
         detail = [{"loc": ["query", name], "msg": "must be true or false", "type": "bool_parsing"}]
         raise HTTPException(422, detail)

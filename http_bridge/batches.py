@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 from generated.vouch.v1.transaction_pb2 import Transaction
 from http_bridge.errors import BodyTooLarge, detail_of, http_error, reason_of_status
 from http_bridge.json.lists import NotAList, split_list
-from http_bridge.json.mapping import to_transaction
-from http_bridge.json.transaction import REPEATED, parse
+from http_bridge.json.order_reader import read_order
+from http_bridge.json.transaction import REPEATED
 from http_bridge.request_body import GROUP_SIZE, NDJSON, content_type, read_json, read_lines
 from http_bridge.settings import HttpSettings
 from runtime.errors import reason_of
@@ -118,7 +118,9 @@ async def _parse_orders(bodies: Sequence[bytes], *, in_list: bool = False) -> li
             size = 0
             await asyncio.sleep(0)
         try:
-            parsed.append(to_transaction(parse(body)))
+            order = Transaction()
+            read_order(body, order)
+            parsed.append(order)
         except ValidationError as error:
             if in_list and error.errors(include_url=False, include_input=False)[0]["type"] == REPEATED:
                 raise

@@ -13,7 +13,7 @@ from contract.fields import short_names
 from generated.vouch.v1 import scoring_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from generated.vouch.v1.transaction_pb2 import Transaction
-from http_bridge.application import call_service, create_app, post, read_transaction, respond_json
+from http_bridge.application import call_service, create_app, post, query_value, read_transaction, respond_json
 from http_bridge.batches import Result, answer_batch, answer_in_one_call, result_from_rpc_error, result_from_status
 from http_bridge.health_state import DEGRADED, UNHEALTHY, fetch_failing_jobs, is_serving
 from http_bridge.json.mapping import to_rest
@@ -97,8 +97,9 @@ async def model_report(request: Request) -> Response:
 
 async def predict(request: Request) -> Response:
     """Return the calibrated legitimacy score, 0 to 1, with reasons. A lower `explain` level is faster."""
-    level = _parse_level(request.query_params.get("explain", "full"))
-    message = pb.PredictRequest(transaction=await read_transaction(request, SETTINGS), explain_level=level)
+    level = _parse_level(query_value(request, "explain", "full"))
+    message = pb.PredictRequest(explain_level=level)
+    await read_transaction(request, SETTINGS, message.transaction)
     return await call_service(request, request.app.state.scoring.Predict, message, SETTINGS)
 
 
@@ -117,7 +118,7 @@ async def predict_batch(request: Request) -> Response:
 
     A result has the `index` of its order, the `status` that a single request would get, and `result` or `detail`.
     """
-    level = _parse_level(request.query_params.get("explain", "full"))
+    level = _parse_level(query_value(request, "explain", "full"))
 
     async def answer(orders: Sequence[Transaction]) -> list[Result]:
         message = pb.PredictBatchRequest(

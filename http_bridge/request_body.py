@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from http_bridge.errors import BodyTooLarge
 from http_bridge.settings import HttpSettings
+from runtime.time_limit import run_within
 
 NDJSON = "application/x-ndjson"
 GROUP_SIZE: Final = 64
@@ -26,7 +27,15 @@ _GZIP = 31
 
 def content_type(request: Request) -> str:
     """Return the content type without its parameters, in lower case."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _header(request, b"content-type").partition(";")[0].strip().lower()
+
+
+def _header(request: Request, name: bytes) -> str:
+    """Return the first header of this name; empty if there is none. Much faster than starlette's headers."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
 
 
 async def read_json(request: Request, settings: HttpSettings, limit: int | None = None) -> bytes:
@@ -36,15 +45,14 @@ async def read_json(request: Request, settings: HttpSettings, limit: int | None 
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise HTTPException(415, "the content type must be application/json")
     try:
-        async with asyncio.timeout(settings.body_seconds):
-            return await read_body(request, limit or settings.max_body_bytes)
+        return await run_within(settings.body_seconds, read_body(request, limit or settings.max_body_bytes))
     except TimeoutError:
         raise _body_timeout() from None
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the decompressed body. Raises BodyTooLarge as soon as it exceeds `limit` bytes."""
-    declared = request.headers.get("content-length", "")
+    declared = _header(request, b"content-length")
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise BodyTooLarge(limit)
     chunks, size = [], 0
@@ -131,7 +139,7 @@ def _body_timeout() -> HTTPException:
 
 async def _decompressed(request: Request) -> AsyncGenerator[bytes]:
     """Yield the decompressed body in chunks of at most CHUNK_BYTES, whatever the compression ratio."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = _header(request, b"content-encoding").strip().lower()
     if encoding in ("", "identity"):
         async for chunk in request.stream():
             for start in range(0, len(chunk), CHUNK_BYTES):

@@ -50,7 +50,7 @@ def _prepare() -> None:
     if not (models / "current").is_dir():
         if not TRAINING_DATA.exists():
             _vouch("generate", "--output", str(TRAINING_DATA))
-        _vouch("train", "--dataset", str(TRAINING_DATA), "--form", "tables")
+        _vouch("train", "--dataset", str(TRAINING_DATA))
     find_dataset(DEFAULT_DATASET)
 
 

@@ -21,11 +21,13 @@ class RecordDecision:
     """Records a decision with its order. `answer` has no revision yet; `new_case` opens if a person has to decide."""
 
     def __init__(
-        self, transaction: Transaction, answer: pb.ReviewResponse, context: DecisionContext, new_case: NewCase
-    ) -> None:
+        self, transaction: Transaction, answer: pb.ReviewResponse, context: DecisionContext, new_case: NewCase,
+        digest: bytes = b"",
+    ) -> None:  # fmt: skip
+        """`digest` is the order's `content_digest`, if known."""
         self.transaction_id = transaction.transaction_id
         self._transaction, self._answer = transaction, answer
-        self._digest = content_digest(transaction)
+        self._digest = digest or content_digest(transaction)
         self._context, self._new_case = context, new_case
 
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision:

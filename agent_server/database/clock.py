@@ -10,10 +10,9 @@ _MICROSECONDS = 1_000_000
 
 
 def now() -> Timestamp:
-    """Return the time of this machine, in UTC."""
-    timestamp = Timestamp()
-    timestamp.GetCurrentTime()
-    return timestamp
+    """Return the time of this machine, in UTC, in whole microseconds."""
+    seconds, microseconds = divmod(time.time_ns() // 1000, _MICROSECONDS)
+    return Timestamp(seconds=seconds, nanos=microseconds * 1000)
 
 
 def database_time(connection: Connection) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from agent_server.database.engine import LedgerError
+from agent_server.database.log import log_path
 
 _BUSY_SECONDS = 5.0
 
@@ -19,6 +20,8 @@ def copy_database(source: Path, target: Path) -> None:
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     with _open(source, "mode=ro") as old, _open(target, "mode=rw") as new:
         old.backup(new)  # in one step: in several it would restart with each write of others
+    with contextlib.suppress(FileNotFoundError):
+        sync(log_path(source))  # the copy may contain commits that were not on disk yet
     make_single_file(target)
 
 
@@ -96,7 +99,7 @@ def refuse_remnants(path: Path) -> None:
     """Raise LedgerError if a database is missing but files of one exist: a new database would hide that."""
     if path.exists():
         return
-    log = path.with_name(f"{path.name}-wal")
+    log = log_path(path)
     if restoring_path(path).exists():
         raise LedgerError(f"a restore of {path} did not finish; run `vouch ledger restore` again")
     if log.exists() and log.stat().st_size:

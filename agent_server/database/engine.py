@@ -12,6 +12,9 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from agent_server.database.log import Sync, log_path, sync_postgres_snapshot, sync_sqlite_snapshot
+from agent_server.database.prepared import run_on_driver
+
 WRITES = "vouch_writes"
 """Execution option of connections that write: SQLite then locks at the start of a transaction, not in the middle."""
 CONNECT_SECONDS = 2
@@ -92,19 +95,26 @@ def writing(engine: Engine) -> Connection:
 
 
 @contextlib.contextmanager
-def snapshot(engine: Engine) -> Iterator[Connection]:
+def snapshot(engine: Engine, sync: Sync | None = None) -> Iterator[Connection]:
     """Yield a connection whose statements all see one state of the database, and that cannot write.
 
     This is the only way to read. By default PostgreSQL shows each statement a newer state, so that a comparison of the
     results of two statements finds differences that never existed.
+
+    All that it shows is on disk: the writer of a ledger commits before the log is synced. `sync` puts the log on disk,
+    by default this thread does.
     """
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            reading = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            sync_postgres_snapshot(reading, sync)
+            yield reading
             return
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA query_only=ON")
         try:
+            if path := file_of(engine):
+                sync_sqlite_snapshot(connection, path, sync)
             yield connection
         finally:
             connection.rollback()
@@ -183,7 +193,7 @@ def _connect_file_reading(path: Path) -> sqlite3.Connection:
         connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
     except sqlite3.OperationalError:
         connection.close()
-        log = path.with_name(path.name + "-wal")
+        log = log_path(path)
         if log.exists() and log.stat().st_size:
             raise
         connection = sqlite3.connect(f"{where}&immutable=1", uri=True, check_same_thread=False)
@@ -214,7 +224,8 @@ def _configure_durable(connection: Any, record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    run_on_driver(connection, begin, lambda driver: driver.execute(begin))
 
 
 @contextlib.contextmanager

@@ -1,15 +1,18 @@
 """Statements that are compiled once and passed to the driver unchanged.
 
-To look up a compiled statement SQLAlchemy walks it, which takes a millisecond for a large one. While other threads
-compete for the interpreter, that time delays the writer.
+To build a statement, or to look up a compiled one, takes SQLAlchemy longer than the database needs to run it. While
+other threads compete for the interpreter, that time delays the writer.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+MAX_VALUES: Final = 512
+"""Values of one lookup; more are looked up in several steps."""
+Row = tuple[Any, ...]
 _Compiled = tuple[str, tuple[str, ...] | None, Mapping[str, Any]]
 
 
@@ -41,33 +44,81 @@ class _CompiledStatement:
 
 
 class Prepared:
-    """A statement that returns one row, and of which only values change. Types are those of the driver."""
+    """A query that returns one row, and of which only values change. Types are those of the driver."""
 
     def __init__(self, statement: sa.Select[Any]) -> None:
         self._compiled = _CompiledStatement(statement)
         self._names = [column.name for column in statement.selected_columns]
 
-    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def __call__(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the row, by column name."""
-        text, parameters = self._compiled.text(connection), self._compiled.parameters(connection, values)
-        row = _run_on_driver(connection, text, lambda driver: driver.execute(text, parameters).fetchone())
+        text, parameters = self._compiled.text(connection), self._compiled.parameters(connection, values or {})
+        row = run_on_driver(connection, text, lambda driver: driver.execute(text, parameters).fetchone())
         return dict(zip(self._names, row, strict=True))
 
 
-class PreparedInsert:
-    """An insert into a table without defaults. All rows name the same columns."""
+class PreparedLookup:
+    """A query for the rows of many values at once. Types are those of the driver.
 
-    def __init__(self, table: sa.Table, columns: Sequence[str]) -> None:
-        self._compiled = _CompiledStatement(table.insert().inline(), column_keys=list(columns))
+    It is compiled for numbers of values that are powers of two; the last value is repeated to fill up the others.
+    """
 
-    def __call__(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert rows."""
-        text = self._compiled.text(connection)
-        parameters = [self._compiled.parameters(connection, row) for row in rows]
-        _run_on_driver(connection, text, lambda driver: driver.cursor().executemany(text, parameters))
+    def __init__(self, build: Callable[[Sequence[sa.BindParameter[Any]]], sa.Select[Any]]) -> None:
+        """`build` returns the query, given the values as parameters."""
+        self._build = build
+        self._by_size: dict[int, _CompiledStatement] = {}
+
+    def __call__(self, connection: Connection, values: Sequence[Any]) -> Iterator[Row]:
+        """Yield the rows of the values."""
+        for start in range(0, len(values), MAX_VALUES):
+            yield from self._rows(connection, values[start : start + MAX_VALUES])
+
+    def _rows(self, connection: Connection, values: Sequence[Any]) -> Sequence[Row]:
+        size = 1 << (len(values) - 1).bit_length()
+        compiled = self._by_size.get(size)
+        if compiled is None:
+            placeholders: list[sa.BindParameter[Any]] = [sa.bindparam(_name(place)) for place in range(size)]
+            compiled = self._by_size[size] = _CompiledStatement(self._build(placeholders))
+        padded = [*values, *[values[-1]] * (size - len(values))]
+        parameters = compiled.parameters(connection, {_name(place): value for place, value in enumerate(padded)})
+        text = compiled.text(connection)
+        rows: Sequence[Row] = run_on_driver(
+            connection, text, lambda driver: driver.execute(text, parameters).fetchall()
+        )
+        return rows
 
 
-def _run_on_driver(connection: Connection, text: str, run: Callable[[Any], Any]) -> Any:
+class PreparedWrite:
+    """An insert or update that is run once for each of many rows, which all name the same columns."""
+
+    def __init__(self, statement: sa.Insert | sa.Update, columns: Sequence[str] | None = None) -> None:
+        """`columns` are those that rows of an insert name; other columns get their constant defaults."""
+        self._defaults: dict[str, Any] = {}
+        if columns is not None:
+            self._defaults = {
+                column.name: column.default.arg
+                for column in statement.table.columns
+                if column.name not in columns and isinstance(column.default, sa.ColumnDefault)
+            }
+            self._compiled = _CompiledStatement(statement, column_keys=[*columns, *self._defaults])
+        else:
+            self._compiled = _CompiledStatement(statement)
+
+    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement for each row."""
+        text, own = self._compiled.text(connection), self._defaults
+        parameters = [self._compiled.parameters(connection, {**own, **row} if own else row) for row in rows]
+        if len(parameters) == 1:
+            run_on_driver(connection, text, lambda driver: driver.execute(text, parameters[0]))
+        else:
+            run_on_driver(connection, text, lambda driver: driver.cursor().executemany(text, parameters))
+
+
+def _name(place: int) -> str:
+    return f"value_{place}"
+
+
+def run_on_driver(connection: Connection, text: str, run: Callable[[Any], Any]) -> Any:
     """Run a function on the driver's connection, in its transaction. Errors are SQLAlchemy's, and contain no values."""
     errors: Any = connection.dialect.loaded_dbapi.Error
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from agent_server.history_store.statements import AMOUNTS, TOTALS_PREFIX, UNITS, statement
 from agent_server.ledger.attempts import content_of, has_content, make_current, texts_of
@@ -23,6 +23,8 @@ class HistoryFeatures:
     values: dict[str, Value]
     counts: dict[str, int]
     """The known counts that rules of the policy read."""
+    relaxed: ClassVar[bool] = True
+    """It may be used before the attempt is on disk: the decision is written after it, and nobody else sees it."""
 
 
 class RecordAttempt:
@@ -31,13 +33,10 @@ class RecordAttempt:
     Of concurrent orders all are recorded first. Then each sees the ones before it.
     """
 
-    relaxed = True
-    """It need not be on disk before the decision is, which is written after it."""
-
     def __init__(self, order: Transaction, counts: Sequence[Definition] = ()) -> None:
         """`counts` are read besides the features that the order lacks."""
         self.transaction_id, self._counts = order.transaction_id, counts
-        self._order, self._digest, self._texts = order, content_digest(order), texts_of(order)
+        self._order, self.digest, self._texts = order, content_digest(order), texts_of(order)
         self._attempt: dict[str, Any] = {}
         self._content: dict[str, Any] = {}
 
@@ -52,7 +51,7 @@ class RecordAttempt:
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision | HistoryFeatures:
         """Return the features."""
         if not self._attempt:
-            before = find_recorded(tx, self.transaction_id, self._digest)
+            before = find_recorded(tx, self.transaction_id, self.digest)
             if before is not None:
                 return before
             self._insert_attempt(tx)
@@ -92,7 +91,7 @@ class RecordAttempt:
 
     def _insert_attempt(self, tx: LedgerTransaction) -> None:
         tx.attempt_of(self.transaction_id)  # read before this attempt is inserted
-        self._content = content_of(self._order, tx.history.key)
+        self._content = content_of(self._order, tx.history.key, self._texts)
         self._attempt = {**self._content, "number": tx.history.next_attempt(), "counts": True}
         tx.insert(ATTEMPTS, self._attempt)
 
@@ -106,7 +105,7 @@ class PreviewHistory(RecordAttempt):
 
     def __call__(self, tx: LedgerTransaction) -> HistoryFeatures:
         """Return the features."""
-        self._content = content_of(self._order, tx.history.key)
+        self._content = content_of(self._order, tx.history.key, self._texts)
         self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
         own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
         return self._read_features(tx, own, HistoryPosition())

@@ -32,10 +32,10 @@ def texts_of(order: Transaction) -> dict[str, str | None]:
     return {name: key_text(name, text) for name, text in texts.items()}
 
 
-def content_of(order: Transaction, key: bytes) -> dict[str, Any]:
-    """Return the columns of an attempt that come from its order."""
+def content_of(order: Transaction, key: bytes, texts: Mapping[str, str | None] | None = None) -> dict[str, Any]:
+    """Return the columns of an attempt that come from its order. `texts` are those of `texts_of`, if known."""
     amount = amount_units(order.order_amount) if order.HasField("order_amount") else None
-    texts = {"transaction_id": order.transaction_id, **texts_of(order)}
+    texts = {"transaction_id": order.transaction_id, **(texts_of(order) if texts is None else texts)}
     return {"at": order.timestamp.seconds, "amount": amount, **digests(key, texts)}
 
 
@@ -61,14 +61,14 @@ def apply_decision(tx: LedgerTransaction, order: Transaction, number: int, *, de
 
     `again` says that it is not the order's first decision.
     """
-    own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
     before = tx.attempt_of(order.transaction_id)
     if before == number:
         if denied or again:
-            tx.execute(own.values(counts=not denied))
+            tx.set_counts(number, counts=not denied)
     elif not _is_compacted(tx, order.transaction_id):
         if before is not None:
             _empty_replaced(tx, order.transaction_id, before, number)
+        own = ATTEMPTS.update().where(ATTEMPTS.c.number == number)
         if tx.execute(own.values(counts=not denied, **content_of(order, tx.history.key))).rowcount:
             tx.execute(REPLACED_ATTEMPTS.delete().where(REPLACED_ATTEMPTS.c.number == number))
             tx.set_attempt(order.transaction_id, number)

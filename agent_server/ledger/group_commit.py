@@ -1,4 +1,7 @@
-"""Commits a group of writes as one transaction, on the one connection of a process that writes."""
+"""Commits a group of writes as one transaction, on the one connection of a process that writes.
+
+A commit does not wait for the disk: `log_sync` puts the log on disk before the writes are answered.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +11,14 @@ from sqlalchemy.engine import Connection, Engine
 
 from agent_server.database.engine import (
     FAILING_SECONDS,
-    committing,
     file_of,
     set_idle_in_transaction_timeout,
     wait_for_locks,
     writing,
 )
 from agent_server.database.file import FileLost, LedgerFile
+from agent_server.database.log import Log, PostgresLog, SqliteLog, SyncFailed, commit_without_sync
+from agent_server.database.log_sync import LogSync
 from agent_server.ledger.chain import Signer
 from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
 from agent_server.metrics import COMMITS, WRITES
@@ -23,31 +27,35 @@ from runtime.errors import VouchError
 # Failures of the database itself, not of what was written.
 # A table that is missing or read only is an OperationalError in SQLite, a ProgrammingError in PostgreSQL.
 _DATABASE_ERRORS = (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.InternalError)
-LEDGER_FAILURES = (*_DATABASE_ERRORS, FileLost, ForeignHead)
+LEDGER_FAILURES = (*_DATABASE_ERRORS, FileLost, ForeignHead, SyncFailed)
 """Errors after which no write of a group can succeed."""
 
 
 class GroupCommit:
     """Runs writes and commits them. Only one thread uses it."""
 
-    def __init__(self, engine: Engine, signer: Signer) -> None:
-        self._engine, self._signer = engine, signer
+    def __init__(self, engine: Engine, signer: Signer, log_sync: LogSync) -> None:
+        self._engine, self._signer, self._log_sync = engine, signer, log_sync
         path = file_of(engine)
         self._file = LedgerFile(path) if path else None
         self._connection: Connection | None = None
+        self.log: Log | None = None
+        """The log that the last group was written to; None for a database in memory."""
         self._has_short_timeout = False
 
     def run(self, writes: Sequence[Write[Any]], *, failing: bool) -> list[Any]:
-        """Run writes in one transaction; return the result of each, or the VouchError that it raised.
+        """Commit writes in one transaction; return the result of each, or the VouchError that it raised.
 
         If the ledger was `failing` before, wait only a moment for locks. Raises LEDGER_FAILURES, or the error of a
         write that breaks a rule of the tables.
         """
+        if self._log_sync.failure is not None:
+            raise self._log_sync.failure
         if self._file:
             self._file.check()
         connection = self._connection or self._connect(failing)
         results: list[Any] = [None] * len(writes)
-        with committing(connection, on_disk=not all(getattr(write, "relaxed", False) for write in writes)):
+        with connection.begin():
             tx = LedgerTransaction(connection, self._signer)
             tx.prefetch_revisions(filter(None, (getattr(write, "transaction_id", "") for write in writes)))
             # Writes with an `enter` step run first, before anything is decided or replaced: their rows are one batch.
@@ -58,8 +66,6 @@ class GroupCommit:
         if self._has_short_timeout:
             wait_for_locks(connection)
             self._has_short_timeout = False
-        if self._file:
-            self._file.check()
         COMMITS.inc()
         WRITES.inc(len(writes))
         return results
@@ -70,15 +76,23 @@ class GroupCommit:
         if connection is not None:
             connection.invalidate()  # so that it does not return to the pool
             connection.close()
+        log, self.log = self.log, None
+        if log is not None:
+            self._log_sync.release(log)
         if self._file:
             self._file.forget_log()
 
     def _connect(self, failing: bool) -> Connection:
         self._connection = writing(self._engine)
         set_idle_in_transaction_timeout(self._connection)
+        commit_without_sync(self._connection)
         self._has_short_timeout = failing
         if failing:
             wait_for_locks(self._connection, FAILING_SECONDS)
+        if self._engine.dialect.name == "postgresql":
+            self.log = PostgresLog(writing(self._engine))
+        elif self._file:
+            self.log = SqliteLog(self._file.path, self._file.check)
         return self._connection
 
 
@@ -86,7 +100,7 @@ def failure_cause(error: Exception) -> str:
     """Return the cause of an error for the log. Only database errors are quoted: others may contain personal data."""
     if isinstance(error, _DATABASE_ERRORS) and error.orig is not None:
         return f"{type(error.orig).__name__}: {str(error.orig).splitlines()[0]}"
-    return str(error) if isinstance(error, FileLost | ForeignHead) else type(error).__name__
+    return str(error) if isinstance(error, FileLost | ForeignHead | SyncFailed) else type(error).__name__
 
 
 def _enter(write: Write[Any], tx: LedgerTransaction) -> bool:

@@ -175,7 +175,7 @@ def start_all(bench: Bench) -> None:
         settings={"VOUCH_HTTP_SCORER": "127.0.0.1:{scorer}"},
     )  # fmt: skip
     for name, core in (("one", SERVER), ("one_free", None)):
-        _start_one(bench, name, core)
+        start_one(bench, name, core)
     _start_apart(bench)
     # In production the edge has its own machine, so it runs on the load's core; and on the scorer's, to measure its
     # cost.
@@ -184,20 +184,21 @@ def start_all(bench: Bench) -> None:
     for name in (*baselines, "scorer", "workers1", "workers2", "edge", "edge_beside"):
         wait_for(lambda name=name: bench.answers(name), 120, name)  # type: ignore[misc]
     for name in ("one_agent", "one_free_agent", "bridge_agent"):
-        wait_for(lambda name=name: _decides(bench.ports[name]), 120, name)  # type: ignore[misc]
+        wait_for(lambda name=name: decides(bench.ports[name]), 120, name)  # type: ignore[misc]
     if not bench.short:
         time.sleep(2)
 
 
-def _start_one(bench: Bench, name: str, core: int | None) -> None:
-    """Start everything in one process; its agent's REST is on the port of `name`_agent."""
-    bench.ports[f"{name}_agent"] = free_port()
+def start_one(bench: Bench, name: str, core: int | None, models: Path | None = None) -> None:
+    """Start everything in one process; its agent's REST is on the port of `name`_agent, its gRPC on `name`_grpc."""
+    bench.ports |= {f"{name}_agent": free_port(), f"{name}_grpc": free_port()}
     bench.start(
         name, sys.executable, "vouch.py", "serve", core=core,
         settings={
+            "VOUCH_MODELS_DIR": str(models or bench.models),
             "VOUCH_ML_LISTEN": f"127.0.0.1:{free_port()}",
             "VOUCH_ML_METRICS_LISTEN": "",
-            "VOUCH_AGENT_LISTEN": f"127.0.0.1:{free_port()}",
+            "VOUCH_AGENT_LISTEN": f"127.0.0.1:{{{name}_grpc}}",
             "VOUCH_AGENT_METRICS_LISTEN": "",
             "VOUCH_AGENT_LEDGER_URL": f"sqlite:///{bench.folder / name}.db",
             "VOUCH_STACK_BRIDGE_ML_PORT": "{port}",
@@ -225,7 +226,7 @@ def _start_apart(bench: Bench) -> None:
     )  # fmt: skip
 
 
-def _decides(port: int) -> bool:
+def decides(port: int) -> bool:
     """Return whether an agent's REST answers and reaches scorer and ledger."""
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/health", timeout=2.0)

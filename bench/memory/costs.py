@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "history_compute": entry([rate], "rows/s"),
         "history_compute_memory": entry([megabytes], "MB"),
     }
-    add("history", figures, short=options.short)
+    add("order_history", figures, short=options.short)
     return 0
 
 

@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         honest = ~np.asarray(whole.slice(first).column("is_abuse"))
         limit = 1 - np.asarray(whole.slice(first).column("abuse_confidence"))
         auc = {word: float(roc_auc_score(honest, score)) for word, score in (scores | {"limit": limit}).items()}
-    add("history", {
+    add("order_history", {
         "stream_orders": entry([len(found)], "orders"),
         "stream_filled_values": entry([values], "values"),
         "stream_denied": entry([denied], "share"),

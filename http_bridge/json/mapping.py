@@ -71,7 +71,7 @@ def _expression(field: FieldDescriptor, names: dict[str, Any]) -> str:
     """Return a Python expression for the REST value of a field of `m`."""
     value = f"m.{field.name}"
     if is_map(field):
-        return f"dict(sorted({value}.items()))"
+        return f"{{key: values[key] for values in ({value},) for key in sorted(values)}}"
     if field.is_repeated:
         return f"[{_converted(field, 'item', names)} for item in {value}]"
     if field.has_presence:

@@ -19,10 +19,16 @@ def to_timestamp(text: Any) -> Timestamp:
     Without Z and offset it is in UTC. Second 60 is the second after 59. Raises ValueError for any other text, and for a
     time before 1970 or after 9999 in UTC.
     """
+    seconds, nanos = to_seconds(text)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def to_seconds(text: Any) -> tuple[int, int]:
+    """Parse a time like `to_timestamp`; return seconds since 1970 and nanoseconds."""
     match = _FORMAT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError("must be a time as a string, like 2025-02-11T10:00:00 or 2025-02-11T10:00:00Z")
-    year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
+    year, month, day, hour, minute, second = map(int, match.group(1, 2, 3, 4, 5, 6))
     try:
         moment = dt.datetime(year, month, day, hour, minute, 59 if second == 60 else second)
     except ValueError as error:
@@ -36,4 +42,4 @@ def to_timestamp(text: Any) -> Timestamp:
         seconds -= (1 if match[9] == "+" else -1) * (hours * 3600 + minutes * 60)
     if not 0 <= seconds <= _LAST:
         raise ValueError("the time must be between 1970-01-01T00:00:00Z and 9999-12-31T23:59:59Z")
-    return Timestamp(seconds=seconds, nanos=int((match[7] or "").ljust(9, "0") or 0))
+    return seconds, int(match[7].ljust(9, "0")) if match[7] else 0

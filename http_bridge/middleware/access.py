@@ -89,12 +89,13 @@ class AccessMiddleware:
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> JSONResponse | None:
         """If no keys are required, reject keys that gRPC metadata cannot hold, and requests of cross-origin pages."""
-        for name in _RELAYED_HEADERS:
-            if not is_valid_metadata(headers.get(name, "")) or len(headers.get(name, "")) > MAX_KEY_LENGTH:
+        presented = [name for name in _RELAYED_HEADERS if name in headers]
+        for name in presented:
+            if not is_valid_metadata(headers[name]) or len(headers[name]) > MAX_KEY_LENGTH:
                 wanted = f"the header {name} takes up to {MAX_KEY_LENGTH} printable ASCII characters"
                 return error_response(scope, 422, [{"loc": ["header", name], "msg": wanted, "type": "header"}])
         origin = headers.get("origin")
-        if origin is None or any(name in headers for name in _RELAYED_HEADERS):
+        if origin is None or presented:
             return None
         return None if is_loopback_origin(origin, headers.get("host")) else error_response(scope, 403, _FOREIGN)
 

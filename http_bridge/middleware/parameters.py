@@ -55,6 +55,9 @@ class ParametersMiddleware:
         return error_response(scope, 422, errors) if errors else None
 
     def _known_at(self, scope: Scope) -> Sequence[str] | None:
+        known = self._known.get(f"{scope['method']} {scope['path']}")
+        if known is not None:  # a path without parameters in it
+            return known
         for route in self._routes_of.routes:
             if isinstance(route, Route) and route.path not in EXEMPT_PATHS and route.matches(scope)[0] == Match.FULL:
                 key = f"{scope['method']} {route.path}"

@@ -15,7 +15,6 @@ from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.origin import with_origin
 from ml_server.registry.store import CURRENT, load, promote, save
 from ml_server.training.challenge import challenge
-from ml_server.training.fitting.gain import MIN_GAIN
 from ml_server.training.labels import TrainingError, abuse_of
 from ml_server.training.parameters import AUTO, FORMS, Parameters
 from ml_server.training.progress import progress_reporter
@@ -56,8 +55,8 @@ def parser() -> CommandParser:
         "--form",
         choices=FORMS,
         default=AUTO,
-        help="tables over pairs of features, deeper trees, or auto: tables, unless the average precision of trees is "
-        f"certainly higher by more than {MIN_GAIN:g} (default: auto)",
+        help="tables over pairs of features, deeper trees, or auto: tables, unless trees gain more in average "
+        "precision than chance explains (default: auto)",
     )
     result.add_argument(
         "--prevalence", type=float, default=None, help="share of abuse in your shop (default: the dataset's)"

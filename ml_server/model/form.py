@@ -1,54 +1,60 @@
-"""Interface of every form of model: what serving, training and explanations use."""
+"""What every form of model has in common, as serving, training and explanations use it."""
 
+from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Protocol
 
-from ml_server.model.bins import Floats, Places, Thresholds
+import numpy as np
+
+from ml_server.model.bins import Floats, Places, Thresholds, bins_of_many
+from ml_server.model.groups import Groups
+
+_CHUNK = 4096  # rows scored at once; more would exceed the cache
 
 
-class Form(Protocol):
-    """Class scores from features, for one order and for many. Methods for one row are not thread-safe."""
+class Form(ABC):
+    """Class scores from features, for one order and for many. Methods for one row are not thread-safe.
 
-    features: int
-    classes: int
-    thresholds: Thresholds
-    groups: Sequence[Sequence[int]]
-    """Groups of features whose bins are combined into one number, with a digit for each, the first feature the highest.
+    Scores and contributions are read by the numbers of `groups` of features, in which readers deliver an order.
     """
 
+    def __init__(self, thresholds: Thresholds, classes: int) -> None:
+        self.thresholds, self.classes = thresholds, classes
+        self.features, self.groups = len(thresholds), Groups(thresholds)
+
     @property
+    @abstractmethod
     def base(self) -> list[float]:
         """Scores of the average order, where contributions start."""
 
-    def bins_of_one(self, row: Sequence[float]) -> list[int]:
-        """Return the bin of each feature of one row, NaN for unknown."""
+    @abstractmethod
+    def scores_of_groups(self, numbers: Sequence[int]) -> list[float]:
+        """Return class scores for one order."""
 
-    def scores_of_one(self, row: Sequence[float]) -> list[float]:
-        """Return class scores for one row of features, NaN for unknown."""
+    @abstractmethod
+    def scores_of_many_groups(self, numbers: Places) -> Floats:
+        """Return class scores, shape (rows, classes), for numbers of shape (groups, rows)."""
 
-    def scores_of_bins(self, bins: list[int]) -> list[float]:
-        """Return class scores for one row's bins."""
+    @abstractmethod
+    def contributions_of_groups(self, numbers: Sequence[int], slopes: Sequence[float]) -> Floats:
+        """Return the contributions of features for one order, weighted by class slopes: shape (features,)."""
 
-    def group_bins(self, bins: Sequence[int]) -> list[int]:
-        """Return the numbers of the groups for the bins of the features."""
+    @abstractmethod
+    def contributions_of_many_groups(self, numbers: Places, slopes: Floats) -> Floats:
+        """Return contributions, shape (rows, features), for numbers (groups, rows) and slopes (rows, classes)."""
 
-    def ungroup_bins(self, groups: Sequence[int]) -> list[int]:
-        """Return the bins of the features for the numbers of the groups."""
-
-    def scores_of_groups(self, groups: Sequence[int]) -> list[float]:
-        """Return `scores_of_bins` for the numbers of the groups."""
-
-    def scores_of_many_groups(self, groups: Places) -> Floats:
-        """Return class scores, shape (rows, classes), for the numbers of the groups, shape (groups, rows)."""
-
-    def contributions_of_bins(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
-        """Return the contributions of features for one row's bins, weighted by class slopes: shape (features,)."""
+    def groups_of_row(self, row: Sequence[float]) -> list[int]:
+        """Return the numbers of the groups for one row of features, NaN for unknown."""
+        return self.groups.of_one(list(map(bisect_left, self.thresholds, row)))
 
     def scores(self, matrix: Floats) -> Floats:
         """Return class scores for rows of features, shape (rows, classes)."""
+        result = np.empty((len(matrix), self.classes))
+        for start in range(0, len(matrix), _CHUNK):
+            bins = bins_of_many(self.thresholds, matrix[start : start + _CHUNK])
+            result[start : start + _CHUNK] = self.scores_of_many_groups(self.groups.of_many(bins))
+        return result
 
     def contributions(self, matrix: Floats, slopes: Floats) -> Floats:
-        """Return `contributions_of_bins` for rows: shape (rows, features); `slopes` has shape (rows, classes)."""
-
-    def contributions_of_many_bins(self, bins: Places, slopes: Floats) -> Floats:
-        """Return `contributions` for bins of shape (features, rows)."""
+        """Return contributions for rows of features: shape (rows, features); `slopes` has shape (rows, classes)."""
+        return self.contributions_of_many_groups(self.groups.of_many(bins_of_many(self.thresholds, matrix)), slopes)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from ml_server.registry.bundle import ArtifactError, Bundle
+from ml_server.registry.bundle import ArtifactError, Bundle, form_name
 from ml_server.registry.golden_examples import check
 from ml_server.registry.store import CHALLENGER, CURRENT, load, read_pointer
 from ml_server.serving.metrics import SWAP_FAILURES, show_model
@@ -74,7 +74,7 @@ async def keep_current(service: ScoringService, server: Server, models: Path) ->
             show_model(bundle.version, earlier)
             tune_gc(first=not earlier)
             await server.set_serving(True)
-            _log.info("serving", model_version=bundle.version, before=earlier or None)
+            _log.info("serving", model_version=bundle.version, form=form_name(bundle.learned), before=earlier or None)
         if not read_pointer(models, CHALLENGER):
             service.challenge(None)
         elif bundle := await challenger.load_new(service.challenger_version, reload):

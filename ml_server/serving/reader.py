@@ -66,7 +66,7 @@ class _Source:
         self._extras()
         for number in self._joint:
             self._joint_bin(number, self._features.features[number])
-        groups = ", ".join(map(self._group, self._form.groups))
+        groups = ", ".join(map(self._group, self._form.groups.features))
         self._add(0, [f"return [{groups}], absent, unknown"])
         exec("\n".join(self._lines), self._names)  # noqa: S102  from our own declarations and the contract, no external input
         # Remove it from its own globals: a reader that references itself would outlive its model until a collection.

@@ -40,8 +40,8 @@ class Scorer:
     def read(self, transaction: Transaction) -> Reading:
         """Read an order, which must be valid, by the operations."""
         fields = self._features.fields(transaction)
-        bins = self._form.bins_of_one(self._features.vector_of_fields(fields))
-        return self._form.group_bins(bins), absent_bits(fields), self._features.unknown_extras(fields)
+        groups = self._form.groups_of_row(self._features.vector_of_fields(fields))
+        return groups, absent_bits(fields), self._features.unknown_extras(fields)
 
     def wrong_extras(self, transaction: Transaction) -> list[tuple[str, str]]:
         """Return path and description of every extra with a value that the model cannot read."""
@@ -63,7 +63,7 @@ class Scorer:
         raw = self._answer(response, transaction, reading, scores)
         if level > NONE:
             slopes = self._log_odds.slopes(self._form.base, scores)
-            contributions = self._form.contributions_of_bins(self._form.ungroup_bins(reading[0]), slopes)
+            contributions = self._form.contributions_of_groups(reading[0], slopes)
             self._explain(response, contributions.tolist(), raw, self._features.fields(transaction), level)
         return response
 
@@ -79,14 +79,13 @@ class Scorer:
             responses = [pb.PredictResponse() for _ in transactions]
         if readings is None:
             readings = [self.read_accepted(transaction) or self.read(transaction) for transaction in transactions]
-        by_class = self._form.scores_of_many_groups(np.array([groups for groups, _, _ in readings], dtype=np.intp).T)
-        rows = by_class.tolist()
+        groups = np.array([groups for groups, _, _ in readings], dtype=np.intp).T
+        rows = self._form.scores_of_many_groups(groups).tolist()
         raws = list(map(self._answer, responses, transactions, readings, rows))
         if level > NONE:
             fields = map(self._features.fields, transactions)
-            bins = np.array([self._form.ungroup_bins(groups) for groups, _, _ in readings], dtype=np.intp).T
             slopes = np.array([self._log_odds.slopes(self._form.base, scores) for scores in rows])
-            contributions = self._form.contributions_of_many_bins(bins, slopes).tolist()
+            contributions = self._form.contributions_of_many_groups(groups, slopes).tolist()
             for explained in zip(responses, contributions, raws, fields, strict=True):
                 self._explain(*explained, level)
         return responses

@@ -69,9 +69,13 @@ def plan_for(minority: int, parameters: Parameters) -> Plan:
     )
 
 
-def deeper_plan(plan: Plan) -> Plan:
-    """Return the plan for deeper trees: each has more effect, so steps are smaller, and patience is shorter."""
-    rate = plan.learning_rate if plan.learning_rate < 0.1 else 0.1
+def deeper_plan(plan: Plan, parameters: Parameters) -> Plan:
+    """Return the plan for deeper trees: each has more effect, so steps are smaller, and patience is shorter.
+
+    Chosen on the card table of `make bench-real` and generated orders (docs/explanation/scoring.md): more depth was not
+    better there and takes longer to explain, and larger steps were worse.
+    """
+    rate = parameters.learning_rate or 0.1
     return replace(
-        plan, learning_rate=rate, patience=round(4 / rate), bags=min(plan.bags, 3), depth=6, leaves=31, fields=0.5
+        plan, learning_rate=rate, patience=round(4 / rate), bags=min(plan.bags, 3), depth=3, leaves=8, fields=0.5
     )

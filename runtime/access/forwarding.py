@@ -1,6 +1,7 @@
 """Detection of requests that a proxy forwards from another machine."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from runtime.access.loopback import is_loopback
 
@@ -8,6 +9,8 @@ FORWARDED_FOR = "x-forwarded-for"
 """Header in which proxies list the addresses a request came from. The edge appends the address it saw."""
 _OTHER = ("forwarded", "x-real-ip")
 """Headers of other proxies. The edge sends none of them, so their values are not read."""
+FORWARDING_HEADERS: Final = frozenset((FORWARDED_FOR, *_OTHER))
+"""Without any of these a request was not forwarded."""
 
 
 def is_forwarded_from_elsewhere(headers: Iterable[tuple[str, str]]) -> bool:

@@ -2,11 +2,13 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from runtime.access import SecurityError
 
 
+@lru_cache(64)  # asked for every request, with the same few addresses
 def is_loopback(host: str) -> bool:
     """Return whether an address is reachable from this machine only."""
     if host == "localhost":

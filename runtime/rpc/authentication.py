@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 from runtime.access.caller import ADMIN, ANONYMOUS, SHOP, Caller
-from runtime.access.forwarding import is_forwarded_from_elsewhere
+from runtime.access.forwarding import FORWARDING_HEADERS, is_forwarded_from_elsewhere
 from runtime.access.keys import KEY_REQUIRED, KEY_UNKNOWN, ApiKeys, presented_key
 from runtime.access.loopback import is_loopback
 from runtime.errors import Unauthenticated
@@ -43,7 +44,7 @@ class Authenticator:
         """
         if self._keys is not None:
             return _key_holder(headers, self._keys)
-        if not _is_local(context, certified=self._certificate_roles is not None):
+        if not _is_local(headers, context, certified=self._certificate_roles is not None):
             if not self._insecure:
                 raise Unauthenticated("an API key is required, and this service has no keys; set its ..._API_KEYS file")
             return ANONYMOUS
@@ -62,14 +63,22 @@ def _key_holder(headers: Mapping[str, str], keys: ApiKeys) -> Caller:
     return holder
 
 
-def _is_local(context: Any, *, certified: bool) -> bool:
+def _is_local(headers: Mapping[str, str], context: Any, *, certified: bool) -> bool:
     """Return whether a call is local or has a certificate, and no proxy forwarded it from another machine."""
-    if not certified:
-        match = _PEER.fullmatch(context.peer())
-        if match and not is_loopback(unquote(match[1])):
-            return False
+    if not certified and not _is_local_peer(context.peer()):
+        return False
+    # Reading the metadata again takes longer than the rest, and few calls have been forwarded.
+    if FORWARDING_HEADERS.isdisjoint(headers):
+        return True
     # Of repeated headers gRPC keeps the last, which the nearest proxy wrote.
     return not is_forwarded_from_elsewhere(context.invocation_metadata() or ())
+
+
+@lru_cache(1024)
+def _is_local_peer(peer: str) -> bool:
+    """Return whether gRPC's name of a peer is not an address of another machine."""
+    match = _PEER.fullmatch(peer)
+    return match is None or is_loopback(unquote(match[1]))
 
 
 def _certificate_holder(context: Any, roles: Mapping[str, str]) -> Caller:

@@ -6,7 +6,7 @@ coroutine and a lookup per interceptor and call.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -97,7 +97,7 @@ class Guard:
 
     def unary(
         self, behaviour: Unary, method: MethodDescriptor, read: Read = _unchanged
-    ) -> Callable[[Any, Context], Awaitable[Message]]:
+    ) -> Callable[[Any, Context], Coroutine[Any, Any, Message]]:
         """Return a guarded unary handler."""
         path, metrics, clock = _method_path(method), self._add_metrics(method, "unary"), time.perf_counter
         admit, record_success, validate = self._admit, metrics.record_success, self._validator_of(behaviour)

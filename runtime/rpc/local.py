@@ -1,9 +1,8 @@
 """In-process calls to a server: same guard, limits, metrics, keys, deadlines and errors as over the network."""
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, cast
 
 import grpc
@@ -11,10 +10,11 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from runtime.rpc.guard import Guard
+from runtime.time_limit import run_within
 
 Metadata = Sequence[tuple[str, str]]
 Stream = AsyncGenerator[Message, None]
-Handler = Callable[[Any, Any], Awaitable[Message]]
+Handler = Callable[[Any, Any], Coroutine[Any, Any, Message]]
 
 
 class LocalStub:
@@ -75,8 +75,7 @@ class LocalCall:
 
     async def _run(self) -> Message:
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._handler(self._request, self._context)
+            return await run_within(self._timeout, self._handler(self._request, self._context))
         except TimeoutError as error:
             raise _rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded", ()) from error
         except _Aborted as aborted:

@@ -1,6 +1,7 @@
 """Base class and middleware of all HTTP applications: connection limits, and the Host rule without API keys."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from runtime.web.settings import WebSettings
 
 HOST_REFUSED: Final = "Host is not allowed without an API key; use localhost, or add it to VOUCH_WEB_ALLOWED_HOSTS"
 MISDIRECTED: Final = 421
+_CACHED_HOSTS: Final = 64
 _log = get_logger()
 
 
@@ -43,7 +45,11 @@ class WebGuard:
     """ASGI middleware. With `check_host`, requests whose Host is not allowed get 421."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings, check_host: bool = True, refuse: Refuse = _refuse) -> None:
-        self._app, self._settings, self._check_host, self._refuse = app, settings, check_host, refuse
+        self._app, self._check_host, self._refuse = app, check_host, refuse
+        # Callers repeat few hosts, and parsing one takes as long as parsing an order.
+        self._allows = lru_cache(_CACHED_HOSTS)(
+            lambda hosts, own_address: is_allowed_host(hosts, settings.allowed_hosts, own_address)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -56,4 +62,4 @@ class WebGuard:
 
     def _is_allowed(self, scope: Scope) -> bool:
         server = scope.get("server")
-        return is_allowed_host(host_headers(scope), self._settings.allowed_hosts, server[0] if server else "")
+        return self._allows(tuple(host_headers(scope)), server[0] if server else "")

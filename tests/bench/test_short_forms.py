@@ -15,7 +15,8 @@ from testing.servers.processes import run
 
 NEEDS_A_MODEL = {
     "bench.card_testing",
-    "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.policy", "bench.reviewers", "bench.serving",
+    "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.parent", "bench.policy", "bench.reviewers",
+    "bench.serving",
 }  # fmt: skip
 OWN_DATA = {"bench.generate", "bench.feedback_loop", "bench.install", "bench.memory.stream", "bench.real.__main__"}
 NO_BENCHES = {"bench.harness.servers", "bench.real.peers"}

@@ -150,6 +150,7 @@ def test_the_model_shows_all_that_it_learned(desk: Desk) -> None:
     """A curve and a table for every feature, pairs, calibration, costs and versions are shown, also to a reviewer."""
     page = desk.signed_in("ada").get("/model").text
     assert page.count('<path class="curve"') > 30 and page.count('<svg class="heat"') == 6
+    assert "<dt>Form</dt><dd>tables over pairs of features</dd>" in page
     assert "Stated score and observed share" in page and "Mean cost of an order" in page
     assert ">current</span>" in page
 

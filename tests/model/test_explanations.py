@@ -93,7 +93,7 @@ def test_contributions_add_up_by_class(table: pa.Table, model: Bundle) -> None:
         np.testing.assert_allclose(found.sum(axis=1), scores[:, place] - model.form.base[place], atol=1e-9)
         for row, wanted in zip(matrix[:20].tolist(), found, strict=False):
             np.testing.assert_allclose(
-                model.form.contributions_of_bins(model.form.bins_of_one(row), only.tolist()), wanted, atol=1e-12
+                model.form.contributions_of_groups(model.form.groups_of_row(row), only.tolist()), wanted, atol=1e-12
             )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from ml_server.features.declarations import RANKED
 from ml_server.features.feature_set import Extra, FeatureSet
 from ml_server.model.bins import Thresholds
+from ml_server.model.form import Form
 from ml_server.registry.bundle import Bundle
 from ml_server.serving.reader import Reader, absent_bits, compile_reader
 from ml_server.serving.scorer import Scorer
@@ -90,7 +91,8 @@ def thresholds(model: Bundle, features: FeatureSet) -> Thresholds:
 def read(features: FeatureSet, thresholds: Thresholds) -> Reader:
     """Return a reader that returns each bin separately."""
     alone = [[number] for number in range(len(thresholds))]
-    return compile_reader(features, SimpleNamespace(thresholds=thresholds, groups=alone))
+    form = SimpleNamespace(thresholds=thresholds, groups=SimpleNamespace(features=alone))
+    return compile_reader(features, cast(Form, form))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,27 +1,49 @@
 """The head of the ledger: one row with the latest link of both chains, and their signature. Writers lock it."""
 
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.database.engine import LedgerError
-from agent_server.ledger.chain import Signer, Unsigned, signed_head
+from agent_server.database.prepared import Prepared, PreparedWrite
+from agent_server.ledger.chain import NOTHING, Signer, Unsigned, signed_head
 from agent_server.ledger.schema import HEAD
 
-_HEAD = sa.select(HEAD).with_for_update()
+_COLUMNS: Final = ("sequence", "hash", "rows_number", "rows_hash", "signature")
+_READ: Final = Prepared(sa.select(*(HEAD.c[name] for name in _COLUMNS)).with_for_update())
+_WRITE: Final = PreparedWrite(HEAD.update().values({name: sa.bindparam(f"new_{name}") for name in _COLUMNS}))
+
+
+class Head(NamedTuple):
+    """The ends of both chains, and their signature."""
+
+    sequence: int
+    hash: bytes
+    rows_number: int
+    rows_hash: bytes
+    signature: bytes = NOTHING
+
+    def signed_by(self, signer: Signer) -> "Head":
+        """Return it with a signature."""
+        return self._replace(signature=signer.sign(_signed_content(self)))
 
 
 class ForeignHead(LedgerError):
     """The head of the chain is not signed by this process's key. The message says what to do."""
 
 
-def lock_head(connection: Connection) -> Any:
-    """Return the head's row, locked until the transaction ends."""
-    return connection.execute(_HEAD).one()
+def lock_head(connection: Connection) -> Head:
+    """Return the head, locked until the transaction ends."""
+    return Head(**_READ(connection))
 
 
-def check_head(head: Any, signer: Signer) -> None:
+def write_head(connection: Connection, head: Head) -> None:
+    """Write the head."""
+    _WRITE(connection, [{f"new_{name}": value for name, value in head._asdict().items()}])
+
+
+def check_head(head: Head | sa.Row[Any], signer: Signer) -> None:
     """Raise ForeignHead if the head does not have the signer's signature.
 
     An append to such a ledger would sign what someone without the key did to it.
@@ -36,9 +58,8 @@ def check_head(head: Any, signer: Signer) -> None:
 
 def sign_head(connection: Connection, signer: Signer) -> None:
     """Sign the current head of the chain, within the connection's transaction."""
-    signature = signer.sign(_signed_content(lock_head(connection)))
-    connection.execute(HEAD.update().values(signature=signature))
+    write_head(connection, lock_head(connection).signed_by(signer))
 
 
-def _signed_content(head: Any) -> bytes:
+def _signed_content(head: Head | sa.Row[Any]) -> bytes:
     return signed_head(head.sequence, head.hash, head.rows_number, head.rows_hash)

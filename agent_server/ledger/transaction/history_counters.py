@@ -7,11 +7,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.prepared import Prepared, PreparedWrite
 from agent_server.ledger.schema import MEMORY
 
-# Built once: to build a statement takes longer than to run it.
-_READ: Final = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
-_WRITE_NUMBER: Final = MEMORY.update().values(number=sa.bindparam("new_number"))
+_READ: Final = Prepared(sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until))
+_WRITE_NUMBER: Final = PreparedWrite(MEMORY.update().values(number=sa.bindparam("new_number")))
 
 
 def digest_of(key: bytes, text: str) -> int:
@@ -41,10 +41,10 @@ class HistoryCounters:
     def write(self, connection: Connection) -> None:
         """Write the number of the latest attempt, if there are new ones."""
         if self.has_new_attempts:
-            connection.execute(_WRITE_NUMBER, {"new_number": self.attempts})
+            _WRITE_NUMBER(connection, [{"new_number": self.attempts}])
 
 
 def read_counters(connection: Connection) -> HistoryCounters:
     """Return the counters as the database has them."""
-    row = connection.execute(_READ).one()
-    return HistoryCounters(int(row.since), int(row.number), bytes(row.key), int(row.folded_until))
+    row = _READ(connection)
+    return HistoryCounters(row["since"], row["number"], row["key"], row["folded_until"])

@@ -7,19 +7,19 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from agent_server.database.prepared import PreparedLookup
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from generated.vouch.v1.agent_service_pb2 import DECISION_MAKER_HUMAN
 from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 
-# Built once: to build a statement takes longer than to run it.
-_REVISIONS: Final = (
-    sa.select(
+_REVISIONS: Final = PreparedLookup(
+    lambda names: sa.select(
         PAYLOADS.c.transaction_id, PAYLOADS.c.sequence, PAYLOADS.c.content_digest, ENTRIES.c.entry_id, ENTRIES.c.facts,
         ENTRIES.c.kind,
     )
     .join(ENTRIES, ENTRIES.c.sequence == PAYLOADS.c.sequence)
-    .where(PAYLOADS.c.transaction_id.in_(sa.bindparam("names", expanding=True)))
+    .where(PAYLOADS.c.transaction_id.in_(names))
     .order_by(PAYLOADS.c.sequence)
 )  # fmt: skip
 
@@ -58,17 +58,16 @@ class Revisions:
             return
         self._decisions |= {name: [] for name in unknown}
         self._golden |= {name: [] for name in unknown}
-        for row in self._connection.execute(_REVISIONS, {"names": list(unknown)}):
-            facts = DecisionFacts.FromString(row.facts)
-            revision = Revision(
-                row.sequence, row.entry_id, row.content_digest, facts.revision, facts.memory_number,
-                facts.decision_maker == DECISION_MAKER_HUMAN,
-            )  # fmt: skip
-            self._of_kind(row.kind)[row.transaction_id].append(revision)
+        for name, sequence, digest, entry_id, written, kind in _REVISIONS(self._connection, list(unknown)):
+            facts = DecisionFacts.FromString(written)
+            by_person = facts.decision_maker == DECISION_MAKER_HUMAN
+            revision = Revision(sequence, entry_id, digest, facts.revision, facts.memory_number, by_person)
+            self._of_kind(kind)[name].append(revision)
 
     def of(self, transaction_id: str, kind: Kind) -> list[Revision]:
         """Return the revisions of an order, oldest first. Callers that append a decision add it to the list."""
-        self.prefetch((transaction_id,))
+        if transaction_id not in self._decisions:
+            self.prefetch((transaction_id,))
         return self._of_kind(kind)[transaction_id]
 
     def _of_kind(self, kind: int) -> dict[str, list[Revision]]:

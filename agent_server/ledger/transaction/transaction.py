@@ -3,47 +3,41 @@
 import contextlib
 import copy
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.database.prepared import PreparedInsert
-from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash, signed_head
+from agent_server.database.prepared import PreparedLookup, PreparedWrite
+from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash
 from agent_server.ledger.protected_rows import ProtectedRows, is_protected, link_hash
-from agent_server.ledger.schema import ATTEMPTS, ENTRIES, HEAD, PAYLOADS, ROW_CHANGES
-from agent_server.ledger.transaction.head import check_head, lock_head
+from agent_server.ledger.schema import ATTEMPTS, ENTRIES, ROW_CHANGES
+from agent_server.ledger.transaction.head import Head, check_head, lock_head, write_head
 from agent_server.ledger.transaction.history_counters import HistoryCounters, digest_of, read_counters
 from agent_server.ledger.transaction.revisions import Revision, Revisions
 
 T = TypeVar("T")
 
-
-# Built once: to build a statement takes longer than to run it.
-_NEW_HEAD = HEAD.update().values(
-    sequence=sa.bindparam("new_sequence"), hash=sa.bindparam("new_hash"), signature=sa.bindparam("new_signature"),
-    rows_number=sa.bindparam("new_rows_number"), rows_hash=sa.bindparam("new_rows_hash"),
-)  # fmt: skip
-_INSERTS: Final = {
-    table: PreparedInsert(table, [column.name for column in table.columns])
-    for table in (ENTRIES, PAYLOADS, ATTEMPTS, ROW_CHANGES)
-}
-"""Statements for tables to which every decision adds a row."""
 _CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 """PostgreSQL's clock, not the start of the transaction, which is before the wait for the head of the chain."""
 _EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
-_LATEST_ATTEMPTS = (
-    sa.select(ATTEMPTS.c.transaction_id, sa.func.max(ATTEMPTS.c.number).label("number"))
-    .where(ATTEMPTS.c.transaction_id.in_(sa.bindparam("ids", expanding=True)))
-    .group_by(ATTEMPTS.c.transaction_id)
+_LATEST_ATTEMPTS: Final = PreparedLookup(
+    lambda ids: (
+        sa.select(ATTEMPTS.c.transaction_id, sa.func.max(ATTEMPTS.c.number))
+        .where(ATTEMPTS.c.transaction_id.in_(ids))
+        .group_by(ATTEMPTS.c.transaction_id)
+    )
+)
+_WRITE_COUNTS: Final = PreparedWrite(
+    ATTEMPTS.update().where(ATTEMPTS.c.number == sa.bindparam("attempt")).values(counts=sa.bindparam("new_counts"))
 )
 
 
 class LedgerTransaction:
-    """Appends entries to the chain. Rows are buffered until a statement needs them or the transaction closes."""
+    """Appends entries to the chain. Changes are buffered until a statement needs them or the transaction closes."""
 
     def __init__(self, connection: Connection, signer: Signer) -> None:
         self._connection, self._signer = connection, signer
@@ -54,6 +48,7 @@ class LedgerTransaction:
         self._sequence: int = head.sequence
         self._hash: bytes = head.hash
         self._buffered: dict[sa.Table, list[Mapping[str, Any]]] = {}
+        self._counts: dict[int, bool] = {}
         self._revisions = Revisions(connection)
         self._attempts: dict[str, int | None] = {}
         self._now: int | None = None
@@ -130,13 +125,18 @@ class LedgerTransaction:
             names = {transaction_id, *self._revisions.transaction_ids} - self._attempts.keys()
             self._attempts |= dict.fromkeys(names)
             by_digest = {digest_of(self.history.key, name): name for name in names}
-            for row in self.execute(_LATEST_ATTEMPTS, {"ids": list(by_digest)}):
-                self._attempts[by_digest[row.transaction_id]] = row.number
+            self._flush()
+            for digest, number in _LATEST_ATTEMPTS(self._connection, list(by_digest)):
+                self._attempts[by_digest[digest]] = number
         return self._attempts[transaction_id]
 
     def set_attempt(self, transaction_id: str, number: int) -> None:
         """Set the attempt that an order has in history."""
         self._attempts[transaction_id] = number
+
+    def set_counts(self, number: int, *, counts: bool) -> None:
+        """Buffer whether an attempt counts as an order, to be written together with others."""
+        self._counts[number] = counts
 
     def reset_attempts(self) -> None:
         """Forget the attempts that were read, after some were compacted or erased."""
@@ -148,7 +148,7 @@ class LedgerTransaction:
         self._flush()
         trial = copy.copy(self)
         trial._buffered, trial._revisions, trial._rows = {}, Revisions(self._connection), ProtectedRows()
-        trial._attempts = {}
+        trial._attempts, trial._counts = {}, {}
         if "history" in vars(self):
             trial.history = replace(self.history)
         savepoint = self._connection.begin_nested()
@@ -170,20 +170,26 @@ class LedgerTransaction:
         if "history" in vars(self):
             self.history.write(self._connection)
         if content or self._sequence != self._first_sequence:
-            heads = (self._sequence, self._hash, self._rows_number, self._rows_hash)
-            self._connection.execute(_NEW_HEAD, {
-                "new_sequence": self._sequence, "new_hash": self._hash, "new_rows_number": self._rows_number,
-                "new_rows_hash": self._rows_hash, "new_signature": self._signer.sign(signed_head(*heads)),
-            })  # fmt: skip
+            head = Head(self._sequence, self._hash, self._rows_number, self._rows_hash)
+            write_head(self._connection, head.signed_by(self._signer))
 
     def _flush(self) -> None:
         for table, rows in self._buffered.items():
-            prepared = _INSERTS.get(table)
-            if prepared is None:
-                self._connection.execute(table.insert(), rows)
-            else:
-                prepared(self._connection, rows)
+            by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+            for row in rows:
+                by_columns.setdefault(tuple(row), []).append(row)
+            for columns, alike in by_columns.items():
+                _insert_into(table, columns)(self._connection, alike)
         self._buffered.clear()
+        if self._counts:
+            changes = [{"attempt": number, "new_counts": counts} for number, counts in self._counts.items()]
+            _WRITE_COUNTS(self._connection, changes)
+            self._counts.clear()
+
+
+@cache
+def _insert_into(table: sa.Table, columns: Sequence[str]) -> PreparedWrite:
+    return PreparedWrite(table.insert().inline(), columns)
 
 
 Write = Callable[[LedgerTransaction], T]

@@ -1,4 +1,4 @@
-"""Contributions of features to a forest's scores: Shapley values over all paths from a root to a leaf.
+"""Paths from roots to leaves, and the Shapley values of the features on them.
 
 An order reaches a leaf if it satisfies every split on the leaf's path. If a coalition does not contain a feature, its
 splits are satisfied by chance, with the frequency of the training rows (Lundberg and others, Consistent Individualized
@@ -8,12 +8,13 @@ Shapley value of a product
 
     value * integral over t from 0 to 1 of (o_i - share_i) * product over the other j of (share_j + t * (o_j - share_j))
 
-is a polynomial in t, which Gauss-Legendre with half as many points as features integrates exactly. So all leaves of all
-trees are processed at once by array operations, instead of the usual recursion over nodes.
+is a polynomial in t, which Gauss-Legendre with half as many points as features integrates exactly. So many leaves are
+processed at once by array operations, instead of the usual recursion over nodes.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,12 @@ from ml_server.model.trees.nodes import LEAF, Trees
 _Limits = tuple[float, float, bool, float]
 """`low`, `high`, `unknown` and `share` of a slot."""
 _Path = dict[int, _Limits]
-_EVERYTHING: _Limits = (0, np.inf, True, 1.0)
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The paths to all leaves: arrays of shape (slots, leaves), with a slot for each distinct feature on a path.
+    """The paths to all leaves, tree by tree from left to right: arrays of shape (slots, leaves), with a slot for each
+    distinct feature on a path, and of shape (leaves,).
 
     An order passes a slot if its bin is above `low` and at most `high`, or is unknown and `unknown` is set. An unused
     slot of a path has the number after the last feature, and every order passes it.
@@ -38,62 +39,73 @@ class Paths:
     features: int
     classes: int
     feature: Places
-    low: Floats
-    high: Floats
+    low: Places
+    high: Places
     unknown: NDArray[np.bool_]
     share: Floats
     value: Floats
     class_of: Places
+    tree: Places
 
     @classmethod
     def of(cls, trees: Trees) -> "Paths":
         """Return the paths of some trees."""
+        bins = [len(known) for known in trees.thresholds]
         paths: list[_Path] = []
-        values, classes = [], []
-        for root, of_class in zip(trees.roots.tolist(), trees.class_of.tolist(), strict=True):
-            for leaf, path in _paths(trees, root):
+        leaves, tree = [], []
+        for number, root in enumerate(trees.roots.tolist()):
+            for leaf, path in _paths(trees, root, bins):
                 paths.append(path)
-                values.append(float(trees.value[leaf]))
-                classes.append(of_class)
-        slots = max(1, *map(len, paths)) if len(paths) > 1 else 1
-        padded = [[*path.items(), *[(len(trees.thresholds), _EVERYTHING)] * (slots - len(path))] for path in paths]
+                leaves.append(leaf)
+                tree.append(number)
+        slots, unused = max(1, *map(len, paths)) if len(paths) > 1 else 1, (len(bins), (0, 0, True, 1.0))
+        padded = [[*path.items(), *[unused] * (slots - len(path))] for path in paths]
         limits = np.array([[limits for _, limits in path] for path in padded], dtype=np.float64).transpose(2, 1, 0)
         return cls(
-            features=len(trees.thresholds),
+            features=len(bins),
             classes=trees.classes,
             feature=np.array([[feature for feature, _ in path] for path in padded], dtype=np.intp).T,
-            low=limits[0],
-            high=limits[1],
+            low=limits[0].astype(np.intp),
+            high=limits[1].astype(np.intp),
             unknown=limits[2] > 0,
             share=limits[3],
-            value=np.array(values),
-            class_of=np.array(classes, dtype=np.intp),
+            value=trees.value[leaves],
+            class_of=trees.class_of[tree],
+            tree=np.array(tree, dtype=np.intp),
         )
+
+    def select(self, leaves: Places) -> "Paths":
+        """Return the paths to some leaves."""
+        arrays: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)[2:]}
+        return replace(self, **{name: array[..., leaves] for name, array in arrays.items()})
+
+    def passed(self, bins: Places) -> NDArray[np.bool_]:
+        """Return which slots an order passes, shape (slots, leaves), for the bins of its features."""
+        known = np.append(bins, 0)[self.feature]
+        return np.where(known == 0, self.unknown, (known > self.low) & (known <= self.high))
 
     def expected(self) -> Floats:
         """Return the mean score of each class over the training rows, shape (classes,)."""
         return np.bincount(self.class_of, self.value * self.share.prod(axis=0), self.classes).astype(np.float64)
 
-    def shapley(self, bins: Sequence[int], slopes: Sequence[float]) -> Floats:
-        """Return the contributions of features for one row's bins, weighted by class slopes: shape (features,)."""
-        known = np.array([*bins, 0], dtype=np.intp)[self.feature]
-        passes = np.where(known == 0, self.unknown, (known > self.low) & (known <= self.high))
-        steps = passes - self.share
-        summed = np.zeros_like(steps)
-        points, weights = np.polynomial.legendre.leggauss((len(steps) + 1) // 2)
-        for point, weight in zip(((points + 1) / 2).tolist(), (weights / 2).tolist(), strict=True):
-            # Never 0: a share is above 0, and t is between 0 and 1.
-            factors = self.share + point * steps
-            summed += weight * factors.prod(axis=0) / factors
-        summed *= steps * (self.value * np.asarray(slopes)[self.class_of])
-        by_feature: Floats = np.bincount(self.feature.ravel(), summed.ravel(), self.features + 1)[:-1].astype(
-            np.float64
-        )
-        return by_feature
+
+def shapley(passed: NDArray[np.bool_], share: Floats) -> Floats:
+    """Return the Shapley values of slots for leaves of value 1; all arrays have the shape (slots, leaves)."""
+    steps = passed - share
+    summed = np.zeros_like(steps)
+    points, weights = np.polynomial.legendre.leggauss((len(steps) + 1) // 2)
+    for point, weight in zip(((points + 1) / 2).tolist(), (weights / 2).tolist(), strict=True):
+        # Never 0: a share is above 0, and t is between 0 and 1.
+        factors = share + point * steps
+        summed += weight * factors.prod(axis=0) / factors
+    summed *= steps
+    return summed
 
 
-def _paths(trees: Trees, root: int) -> Iterator[tuple[int, _Path]]:
-    """Yield each leaf of a tree, with the conditions of its path on each feature."""
+def _paths(trees: Trees, root: int, bins: list[int]) -> Iterator[tuple[int, _Path]]:
+    """Yield each leaf of a tree from left to right, with the limits of its path on each feature; `bins` are the last
+    bins.
+    """
     waiting: list[tuple[int, _Path]] = [(root, {})]
     while waiting:
         node, path = waiting.pop()
@@ -101,7 +113,7 @@ def _paths(trees: Trees, root: int) -> Iterator[tuple[int, _Path]]:
         if feature == LEAF:
             yield node, path
             continue
-        low, high, unknown, share = path.get(feature, _EVERYTHING)
+        low, high, unknown, share = path.get(feature) or (0, bins[feature], True, 1.0)
         cut, unknown_left = int(trees.cut[node]), bool(trees.unknown_left[node])
         left, right = int(trees.left[node]), int(trees.right[node])
         to_left, to_right = (share * float(trees.count[child] / trees.count[node]) for child in (left, right))

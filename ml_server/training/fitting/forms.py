@@ -10,7 +10,7 @@ from ml_server.features.sources import Numbers
 from ml_server.model.log_odds import LogOdds
 from ml_server.registry.bundle import TABLES, TREES
 from ml_server.training.fitting.boosting import Boosting, Examples
-from ml_server.training.fitting.gain import MIN_FOLDS, Costs, Gain, gain_of
+from ml_server.training.fitting.gain import MIN_FOLDS, Costs, Gain, gain_of, margin_of
 from ml_server.training.fitting.rows import Rows
 from ml_server.training.parameters import Parameters, Plan, deeper_plan
 from ml_server.training.progress import Progress
@@ -45,13 +45,15 @@ def choose(
     measure: MeasureCosts,
 ) -> Choice:
     """Fit by folds in the requested form, or in both to find the better one. `is_abuse` are the table's labels."""
-    flat, deep = (Boosting(len(log_odds.classes), parameters, each, progress) for each in (plan, deeper_plan(plan)))
+    flat, deep = (
+        Boosting(len(log_odds.classes), parameters, each, progress) for each in (plan, deeper_plan(plan, parameters))
+    )
     if parameters.form == TREES:
         return _by_folds(TREES, deep, examples, rows)
     tables = _by_folds(TABLES, flat, examples, rows)
     if parameters.form == TABLES:
         return tables
-    rarer = min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())
+    rarer = int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum()))
     needed = max(MIN_FOLDS, int(-(-_ENOUGH * plan.folds // max(rarer, 1))))
     folds = range(min(plan.folds, needed))
 
@@ -61,7 +63,7 @@ def choose(
         compared = np.flatnonzero(np.isin(rows.folds[: len(is_abuse)], some))
         scores = deep.out_of_fold(boosters, rows.codes[compared], rows.folds[compared], rounds)
         labels = is_abuse[rows.whole[compared]]
-        gain = gain_of(log_odds, scores, tables.unseen[compared], labels, rows.folds[compared])
+        gain = gain_of(log_odds, scores, tables.unseen[compared], labels, rows.folds[compared], margin_of(rarer))
         for line in gain.lines(measure(tables, Choice(TREES, deep, boosters, rounds, scores))):
             progress.report(line)
         return boosters, rounds, gain

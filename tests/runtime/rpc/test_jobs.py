@@ -53,6 +53,8 @@ ALLOWED = {
         "RequestBatcher._start_batch",
     ): "_batch_done fails the orders that still wait when it ends",
     ("agent_server/ledger/writer.py", "Ledger.__init__"): "the writer's thread catches and reports every failure",
+    ("agent_server/ledger/writer.py", "Ledger.write"): "a timer that fails the write, cancelled when it is answered",
+    ("agent_server/database/log_sync.py", "LogSync.__init__"): "the thread catches and reports every failure",
     ("ml_server/serving/service.py", "ScoringService.PredictBatch"): "awaited by the call",
     ("http_bridge/batches.py", "answer_individually"): "gathered by the call",
     ("http_bridge/request_body.py", "read_lines"): "awaited, or cancelled before the body ends",
