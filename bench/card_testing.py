@@ -45,7 +45,7 @@ from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 from runtime.rpc.call import Call
 from testing.ledger.templates import new_ledger
-from testing.reports.results import entry, write
+from testing.reports.results import add, entry
 
 POLICY = Path(__file__).resolve().parents[1] / "examples" / "card_testing.yaml"
 ROWS, TRAINING_ROWS, TIMED, DAYS = 30_000, 40_000, 1000, 30
@@ -87,6 +87,10 @@ def new_call() -> Call:
     return Call(context)
 
 
+Decided = tuple[int, str | None]
+"""A decision, and the name of the rule that was applied, if any."""
+
+
 @dataclass
 class Outcome:
     """Decisions on a stream."""
@@ -122,23 +126,25 @@ def default_scorer(options: argparse.Namespace, folder: Path) -> Scorer:
     return Scorer(load(models_of(options, folder)))
 
 
-async def decide_stream(
-    folder: Path, scorer: Scorer, policy: Policy, table: pa.Table, tests: Sequence[tuple[int, int]], timed: int
-) -> tuple[Outcome, Mapping[str, list[float]]]:
-    """Decide a stream in order; return the outcome and the CPU milliseconds that the rules add to a review."""
-    url = new_ledger(folder / "ledger.db")
-    engine = open_engine(url)
-    orders = list(messages(table.drop_columns([name for name in NAMES if name in table.column_names])))
-    with engine.begin() as connection:
-        connection.execute(MEMORY.update().values(since=orders[0].timestamp.seconds))
-    ledger = Ledger(engine)
+async def decide_stream(ledger: Ledger, scorer: Scorer, policy: Policy, orders: Sequence[Transaction]) -> list[Decided]:
+    """Decide a stream in order; return for each order the decision, and the rule that was applied, if any."""
     decider = Decider(cast(ScoringClient, LocalScorer(scorer)), CurrentPolicy(policy), ledger, use_history=True)
+    return [decided_of((await decider.decide(order, new_call())).answer) for order in orders]
+
+
+def decided_of(answer: pb.ReviewResponse) -> Decided:
+    """Return the decision of an answer, and the rule that was applied, if any."""
+    return answer.decision, next((one.name for one in answer.matched_rules if not one.shadow), None)
+
+
+def outcome_of(
+    orders: Sequence[Transaction], tests: Sequence[tuple[int, int]], labels: Sequence[bool], answers: Sequence[Decided]
+) -> Outcome:
+    """Count what was stopped, of attempts by size of the campaign and of good orders."""
     outcome, seen = Outcome(), Counter[int]()
     attacked = {order.timestamp.seconds // 3600 for order, (campaign, _) in zip(orders, tests, strict=True) if campaign}
-    for order, (campaign, connections), abuse in zip(orders, tests, table["is_abuse"].to_pylist(), strict=True):
-        answer = (await decider.decide(order, new_call())).answer
-        rule = next((one.name for one in answer.matched_rules if not one.shadow), None)
-        is_stopped = answer.decision != pb.DECISION_APPROVE
+    for order, (campaign, connections), abuse, (decision, rule) in zip(orders, tests, labels, answers, strict=True):
+        is_stopped = decision != pb.DECISION_APPROVE
         if campaign:
             seen[campaign] += 1
             if seen[campaign] > GRACE:
@@ -150,9 +156,31 @@ async def decide_stream(
             if is_stopped and rule is not None:
                 outcome.touched[rule] += 1
             outcome.stopped_by_score += is_stopped and rule is None
+    return outcome
+
+
+def ledger_in(folder: Path, since: int) -> Ledger:
+    """Return a new ledger whose history began at a moment."""
+    engine = open_engine(new_ledger(folder / "ledger.db"))
+    with engine.begin() as connection:
+        connection.execute(MEMORY.update().values(since=since))
+    return Ledger(engine)
+
+
+async def measure(
+    ledger: Ledger, scorer: Scorer, policy: Policy, table: pa.Table, tests: Sequence[tuple[int, int]], timed: int
+) -> tuple[Outcome, Mapping[str, list[float]]]:
+    """Decide a stream; return the outcome, and the CPU milliseconds that the rules add to a review."""
+    orders = raw_orders(table)
+    answers = await decide_stream(ledger, scorer, policy, orders)
     times = await time_rules(ledger, scorer, policy, orders[-timed:])
     ledger.close()
-    return outcome, times
+    return outcome_of(orders, tests, table["is_abuse"].to_pylist(), answers), times
+
+
+def raw_orders(table: pa.Table) -> list[Transaction]:
+    """Return orders without the fields that history completes."""
+    return list(messages(table.drop_columns([name for name in NAMES if name in table.column_names])))
 
 
 async def time_rules(
@@ -161,18 +189,18 @@ async def time_rules(
     """Return the CPU milliseconds that rules add to history and to the policy, by order, in turns."""
     took = defaultdict[str, list[float]](list)
     plain = Policy(policy.approve_from, policy.deny_up_to)
-    for order in orders:
-        spent = []
-        for used in (plain, policy):
+    for number, order in enumerate(orders):
+        spent: dict[bool, tuple[float, float]] = {}
+        for used in (plain, policy) if number % 2 else (policy, plain):
             begun = time.process_time()
             history = await ledger.write(PreviewHistory(order, used.counts))
             read = time.process_time() - begun
             prediction = scorer.predict(with_completed(order, history.values), FULL)
             begun = time.process_time()
             used.evaluate(order, prediction, counts=history.counts)
-            spent.append((read, time.process_time() - begun))
-        took["history"].append((spent[1][0] - spent[0][0]) * 1000)
-        took["policy"].append((spent[1][1] - spent[0][1]) * 1000)
+            spent[used is policy] = (read, time.process_time() - begun)
+        for part, name in enumerate(("history", "policy")):
+            took[name].append((spent[True][part] - spent[False][part]) * 1000)
     took["review"] = [history + rules for history, rules in zip(took["history"], took["policy"], strict=True)]
     return took
 
@@ -192,7 +220,8 @@ def figures_of(name: str, outcome: Outcome, times: Mapping[str, Sequence[float]]
     result[f"{name}_good_orders"] = entry([outcome.good], "orders")
     result[f"{name}_good_touched_by_rules"] = entry([sum(outcome.touched.values()) / good], "share")
     result[f"{name}_good_stopped_by_score"] = entry([outcome.stopped_by_score / good], "share")
-    print(dict(outcome.touched))
+    for rule, count in outcome.touched.items():
+        result[f"{name}_good_touched_by_{rule}"] = entry([count / good], "share")
     return result | {f"{name}_added_to_{part}": entry(values, "ms") for part, values in times.items()}
 
 
@@ -203,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parameters = Parameters(rounds=20) if options.short else Parameters()
     policy, _ = read_policy(POLICY, Policy(0.7, 0.4))
     table, tests = generate_stream(rows, SHARE, SEED)
-    figures: dict[str, dict[str, Any]] = {}
+    met = True
     with tempfile.TemporaryDirectory(prefix="vouch-card-testing-") as name:
         for model in ("default", "trained"):
             folder = Path(name) / model
@@ -211,16 +240,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scorer = (
                 default_scorer(options, folder) if model == "default" else train_on_stream(folder, training, parameters)
             )
-            figures |= figures_of(model, *asyncio.run(decide_stream(folder, scorer, policy, table, tests, timed)))
-    write("card_testing", figures, short=options.short)
-    if options.short:
-        return 0
-    met = (
-        figures["trained_stopped"]["median"] >= 0.97
-        and figures["trained_good_touched_by_rules"]["median"] <= 0.001
-        and figures["trained_added_to_review"]["median"] <= 0.3
-    )
-    return 0 if met else 1
+            ledger = ledger_in(folder, int(table["timestamp"][0].as_py().timestamp()))
+            figures = figures_of(model, *asyncio.run(measure(ledger, scorer, policy, table, tests, timed)))
+            add("card_testing", figures, short=options.short)
+            met = met and (
+                figures[f"{model}_stopped"]["median"] >= 0.97
+                and figures[f"{model}_good_touched_by_rules"]["median"] <= 0.001
+                and figures[f"{model}_added_to_review"]["median"] <= 0.3
+            )
+    return 0 if met or options.short else 1
 
 
 if __name__ == "__main__":
