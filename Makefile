@@ -70,7 +70,7 @@ bench-generate: setup  ## speed of the generator
 	@$(RUN)python -m bench.generate
 
 bench-ledger: setup  ## cost of a durable review
-	@$(RUN)python -m bench.ledger
+	@$(RUN)python -m bench.ledger && $(RUN)python -m bench.recording.agents
 
 bench-parent: setup  ## reviews in one process, compared with the commit before
 	@$(RUN)python -m bench.parent

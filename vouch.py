@@ -50,7 +50,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "policy": ("agent_server.commands.policy", "check, show or backtest a policy"),
         "cases": ("agent_server.commands.cases", "review cases in a terminal"),
         "reviewers": ("agent_server.commands.reviewers", "report the accuracy of reviewers"),
-        "outcomes": ("agent_server.commands.outcomes", "report outcomes of orders from a file"),
+        "outcomes": ("stack.outcomes", "report outcomes of orders from a file"),
         "labels": ("agent_server.commands.labels", "export labels as a training dataset"),
     },
     "Ledger and persons": {
@@ -70,7 +70,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "config": "server", "keys": "server",
     "generate": "train", "validate": "train", "mapping": "train", "history": "agent,train",
     "train": "train", "evaluate": "train", "models": "scorer", "score": "train",
-    "policy": "agent", "cases": "agent", "reviewers": "agent", "outcomes": "agent", "labels": "agent,tables",
+    "policy": "agent", "cases": "agent", "reviewers": "agent", "outcomes": "agent,train", "labels": "agent,tables",
     "audit": "agent", "ledger": "agent", "privacy": "agent",
     "load": "load", "review-zone": "load", "conformance": "load",
 }  # fmt: skip

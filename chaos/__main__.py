@@ -161,7 +161,7 @@ async def ledgers(report: Report, folder_for: Callable[[str], Path], models: Pat
                 models,
                 AGENT_KILLS,
                 REVIEWS_A_SECOND,
-                agents=2,
+                agents=4,
                 url=postgres.new_database(),
             )
             report.ledger("ledger_postgres", killed)

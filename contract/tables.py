@@ -1,25 +1,22 @@
-"""Reader for transaction files: CSV (plain, gzip, zstd) and Parquet, as typed batches. Errors name row and column."""
+"""Reader for transaction files of any kind, as typed batches. Errors name row and column."""
 
 import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from contract.extras import number_text
 from contract.fields import CARD_ID, CARD_ID_RULE, CARD_NUMBER, FIELDS, REQUIRED
+from contract.files.errors import TableError
+from contract.files.table_file import TableFile, explain
 from contract.schema import TYPES
+
+__all__ = ["FALSE", "NULLS", "TRUE", "TableError", "column_names", "read_batches", "read_table", "typed_batch"]
 
 TRUE, FALSE = ["true", "True", "TRUE", "1", "1.0"], ["false", "False", "FALSE", "0", "0.0"]
 NULLS = ["", "NA", "NaN", "nan", "null", "None"]
-
-
-class TableError(ValueError):
-    """A file that cannot be read as transactions; the message names file, row and column."""
 
 
 def read_batches(
@@ -30,19 +27,18 @@ def read_batches(
     Raises TableError if the file is missing, broken, mistyped or lacks a required column.
     """
     types = TYPES if types is None else types
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file")
-    try:
-        names = column_names(path)
-        if missing := [name for name in required if name not in names]:
-            raise TableError(f"{path}: column {', '.join(missing)} is missing; the file has {', '.join(names[:50])}")
-        wanted = [name for name in names if name in types]
-        first = 1
-        for batch in _open(path, wanted, types):
-            yield typed_batch(path, first, batch.select(wanted), types)
-            first += batch.num_rows
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
-        raise TableError(_explain(path, error)) from error
+    file = TableFile(path)
+    names = file.names
+    if missing := [name for name in required if name not in names]:
+        raise TableError(f"{path}: column {', '.join(missing)} is missing; the file has {', '.join(names[:50])}")
+    first = 1
+    # Texts are read as text first, so that an error can name the row and one bad cell does not hide the next.
+    for batch in file.batches([name for name in names if name in types], NULLS, newlines=False):
+        try:
+            yield typed_batch(path, first, batch, types)
+        except pa.ArrowException as error:
+            raise TableError(explain(path, error)) from error
+        first += batch.num_rows
 
 
 def typed_batch(path: Path, first: int, batch: pa.RecordBatch, types: dict[str, pa.DataType]) -> pa.RecordBatch:
@@ -66,47 +62,7 @@ def read_table(
 
 def column_names(path: Path) -> list[str]:
     """Return the names of a file's columns; raise TableError for a duplicate."""
-    try:
-        if path.suffix == ".parquet":
-            names = list(pq.read_schema(path).names)
-        else:
-            with pa_csv.open_csv(path, read_options=_blocks()) as reader:
-                names = list(reader.schema.names)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise TableError(_explain(path, error)) from error
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise TableError(f"{path}: column {twice[0]} appears twice")
-    return names
-
-
-def _blocks() -> pa_csv.ReadOptions:
-    return pa_csv.ReadOptions(block_size=16 << 20, use_threads=False)
-
-
-def _open(path: Path, wanted: list[str], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(65_536, columns=wanted)
-        return
-    # Everything is read as text first, so that an error can name the row and one bad cell does not hide the next.
-    yield from read_as_text(path, wanted)
-
-
-def read_as_text(path: Path, wanted: list[str] | None = None, nulls: Sequence[str] = NULLS) -> Iterator[pa.RecordBatch]:
-    """Yield columns of a CSV file as text, all by default; empty cells and `nulls` are null."""
-    options = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(column_names(path) if wanted is None else wanted, pa.string()),
-        include_columns=wanted or [],
-        null_values=list(nulls),
-        strings_can_be_null=True,
-    )
-    with pa_csv.open_csv(
-        path,
-        read_options=_blocks(),
-        convert_options=options,
-        parse_options=pa_csv.ParseOptions(newlines_in_values=wanted is None),
-    ) as reader:
-        yield from reader
+    return TableFile(path).names
 
 
 def _convert(path: Path, first: int, name: str, column: pa.Array, wanted: pa.DataType) -> pa.Array:
@@ -176,13 +132,3 @@ def _reject_card_numbers(path: Path, first: int, column: pa.Array) -> None:
 
 def _place(path: Path, row: int, name: str) -> str:
     return f"{path}: row {row}, column {name}"
-
-
-def _explain(path: Path, error: Exception) -> str:
-    text = str(error)
-    if broken := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text):
-        row, wanted, actual = (int(group) for group in broken.groups())
-        return f"{path}: row {row - 1} has {actual} cells, the header has {wanted}"
-    if broken := re.search(r"Expected (\d+) columns, got (\d+): (.*)", text):
-        return f"{path}: a row has {broken[2]} cells, the header has {broken[1]}: {broken[3][:80]}"
-    return f"{path}: {text.splitlines()[0] if text else type(error).__name__}"

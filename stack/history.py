@@ -1,6 +1,6 @@
 """`vouch history`: compute history columns of a table, import past orders into the agent's history, export it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,8 @@ from contract.fields import FIELDS
 from contract.schema import TYPES
 from contract.tables import TableError
 from contract.writing import TableWriter
-from ml_server.data.mapping import MappingError, Report
+from ml_server.data.datasets import read_mapped
+from ml_server.data.mapping import MappingError, Report, read_mapping
 from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
 from runtime.process.files import OutputError, atomic_write
@@ -40,14 +41,22 @@ def parser() -> CommandParser:
         help="write a table with the columns that the agent would have completed",
         examples=("vouch history compute orders.csv --output orders_with_history.csv",),
     )
-    computed.add_argument("file", type=Path, help="orders, CSV or Parquet; or an export of the agent's history")
+    computed.add_argument(
+        "file",
+        type=Path,
+        help="orders: CSV, Parquet, .xlsx or .zip, or a folder of these; or an export of the agent's history",
+    )
     computed.add_argument("--output", type=Path, required=True, help=".csv or .parquet")
     imported = actions.add_parser(
         "import",
-        help="import past orders into the agent's history; idempotent",
+        help="import past orders into the agent's history; again, corrected orders replace what was imported",
         examples=("vouch history import orders.csv", "vouch history import shop.csv --mapping mapping.yaml"),
     )
-    imported.add_argument("file", type=Path, help="orders, CSV or Parquet; complete from the first order on")
+    imported.add_argument(
+        "file",
+        type=Path,
+        help="orders: CSV, Parquet, .xlsx or .zip, or a folder of these; complete from the first order on",
+    )
     for action in (computed, imported):
         action.add_argument("--mapping", type=Path, help="YAML mapping of column names")
     export = actions.add_parser(
@@ -85,7 +94,7 @@ def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
     engine = open_engine(url)
     importing, reported = HistoryImport(engine), 0
     try:
-        for table in read_pieces(path, mapping, report, narrow=False)():
+        for table in _pieces(path, mapping, report):
             importing.add(table)
             if importing.rows - reported >= _PROGRESS_ROWS:
                 reported = importing.rows
@@ -100,7 +109,22 @@ def _import(path: Path, mapping: Path | None, report: Report, url: str) -> None:
         print(f"{importing.too_old:,} orders skipped: older than the compacted history")
     if importing.erased:
         print(f"{importing.erased:,} orders skipped: their accounts were erased")
-    print(f"{importing.rows:,} orders: {importing.new:,} new; history is complete since {since:%Y-%m-%d %H:%M:%S}")
+    replaced = f", {importing.replaced:,} replaced" if importing.replaced else ""
+    print(
+        f"{importing.rows:,} orders: {importing.new:,} new{replaced}; history is complete since {since:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _pieces(path: Path, mapping: Path | None, report: Report) -> Iterator[pa.Table]:
+    """Yield the orders of a file; those that have no id are without that column. Raises TableError or MappingError."""
+    known = read_mapping(mapping).without_label() if mapping is not None else None
+    if known is None:
+        yield from read_pieces(path, None, report, narrow=False)()
+        return
+    if "user_id" not in known.columns:
+        raise MappingError(f"{mapping}: user_id must be mapped; history counts the orders of a user")
+    for table in read_mapped(path, known, report):
+        yield table if "transaction_id" in known.columns else table.drop_columns(["transaction_id"])
 
 
 def _export(output: Path, url: str) -> None:

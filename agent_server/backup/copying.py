@@ -20,6 +20,7 @@ from agent_server.ledger.chain import Signer
 from agent_server.ledger.migrate import open_engine, reading, refuse_unknown
 from agent_server.ledger.removal import request_removal
 from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD, MEMORY, PROOFS
+from agent_server.ledger.transaction import lock_ledger
 from agent_server.tables import METADATA
 
 _AT_ONCE: Final = 1000
@@ -122,6 +123,7 @@ def _load(path: Path, url: str, *, force: bool, signer: Signer | None) -> int:
         with reading(f"sqlite:///{path}") as source, writing(engine) as target, target.begin():
             for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 target.exec_driver_sql(f"SET LOCAL {limit} = 0")
+            lock_ledger(target)
             entries = target.execute(sa.select(HEAD.c.sequence).with_for_update()).scalar_one()
             if entries and not force:
                 raise LedgerError(

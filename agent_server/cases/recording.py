@@ -30,6 +30,11 @@ class RecordDecision:
         self._digest = digest or content_digest(transaction)
         self._context, self._new_case = context, new_case
 
+    @property
+    def attempt(self) -> int | None:
+        """The number of the order's attempt in history, 0 for none; None for a golden order, which is no new order."""
+        return self._context.position.number if self._new_case.kind is Kind.DECISION else None
+
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision:
         """Record it, or return what was recorded for the same content."""
         kind = self._new_case.kind

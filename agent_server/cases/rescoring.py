@@ -83,7 +83,7 @@ class Rescore:
             answer.decision, answer.decision_maker = pb.DECISION_REVIEW, pb.DECISION_MAKER_REVIEW_REQUIRED
             answer.ClearField("randomised_probability")  # the reviewer decides, not chance
         facts = DecisionFacts.FromString(self._row.facts)
-        context = DecisionContext(CALLER, "", self._digest, HistoryPosition(facts.memory_number, facts.memory_read))
+        context = DecisionContext(CALLER, "", self._digest, HistoryPosition.of(facts))
         sequence = append_decision(tx, self._order, answer, self._row.content_digest, context)
         attach_decision(tx, self._case_id, Event.RESCORE, self._order, answer, sequence)
         return True

@@ -36,7 +36,7 @@ CASES = sa.Table(
     sa.Column("counts_from", sa.BigInteger),
     sa.Index("ix_cases_reason_status", "reason", "status"),
     sa.Index("ix_cases_status_urgency", "status", "urgency", "case_id"),
-    info={"protected": True},
+    info={"protected": True, "sequences": ("sequence", "opened_by")},
 )
 """Orders that need a person: the entry that opened the case, the latest decision on it, and its current claim.
 

@@ -112,9 +112,7 @@ class Resolve:
         answer.decided_at.CopyFrom(timestamp(by.now(tx)))
         answer.revision, answer.replaces_decision_id = latest.revision + 1, latest.decision_id
         facts = DecisionFacts.FromString(row.facts)
-        context = DecisionContext(
-            by.name, self._request_id, facts.policy_digest, HistoryPosition(facts.memory_number, facts.memory_read)
-        )
+        context = DecisionContext(by.name, self._request_id, facts.policy_digest, HistoryPosition.of(facts))
         sequence = append_decision(tx, order, answer, row.content_digest, context, kind, hidden=hidden)
         columns = attached_columns(case, order, answer, sequence)
         resolve_case(tx, case, microseconds(answer.decided_at), verdict, details, **columns)

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
+from agent_server.conditions.extras import TEXT, is_extra
+from contract.extras import MAX_TEXT_LENGTH
 from contract.fields import FIELDS
 from generated.vouch.v1.transaction_pb2 import Transaction
 from runtime.validation.field_rules import rules_of
@@ -101,6 +103,8 @@ def _estimate(expr: Any, scope: _Scope) -> _Estimate:
         return _Estimate(1, 0, scope.get(expr.ident.name) or _size_of(expr.ident.name))
     if expr.HasField("select"):
         inner = _estimate(expr.select.operand, scope)
+        if expr.select.operand.HasField("select") and _is_extra(expr.select.operand.select, scope):
+            return _Estimate(1, 0, _size_of(f"order.{expr.select.operand.select.field}.{expr.select.field}"))
         if expr.select.operand.HasField("ident") and expr.select.operand.ident.name not in scope:
             return _Estimate(1, 0, _size_of(f"{expr.select.operand.ident.name}.{expr.select.field}"))
         return _Estimate(inner.steps + 1, inner.iterations, inner.size.item or inner.size)
@@ -164,9 +168,17 @@ def _count_states(operand: Any, size: _Size) -> int:
     return states
 
 
+def _is_extra(select: Any, scope: _Scope) -> bool:
+    """Return whether an expression is order.extra or order.texts."""
+    names = select.operand.ident.name if select.operand.HasField("ident") else ""
+    return names == "order" and names not in scope and select.field in ("extra", "texts")
+
+
 @cache
 def _size_of(name: str) -> _Size:
     """Return the maximum size of the value of a name."""
+    if is_extra(name):
+        return _Size(MAX_TEXT_LENGTH if name.startswith(TEXT) else 1)
     field = FIELDS.get(name.removeprefix("order.")) if name.startswith("order.") else None
     if field is None or field.kind != "text":
         return _Size(_DEFAULT_LENGTH if name == "likely_abuse" or (field and field.kind == "enum") else 1)

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from typing import Any
 
+from agent_server.conditions.extras import TEXT, extra_name, is_extra
 from agent_server.conditions.language import PolicyCondition
 from agent_server.conditions.presence import presence_variable
 from contract.abuse_types import likeliest
+from contract.extras import WrongType, number_extra, text_extra
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.texts import NORMALISED
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
@@ -22,7 +24,11 @@ def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactRead
     used = list(conditions)
     names = sorted(frozenset().union(*(condition.names for condition in used)))
     presence = sorted(frozenset().union(*(condition.presence for condition in used)))
-    fields = [FIELDS[name.removeprefix("order.")] for name in sorted({*names, *presence}) if name.startswith("order.")]
+    read_names = sorted({*names, *presence})
+    extras = [name for name in read_names if is_extra(name)]
+    fields = [
+        FIELDS[name.removeprefix("order.")] for name in read_names if name.startswith("order.") and not is_extra(name)
+    ]
     types = [name.removeprefix("abuse.") for name in names if name.startswith("abuse.")]
     list_lookups = sorted(frozenset().union(*(condition.list_lookups for condition in used)))
 
@@ -44,6 +50,10 @@ def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactRead
                 value = value_of(order, field)
                 if value not in (None, ""):
                     values[f"order.{field.name}"] = value
+        for name in extras:
+            value = _extra(order, name)
+            if value is not None:
+                values[name] = value
         for name, listed in list_lookups:
             value = values.get(f"order.{name}")
             entries = values.setdefault(f"lists.{listed}", [])
@@ -51,6 +61,10 @@ def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactRead
                 entries.append(value)  # only the entry that can match: passing a long list would cost milliseconds
         for name in presence:
             known = name in values if name.startswith("order.") else prediction is not None
+            if is_extra(name):
+                known = extra_name(name) in order.extra_numbers or bool(
+                    order.extra_texts.get(extra_name(name), "").strip()
+                )
             values[presence_variable(name)] = known
         if prediction is not None:
             values["score"] = prediction.legitimacy_score
@@ -61,3 +75,13 @@ def fact_reader(conditions: Iterable[PolicyCondition], lists: Lists) -> FactRead
         return values
 
     return read
+
+
+def _extra(order: Transaction, name: str) -> float | str | None:
+    """Return an extra as the kind that a condition reads; None if it is unknown or cannot be that kind."""
+    read = text_extra if name.startswith(TEXT) else number_extra
+    try:
+        value = read(order.extra_numbers, order.extra_texts, extra_name(name))
+    except WrongType:
+        return None
+    return value.replace("\0", _NUL) if isinstance(value, str) else value

@@ -13,8 +13,10 @@ from typing import Any, Final
 from cel_expr_python import cel
 
 from agent_server.conditions.cost import MAX_ITERATIONS, MAX_STEPS, Cost, cost_of
+from agent_server.conditions.extras import NUMBER, TEXT, assignments, find_misused_extra, is_extra, replace_texts
 from agent_server.conditions.history_counts import COUNT_VARIABLE, CountError, replace_counts
 from agent_server.conditions.presence import PRESENCE_VARIABLE, find_misused_has, presence_variable, replace_has
+from agent_server.conditions.whole_numbers import SourceError, compile_with_fractions
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import FIELDS
 from history.definitions import Definition
@@ -39,21 +41,19 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "likely_abuse": ABUSE_TYPES,
 }
 """The possible values of names of the kind enum."""
+KINDS_OF_EXTRAS: Final = (cel.Type.DOUBLE, cel.Type.STRING)
 _SOURCE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _COMMENT = "//"
 _LITERAL = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
-_NAME = re.compile(rf"\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b|{COUNT_VARIABLE.pattern}")
+_NAME = re.compile(
+    r"\border\s*\.\s*(?:extra|texts)\s*\.\s*\w+|\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b"
+    rf"|{COUNT_VARIABLE.pattern}"
+)
 _ERROR_TOLERANT = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
-_IN_LIST = re.compile(r"\border\.(\w+)\s+in\s+lists\.(\w+)")
-_WHOLE = re.compile(r"\b(order\.\w+|abuse\.\w+|score)\s*(?:<=?|>=?|==|!=)\s*-?\d+(?![\w.])")
+_IN_LIST = re.compile(r"\border\.((?:extra\.)?\w+)\s+in\s+lists\.(\w+)")
 _COMPARED = re.compile(r"\b(order\.\w+|likely_abuse)\s*(?:==|!=|\bin\b)\s*(\[[^\]]*\]|@+)")
 _UNKNOWN = "UNKNOWN: No value with name"
 """Prefix of CEL's error for a variable without a value."""
-
-
-def kind_of(name: str) -> str:
-    """Return the kind of a name's values; a name that is not declared is a count of history."""
-    return KINDS.get(name, "count")
 
 
 class ConditionError(Exception):
@@ -134,12 +134,19 @@ class Language:
         self._check_names(masked)
         counted, counts = self._declare_counts(text, masked)
         masked = mask_literals(counted)
-        replaced, presence = replace_has(counted, masked)
-        source = _add_fractions(replaced)
-        try:
-            program = self._environment.compile(source)
-        except RuntimeError as error:
-            raise self._translate_error(masked, source, str(error)) from None
+        unread, presence = replace_has(counted, masked)
+        first_error: ConditionError | None = None
+        for texts in assignments(masked):
+            self._declare(texts)
+            replaced = replace_texts(unread, mask_literals(unread), texts)
+            try:
+                source, program = compile_with_fractions(replaced, mask_literals, self._environment.compile)
+                break
+            except SourceError as error:
+                first_error = first_error or self._translate_error(masked, error.source, str(error))
+        else:
+            assert first_error is not None
+            raise first_error
         if program.return_type() != cel.Type.BOOL:
             raise ConditionError(f"a condition must be a bool, this is {program.return_type().name()}", 1, 1)
         list_lookups = self._find_list_lookups(masked)
@@ -175,12 +182,22 @@ class Language:
             self._environment = cel.NewEnv(variables=self._types)
         return text, counts
 
+    def _declare(self, texts: Mapping[str, bool]) -> None:
+        """Declare the variables of extras. Programs that were compiled before stay valid."""
+        new = {f"{TEXT if is_text else NUMBER}{name}": KINDS_OF_EXTRAS[is_text] for name, is_text in texts.items()}
+        new |= {presence_variable(f"{NUMBER}{name}"): cel.Type.BOOL for name in texts}
+        if new.keys() - self._types.keys():
+            self._types |= new
+            self._environment = cel.NewEnv(variables=self._types)
+
     def _check_names(self, masked: str) -> None:
         """Reject syntax that CEL would interpret differently from how it reads. Raises ConditionError."""
         if flag := PRESENCE_VARIABLE.search(masked) or COUNT_VARIABLE.search(masked):
             raise _error_at(masked, flag.start(), f"unknown name {flag[0]}")
         if (place := masked.find("`")) >= 0:
             raise _error_at(masked, place, "backticks are not allowed; write names like order.email_domain")
+        if (misused := find_misused_extra(masked)) is not None:
+            raise _error_at(masked, misused, "extras are read by name; write order.extra.<name>")
         if (misused := find_misused_has(masked)) is not None:
             raise _error_at(masked, misused, "has() takes one field of an order; write has(order.email_domain)")
 
@@ -193,6 +210,7 @@ class Language:
         line, column, message = int(match[1]), int(match[2]), match[3].split(" (in container")[0]
         column -= _count_added(masked, source, line, column)
         unknown = re.fullmatch(r"undeclared reference to '([\w.]+)'", message)
+        message = message.replace(TEXT, NUMBER)
         if unknown:
             name = PRESENCE_VARIABLE.sub(r"\1.\2", unknown[1])
             place = masked.find(name)
@@ -213,23 +231,22 @@ class Language:
             match = next(
                 (pair for pair in _IN_LIST.finditer(masked) if pair.start() < place.start() < pair.end()), None
             )
-            if match is None or KINDS.get(f"order.{match[1]}") not in ("text", "enum"):
+            field = "" if match is None else match[1].replace("extra.", "texts.")
+            if match is None or kind_of(f"order.{field}") not in ("text", "enum"):
                 raise _error_at(masked, place.start(), "write lists as `order.<string field> in lists.<name>`")
-            pairs.add((match[1], match[2]))
+            pairs.add((field, match[2]))
         return frozenset(pairs)
 
 
-def _add_fractions(text: str) -> str:
-    """Append .0 to whole numbers that are compared with amounts and scores, because CEL compares only equal types."""
-    whole = _WHOLE.finditer(mask_literals(text))
-    places = [compared.end() for compared in whole if KINDS.get(compared[1]) == "number"]
-    for place in reversed(places):
-        text = f"{text[:place]}.0{text[place:]}"
-    return text
+def kind_of(name: str) -> str | None:
+    """Return the kind of a name's values; None if there is no such name."""
+    if is_extra(name):
+        return "text" if name.startswith(TEXT) else "number"
+    return "count" if COUNT_VARIABLE.fullmatch(name) else KINDS.get(name)
 
 
 def _count_added(masked: str, source: str, line: int, column: int) -> int:
-    """Count the characters that `_add_fractions` inserted before a position in the CEL source."""
+    """Count the characters that were inserted before a position in the CEL source."""
     if len(source) == len(masked):
         return 0
     original, given = masked.split("\n")[line - 1], mask_literals(source).split("\n")[line - 1]

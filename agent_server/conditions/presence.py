@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 _HAS: Final = re.compile(r"\bhas\s*\(")
-_FIELD: Final = re.compile(r"\bhas\s*\(\s*(order|abuse)\s*\.\s*(\w+)\s*\)")
+_FIELD: Final = re.compile(r"\bhas\s*\(\s*(order|abuse)\s*\.\s*((?:extra\s*\.\s*)?\w+)\s*\)")
 _ROOTS: Final = re.compile(r"\b(?:order|abuse|lists|score|likely_abuse)\b")
 PRESENCE_VARIABLE: Final = re.compile(r"\bhas_(order|abuse)_(\w+)_\b")
 """The variables that replace calls of `has`."""
@@ -17,8 +17,7 @@ PRESENCE_VARIABLE: Final = re.compile(r"\bhas_(order|abuse)_(\w+)_\b")
 
 def presence_variable(name: str) -> str:
     """Return the variable for the presence of a name: has_order_email_domain_ for order.email_domain."""
-    root, _, field = name.partition(".")
-    return f"has_{root}_{field}_"
+    return f"has_{name.replace('.', '_')}_"
 
 
 def replace_has(text: str, masked: str) -> tuple[str, frozenset[str]]:
@@ -28,7 +27,7 @@ def replace_has(text: str, masked: str) -> tuple[str, frozenset[str]]:
     """
     names: set[str] = set()
     for call in reversed(list(_FIELD.finditer(masked))):
-        name = f"{call[1]}.{call[2]}"
+        name = re.sub(r"\s", "", f"{call[1]}.{call[2]}")
         names.add(name)
         flag = presence_variable(name)
         spaces = re.sub(r"\S", "", call[0])  # including line breaks

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from agent_server.conditions.extras import is_extra
 from agent_server.conditions.history_counts import COUNT_VARIABLE
 from agent_server.conditions.language import CHOICES, Language, PolicyCondition, kind_of, mask_literals, string_literals
 from agent_server.conditions.presence import presence_variable
@@ -27,7 +28,7 @@ _ABSENT: Final = object()
 _PRESENT: Final = object()
 """A value that is only tested for presence."""
 _SIMPLE = re.compile(
-    r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@|\b(?:true|false|in)\b|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
+    r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@|\b(?:true|false|in)\b|\border\.(?:extra|texts)\.\w+|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
     rf"|\bhas_(?:order|abuse)_\w+_\b|{COUNT_VARIABLE.pattern}"
     r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"
 )
@@ -102,6 +103,8 @@ def bounds_of(name: str) -> tuple[float, float]:
     """Return the minimum and maximum value of a number, as the contract or history limit it, both inclusive."""
     if COUNT_VARIABLE.fullmatch(name):
         return 0.0, float(MAX_COUNT)
+    if is_extra(name):
+        return -1e300, 1e300
     if not name.startswith("order."):
         return 0.0, 1.0
     field: Any = Transaction.DESCRIPTOR.fields_by_name[name.removeprefix("order.")]

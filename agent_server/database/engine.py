@@ -25,6 +25,9 @@ FAILING_SECONDS = 0.05
 """The same after a write that failed: a caller that retries then learns at once that nothing has changed."""
 IDLE_MILLISECONDS = 1000
 """How long a write may be idle while it holds the head of the chain: less than other writes wait for it."""
+MAX_CONNECTIONS = 20
+"""Connections of a process to PostgreSQL: 3 that write, one for each thread that reads, and those of erasures."""
+_KEPT_CONNECTIONS = 5
 _OPENING_SECONDS = 10.0
 
 
@@ -42,7 +45,10 @@ def connect(url: str) -> Engine:
         address = sa.make_url(url)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(address, connect_args=_postgres_options())
+            engine = sa.create_engine(
+                address, connect_args=_postgres_options(), pool_size=_KEPT_CONNECTIONS,
+                max_overflow=MAX_CONNECTIONS - _KEPT_CONNECTIONS,
+            )  # fmt: skip
         else:
             engine = sa.create_engine(address)
         if engine.dialect.name == "sqlite":

@@ -5,14 +5,17 @@ other threads compete for the interpreter, that time delays the writer.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 MAX_VALUES: Final = 512
 """Values of one lookup; more are looked up in several steps."""
+T = TypeVar("T")
 Row = tuple[Any, ...]
+Pending = Callable[[], T]
+"""A function that waits for the result of a statement and returns it."""
 _Compiled = tuple[str, tuple[str, ...] | None, Mapping[str, Any]]
 
 
@@ -52,9 +55,15 @@ class Prepared:
 
     def __call__(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the row, by column name."""
+        return self.send(connection, values)()
+
+    def send(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Pending[Mapping[str, Any]]:
+        """Run it; return a function that returns the row. Between the two, a pipelined connection waits for nothing."""
         text, parameters = self._compiled.text(connection), self._compiled.parameters(connection, values or {})
-        row = run_on_driver(connection, text, lambda driver: driver.execute(text, parameters).fetchone())
-        return dict(zip(self._names, row, strict=True))
+        cursor = run_on_driver(connection, text, lambda driver: driver.execute(text, parameters))
+        return lambda: dict(
+            zip(self._names, run_on_driver(connection, text, lambda driver: cursor.fetchone()), strict=True)
+        )
 
 
 class PreparedLookup:
@@ -71,9 +80,10 @@ class PreparedLookup:
     def __call__(self, connection: Connection, values: Sequence[Any]) -> Iterator[Row]:
         """Yield the rows of the values."""
         for start in range(0, len(values), MAX_VALUES):
-            yield from self._rows(connection, values[start : start + MAX_VALUES])
+            yield from self.send(connection, values[start : start + MAX_VALUES])()
 
-    def _rows(self, connection: Connection, values: Sequence[Any]) -> Sequence[Row]:
+    def send(self, connection: Connection, values: Sequence[Any]) -> Pending[Sequence[Row]]:
+        """Run it for up to MAX_VALUES values, at least one; return a function that returns the rows."""
         size = 1 << (len(values) - 1).bit_length()
         compiled = self._by_size.get(size)
         if compiled is None:
@@ -82,10 +92,8 @@ class PreparedLookup:
         padded = [*values, *[values[-1]] * (size - len(values))]
         parameters = compiled.parameters(connection, {_name(place): value for place, value in enumerate(padded)})
         text = compiled.text(connection)
-        rows: Sequence[Row] = run_on_driver(
-            connection, text, lambda driver: driver.execute(text, parameters).fetchall()
-        )
-        return rows
+        cursor = run_on_driver(connection, text, lambda driver: driver.execute(text, parameters))
+        return lambda: run_on_driver(connection, text, lambda driver: cursor.fetchall())
 
 
 class PreparedWrite:

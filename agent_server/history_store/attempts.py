@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agent_server.history_store.statements import AMOUNTS, TOTALS_PREFIX, UNITS, statement
+from agent_server.database.prepared import Pending
+from agent_server.history_store.statements import AMOUNTS, SEEN, TOTALS_PREFIX, UNITS, statement
 from agent_server.ledger.attempts import content_of, has_content, make_current, texts_of
 from agent_server.ledger.recording import HistoryPosition, RecordedDecision, find_recorded
 from agent_server.ledger.records import content_digest
@@ -27,7 +28,43 @@ class HistoryFeatures:
     """It may be used before the attempt is on disk: the decision is written after it, and nobody else sees it."""
 
 
-class RecordAttempt:
+class _HistoryQuery:
+    """Reads the features of an order, and the counts that rules of a policy read."""
+
+    def __init__(self, order: Transaction, counts: Sequence[Definition] = ()) -> None:
+        self.transaction_id, self._counts = order.transaction_id, counts
+        self._order, self._texts = order, texts_of(order)
+        self._attempt: dict[str, Any] = {}
+        self._content: dict[str, Any] = {}
+
+    def _send_query(self, tx: LedgerTransaction, own: int) -> Pending[tuple[dict[str, Value], dict[str, int], int]]:
+        """Query features from the attempts before this one, without the order's own attempt `own`.
+
+        The returned function returns them, the counts, and the number of entries in the chain that they reflect.
+        """
+        order, attempt = self._order, self._attempt
+        number, at = attempt["number"], attempt["at"]
+        opened = _account_opened(order)
+        known = tuple(
+            definition
+            for definition in (*self._missing(), *self._counts)
+            if is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
+        )
+        pending = tx.send_prepared(statement(known), attempt | {"before": number, "own": own})
+
+        def read() -> tuple[dict[str, Value], dict[str, int], int]:
+            row = pending()
+            values = _features(known, row, at)
+            counts = {count.name: int(values.pop(count.name)) for count in self._counts if count.name in values}
+            return values, counts, row[SEEN]
+
+        return read
+
+    def _missing(self) -> Iterable[Definition]:
+        return (definition for definition in DEFINITIONS if not self._order.HasField(definition.name))
+
+
+class RecordAttempt(_HistoryQuery):
     """Records an order and returns its features; or returns the answer, if the same order was decided before.
 
     Of concurrent orders all are recorded first. Then each sees the ones before it.
@@ -35,10 +72,8 @@ class RecordAttempt:
 
     def __init__(self, order: Transaction, counts: Sequence[Definition] = ()) -> None:
         """`counts` are read besides the features that the order lacks."""
-        self.transaction_id, self._counts = order.transaction_id, counts
-        self._order, self.digest, self._texts = order, content_digest(order), texts_of(order)
-        self._attempt: dict[str, Any] = {}
-        self._content: dict[str, Any] = {}
+        super().__init__(order, counts)
+        self.digest = content_digest(order)
 
     def enter(self, tx: LedgerTransaction) -> bool:
         """Record the order if it has no decision yet; return whether it did."""
@@ -51,30 +86,26 @@ class RecordAttempt:
     def __call__(self, tx: LedgerTransaction) -> RecordedDecision | HistoryFeatures:
         """Return the features."""
         if not self._attempt:
-            before = find_recorded(tx, self.transaction_id, self.digest)
+            before = self.find_recorded(tx)
             if before is not None:
                 return before
             self._insert_attempt(tx)
+        return self.send_query(tx)()
+
+    def find_recorded(self, tx: LedgerTransaction) -> RecordedDecision | None:
+        """Return the answer if the same order was decided before."""
+        return find_recorded(tx, self.transaction_id, self.digest)
+
+    def send_query(self, tx: LedgerTransaction) -> Pending[HistoryFeatures]:
+        """Send the query for the features; return a function that waits for them. The order was recorded before."""
         own = self._make_current(tx)
-        return self._read_features(tx, own, HistoryPosition(own, self._attempt["number"]))
+        pending, number = self._send_query(tx, own), int(self._attempt["number"])
 
-    def _read_features(self, tx: LedgerTransaction, own: int, position: HistoryPosition) -> HistoryFeatures:
-        """Return features from the attempts before this one, without the order's own attempt `own`."""
-        order, attempt = self._order, self._attempt
-        number, at = attempt["number"], attempt["at"]
-        opened = _account_opened(order)
-        known = tuple(
-            definition
-            for definition in (*self._missing(), *self._counts)
-            if is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
-        )
-        row = tx.execute_prepared(statement(known), attempt | {"before": number, "own": own})
-        values = _features(known, row, at)
-        counts = {count.name: int(values.pop(count.name)) for count in self._counts if count.name in values}
-        return HistoryFeatures(position, values, counts)
+        def read() -> HistoryFeatures:
+            values, counts, seen = pending()
+            return HistoryFeatures(HistoryPosition(own, number, seen), values, counts)
 
-    def _missing(self) -> Iterable[Definition]:
-        return (definition for definition in DEFINITIONS if not self._order.HasField(definition.name))
+        return read
 
     def _make_current(self, tx: LedgerTransaction) -> int:
         """Make this the order's attempt; return the number of the attempt that is.
@@ -96,19 +127,16 @@ class RecordAttempt:
         tx.insert(ATTEMPTS, self._attempt)
 
 
-class PreviewHistory(RecordAttempt):
+class PreviewHistory(_HistoryQuery):
     """Reads the features of an order without recording it, even if the order was decided before."""
-
-    def enter(self, tx: LedgerTransaction) -> bool:
-        """Record nothing."""
-        return False
 
     def __call__(self, tx: LedgerTransaction) -> HistoryFeatures:
         """Return the features."""
         self._content = content_of(self._order, tx.history.key, self._texts)
         self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
         own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
-        return self._read_features(tx, own, HistoryPosition())
+        values, counts, _ = self._send_query(tx, own)()
+        return HistoryFeatures(HistoryPosition(), values, counts)
 
 
 def _account_opened(order: Transaction) -> int | None:

@@ -1,7 +1,10 @@
 """The export of history as rows: each decision with its order and its numbers, and attempts without a decision."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -39,15 +42,15 @@ def export_rows(connection: Connection) -> Iterator[list[Row]]:
     wanted = {row[name] for row in undecided for name in named} - {None}
     texts: dict[int, str] = {}
     revealed = _reveal_numbers(connection)
-    repeated = set[int]()
-    for rows in _read_decided(connection):
+    repeated, places = set[int](), _DecisionPlaces(connection)
+    for rows in _in_order(connection, _DECIDED):
         piece = []
         for row in rows:
             order, facts = order_of(row), DecisionFacts.FromString(row.facts)
             for name, digest in digests(key, {name: getattr(order, name) or None for name in named}).items():
                 if digest is not None and digest in wanted:
                     texts[digest] = getattr(order, name)
-            numbers = _numbers(facts) | revealed.get(row.sequence, {})
+            numbers = _numbers(facts, places.of(row.sequence, facts)) | revealed.get(row.sequence, {})
             fields = {name: value for name, value in row_of(order).items() if name in FIELDS}  # extras have no column
             decided_row = fields | start | numbers | {"denied": row.decision == pb.DECISION_DENY}
             number = facts.memory_number
@@ -69,9 +72,9 @@ def _undecided_attempts(connection: Connection) -> list[Mapping[str, Any]]:
     return [row._asdict() for row in rows]
 
 
-def _read_decided(connection: Connection) -> Iterator[list[Any]]:
+def _in_order(connection: Connection, chosen: sa.Select[Any]) -> Iterator[list[Any]]:
     last = 0
-    in_order = _DECIDED.order_by(ENTRIES.c.sequence).limit(AT_ONCE)
+    in_order = chosen.order_by(ENTRIES.c.sequence).limit(AT_ONCE)
     while rows := list(connection.execute(in_order.where(ENTRIES.c.sequence > last))):
         last = rows[-1].sequence
         yield rows
@@ -86,10 +89,43 @@ def _reveal_numbers(connection: Connection) -> dict[int, Row]:
     }
 
 
-def _numbers(facts: DecisionFacts) -> Row:
+class _DecisionPlaces:
+    """The places of decisions in history, in attempts.
+
+    A decision that was recorded beside attempts has its place in the chain only, and so have the features of orders: the
+    number of entries that were seen. Both orders agree, since the next attempt is read at the earliest when the one
+    before it was. So a decision is placed after the latest features that do not reflect it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def of(self, sequence: int, facts: DecisionFacts) -> int:
+        """Return the number of attempts whose features do not reflect a decision."""
+        if facts.memory_kept:
+            return facts.memory_kept
+        seen, reads = self._reads
+        earlier = bisect_left(seen, sequence)
+        return max(facts.memory_number, reads[earlier - 1]) if earlier else facts.memory_number
+
+    @cached_property
+    def _reads(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The entries seen by each query for features, in ascending order, and the attempts at that time."""
+        found = []
+        decided = _DECIDED.with_only_columns(ENTRIES.c.sequence, ENTRIES.c.facts)
+        for rows in _in_order(self._connection, decided):
+            for row in rows:
+                facts = DecisionFacts.FromString(row.facts)
+                if facts.decision_maker != pb.DECISION_MAKER_HUMAN:
+                    found.append((facts.memory_seen, facts.memory_read))
+        found.sort()
+        return array("q", [seen for seen, _ in found]), array("q", [read for _, read in found])
+
+
+def _numbers(facts: DecisionFacts, place: int) -> Row:
     """Return a decision's numbers. A person's verdict reads no features."""
     read = facts.memory_read if facts.decision_maker != pb.DECISION_MAKER_HUMAN else None
-    return {"memory_number": facts.memory_number, "memory_read": read, "memory_kept": facts.memory_kept}
+    return {"memory_number": facts.memory_number, "memory_read": read, "memory_kept": place}
 
 
 def _attempt_numbers(number: int) -> Row:

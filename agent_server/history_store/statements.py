@@ -10,12 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from agent_server.database.prepared import Prepared
-from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES
+from agent_server.ledger.schema import ATTEMPTS, FOLDED, FOLDED_DEVICES, HEAD
 from history.definitions import LATEST, NEEDED, Definition, Key, Kind
 
 UNITS, AMOUNTS = "_units", "_amounts"
 """Suffixes of the columns for a mean: the sum, and the number of values."""
 TOTALS_PREFIX = "folded_"
+SEEN = "seen"
+"""Column with the number of entries in the chain: which decisions the fields reflect, in the same snapshot."""
 _AT: Any = sa.bindparam("at", type_=sa.BigInteger)
 _OWN: Any = sa.bindparam("own", type_=sa.BigInteger)
 _BEFORE: Any = sa.bindparam("before", type_=sa.BigInteger)
@@ -31,7 +33,7 @@ def statement(definitions: Sequence[Definition]) -> Prepared:
 
     Parameters: `at`, `before`, `own`, and the digests of the order's texts.
     """
-    columns: list[Any] = [sa.literal_column("0").label("no_column")]  # one row, whatever the definitions
+    columns: list[Any] = [sa.select(HEAD.c.sequence).scalar_subquery().label(SEEN)]  # one row, whatever the definitions
     passes = []
     for key in Key:
         own = [one for one in definitions if one.key is key]

@@ -1,4 +1,4 @@
-"""Commits a group of writes as one transaction, on the one connection of a process that writes.
+"""Commits a group of writes: on PostgreSQL those on new orders beside other agents, the rest in one transaction.
 
 A commit does not wait for the disk: `log_sync` puts the log on disk before the writes are answered.
 """
@@ -19,8 +19,9 @@ from agent_server.database.engine import (
 from agent_server.database.file import FileLost, LedgerFile
 from agent_server.database.log import Log, PostgresLog, SqliteLog, SyncFailed, commit_without_sync
 from agent_server.database.log_sync import LogSync
+from agent_server.database.pipelining import connect_pipelined
 from agent_server.ledger.chain import Signer
-from agent_server.ledger.transaction import ForeignHead, LedgerTransaction, Write
+from agent_server.ledger.transaction import NOT_RUN, ConcurrentCommit, ForeignHead, LedgerTransaction, Write
 from agent_server.metrics import COMMITS, WRITES
 from runtime.errors import VouchError
 
@@ -39,12 +40,14 @@ class GroupCommit:
         path = file_of(engine)
         self._file = LedgerFile(path) if path else None
         self._connection: Connection | None = None
+        self._pipelined: Connection | None = None
+        self._concurrent: ConcurrentCommit | None = None
         self.log: Log | None = None
         """The log that the last group was written to; None for a database in memory."""
         self._has_short_timeout = False
 
     def run(self, writes: Sequence[Write[Any]], *, failing: bool) -> list[Any]:
-        """Commit writes in one transaction; return the result of each, or the VouchError that it raised.
+        """Commit writes; return the result of each, or the VouchError that it raised.
 
         If the ledger was `failing` before, wait only a moment for locks. Raises LEDGER_FAILURES, or the error of a
         write that breaks a rule of the tables.
@@ -54,6 +57,20 @@ class GroupCommit:
         if self._file:
             self._file.check()
         connection = self._connection or self._connect(failing)
+        results = self._concurrent.run(writes) if self._concurrent else [NOT_RUN] * len(writes)
+        if alone := [index for index, result in enumerate(results) if result is NOT_RUN]:
+            for index, result in zip(alone, self._run_alone(connection, [writes[i] for i in alone]), strict=True):
+                results[index] = result
+        if self._has_short_timeout:
+            for one in filter(None, (connection, self._pipelined)):
+                wait_for_locks(one)
+            self._has_short_timeout = False
+        COMMITS.inc()
+        WRITES.inc(len(writes))
+        return results
+
+    def _run_alone(self, connection: Connection, writes: Sequence[Write[Any]]) -> list[Any]:
+        """Run writes in a transaction that locks the ledger; return the result of each."""
         results: list[Any] = [None] * len(writes)
         with connection.begin():
             tx = LedgerTransaction(connection, self._signer)
@@ -63,19 +80,14 @@ class GroupCommit:
             for index in sorted(range(len(writes)), key=lambda index: not entered[index]):
                 results[index] = _run(writes[index], tx)
             tx.close()
-        if self._has_short_timeout:
-            wait_for_locks(connection)
-            self._has_short_timeout = False
-        COMMITS.inc()
-        WRITES.inc(len(writes))
         return results
 
     def disconnect(self) -> None:
-        """Drop the connection, whatever state it is in. The next group opens a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        """Drop the connections, whatever state they are in. The next group opens new ones."""
+        for connection in filter(None, (self._connection, self._pipelined)):
             connection.invalidate()  # so that it does not return to the pool
             connection.close()
+        self._connection = self._pipelined = self._concurrent = None
         log, self.log = self.log, None
         if log is not None:
             self._log_sync.release(log)
@@ -91,6 +103,12 @@ class GroupCommit:
             wait_for_locks(self._connection, FAILING_SECONDS)
         if self._engine.dialect.name == "postgresql":
             self.log = PostgresLog(writing(self._engine))
+            self._pipelined = connect_pipelined(self._engine)
+            set_idle_in_transaction_timeout(self._pipelined)
+            commit_without_sync(self._pipelined)
+            if failing:
+                wait_for_locks(self._pipelined, FAILING_SECONDS)
+            self._concurrent = ConcurrentCommit(self._pipelined, self._signer)
         elif self._file:
             self.log = SqliteLog(self._file.path, self._file.check)
         return self._connection

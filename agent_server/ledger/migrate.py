@@ -19,7 +19,7 @@ from agent_server.database.engine import (
 )
 from agent_server.ledger.chain import NOTHING, Signer, Unsigned, signed_head
 from agent_server.ledger.schema import HEAD
-from agent_server.ledger.transaction import sign_head
+from agent_server.ledger.transaction import lock_ledger, sign_head
 
 NEWEST = "0023"
 """The revision that this program reads and writes. A test compares it with the folder of migrations."""
@@ -127,6 +127,7 @@ def _migrate_signed(connection: Connection, signer: Signer) -> None:
     if revision is not None and NEWEST > revision > _FIRST:
         # Lock the head before any other lock, as every writer does, so that no two of them wait for each other. While
         # tables change, no process writes or swaps in a copy of a table.
+        lock_ledger(connection)
         connection.execute(sa.select(HEAD.c.sequence).with_for_update())
     if revision is not None and _WITH_ROWS > revision > _FIRST:
         head = connection.execute(sa.select(HEAD.c.sequence, HEAD.c.hash, HEAD.c.signature)).one()

@@ -56,7 +56,7 @@ class ProtectedRows:
         self._before: dict[_Key, bytes | None] = {}
         self._inserted: dict[_Key, Mapping[str, Any]] = {}
 
-    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
         """Register a new row; return it with a salt."""
         salted = {**row, SALT: os.urandom(SALT_BYTES)}
         key = _key(table, salted)

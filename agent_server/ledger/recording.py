@@ -2,7 +2,12 @@
 
 import os
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Final, Self
 
+import sqlalchemy as sa
+
+from agent_server.database.prepared import Prepared
 from agent_server.ledger import attempts
 from agent_server.ledger.chain import SALT_BYTES, Kind, commit_to
 from agent_server.ledger.queries import DECIDED
@@ -10,7 +15,10 @@ from agent_server.ledger.records import answer_of, facts_of, microseconds, paylo
 from agent_server.ledger.schema import PAYLOADS
 from agent_server.ledger.transaction import LedgerTransaction, Revision
 from generated.vouch.v1 import agent_service_pb2 as pb
+from generated.vouch.v1.ledger_entry_pb2 import DecisionFacts
 from generated.vouch.v1.transaction_pb2 import Transaction
+
+_RECORDED: Final = Prepared(DECIDED.where(PAYLOADS.c.sequence == sa.bindparam("recorded")))
 
 
 @dataclass(frozen=True)
@@ -23,13 +31,18 @@ class RecordedDecision:
 
 @dataclass(frozen=True)
 class HistoryPosition:
-    """An order's position in history: the number of its attempt, and that of all attempts when its features were read.
-
-    Both are 0 for an order that is not in history.
+    """An order's position in history: the number of its attempt, and those of all attempts and of all entries in the
+    chain when its features were read. All are 0 for an order that is not in history.
     """
 
     number: int = 0
     read: int = 0
+    seen: int = 0
+
+    @classmethod
+    def of(cls, facts: DecisionFacts) -> Self:
+        """Return the position that an earlier decision on the order has recorded."""
+        return cls(facts.memory_number, facts.memory_read, facts.memory_seen)
 
 
 @dataclass(frozen=True)
@@ -49,8 +62,8 @@ def find_recorded(
     same = [known for known in tx.revisions(transaction_id, kind) if known.content_digest == digest]
     if not same:
         return None
-    row = tx.execute(DECIDED.where(PAYLOADS.c.sequence == same[-1].sequence)).one()
-    return RecordedDecision(answer_of(row), replayed=True)
+    row = tx.send_prepared(_RECORDED, {"recorded": same[-1].sequence})()
+    return RecordedDecision(answer_of(SimpleNamespace(**row)), replayed=True)
 
 
 def append_decision(
@@ -65,8 +78,9 @@ def append_decision(
     payload = payload_of(answer, transaction, context.request_id).SerializeToString()
     facts = facts_of(answer, context.caller, context.policy_digest)
     if context.position.number:
-        facts.memory_number, facts.memory_read = context.position.number, context.position.read
-        facts.memory_kept = tx.history.attempts
+        position = context.position
+        facts.memory_number, facts.memory_read, facts.memory_seen = position.number, position.read, position.seen
+        facts.memory_kept = tx.attempts_when_recorded
         if not hidden:
             denied = answer.decision == pb.DECISION_DENY
             attempts.apply_decision(tx, transaction, context.position.number, denied=denied, again=answer.revision > 1)

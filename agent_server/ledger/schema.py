@@ -1,6 +1,7 @@
 """Tables of the ledger and of history, as the newest migration leaves them. Those of cases are in `cases/tables.py`.
 
-The chain commits to all columns of tables whose `info` has "protected": see protected_rows.
+The chain commits to all columns of tables whose `info` has "protected": see protected_rows. `info` names the
+"sequences" among the columns: those with numbers of entries.
 """
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ ENTRIES = sa.Table(
     sa.Column("facts", sa.LargeBinary, nullable=False),
     sa.Column("commitment", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
+    info={"sequences": ("sequence",)},
 )
 """The chain: never changed, never deleted, numbered from 1 without gaps. `at` is in microseconds since 1970."""
 
@@ -34,6 +36,7 @@ PAYLOADS = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("memory_number", sa.BigInteger, index=True),
+    info={"sequences": ("sequence",)},
 )
 """The personal part of decisions. To erase a row leaves its entry, whose commitment then reveals nothing.
 `memory_number` is the number of the attempt that was decided.

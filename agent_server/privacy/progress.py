@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from agent_server.database.clock import database_time
 from agent_server.ledger.schema import ERASURE_PROGRESS, HEAD
+from agent_server.ledger.transaction import lock_ledger
 
 LEASE_SECONDS = 30.0
 """A process that does not renew its lease for this long loses the work to another one."""
@@ -56,6 +57,7 @@ def read_progress(connection: Connection) -> Progress:
 
 def lock_writes(connection: Connection) -> None:
     """Lock out all other writers of the ledger until the transaction ends. SQLite does so anyway."""
+    lock_ledger(connection)
     connection.execute(sa.select(HEAD.c.sequence).with_for_update())
 
 

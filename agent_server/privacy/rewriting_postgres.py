@@ -32,10 +32,10 @@ WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgname <> :own
 _OLDER = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 AND backend_type <> 'autovacuum worker'
-AND NOT (wait_event_type IS NOT DISTINCT FROM 'Lock' AND wait_event IN ('transactionid', 'tuple'))
+AND NOT (wait_event_type IS NOT DISTINCT FROM 'Lock' AND wait_event IN ('transactionid', 'tuple', 'advisory'))
 AND backend_xmin IS NOT NULL AND age(backend_xmin) > age(CAST(CAST(:xid AS text) AS xid))
 """
-"""Excludes transactions that wait for the lock on the head of the chain: their next statement takes a new snapshot."""
+"""Excludes transactions that wait for the locks of writers: their next statement takes a new snapshot."""
 _READERS = "transactions that began before the erasure still read the database; they have to end"
 
 

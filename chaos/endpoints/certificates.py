@@ -49,18 +49,22 @@ def serve_with_tls(folder: Path, models: Path, certificates: Certificates) -> It
 
 @contextlib.asynccontextmanager
 async def new_connections(address: str, ca: bytes) -> AsyncIterator[Call]:
-    """Send reviews with a new connection for each call and without retries."""
+    """Send reviews with a new connection for each call. Only a refusal by a busy machine is sent again, a second later."""
     credentials = grpc.ssl_channel_credentials(ca)
     numbers = iter(range(1_000_000))
 
     async def call() -> pb.ReviewResponse:
         options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
         async with grpc.aio.secure_channel(address, credentials, options=options) as channel:
-            order = message(transaction_id=f"renewed-{next(numbers)}")
-            answer: pb.ReviewResponse = await AgentServiceStub(channel).Review(
-                pb.ReviewRequest(transaction=order), timeout=20
-            )
-            return answer
+            request = pb.ReviewRequest(transaction=message(transaction_id=f"renewed-{next(numbers)}"))
+            while True:
+                try:
+                    answer: pb.ReviewResponse = await AgentServiceStub(channel).Review(request, timeout=20)
+                    return answer
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                        raise
+                    await asyncio.sleep(1)
 
     await until_answered(call)
     yield call

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from contract.files.table_file import TableFile
 from contract.tables import TableError, read_batches
 from data_gen.quality.audit import audit
 from data_gen.quality.checks import Check
@@ -18,6 +19,7 @@ from data_gen.quality.summary import Summary
 from runtime.process.command_line import NEGATIVE, OK, CommandParser
 from runtime.process.commands import command
 from runtime.process.output import print_json
+from runtime.process.terminal import escape_unprintable
 
 _EVERY = 5  # the rows of other files are not counted first; a fifth of at least a million is a sufficient sample
 
@@ -26,11 +28,11 @@ def parser() -> CommandParser:
     """Return the parser of `vouch validate`."""
     result = CommandParser(
         prog="vouch validate",
-        description="Check a file of orders, CSV or Parquet.",
+        description="Check orders: CSV, Parquet, .xlsx or .zip, or a folder of these.",
         examples=("vouch validate orders.csv", "vouch validate orders.csv --json"),
         codes={NEGATIVE: "a check failed"},
     )
-    result.add_argument("file", type=Path, help="CSV or Parquet")
+    result.add_argument("file", type=Path, help="CSV, Parquet, .xlsx or .zip, or a folder of these")
     result.add_json_option()
     return result
 
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary, sample, ids = Summary(), Sample(), Ids()
     size = options.file.stat().st_size if options.file.is_file() else 0
     every = 1 if size < 100 << 20 else _EVERY
+    for note in TableFile(options.file).notes:
+        print(escape_unprintable(note))
     for batch in read_batches(options.file):
         summary.add(batch)
         sample.add(batch, every)

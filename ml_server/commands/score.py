@@ -34,7 +34,7 @@ def parser() -> CommandParser:
             "vouch score shop.csv --mapping mapping.yaml --output scores.parquet",
         ),
     )
-    result.add_argument("file", type=Path, help="CSV or Parquet")
+    result.add_argument("file", type=Path, help="orders: CSV, Parquet, .xlsx or .zip, or a folder of these")
     result.add_argument("--output", type=Path, required=True, help="CSV or Parquet by the ending")
     result.add_argument("--model", default=None, help="version (default: the current one)")
     result.add_argument("--mapping", type=Path, help="YAML that maps the columns of other formats")
@@ -65,8 +65,6 @@ def score_tables(model: Bundle, tables: Iterator[pa.Table]) -> Iterator[pa.Recor
 def check_suitability(model: Bundle, path: Path, mapping: FieldMapping | None) -> list[str]:
     """Return warnings about scoring this file by this model. Raises TableError if it is unsuitable."""
     features = model.features
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file")
     columns = column_names(path) if mapping is None else [*mapping.columns, *mapping.extra.names]
     try:
         if mapping is not None:

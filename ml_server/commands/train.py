@@ -9,7 +9,7 @@ from typing import Any
 
 from contract.tables import TableError
 from history.table import with_history
-from ml_server.data.datasets import combine, read_dataset
+from ml_server.data.datasets import combine, drop_unlabelled, read_dataset
 from ml_server.data.mapping import MappingError, Report, read_mapping
 from ml_server.registry.bundle import ArtifactError
 from ml_server.registry.origin import with_origin
@@ -22,7 +22,7 @@ from ml_server.training.split import HELD_OUT
 from ml_server.training.train import Trained, train
 from runtime.process.command_line import CommandParser
 from runtime.process.commands import command
-from runtime.process.files import sha256
+from runtime.process.files import digest_of
 from runtime.settings import Shared
 
 DATASET = Path("abuse_dataset_50000.csv")
@@ -40,7 +40,10 @@ def parser() -> CommandParser:
         ),
     )
     result.add_argument(
-        "--dataset", type=Path, action="append", help=f"CSV or Parquet; several are combined (default: {DATASET})"
+        "--dataset",
+        type=Path,
+        action="append",
+        help=f"CSV, Parquet, .xlsx or .zip, or a folder of these; several are combined (default: {DATASET})",
     )
     result.add_argument("--weight", type=float, action="append", help="weight of each dataset's rows (default: 1)")
     result.add_argument(
@@ -107,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.history:
             progress.report("computing history")
             tables = [with_history(table) for table in tables]
+        if mapping:  # orders without a known outcome count in the history of others
+            tables = [drop_unlabelled(table, report) for table in tables]
         table = tables[0] if len(tables) == 1 and not options.weight else combine(tables, weights)
         parameters = Parameters(
             seed=options.seed,
@@ -132,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _digest(datasets: Sequence[Path]) -> str:
     """Return the SHA-256 of a file; for several files, the SHA-256 of their digests."""
-    digests = [sha256(path) for path in datasets]
+    digests = [digest_of(path) for path in datasets]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 

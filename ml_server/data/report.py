@@ -3,6 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
 
 from contract.tables import TableError
 
@@ -13,6 +16,11 @@ def format_example(value: object) -> str:
     """Format a value as an example in a sentence."""
     text = str(value)
     return repr(text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…")
+
+
+def count_values(series: "pd.Series[Any]") -> "Counter[str]":
+    """Count the most frequent values of a column."""
+    return Counter({str(value): int(count) for value, count in series.value_counts().head(_MAX_VALUES).items()})
 
 
 @dataclass
@@ -76,6 +84,7 @@ class Ids:
             if name in self._seen:
                 raise TableError(
                     f"column {column}: id {format_example(name)} appears twice, the second time in row "
-                    f"{len(self._seen) + 1:,}; an id names one order; leave transaction_id unmapped if there is none"
+                    f"{len(self._seen) + 1:,}; an id names one order; if an order has several rows, set lines: first, or "
+                    "lines: {sum: [order_amount]}"
                 )
             self._seen.add(name)

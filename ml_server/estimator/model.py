@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +18,8 @@ from contract.fields import REQUIRED
 from contract.messages import messages
 from contract.thresholds import LEGITIMATE_FROM
 from generated.vouch.v1 import scoring_service_pb2 as pb
-from ml_server.data.mapping import Conversion, FieldMapping, Report, read_mapping
+from ml_server.data.datasets import drop_unlabelled
+from ml_server.data.mapping import FieldMapping, Report, apply, read_mapping
 from ml_server.estimator.frames import Frame, like, to_arrow, to_orders
 from ml_server.evaluation.figures import against_limit, exact_confidence, figures, intervals
 from ml_server.features.feature_set import Extra
@@ -199,10 +199,9 @@ class Model(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def _orders(self, frame: Frame, *, labelled: bool, mapping: FieldMapping | None) -> pa.Table:
         if mapping is not None:
-            conversion = Conversion(mapping if labelled else replace(mapping, label=None), Report())
-            table = conversion.table(to_arrow(frame).to_pandas())
-            conversion.finish()
-            return table
+            report = Report()
+            table = apply(mapping if labelled else mapping.without_label(), to_arrow(frame).to_pandas(), report)
+            return drop_unlabelled(table, report) if labelled else table
         extra = self.bundle_.features.extra if self.__sklearn_is_fitted__() else Extra()
         types = dict.fromkeys(extra.numeric, pa.float64()) | dict.fromkeys(extra.categorical, pa.string())
         return to_orders(frame, required=(*REQUIRED, LABEL) if labelled else REQUIRED, extra=types)

@@ -11,9 +11,14 @@ _LOWEST = 1e-6
 
 
 def weighted_precision(order: np.ndarray, is_abuse: Numbers, weights: Numbers) -> float:
-    """Return the average precision of rows ordered from most to least suspicious, weighted."""
+    """Return the average precision of rows ordered from most to least suspicious, weighted; 0 without abuse.
+
+    A resample of few rows may contain no abuse. It then counts as no difference.
+    """
     labels, counts = is_abuse[order], weights[order]
     found, seen = np.cumsum(labels * counts), np.cumsum(counts)
+    if not found[-1]:
+        return 0.0
     return float(np.sum(labels * counts * found / np.maximum(seen, 1e-12)) / found[-1])
 
 

@@ -56,6 +56,14 @@ def abuse_of(table: pa.Table) -> Numbers:
     return result
 
 
+def mostly_abuse(table: pa.Table) -> str | None:
+    """Return a warning if most rows are abuse, as they are if a label is read the wrong way round; else None."""
+    share = float(abuse_of(table).mean())
+    if share <= 0.5:
+        return None
+    return f"warning: {share:.0%} of the rows are abuse; check that the label is not the wrong way round"
+
+
 def rate_jump(table: pa.Table) -> str | None:
     """Return a warning if the newest rows of a table ordered by time have another share of abuse than earlier ones,
     else None.

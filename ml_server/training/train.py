@@ -31,7 +31,8 @@ from ml_server.training.fitting.gain import Costs, costs_of
 from ml_server.training.fitting.merging import merge_boosters, raw_scores
 from ml_server.training.fitting.rows import Rows, rows_of
 from ml_server.training.fitting.soft_labels import class_weights, expand
-from ml_server.training.labels import abuse_of, classes_of, prior_shift, rate_jump, soft_labels, targets, weights_of
+from ml_server.training.label_checks import label_warnings
+from ml_server.training.labels import abuse_of, classes_of, prior_shift, soft_labels, targets, weights_of
 from ml_server.training.parameters import Parameters, Plan, plan_for
 from ml_server.training.preprocessing import Preprocessor
 from ml_server.training.progress import NoProgress, Progress
@@ -79,7 +80,7 @@ def train(
     log_odds, extra = LogOdds(classes_of(table)), extra or Extra()
     if parameters.target == "soft":
         soft_labels(table)  # fail early if some are missing
-    if warning := rate_jump(table):
+    for warning in label_warnings(table, extra):
         progress.report(warning)
     is_abuse = abuse_of(fit_part)
     plan = plan_for(int(min(is_abuse.sum(), len(is_abuse) - is_abuse.sum())), parameters)

@@ -52,3 +52,12 @@ def sha256(path: Path, max_bytes: int | None = None) -> str:
     """Return the SHA-256 of a file in hex. `max_bytes` accepts only a regular file up to that size. Raise OSError."""
     with path.open("rb") if max_bytes is None else open_file(path, max_bytes) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and digests of all files in a folder. Raise OSError."""
+    if not path.is_dir():
+        return sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = [f"{sha256(file)} {file.relative_to(path).as_posix()}\n" for file in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

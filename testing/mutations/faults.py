@@ -162,8 +162,8 @@ FAULTS: Final = [
         _HISTORY,
         (
             "a denied order counts",
-            "tx.execute(own.values(counts=not denied))",
-            "tx.execute(own.values(counts=True))",
+            "tx.set_counts(number, counts=not denied)",
+            "tx.set_counts(number, counts=True)",
         ),
     ),
 ]

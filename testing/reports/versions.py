@@ -21,6 +21,7 @@ TRACKED: Final[Mapping[str, tuple[str, float]]] = {
     "predict_batch_vs_booster": ("at least", 0.9),
     "explain_cost": ("at most", 0.35),
     "review_memory_cost": ("at most", 0.25),
+    "four_agents_vs_one": ("at least", 1.8),
 }
 """Ratios that are shown over versions, with their targets."""
 _WIDTH, _ROW, _LEFT, _RIGHT = 720, 64, 250, 110

@@ -113,14 +113,22 @@ class Postgres:
         shared = (path for path in self._data.rglob("*") if self._data / "base" not in path.parents)
         return [path for path in (*own.rglob("*"), *shared) if path.is_file()]
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds of all its processes, also of those that have ended."""
+        assert self._process is not None
+        first, ticks = self._process.pid, 0
+        for pid in (first, *_children(first)):
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11 : 15 if pid == first else 13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """Kill -9 all its processes, and wait until none holds its memory: else it could not start again."""
         assert self._process is not None
         self._disconnect()
         self._process.send_signal(signal.SIGSTOP)  # so that it starts no other process meanwhile
-        pids = [
-            int(p) for p in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        ]
+        pids = _children(self._process.pid)
         for pid in (self._process.pid, *pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -151,6 +159,10 @@ class Postgres:
 def name_of(url: str) -> str:
     """Return the name of the database in a URL."""
     return url.rpartition("@")[2].partition("/")[2].partition("?")[0]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _lives(pid: int) -> bool:

@@ -11,6 +11,7 @@ import bench
 from bench import install
 from bench.harness import load
 from testing.reports.results import FOLDER
+from testing.servers.postgres import binaries
 from testing.servers.processes import run
 
 NEEDS_A_MODEL = {
@@ -18,7 +19,10 @@ NEEDS_A_MODEL = {
     "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.parent", "bench.policy", "bench.reviewers",
     "bench.serving",
 }  # fmt: skip
-OWN_DATA = {"bench.generate", "bench.feedback_loop", "bench.install", "bench.memory.stream", "bench.real.__main__"}
+OWN_DATA = {
+    "bench.feedback_loop", "bench.generate", "bench.install", "bench.memory.stream", "bench.real.__main__",
+    "bench.recording.agents",
+}  # fmt: skip
 NO_BENCHES = {"bench.harness.servers", "bench.real.peers"}
 """Programs that benches start."""
 OPTIONS = {
@@ -44,6 +48,8 @@ def test_short_form(name: str, models: Path) -> None:
     """The bench runs with small counts, exits with 0, and leaves the measured results unchanged."""
     if name == "bench.serving" and (load.missing() or len(os.sched_getaffinity(0)) < 2):
         pytest.skip("h2load, wrk or a second core is missing")
+    if name == "bench.recording.agents" and binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     if name == "bench.install" and (lacking := install.missing()):
         pytest.skip(lacking)
     before = {path: path.read_bytes() for path in FOLDER.iterdir()}

@@ -17,7 +17,7 @@ FILES: dict[str, bytes] = {
     "empty.csv": b"",
     "head.csv": HEAD.encode(),
     "nul.csv": b"\0" * 1000,
-    "latin.csv": (HEAD + ROW).encode().replace(b"u1", b"\xe9\xff"),
+    "latin.csv": (HEAD + ROW).encode().replace(b"u1", b"\xc3\xa9\xc3\xbc\xff"),  # UTF-8 but for one byte
     "ragged.csv": (HEAD + ROW + "t2,2025\n").encode(),
     "quote.csv": (HEAD + 't1,"2025-02-11').encode(),
     "twice.csv": ("user_id," + HEAD + "u," + ROW).encode(),

@@ -1,6 +1,7 @@
 """Files with other columns, read through a mapping."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from contract.tables import TableError
 from ml_server.data.mapping import Conversion, MappingError, Report, apply, read_mapping
-from ml_server.data.values import money
+from ml_server.data.values import numbers
 from testing.inputs.foreign import FOREIGN, MAPPING
 from testing.servers.processes import call
 
@@ -115,11 +116,14 @@ def read(tmp_path: Path, mapping: str, data: str) -> tuple[pd.DataFrame, str]:
     (tmp_path / "m.yaml").write_text(mapping)
     (tmp_path / "d.csv").write_text(data)
     report = Report()
-    conversion = Conversion(read_mapping(tmp_path / "m.yaml"), report)
     rows = pd.read_csv(tmp_path / "d.csv", dtype="string")
-    tables = [conversion.table(rows[start : start + 2]) for start in range(0, len(rows), 2)]
-    conversion.finish()
-    return pa.concat_tables(tables).to_pandas(), "\n".join(report.lines)
+
+    def frames(columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
+        for start in range(0, len(rows), 2):
+            yield rows[start : start + 2][list(columns or rows.columns)].copy()
+
+    conversion = Conversion(read_mapping(tmp_path / "m.yaml"), frames, list(rows.columns), report)
+    return pa.concat_tables(conversion.tables()).to_pandas(), "\n".join(report.lines)
 
 
 DERIVED = """columns:
@@ -190,28 +194,32 @@ def test_mapping_problems_are_reported_with_advice(tmp_path: Path, change: tuple
 @pytest.mark.parametrize(
     ("text", "by_point", "by_comma"),
     [
-        ("1,234.50", 1234.5, 1234.5), ("1.234,56 €", 1234.56, 1234.56), ("1,234", 1234, 1.234), ("1.234", 1.234, 1234),
-        ("CHF 1'234.50", 1234.5, 1234.5), ("-$5", -5, -5), ("(12.50)", -12.5, -12.5), ("12,5", 12.5, 12.5),
-        ("ten", None, None), ("12 apples", None, None), ("1,23,456", None, None), ("1.2.3", None, None), ("$", None, None),
+        ("1,234.50", 1234.5, None), ("1.234,56 €", None, 1234.56), ("1,234", 1234, 1.234), ("1.234", 1.234, 1234),
+        ("CHF 1'234.50", 1234.5, None), ("-$5", -5, -5), ("(12.50)", -12.5, None), ("12,5", None, 12.5), ("ten", None, None),
+        ("12 apples", None, None),
+        ("1,23,456", 123456, None), ("1.2.3", None, None), ("$", None, None), ("US$12.50", 12.5, None),
+        ("R$ 1.234,56", None, 1234.56), ("1\u202f234,56 zł", None, 1234.56), ("Rs. 500", 500, 500), ("Fr. 5.-", 5, 5),
+        ("S/. 12.50", 12.5, None), ("12,50 kr.", None, 12.5), ("12.5 US dollars", 12.5, None), ("1e5", 1e5, 1e5),
+        ("5-", -5, -5), ("12 34", None, None), ("--5", None, None), ("0.123", 0.123, None),
+        ("inf", None, None), ("1:30", None, None),
     ],
 )  # fmt: skip
 def test_money(text: str, by_point: float | None, by_comma: float | None) -> None:
-    """Amounts with currencies, thousands separators and either decimal sign are read; anything else is unknown."""
+    """Amounts with currencies and thousands are read by the decimal sign of their column; anything else is unknown."""
     for decimal, wanted in ((".", by_point), (",", by_comma)):
-        read = money(text, decimal)
+        read = numbers(pd.Series([text], dtype="string"), decimal)[0]
         assert read == wanted or (wanted is None and np.isnan(read)), (text, decimal)
 
 
 def test_numbers_of_seconds_are_no_dates_by_themselves(tmp_path: Path) -> None:
     """A column of numbers as a time needs its unit; a fractional label in the first rows is no error."""
-    frame = pd.DataFrame({"t": [1735689600000, 1735689601000], "bad": [0, 0]})
+    frame = pd.DataFrame({"t": [1735689600000, 1735689601000], "bad": [0, 1]})
     for options, fine in (("t", False), ("{from: t, unit: ms}", True)):
-        (tmp_path / "m.yaml").write_text(f"columns: {{timestamp: {options}}}\nlabel: {{from: bad, abuse: 1}}\n")
-        conversion = Conversion(read_mapping(tmp_path / "m.yaml"), Report())
-        if not fine:
-            with pytest.raises(TableError, match="unit: s"):
-                conversion.table(frame)
-            continue
-        assert str(conversion.table(frame)["timestamp"][1]) == "2025-01-01 00:00:01"
-        conversion.table(frame.assign(bad=[0, 1]))
-        conversion.finish()
+        (tmp_path / "m.yaml").write_text(f"columns: {{timestamp: {options}}}\nlabel: {{from: bad, abuse: 1.0}}\n")
+        mapping = read_mapping(tmp_path / "m.yaml")
+        for typed in (frame, frame.astype("string")):
+            if fine:
+                assert str(apply(mapping, typed, Report())["timestamp"][1]) == "2025-01-01 00:00:01"
+            else:
+                with pytest.raises(TableError, match=r"unit: ms \(2025-01-01 00:00:00\)"):
+                    apply(mapping, typed, Report())

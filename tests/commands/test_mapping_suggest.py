@@ -10,8 +10,8 @@ import yaml
 
 from contract.fields import FIELDS, LABELS
 from ml_server.data.mapping import Report, apply, read_mapping
-from ml_server.data.suggest import suggest
-from ml_server.data.suggestion_yaml import quote_scalar, to_yaml
+from ml_server.data.suggestion.as_yaml import quote_scalar, to_yaml
+from ml_server.data.suggestion.suggest import suggest
 from testing.inputs.hostile import TEXTS
 from testing.servers.processes import call
 
@@ -29,7 +29,8 @@ def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
             "opened": 1_700_000_000 + rng.integers(0, 10**7, rows),
             "V 1": rng.normal(size=rows),
             "shop id": rng.choice([7, 8, 9], rows),
-            "comment": [f"text {number}" for number in range(rows)],
+            "comment": "please ring",
+            "basket": [f"text {number}" for number in range(rows)],
             "fraud_reason": rng.choice(["a", "b"], rows),
             "isFraud": (rng.random(rows) < 0.1).astype(int),
             "constant": 1,
@@ -42,11 +43,12 @@ def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
     assert yaml.safe_load(text) == {
         "columns": {
             "transaction_id": "Order No",
-            "timestamp": {"from": "PlacedAt", "format": "%d/%m/%Y %H:%M"},
+            "timestamp": {"from": "PlacedAt", "format": "dmy"},
             "order_amount": {"from": "amount", "decimal": ","},
             "email_domain": "e-mail",
             "device_type": {"from": "Device", "values": {"PC": "desktop", "Phone": "mobile", "Fridge": None}},
             "account_created_date": {"from": "opened", "unit": "s"},
+            "user_id": "e-mail",
         },
         "label": {"from": "isFraud", "abuse": "1"},
         "extra": {"numeric": {"v_1": "V 1"}, "categorical": {"shop_id": "shop id"}},
@@ -68,13 +70,13 @@ def test_a_foreign_file_gets_a_mapping_that_reads_it(tmp_path: Path) -> None:
 def test_our_own_columns_are_found(table: pa.Table) -> None:
     """A file with the contract's own names: each column is guessed to be its field."""
     frame = table.slice(0, 2000).to_pandas().drop(columns=["abuse_type", "abuse_confidence", "difficulty_tier"])
-    fields = {guess.name: guess.column for guess in suggest(frame) if guess.role == "field"}
+    fields = {guess.name: guess.column for guess in suggest(frame).guesses if guess.role == "field"}
     assert fields == {name: name for name in FIELDS if name in table.column_names}
 
 
 def test_no_label_is_suggested_as_an_extra(table: pa.Table) -> None:
     """Label columns of generated files never become extras: a model that reads one has seen the answer."""
-    roles = {guess.column: guess.role for guess in suggest(table.slice(0, 2000).to_pandas())}
+    roles = {guess.column: guess.role for guess in suggest(table.slice(0, 2000).to_pandas()).guesses}
     assert {name: roles[name] for name in LABELS if name in roles} == {
         "is_abuse": "label", "abuse_type": "unused", "abuse_confidence": "unused", "difficulty_tier": "unused",
     }  # fmt: skip

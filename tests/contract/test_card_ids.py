@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from contract.fields import CARD_ID_RULE, CARD_NUMBER
+from contract.fields import CARD_ID_RULE, CARD_NUMBER, FIELDS
 from contract.tables import TableError, read_table
-from ml_server.data.columns import convert_column
 from ml_server.data.mapping_file import ColumnMapping
+from ml_server.data.readings.columns import ColumnReader
+from ml_server.data.readings.decisions import Decisions
 from ml_server.data.report import Report
 from ml_server.estimator.frames import to_orders
 from runtime.validation.checks import violations
@@ -64,7 +65,7 @@ def test_mappings_read_it_as_unknown() -> None:
     """A mapped column of card numbers is unknown, and the report says why without a number."""
     report = Report()
     frame = pd.DataFrame({"cc": ["tok", None, NUMBER]})
-    tokens = convert_column("card_id", ColumnMapping(source="cc"), frame, report)
+    tokens = ColumnReader(FIELDS, Decisions(), report).field("card_id", ColumnMapping(source="cc"), frame)
     assert tokens.tolist() == ["tok", pd.NA, pd.NA]
     (line,) = report.lines
     assert line.startswith("cc: 1 of 3 are card numbers; read as unknown") and line.endswith(CARD_ID_RULE)

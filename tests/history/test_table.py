@@ -14,6 +14,7 @@ from agent_server.ledger import Ledger, open_engine
 from agent_server.ledger.schema import MEMORY
 from contract.messages import messages
 from contract.tables import read_table
+from generated.vouch.v1.transaction_pb2 import Transaction
 from history.definitions import DAY, DEFINITIONS, NAMES, amount_units, is_known
 from history.replay import Attempt, Replay, texts_of
 from history.table import with_history
@@ -179,3 +180,54 @@ def test_a_ledger_without_orders_has_nothing_to_export(tmp_path: Path) -> None:
     done = call(*arguments)
     assert done.returncode == 2 and "history is empty" in done.stderr, done.stdout
     assert not (tmp_path / "e.csv").exists()
+
+
+CORRECTED = Path(__file__).parent.parent / "reading" / "cases" / "25"
+MAPPED = "columns: {transaction_id: id, timestamp: placed, user_id: customer, order_amount: amount}\n"
+
+
+async def test_a_corrected_export_replaces_what_was_imported(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another amount or second of an imported order replaces it; what the agent received itself stays as it is."""
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", ledger_url)
+    (tmp_path / "m.yaml").write_text(MAPPED)
+    for name, summary in (("first", "20 new; "), ("second", "0 new, 2 replaced; "), ("second", "0 new; ")):
+        done = call("history", "import", str(CORRECTED / f"{name}.csv"), "--mapping", str(tmp_path / "m.yaml"))
+        assert done.returncode == 0 and f"20 orders: {summary}" in done.stdout, done.stdout + done.stderr
+
+    def order(name: str, time: str, amount: float) -> Transaction:
+        result = Transaction(transaction_id=name, user_id="c1", order_amount=amount)
+        result.timestamp.FromJsonString(time)
+        result.account_created_date.FromJsonString("2026-01-01T10:00:00Z")
+        return result
+
+    ledger = Ledger(open_engine(ledger_url))
+    found = await ledger.write(RecordAttempt(order("own", "2026-02-01T10:00:00Z", 99.0)))
+    assert isinstance(found, HistoryFeatures)
+    assert (found.values["total_orders_lifetime"], found.values["avg_order_value"]) == (20, 378 / 20)
+    (tmp_path / "own.csv").write_text("id,placed,customer,amount\nown,2026-02-01 10:00:05,c1,1\n")
+    done = call("history", "import", str(tmp_path / "own.csv"), "--mapping", str(tmp_path / "m.yaml"))
+    assert done.returncode == 0 and "1 orders: 0 new; " in done.stdout, done.stdout + done.stderr
+    found = await ledger.write(RecordAttempt(order("next", "2026-02-02T10:00:00Z", 1.0)))
+    assert isinstance(found, HistoryFeatures)
+    assert found.values["avg_order_value"] == pytest.approx((378 + 99) / 21)
+    ledger.close()
+
+
+async def test_orders_without_ids_are_imported_once(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a column of ids an order is its account and time, so that rows of another file do not replace it."""
+    monkeypatch.setenv("VOUCH_AGENT_LEDGER_URL", ledger_url)
+    (tmp_path / "m.yaml").write_text(MAPPED.replace("transaction_id: id, ", ""))
+    for name, rows, summary in (
+        ("a", "x,2026-01-01 10:00,c1,10\n", "1 orders: 1 new; "),
+        ("b", "x,2026-01-02 10:00,c1,20\nx,2026-01-01 10:00,c1,10\n", "2 orders: 1 new; "),
+    ):
+        (tmp_path / f"{name}.csv").write_text("id,placed,customer,amount\n" + rows)
+        done = call("history", "import", str(tmp_path / f"{name}.csv"), "--mapping", str(tmp_path / "m.yaml"))
+        assert done.returncode == 0 and summary in done.stdout, done.stdout + done.stderr
+    (tmp_path / "m.yaml").write_text("columns: {timestamp: placed}\n")
+    done = call("history", "import", str(tmp_path / "a.csv"), "--mapping", str(tmp_path / "m.yaml"))
+    assert done.returncode == 2 and "user_id must be mapped" in done.stderr

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_server.training.labels import rate_jump
+from ml_server.training.labels import mostly_abuse, rate_jump
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 
@@ -78,3 +78,11 @@ def test_training_warns() -> None:
         line for line in lines if "recent orders" in line
     ]
     assert any(line.startswith("warning:") for line in lines)
+
+
+def test_a_label_the_wrong_way_round_is_a_warning() -> None:
+    """More abuse than honest orders is a warning with the share; half is none."""
+    assert mostly_abuse(orders(np.arange(20) < 19)) == (
+        "warning: 95% of the rows are abuse; check that the label is not the wrong way round"
+    )
+    assert mostly_abuse(orders(np.arange(20) < 10)) is None

@@ -1,18 +1,25 @@
 """The head of the ledger: one row with the latest link of both chains, and their signature. Writers lock it."""
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent_server.database.engine import LedgerError
-from agent_server.database.prepared import Prepared, PreparedWrite
+from agent_server.database.prepared import Prepared, PreparedWrite, run_on_driver
 from agent_server.ledger.chain import NOTHING, Signer, Unsigned, signed_head
 from agent_server.ledger.schema import HEAD
 
 _COLUMNS: Final = ("sequence", "hash", "rows_number", "rows_hash", "signature")
 _READ: Final = Prepared(sa.select(*(HEAD.c[name] for name in _COLUMNS)).with_for_update())
 _WRITE: Final = PreparedWrite(HEAD.update().values({name: sa.bindparam(f"new_{name}") for name in _COLUMNS}))
+_ALONE: Final = "SELECT pg_advisory_xact_lock(7308604897)"
+_SHARED: Final = """
+SELECT pg_advisory_xact_lock_shared(7308604897), count(pg_advisory_xact_lock(order_digest))
+FROM unnest(%s::bigint[]) AS order_digest
+"""
+"""The number is an arbitrary one for PostgreSQL's advisory lock on the writers of the ledger."""
 
 
 class Head(NamedTuple):
@@ -33,8 +40,25 @@ class ForeignHead(LedgerError):
     """The head of the chain is not signed by this process's key. The message says what to do."""
 
 
+def lock_ledger(connection: Connection) -> None:
+    """Lock out everything else that writes to the ledger until the transaction ends. SQLite does so anyway.
+
+    Take this lock before any other, so that no two writers wait for each other.
+    """
+    if connection.dialect.name == "postgresql":
+        run_on_driver(connection, _ALONE, lambda driver: driver.execute(_ALONE))
+
+
+def share_ledger(connection: Connection, orders: Sequence[int]) -> None:
+    """Lock out `lock_ledger`, and others that share the ledger from these orders, until the transaction ends.
+
+    `orders` are digests in ascending order, so that no two transactions wait for each other. PostgreSQL only.
+    """
+    run_on_driver(connection, _SHARED, lambda driver: driver.execute(_SHARED, (orders,)))
+
+
 def lock_head(connection: Connection) -> Head:
-    """Return the head, locked until the transaction ends."""
+    """Return the head, locked until the transaction ends. Writers call `lock_ledger` or `share_ledger` before."""
     return Head(**_READ(connection))
 
 

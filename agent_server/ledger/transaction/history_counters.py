@@ -7,10 +7,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.database.prepared import Prepared, PreparedWrite
+from agent_server.database.prepared import Pending, Prepared, PreparedWrite
 from agent_server.ledger.schema import MEMORY
 
-_READ: Final = Prepared(sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until))
+_SELECT: Final = sa.select(MEMORY.c.since, MEMORY.c.number, MEMORY.c.key, MEMORY.c.folded_until)
+_READ, _LOCK = Prepared(_SELECT), Prepared(_SELECT.with_for_update())
 _WRITE_NUMBER: Final = PreparedWrite(MEMORY.update().values(number=sa.bindparam("new_number")))
 
 
@@ -46,5 +47,15 @@ class HistoryCounters:
 
 def read_counters(connection: Connection) -> HistoryCounters:
     """Return the counters as the database has them."""
-    row = _READ(connection)
-    return HistoryCounters(row["since"], row["number"], row["key"], row["folded_until"])
+    return send_counters(connection)()
+
+
+def send_counters(connection: Connection, *, lock: bool = False) -> Pending[HistoryCounters]:
+    """Read the counters, or lock them until the transaction ends; return a function that waits for them."""
+    pending = (_LOCK if lock else _READ).send(connection)
+
+    def read() -> HistoryCounters:
+        row = pending()
+        return HistoryCounters(row["since"], row["number"], row["key"], row["folded_until"])
+
+    return read

@@ -1,13 +1,13 @@
 """The decisions that the ledger already has on orders, read for many orders at once."""
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.database.prepared import PreparedLookup
+from agent_server.database.prepared import MAX_VALUES, Pending, PreparedLookup, Row
 from agent_server.ledger.chain import Kind
 from agent_server.ledger.schema import ENTRIES, PAYLOADS
 from generated.vouch.v1.agent_service_pb2 import DECISION_MAKER_HUMAN
@@ -53,12 +53,19 @@ class Revisions:
 
     def prefetch(self, transaction_ids: Iterable[str]) -> None:
         """Read the revisions of the orders that are not known yet, in one query."""
-        unknown = {name for name in transaction_ids if name not in self._decisions}
-        if not unknown:
-            return
-        self._decisions |= {name: [] for name in unknown}
-        self._golden |= {name: [] for name in unknown}
-        for name, sequence, digest, entry_id, written, kind in _REVISIONS(self._connection, list(unknown)):
+        unknown = [name for name in set(transaction_ids) if name not in self._decisions]
+        for start in range(0, len(unknown), MAX_VALUES):
+            self.send(unknown[start : start + MAX_VALUES])()
+
+    def send(self, transaction_ids: Sequence[str]) -> Pending[None]:
+        """Read the revisions of up to MAX_VALUES orders; return a function that waits for them."""
+        pending = _REVISIONS.send(self._connection, transaction_ids)
+        return lambda: self._add(transaction_ids, pending())
+
+    def _add(self, transaction_ids: Iterable[str], rows: Iterable[Row]) -> None:
+        self._decisions |= {name: [] for name in transaction_ids}
+        self._golden |= {name: [] for name in transaction_ids}
+        for name, sequence, digest, entry_id, written, kind in rows:
             facts = DecisionFacts.FromString(written)
             by_person = facts.decision_maker == DECISION_MAKER_HUMAN
             revision = Revision(sequence, entry_id, digest, facts.revision, facts.memory_number, by_person)

@@ -11,11 +11,11 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from agent_server.database.prepared import PreparedLookup, PreparedWrite
+from agent_server.database.prepared import Pending, Prepared, PreparedLookup, PreparedWrite
 from agent_server.ledger.chain import NOTHING, Kind, Signer, entry_hash
 from agent_server.ledger.protected_rows import ProtectedRows, is_protected, link_hash
 from agent_server.ledger.schema import ATTEMPTS, ENTRIES, ROW_CHANGES
-from agent_server.ledger.transaction.head import Head, check_head, lock_head, write_head
+from agent_server.ledger.transaction.head import Head, check_head, lock_head, lock_ledger, write_head
 from agent_server.ledger.transaction.history_counters import HistoryCounters, digest_of, read_counters
 from agent_server.ledger.transaction.revisions import Revision, Revisions
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _CLOCK = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 """PostgreSQL's clock, not the start of the transaction, which is before the wait for the head of the chain."""
 _EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
-_LATEST_ATTEMPTS: Final = PreparedLookup(
+LATEST_ATTEMPTS: Final = PreparedLookup(
     lambda ids: (
         sa.select(ATTEMPTS.c.transaction_id, sa.func.max(ATTEMPTS.c.number))
         .where(ATTEMPTS.c.transaction_id.in_(ids))
@@ -41,34 +41,47 @@ class LedgerTransaction:
 
     def __init__(self, connection: Connection, signer: Signer) -> None:
         self._connection, self._signer = connection, signer
-        head = lock_head(connection)
-        check_head(head, signer)
+        head = self._lock_head()
         self._first_sequence: int = head.sequence
         self._rows, self._rows_number, self._rows_hash = ProtectedRows(), head.rows_number, head.rows_hash
         self._sequence: int = head.sequence
         self._hash: bytes = head.hash
-        self._buffered: dict[sa.Table, list[Mapping[str, Any]]] = {}
+        self._buffered: dict[sa.Table, list[dict[str, Any]]] = {}
         self._counts: dict[int, bool] = {}
         self._revisions = Revisions(connection)
         self._attempts: dict[str, int | None] = {}
         self._now: int | None = None
+
+    def _lock_head(self) -> Head:
+        """Lock the ledger; return its head."""
+        lock_ledger(self._connection)
+        head = lock_head(self._connection)
+        check_head(head, self._signer)
+        return head
+
+    @property
+    def attempts_when_recorded(self) -> int:
+        """The number of attempts in history, which is the place of a decision there."""
+        return self.history.attempts
 
     def append(
         self, kind: Kind, entry_id: str, at: int, facts: bytes, *, decision: int = 0, commitment: bytes = NOTHING
     ) -> int:
         """Append an entry; return its sequence number."""
         self._sequence += 1
-        self._hash = entry_hash(self._hash, self._sequence, kind, entry_id, at, decision, facts, commitment)
-        self.insert(
-            ENTRIES,
-            {
-                "sequence": self._sequence, "kind": int(kind), "entry_id": entry_id, "at": at, "decision": decision,
-                "facts": facts, "commitment": commitment, "hash": self._hash,
-            },
-        )  # fmt: skip
+        row = {
+            "sequence": self._sequence, "kind": int(kind), "entry_id": entry_id, "at": at, "decision": decision,
+            "facts": facts, "commitment": commitment,
+        }  # fmt: skip
+        self.insert(ENTRIES, row | {"hash": self._link(row)})
         return self._sequence
 
-    def insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+    def _link(self, row: Mapping[str, Any]) -> bytes:
+        """Make an entry the end of the chain; return its hash."""
+        self._hash = entry_hash(self._hash, **row)
+        return self._hash
+
+    def insert(self, table: sa.Table, row: dict[str, Any]) -> None:
         """Buffer a row, to be inserted together with others of its table."""
         if is_protected(table):
             row = self._rows.insert(table, row)
@@ -85,10 +98,10 @@ class LedgerTransaction:
             statement = self._rows.change(self._connection, statement, parameters)
         return self._connection.execute(statement, parameters)
 
-    def execute_prepared(self, prepared: Callable[[Connection, Mapping[str, Any]], T], values: Mapping[str, Any]) -> T:
-        """Run a prepared statement, as `execute` runs any other."""
+    def send_prepared(self, prepared: Prepared, values: Mapping[str, Any]) -> Pending[Mapping[str, Any]]:
+        """Run a prepared query, which sees everything appended so far; return a function that waits for the row."""
         self._flush()
-        return prepared(self._connection, values)
+        return prepared.send(self._connection, values)
 
     def prefetch_revisions(self, transaction_ids: Iterable[str]) -> None:
         """Read the revisions of many orders in one query, for `revisions`."""
@@ -126,7 +139,7 @@ class LedgerTransaction:
             self._attempts |= dict.fromkeys(names)
             by_digest = {digest_of(self.history.key, name): name for name in names}
             self._flush()
-            for digest, number in _LATEST_ATTEMPTS(self._connection, list(by_digest)):
+            for digest, number in LATEST_ATTEMPTS(self._connection, list(by_digest)):
                 self._attempts[by_digest[digest]] = number
         return self._attempts[transaction_id]
 
@@ -175,7 +188,7 @@ class LedgerTransaction:
 
     def _flush(self) -> None:
         for table, rows in self._buffered.items():
-            by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+            by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for row in rows:
                 by_columns.setdefault(tuple(row), []).append(row)
             for columns, alike in by_columns.items():

@@ -26,7 +26,7 @@ from generated.vouch.v1 import agent_service_pb2 as vouch_dot_v1_dot_agent__serv
 from generated.vouch.v1 import transaction_pb2 as vouch_dot_v1_dot_transaction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvouch/v1/ledger_entry.proto\x12\x08vouch.v1\x1a\x1cvouch/v1/agent_service.proto\x1a\x1avouch/v1/transaction.proto\"\xfb\x02\n\rDecisionFacts\x12/\n\x0e\x64\x65\x63ision_maker\x18\x01 \x01(\x0e\x32\x17.vouch.v1.DecisionMaker\x12\x1d\n\x10legitimacy_score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x1c\n\x14replaces_decision_id\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x16\n\x0epolicy_version\x18\x07 \x01(\t\x12\x15\n\rpolicy_digest\x18\x08 \x01(\t\x12#\n\x16randomised_probability\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x15\n\rmemory_number\x18\n \x01(\x03\x12\x13\n\x0bmemory_read\x18\x0b \x01(\x03\x12\x13\n\x0bmemory_kept\x18\x0c \x01(\x03\x42\x13\n\x11_legitimacy_scoreB\x19\n\x17_randomised_probability\"\xaf\x01\n\x0f\x44\x65\x63isionPayload\x12*\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12\x32\n\x10\x63ompleted_fields\x18\x02 \x03(\x0b\x32\x18.vouch.v1.CompletedField\x12(\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x18.vouch.v1.ReviewResponse\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"$\n\x0c\x45rasureFacts\x12\x14\n\x0c\x64\x65\x63ision_ids\x18\x01 \x03(\t\",\n\nRowChanges\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0c\x12\x0f\n\x07removed\x18\x02 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvouch/v1/ledger_entry.proto\x12\x08vouch.v1\x1a\x1cvouch/v1/agent_service.proto\x1a\x1avouch/v1/transaction.proto\"\x90\x03\n\rDecisionFacts\x12/\n\x0e\x64\x65\x63ision_maker\x18\x01 \x01(\x0e\x32\x17.vouch.v1.DecisionMaker\x12\x1d\n\x10legitimacy_score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x1c\n\x14replaces_decision_id\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x16\n\x0epolicy_version\x18\x07 \x01(\t\x12\x15\n\rpolicy_digest\x18\x08 \x01(\t\x12#\n\x16randomised_probability\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x15\n\rmemory_number\x18\n \x01(\x03\x12\x13\n\x0bmemory_read\x18\x0b \x01(\x03\x12\x13\n\x0bmemory_kept\x18\x0c \x01(\x03\x12\x13\n\x0bmemory_seen\x18\r \x01(\x03\x42\x13\n\x11_legitimacy_scoreB\x19\n\x17_randomised_probability\"\xaf\x01\n\x0f\x44\x65\x63isionPayload\x12*\n\x0btransaction\x18\x01 \x01(\x0b\x32\x15.vouch.v1.Transaction\x12\x32\n\x10\x63ompleted_fields\x18\x02 \x03(\x0b\x32\x18.vouch.v1.CompletedField\x12(\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x18.vouch.v1.ReviewResponse\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"$\n\x0c\x45rasureFacts\x12\x14\n\x0c\x64\x65\x63ision_ids\x18\x01 \x03(\t\",\n\nRowChanges\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x03(\x0c\x12\x0f\n\x07removed\x18\x02 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +34,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'generated.vouch.v1.ledger_e
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DECISIONFACTS']._serialized_start=100
-  _globals['_DECISIONFACTS']._serialized_end=479
-  _globals['_DECISIONPAYLOAD']._serialized_start=482
-  _globals['_DECISIONPAYLOAD']._serialized_end=657
-  _globals['_ERASUREFACTS']._serialized_start=659
-  _globals['_ERASUREFACTS']._serialized_end=695
-  _globals['_ROWCHANGES']._serialized_start=697
-  _globals['_ROWCHANGES']._serialized_end=741
+  _globals['_DECISIONFACTS']._serialized_end=500
+  _globals['_DECISIONPAYLOAD']._serialized_start=503
+  _globals['_DECISIONPAYLOAD']._serialized_end=678
+  _globals['_ERASUREFACTS']._serialized_start=680
+  _globals['_ERASUREFACTS']._serialized_end=716
+  _globals['_ROWCHANGES']._serialized_start=718
+  _globals['_ROWCHANGES']._serialized_end=762
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DecisionFacts(_message.Message):
-    __slots__ = ("decision_maker", "legitimacy_score", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "randomised_probability", "memory_number", "memory_read", "memory_kept")
+    __slots__ = ("decision_maker", "legitimacy_score", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "randomised_probability", "memory_number", "memory_read", "memory_kept", "memory_seen")
     DECISION_MAKER_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class DecisionFacts(_message.Message):
     MEMORY_NUMBER_FIELD_NUMBER: _ClassVar[int]
     MEMORY_READ_FIELD_NUMBER: _ClassVar[int]
     MEMORY_KEPT_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_SEEN_FIELD_NUMBER: _ClassVar[int]
     decision_maker: _agent_service_pb2.DecisionMaker
     legitimacy_score: float
     revision: int
@@ -34,7 +35,8 @@ class DecisionFacts(_message.Message):
     memory_number: int
     memory_read: int
     memory_kept: int
-    def __init__(self, decision_maker: _Optional[_Union[_agent_service_pb2.DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., randomised_probability: _Optional[float] = ..., memory_number: _Optional[int] = ..., memory_read: _Optional[int] = ..., memory_kept: _Optional[int] = ...) -> None: ...
+    memory_seen: int
+    def __init__(self, decision_maker: _Optional[_Union[_agent_service_pb2.DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., randomised_probability: _Optional[float] = ..., memory_number: _Optional[int] = ..., memory_read: _Optional[int] = ..., memory_kept: _Optional[int] = ..., memory_seen: _Optional[int] = ...) -> None: ...
 
 class DecisionPayload(_message.Message):
     __slots__ = ("transaction", "completed_fields", "answer", "request_id")

@@ -31,6 +31,7 @@ OPENS_CONNECTIONS = {
     "agent_server/database/engine.py": {"connect", "connect_reading", "writing", "snapshot", "_connect_file",
                                         "_connect_file_reading"},
     "agent_server/database/copies.py": {"_open"},
+    "agent_server/database/pipelining.py": {"connect_pipelined"},
     "agent_server/privacy/log.py": {"_checkpoints"},
 }  # fmt: skip
 """The functions that may open a database connection, by file. New code that reads uses `snapshot`."""

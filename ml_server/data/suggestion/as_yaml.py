@@ -1,13 +1,13 @@
 """Formats a suggested mapping as YAML, with the reason and examples of each entry as a comment. Pure."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from contract.extras import is_name
 from contract.schema import TYPES
-from ml_server.data.aliases import simple
-from ml_server.data.suggest import Guess
+from ml_server.data.suggestion.aliases import simple
+from ml_server.data.suggestion.guess import Guess
+from ml_server.data.suggestion.suggest import Suggestion
 from runtime.process.terminal import escape_unprintable
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -36,23 +36,26 @@ def _escape(letter: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
 
 
-def to_yaml(guesses: Sequence[Guess], file: str, rows: int) -> str:
-    """Return the whole file."""
+def to_yaml(suggestion: Suggestion, file: str, rows: int) -> str:
+    """Return the whole file. `rows` is the number of rows from which it was guessed."""
+    guesses = suggestion.guesses
     fields = [guess for guess in guesses if guess.role == "field"]
+    names = {guess.name for guess in fields}
+    found = f"The file looks like an export of {suggestion.export}. " if suggestion.export else ""
     lines = [
-        f"# Suggested mapping of {escape_unprintable(file)}, guessed from its first {rows:,} rows. Check it before you use it.",
-        "columns:",
+        f"# Suggested mapping of {escape_unprintable(file)}, guessed from its first {rows:,} rows. {found}Check it before you",
+        f"# use it: vouch mapping check {escape_unprintable(file)} --mapping THIS_FILE",
+        *(f"{key}: {_flow(value)}" for key, value in suggestion.rows.items()),
+        "columns:" if fields else "columns: {}",
     ]
-    if not fields:
-        lines[-1] = "columns: {}"
-    if not any(guess.name == "timestamp" for guess in fields):
+    if "timestamp" not in names:
         lines.append("  # timestamp: no column looks like one, but training needs it: timestamp: {from: …, format: …}")
     lines += [_entry(guess.name, guess, "  ") for guess in fields]
-    if not any(guess.name == "transaction_id" for guess in fields):
+    if "transaction_id" not in names:
         lines.append("  # transaction_id: no column has a unique id for each order, so rows are numbered")
     labels = [guess for guess in guesses if guess.role == "label"]
     if labels:
-        lines += [_comment(labels[0], ""), f"label: {_flow({'from': labels[0].column, **labels[0].options})}"]
+        lines += [_comment(labels[0], ""), f"label: {_flow(labels[0].source)}"]
     else:
         lines.append('# label: no column looks like one, but training needs it: label: {from: …, abuse: "1"}')
     used = set(TYPES)
@@ -77,16 +80,18 @@ def _free(column: str, used: set[str]) -> str:
 
 
 def _entry(name: str, guess: Guess, indent: str) -> str:
-    source = _flow({"from": guess.column, **guess.options}) if guess.options else quote_scalar(guess.column)
-    return f"{_comment(guess, indent)}\n{indent}{quote_scalar(name)}: {source}"
+    source = guess.source
+    short = len(source) == 1 and isinstance(source.get("from"), str)
+    return f"{_comment(guess, indent)}\n{indent}{quote_scalar(name)}: {_flow(source['from'] if short else source)}"
 
 
-def _flow(values: dict[str, Any]) -> str:
-    entries = (
-        f"{quote_scalar(key)}: {_flow(value) if isinstance(value, dict) else quote_scalar(value)}"
-        for key, value in values.items()
-    )
-    return "{" + ", ".join(entries) + "}"
+def _flow(value: Any) -> str:
+    """Return a value in YAML's flow style, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quote_scalar(key)}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(one) for one in value) + "]"
+    return quote_scalar(value)
 
 
 def _comment(guess: Guess, indent: str) -> str:

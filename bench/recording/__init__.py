@@ -1,0 +1,1 @@
+"""Benchmarks of several agents on one ledger."""

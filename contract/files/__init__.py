@@ -1,0 +1,1 @@
+"""Files of tables as they arrive: CSV of any dialect, Parquet, sheets, archives and folders of parts."""

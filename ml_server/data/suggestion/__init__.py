@@ -1,0 +1,1 @@
+"""Suggestion of a mapping for a file of another format."""
