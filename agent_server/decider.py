@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
+from agent_server.conditions.policy_rules import Counts
 from agent_server.data_files import Enrichment
 from agent_server.database.clock import now
 from agent_server.decisions.completion import combine, with_completed
@@ -28,7 +29,7 @@ from runtime.rpc.call import Call, new_id
 
 ReviewListener = Callable[[Transaction, str, Mapping[str, str]], None]
 """Called when an order is sent to review, with the completed order, the caller, and the source of each completed field."""
-NO_HISTORY = HistoryFeatures(HistoryPosition(), {})
+NO_HISTORY = HistoryFeatures(HistoryPosition(), {}, {})
 COUNTERFACTUAL_SECONDS = 0.5
 """Time limit for the counterfactuals of one decision."""
 
@@ -61,22 +62,25 @@ class Decider:
     async def preview(self, transaction: Transaction, call: Call) -> pb.ReviewResponse:
         """Return the decision that `decide` would make now. Record nothing."""
         policy = self.policy
-        values = (await self._ledger.write(PreviewHistory(transaction))).values if self._use_history else {}
-        completed = combine(values, self._enrichment.derive(transaction)).values()
-        answer, _ = await self._score_and_decide(policy, with_completed(transaction, completed), call)
+        history = NO_HISTORY
+        if self._use_history:
+            history = await self._ledger.write(PreviewHistory(transaction, policy.counts))
+        completed = combine(history.values, self._enrichment.derive(transaction)).values()
+        order = with_completed(transaction, completed)
+        answer, _ = await self._score_and_decide(policy, order, call, history.counts)
         answer.completed_fields.extend(completed)
         return answer
 
     async def decide(self, transaction: Transaction, call: Call) -> RecordedDecision:
         """Decide on a transaction within the caller's deadline. A repeated transaction gets its recorded decision."""
         policy = self.policy  # the same policy for the whole decision, even if it is reloaded meanwhile
-        attempt = RecordAttempt(transaction)
+        attempt = RecordAttempt(transaction, policy.counts)
         history = await self._ledger.write(attempt) if self._use_history else NO_HISTORY
         if isinstance(history, RecordedDecision):
             return history
         completed = combine(history.values, self._enrichment.derive(transaction))
         sent, transaction = transaction, with_completed(transaction, completed.values())
-        answer, reason = await self._score_and_decide(policy, transaction, call)
+        answer, reason = await self._score_and_decide(policy, transaction, call, history.counts)
         answer.decision_id = new_id()
         answer.completed_fields.extend(completed.values())
         new_case = NewCase(new_id(), reason, policy.due_seconds, held=policy.needs_two_reviewers(transaction))
@@ -88,13 +92,13 @@ class Decider:
         return recorded
 
     async def _score_and_decide(
-        self, policy: Policy, transaction: Transaction, call: Call
+        self, policy: Policy, transaction: Transaction, call: Call, counts: Counts
     ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
         """Return the decision on a completed order, and the reason for a case if it needs one."""
         prediction = await self._predict(transaction, call, policy)
         at = self._clock()
         min_cost = self._budget.min_expected_cost(policy, transaction, prediction)
-        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), min_cost)
+        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), min_cost, counts)
         answer.decided_at.CopyFrom(at)
         await self._add_counterfactuals(policy, transaction, answer, call)
         return answer, reason

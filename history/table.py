@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from history.columns import Columns, Features, Ints
-from history.definitions import DAY, DEFINITIONS, NEEDED, NO_KEY, Key
+from history.definitions import COUNTED, DAY, DEFINITIONS, NO_KEY, Key
 
-READ = ("timestamp", "order_amount", "account_created_date", "account_age_days", *NEEDED)
+READ = ("timestamp", "order_amount", "account_created_date", "account_age_days", *COUNTED)
 """Columns that are read."""
 _UNKNOWN = np.iinfo(np.int64).min
 
@@ -57,7 +57,7 @@ class HistoryBuilder:
     """Collects the columns of a table that history needs."""
 
     def __init__(self) -> None:
-        self._texts = {name: _Texts(name) for name in NEEDED}
+        self._texts = {name: _Texts(name) for name in COUNTED}
         self._at: list[Ints] = []
         self._amounts: list[npt.NDArray[np.float64]] = []
         self._account_opened: list[Ints] = []

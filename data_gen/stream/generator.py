@@ -52,7 +52,7 @@ _OCTETS = np.array([words.IP_BLOCKS[country] for country in COUNTRY.values])
 _BLOCKS = _OCTETS.shape[1] * 256
 _TOKEN = np.frombuffer(b"bcdfghjkmnpqrstv", dtype=np.uint8)  # no digits: twelve are rejected as a card number
 _OWNERS = (
-    dict.fromkeys(PERSON_COLUMNS, "person") | dict.fromkeys(DEVICE_COLUMNS, "device") | dict.fromkeys(CARD_COLUMNS, "card")
+    dict.fromkeys(PERSON_COLUMNS, "person") | dict.fromkeys(DEVICE_COLUMNS, "device") | dict.fromkeys(CARD_COLUMNS, "bank")
     | dict.fromkeys(NETWORK_COLUMNS, "network") | {"home_country": "home"}
 )  # fmt: skip
 
@@ -86,9 +86,18 @@ class StreamGenerator:
             _ = node.entries, node.log_probability
         share = np.array(list(words.COUNTRIES.values())) / sum(words.COUNTRIES.values())
         self._blocks = np.clip(plan.rows * share / CUSTOMERS.orders_at_address, 1, _BLOCKS).astype(np.int64)
-        self._entities = EntityAssigner(plan, patterns, self.network, self._rng).assign()
+        assigner = EntityAssigner(plan, patterns, self.network, self._rng)
+        self._entities = assigner.assign()
+        self._card_tests = assigner.card_tests
         self.plan = replace(plan, chunks=_chunks(self._entities, len(self.network.patterns)))
         self._history = self._compute_history()
+
+    def card_tests(self) -> list[tuple[int, int]]:
+        """Return for each row its campaign of card testing and the connections of that; (0, 0) for other rows."""
+        return [
+            (bank, self._card_tests[bank]) if bank in self._card_tests else (0, 0)
+            for bank in self._entities.bank.tolist()
+        ]
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
         """Return the rows of a chunk in order of time."""
@@ -144,7 +153,10 @@ class StreamGenerator:
         return np.where(near > 65535, 131071 - near, near).astype(np.uint16)
 
     def _addresses(self, entities: EntityAssignment, codes: Mapping[str, Codes]) -> Codes:
-        """Return address blocks: those of proxies, of the home if it is in the home country, or of another place."""
+        """Return address blocks: those of proxies, of the home if it is in the home country, or of another place.
+
+        Those who test cards through many connections rent them anywhere in a country.
+        """
         rng = self._rng
         blocks = self._blocks[codes["ip_country"]]
         place = rng.below(entities.at, "block", blocks)
@@ -152,11 +164,13 @@ class StreamGenerator:
         place = np.where(abroad, rng.below(entities.network, "foreign block", blocks), place)
         proxy = rng.below(entities.network, "proxy", np.minimum(blocks, _PROXIES_PER_COUNTRY))
         place = np.where(codes["vpn_proxy_detected"] == 1, proxy, place) * (_BLOCKS // blocks)
+        rented = (entities.bank != entities.card) & (entities.network != entities.home)
+        place = np.where(rented, rng.below(entities.network, "rented block", _BLOCKS), place)
         address: Codes = _OCTETS[codes["ip_country"], place // 256] * 256 + place % 256
         return address
 
     def _banks(self, entities: EntityAssignment, codes: Mapping[str, Codes]) -> Codes:
-        bank = self._rng.below(entities.card, "bank", words.CARD_BINS_PER_COUNTRY)
+        bank = self._rng.below(entities.bank, "bank", words.CARD_BINS_PER_COUNTRY)
         return codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY + bank
 
     def _compute_history(self) -> History:
