@@ -117,7 +117,7 @@ class StreamGenerator:
             "card_id": _tokens(_cards(entities, codes), codes["card_country"] < COUNTRY.size),
             "order_amount": values["order_amount"] / 100,
         }
-        for name in NAMES:
+        for name in (name for name in NAMES if name in self.schema.names):  # a stream has no pseudonyms
             columns[name] = self._history.column(name, chunk.first_row, rows).cast(self.schema.field(name).type)
         columns |= label_columns(self.network, entities.pattern, self._posterior.abuse(codes, entities.times))
         return to_batch(columns, self.schema)
