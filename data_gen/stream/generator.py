@@ -43,7 +43,7 @@ from data_gen.stream.entity_assignment import (
 from data_gen.stream.hash_random import HashRandom, Owners
 from data_gen.stream.standalone_network import standalone_network
 from history.columns import Columns
-from history.definitions import NAMES
+from history.definitions import NAMES, key_text
 from history.table import History
 
 DAY = 86_400
@@ -185,7 +185,7 @@ class StreamGenerator:
             amounts.append(values["order_amount"] / 100)
         texts = {
             "user_id": _to_codes(_truncate(self._entities.person, 10)), "device_id": _to_codes(np.concatenate(devices)),
-            "ip_address": _to_codes(np.concatenate(addresses)),
+            "ip_address": np.where(_is_key()[np.concatenate(addresses)], _to_codes(np.concatenate(addresses)), -1),
             "card_id": np.where(np.concatenate(paid), _to_codes(np.concatenate(cards)), -1),
         }  # fmt: skip
         columns = Columns(self._entities.times, texts, np.concatenate(amounts))
@@ -221,6 +221,13 @@ def _truncate(owners: Owners, digits: int) -> Owners:
 
 def _to_codes(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def _is_key() -> NDArray[np.bool_]:
+    """Return whether each address can be a key of history: those of private networks cannot."""
+    return np.array(
+        [key_text("ip_address", text) is not None for text in FULL_ADDRESSES.encode(np.arange(1 << 16)).to_pylist()]
+    )
 
 
 def _tokens(cards: Owners, present: NDArray[np.bool_]) -> pa.Array:
