@@ -8,7 +8,7 @@ SOURCES := contract history enrichment runtime data_gen ml_server agent_server h
 # Starting a server is mostly imports: 0.9 s with bytecode, 2.4 s without. So bytecode is written even if the shell disables it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: bench bench-history bench-generate bench-ledger bench-parent bench-model bench-real bench-loop bench-policy bench-install chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
+.PHONY: bench bench-history bench-generate bench-ledger bench-parent bench-model bench-real bench-loop bench-policy bench-card-testing bench-install chaos mutations format setup demo up test test-fast coverage check protos docs reference lock clean
 
 setup: .venv/.done  ## prepare .venv
 
@@ -77,6 +77,9 @@ bench-parent: setup  ## reviews in one process, compared with the commit before
 
 bench-model: setup  ## speed of features and model
 	@$(RUN)python -m bench.model
+
+bench-card-testing: setup  ## card testing that is stopped, good orders touched, time added
+	@$(RUN)python -m bench.card_testing
 
 bench-policy: setup  ## cost of a policy rule
 	@$(RUN)python -m bench.policy

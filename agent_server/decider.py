@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from agent_server.cases.lifecycle import NewCase
 from agent_server.cases.recording import RecordDecision
+from agent_server.conditions.policy_rules import Counts
 from agent_server.data_files import Enrichment
 from agent_server.database.clock import now
 from agent_server.decisions.completion import combine, to_proto, with_completed
@@ -32,7 +33,7 @@ from runtime.rpc.call import Call, new_id
 
 ReviewListener = Callable[[Transaction, str, Mapping[str, str]], None]
 """Called when an order is sent to review, with the completed order, the caller, and the source of each completed field."""
-NO_HISTORY = HistoryFeatures(HistoryPosition(), {})
+NO_HISTORY = HistoryFeatures(HistoryPosition(), {}, {})
 COUNTERFACTUAL_SECONDS = 0.5
 """Time limit for the counterfactuals of one decision."""
 
@@ -69,9 +70,12 @@ class Decider:
         """Return the decision that `decide` would make now. Record nothing."""
         policy = self.policy
         value = value_order(transaction, self._money)
-        found = (await self._ledger.write(PreviewHistory(transaction, value))).values if self._use_history else {}
-        completed = self._complete(transaction, value, found).values()
-        answer, _ = await self._score_and_decide(policy, with_completed(transaction, completed), call)
+        history = NO_HISTORY
+        if self._use_history:
+            history = await self._ledger.write(PreviewHistory(transaction, value, policy.counts))
+        completed = self._complete(transaction, value, history.values).values()
+        order = with_completed(transaction, completed)
+        answer, _ = await self._score_and_decide(policy, order, call, history.counts)
         if value is not None:
             answer.order_value.CopyFrom(value)
         answer.completed_fields.extend(completed)
@@ -81,13 +85,13 @@ class Decider:
         """Decide on a transaction within the caller's deadline. A repeated transaction gets its recorded decision."""
         policy = self.policy  # the same policy for the whole decision, even if it is reloaded meanwhile
         value = value_order(transaction, self._money)
-        attempt = RecordAttempt(transaction, value)
+        attempt = RecordAttempt(transaction, value, policy.counts)
         history = await self._ledger.write(attempt) if self._use_history else NO_HISTORY
         if isinstance(history, RecordedDecision):
             return history
         completed = self._complete(transaction, value, history.values)
         sent, transaction = transaction, with_completed(transaction, completed.values())
-        answer, reason = await self._score_and_decide(policy, transaction, call)
+        answer, reason = await self._score_and_decide(policy, transaction, call, history.counts)
         answer.decision_id = new_id()
         if value is not None:
             answer.order_value.CopyFrom(value)
@@ -110,13 +114,13 @@ class Decider:
         return completed
 
     async def _score_and_decide(
-        self, policy: Policy, transaction: Transaction, call: Call
+        self, policy: Policy, transaction: Transaction, call: Call, counts: Counts
     ) -> tuple[pb.ReviewResponse, cases.CaseReason]:
         """Return the decision on a completed order, and the reason for a case if it needs one."""
         prediction = await self._predict(transaction, call, policy)
         at = self._clock()
         min_cost = self._budget.min_expected_cost(policy, transaction, prediction)
-        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), min_cost)
+        answer, reason = decide(policy, transaction, prediction, at.ToMicroseconds(), min_cost, counts)
         answer.decided_at.CopyFrom(at)
         await self._add_counterfactuals(policy, transaction, answer, call)
         return answer, reason

@@ -19,6 +19,7 @@ import vouch
 from agent_server.commands.client import ClientSettings
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
+from contract.abuse_types import ALL_TYPES
 from contract.fields import FIELDS, REQUIRED, Field
 from contract.schema import FILE_SCHEMA
 from docs.grpc_pages import grpc_pages
@@ -124,7 +125,7 @@ too. Three fields are required. Every other field is optional; absent means unkn
 | column | type | meaning |
 |---|---|---|
 | `is_abuse` | true or false | Label: the order is abuse. |
-| `abuse_type` | text | Label: `legitimate`, `suspicious_but_legitimate`, `fake_account`, `account_takeover`, `payment_fraud`. |
+| `abuse_type` | text | Label: {", ".join(f"`{name}`" for name in ALL_TYPES)}. |
 | `abuse_confidence` | 0 to 1 | Exact probability of abuse, given what the row itself shows. |
 | `difficulty_tier` | text | How hard the row is to tell from its opposite: `easy`, `medium`, `hard`. |
 | `label_weight` | number | Number of orders that a row stands for; written by `vouch labels export`. |

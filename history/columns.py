@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from history.definitions import (
     AMOUNT_UNITS,
     BY_KEY,
+    COUNTED,
     DAY,
     LATEST,
     MAX_AMOUNT,
     MAX_DAYS,
-    NEEDED,
     Definition,
     Key,
     Kind,
@@ -53,7 +53,7 @@ class Columns:
     ) -> None:  # fmt: skip
         """`amounts` are NaN where unknown."""
         absent = np.broadcast_to(np.int32(-1), len(at))
-        self._at, self._texts = at, {name: texts.get(name, absent) for name in NEEDED}
+        self._at, self._texts = at, {name: texts.get(name, absent) for name in COUNTED}
         self._amounts = amounts
         self._counts = np.ones(len(at), np.bool_) if counts is None else counts
 

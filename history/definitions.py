@@ -32,6 +32,8 @@ class Key(Enum):
     EMAIL = "email_id"
     PHONE = "phone_id"
     SHIPPING_ADDRESS = "shipping_address_id"
+    CARD = "card_id"
+    BIN = "card_bin"
 
 
 class Kind(Enum):
@@ -107,8 +109,10 @@ DEFINITIONS: Final = (
     ),
 )  # fmt: skip
 NAMES: Final = tuple(definition.name for definition in DEFINITIONS)
-NEEDED: Final = ("user_id", "device_id", "ip_address", "card_id", "email_id", "phone_id", "shipping_address_id")
-"""Texts of an order that history stores, besides its time and amount."""
+COUNTED: Final = ("user_id", "device_id", "ip_address", "card_id", "email_id", "phone_id", "shipping_address_id")
+"""Texts of an order that the definitions read."""
+NEEDED: Final = (*COUNTED, "card_bin")
+"""Texts of an order that history stores, besides its time and amount: also those that only rules of a policy count."""
 MASKED_ADDRESS: Final = r"x|[.]0$|::(0{1,4}:)*0{0,4}$|(:0{1,4}){4}$"
 """Matches an internet address whose end is masked: a.b.xxx.xxx, a.b.c.0, or an IPv6 address of zeros from the 65th bit
 on. It stands for the addresses of thousands of strangers, so it is not a key.
@@ -127,7 +131,8 @@ _is_no_key = re.compile(NO_KEY).search
 LONGEST: Final = max(definition.window or 0 for definition in DEFINITIONS)
 """The longest window, in seconds. No window of a new order reaches attempts that are older."""
 BY_KEY: Final[Mapping[Key, tuple[Definition, ...]]] = {
-    key: tuple(definition for definition in DEFINITIONS if definition.key is key) for key in Key
+    key: tuple(definition for definition in DEFINITIONS if definition.key is key)
+    for key in dict.fromkeys(definition.key for definition in DEFINITIONS)
 }
 
 

@@ -41,7 +41,7 @@ class Replay:
         """Insert an attempt."""
         self._attempts[attempt.number] = attempt
         place = (attempt.at, attempt.number)
-        for key in Key:
+        for key in BY_KEY:
             if name := attempt.texts.get(key.value):
                 past = self._past.setdefault((key, name), _KeyAttempts())
                 insort(past.places, place)
@@ -51,7 +51,7 @@ class Replay:
         """Remove an attempt that another one replaced."""
         attempt = self._attempts.pop(number)
         place = (attempt.at, number)
-        for key in Key:
+        for key in BY_KEY:
             if name := attempt.texts.get(key.value):
                 past = self._past[key, name]
                 past.places.remove(place)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from history.columns import Columns, Features, Ints
-from history.definitions import DAY, DEFINITIONS, NEEDED, NO_KEY, Key
+from history.definitions import COUNTED, DAY, DEFINITIONS, NO_KEY, Key
 
 READ = (
-    "timestamp", "order_amount", "currency", "exchange_rate", "account_created_date", "account_age_days", *NEEDED,
+    "timestamp", "order_amount", "currency", "exchange_rate", "account_created_date", "account_age_days", *COUNTED,
 )  # fmt: skip
 """Columns that are read. Amounts must be in one currency, so the two columns that say in which are for the caller."""
 _UNKNOWN = np.iinfo(np.int64).min
@@ -59,7 +59,7 @@ class HistoryBuilder:
     """Collects the columns of a table that history needs."""
 
     def __init__(self) -> None:
-        self._texts = {name: _Texts(name) for name in NEEDED}
+        self._texts = {name: _Texts(name) for name in COUNTED}
         self._at: list[Ints] = []
         self._amounts: list[npt.NDArray[np.float64]] = []
         self._account_opened: list[Ints] = []

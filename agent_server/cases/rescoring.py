@@ -13,7 +13,7 @@ from agent_server.cases.lifecycle import UNRESOLVED, attach_decision
 from agent_server.cases.states import Event
 from agent_server.cases.tables import CASES
 from agent_server.database.clock import now
-from agent_server.decisions.completion import with_completed
+from agent_server.decisions.completion import counts_from_proto, with_completed
 from agent_server.decisions.decide import decide
 from agent_server.decisions.policy import Policy
 from agent_server.ledger import Ledger
@@ -93,7 +93,8 @@ def make_rescore(policy: Policy, case_id: str, row: Any, prediction: PredictResp
     """Decide the order of a case anew, given its score, and return the write that records it."""
     order, before = order_of(row), answer_of(row)
     at = now()
-    answer, _ = decide(policy, _completed_order(row), prediction, at.ToMicroseconds())
+    counts = counts_from_proto(before.history_counts)
+    answer, _ = decide(policy, _completed_order(row), prediction, at.ToMicroseconds(), counts=counts)
     answer.decision_id, answer.case_id = uuid.uuid4().hex, before.case_id
     answer.completed_fields.extend(before.completed_fields)
     answer.decided_at.CopyFrom(at)

@@ -15,7 +15,7 @@ from agent_server.commands.ages import days_ago, parse_days
 from agent_server.commands.client import command_channel, print_error
 from agent_server.commands.policy_report import figures, render_page, write_page
 from agent_server.decisions.comparison import Comparison, ScoredOrder, compare
-from agent_server.decisions.completion import with_completed
+from agent_server.decisions.completion import counts_from_proto, with_completed
 from agent_server.decisions.policy import Policy
 from agent_server.feedback.labels import known_labels
 from agent_server.ledger import LedgerError, reading
@@ -224,7 +224,8 @@ def _from_ledger(settings: AgentSettings, since: int | None) -> Iterator[ScoredO
                     continue  # the earlier decision on the order is the policy's
                 prediction = answer.ml_prediction if answer.HasField("ml_prediction") else None
                 order = with_completed(order_of(row), answer.completed_fields)
-                yield ScoredOrder(order, prediction, row.at, truth.get(row.transaction_id))
+                counts = counts_from_proto(answer.history_counts)
+                yield ScoredOrder(order, prediction, row.at, truth.get(row.transaction_id), counts)
             after = rows[-1].sequence
 
 

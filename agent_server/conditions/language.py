@@ -14,10 +14,12 @@ from cel_expr_python import cel
 
 from agent_server.conditions.cost import MAX_ITERATIONS, MAX_STEPS, Cost, cost_of
 from agent_server.conditions.extras import NUMBER, TEXT, assignments, find_misused_extra, is_extra, replace_texts
+from agent_server.conditions.history_counts import COUNT_VARIABLE, CountError, replace_counts
 from agent_server.conditions.presence import PRESENCE_VARIABLE, find_misused_has, presence_variable, replace_has
 from agent_server.conditions.whole_numbers import SourceError, compile_with_fractions
 from contract.abuse_types import ABUSE_TYPES
 from contract.fields import FIELDS
+from history.definitions import Definition
 
 _TYPES = {
     "text": cel.Type.STRING,
@@ -48,6 +50,7 @@ _COMMENT = "//"
 _LITERAL = re.compile(r"//[^\n]*|'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _NAME = re.compile(
     r"\border\s*\.\s*(?:extra|texts)\s*\.\s*\w+|\b(?:order|abuse|lists)\s*\.\s*\w+|\b(?:score|likely_abuse)\b"
+    rf"|{COUNT_VARIABLE.pattern}"
 )
 _ERROR_TOLERANT = re.compile(r"\|\||\?|\b(?:has|all|exists|exists_one|map|filter)\s*\(")
 _IN_LIST = re.compile(r"\border\.((?:extra\.)?\w+)\s+in\s+lists\.(\w+)")
@@ -85,6 +88,8 @@ class PolicyCondition:
     presence: frozenset[str]
     """The names whose presence it tests with `has`."""
     list_lookups: frozenset[tuple[str, str]]
+    counts: frozenset[Definition]
+    """The counts of history that it reads."""
     program: Any
     needs_all_names: bool
     """Whether it can match only if all its names are known: no operator in it tolerates an error."""
@@ -130,7 +135,9 @@ class Language:
         """Compile and check a condition. Raises ConditionError."""
         masked = mask_literals(text)
         self._check_names(masked)
-        unread, presence = replace_has(text, masked)
+        counted, counts = self._declare_counts(text, masked)
+        masked = mask_literals(counted)
+        unread, presence = replace_has(counted, masked)
         first_error: ConditionError | None = None
         for texts in assignments(masked):
             self._declare(texts)
@@ -146,12 +153,12 @@ class Language:
         if program.return_type() != cel.Type.BOOL:
             raise ConditionError(f"a condition must be a bool, this is {program.return_type().name()}", 1, 1)
         list_lookups = self._find_list_lookups(masked)
-        _check_enum_values(text, masked)
+        _check_enum_values(counted, masked)
         read = mask_literals(replaced)
         names = frozenset(re.sub(r"\s", "", match[0]) for match in _NAME.finditer(read))
         needs_all_names, cost = not _ERROR_TOLERANT.search(read), cost_of(program.serialize())
         _check_cost(cost)
-        return PolicyCondition(text, source, names, presence, list_lookups, program, needs_all_names, cost)
+        return PolicyCondition(text, source, names, presence, list_lookups, counts, program, needs_all_names, cost)
 
     def compile_any(self, conditions: Sequence[PolicyCondition]) -> Any:
         """Compile a program that is false if none of the conditions is true and all their names are known.
@@ -167,6 +174,17 @@ class Language:
         """Return the input of evaluations, from the known values by name."""
         return self._environment.Activation(dict(values))
 
+    def _declare_counts(self, text: str, masked: str) -> tuple[str, frozenset[Definition]]:
+        """Replace the counts of a condition by variables, which are declared. Raises ConditionError."""
+        try:
+            text, counts = replace_counts(text, masked)
+        except CountError as error:
+            raise _error_at(masked, error.place, error.message) from None
+        if new := {count.name: cel.Type.INT for count in counts if count.name not in self._types}:
+            self._types |= new
+            self._environment = cel.NewEnv(variables=self._types)
+        return text, counts
+
     def _declare(self, texts: Mapping[str, bool]) -> None:
         """Declare the variables of extras. Programs that were compiled before stay valid."""
         new = {f"{TEXT if is_text else NUMBER}{name}": KINDS_OF_EXTRAS[is_text] for name, is_text in texts.items()}
@@ -177,7 +195,7 @@ class Language:
 
     def _check_names(self, masked: str) -> None:
         """Reject syntax that CEL would interpret differently from how it reads. Raises ConditionError."""
-        if flag := PRESENCE_VARIABLE.search(masked):
+        if flag := PRESENCE_VARIABLE.search(masked) or COUNT_VARIABLE.search(masked):
             raise _error_at(masked, flag.start(), f"unknown name {flag[0]}")
         if (place := masked.find("`")) >= 0:
             raise _error_at(masked, place, "backticks are not allowed; write names like order.email_domain")
@@ -227,7 +245,7 @@ def kind_of(name: str) -> str | None:
     """Return the kind of a name's values; None if there is no such name."""
     if is_extra(name):
         return "text" if name.startswith(TEXT) else "number"
-    return KINDS.get(name)
+    return "count" if COUNT_VARIABLE.fullmatch(name) else KINDS.get(name)
 
 
 def _count_added(masked: str, source: str, line: int, column: int) -> int:

@@ -1,8 +1,9 @@
 """Rules of a policy: the first rule that matches is applied. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from agent_server.conditions.cost import MAX_ITERATIONS
@@ -12,6 +13,7 @@ from enrichment.money import BASE_CURRENCY
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import Definition
 
 MAX_GROUP: Final = 16
 """Maximum number of rules in a program that tests whether any matches. Most do not, and calling CEL is expensive."""
@@ -49,6 +51,9 @@ class RuleMatches:
 
 
 NO_MATCHES = RuleMatches(None, ())
+Counts = Mapping[str, int]
+"""The known counts of history by name."""
+NO_COUNTS: Final[Counts] = MappingProxyType({})
 _NumberedRule = tuple[int, Rule]
 OnFailure = Callable[[str, str], None]
 """Called with the name of a rule that could not be evaluated and the kind of the error."""
@@ -96,12 +101,19 @@ class Rules:
         """`on_failure` is called for each rule that could not be evaluated for an order."""
         self.rules, self._language, self._on_failure = tuple(rules), language, on_failure
         self._facts = fact_reader([rule.condition for rule in rules], lists, base_currency)
+        counts = frozenset().union(*(rule.condition.counts for rule in rules))
+        self.counts: tuple[Definition, ...] = tuple(sorted(counts, key=lambda count: count.name))
+        """The counts of history that the rules read."""
         self._name_counts: Counter[frozenset[str]] = Counter()
         self._plans: dict[frozenset[str], _Plan] = {}
 
-    def match(self, order: Transaction, prediction: PredictResponse | None, at: int) -> RuleMatches:
-        """Return the rules that match an order at time `at`, in microseconds since 1970."""
+    def match(
+        self, order: Transaction, prediction: PredictResponse | None, at: int, counts: Counts = NO_COUNTS
+    ) -> RuleMatches:
+        """Return the rules that match an order at time `at`, in microseconds since 1970. `counts` are those known."""
         facts = self._facts(order, prediction)
+        if counts:
+            facts |= counts
         failed: list[str] = []
 
         def record_failure(rule: str, kind: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from agent_server.conditions.extras import is_extra
+from agent_server.conditions.history_counts import COUNT_VARIABLE
 from agent_server.conditions.language import (
     AMOUNT_IN_BASE,
     CHOICES,
@@ -24,6 +25,7 @@ from agent_server.conditions.language import (
 from agent_server.conditions.presence import presence_variable
 from contract.fields import FIELDS, REQUIRED
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.counts import MAX_COUNT
 from runtime.validation.field_rules import rules_of
 
 _MAX_COMBINATIONS: Final = 20_000
@@ -35,7 +37,7 @@ _PRESENT: Final = object()
 """A value that is only tested for presence."""
 _SIMPLE = re.compile(
     r"(?:\s|&&|\|\||!=?|==|<=?|>=?|[()\[\],]|@|\b(?:true|false|in)\b|\border\.(?:extra|texts)\.\w+|\b(?:order|abuse|lists)\.\w+|\b(?:score|likely_abuse)\b"
-    r"|\bhas_(?:order|abuse)_\w+_\b"
+    rf"|\bhas_(?:order|abuse)_\w+_\b|{COUNT_VARIABLE.pattern}"
     r"|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)*"
 )
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
@@ -106,7 +108,9 @@ def _candidate_values(name: str, numbers: list[float], texts: list[str]) -> list
 
 
 def bounds_of(name: str) -> tuple[float, float]:
-    """Return the minimum and maximum value that the contract allows for a number, both inclusive."""
+    """Return the minimum and maximum value of a number, as the contract or history limit it, both inclusive."""
+    if COUNT_VARIABLE.fullmatch(name):
+        return 0.0, float(MAX_COUNT)
     if is_extra(name):
         return -1e300, 1e300
     if not name.startswith("order."):

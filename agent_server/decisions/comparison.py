@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from agent_server.conditions.policy_rules import Counts
 from agent_server.decisions.policy import Policy
 from contract.prices import Prices
 from enrichment.money import amount_in_base
@@ -20,6 +21,8 @@ class ScoredOrder:
     prediction: PredictResponse | None
     at: int
     is_abuse: bool | None = None
+    counts: Counts = field(default_factory=dict)
+    """The counts of history at the time of the decision, as far as they were recorded."""
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Tally:
 
     def add(self, policy: Policy, scored: ScoredOrder, prices: Prices) -> pb.Decision:
         """Decide one more order, count it, and return the decision."""
-        verdict = policy.evaluate(scored.order, scored.prediction, scored.at)
+        verdict = policy.evaluate(scored.order, scored.prediction, scored.at, counts=scored.counts)
         self.decisions[verdict.decision] += 1
         self.rules.update(f"{rule.name} (shadow)" if rule.shadow else rule.name for rule in verdict.matched)
         self.failed.update(verdict.failed)

@@ -8,6 +8,7 @@ from contract.fields import FIELDS
 from enrichment.derive import DerivedValue
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.counts import count_name, split_name
 from history.replay import Value
 
 HISTORY: Final = "history"
@@ -49,3 +50,17 @@ def with_completed(order: Transaction, completed: Iterable[pb.CompletedField]) -
     for name, value in values.items():
         setattr(whole, name, FIELDS[name].numbers[value] if isinstance(value, str) and FIELDS[name].numbers else value)
     return whole
+
+
+def counts_to_proto(counts: Mapping[str, int]) -> list[pb.HistoryCount]:
+    """Return counts of history as messages."""
+    messages = []
+    for name, count in counts.items():
+        event, key, seconds = split_name(name)
+        messages.append(pb.HistoryCount(event=event, key=key, window_seconds=seconds, count=count))
+    return messages
+
+
+def counts_from_proto(counts: Iterable[pb.HistoryCount]) -> dict[str, int]:
+    """Return counts of history from messages."""
+    return {count_name(one.event, one.key, one.window_seconds): one.count for one in counts}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agent_server.decisions.completion import counts_from_proto
 from agent_server.decisions.policy import Policy
 from contract.fields import FIELDS
 from generated.vouch.v1 import agent_service_pb2 as pb
@@ -87,12 +88,13 @@ def smallest_changes(
     """
     approved: list[frozenset[int]] = []
     counterfactuals: list[pb.Counterfactual] = []
+    counts = counts_from_proto(answer.history_counts)
     for candidate, prediction in zip(candidates, predictions, strict=True):
         if prediction is None or any(parts < candidate.parts for parts in approved):
             continue
         if prediction.legitimacy_score < policy.min_approving_score:
             continue
-        if policy.evaluate(candidate.order, prediction, at).decision != pb.DECISION_APPROVE:
+        if policy.evaluate(candidate.order, prediction, at, counts=counts).decision != pb.DECISION_APPROVE:
             continue
         approved.append(candidate.parts)
         score = prediction.legitimacy_score

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from agent_server.conditions.policy_rules import NO_MATCHES, Rule, Rules
+from agent_server.conditions.policy_rules import NO_COUNTS, NO_MATCHES, Counts, Rule, Rules
 from agent_server.decisions.evidence import analyse
 from agent_server.decisions.review_budget import cheaper_mistake
 from agent_server.decisions.urgency import DUE_SECONDS
@@ -16,6 +16,7 @@ from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1.scoring_service_pb2 import PredictResponse
 from generated.vouch.v1.transaction_pb2 import Transaction
+from history.definitions import Definition
 
 UNINFORMATIVE = (
     "transaction_id", "timestamp", "user_id", "currency", "exchange_rate", "device_id", "ip_address", "card_bin", "card_id",
@@ -124,6 +125,11 @@ class Policy:
             return 0.0
         return min([self.approve_from, *(rule.thresholds[0] for rule in rules if rule.thresholds and not rule.shadow)])
 
+    @property
+    def counts(self) -> tuple[Definition, ...]:
+        """The counts of history that the rules read."""
+        return self.rules.counts if self.rules is not None else ()
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole policy, as hex."""
@@ -142,8 +148,9 @@ class Policy:
         return between and known and not self._missing_evidence(transaction)
 
     def evaluate(
-        self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, min_cost: float = 0.0
-    ) -> PolicyVerdict:
+        self, transaction: Transaction, prediction: PredictResponse | None, at: int = 0, min_cost: float = 0.0,
+        counts: Counts = NO_COUNTS,
+    ) -> PolicyVerdict:  # fmt: skip
         """Return the verdict on an order at time `at`, in microseconds since 1970.
 
         The first rule that matches decides, or sets the thresholds. Otherwise the score decides; but if too few
@@ -152,9 +159,9 @@ class Policy:
         `unscored` decides.
 
         An order that is uncertain by its score is reviewed only if a mistake costs at least `min_cost` on average;
-        otherwise the cheaper decision is made.
+        otherwise the cheaper decision is made. `counts` are the counts of history that rules read, where known.
         """
-        matches = self.rules.match(transaction, prediction, at) if self.rules is not None else NO_MATCHES
+        matches = self.rules.match(transaction, prediction, at, counts) if self.rules is not None else NO_MATCHES
         rule = matches.applied
         if rule is None:
             verdict = self._verdict_by_score(transaction, prediction, self.approve_from, self.deny_up_to)

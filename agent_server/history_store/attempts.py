@@ -1,6 +1,6 @@
 """Records an order and reads its features in one step, so that of two concurrent orders one sees the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,41 +24,49 @@ class HistoryFeatures:
 
     position: HistoryPosition
     values: dict[str, Value]
+    counts: dict[str, int]
+    """The known counts that rules of the policy read."""
     relaxed: ClassVar[bool] = True
     """It may be used before the attempt is on disk: the decision is written after it, and nobody else sees it."""
 
 
 class _HistoryQuery:
-    """Reads the features of an order."""
+    """Reads the features of an order, and the counts that rules of a policy read."""
 
-    def __init__(self, order: Transaction, value: pb.OrderValue | None = None) -> None:
-        """`value` is that of an order in another currency than the base currency."""
-        self.transaction_id, self._amount = order.transaction_id, amount_of(order, value)
+    def __init__(
+        self, order: Transaction, value: pb.OrderValue | None = None, counts: Sequence[Definition] = ()
+    ) -> None:
+        """`value` is that of an order in another currency than the base currency; `counts` are read besides features."""
+        self.transaction_id, self._amount, self._counts = order.transaction_id, amount_of(order, value), counts
         self._order, self._texts = order, texts_of(order)
         self._attempt: dict[str, Any] = {}
         self._content: dict[str, Any] = {}
 
-    def _send_query(self, tx: LedgerTransaction, own: int) -> Pending[tuple[dict[str, Value], int]]:
+    def _send_query(self, tx: LedgerTransaction, own: int) -> Pending[tuple[dict[str, Value], dict[str, int], int]]:
         """Query features from the attempts before this one, without the order's own attempt `own`.
 
-        The returned function returns them, and the number of entries in the chain that they reflect.
+        The returned function returns them, the counts, and the number of entries in the chain that they reflect.
         """
         order, attempt = self._order, self._attempt
         number, at = attempt["number"], attempt["at"]
         opened = _account_opened(order)
         known = tuple(
             definition
-            for definition in DEFINITIONS
-            if not order.HasField(definition.name)
-            and is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
+            for definition in (*self._missing(), *self._counts)
+            if is_known(definition, at, tx.history.since, opened, self._texts, tx.history.compacted_until)
         )
         pending = tx.send_prepared(statement(known), attempt | {"before": number, "own": own})
 
-        def read() -> tuple[dict[str, Value], int]:
+        def read() -> tuple[dict[str, Value], dict[str, int], int]:
             row = pending()
-            return _features(known, row, at), row[SEEN]
+            values = _features(known, row, at)
+            counts = {count.name: int(values.pop(count.name)) for count in self._counts if count.name in values}
+            return values, counts, row[SEEN]
 
         return read
+
+    def _missing(self) -> Iterable[Definition]:
+        return (definition for definition in DEFINITIONS if not self._order.HasField(definition.name))
 
 
 class RecordAttempt(_HistoryQuery):
@@ -67,8 +75,10 @@ class RecordAttempt(_HistoryQuery):
     Of concurrent orders all are recorded first. Then each sees the ones before it.
     """
 
-    def __init__(self, order: Transaction, value: pb.OrderValue | None = None) -> None:
-        super().__init__(order, value)
+    def __init__(
+        self, order: Transaction, value: pb.OrderValue | None = None, counts: Sequence[Definition] = ()
+    ) -> None:
+        super().__init__(order, value, counts)
         self.digest = content_digest(order)
 
     def enter(self, tx: LedgerTransaction) -> bool:
@@ -98,8 +108,8 @@ class RecordAttempt(_HistoryQuery):
         pending, number = self._send_query(tx, own), int(self._attempt["number"])
 
         def read() -> HistoryFeatures:
-            values, seen = pending()
-            return HistoryFeatures(HistoryPosition(own, number, seen), values)
+            values, counts, seen = pending()
+            return HistoryFeatures(HistoryPosition(own, number, seen), values, counts)
 
         return read
 
@@ -131,7 +141,8 @@ class PreviewHistory(_HistoryQuery):
         self._content = content_of(self._order, self._amount, tx.history.key, self._texts)
         self._attempt = {**self._content, "number": tx.history.attempts + 1, "counts": True}
         own = tx.attempt_of(self.transaction_id) or tx.history.attempts + 1
-        return HistoryFeatures(HistoryPosition(), self._send_query(tx, own)()[0])
+        values, counts, _ = self._send_query(tx, own)()
+        return HistoryFeatures(HistoryPosition(), values, counts)
 
 
 def _account_opened(order: Transaction) -> int | None:

@@ -21,7 +21,7 @@ from agent_server.ledger.chain import NOTHING, Signer, Unsigned, signed_head
 from agent_server.ledger.schema import HEAD
 from agent_server.ledger.transaction import lock_ledger, sign_head
 
-NEWEST = "0021"
+NEWEST = "0023"
 """The revision that this program reads and writes. A test compares it with the folder of migrations."""
 _FIRST, _WITH_ROWS = "0001", "0008"
 _LOCK = 7_308_604_896  # an arbitrary number for PostgreSQL's advisory lock

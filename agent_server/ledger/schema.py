@@ -79,13 +79,15 @@ ATTEMPTS = sa.Table(
     sa.Column("device_id", sa.BigInteger),
     sa.Column("ip_address", sa.BigInteger),
     sa.Column("card_id", sa.BigInteger),
-    *(sa.Column(name, sa.BigInteger) for name in PSEUDONYMS),
     sa.Column("amount", sa.BigInteger),
     sa.Column("counts", sa.Boolean, nullable=False),
+    *(sa.Column(name, sa.BigInteger) for name in PSEUDONYMS),
+    sa.Column("card_bin", sa.BigInteger),
     sa.Index("ix_attempts_user", "user_id", "at", "number", "counts", "amount", "device_id", "card_id"),
     sa.Index("ix_attempts_device", "device_id", "at", "number", "user_id"),
     sa.Index("ix_attempts_address", "ip_address", "at", "number", "user_id"),
     sa.Index("ix_attempts_card", "card_id", "at", "number", "user_id"),
+    sa.Index("ix_attempts_bin", "card_bin", "at", "number", "user_id", "card_id"),
     sa.Index("ix_attempts_transaction", "transaction_id", "number"),
     *(_index_of_pseudonyms(name) for name in PSEUDONYMS),
 )
@@ -105,8 +107,9 @@ REPLACED_ATTEMPTS = sa.Table(
     sa.Column("device_id", sa.BigInteger),
     sa.Column("ip_address", sa.BigInteger),
     sa.Column("card_id", sa.BigInteger),
-    *(sa.Column(name, sa.BigInteger) for name in PSEUDONYMS),
     sa.Column("amount", sa.BigInteger),
+    *(sa.Column(name, sa.BigInteger) for name in PSEUDONYMS),
+    sa.Column("card_bin", sa.BigInteger),
 )
 """Attempts that were replaced before they were decided, unchanged. They do not count as orders. The export needs them,
 since orders that arrived meanwhile have counted them.

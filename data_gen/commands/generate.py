@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace, output: Path) -> int:
         "patterns": options.patterns.name if options.patterns else None,
     }
     if options.stream:
-        recorded["stream"] = behaviour_parameters()
+        recorded["stream"] = behaviour_parameters({name for name, ratio in ratios.items() if ratio})
     write_manifest(output, generator.network, plan, options.seed, recorded, audited)
     checks = all_checks(summary, audited, ratios)
     if options.report:

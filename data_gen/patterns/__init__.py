@@ -2,6 +2,7 @@
 
 from data_gen.language.pattern import Pattern
 from data_gen.patterns.account_takeover import ACCOUNT_TAKEOVER
+from data_gen.patterns.card_testing import CARD_TESTING
 from data_gen.patterns.fake_account import FAKE_ACCOUNT
 from data_gen.patterns.legitimate import LEGITIMATE
 from data_gen.patterns.payment_fraud import PAYMENT_FRAUD
@@ -15,4 +16,5 @@ PATTERNS: tuple[Pattern, ...] = (
     *FAKE_ACCOUNT,
     *ACCOUNT_TAKEOVER,
     *PAYMENT_FRAUD,
+    *CARD_TESTING,
 )

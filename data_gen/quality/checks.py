@@ -42,6 +42,10 @@ CHARACTERISTICS = (
     Characteristic("payment_fraud", "avs_result", 2),
     Characteristic("payment_fraud", "payment_attempts_24h", 1.4),
     Characteristic("payment_fraud", "high_risk_category", 1.5),
+    Characteristic("card_testing", "order_amount", 0.6),
+    Characteristic("card_testing", "cvv_check_result", 3),
+    Characteristic("card_testing", "payment_processor_response", 3),
+    Characteristic("card_testing", "accounts_on_ip_24h", 1.4),
 )
 
 _WHOLE_PAST = {one.name for one in DEFINITIONS if one.window is None}

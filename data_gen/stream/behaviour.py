@@ -3,7 +3,7 @@
 The manifest of a stream contains the `repr` of these classes, so that their names and fields are part of a file format.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,7 @@ class Campaign:
     orders: float
     """Average."""
     hours: Distribution
+    """Duration, in minutes."""
     new_account: float
     """The next account: created, bought, or taken over."""
     new_card: float
@@ -50,6 +51,14 @@ class Campaign:
     """Fraction of orders paid with the account's own card."""
     one_connection: float = 0.8
     """Fraction of orders through the same network."""
+
+
+@dataclass(frozen=True)
+class CardTesting(Campaign):
+    """Behaviour of an attacker who tests the cards of one bank, through one connection or many."""
+
+    addresses: int = 1
+    """Connections, which share the orders evenly."""
 
 
 CUSTOMERS: Final = Customers(rhythm=LogNormal(median=100, sigma=0.9))
@@ -66,8 +75,27 @@ CAMPAIGNS: Final[Mapping[str, Campaign]] = {
     ),
 }  # fmt: skip
 """By type of abuse."""
+CARD_TESTING: Final[Sequence[CardTesting]] = (
+    CardTesting(
+        orders=240, hours=LogNormal(median=8, sigma=0.2), new_account=0.5, new_card=0.96, new_device=0.02, addresses=1
+    ),
+    CardTesting(
+        orders=300, hours=LogNormal(median=60, sigma=0.4), new_account=0.7, new_card=0.96, new_device=0.2, addresses=10
+    ),
+    CardTesting(
+        orders=600, hours=LogNormal(median=720, sigma=0.4), new_account=0.9, new_card=0.97, new_device=0.6,
+        addresses=100,
+    ),
+    CardTesting(
+        orders=2000, hours=LogNormal(median=4320, sigma=0.4), new_account=0.97, new_card=0.98, new_device=0.95,
+        addresses=1000,
+    ),
+)  # fmt: skip
+"""Campaigns of card testing, each with a quarter of the orders: from 30 a minute to one in two days from an address."""
 
 
-def behaviour_parameters() -> dict[str, str]:
-    """Return all parameters for the manifest."""
-    return {"customers": repr(CUSTOMERS)} | {name: repr(campaign) for name, campaign in CAMPAIGNS.items()}
+def behaviour_parameters(abuse_types: Collection[str] = ()) -> dict[str, str]:
+    """Return the parameters for the manifest; those of card testing only if it is one of the types."""
+    card_testing = {"card_testing": repr(CARD_TESTING)} if "card_testing" in abuse_types else {}
+    attackers = {name: repr(campaign) for name, campaign in CAMPAIGNS.items()}
+    return {"customers": repr(CUSTOMERS)} | attackers | card_testing

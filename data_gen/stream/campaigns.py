@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_gen.language.distributions import Geometric
-from data_gen.language.domains import widening
+from data_gen.language.distributions import Distribution, Geometric, LogNormal
+from data_gen.language.domains import Bins, widening
 from data_gen.language.timeline import Seconds, Timeline
-from data_gen.stream.behaviour import Campaign
+from data_gen.stream.behaviour import Campaign, CardTesting
 from data_gen.stream.hash_random import HashRandom, Owners
 from data_gen.stream.people import sample_bins
 
 _ORDERS = widening(1, 400, 400)
+_TESTS = widening(1, 6000, 200)
 _MINUTES = widening(5, 90 * 24 * 60, 120, 5)
 
 
@@ -25,6 +26,8 @@ class CampaignRows:
     account: Owners
     card: Owners
     device: Owners
+    network: Owners
+    """The connection of rows that do not have one of their own."""
 
 
 def assign_campaigns(rng: HashRandom, name: str, rows: int, campaign: Campaign, timeline: Timeline) -> CampaignRows:
@@ -35,7 +38,7 @@ def assign_campaigns(rng: HashRandom, name: str, rows: int, campaign: Campaign, 
     """
     number, guess = np.arange(rows), np.arange(max(8, round(rows / campaign.orders * 2) + 8))
     while True:
-        ends = np.cumsum(sample_bins(rng, guess, f"{name} orders", Geometric(campaign.orders - 1, start=1), _ORDERS))
+        ends = np.cumsum(sample_bins(rng, guess, f"{name} orders", *_sizes(campaign)))
         if ends[-1] >= rows:
             break
         guess = np.arange(len(guess) * 2)  # the campaigns drawn so far are too small
@@ -56,7 +59,19 @@ def assign_campaigns(rng: HashRandom, name: str, rows: int, campaign: Campaign, 
         turns: NDArray[np.int64] = np.cumsum(starts | rng.happens(number, f"{name} next {what}", chance))
         return rng.words(turns, f"{name} {what}")
 
+    own = rng.words(of, f"{name} campaign")
+    network = own
+    if isinstance(campaign, CardTesting) and campaign.addresses > 1:
+        connection = rng.below(number, f"{name} connection", campaign.addresses)
+        network = rng.words(own + connection.astype(np.uint64), f"{name} network")
     return CampaignRows(
-        times, rng.words(of, f"{name} campaign"), successive("account", campaign.new_account),
-        successive("card", campaign.new_card), successive("device", campaign.new_device),
+        times, own, successive("account", campaign.new_account), successive("card", campaign.new_card),
+        successive("device", campaign.new_device), network,
     )  # fmt: skip
+
+
+def _sizes(campaign: Campaign) -> tuple[Distribution, Bins]:
+    """Return the distribution of a campaign's orders. Card tests go through a list of cards of about a given length."""
+    if isinstance(campaign, CardTesting):
+        return LogNormal(campaign.orders, sigma=0.2), _TESTS
+    return Geometric(campaign.orders - 1, start=1), _ORDERS

@@ -14,8 +14,8 @@ from data_gen.language.timeline import Timeline
 from data_gen.language.variables import read
 from data_gen.network.compile import Network
 from data_gen.network.draw import draw_node
-from data_gen.output.plan import Plan
-from data_gen.stream.behaviour import CAMPAIGNS, CUSTOMERS, Campaign, Customers
+from data_gen.output.plan import Plan, largest_remainder
+from data_gen.stream.behaviour import CAMPAIGNS, CARD_TESTING, CUSTOMERS, Campaign, CardTesting, Customers
 from data_gen.stream.campaigns import CampaignRows, assign_campaigns
 from data_gen.stream.hash_random import HashRandom, Owners
 from data_gen.stream.people import Ints, People, has_age, sample_creation_time
@@ -53,6 +53,8 @@ class EntityAssignment:
     """Owner of the address, unless it is a proxy's."""
     spender: Owners
     """Person whose spending habit determines the amount."""
+    bank: Owners
+    """Owner of kind, country and issuer of the card."""
 
     def __getitem__(self, part: slice | NDArray[np.intp]) -> "EntityAssignment":
         """Return some of the rows."""
@@ -68,6 +70,8 @@ class EntityAssigner:
         scale = max((plan.end - plan.start) / (90 * 86_400), 1 / CUSTOMERS.orders_in_90_days)
         self._orders_each = CUSTOMERS.orders_in_90_days * scale
         self._people: dict[str, People] = {}
+        self.card_tests: dict[int, int] = {}
+        """Connections of each campaign of card testing. Its number is the `bank` of its rows."""
 
     def assign(self) -> EntityAssignment:
         """Return all rows in order of time."""
@@ -113,22 +117,31 @@ class EntityAssigner:
         shared = known & people.in_family[place] & rng.happens(rows, "family device", how.on_family_device)
         device = np.where(shared, rng.words(home, "family device"), _devices(rng, person, rows, how))
         device = np.where(other, rng.words(rows, "device of once"), device)
+        card = _cards(rng, person, rows, how)
         return EntityAssignment(
             times, pattern, age, is_new, np.where(known, people.since[place], since), person, home, device,
-            _cards(rng, person, rows, how), rows, np.where(rng.happens(rows, "at home", how.at_home), home, rows), person,
+            card, rows, np.where(rng.happens(rows, "at home", how.at_home), home, rows), person, card,
         )  # fmt: skip
 
     def _assign_attackers(self) -> Iterable[EntityAssignment]:
         for number, pattern in enumerate(self._patterns):
             if pattern.is_abuse and (rows := self._plan.counts[number]):
-                campaign = CAMPAIGNS[pattern.abuse_type]
                 timeline = Timeline(pattern.week, self._plan.start, self._plan.end)
-                campaign_rows = assign_campaigns(self._rng, pattern.name, rows, campaign, timeline)
-                yield self._campaign_entities(number, campaign_rows, campaign)
+                if pattern.abuse_type != "card_testing":
+                    yield self._campaign_entities(number, pattern.name, rows, CAMPAIGNS[pattern.abuse_type], timeline)
+                    continue
+                parts = largest_remainder(rows, [1 / len(CARD_TESTING)] * len(CARD_TESTING))
+                for part, campaign in zip(parts, CARD_TESTING, strict=True):
+                    if part:
+                        name = f"{pattern.name} {campaign.addresses}"
+                        yield self._campaign_entities(number, name, part, campaign, timeline)
 
-    def _campaign_entities(self, number: int, campaign_rows: CampaignRows, campaign: Campaign) -> EntityAssignment:
-        rng, count = self._rng, len(campaign_rows.times)
-        rows = rng.words(np.arange(count), f"rows {self._patterns[number].name}")
+    def _campaign_entities(
+        self, number: int, name: str, count: int, campaign: Campaign, timeline: Timeline
+    ) -> EntityAssignment:
+        rng = self._rng
+        campaign_rows = assign_campaigns(rng, name, count, campaign, timeline)
+        rows = rng.words(np.arange(count), f"rows {name}")
         pattern = np.full(count, number)
         age = self._age(pattern, rng.uint16(campaign_rows.account, "account_age_days"))
         account, since, home, own_device, own_card = self._assign_accounts(number, campaign_rows, rows, age, campaign)
@@ -137,10 +150,27 @@ class EntityAssigner:
         if campaign.takes_over:
             device = np.where(is_new == 1, device, own_device)
             card = np.where(rng.happens(rows, "stored card", campaign.stored_card), own_card, card)
-        network = np.where(rng.happens(rows, "connection", campaign.one_connection), campaign_rows.campaign, rows)
+        network, bank = campaign_rows.network, card
+        if isinstance(campaign, CardTesting):
+            home = bank = campaign_rows.campaign  # connections are chosen in the country of the cards' bank
+            self.card_tests |= dict.fromkeys(bank.tolist(), campaign.addresses)
+        else:
+            network = np.where(rng.happens(rows, "connection", campaign.one_connection), network, rows)
         spender = account if campaign.takes_over else campaign_rows.campaign
         return EntityAssignment(
-            campaign_rows.times, pattern, age, is_new, since, account, home, device, card, network, network, spender
+            campaign_rows.times,
+            pattern,
+            age,
+            is_new,
+            since,
+            account,
+            home,
+            device,
+            card,
+            network,
+            network,
+            spender,
+            bank,
         )
 
     def _assign_accounts(

@@ -44,7 +44,7 @@ from data_gen.stream.entity_assignment import (
 from data_gen.stream.hash_random import HashRandom, Owners
 from data_gen.stream.standalone_network import standalone_network
 from history.columns import Columns
-from history.definitions import NAMES
+from history.definitions import NAMES, key_text
 from history.table import History
 
 DAY = 86_400
@@ -53,7 +53,7 @@ _OCTETS = np.array([words.IP_BLOCKS[country] for country in COUNTRY.values])
 _BLOCKS = _OCTETS.shape[1] * 256
 _TOKEN = np.frombuffer(b"bcdfghjkmnpqrstv", dtype=np.uint8)  # no digits: twelve are rejected as a card number
 _OWNERS = (
-    dict.fromkeys(PERSON_COLUMNS, "person") | dict.fromkeys(DEVICE_COLUMNS, "device") | dict.fromkeys(CARD_COLUMNS, "card")
+    dict.fromkeys(PERSON_COLUMNS, "person") | dict.fromkeys(DEVICE_COLUMNS, "device") | dict.fromkeys(CARD_COLUMNS, "bank")
     | dict.fromkeys(NETWORK_COLUMNS, "network") | {"home_country": "home"}
 )  # fmt: skip
 
@@ -88,9 +88,18 @@ class StreamGenerator:
         load_rates()
         share = np.array(list(words.COUNTRIES.values())) / sum(words.COUNTRIES.values())
         self._blocks = np.clip(plan.rows * share / CUSTOMERS.orders_at_address, 1, _BLOCKS).astype(np.int64)
-        self._entities = EntityAssigner(plan, patterns, self.network, self._rng).assign()
+        assigner = EntityAssigner(plan, patterns, self.network, self._rng)
+        self._entities = assigner.assign()
+        self._card_tests = assigner.card_tests
         self.plan = replace(plan, chunks=_chunks(self._entities, len(self.network.patterns)))
         self._history = self._compute_history()
+
+    def card_tests(self) -> list[tuple[int, int]]:
+        """Return for each row its campaign of card testing and the connections of that; (0, 0) for other rows."""
+        return [
+            (bank, self._card_tests[bank]) if bank in self._card_tests else (0, 0)
+            for bank in self._entities.bank.tolist()
+        ]
 
     def __call__(self, chunk: Chunk) -> pa.RecordBatch:
         """Return the rows of a chunk in order of time."""
@@ -149,7 +158,10 @@ class StreamGenerator:
         return np.where(near > 65535, 131071 - near, near).astype(np.uint16)
 
     def _addresses(self, entities: EntityAssignment, codes: Mapping[str, Codes]) -> Codes:
-        """Return address blocks: those of proxies, of the home if it is in the home country, or of another place."""
+        """Return address blocks: those of proxies, of the home if it is in the home country, or of another place.
+
+        Those who test cards through many connections rent them anywhere in a country.
+        """
         rng = self._rng
         blocks = self._blocks[codes["ip_country"]]
         place = rng.below(entities.at, "block", blocks)
@@ -157,11 +169,13 @@ class StreamGenerator:
         place = np.where(abroad, rng.below(entities.network, "foreign block", blocks), place)
         proxy = rng.below(entities.network, "proxy", np.minimum(blocks, _PROXIES_PER_COUNTRY))
         place = np.where(codes["vpn_proxy_detected"] == 1, proxy, place) * (_BLOCKS // blocks)
+        rented = (entities.bank != entities.card) & (entities.network != entities.home)
+        place = np.where(rented, rng.below(entities.network, "rented block", _BLOCKS), place)
         address: Codes = _OCTETS[codes["ip_country"], place // 256] * 256 + place % 256
         return address
 
     def _banks(self, entities: EntityAssignment, codes: Mapping[str, Codes]) -> Codes:
-        bank = self._rng.below(entities.card, "bank", words.CARD_BINS_PER_COUNTRY)
+        bank = self._rng.below(entities.bank, "bank", words.CARD_BINS_PER_COUNTRY)
         return codes["card_country"].astype(np.int64) * words.CARD_BINS_PER_COUNTRY + bank
 
     def _compute_history(self) -> History:
@@ -177,7 +191,7 @@ class StreamGenerator:
             amounts.append(to_dollars(to_local(values["order_amount"], codes["billing_country"], rates), rates))
         texts = {
             "user_id": _to_codes(_truncate(self._entities.person, 10)), "device_id": _to_codes(np.concatenate(devices)),
-            "ip_address": _to_codes(np.concatenate(addresses)),
+            "ip_address": np.where(_is_key()[np.concatenate(addresses)], _to_codes(np.concatenate(addresses)), -1),
             "card_id": np.where(np.concatenate(paid), _to_codes(np.concatenate(cards)), -1),
         }  # fmt: skip
         columns = Columns(self._entities.times, texts, np.concatenate(amounts))
@@ -213,6 +227,13 @@ def _truncate(owners: Owners, digits: int) -> Owners:
 
 def _to_codes(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def _is_key() -> NDArray[np.bool_]:
+    """Return whether each address can be a key of history: those of private networks cannot."""
+    return np.array(
+        [key_text("ip_address", text) is not None for text in FULL_ADDRESSES.encode(np.arange(1 << 16)).to_pylist()]
+    )
 
 
 def _tokens(cards: Owners, present: NDArray[np.bool_]) -> pa.Array:

@@ -152,8 +152,8 @@ FAULTS: Final = [
         ("an account opened when memory began is unknown", "opened >= since", "opened > since"),
         (
             "a masked address is a key",
-            "(name == Key.ADDRESS.value and _is_masked(text))",
-            "(name == Key.DEVICE.value and _is_masked(text))",
+            "(name == Key.ADDRESS.value and _is_no_key(text))",
+            "(name == Key.DEVICE.value and _is_no_key(text))",
         ),
     ),
     *_in(

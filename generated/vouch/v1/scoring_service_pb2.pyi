@@ -252,14 +252,16 @@ class Dataset(_message.Message):
     def __init__(self, name: _Optional[str] = ..., rows: _Optional[int] = ..., abuse_rate: _Optional[float] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class AbuseTypeScores(_message.Message):
-    __slots__ = ("fake_account", "account_takeover", "payment_fraud")
+    __slots__ = ("fake_account", "account_takeover", "payment_fraud", "card_testing")
     FAKE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_TAKEOVER_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_FRAUD_FIELD_NUMBER: _ClassVar[int]
+    CARD_TESTING_FIELD_NUMBER: _ClassVar[int]
     fake_account: float
     account_takeover: float
     payment_fraud: float
-    def __init__(self, fake_account: _Optional[float] = ..., account_takeover: _Optional[float] = ..., payment_fraud: _Optional[float] = ...) -> None: ...
+    card_testing: float
+    def __init__(self, fake_account: _Optional[float] = ..., account_takeover: _Optional[float] = ..., payment_fraud: _Optional[float] = ..., card_testing: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("feature", "field", "value", "contribution", "group", "sentence")
