@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from agent_server.audit.signing import Signing
+from agent_server.data_files import WatchedDataFiles
 from agent_server.feedback.golden_cases import read_golden
 from agent_server.ledger import LedgerError
 from agent_server.policies.current import current_policy
@@ -21,6 +22,7 @@ from agent_server.policies.yaml_reader import PolicyError
 from agent_server.settings import AgentSettings
 from console.settings import ConsoleSettings
 from console.signed_out import SignedOutSessions
+from enrichment.errors import DataFileError
 from enrichment.rate_files import RatesError, read_money
 from http_bridge.middleware.access import AccessMiddleware
 from http_bridge.settings import HttpSettings
@@ -102,6 +104,10 @@ def _listed(path: Path, valid_files: ValidFiles) -> object:
     return current_policy(policy, DEFAULTS)
 
 
+def _data_file(variable: str, path: Path, _: ValidFiles) -> object:
+    return WatchedDataFiles({variable: path})
+
+
 ROWS: dict[str, tuple[Read, type[Exception]]] = {
     "VOUCH_ML_API_KEYS": (lambda path, _: _server(MlSettings, api_keys=path), SecurityError),
     "VOUCH_AGENT_API_KEYS": (lambda path, _: _server(AgentSettings, api_keys=path), SecurityError),
@@ -113,6 +119,10 @@ ROWS: dict[str, tuple[Read, type[Exception]]] = {
     "VOUCH_AGENT_POLICY": (lambda path, _: current_policy(path, DEFAULTS), PolicyError),
     "a list of a policy": (_listed, PolicyError),
     "VOUCH_AGENT_GOLDEN_ORDERS": (lambda path, _: read_golden(path), LedgerError),
+    **{
+        f"VOUCH_{name}": (partial(_data_file, f"VOUCH_{name}"), DataFileError)
+        for name in ("IP_COUNTRY_DB", "IP_ANONYMITY_DB", "CARD_BINS")
+    },
     "VOUCH_EXCHANGE_RATES": (lambda path, _: read_money("USD", path), RatesError),
     "VOUCH_AGENT_LEDGER_KEY": (lambda path, _: Signing(path), LedgerError),
     "VOUCH_MODELS_DIR": (lambda path, _: load_checked(path), ArtifactError),
