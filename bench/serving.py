@@ -26,6 +26,8 @@ from testing.waiting import free_port, wait_for
 ROUNDS = 5
 ID = "transaction_id"
 FORMS = (TABLES, TREES)
+_KEYS = tuple(key.value for key in (Key.USER, Key.DEVICE, Key.ADDRESS))
+"""Fields of an order whose past history counts, that the body of the benchmark has."""
 
 
 def start_mlserver(bench: Bench, python: Path) -> None:
@@ -97,7 +99,7 @@ def _rest(bench: Bench) -> None:
             predictions(urls[name] + "?explain=none") / echo,
         )
 
-    def reviews(name: str, core: int | None, anew: Sequence[str] = (ID, *(key.value for key in Key))) -> float:
+    def reviews(name: str, core: int | None, anew: Sequence[str] = (ID, *_KEYS)) -> float:
         url = f"http://127.0.0.1:{bench.ports[name]}/api/v1/review"
         return load.wrk(url, body, core, bench.seconds + 1, 16, anew=anew, answers=bench.answers_of_rest)
 

@@ -31,8 +31,9 @@ def test_examples_run_from_a_checkout(name: str, stack: Stack, tmp_path: Path) -
 
 
 def test_every_example_is_in_the_guide() -> None:
-    """The guide to clients links to each example."""
+    """The guide to clients links to each example of a client; other pages link to policies."""
     guide = DOCUMENTS[ROOT / "docs/how-to/clients.md"]
     linked = set(re.findall(r"examples/([\w-]+(?:\.\w+)?)", guide))
+    linked |= set(re.findall(r"examples/([\w-]+\.yaml)", "\n".join(DOCUMENTS.values())))
     present = {path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"}
     assert present <= linked

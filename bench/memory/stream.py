@@ -93,7 +93,7 @@ def through_agent(folder: Path, models: Path, raw: pa.Table) -> Answers:
 
 def count_differences(computed: pa.Table, found: Answers) -> tuple[int, int]:
     """Return the number of completed values in table and answers together, and the number of values that differ."""
-    columns = {name: computed.column(name).to_pylist() for name in NAMES}
+    columns = {name: computed.column(name).to_pylist() for name in NAMES if name in computed.column_names}
     values = wrong = 0
     for place, order in enumerate(computed.column("transaction_id").to_pylist()):
         completed = found[order][1]
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         vouch("generate", "--stream", "--size", str(order_count), "--seed", "15", "--output", str(folder / "s.parquet"))
         whole = read_table(folder / "s.parquet")
         first = round(whole.num_rows * TRAINED_ON)
-        raw = whole.drop_columns([*NAMES, *LABELS])
+        raw = whole.drop_columns([name for name in (*NAMES, *LABELS) if name in whole.column_names])
         pq.write_table(whole.slice(0, first), folder / "early.parquet")
         pq.write_table(whole.slice(first).drop_columns(list(LABELS)), folder / "full.parquet")
         pq.write_table(raw.slice(first), folder / "bare.parquet")

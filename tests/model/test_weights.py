@@ -73,7 +73,7 @@ def test_weights_set_the_share_of_abuse(table: pa.Table) -> None:
     weighted = part.append_column(LABEL_WEIGHT, pa.array(np.where(abuse, 3.0, 1.0)))
     held_out = split_in_time(weighted.sort_by("timestamp"))[1]
     wanted = float(np.average(abuse_of(held_out), weights=weights_of(held_out)))
-    metrics = train(weighted, Parameters(form="tables", rounds=10, folds=2, bags=1)).bundle.metadata.metrics
+    metrics = train(weighted, Parameters(form="tables", rounds=20, folds=2, bags=1)).bundle.metadata.metrics
     assert metrics["abuse_rate"] == pytest.approx(wanted)
     assert metrics["ece"] < 0.08
     whole = float(np.average(abuse, weights=np.where(abuse, 3.0, 1.0)))

@@ -23,11 +23,10 @@ from agent_server.privacy.rewriting import TableRewriter
 from agent_server.privacy.scrubbing import dialect_of
 from agent_server.privacy.tables import PERSONAL_TABLES
 from agent_server.tables import METADATA
-from contract.fields import PSEUDONYMS
 from generated.vouch.v1 import agent_service_pb2 as pb
 from generated.vouch.v1 import case_service_pb2 as cases
 from generated.vouch.v1 import privacy_service_pb2 as privacy
-from history.definitions import DAY, LONGEST
+from history.definitions import DAY, LONGEST, NEEDED
 from testing.inputs.orders import message
 from testing.ledger.decisions import answer_for
 from testing.ledger.erasure import Shop, call_by, found_in, import_past, marked_order, past_of, patterns_of, values_in
@@ -64,11 +63,9 @@ FATES: dict[str, dict[str, str]] = {
     ),
     "attempts": {
         **dict.fromkeys(("number", "at", "counts"), KEPT),
-        **dict.fromkeys(("transaction_id", "user_id", "device_id", "ip_address", "card_id", *PSEUDONYMS, "amount"), EMPTIED),
+        **dict.fromkeys(("transaction_id", *NEEDED, "amount"), EMPTIED),
     },
-    "replaced_attempts": dict.fromkeys(
-        ("number", "transaction_id", "at", "user_id", "device_id", "ip_address", "card_id", *PSEUDONYMS, "amount"), DELETED
-    ),
+    "replaced_attempts": dict.fromkeys(("number", "transaction_id", "at", *NEEDED, "amount"), DELETED),
     "memory": dict.fromkeys(("id", "since", "number", "key", "folded_until", "importing_until"), KEPT),
     "folded": dict.fromkeys(("user_id", "orders", "units", "amounts", "first", "last"), DELETED),
     "folded_devices": dict.fromkeys(("user_id", "device_id"), DELETED),
