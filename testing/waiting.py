@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-START_SECONDS = 300.0
+START_SECONDS = 600.0
 _ROOM_BYTES = 6 << 30
 # Below the range of outgoing connections on Linux (32768) and elsewhere: one could take a port before its server.
 _FIRST_PORT, _PORTS_EACH, _WORKERS = 20_000, 1500, 8

@@ -13,7 +13,7 @@ from testing.servers.processes import Stack, call
 from testing.waiting import START_SECONDS
 
 RAW = {
-    "user_id": "customer-1", "order_amount": 40.0, "currency": "EUR", "device_id": "device-1",
+    "user_id": "customer-1", "order_amount": 40.0, "currency": "USD", "device_id": "device-1",
     "ip_address": "81.2.30.4", "card_id": "tok_8842", "account_created_date": "2025-01-15 10:00:00",
     "email_domain": "gmail.com", "payment_method": "credit_card", "billing_country": "DE", "shipping_country": "DE",
 }  # fmt: skip
