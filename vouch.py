@@ -108,13 +108,25 @@ def usage() -> str:
     ])  # fmt: skip
 
 
+def _print_usage(code: int) -> int:
+    """Print the usage; return `code`, or that of a closed pipe, as with `| head`."""
+    from runtime.process.command_line import BROKEN_PIPE
+    from runtime.process.terminal import flush_output
+
+    try:
+        print(usage(), flush=True)
+        return code
+    except BrokenPipeError:
+        flush_output()
+        return BROKEN_PIPE
+
+
 def main() -> int:
     """Run the command line; return the exit code."""
     sys.path.insert(0, str(Path(__file__).parent))  # our packages before others of the same name
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0 if arguments else 2
+        return _print_usage(0 if arguments else 2)
     if arguments[0] in ("-V", "--version"):
         print(f"vouch {version('vouch')}")
         return 0

@@ -20,10 +20,14 @@ def test_a_closed_pipe_is_no_error(dataset: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.csv"
     pa_csv.write_csv(read_table(dataset).slice(0, 500), small)
     unreached = ["--api-url", "http://127.0.0.1:9", "--rate", "50", "--duration", "1", "--retries", "0", "--dataset"]
-    for arguments in (["test_api.py", *unreached], ["-m", "vouch", "validate"]):
+    for arguments in (
+        ["test_api.py", *unreached, str(small)],
+        ["-m", "vouch", "validate", str(small)],
+        ["-m", "vouch", "--help"],
+    ):
         reading, writing = os.pipe()
         with (tmp_path / "errors").open("w+") as errors:
-            process = launch([PYTHON, *arguments, str(small)], stdout=writing, stderr=errors.fileno())
+            process = launch([PYTHON, *arguments], stdout=writing, stderr=errors.fileno())
             os.close(writing)
             with os.fdopen(reading, "rb") as pipe:
                 assert pipe.readline()
