@@ -12,13 +12,17 @@ from typing import Any, Final
 
 import pandas as pd
 import yaml
+from pydantic import TypeAdapter
 
 from contract.fields import FIELDS
+from ml_server.data.mapping_schema import Conditions
+from ml_server.data.readings.rows import meet
 from ml_server.data.suggestion.fields import find_decimal, find_time_format, match_field
 from ml_server.data.suggestion.guess import Guess, as_text, list_examples
 from ml_server.data.values import Series
 
 _FOLDER: Final = Path(__file__).parent / "exports"
+_CONDITIONS: Final = TypeAdapter(Conditions)
 _Columns = Mapping[str, "Series[Any]"]
 
 
@@ -78,10 +82,8 @@ def used_rows(export: Export, columns: _Columns) -> dict[str, Any]:
 def order_rows(guesses: Sequence[Guess], rows: Mapping[str, Any], columns: _Columns) -> _Columns:
     """Return the columns with only the rows that are orders, the first of each."""
     frame = pd.DataFrame(dict(columns))
-    for column, values in rows.get("where", {}).items():
-        names = values["not"] if isinstance(values, dict) else values
-        chosen = columns[column].astype("string").str.strip().str.casefold().isin([name.casefold() for name in names])
-        frame = frame.loc[frame.index.isin(frame.index[chosen != isinstance(values, dict)])]
+    if "where" in rows:
+        frame = frame[meet(_CONDITIONS.validate_python(rows["where"]), frame)]
     ids = [guess.column for guess in guesses if guess.name == "transaction_id"]
     if "lines" in rows and ids:
         frame = frame.drop_duplicates(ids[0])
