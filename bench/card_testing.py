@@ -44,6 +44,7 @@ from ml_server.serving.scorer import FULL, Scorer
 from ml_server.training.parameters import Parameters
 from ml_server.training.train import train
 from runtime.rpc.call import Call
+from testing.calls import new_call
 from testing.ledger.templates import new_ledger
 from testing.reports.results import add, entry
 
@@ -70,22 +71,6 @@ class LocalScorer:
     async def predict_candidates(self, orders: Sequence[Transaction], seconds: float) -> list[PredictResponse | None]:
         """Return no predictions: a review is decided without counterfactuals."""
         return [None] * len(orders)
-
-
-class _Context:
-    """Context of a call without deadline and metadata."""
-
-    def invocation_metadata(self) -> tuple[()]:
-        return ()
-
-    def time_remaining(self) -> None:
-        return None
-
-
-def new_call() -> Call:
-    """Return a call of a local user."""
-    context: Any = _Context()
-    return Call(context)
 
 
 Decided = tuple[int, str | None]

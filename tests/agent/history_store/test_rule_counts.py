@@ -21,9 +21,9 @@ from generated.vouch.v1.transaction_pb2 import Transaction
 from history.counts import EVENTS, count_name, define_count, parse_window, split_name
 from history.definitions import DAY, Definition, Kind
 from runtime.rpc.call import Call
+from testing.calls import new_call
 from testing.waiting import free_port
 from tests.agent.history_store.test_history import APPROVE, BEGUN, DENY, history_ledger, order, record_decision
-from tests.agent.services.test_degraded import new_call
 
 _WINDOWS = (60, 3600, 6 * 3600, 30 * DAY)
 _ALL = tuple(

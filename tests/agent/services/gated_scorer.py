@@ -58,22 +58,6 @@ class GatedScorer(ScoringService):
         return await super().PredictBatch(request, call)
 
 
-class _NoContext:
-    """The context of a call without deadline and metadata."""
-
-    def invocation_metadata(self) -> tuple[()]:
-        return ()
-
-    def time_remaining(self) -> None:
-        return None
-
-
-def new_call() -> Call:
-    """Return a call without a caller."""
-    context: Any = _NoContext()
-    return Call(context)
-
-
 class Services:
     """A gated scorer and an agent that uses it, in one process."""
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,30 +26,14 @@ from ml_server.serving.running import ROLES as SCORER_ROLES
 from ml_server.serving.service import ScoringService
 from ml_server.settings import MlSettings
 from runtime.errors import Unavailable
-from runtime.rpc.call import Call
 from runtime.rpc.server import Server
+from testing.calls import new_call
 from testing.inputs.orders import message
 from testing.ledger.decisions import new_decision
 from testing.ledger.templates import new_ledger
 from testing.waiting import free_port
 
 SCORING = DESCRIPTOR.services_by_name["ScoringService"]
-
-
-class _Context:
-    """The context of a call without deadline and metadata."""
-
-    def invocation_metadata(self) -> tuple[()]:
-        return ()
-
-    def time_remaining(self) -> None:
-        return None
-
-
-def new_call() -> Call:
-    """Return a call without a caller."""
-    context: Any = _Context()
-    return Call(context)
 
 
 def decider(folder: Path, scoring: ScoringClient, unscored: Unscored = "review") -> tuple[Decider, Ledger]:

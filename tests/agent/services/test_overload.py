@@ -16,8 +16,9 @@ from ml_server.registry.bundle import Bundle
 from ml_server.serving.running import ROLES, SERVICE
 from ml_server.settings import MlSettings
 from runtime.rpc.server import Server
+from testing.calls import new_call
 from testing.inputs.orders import message
-from tests.agent.services.gated_scorer import GatedScorer, count_statuses, new_call, serve
+from tests.agent.services.gated_scorer import GatedScorer, count_statuses, serve
 
 pytestmark = pytest.mark.usefixtures("wide_limits")
 

@@ -12,8 +12,9 @@ from agent_server.scoring.client import ScoringClient
 from generated.vouch.v1 import agent_service_pb2 as pb
 from ml_server.registry.bundle import Bundle
 from runtime.errors import Overloaded, Unavailable
+from testing.calls import new_call
 from testing.inputs.orders import message
-from tests.agent.services.gated_scorer import count_statuses, new_call, serve
+from tests.agent.services.gated_scorer import count_statuses, serve
 
 pytestmark = pytest.mark.usefixtures("wide_limits")
 
